@@ -1,0 +1,74 @@
+"""What can go wrong, as classes that know their HTTP status; the application's one handler answers them.
+
+    Problem                       RFC 9457 problem details
+    |- MalformedRequest   400     the request itself is not understood
+    |- NotFound           404     there is no such model, job or page
+    |- PayloadTooLarge    413     more bytes, files or slices than this service takes
+    |- UnsupportedMedia   415     a content type or encoding that is not spoken here
+    |- NotReady           503     not now; `Retry-After` says when to try again
+
+Parts of the system add their own below these, beside the code that raises them.
+A problem's words go to the sender of the request only. They may name the sender's files, so they are never logged.
+"""
+
+from typing import Any, ClassVar
+
+
+class Problem(Exception):
+    """A failure with an answer. `detail` is a sentence for the sender; `extra` are further members of the document."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "The service failed"
+    retry_after_s: ClassVar[int | None] = None
+
+    def __init__(self, detail: str, **extra: Any) -> None:
+        super().__init__(self.code)
+        self.detail = detail
+        self.extra = extra
+
+    def document(self) -> dict[str, Any]:
+        """The body of the answer (RFC 9457, section 3)."""
+        return {
+            "type": f"urn:ich:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            **self.extra,
+        }
+
+    def headers(self) -> dict[str, str]:
+        """The headers that go with the answer."""
+        return {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
+
+
+class MalformedRequest(Problem):
+    status = 400
+    code = "malformed_request"
+    title = "The request is not understood"
+
+
+class NotFound(Problem):
+    status = 404
+    code = "not_found"
+    title = "Nothing is here"
+
+
+class PayloadTooLarge(Problem):
+    status = 413
+    code = "too_large"
+    title = "The upload is too large"
+
+
+class UnsupportedMedia(Problem):
+    status = 415
+    code = "unsupported_media"
+    title = "This kind of content is not accepted"
+
+
+class NotReady(Problem):
+    status = 503
+    code = "not_ready"
+    title = "Not ready"
+    retry_after_s = 5

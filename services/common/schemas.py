@@ -1,0 +1,131 @@
+"""What is said about slices and series: between preprocess and the gateway, and in the public report."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.common.card import OperatingPoint
+from services.common.labels import Label
+
+Severity = Literal["refuse", "warn", "note"]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reason(_Frozen):
+    """Why something was not assessed, or is to be read with care."""
+
+    code: str
+    detail: str
+    severity: Severity
+
+
+class Item(_Frozen):
+    """One slice of a series: a frame of a file, both counted from 0 in the order sent."""
+
+    file: int
+    frame: int = 0
+    sop_instance_uid: str | None = None
+
+
+class SeriesHeader(_Frozen):
+    """One series as its headers tell it, sorted along the slice normal towards the head. Pictures have no UIDs."""
+
+    uid: str | None
+    study_uid: str | None
+    items: tuple[Item, ...]
+    position_mm: tuple[float, ...]
+    reasons: tuple[Reason, ...] = ()
+
+
+class SetAside(_Frozen):
+    """A file that belongs to no series, and why (a code of `acceptance`)."""
+
+    file: int
+    code: str
+
+
+class HeadersReport(_Frozen):
+    """The answer of preprocess' `series` door."""
+
+    series: tuple[SeriesHeader, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
+    incomplete: tuple[int, ...] = Field((), description="files whose header goes on after the head that was sent")
+
+
+class Evidence(_Frozen):
+    """What the pixels of one slice say, as fractions of the picture. `failed` is a code of `CORRUPT_FILES`."""
+
+    bone: float = Field(0, description="share of the picture above 300 HU")
+    brain: float = Field(0, description="share of the picture from 10 to 60 HU")
+    air: float = Field(0, description="share of the picture below -300 HU")
+    constant: bool = False
+    compressed: bool = False
+    failed: str | None = None
+
+
+class ReportSeries(_Frozen):
+    """The series as a whole; null where slices were sent that do not belong together."""
+
+    study_instance_uid: str | None
+    series_instance_uid: str | None
+    slices: int
+    probabilities: dict[Label, Probability] | None
+    predictions: dict[Label, bool] | None
+
+
+class ReportSlice(_Frozen):
+    """One slice, in anatomical order."""
+
+    index: int
+    file: str
+    sop_instance_uid: str | None
+    position_mm: float
+    probabilities: dict[Label, Probability] | None
+    predictions: dict[Label, bool] | None
+    image: str | None = Field(None, description="PNG of the three channels, base64; on request")
+
+
+class ReportModel(_Frozen):
+    """Which bundle answered."""
+
+    name: str
+    sha256: str = Field(description="of the bundle's card.json")
+    recipe: str = Field(description="fingerprint of the windows")
+
+
+class ReportThresholds(_Frozen):
+    """A prediction is true where the probability exceeds its threshold."""
+
+    operating_point: OperatingPoint
+    slice: dict[Label, float]
+    series: dict[Label, float]
+
+
+class Timings(_Frozen):
+    """Where the time went, in milliseconds; a stage's figure is the sum of its own work."""
+
+    upload: float
+    preprocess: float
+    cnn: float
+    rnn: float
+    total: float
+
+
+class Report(_Frozen):
+    """The answer for one series, or for slices sent alone."""
+
+    id: str
+    status: Literal["assessed", "not_assessed"]
+    reasons: tuple[Reason, ...]
+    series: ReportSeries | None
+    slices: tuple[ReportSlice, ...]
+    findings: tuple[str, ...] = Field(description="one line for every label; empty where nothing was assessed")
+    key_slices: tuple[int, ...] = Field(description="up to five indices by highest `any`, only where predicted")
+    model: ReportModel
+    thresholds: ReportThresholds
+    timings_ms: Timings
+    disclaimer: str
