@@ -1,0 +1,52 @@
+"""Pictures of any size and pixel shape onto the one size that the networks see, in Hounsfield units."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+AIR_HU: Final = -1024
+
+
+def fit(
+    hu: NDArray[np.int16], row_spacing_mm: float, column_spacing_mm: float, rows: int = 512, columns: int = 512
+) -> NDArray[np.int16]:
+    """Scale a slice so that its larger physical side fills the picture; centre it and pad with air.
+
+    The resampling is bilinear, with antialiasing where the picture shrinks. A slice that has the wanted size and
+    square pixels comes back as it is, uncopied.
+
+    Parameters
+    ----------
+    hu : (r, c) int16, Hounsfield units
+    row_spacing_mm : distance between the centres of two rows, above 0 (DICOM PS3.3 10.7.1.3, first value)
+    column_spacing_mm : distance between the centres of two columns, above 0 (second value)
+
+    Returns
+    -------
+    (rows, columns) int16, Hounsfield units, -1024 around the slice
+    """
+    height_mm, width_mm = hu.shape[0] * row_spacing_mm, hu.shape[1] * column_spacing_mm
+    pixels_per_mm = min(rows / height_mm, columns / width_mm)
+    height = _within(height_mm * pixels_per_mm, rows)
+    width = _within(width_mm * pixels_per_mm, columns)
+    scaled = hu if hu.shape == (height, width) else _resize(hu, height, width)
+    return scaled if scaled.shape == (rows, columns) else _centre(scaled, rows, columns)
+
+
+def _within(pixels: float, most: int) -> int:
+    return min(max(round(pixels), 1), most)
+
+
+def _resize(hu: NDArray[np.int16], height: int, width: int) -> NDArray[np.int16]:
+    picture = Image.fromarray(hu.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+    scaled: NDArray[np.float32] = np.asarray(picture)
+    return np.rint(scaled).astype(np.int16)
+
+
+def _centre(hu: NDArray[np.int16], rows: int, columns: int) -> NDArray[np.int16]:
+    padded = np.full((rows, columns), AIR_HU, dtype=np.int16)
+    top, left = (rows - hu.shape[0]) // 2, (columns - hu.shape[1]) // 2
+    padded[top : top + hu.shape[0], left : left + hu.shape[1]] = hu
+    return padded
