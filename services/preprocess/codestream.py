@@ -1,0 +1,80 @@
+"""Compressed frames, taken from their fragments and looked at before a decoder is (PS3.5 annex A.4)."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from struct import error as StructError  # noqa: N812 - a class, which struct spells in lower case
+from struct import unpack, unpack_from
+from typing import Final
+
+from services.preprocess.failures import Unreadable
+from services.preprocess.header import Header
+from services.preprocess.part10 import JPEG_2000, RLE
+
+_END_OF_IMAGE: Final = b"\xff\xd9"
+_NOT_A_FRAME: Final = frozenset({0xC4, 0xC8, 0xCC})  # among the markers C0..CF (ITU-T T.81 table B.1)
+_JPEG_LS_FRAME: Final = 0xF7
+
+
+def codestream_of(items: Sequence[memoryview], frame: int, frame_count: int) -> bytes:
+    """One frame's bytes.
+
+    Parameters
+    ----------
+    items : the items of the pixel data: the basic offset table, then the fragments
+    """
+    table, *fragments = items
+    if frame_count == 1:
+        return b"".join(fragments)
+    if len(fragments) == frame_count:
+        return bytes(fragments[frame])
+    return _by_offsets(unpack(f"<{len(table) // 4}L", table), fragments, frame)
+
+
+def check(codestream: bytes, header: Header) -> None:
+    """Ask a JPEG of any kind for its size before a decoder believes it, and for its end; RLE says neither.
+
+    Raises
+    ------
+    Unreadable
+        the compressed bytes are cut, or are of another image than the header describes
+    """
+    if header.syntax == RLE:
+        return
+    if not codestream.rstrip(b"\0").endswith(_END_OF_IMAGE):
+        raise Unreadable("truncated")
+    size = _jpeg_2000_size if header.syntax in JPEG_2000 else _jpeg_size
+    try:
+        agrees = size(codestream) == (header.rows, header.columns, 1)
+    except (StructError, ValueError):
+        agrees = False
+    if not agrees:
+        raise Unreadable("corrupt_pixels")
+
+
+def _jpeg_size(codestream: bytes) -> tuple[int, int, int]:
+    """Rows, columns and components as the frame header says (ITU-T T.81 B.2.2, T.87 C.2.2)."""
+    at = 2
+    while True:
+        start, marker, length = unpack_from(">BBH", codestream, at)
+        if start != 0xFF:  # noqa: PLR2004 - every marker begins so
+            raise ValueError("no marker")
+        if marker == _JPEG_LS_FRAME or (0xC0 <= marker <= 0xCF and marker not in _NOT_A_FRAME):  # noqa: PLR2004
+            rows, columns, components = unpack_from(">HHB", codestream, at + 5)
+            return rows, columns, components
+        at += 2 + length
+
+
+def _jpeg_2000_size(codestream: bytes) -> tuple[int, int, int]:
+    """Rows, columns and components as the SIZ segment says (ITU-T T.800 A.5.1)."""
+    at = codestream.index(b"\xff\x4f\xff\x51")
+    right, bottom, left, top = unpack_from(">4L", codestream, at + 8)
+    (components,) = unpack_from(">H", codestream, at + 40)
+    return bottom - top, right - left, components
+
+
+def _by_offsets(offsets: Sequence[int], fragments: Sequence[memoryview], frame: int) -> bytes:
+    """A frame that spans several fragments: those from its offset to the next frame's."""
+    starts = accumulate((len(fragment) + 8 for fragment in fragments), initial=0)
+    first = offsets[frame]
+    stop = offsets[frame + 1] if frame + 1 < len(offsets) else float("inf")
+    return b"".join(part for part, start in zip(fragments, starts, strict=False) if first <= start < stop)

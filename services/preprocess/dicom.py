@@ -1,0 +1,142 @@
+"""DICOM files to Hounsfield units. pydicom decodes what is compressed, one frame at a time, and nothing else."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import get_decoder
+
+from services.common.tensors import Buffer
+from services.preprocess.codestream import check, codestream_of
+from services.preprocess.elements import Encoding, Ended, Reader
+from services.preprocess.failures import HeaderGoesOn, Unreadable
+from services.preprocess.header import Header, read_header
+from services.preprocess.hounsfield import storage, table
+from services.preprocess.part10 import JPEG, JPEG_2000, JPEG_LS, RLE
+
+__all__ = ["Dicom", "Header", "HeaderGoesOn", "Image", "Unreadable", "decode", "open_dicom", "read_header"]
+
+HEAD_BYTES: Final = 256 * 1024
+
+_PLUGINS: Final = (
+    dict.fromkeys(JPEG, "gdcm") | dict.fromkeys(JPEG_LS, "pyjpegls") | dict.fromkeys({*JPEG_2000, RLE}, "pylibjpeg")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One decoded frame. `hu` is (rows, columns) int16, Hounsfield units; `notes` are codes of acceptance's rules."""
+
+    hu: NDArray[np.int16]
+    row_spacing_mm: float
+    column_spacing_mm: float
+    compressed: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dicom:
+    """A whole file whose header is read: its frames can be decoded in any order, from several threads."""
+
+    header: Header
+    data: memoryview
+
+    def image(self, frame: int) -> Image:
+        """Decode one frame.
+
+        Raises
+        ------
+        Unreadable
+            the file is no CT slice, ends too early, or its pixels cannot be decoded
+        """
+        if not self.header.is_ct_slice:
+            raise Unreadable("not_a_ct_slice")
+        if not 0 <= frame < self.header.frame_count:
+            raise Unreadable("truncated")
+        stored = self._native(frame) if self.header.native else self._decompressed(frame)
+        found, how = self.header.frames[frame], storage(self.header, frame)
+        return Image(
+            hu=self._hounsfield(stored, frame),
+            row_spacing_mm=found.row_spacing_mm,
+            column_spacing_mm=found.column_spacing_mm,
+            compressed=not self.header.native,
+            notes=("intercept_repaired",) if how.faulty_intercept else (),
+        )
+
+    def _native(self, frame: int) -> NDArray[np.unsignedinteger]:
+        header = self.header
+        dtype = np.dtype(f"{'<' if header.little_endian else '>'}u{header.bits_allocated // 8}")
+        start = header.pixels.start + frame * header.frame_bytes
+        flat = np.frombuffer(self.data, dtype, header.rows * header.columns, start)
+        return flat.reshape(header.rows, header.columns)
+
+    def _decompressed(self, frame: int) -> NDArray[np.unsignedinteger]:
+        reader = Reader(self.data, Encoding(explicit=True, little=True))
+        try:
+            codestream = codestream_of(list(reader.fragments(self.header.pixels)), frame, self.header.frame_count)
+            check(codestream, self.header)
+            return _decompress(codestream, self.header)
+        except Unreadable:
+            raise
+        except Ended:
+            raise Unreadable("truncated") from None
+        except Exception:  # noqa: BLE001 - a border: whatever a decoder says of malformed pixels, its words stay here
+            raise Unreadable("corrupt_pixels") from None
+
+    def _hounsfield(self, stored: NDArray[np.unsignedinteger], frame: int) -> NDArray[np.int16]:
+        """Look the values up; of MONOCHROME1's two uses in the wild, take the one with air around the picture.
+
+        By PS3.3 C.7.6.3.1.2 only its display is inverted; converters that write it have often inverted the values.
+        """
+        how = storage(self.header, frame)
+        hu = np.take(table(how), stored)
+        if self.header.photometric != "MONOCHROME1":
+            return hu
+        mirrored = np.take(table(replace(how, inverted=True)), stored)
+        return mirrored if _border_hu(mirrored) < _border_hu(hu) else hu
+
+
+def open_dicom(file: Buffer) -> Dicom:
+    """Read the header of a whole file.
+
+    Raises
+    ------
+    Unreadable
+        this is no DICOM image, or one that cannot be used
+    """
+    data = memoryview(file)
+    return Dicom(read_header(data, len(data)), data)
+
+
+def decode(file: Buffer, frame: int) -> Image:
+    """Decode one frame, counted from 0, of a whole file; for several frames, `open_dicom` once.
+
+    Raises
+    ------
+    Unreadable
+        for whatever reason; no other exception leaves this function
+    """
+    return open_dicom(file).image(frame)
+
+
+def _decompress(codestream: bytes, header: Header) -> NDArray[np.unsignedinteger]:
+    options: dict[str, Any] = {
+        "rows": header.rows,
+        "columns": header.columns,
+        "number_of_frames": 1,
+        "samples_per_pixel": 1,
+        "photometric_interpretation": "MONOCHROME2",
+        "bits_allocated": header.bits_allocated,
+        "bits_stored": header.bits_stored,
+        "pixel_representation": int(header.signed),
+        "pixel_keyword": "PixelData",
+        "decoding_plugin": _PLUGINS[header.syntax],
+    }
+    stored, _ = get_decoder(header.syntax).as_array(encapsulate([codestream]), index=0, **options)
+    return stored.view(f"u{stored.itemsize}")
+
+
+def _border_hu(hu: NDArray[np.int16]) -> float:
+    return float(np.median(np.concatenate([hu[0], hu[-1], hu[:, 0], hu[:, -1]])))

@@ -1,0 +1,62 @@
+"""What the pixels of one slice say about whether it can be a head: shares of bone, brain and air."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.common.recipe import Recipe, Window
+from services.common.schemas import Evidence
+
+BONE_ABOVE_HU: Final = 300
+BRAIN_FROM_HU, BRAIN_TO_HU = 10, 60
+AIR_BELOW_HU: Final = -300
+# Every second row and column: a quarter of the work, and shares that differ by less than a thousandth.
+_SAMPLED: Final = (slice(None, None, 2), slice(None, None, 2))
+
+
+def measure(hu: NDArray[np.int16], *, compressed: bool = False) -> Evidence:
+    """Measure a decoded slice, before it is fitted into the picture: padding would hide an even grey.
+
+    Parameters
+    ----------
+    hu : (rows, columns) int16, Hounsfield units
+    compressed : whether a decoder stands behind these values
+    """
+    sample = np.ascontiguousarray(hu[_SAMPLED])
+    return Evidence(
+        bone=_share(sample > BONE_ABOVE_HU),
+        brain=_share((sample >= BRAIN_FROM_HU) & (sample <= BRAIN_TO_HU)),
+        air=_share(sample < AIR_BELOW_HU),
+        constant=bool(hu.min() == hu.max()),
+        compressed=compressed,
+    )
+
+
+def measure_picture(pixels: NDArray[np.uint8], recipe: Recipe) -> Evidence:
+    """Measure an uploaded picture: its windows are inverted as far as their 256 levels allow.
+
+    Parameters
+    ----------
+    pixels : (512, 512, 3) uint8, made by `recipe`
+    """
+    sample = pixels[_SAMPLED]
+    brain = _above(sample, BRAIN_FROM_HU - 0.5, recipe) & ~_above(sample, BRAIN_TO_HU + 0.5, recipe)
+    return Evidence(
+        bone=_share(_above(sample, BONE_ABOVE_HU, recipe)),
+        brain=_share(brain),
+        air=_share(~_above(sample, AIR_BELOW_HU, recipe)),
+        constant=bool((pixels == pixels[0, 0]).all()),
+    )
+
+
+def _above(sample: NDArray[np.uint8], hu: float, recipe: Recipe) -> NDArray[np.bool_]:
+    """Where a picture is above a value, asked of the narrowest window that holds it."""
+    holding = [window for window in recipe.windows if window.lower_hu < hu < window.upper_hu] or recipe.windows
+    window: Window = min(holding, key=lambda window: window.width_hu)
+    level = (hu - window.lower_hu) * 255 / window.width_hu
+    return sample[..., recipe.windows.index(window)] > level
+
+
+def _share(where: NDArray[np.bool_]) -> float:
+    return np.count_nonzero(where) / where.size

@@ -1,0 +1,78 @@
+"""What the headers of a series give reason to refuse, to warn of, or to note."""
+
+import re
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Final
+
+from services.common.acceptance import reason
+from services.common.schemas import Reason
+from services.preprocess.header import Header
+from services.preprocess.hounsfield import storage
+
+SIDE: Final = 512
+_LOWEST_KVP, _HIGHEST_KVP = 100, 140
+_SAME_POSITION_MM: Final = 0.01
+_UNEVEN_MM, _UNEVEN_SHARE = 0.1, 0.1
+
+# BodyPartExamined is filled in by habit and in many languages: only a known other part speaks against a head, and not
+# if a part of the head stands beside it (CHEST_HEAD, HEADNECK). Words from PS3.16 annex L.
+_HEAD: Final = re.compile(
+    r"HEAD|BRAIN|SKULL|CRAN|CEREB|NEURO|ORBIT|FACE|FACIAL|SINUS|TEMPORAL|MAXILL|MANDIB|JAW|PITUIT|SELLA|FOSSA|MASTOID"
+    r"|\bIAC|\bEARS?\b|\bEYES?\b|\bNOSE|KOPF|SCHAEDEL|CABEZA|TETE|TESTA"
+)
+_OTHER: Final = re.compile(
+    r"CHEST|THORA|LUNG|HEART|CARDIAC|CORONARY|BREAST|ABDOM|LIVER|KIDNEY|PANCREAS|SPLEEN|COLON|PELVI|BLADDER|PROSTATE"
+    r"|SPINE|NECK|SHOULDER|CLAVIC|HUMERUS|ELBOW|FOREARM|WRIST|FEMUR|THIGH|KNEE|TIBIA|ANKLE|CALCAN|EXTREMIT"
+    r"|\b(ARM|HAND|FINGER|HIP|LEG|CALF|FOOT|TOE|AORTA|SACRUM|COCCYX|STERNUM|RIBS?)S?\b"
+)
+
+
+def header_reasons(headers: Collection[Header]) -> list[Reason]:
+    """Reasons that need no positions, for all headers of one series."""
+    found = [_body_part(headers), _kvp(headers), _size(headers)]
+    if any(header.contrast for header in headers):
+        found.append(reason("contrast"))
+    if any(storage(header, 0).faulty_intercept for header in headers):
+        found.append(reason("intercept_repaired"))
+    return [item for item in found if item]
+
+
+def position_reasons(position_mm: Sequence[float] | None) -> list[Reason]:
+    """Reasons in the positions along the normal, ascending, in mm; None if the headers do not tell them."""
+    if position_mm is None:
+        return [reason("no_position")]
+    steps = [after - before for before, after in pairwise(position_mm)]
+    same = [step < _SAME_POSITION_MM for step in steps]
+    shared = sum(before or after for before, after in pairwise([False, *same, False]))
+    reasons = [reason("duplicate_positions", slices=shared)] if shared else []
+    gaps = [step for step, is_same in zip(steps, same, strict=True) if not is_same]
+    if gaps and max(gaps) - min(gaps) > max(_UNEVEN_MM, _UNEVEN_SHARE * median(gaps)):
+        reasons.append(reason("uneven_spacing", low=min(gaps), high=max(gaps)))
+    return reasons
+
+
+def names_another_part(body_part: str) -> bool:
+    """Whether BodyPartExamined speaks of a part that is not the head, beyond doubt."""
+    words = body_part.upper().replace("_", " ")
+    return bool(_OTHER.search(words)) and not _HEAD.search(words)
+
+
+def _body_part(headers: Collection[Header]) -> Reason | None:
+    parts = sorted({header.body_part for header in headers})
+    if not all(map(names_another_part, parts)):
+        return None
+    return reason("other_body_part", part=parts[0][:16])
+
+
+def _kvp(headers: Collection[Header]) -> Reason | None:
+    """An absent or zero KVP, as pseudonymised files have it, says nothing."""
+    given = {header.kvp for header in headers if header.kvp}
+    unusual = sorted(kvp for kvp in given if not _LOWEST_KVP <= kvp <= _HIGHEST_KVP)
+    return reason("unusual_kvp", kvp=unusual[0]) if unusual else None
+
+
+def _size(headers: Collection[Header]) -> Reason | None:
+    sizes = {(header.rows, header.columns) for header in headers} - {(SIDE, SIDE)}
+    return reason("resampled", rows=min(sizes)[0], columns=min(sizes)[1]) if sizes else None

@@ -1,0 +1,78 @@
+"""PNG pictures: uploaded ones that a recipe has already made, and those that a report shows."""
+
+from io import BytesIO
+from struct import error as StructError  # noqa: N812 - a class, which struct spells in lower case
+from struct import unpack_from
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from services.common.tensors import Buffer
+from services.preprocess.failures import Unreadable
+
+SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+SIDE: Final = 512
+_MAX_SIDE: Final = 4096
+_RGB: Final = 2  # colour type (PNG 11.2.1)
+
+
+def is_png(head: Buffer) -> bool:
+    """Whether a file begins as a PNG does."""
+    return bytes(head[: len(SIGNATURE)]) == SIGNATURE
+
+
+def check_head(head: Buffer) -> None:
+    """Ask the IHDR chunk for size and kind, before Pillow sees the file.
+
+    Raises
+    ------
+    Unreadable
+        the picture is not 512 x 512, 8-bit RGB, is animated, or is no PNG beyond its signature
+    """
+    try:
+        chunk, columns, rows, depth, colour = unpack_from(">4sLLBB", head, 12)
+    except StructError:
+        raise Unreadable("corrupt_png") from None
+    if chunk != b"IHDR":
+        raise Unreadable("corrupt_png")
+    if max(rows, columns) > _MAX_SIDE:
+        raise Unreadable("too_large")
+    if (rows, columns, depth, colour) != (SIDE, SIDE, 8, _RGB) or _animated(bytes(head)):
+        raise Unreadable("not_a_recipe_png")
+
+
+def decode(file: Buffer) -> NDArray[np.uint8]:
+    """Read a picture.
+
+    Returns
+    -------
+    (512, 512, 3) uint8, the channels as they are
+
+    Raises
+    ------
+    Unreadable
+        for whatever reason; no other exception leaves this function
+    """
+    check_head(file)
+    try:
+        with Image.open(BytesIO(file), formats=["PNG"]) as picture:
+            pixels: NDArray[np.uint8] = np.array(picture)
+    except Exception:  # noqa: BLE001 - a border: whatever a malformed file provokes, its words stay here
+        raise Unreadable("corrupt_png") from None
+    if pixels.shape != (SIDE, SIDE, 3) or pixels.dtype != np.uint8:
+        raise Unreadable("not_a_recipe_png")
+    return pixels
+
+
+def encode(pixels: NDArray[np.uint8]) -> bytes:
+    """Write (rows, columns, 3) uint8 as a PNG, fast rather than small."""
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def _animated(file: bytes) -> bool:
+    """Whether the animation chunk stands where it must, before the picture (PNG 11.3.6)."""
+    return b"acTL" in file[: max(file.find(b"IDAT"), 0)]

@@ -1,0 +1,109 @@
+"""Headers to series: grouped by UID, ordered along the slice normal towards the head, whatever the order sent."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from services.common.schemas import HeadersReport, Item, SeriesHeader, SetAside
+from services.preprocess.failures import HeaderGoesOn, Unreadable
+from services.preprocess.frames import FrameHeader
+from services.preprocess.geometry import along, is_axial, normal
+from services.preprocess.header import Header
+from services.preprocess.header_reasons import header_reasons, position_reasons
+
+_UNKNOWN_SPACING_MM: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG in place of a header: it says nothing about itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    file: int
+    frame: int
+    header: Header
+
+    @property
+    def found(self) -> FrameHeader:
+        return self.header.frames[self.frame]
+
+    @property
+    def rank(self) -> tuple[float, str, int]:
+        """What orders slices whose positions do not; the order sent must never."""
+        number = self.header.instance_number
+        return float("inf") if number is None else number, self.header.sop_instance_uid, self.frame
+
+
+def arrange(entries: Sequence[Header | Picture | Unreadable | HeaderGoesOn]) -> HeadersReport:
+    """Sort what was read of each file, in the order sent, into series and files to set aside.
+
+    Series stand in the order of their UIDs, pictures after them. Every frame of a file is an item of its own.
+    """
+    groups: defaultdict[tuple[str, str], list[_Slice]] = defaultdict(list)
+    set_aside, pictures, incomplete = [], [], []
+    for file, entry in enumerate(entries):
+        if isinstance(entry, HeaderGoesOn):
+            incomplete.append(file)
+        elif isinstance(entry, Picture):
+            pictures.append(Item(file=file))
+        elif isinstance(entry, Unreadable):
+            set_aside.append(SetAside(file=file, code=entry.code))
+        elif not (entry.is_ct_slice and is_axial(entry.frames[0].orientation)):
+            set_aside.append(SetAside(file=file, code="not_a_ct_slice"))
+        else:
+            slices = (_Slice(file, frame, entry) for frame in range(entry.frame_count))
+            groups[entry.study_uid, entry.series_uid].extend(slices)
+    series = [_series(groups[uids]) for uids in sorted(groups)]
+    return HeadersReport(
+        series=(*series, *_pictures(pictures)), set_aside=tuple(set_aside), incomplete=tuple(incomplete)
+    )
+
+
+def _series(slices: Sequence[_Slice]) -> SeriesHeader:
+    ranked = sorted(slices, key=lambda item: item.rank)
+    located = _located(ranked)
+    ordered = located or _spaced(ranked)
+    position_mm = tuple(round(position - ordered[0][0], 4) for position, _ in ordered)
+    items = tuple(
+        Item(file=item.file, frame=item.frame, sop_instance_uid=item.header.sop_instance_uid or None)
+        for _, item in ordered
+    )
+    reasons = header_reasons({item.file: item.header for item in ranked}.values())
+    reasons += position_reasons(position_mm if located else None)
+    header = ranked[0].header
+    return SeriesHeader(
+        uid=header.series_uid, study_uid=header.study_uid, items=items, position_mm=position_mm, reasons=tuple(reasons)
+    )
+
+
+def _located(ranked: Sequence[_Slice]) -> list[tuple[float, _Slice]] | None:
+    """Slices by their position along the series' normal, in mm; None if positions are missing."""
+    direction = normal(ranked[0].found.orientation)
+    located = []
+    for item in ranked:
+        if item.found.position_mm is None or _one_position_for_all_frames(item.header):
+            return None
+        located.append((along(direction, item.found.position_mm), item))
+    return sorted(located, key=lambda pair: pair[0])
+
+
+def _one_position_for_all_frames(header: Header) -> bool:
+    """A multi-frame file without functional groups has one position in its header, for none of its frames."""
+    return header.frame_count > 1 and len({frame.position_mm for frame in header.frames}) == 1
+
+
+def _spaced(ranked: Sequence[_Slice]) -> list[tuple[float, _Slice]]:
+    header = ranked[0].header
+    given = (abs(value) for value in (header.slice_spacing_mm, header.slice_thickness_mm) if value)
+    spacing_mm = next(given, _UNKNOWN_SPACING_MM)
+    return [(index * spacing_mm, item) for index, item in enumerate(ranked)]
+
+
+def _pictures(items: Sequence[Item]) -> list[SeriesHeader]:
+    """Pictures in the order sent. They belong together no more than that."""
+    if not items:
+        return []
+    return [SeriesHeader(uid=None, study_uid=None, items=tuple(items), position_mm=(0.0,) * len(items))]
