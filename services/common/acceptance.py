@@ -69,9 +69,12 @@ _RULES: Final = (
 RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.code: rule for rule in _RULES})
 
 # Fractions of the picture. A slice that has all three in these shares can be one of a head.
-# Loose on purpose: slices at the vertex and at the skull base count too, and a refusal must be beyond doubt.
+# Loose on purpose: slices at the vertex and at the skull base count too, and a refusal must be beyond doubt. At the
+# vertex a disc of brain 15 mm wide is left, in a picture of 250 mm. A round head in a square picture has air or
+# padding at its corners; none at all means that the values are shifted, as without their rescale intercept.
 MIN_BONE, MAX_BONE = 0.002, 0.60
-MIN_BRAIN = 0.01
+MIN_BRAIN = 0.002
+MIN_AIR = 0.01
 
 
 def reason(code: str, **values: object) -> Reason:
@@ -98,4 +101,4 @@ def refused(reasons: Iterable[Reason]) -> bool:
 
 
 def _can_be_head(item: Evidence) -> bool:
-    return MIN_BONE <= item.bone <= MAX_BONE and item.brain >= MIN_BRAIN
+    return MIN_BONE <= item.bone <= MAX_BONE and item.brain >= MIN_BRAIN and item.air >= MIN_AIR
