@@ -1,23 +1,93 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-PYTHON ?= python3
-VENV   ?= .venv
-BIN    := $(VENV)/bin
+.DELETE_ON_ERROR:
+
+# The first Python that fits; another one by `make PYTHON=...`.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
+	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 GROUPS := preprocess cnn cnn-gpu rnn gateway training run dev
 
-$(VENV)/bin/python:
+export BIN
+export GATEWAY_PORT ?= 8000
+export PREPROCESS_PORT ?= 8001
+export CNN_PORT ?= 8002
+export RNN_PORT ?= 8003
+URL := http://127.0.0.1:$(GATEWAY_PORT)
+
+.PHONY: help run demo test e2e check format lock train-default samples clean free-ports
+
+help: ## This list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+# -- use ---------------------------------------------------------------------------------------------------------------
+
+run: $(VENV)/.run free-ports ## Set up and start all services here; Ctrl-C ends them
+	@mkdir -p .run && exec $(BIN)/supervisord -c supervisord.conf
+
+demo: $(VENV)/.run free-ports ## Start all, send the sample series, print its report, stop
+	@mkdir -p .run; $(BIN)/supervisord -c supervisord.conf >.run/demo.log 2>&1 & services=$$!; \
+	trap 'kill $$services 2>/dev/null; wait $$services' EXIT; \
+	$(BIN)/python -m services.gateway.send --url $(URL) --wait 180 samples/series \
+		|| { code=$$?; tail -n 20 .run/demo.log; exit $$code; }; \
+	printf '\n`make run` keeps the services running and opens the page at $(URL)\n'
+
+free-ports:
+	@for port in $(GATEWAY_PORT) $(PREPROCESS_PORT) $(CNN_PORT) $(RNN_PORT); do \
+		if (exec 3<>/dev/tcp/127.0.0.1/$$port) 2>/dev/null; then \
+			echo "Port $$port is taken. Choose others: make GATEWAY_PORT=9000 PREPROCESS_PORT=9001 CNN_PORT=9002 RNN_PORT=9003 $(MAKECMDGOALS)"; \
+			exit 1; fi; done
+
+# -- change ------------------------------------------------------------------------------------------------------------
+
+test: $(VENV)/.dev ## Set up and run all tests that need nothing but Python
+	$(BIN)/python -m pytest
+
+e2e: $(VENV)/.dev ## Run the tests that need real parts: Chromium
+	$(BIN)/python -m pytest -m e2e tests/e2e
+
+check: $(VENV)/.dev ## Format, lint, types, imports, locks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.locks
+
+format: $(VENV)/.dev ## Format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command 'make lock'
+
+lock: $(VENV)/.dev ## Resolve every dependency group again into requirements/, with hashes
+	$(COMPILE) $(foreach group,$(GROUPS),--group $(group)) -o requirements/all.txt
+	for group in $(GROUPS); do \
+		$(COMPILE) --group $$group -c requirements/all.txt -o requirements/$$group.txt || exit 1; done
+
+# -- train -------------------------------------------------------------------------------------------------------------
+
+train-default: $(VENV)/.dev ## Train models/default on synthetic head CT (about 15 minutes on two cores)
+	$(BIN)/python -m training default
+
+samples: $(VENV)/.dev ## Make samples/ again
+	$(BIN)/python -m training samples
+
+# -- set up ------------------------------------------------------------------------------------------------------------
+
+clean: ## Remove what the commands here have made
+	rm -rf $(VENV) .run .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with its venv module is needed"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: requirements/run.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	touch $@
+$(VENV)/.run: requirements/run.txt | $(BIN)/python
+	$(PIP) -r $<
+	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	touch $(VENV)/.run $@
-
-COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
-
-lock: ## Resolve every dependency group again into requirements/ (hash-locked)
-	$(COMPILE) $(foreach group,$(GROUPS),--group $(group)) -o requirements/all.txt
-	$(foreach group,$(GROUPS),$(COMPILE) --group $(group) -c requirements/all.txt -o requirements/$(group).txt &&) true
+$(VENV)/.dev: requirements/dev.txt | $(BIN)/python
+	$(PIP) -r $<
+	@touch $(VENV)/.run $@

@@ -1,0 +1,1 @@
+"""Slices in, one feature vector a slice out."""

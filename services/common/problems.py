@@ -3,6 +3,7 @@
     Problem                       RFC 9457 problem details
     |- MalformedRequest   400     the request itself is not understood
     |- NotFound           404     there is no such model, job or page
+    |- MethodNotAllowed   405     not this way
     |- PayloadTooLarge    413     more bytes, files or slices than this service takes
     |- UnsupportedMedia   415     a content type or encoding that is not spoken here
     |- NotReady           503     not now; `Retry-After` says when to try again
@@ -53,6 +54,12 @@ class NotFound(Problem):
     status = 404
     code = "not_found"
     title = "Nothing is here"
+
+
+class MethodNotAllowed(Problem):
+    status = 405
+    code = "method_not_allowed"
+    title = "Not this way"
 
 
 class PayloadTooLarge(Problem):

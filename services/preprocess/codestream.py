@@ -7,7 +7,7 @@ from struct import unpack, unpack_from
 from typing import Final
 
 from services.preprocess.failures import Unreadable
-from services.preprocess.header import Header
+from services.preprocess.header import Codec
 from services.preprocess.part10 import JPEG_2000, RLE
 
 _END_OF_IMAGE: Final = b"\xff\xd9"
@@ -30,7 +30,7 @@ def codestream_of(items: Sequence[memoryview], frame: int, frame_count: int) -> 
     return _by_offsets(unpack(f"<{len(table) // 4}L", table), fragments, frame)
 
 
-def check(codestream: bytes, header: Header) -> None:
+def check(codestream: bytes, codec: Codec) -> None:
     """Ask a JPEG of any kind for its size before a decoder believes it, and for its end; RLE says neither.
 
     Raises
@@ -38,13 +38,13 @@ def check(codestream: bytes, header: Header) -> None:
     Unreadable
         the compressed bytes are cut, or are of another image than the header describes
     """
-    if header.syntax == RLE:
+    if codec.syntax == RLE:
         return
     if not codestream.rstrip(b"\0").endswith(_END_OF_IMAGE):
         raise Unreadable("truncated")
-    size = _jpeg_2000_size if header.syntax in JPEG_2000 else _jpeg_size
+    size = _jpeg_2000_size if codec.syntax in JPEG_2000 else _jpeg_size
     try:
-        agrees = size(codestream) == (header.rows, header.columns, 1)
+        agrees = size(codestream) == (codec.rows, codec.columns, 1)
     except (StructError, ValueError):
         agrees = False
     if not agrees:

@@ -1,10 +1,12 @@
-"""DICOM files to Hounsfield units. pydicom decodes what is compressed, one frame at a time, and nothing else."""
+"""DICOM files to Hounsfield units. pydicom and its decoders see what is compressed, a frame at a time, and no more."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from openjpeg.utils import decode as decode_jpeg_2000
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 
@@ -12,17 +14,16 @@ from services.common.tensors import Buffer
 from services.preprocess.codestream import check, codestream_of
 from services.preprocess.elements import Encoding, Ended, Reader
 from services.preprocess.failures import HeaderGoesOn, Unreadable
-from services.preprocess.header import Header, read_header
+from services.preprocess.header import Codec, Header, read_header
 from services.preprocess.hounsfield import storage, table
 from services.preprocess.part10 import JPEG, JPEG_2000, JPEG_LS, RLE
 
 __all__ = ["Dicom", "Header", "HeaderGoesOn", "Image", "Unreadable", "decode", "open_dicom", "read_header"]
 
-HEAD_BYTES: Final = 256 * 1024
+_PLUGINS: Final = dict.fromkeys(JPEG, "gdcm") | dict.fromkeys(JPEG_LS, "pyjpegls") | {RLE: "pydicom"}
 
-_PLUGINS: Final = (
-    dict.fromkeys(JPEG, "gdcm") | dict.fromkeys(JPEG_LS, "pyjpegls") | dict.fromkeys({*JPEG_2000, RLE}, "pylibjpeg")
-)
+
+Decompress = Callable[[bytes, Codec], NDArray[np.unsignedinteger]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,13 @@ class Dicom:
     header: Header
     data: memoryview
 
-    def image(self, frame: int) -> Image:
+    def image(self, frame: int, decompress: Decompress | None = None) -> Image:
         """Decode one frame.
+
+        Parameters
+        ----------
+        frame : counted from 0
+        decompress : where to decode what is compressed; in this process, unless told
 
         Raises
         ------
@@ -55,7 +61,7 @@ class Dicom:
             raise Unreadable("not_a_ct_slice")
         if not 0 <= frame < self.header.frame_count:
             raise Unreadable("truncated")
-        stored = self._native(frame) if self.header.native else self._decompressed(frame)
+        stored = self._native(frame) if self.header.native else self._decompressed(frame, decompress or decompress_here)
         found, how = self.header.frames[frame], storage(self.header, frame)
         return Image(
             hu=self._hounsfield(stored, frame),
@@ -72,12 +78,12 @@ class Dicom:
         flat = np.frombuffer(self.data, dtype, header.rows * header.columns, start)
         return flat.reshape(header.rows, header.columns)
 
-    def _decompressed(self, frame: int) -> NDArray[np.unsignedinteger]:
+    def _decompressed(self, frame: int, decompress: Decompress) -> NDArray[np.unsignedinteger]:
         reader = Reader(self.data, Encoding(explicit=True, little=True))
         try:
             codestream = codestream_of(list(reader.fragments(self.header.pixels)), frame, self.header.frame_count)
-            check(codestream, self.header)
-            return _decompress(codestream, self.header)
+            check(codestream, self.header.codec)
+            return decompress(codestream, self.header.codec)
         except Unreadable:
             raise
         except Ended:
@@ -121,21 +127,33 @@ def decode(file: Buffer, frame: int) -> Image:
     return open_dicom(file).image(frame)
 
 
-def _decompress(codestream: bytes, header: Header) -> NDArray[np.unsignedinteger]:
+def decompress_here(codestream: bytes, codec: Codec) -> NDArray[np.unsignedinteger]:
+    """Decode one frame in this process. A decoder may abort it: gdcm does on some corrupt JPEGs.
+
+    Returns
+    -------
+    (rows, columns) uint8 or uint16, the bits of the stored values
+    """
+    # pydicom reaches openjpeg only through one more package, so it is called at first hand.
+    stored = decode_jpeg_2000(codestream) if codec.syntax in JPEG_2000 else _by_pydicom(codestream, codec)
+    return stored.view(f"u{stored.itemsize}").reshape(codec.rows, codec.columns)
+
+
+def _by_pydicom(codestream: bytes, codec: Codec) -> NDArray[np.integer]:
     options: dict[str, Any] = {
-        "rows": header.rows,
-        "columns": header.columns,
+        "rows": codec.rows,
+        "columns": codec.columns,
         "number_of_frames": 1,
         "samples_per_pixel": 1,
         "photometric_interpretation": "MONOCHROME2",
-        "bits_allocated": header.bits_allocated,
-        "bits_stored": header.bits_stored,
-        "pixel_representation": int(header.signed),
+        "bits_allocated": codec.bits_allocated,
+        "bits_stored": codec.bits_stored,
+        "pixel_representation": int(codec.signed),
         "pixel_keyword": "PixelData",
-        "decoding_plugin": _PLUGINS[header.syntax],
+        "decoding_plugin": _PLUGINS[codec.syntax],
     }
-    stored, _ = get_decoder(header.syntax).as_array(encapsulate([codestream]), index=0, **options)
-    return stored.view(f"u{stored.itemsize}")
+    stored, _ = get_decoder(codec.syntax).as_array(encapsulate([codestream]), index=0, **options)
+    return stored
 
 
 def _border_hu(hu: NDArray[np.int16]) -> float:

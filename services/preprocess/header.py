@@ -1,7 +1,7 @@
 """What a DICOM file says about itself, read from its first bytes and before any pixel is decoded."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.common.tensors import Buffer
 from services.preprocess import tags
@@ -18,6 +18,17 @@ MAX_FRAMES: Final = 2000
 CT_CLASSES: Final = frozenset(f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("2", "2.1", "2.2"))
 _DIRECTORY: Final = "1.2.840.10008.1.3.10"
 _NO_CONTRAST: Final = frozenset({"", "NONE", "NO", "N", "0", "NO CONTRAST", "WITHOUT", "WITHOUT CONTRAST", "NATIVE"})
+
+
+class Codec(NamedTuple):
+    """What a decoder needs to know of a compressed frame."""
+
+    syntax: str
+    rows: int
+    columns: int
+    bits_allocated: int
+    bits_stored: int
+    signed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,11 @@ class Header:
     def native(self) -> bool:
         """Whether the pixels are uncompressed."""
         return self.syntax in NATIVE
+
+    @property
+    def codec(self) -> Codec:
+        """What a decoder needs to know."""
+        return Codec(self.syntax, self.rows, self.columns, self.bits_allocated, self.bits_stored, self.signed)
 
     @property
     def frame_bytes(self) -> int:

@@ -13,6 +13,7 @@ from services.common.recipe import Recipe
 from services.common.schemas import Evidence, HeadersReport
 from services.common.tensors import Buffer
 from services.preprocess import png
+from services.preprocess.decoders import Decoders
 from services.preprocess.dicom import Dicom, open_dicom
 from services.preprocess.evidence import measure, measure_picture
 from services.preprocess.failures import HeaderGoesOn, Unreadable
@@ -35,11 +36,12 @@ class Slices:
 
 
 class Pipeline:
-    """Makes slices by one recipe, on its own threads: numpy and the decoders leave the interpreter free."""
+    """Makes slices by one recipe, on its own threads, for numpy leaves the interpreter free, and decoders."""
 
     def __init__(self, recipe: Recipe, threads: int) -> None:
         self.recipe = recipe
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="slices")
+        self._decoders = Decoders()
 
     def make_slices(self, files: Sequence[Buffer], frames: NDArray[np.int32], *, pictures: bool = False) -> Slices:
         """Decode, fit and render the wanted frames.
@@ -63,7 +65,7 @@ class Pipeline:
 
         def make(row: int) -> Evidence:
             file, frame = wanted[row]
-            return _make(sources[file], frame, slices[row], self.recipe)
+            return self._make(sources[file], frame, slices[row])
 
         evidence = list(self._threads.map(make, range(len(wanted))))
         shown = self._threads.map(_picture, slices, evidence) if pictures else ()
@@ -78,8 +80,28 @@ class Pipeline:
         return arrange([_entry(head, size) for head, size in zip(heads, sizes, strict=True)])
 
     def close(self) -> None:
-        """End the threads, after the work in hand."""
+        """End the threads and decoders, after the work in hand."""
         self._threads.shutdown()
+        self._decoders.close()
+
+    def _make(self, source: Dicom | Buffer | Unreadable, frame: int, out: NDArray[np.uint8]) -> Evidence:
+        """Write one slice into `out`, (512, 512, 3) uint8, and measure it."""
+        try:
+            return self._render(source, frame, out)
+        except Unreadable as failure:
+            out[:] = 0
+            return Evidence(failed=failure.code)
+
+    def _render(self, source: Dicom | Buffer | Unreadable, frame: int, out: NDArray[np.uint8]) -> Evidence:
+        if isinstance(source, Unreadable):
+            raise Unreadable(source.code)
+        if not isinstance(source, Dicom):
+            out[:] = png.decode(source)
+            return measure_picture(out, self.recipe)
+        image = source.image(frame, self._decoders.decompress)
+        fitted = fit(image.hu, image.row_spacing_mm, image.column_spacing_mm, self.recipe.rows, self.recipe.columns)
+        render(fitted, self.recipe, out)
+        return measure(image.hu, compressed=image.compressed)
 
     def __enter__(self) -> Self:
         return self
@@ -106,27 +128,6 @@ def _source(file: Buffer) -> Dicom | Buffer | Unreadable:
         return file if png.is_png(file) else open_dicom(file)
     except Unreadable as failure:
         return failure
-
-
-def _make(source: Dicom | Buffer | Unreadable, frame: int, out: NDArray[np.uint8], recipe: Recipe) -> Evidence:
-    """Write one slice into `out`, (512, 512, 3) uint8, and measure it."""
-    try:
-        return _render(source, frame, out, recipe)
-    except Unreadable as failure:
-        out[:] = 0
-        return Evidence(failed=failure.code)
-
-
-def _render(source: Dicom | Buffer | Unreadable, frame: int, out: NDArray[np.uint8], recipe: Recipe) -> Evidence:
-    if isinstance(source, Unreadable):
-        raise Unreadable(source.code)
-    if not isinstance(source, Dicom):
-        out[:] = png.decode(source)
-        return measure_picture(out, recipe)
-    image = source.image(frame)
-    fitted = fit(image.hu, image.row_spacing_mm, image.column_spacing_mm, recipe.rows, recipe.columns)
-    render(fitted, recipe, out)
-    return measure(image.hu, compressed=image.compressed)
 
 
 def _picture(pixels: NDArray[np.uint8], evidence: Evidence) -> bytes:

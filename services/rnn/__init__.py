@@ -1,0 +1,1 @@
+"""Features and positions in, calibrated probabilities of each slice and of the series out."""

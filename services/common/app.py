@@ -1,0 +1,122 @@
+"""The one application factory: problems, health, metrics, logs and request ids, the same for every service."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
+
+from services.common.observability import REQUEST_ID, Metrics, adopt_request_id, current_request_id
+from services.common.problems import MalformedRequest, MethodNotAllowed, NotFound, Problem
+
+log = logging.getLogger(__name__)
+
+PROBLEM_JSON: Final = "application/problem+json"
+VERSION: Final = "0.1.0"
+_REFUSALS: Final[dict[int, type[Problem]]] = {404: NotFound, 405: MethodNotAllowed}
+ReadyCheck = Callable[[], Awaitable[None]]
+
+
+def new_app(
+    *,
+    title: str,
+    ready: ReadyCheck,
+    description: str = "",
+    lifespan: Lifespan[FastAPI] | None = None,
+    **fastapi_options: Any,
+) -> FastAPI:
+    """An application that observes itself. `ready` raises a Problem while the service can't do its work."""
+    app = FastAPI(title=title, description=description, version=VERSION, lifespan=lifespan, **fastapi_options)
+    app.state.metrics = Metrics()
+    app.add_middleware(_Observe, metrics=app.state.metrics)
+    _answer_problems(app)
+    _add_health(app, ready)
+    return app
+
+
+def _answer_problems(app: FastAPI) -> None:
+    @app.exception_handler(Problem)
+    async def problem(_: Request, error: Problem) -> Response:
+        return problem_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        fields = [{"field": ".".join(map(str, item["loc"])), "reason": item["msg"]} for item in error.errors()]
+        return problem_response(MalformedRequest("a parameter is missing or not valid", fields=fields))
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> Response:
+        return problem_response(_REFUSALS.get(error.status_code, MalformedRequest)(str(error.detail)))
+
+    @app.exception_handler(Exception)
+    async def failed(_: Request, error: Exception) -> Response:  # noqa: ARG001 - its words are never passed on
+        return problem_response(Problem("an unexpected fault; the request id finds it in the service's log"))
+
+
+def problem_response(problem: Problem, **members: Any) -> JSONResponse:
+    """A problem as an answer (RFC 9457), with further members."""
+    document = {**problem.document(), "request_id": current_request_id(), **members}
+    headers = {**problem.headers(), REQUEST_ID: current_request_id()}
+    return JSONResponse(document, problem.status, headers, PROBLEM_JSON)
+
+
+def _add_health(app: FastAPI, ready: ReadyCheck) -> None:
+    @app.get("/livez", tags=["health"], summary="Is the process alive?")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/readyz", tags=["health"], summary="Can it do its work now?", responses={503: {"description": "not now"}})
+    async def readyz() -> dict[str, str]:
+        await ready()
+        return {"status": "ready"}
+
+    @app.get("/metrics", tags=["health"], summary="Prometheus figures", response_class=Response)
+    async def metrics() -> Response:
+        return Response(generate_latest(app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class _Observe:
+    """Counts, times and logs each request, and sets its id."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id, begin, status = adopt_request_id(Headers(scope=scope)), time.perf_counter(), 500
+
+        async def observed_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed_send)
+        finally:
+            self._record(scope, status, time.perf_counter() - begin)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "other")
+        self._metrics.requests.labels(route, scope["method"], status).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        fields = {"route": route, "method": scope["method"], "status": status, "ms": round(seconds * 1e3, 1)}
+        log.log(_level(route, status), "request", extra={"fields": fields})
+
+
+def _level(route: str, status: int) -> int:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return logging.ERROR
+    return logging.DEBUG if route in ("/livez", "/readyz", "/metrics") else logging.INFO

@@ -1,0 +1,43 @@
+"""Tensors of the wire as numpy arrays and back, without copying. For the stages; the gateway has no numpy."""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.common.problems import MalformedRequest
+from services.common.tensors import Message, Tensor
+
+_DTYPES: Final[dict[str, np.dtype[Any]]] = {
+    "UINT8": np.dtype("u1"),
+    "INT32": np.dtype("<i4"),
+    "INT64": np.dtype("<i8"),
+    "FP32": np.dtype("<f4"),
+}
+_DATATYPES: Final = {dtype: datatype for datatype, dtype in _DTYPES.items()}
+
+
+def read_array(message: Message, name: str, datatype: str, shape: tuple[int | None, ...]) -> NDArray[Any]:
+    """A message's tensor as a read-only array; None in `shape` stands for any size.
+
+    Raises
+    ------
+    MalformedRequest
+        there is no such tensor, or its type or shape is another.
+    """
+    tensor = message.tensor(name, datatype)
+    if not _fits(tensor.shape, shape):
+        wanted = ", ".join("n" if size is None else str(size) for size in shape)
+        raise MalformedRequest(f"tensor {name!r} has shape {list(tensor.shape)}, not [{wanted}]")
+    flat: NDArray[Any] = np.frombuffer(tensor.buffer, dtype=_DTYPES[datatype])
+    return flat.reshape(tensor.shape)
+
+
+def array_tensor(name: str, array: NDArray[Any]) -> Tensor:
+    """An array as a tensor that shares its memory."""
+    solid = np.ascontiguousarray(array)
+    return Tensor(name, _DATATYPES[solid.dtype], solid.shape, (solid.reshape(-1).view(np.uint8).data,))
+
+
+def _fits(have: tuple[int, ...], want: tuple[int | None, ...]) -> bool:
+    return len(have) == len(want) and all(w in (None, h) for h, w in zip(have, want, strict=True))

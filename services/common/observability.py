@@ -1,0 +1,89 @@
+"""Logs, metrics and the request id that goes through every hop. Never a word of what a request carried."""
+
+import json
+import logging
+import re
+import traceback
+import uuid
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from starlette.datastructures import Headers
+
+REQUEST_ID: Final = "x-request-id"
+_SAFE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_request_id: ContextVar[str] = ContextVar("request_id", default="-")
+
+
+def adopt_request_id(headers: Headers) -> str:
+    """Take the caller's request id where it is harmless, else make one; it stands until the request ends."""
+    sent = headers.get(REQUEST_ID, "")
+    request_id = sent if _SAFE_ID.fullmatch(sent) else uuid.uuid4().hex
+    _request_id.set(request_id)
+    return request_id
+
+
+def current_request_id() -> str:
+    """The id of the request in hand, to be sent along to the next stage."""
+    return _request_id.get()
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line.
+
+    Of an exception only its class and the places it passed are written: its message may quote what was uploaded.
+    """
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "request_id": current_request_id(),
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info and record.exc_info[1]:
+            line["error"] = type(record.exc_info[1]).__qualname__
+            line["trace"] = [
+                f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(record.exc_info[2])
+            ]
+        return json.dumps(line)
+
+
+def configure_logging(service: str) -> None:
+    """Send all of this process' logs, uvicorn's too, to standard error as JSON."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter(service))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").disabled = True
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+
+
+class Metrics:
+    """An application's own figures; each application has its own registry, so that several live in one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = Counter(
+            "ich_requests_total", "Requests answered", ("route", "method", "status"), registry=self.registry
+        )
+        self.seconds = Histogram(
+            "ich_request_seconds",
+            "Time from a request's header to the end of its answer",
+            ("route",),
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+            registry=self.registry,
+        )
+        self.slices = Counter("ich_slices_total", "Slices worked on", registry=self.registry)

@@ -1,0 +1,56 @@
+"""SavedModels as compiled graph calls, for the two stages that hold a network. The only TensorFlow outside training."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import tensorflow as tf
+
+from services.common.settings import Device
+
+log = logging.getLogger(__name__)
+
+Signature = Callable[..., dict[str, Any]]
+
+
+class NoGpu(RuntimeError):
+    """A GPU was asked for, and TensorFlow sees none."""
+
+
+def choose_device(device: Device) -> str:
+    """Settle where graphs run, before the first one is loaded. Memory of a GPU is taken as it is needed.
+
+    Returns
+    -------
+    "gpu" or "cpu"
+
+    Raises
+    ------
+    NoGpu
+        `device` is "gpu" and there is none.
+    """
+    gpus = [] if device == "cpu" else tf.config.list_physical_devices("GPU")
+    if device == "gpu" and not gpus:
+        raise NoGpu("a GPU was asked for, and TensorFlow sees none: check the driver and `tensorflow[and-cuda]`")
+    if not gpus:
+        tf.config.set_visible_devices([], "GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)  # noqa: FBT003 - TensorFlow's signature
+    log.info("device", extra={"fields": {"device": "gpu" if gpus else "cpu", "gpus": len(gpus)}})
+    return "gpu" if gpus else "cpu"
+
+
+def load_signature(folder: Path) -> Signature:
+    """The `serving_default` function of a SavedModel: keyword tensors in, a dictionary of tensors out."""
+    model = tf.saved_model.load(str(folder))
+    signature = model.signatures["serving_default"]
+
+    def call(**arrays: Any) -> dict[str, Any]:
+        tensors = {name: tf.constant(array) for name, array in arrays.items()}
+        return {name: tensor.numpy() for name, tensor in signature(**tensors).items()}
+
+    call.model = model  # type: ignore[attr-defined] # a signature does not keep its variables alive
+    return call

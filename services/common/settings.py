@@ -1,0 +1,38 @@
+"""Settings from the environment, read once at start. A misspelt name stops the start."""
+
+import os
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Device = Literal["auto", "cpu", "gpu"]
+
+
+class ServiceSettings(BaseSettings):
+    """What every service can be told. Subclasses set `env_prefix`; names with that prefix that nobody knows stop it."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_unknown_names(cls, values: dict[str, Any]) -> dict[str, Any]:
+        prefix = cls.model_config["env_prefix"]
+        known = {f"{prefix}{name}".upper() for name in cls.model_fields}
+        unknown = sorted(name for name in os.environ if name.upper().startswith(prefix) and name.upper() not in known)
+        if unknown:
+            raise ValueError(f"unknown settings: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        return values
+
+    @classmethod
+    def read(cls) -> Self:
+        """From the environment alone."""
+        return cls()
+
+
+class StageSettings(ServiceSettings):
+    """What preprocess, cnn and rnn have in common."""
+
+    threads: int = 1
+    max_body_bytes: int = 256 * 1024**2
+    max_waiting: int = 64

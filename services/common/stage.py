@@ -1,0 +1,216 @@
+"""A stage of the chain: models that answer the Open Inference Protocol v2, as one application."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import anyio
+import anyio.to_thread
+from fastapi import FastAPI, Request, Response
+from starlette.types import Receive, Scope, Send
+
+from services.common.app import VERSION, new_app, problem_response
+from services.common.problems import MalformedRequest, NotFound, NotReady, PayloadTooLarge, Problem, UnsupportedMedia
+from services.common.settings import StageSettings
+from services.common.tensors import HEADER_LENGTH, Buffer, FilePart, Message, decode, encode
+
+PROBE_AFTER_S: Final = 10.0
+
+
+class Overloaded(Problem):
+    status = 503
+    code = "overloaded"
+    title = "Too much work is waiting"
+    retry_after_s = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A tensor in a model's metadata; -1 in `shape` stands for any size."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class StageModel(Protocol):
+    """One model of a stage. `infer` computes in a worker thread and may be called by several at once."""
+
+    name: str
+    platform: str
+    inputs: Sequence[TensorSpec]
+    outputs: Sequence[TensorSpec]
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What a caller should know beside the tensors: the recipe's fingerprint, the card."""
+        ...
+
+    def example(self) -> Message:
+        """A small request that the model must answer for the stage to be ready."""
+        ...
+
+    def infer(self, message: Message) -> Message:
+        """Answer one request; a Problem where it can't be."""
+        ...
+
+    def slices(self, message: Message) -> int:
+        """How many slices a request holds, for the metrics."""
+        ...
+
+
+class Stage:
+    """Runs models in worker threads, bounds what waits for them, and knows when they last answered."""
+
+    def __init__(self, models: Sequence[StageModel], settings: StageSettings) -> None:
+        self.models = {model.name: model for model in models}
+        self.settings = settings
+        self._threads = anyio.CapacityLimiter(settings.threads)
+        self._answered_at = dict.fromkeys(self.models, float("-inf"))
+
+    def model(self, name: str) -> StageModel:
+        """A model by its name; NotFound where there is none."""
+        if name not in self.models:
+            raise NotFound(f"the models here are {', '.join(self.models)}")
+        return self.models[name]
+
+    async def infer(self, model: StageModel, message: Message) -> tuple[Message, float]:
+        """The answer and the milliseconds of work in it."""
+        answer, work_ms = await anyio.to_thread.run_sync(_timed_infer, model, message, limiter=self._threads)
+        self._answered_at[model.name] = time.monotonic()
+        return answer, work_ms
+
+    def admit(self) -> None:
+        """Refuse while too many requests wait for a thread."""
+        if self._threads.statistics().tasks_waiting >= self.settings.max_waiting:
+            raise Overloaded("more requests are waiting than this stage holds")
+
+    async def ready(self) -> None:
+        """Let a model that has not answered lately answer its example; NotReady where it can't."""
+        for model in self.models.values():
+            if time.monotonic() - self._answered_at[model.name] < PROBE_AFTER_S:
+                continue
+            try:
+                await self.infer(model, model.example())
+            except Exception as error:
+                raise NotReady(f"model {model.name!r} does not answer") from error
+
+
+def _timed_infer(model: StageModel, message: Message) -> tuple[Message, float]:
+    begin = time.perf_counter()
+    answer = model.infer(message)
+    return answer, (time.perf_counter() - begin) * 1e3
+
+
+class _TensorResponse(Response):
+    """An answer whose tensors are sent as they lie in memory."""
+
+    def __init__(self, answer: Message, model: str, work_ms: float) -> None:
+        header, parts = encode(answer, "outputs", model_name=model, model_version="1")
+        self._parts: list[Buffer | FilePart] = [header, *parts]
+        headers = {
+            HEADER_LENGTH: str(len(header)),
+            "content-length": str(sum(map(len, self._parts))),
+            "server-timing": f"work;dur={work_ms:.3f}",
+        }
+        super().__init__(None, headers=headers, media_type="application/octet-stream")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for part in self._parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def stage_app(
+    title: str,
+    models: Sequence[StageModel],
+    settings: StageSettings,
+    lifespan: Any | None = None,
+) -> FastAPI:
+    """The application of one stage."""
+    stage = Stage(models, settings)
+    app = new_app(title=title, ready=stage.ready, lifespan=lifespan)
+    _add_protocol(app, stage)
+
+    @app.exception_handler(Problem)
+    async def problem(_: Request, error: Problem) -> Response:
+        return problem_response(error, error=error.detail)  # the member that the protocol's clients read
+
+    return app
+
+
+def _add_protocol(app: FastAPI, stage: Stage) -> None:
+    @app.get("/v2")
+    async def server() -> dict[str, Any]:
+        return {"name": app.title, "version": VERSION, "extensions": ["binary_tensor_data"]}
+
+    @app.get("/v2/health/live")
+    async def live() -> dict[str, bool]:
+        return {"live": True}
+
+    @app.get("/v2/health/ready")
+    async def ready() -> dict[str, bool]:
+        await stage.ready()
+        return {"ready": True}
+
+    @app.get("/v2/models/{name}")
+    async def metadata(name: str) -> dict[str, Any]:
+        return _metadata(stage.model(name))
+
+    @app.get("/v2/models/{name}/ready")
+    async def model_ready(name: str) -> dict[str, Any]:
+        stage.model(name)
+        await stage.ready()
+        return {"name": name, "ready": True}
+
+    @app.post("/v2/models/{name}/infer", response_class=Response)
+    async def infer(name: str, request: Request) -> Response:
+        model = stage.model(name)
+        stage.admit()
+        body = await read_body(request, stage.settings.max_body_bytes)
+        message = decode(body, request.headers.get(HEADER_LENGTH), "inputs")
+        answer, work_ms = await stage.infer(model, message)
+        app.state.metrics.slices.inc(model.slices(message))
+        return _TensorResponse(_only_wanted(answer, message), name, work_ms)
+
+
+def _metadata(model: StageModel) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "versions": ["1"],
+        "platform": model.platform,
+        "inputs": [_spec(spec) for spec in model.inputs],
+        "outputs": [_spec(spec) for spec in model.outputs],
+        "parameters": dict(model.parameters),
+    }
+
+
+def _spec(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
+
+
+def _only_wanted(answer: Message, request: Message) -> Message:
+    known = {tensor.name for tensor in answer.tensors}
+    if unknown := [name for name in request.wanted if name not in known]:
+        raise MalformedRequest(f"there is no output {unknown[0]!r}; there are {', '.join(sorted(known))}")
+    tensors = [tensor for tensor in answer.tensors if not request.wanted or tensor.name in request.wanted]
+    return Message(tuple(tensors), answer.parameters, request.id)
+
+
+async def read_body(request: Request, limit_bytes: int) -> bytearray:
+    """The whole body, in one piece that is allocated once where its length is announced."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise UnsupportedMedia("compressed request bodies are not accepted")
+    announced = request.headers.get("content-length", "")
+    size = int(announced) if announced.isascii() and announced.isdigit() else 0
+    if size > limit_bytes:
+        raise PayloadTooLarge(f"a request may hold {limit_bytes} bytes")
+    body, filled = bytearray(size), 0
+    async for piece in request.stream():
+        if filled + len(piece) > limit_bytes:
+            raise PayloadTooLarge(f"a request may hold {limit_bytes} bytes")
+        body[filled : filled + len(piece)] = piece
+        filled += len(piece)
+    return body

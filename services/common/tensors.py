@@ -1,0 +1,191 @@
+"""The wire: Open Inference Protocol v2 over HTTP with its binary tensor extension, without numpy.
+
+A message is a JSON header of `Inference-Header-Content-Length` bytes, then each tensor's raw little-endian bytes in
+the order of the header. Elements of a BYTES tensor are a four-byte length and that many bytes. Numbers never travel
+as JSON here. Stages that compute turn tensors into arrays with `services.common.arrays`.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from services.common.problems import MalformedRequest
+
+HEADER_LENGTH: Final = "inference-header-content-length"
+ITEM_BYTES: Final[Mapping[str, int]] = {
+    "BOOL": 1, "UINT8": 1, "INT8": 1, "UINT16": 2, "INT16": 2, "FP16": 2,
+    "UINT32": 4, "INT32": 4, "FP32": 4, "UINT64": 8, "INT64": 8, "FP64": 8,
+}  # fmt: skip
+
+Buffer = bytes | bytearray | memoryview
+Side = Literal["inputs", "outputs"]
+Parameter = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """The first `size` bytes of a file on disk: sent in pieces, never held whole."""
+
+    path: Path
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def pieces(self, piece_bytes: int = 1 << 20) -> Iterator[bytes]:
+        """The bytes, a piece at a time."""
+        left = self.size
+        with self.path.open("rb") as file:
+            while left and (piece := file.read(min(left, piece_bytes))):
+                left -= len(piece)
+                yield piece
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A named tensor as it travels. `data` holds its raw bytes, in one or more parts."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: tuple[Buffer | FilePart, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """The length of the raw bytes."""
+        return sum(len(part) for part in self.data)
+
+    @property
+    def buffer(self) -> Buffer:
+        """The raw bytes in one piece: of a tensor that arrived, the bytes as they lie in the body."""
+        if len(self.data) == 1 and not isinstance(self.data[0], FilePart):
+            return self.data[0]
+        return b"".join(b"".join(part.pieces()) if isinstance(part, FilePart) else part for part in self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A request or an answer of one inference."""
+
+    tensors: tuple[Tensor, ...]
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    id: str | None = None
+    wanted: tuple[str, ...] = ()
+
+    def tensor(self, name: str, datatype: str) -> Tensor:
+        """The tensor of that name and type; MalformedRequest where it is missing or another."""
+        found = self.find(name)
+        if found is None or found.datatype != datatype:
+            raise MalformedRequest(f"a tensor {name!r} of datatype {datatype} is needed")
+        return found
+
+    def find(self, name: str) -> Tensor | None:
+        """The tensor of that name, if there is one."""
+        return next((tensor for tensor in self.tensors if tensor.name == name), None)
+
+
+def bytes_tensor(name: str, elements: Iterable[Buffer | FilePart]) -> Tensor:
+    """Elements as a BYTES tensor of shape [n], without copying them."""
+    parts: list[Buffer | FilePart] = []
+    for element in elements:
+        parts += (len(element).to_bytes(4, "little"), element)
+    return Tensor(name, "BYTES", (len(parts) // 2,), tuple(parts))
+
+
+def elements(tensor: Tensor) -> list[memoryview]:
+    """The elements of a BYTES tensor that arrived, as views into it."""
+    data, found, at = memoryview(tensor.buffer), [], 0
+    while at < len(data):
+        end = at + 4 + int.from_bytes(data[at : at + 4], "little")
+        if at + 4 > len(data) or end > len(data):
+            raise MalformedRequest(f"tensor {tensor.name!r}: an element reaches beyond the tensor")
+        found.append(data[at + 4 : end])
+        at = end
+    if len(found) != prod(tensor.shape):
+        raise MalformedRequest(f"tensor {tensor.name!r}: {len(found)} elements do not fill its shape")
+    return found
+
+
+def encode(message: Message, side: Side, **members: Any) -> tuple[bytes, list[Buffer | FilePart]]:
+    """A message as its JSON header and the parts that follow it. `members` are added to the header."""
+    document = {
+        **members,
+        **({"id": message.id} if message.id else {}),
+        "parameters": dict(message.parameters),
+        side: [_describe(tensor) for tensor in message.tensors],
+    }
+    if side == "inputs":
+        document["parameters"]["binary_data_output"] = True
+    return json.dumps(document, separators=(",", ":")).encode(), [p for t in message.tensors for p in t.data]
+
+
+def _describe(tensor: Tensor) -> dict[str, Any]:
+    return {
+        "name": tensor.name,
+        "datatype": tensor.datatype,
+        "shape": list(tensor.shape),
+        "parameters": {"binary_data_size": tensor.nbytes},
+    }
+
+
+def decode(body: Buffer, header_length: str | None, side: Side) -> Message:
+    """Read a message; its tensors are views into `body`.
+
+    Raises
+    ------
+    MalformedRequest
+        the header is not valid, a tensor is not binary, or sizes, shapes and the body disagree.
+    """
+    view = memoryview(body)
+    document, rest = _header(view, header_length)
+    try:
+        tensors = list(_tensors(document[side], rest))
+        wanted = tuple(str(output["name"]) for output in document.get("outputs", ())) if side == "inputs" else ()
+        parameters = dict(document.get("parameters") or {})
+        return Message(tuple(tensors), parameters, document.get("id"), wanted)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MalformedRequest(f"the inference header lacks or misuses a member ({type(error).__name__})") from error
+
+
+def _header(view: memoryview, header_length: str | None) -> tuple[dict[str, Any], memoryview]:
+    length = len(view) if header_length is None else _whole_number(header_length)
+    if length > len(view):
+        raise MalformedRequest("the inference header is longer than the body")
+    try:
+        document = json.loads(bytes(view[:length]))
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequest("the inference header is not JSON") from error
+    if not isinstance(document, dict):
+        raise MalformedRequest("the inference header is not a JSON object")
+    return document, view[length:]
+
+
+def _whole_number(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise MalformedRequest("Inference-Header-Content-Length is not a whole number")
+    return int(text)
+
+
+def _tensors(descriptions: Sequence[Mapping[str, Any]], rest: memoryview) -> Iterator[Tensor]:
+    at = 0
+    for description in descriptions:
+        name, datatype = str(description["name"]), str(description["datatype"])
+        shape = tuple(_dimension(size) for size in description["shape"])
+        size = (description.get("parameters") or {}).get("binary_data_size")
+        if not isinstance(size, int) or size < 0 or at + size > len(rest):
+            raise MalformedRequest(f"tensor {name!r}: binary_data_size is needed and must lie within the body")
+        if datatype != "BYTES" and size != prod(shape) * ITEM_BYTES[datatype]:
+            raise MalformedRequest(f"tensor {name!r}: {size} bytes do not fill {datatype} {list(shape)}")
+        yield Tensor(name, datatype, shape, (rest[at : at + size],))
+        at += size
+    if at != len(rest):
+        raise MalformedRequest("bytes are left over behind the last tensor")
+
+
+def _dimension(size: object) -> int:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise MalformedRequest("a shape holds whole numbers from 0 up")
+    return size

@@ -1,0 +1,105 @@
+"""The gateway's HTTP: the public API and the page."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
+
+from services.common.app import new_app
+from services.common.card import Card, OperatingPoint
+from services.common.observability import configure_logging
+from services.common.problems import NotReady
+from services.common.schemas import Report
+from services.gateway.bundle import Bundles
+from services.gateway.openapi import PREDICTION_ANSWERS, PREDICTION_BODY, STAGE_ANSWERS
+from services.gateway.pipeline import Pipeline
+from services.gateway.predictions import Predictions
+from services.gateway.report import DISCLAIMER
+from services.gateway.settings import Settings
+from services.gateway.spool import Spool
+from services.gateway.stages import StageFault, Stages, connect
+
+_PAGES: Final = Path(__file__).parent / "pages"
+_DESCRIPTION: Final = f"""How probable is each kind of intracranial haemorrhage on this head CT?
+
+Send one axial slice or a series as DICOM, a zip of it, or 512 x 512 RGB pictures of the three windows.
+
+**{DISCLAIMER}**"""
+
+
+class ServedModel(BaseModel):
+    """The bundle that answers."""
+
+    sha256: str
+    card: Card
+
+
+def create_app(stages: Stages, settings: Settings) -> FastAPI:
+    """The gateway in front of three stages."""
+    bundles = Bundles(stages)
+    spool = Spool(settings.spool_dir)
+    predictions = Predictions(spool, Pipeline(stages, settings), bundles, settings)
+
+    async def ready() -> None:
+        try:
+            await bundles.check()
+        except StageFault as fault:
+            raise NotReady(fault.detail, cause=fault.code) from fault
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        spool.open()
+        yield
+        await stages.close()
+
+    app = new_app(title="Intracranial haemorrhage on head CT", ready=ready, description=_DESCRIPTION, lifespan=lifespan)
+    _add_api(app, predictions, bundles)
+    app.mount("/", StaticFiles(directory=_PAGES, html=True))
+    return app
+
+
+def _add_api(app: FastAPI, predictions: Predictions, bundles: Bundles) -> None:
+    @app.post(
+        "/v1/predictions",
+        tags=["predictions"],
+        summary="Assess one slice or one series, and wait for the report",
+        responses=PREDICTION_ANSWERS,
+        openapi_extra=PREDICTION_BODY,
+    )
+    async def predict(
+        request: Request,
+        response: Response,
+        images: Annotated[bool, Query(description="add each slice's picture, as base64 PNG")] = False,  # noqa: FBT002
+        operating_point: Annotated[
+            OperatingPoint | None, Query(description="which thresholds; else the site's")
+        ] = None,
+    ) -> Report:
+        report = await predictions.predict(request, images=images, operating_point=operating_point)
+        response.headers["server-timing"] = _server_timing(report.timings_ms.model_dump())
+        app.state.metrics.slices.inc(len(report.slices))
+        return report
+
+    @app.get("/v1/models", tags=["models"], summary="The card of the bundle that answers", responses=STAGE_ANSWERS)
+    async def models() -> ServedModel:
+        served = await bundles.served()
+        return ServedModel(sha256=served.card_sha256, card=served.card)
+
+
+def _server_timing(timings_ms: dict[str, Any]) -> str:
+    return ", ".join(f"{name};dur={ms}" for name, ms in timings_ms.items())
+
+
+def create() -> FastAPI:
+    """The gateway as it is served."""
+    configure_logging("gateway")
+    settings = Settings.read()
+    addresses = {"preprocess": settings.preprocess_url, "cnn": settings.cnn_url, "rnn": settings.rnn_url}
+    connected = {
+        name: connect(name, url, settings.connect_timeout_s, settings.stage_timeout_s)
+        for name, url in addresses.items()
+    }
+    return create_app(Stages(**connected), settings)

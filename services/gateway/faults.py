@@ -1,0 +1,55 @@
+"""What can be wrong with an upload that was received whole, as problems that name the sender's files.
+
+UnusableUpload                 422
+|- UnusableFiles        422    a file of the series is corrupt; every bad file is named
+|- NotACtSlice          422    localizers, secondary captures, other modalities, and nothing else
+|- MixedSeries          422    several series where one is expected
+UnsupportedFile         415    neither DICOM, PNG nor zip
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from services.common.acceptance import CORRUPT_FILES, FOREIGN_FILES
+from services.common.problems import Problem, UnsupportedMedia
+
+_WORDS: Mapping[str, str] = {**FOREIGN_FILES, **CORRUPT_FILES}
+
+
+class UnusableUpload(Problem):
+    status = 422
+    code = "unusable_upload"
+    title = "Nothing in the upload can be assessed"
+
+
+class UnusableFiles(UnusableUpload):
+    code = "unusable_files"
+    title = "A file cannot be read"
+
+
+class NotACtSlice(UnusableUpload):
+    code = "not_a_ct_slice"
+    title = "This is not an axial CT slice"
+
+
+class MixedSeries(UnusableUpload):
+    code = "mixed_series"
+    title = "The upload holds several series"
+
+
+class UnsupportedFile(UnsupportedMedia):
+    code = "unsupported_file"
+    title = "This is neither DICOM, PNG nor zip"
+
+
+def bad_files(kind: type[Problem], files: Iterable[tuple[str, str]]) -> Problem:
+    """A problem about files, given as (name, code) pairs: the words of the first, and the list of all."""
+    listed: list[dict[str, Any]] = [{"file": name, "code": code, "reason": _WORDS[code]} for name, code in files]
+    first, more = listed[0], len(listed) - 1
+    others = f" (and {more} more)" if more else ""
+    return kind(f"{first['file']}: {first['reason']}{others}. Please choose another file and try again.", files=listed)
+
+
+def why_set_aside(code: str) -> str:
+    """The words for a file that was left out."""
+    return _WORDS[code]

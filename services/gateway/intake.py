@@ -1,0 +1,64 @@
+"""Which files of an upload make the series, which are left out with a note, and which make it unusable."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from services.common import acceptance
+from services.common.schemas import Evidence, HeadersReport, Item, Reason, SeriesHeader
+from services.gateway.faults import (
+    MixedSeries,
+    NotACtSlice,
+    UnsupportedFile,
+    UnusableFiles,
+    UnusableUpload,
+    bad_files,
+    why_set_aside,
+)
+from services.gateway.spool import UploadedFile
+
+_CLAIMS_DICOM: Final = (".dcm", ".dicom", ".ima")
+
+
+def the_series(files: Sequence[UploadedFile], report: HeadersReport) -> SeriesHeader:
+    """The one series of an upload; a problem that says why where there is not exactly one."""
+    if corrupt := corrupt_files(files, report):
+        raise bad_files(UnusableFiles, corrupt)
+    if len(report.series) > 1:
+        found = [{"series_instance_uid": series.uid, "slices": len(series.items)} for series in report.series]
+        raise MixedSeries(f"{len(found)} series were sent; send one at a time", series=found)
+    if not report.series:
+        aside = [(files[item.file].name, item.code) for item in report.set_aside]
+        raise bad_files(_kind(code for _, code in aside), aside)
+    return report.series[0]
+
+
+def _kind(codes: Iterable[str]) -> type[UnusableUpload | UnsupportedFile]:
+    found = set(codes)
+    if found == {"not_dicom"}:
+        return UnsupportedFile
+    return NotACtSlice if found == {"not_a_ct_slice"} else UnusableUpload
+
+
+def corrupt_files(files: Sequence[UploadedFile], report: HeadersReport) -> list[tuple[str, str]]:
+    """Files that can't be left out: corrupt ones, and beside a series those that only claim to be DICOM."""
+    return [
+        (files[item.file].name, item.code)
+        for item in report.set_aside
+        if item.code in acceptance.CORRUPT_FILES
+        or (item.code == "not_dicom" and report.series and files[item.file].name.lower().endswith(_CLAIMS_DICOM))
+    ]
+
+
+def notes(files: Sequence[UploadedFile], report: HeadersReport) -> tuple[Reason, ...]:
+    """A note for each file that was left out of the series."""
+    return tuple(
+        acceptance.reason("file_set_aside", file=files[item.file].name, why=why_set_aside(item.code))
+        for item in report.set_aside
+    )
+
+
+def check_decoded(files: Sequence[UploadedFile], items: Sequence[Item], evidence: Sequence[Evidence]) -> None:
+    """UnusableFiles, naming every one, where a slice could not be decoded."""
+    failed = {files[item.file].name: seen.failed for item, seen in zip(items, evidence, strict=False) if seen.failed}
+    if failed:
+        raise bad_files(UnusableFiles, failed.items())

@@ -1,0 +1,110 @@
+"""What the OpenAPI document says beside types: the multipart body, and an example of every answer."""
+
+from typing import Any, Final
+
+from services.common.app import PROBLEM_JSON
+from services.common.labels import LABELS, Label
+from services.common.problems import MalformedRequest, PayloadTooLarge, Problem
+from services.gateway.faults import MixedSeries, NotACtSlice, UnsupportedFile, UnusableFiles, bad_files
+from services.gateway.report import DISCLAIMER, finding
+from services.gateway.stages import StageBusy, StageFailed, StageSlow
+from services.gateway.uploads import FORM_FIELD
+
+PREDICTION_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FORM_FIELD],
+                    "properties": {
+                        FORM_FIELD: {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "one DICOM slice, the slices of one series, a zip of them, or PNG pictures",
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+
+_PROBABILITIES: Final[dict[Label, float]] = {**dict.fromkeys(LABELS, 0.02), "any": 0.97, "intraparenchymal": 0.96}
+_THRESHOLDS: Final = dict.fromkeys(LABELS, 0.5)
+_PREDICTIONS: Final = {label: _PROBABILITIES[label] > _THRESHOLDS[label] for label in LABELS}
+_REPORT: Final[dict[str, Any]] = {
+    "id": "2f1c5b0d6f7a4c0e9b1d3a5c7e9f0a1b",
+    "status": "assessed",
+    "reasons": [{"code": "resampled", "detail": "The slices are 256 x 256 and were resampled.", "severity": "note"}],
+    "series": {
+        "study_instance_uid": "2.25.1",
+        "series_instance_uid": "2.25.2",
+        "slices": 1,
+        "probabilities": _PROBABILITIES,
+        "predictions": _PREDICTIONS,
+    },
+    "slices": [
+        {
+            "index": 0,
+            "file": "slice.dcm",
+            "sop_instance_uid": "2.25.3",
+            "position_mm": 0.0,
+            "probabilities": _PROBABILITIES,
+            "predictions": _PREDICTIONS,
+            "image": None,
+        }
+    ],
+    "findings": [finding(label, _PREDICTIONS[label], _PROBABILITIES[label]) for label in LABELS],
+    "key_slices": [0],
+    "model": {"name": "default", "sha256": "9f86d081...", "recipe": "fcbe341fbbbc"},
+    "thresholds": {
+        "operating_point": "default",
+        "slice": _THRESHOLDS,
+        "series": _THRESHOLDS,
+    },
+    "timings_ms": {"upload": 3.1, "preprocess": 4.2, "cnn": 21.0, "rnn": 1.5, "total": 38.7},
+    "disclaimer": DISCLAIMER,
+}
+_NOT_ASSESSED: Final[dict[str, Any]] = {
+    **_REPORT,
+    "status": "not_assessed",
+    "reasons": [{"code": "not_a_head", "detail": "The pixels do not look like a head.", "severity": "refuse"}],
+    "series": {**_REPORT["series"], "probabilities": None, "predictions": None},
+    "slices": [{**_REPORT["slices"][0], "probabilities": None, "predictions": None}],
+    "findings": [],
+    "key_slices": [],
+}
+
+
+def _answer(*problems: Problem) -> dict[str, Any]:
+    examples = {problem.code: {"value": {**problem.document(), "request_id": "4b1c..."}} for problem in problems}
+    return {"description": problems[0].title, "content": {PROBLEM_JSON: {"examples": examples}}}
+
+
+STAGE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    502: _answer(StageFailed("cnn cannot be reached", stage="cnn")),
+    503: _answer(StageBusy("cnn takes no more work now", stage="cnn")),
+    504: _answer(StageSlow("cnn did not answer in time", stage="cnn")),
+}
+PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The report; `not_assessed` where a rule of refusal stands",
+        "content": {
+            "application/json": {"examples": {"assessed": {"value": _REPORT}, "not_assessed": {"value": _NOT_ASSESSED}}}
+        },
+    },
+    400: _answer(MalformedRequest("the multipart body is broken")),
+    413: _answer(PayloadTooLarge("an upload may hold 1073741824 bytes", limit_bytes=1073741824)),
+    415: _answer(bad_files(UnsupportedFile, [("notes.txt", "not_dicom")])),
+    422: _answer(
+        bad_files(UnusableFiles, [("IM0007.dcm", "truncated")]),
+        bad_files(NotACtSlice, [("scout.dcm", "not_a_ct_slice")]),
+        MixedSeries(
+            "2 series were sent; send one at a time",
+            series=[{"series_instance_uid": "2.25.2", "slices": 34}, {"series_instance_uid": "2.25.4", "slices": 170}],
+        ),
+    ),
+    **STAGE_ANSWERS,
+}

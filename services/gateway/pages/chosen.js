@@ -1,0 +1,78 @@
+// What is going to be sent: shown with count and size, and changed file by file.
+
+import { announce, byId, element, show } from "./dom.js";
+import { bytes, counted } from "./words.js";
+
+// A folder has these lying about; the service leaves them out of zips too.
+const isRubbish = (path) => path.split("/").some((part) => part.startsWith("."));
+
+export class Chosen {
+  // entries: [{file, path}], where the path is the name inside the folder that was chosen.
+  entries = [];
+
+  constructor(onChange) {
+    this.onChange = onChange;
+    byId("clear").addEventListener("click", () => {
+      this.replace([]);
+      byId("choose-files").focus();
+    });
+    this.pickWith("choose-files", "files");
+    this.pickWith("choose-folder", "folder");
+    byId("choose-others").addEventListener("click", () => byId("choose-files").click());
+    byId("chosen").addEventListener("toggle", () => this.list());
+  }
+
+  pickWith(button, input) {
+    const picker = byId(input);
+    byId(button).addEventListener("click", () => picker.click());
+    picker.addEventListener("change", () => {
+      const picked = [...picker.files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
+      // Emptied, so that choosing the same file again, mended, is a change too.
+      picker.value = "";
+      if (picked.length > 0) this.replace(picked);
+    });
+  }
+
+  get size() {
+    return this.entries.reduce((total, { file }) => total + file.size, 0);
+  }
+
+  replace(entries) {
+    this.entries = entries.filter(({ path }) => !isRubbish(path));
+    this.changed();
+  }
+
+  changed() {
+    const nothing = this.entries.length === 0;
+    const summary = nothing ? "No file is chosen" : `${counted(this.entries.length, "file")}, ${bytes(this.size)}`;
+    byId("chosen-summary").textContent = summary;
+    show(byId("clear"), !nothing);
+    show(byId("chosen"), !nothing);
+    this.list();
+    announce(summary);
+    this.onChange();
+  }
+
+  // Only while it is open: a long series has thousands of rows.
+  list() {
+    const rows = byId("chosen").open ? this.entries.map((entry) => this.row(entry)) : [];
+    byId("chosen-files").replaceChildren(...rows);
+  }
+
+  row(entry) {
+    const remove = element("button", { type: "button", class: "plain" }, "Remove");
+    remove.setAttribute("aria-label", `Remove ${entry.path}`);
+    remove.addEventListener("click", () => this.remove(entry));
+    const size = element("span", { class: "numbers hint" }, bytes(entry.file.size));
+    return element("li", {}, element("span", { class: "path" }, entry.path), size, remove);
+  }
+
+  // The focus stays where the row was, so that a keyboard can remove several in a row.
+  remove(entry) {
+    const at = this.entries.indexOf(entry);
+    this.entries.splice(at, 1);
+    this.changed();
+    const buttons = byId("chosen-files").querySelectorAll("button");
+    (buttons[Math.min(at, buttons.length - 1)] ?? byId("choose-files")).focus();
+  }
+}

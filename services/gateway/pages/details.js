@@ -1,0 +1,59 @@
+// How an answer was made: model, recipe, thresholds, identifiers, and where the time went.
+
+import { element } from "./dom.js";
+import { listed, threshold } from "./words.js";
+
+const SHORT_SHA = 12;
+
+export function fillDetails(body, report) {
+  body.replaceChildren(
+    element("div", {}, element("h3", {}, "Model"), facts(modelFacts(report))),
+    element("div", {}, element("h3", {}, "Time"), facts(timeFacts(report.timings_ms))),
+    element("div", {}, element("h3", {}, "Thresholds"), thresholdTable(report.thresholds)),
+    element("div", { class: "wide" }, element("h3", {}, "Identifiers"), facts(identifierFacts(report))),
+  );
+}
+
+function modelFacts({ model, thresholds }) {
+  return [
+    ["Name", model.name],
+    ["Card (SHA-256)", model.sha256.slice(0, SHORT_SHA)],
+    ["Recipe", model.recipe],
+    ["Operating point", thresholds.operating_point],
+  ];
+}
+
+function timeFacts(timings) {
+  return Object.entries(timings).map(([stage, ms]) => [stage, `${ms.toLocaleString("en", { maximumFractionDigits: 1 })} ms`]);
+}
+
+function identifierFacts({ id, series }) {
+  return [
+    ["Report", id],
+    ["Study", series?.study_instance_uid ?? "none"],
+    ["Series", series?.series_instance_uid ?? "none"],
+  ];
+}
+
+function facts(pairs) {
+  const rows = pairs.flatMap(([name, value]) => [
+    element("dt", {}, name),
+    element("dd", { class: "numbers path" }, value),
+  ]);
+  return element("dl", {}, ...rows);
+}
+
+function thresholdTable(thresholds) {
+  const head = ["Label", "Slice", "Series"].map((words) => element("th", { scope: "col" }, words));
+  const rows = Object.keys(thresholds.slice).map((label) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, listed([label])),
+      element("td", { class: "numbers" }, threshold(thresholds.slice[label])),
+      element("td", { class: "numbers" }, threshold(thresholds.series[label])),
+    ),
+  );
+  const caption = element("caption", { class: "unseen" }, "A prediction is true where its probability exceeds this");
+  return element("table", {}, caption, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
+}

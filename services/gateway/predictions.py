@@ -1,0 +1,66 @@
+"""One waiting call: receive, assess, report."""
+
+import time
+import uuid
+from collections.abc import Mapping
+
+from fastapi import Request
+
+from services.common.card import OperatingPoint
+from services.common.problems import MalformedRequest
+from services.common.schemas import Report, Timings
+from services.gateway.archives import Limits
+from services.gateway.bundle import Bundles, ServedBundle
+from services.gateway.pipeline import Pipeline
+from services.gateway.report import build_report
+from services.gateway.settings import Settings
+from services.gateway.spool import Spool
+from services.gateway.uploads import receive
+
+
+class UnknownOperatingPoint(MalformedRequest):
+    code = "unknown_operating_point"
+    title = "The served bundle has no such operating point"
+
+
+class Predictions:
+    """Answers waiting calls."""
+
+    def __init__(self, spool: Spool, pipeline: Pipeline, bundles: Bundles, settings: Settings) -> None:
+        self._spool = spool
+        self._pipeline = pipeline
+        self._bundles = bundles
+        self._settings = settings
+
+    async def predict(self, request: Request, *, images: bool, operating_point: OperatingPoint | None) -> Report:
+        """The report of what a request uploads."""
+        begin = time.perf_counter()
+        point = _known(operating_point or self._settings.operating_point, await self._bundles.served())
+        async with self._spool.folder() as folder:
+            files = await receive(request, folder, self._limits())
+            uploaded = time.perf_counter()
+            assessment = await self._pipeline.assess_upload(files, pictures=images)
+        bundle = await self._bundles.served(assessment.scores.card_sha256 if assessment.scores else None)
+        return build_report(
+            assessment,
+            [file.name for file in files],
+            bundle,
+            report_id=uuid.uuid4().hex,
+            operating_point=_known(point, bundle),
+            timings=_timings(assessment.work_ms, upload_s=uploaded - begin, total_s=time.perf_counter() - begin),
+        )
+
+    def _limits(self) -> Limits:
+        settings = self._settings
+        return Limits(settings.max_upload_bytes, settings.max_files, settings.max_unpacked_ratio)
+
+
+def _known(point: OperatingPoint, bundle: ServedBundle) -> OperatingPoint:
+    if point not in bundle.card.thresholds:
+        raise UnknownOperatingPoint(f"the served bundle knows {', '.join(bundle.card.thresholds)}")
+    return point
+
+
+def _timings(work_ms: Mapping[str, float], *, upload_s: float, total_s: float) -> Timings:
+    rounded = {stage: round(ms, 3) for stage, ms in work_ms.items()}
+    return Timings(upload=round(upload_s * 1e3, 3), total=round(total_s * 1e3, 3), **rounded)

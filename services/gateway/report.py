@@ -1,0 +1,118 @@
+"""From an assessment and the bundle's card to the report that people read. Pure."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from services.common.acceptance import refused
+from services.common.card import OperatingPoint, Thresholds
+from services.common.labels import LABELS, Label
+from services.common.schemas import Report, ReportModel, ReportSeries, ReportSlice, ReportThresholds, Timings
+from services.gateway.bundle import ServedBundle
+from services.gateway.pipeline import Assessment
+
+DISCLAIMER: Final = (
+    "Research software, not a medical device. It has not been evaluated for clinical use and must not be used for "
+    "diagnosis, triage or treatment."
+)
+_KEY_SLICES: Final = 5
+
+
+def build_report(
+    assessment: Assessment,
+    names: Sequence[str],
+    bundle: ServedBundle,
+    *,
+    report_id: str,
+    operating_point: OperatingPoint,
+    timings: Timings,
+) -> Report:
+    """The report of one assessment; `names` are the sender's names of the files."""
+    card, thresholds = bundle.card, bundle.card.thresholds[operating_point]
+    slices = _slices(assessment, names, thresholds)
+    series = _series(assessment, thresholds)
+    return Report(
+        id=report_id,
+        status="not_assessed" if refused(assessment.reasons) else "assessed",
+        reasons=assessment.reasons,
+        series=series,
+        slices=slices,
+        findings=_findings(series, slices),
+        key_slices=_key_slices(slices),
+        model=ReportModel(name=card.name, sha256=bundle.card_sha256, recipe=card.recipe.fingerprint),
+        thresholds=ReportThresholds(operating_point=operating_point, slice=thresholds.slice, series=thresholds.series),
+        timings_ms=timings,
+        disclaimer=DISCLAIMER,
+    )
+
+
+def _series(assessment: Assessment, thresholds: Thresholds) -> ReportSeries | None:
+    header, scores = assessment.header, assessment.scores
+    if header.uid is None and len(header.items) > 1:
+        return None
+    probabilities = _named(scores.series) if scores and scores.series else None
+    return ReportSeries(
+        study_instance_uid=header.study_uid,
+        series_instance_uid=header.uid,
+        slices=len(header.items),
+        probabilities=probabilities,
+        predictions=_predict(probabilities, thresholds.series),
+    )
+
+
+def _slices(assessment: Assessment, names: Sequence[str], thresholds: Thresholds) -> tuple[ReportSlice, ...]:
+    header, scores, pictures = assessment.header, assessment.scores, assessment.pictures
+    found = []
+    for index, (item, position_mm) in enumerate(zip(header.items, header.position_mm, strict=True)):
+        probabilities = _named(scores.slices[index]) if scores else None
+        found.append(
+            ReportSlice(
+                index=index,
+                file=names[item.file],
+                sop_instance_uid=item.sop_instance_uid,
+                position_mm=position_mm,
+                probabilities=probabilities,
+                predictions=_predict(probabilities, thresholds.slice),
+                image=base64.b64encode(pictures[index]).decode() if index < len(pictures) else None,
+            )
+        )
+    return tuple(found)
+
+
+def _named(row: Sequence[float]) -> dict[Label, float]:
+    return {label: round(value, 6) for label, value in zip(LABELS, row, strict=True)}
+
+
+def _predict(
+    probabilities: Mapping[Label, float] | None, thresholds: Mapping[Label, float]
+) -> dict[Label, bool] | None:
+    if probabilities is None:
+        return None
+    return {label: probabilities[label] > thresholds[label] for label in LABELS}
+
+
+def _findings(series: ReportSeries | None, slices: Sequence[ReportSlice]) -> tuple[str, ...]:
+    if series is None:
+        return tuple(_finding_over(label, slices) for label in LABELS) if slices[0].predictions else ()
+    if series.probabilities is None or series.predictions is None:
+        return ()
+    return tuple(finding(label, series.predictions[label], series.probabilities[label]) for label in LABELS)
+
+
+def finding(label: Label, present: bool, probability: float) -> str:  # noqa: FBT001 - a row of a table
+    """One line for one label, as people read it."""
+    return f"{label}: {'present' if present else 'absent'} ({probability:.2f})"
+
+
+def _finding_over(label: Label, slices: Sequence[ReportSlice]) -> str:
+    """Slices that do not belong together: in how many of them."""
+    present = sum(bool(item.predictions and item.predictions[label]) for item in slices)
+    highest = max(item.probabilities[label] for item in slices if item.probabilities)
+    word = f"present in {present} of {len(slices)} slices" if present else "absent"
+    return f"{label}: {word} (highest {highest:.2f})"
+
+
+def _key_slices(slices: Sequence[ReportSlice]) -> tuple[int, ...]:
+    predicted = [item for item in slices if item.predictions and item.predictions["any"]]
+    highest = sorted(predicted, key=lambda item: -item.probabilities["any"] if item.probabilities else 0.0)
+    return tuple(item.index for item in highest[:_KEY_SLICES])

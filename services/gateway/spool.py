@@ -1,0 +1,61 @@
+"""A folder on disk that an upload lives in while it is worked on. Files there are numbered, never named."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from anyio import to_thread
+
+_PREFIX: Final = "upload-"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file as it was sent: its name goes back to its sender and nowhere else."""
+
+    name: str
+    path: Path
+    size: int
+
+
+class SpoolFolder:
+    """Hands out numbered files."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._count = 0
+
+    def create(self) -> BinaryIO:
+        """A new empty file, open for writing; its `name` is its path."""
+        self._count += 1
+        return (self._path / f"{self._count:06d}").open("xb")
+
+
+class Spool:
+    """Keeps one folder for each request. One gateway owns one spool."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def open(self) -> None:
+        """Make the spool, and sweep what a crash left there (and nothing else that may stand in that folder)."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        for left in self._root.glob(f"{_PREFIX}*"):
+            _remove(left)
+
+    @asynccontextmanager
+    async def folder(self) -> AsyncIterator[SpoolFolder]:
+        """A folder for one request, removed at its end."""
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._root))
+        try:
+            yield SpoolFolder(path)
+        finally:
+            await to_thread.run_sync(_remove, path)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,122 @@
+"""The preprocess service: the Open Inference Protocol around its two doors."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI
+from numpy.typing import NDArray
+
+from services.common.arrays import array_tensor, read_array
+from services.common.observability import configure_logging
+from services.common.problems import MalformedRequest
+from services.common.recipe import DEFAULT_RECIPE, Recipe
+from services.common.schemas import HeadersReport
+from services.common.stage import TensorSpec, stage_app
+from services.common.tensors import Message, Tensor, bytes_tensor, elements
+from services.preprocess.pipeline import Pipeline
+from services.preprocess.settings import Settings
+
+_NO_FRAMES = np.zeros((0, 2), np.int32)
+
+
+class SeriesDoor:
+    """Heads of files in, sorted series out: from headers only, so a long series costs little."""
+
+    name = "series"
+    platform = "pydicom"
+    inputs: Sequence[TensorSpec] = (TensorSpec("files", "BYTES", (-1,)), TensorSpec("sizes", "INT64", (-1,)))
+    outputs: Sequence[TensorSpec] = (TensorSpec("report", "BYTES", (1,)),)
+    parameters: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+    def example(self) -> Message:
+        """No file at all."""
+        return Message((bytes_tensor("files", []),))
+
+    def infer(self, message: Message) -> Message:
+        """Read headers. `sizes` are the lengths of the whole files, where only their heads are sent."""
+        heads = elements(message.tensor("files", "BYTES"))
+        sizes = [len(head) for head in heads]
+        if message.find("sizes"):
+            sizes = read_array(message, "sizes", "INT64", (len(heads),)).tolist()
+        return Message((_report(Pipeline.read_headers(heads, sizes)),))
+
+    def slices(self, message: Message) -> int:  # noqa: ARG002 - headers are no slices
+        """None."""
+        return 0
+
+
+class SlicesDoor:
+    """Files in, slices out, in the order of `frames`; without `frames`, as one series in its own order.
+
+    Without `frames` the answer holds the headers' report too, and no slice where the files are not one short series.
+    """
+
+    name = "slices"
+    platform = "pydicom"
+    inputs: Sequence[TensorSpec] = (TensorSpec("files", "BYTES", (-1,)), TensorSpec("frames", "INT32", (-1, 2)))
+
+    def __init__(self, pipeline: Pipeline, recipe: Recipe, settings: Settings) -> None:
+        self._pipeline = pipeline
+        self._recipe = recipe
+        self._max_slices = settings.max_slices
+        self.outputs: Sequence[TensorSpec] = (
+            TensorSpec("slices", "UINT8", (-1, recipe.rows, recipe.columns, 3)),
+            TensorSpec("evidence", "BYTES", (-1,)),
+            TensorSpec("pictures", "BYTES", (-1,)),
+            TensorSpec("report", "BYTES", (1,)),
+        )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Which recipe the pixels are made by."""
+        return {"recipe": self._recipe.fingerprint}
+
+    def example(self) -> Message:
+        """No slice of no file."""
+        return Message((bytes_tensor("files", []), array_tensor("frames", _NO_FRAMES)))
+
+    def infer(self, message: Message) -> Message:
+        """Decode, window and measure; MalformedRequest where a frame names a file that was not sent."""
+        files = elements(message.tensor("files", "BYTES"))
+        report = None if message.find("frames") else Pipeline.read_headers(files, list(map(len, files)))
+        frames = self._wanted(message, len(files)) if report is None else self._frames_of(report)
+        made = self._pipeline.make_slices(files, frames, pictures=bool(message.parameters.get("pictures")))
+        tensors = [array_tensor("slices", made.slices)]
+        tensors.append(bytes_tensor("evidence", (item.model_dump_json().encode() for item in made.evidence)))
+        tensors += [bytes_tensor("pictures", made.pictures)] if made.pictures else []
+        tensors += [_report(report)] if report else []
+        return Message(tuple(tensors), self.parameters)
+
+    def slices(self, message: Message) -> int:
+        """How many were asked for; for a series in its own order, how many files."""
+        return message.tensors[-1].shape[0]
+
+    def _wanted(self, message: Message, files: int) -> NDArray[np.int32]:
+        frames = read_array(message, "frames", "INT32", (None, 2))
+        if len(frames) > self._max_slices:
+            raise MalformedRequest(f"at most {self._max_slices} slices a call")
+        if len(frames) and not (frames[:, 0].min() >= 0 and frames[:, 0].max() < files and frames[:, 1].min() >= 0):
+            raise MalformedRequest("a row of 'frames' names a file that was not sent")
+        return frames
+
+    def _frames_of(self, report: HeadersReport) -> NDArray[np.int32]:
+        if len(report.series) != 1 or len(report.series[0].items) > self._max_slices:
+            return _NO_FRAMES
+        return np.array([(item.file, item.frame) for item in report.series[0].items], np.int32).reshape(-1, 2)
+
+
+def _report(report: HeadersReport) -> Tensor:
+    return bytes_tensor("report", [report.model_dump_json().encode()])
+
+
+def create_app(recipe: Recipe, settings: Settings) -> FastAPI:
+    """The application for one recipe."""
+    pipeline = Pipeline(recipe, settings.decoders)
+    return stage_app("preprocess", [SeriesDoor(), SlicesDoor(pipeline, recipe, settings)], settings)
+
+
+def create() -> FastAPI:
+    """The application as it is served."""
+    configure_logging("preprocess")
+    return create_app(DEFAULT_RECIPE, Settings.read())

@@ -1,0 +1,98 @@
+"""The rnn service: the Open Inference Protocol around a scorer of series."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from fastapi import FastAPI
+from numpy.typing import NDArray
+
+from services.common.arrays import array_tensor, read_array
+from services.common.card import Bundle, open_bundle
+from services.common.observability import configure_logging
+from services.common.problems import MalformedRequest, Problem
+from services.common.stage import TensorSpec, stage_app
+from services.common.tensors import Message
+from services.rnn.settings import Settings
+
+
+class BundleMismatch(Problem):
+    status = 409
+    code = "bundle_mismatch"
+    title = "The features come from another bundle's CNN"
+
+
+class Scorer(Protocol):
+    """What computes: (n, d) and (n,) float32 to (n, 6) and (6,) float32."""
+
+    def score(
+        self, features: NDArray[np.float32], position_mm: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+
+
+class RnnModel:
+    """The model `rnn` of the protocol. Its metadata carries the bundle's card."""
+
+    name = "rnn"
+    platform = "tensorflow_savedmodel"
+    outputs: Sequence[TensorSpec] = (
+        TensorSpec("slice_probabilities", "FP32", (-1, 6)),
+        TensorSpec("series_probabilities", "FP32", (6,)),
+    )
+
+    def __init__(self, scorer: Scorer, bundle: Bundle) -> None:
+        self._scorer = scorer
+        self._bundle = bundle
+        self._width = bundle.card.feature_size
+        self.inputs: Sequence[TensorSpec] = (
+            TensorSpec("features", "FP32", (-1, self._width)),
+            TensorSpec("position_mm", "FP32", (-1,)),
+        )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The card, and its SHA-256."""
+        return {"card_sha256": self._bundle.card_sha256, "card": self._bundle.card.model_dump(mode="json")}
+
+    def example(self) -> Message:
+        """A series of one slice."""
+        features, position_mm = np.zeros((1, self._width), np.float32), np.zeros(1, np.float32)
+        return Message((array_tensor("features", features), array_tensor("position_mm", position_mm)))
+
+    def infer(self, message: Message) -> Message:
+        """Probabilities; BundleMismatch where the caller says that the features are another bundle's."""
+        sha256 = self._bundle.card_sha256
+        if message.parameters.get("card_sha256", sha256) != sha256:
+            raise BundleMismatch(f"this scorer belongs to the bundle {self._bundle.card.name!r}")
+        features = read_array(message, "features", "FP32", (None, self._width))
+        position_mm = read_array(message, "position_mm", "FP32", (len(features),))
+        if not len(features):
+            raise MalformedRequest("a series has at least one slice")
+        slices, series = self._scorer.score(features, position_mm)
+        tensors = array_tensor("slice_probabilities", slices), array_tensor("series_probabilities", series)
+        return Message(tensors, {"card_sha256": sha256})
+
+    def slices(self, message: Message) -> int:
+        """The length of the series."""
+        return message.tensors[0].shape[0]
+
+
+def create_app(scorer: Scorer, bundle: Bundle, settings: Settings) -> FastAPI:
+    """The application around a scorer."""
+    return stage_app("rnn", [RnnModel(scorer, bundle)], settings)
+
+
+def create() -> FastAPI:
+    """The application as it is served: bundle checked, graph loaded and warm."""
+    from services.common.saved_model import choose_device  # noqa: PLC0415 - TensorFlow is loaded only to serve
+    from services.rnn.model import SavedModelScorer  # noqa: PLC0415
+
+    configure_logging("rnn")
+    settings = Settings.read()
+    bundle = open_bundle(settings.bundle)
+    choose_device("cpu")
+    scorer = SavedModelScorer(bundle.saved_model("rnn"))
+    for length in (1, 32):
+        features = np.zeros((length, bundle.card.feature_size), np.float32)
+        scorer.score(features, np.arange(length, dtype=np.float32))
+    return create_app(scorer, bundle, settings)

@@ -1,0 +1,42 @@
+"""A small bundle for tests whose networks are fakes."""
+
+from pathlib import Path
+
+from services.common.card import Bundle, Card, Thresholds, hash_files, open_bundle
+from services.common.labels import LABELS
+from services.common.recipe import DEFAULT_RECIPE, Recipe
+
+FEATURE_SIZE = 6
+
+
+def write_bundle(folder: Path, *, name: str = "fake", recipe: Recipe = DEFAULT_RECIPE) -> Path:
+    """A folder that `open_bundle` takes; its SavedModels are no graphs."""
+    for part in ("cnn", "rnn"):
+        (folder / part / "1").mkdir(parents=True)
+        (folder / part / "1" / "saved_model.pb").write_bytes(part.encode())
+    even = Thresholds(slice=dict.fromkeys(LABELS, 0.5), series=dict.fromkeys(LABELS, 0.5))
+    low = Thresholds(slice=dict.fromkeys(LABELS, 0.1), series=dict.fromkeys(LABELS, 0.1))
+    card = Card(
+        name=name,
+        description="fakes for tests",
+        created="2026-01-01",
+        labels=LABELS,
+        recipe=recipe,
+        feature_size=FEATURE_SIZE,
+        files=hash_files(folder),
+        versions={},
+        training={},
+        metrics={},
+        temperatures={},
+        thresholds={"default": even, "sensitive": low},
+        licence="Apache-2.0",
+        data_terms="none",
+        limits_of_use=(),
+    )
+    (folder / "card.json").write_text(card.model_dump_json())
+    return folder
+
+
+def fake_bundle(folder: Path, *, name: str = "fake", recipe: Recipe = DEFAULT_RECIPE) -> Bundle:
+    """The same, opened."""
+    return open_bundle(write_bundle(folder, name=name, recipe=recipe))

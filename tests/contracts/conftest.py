@@ -1,0 +1,112 @@
+"""The whole chain in one process: all real but the networks, which can be reasoned about."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from numpy.typing import NDArray
+
+from services.cnn.app import create_app as create_cnn
+from services.cnn.settings import Settings as CnnSettings
+from services.common.recipe import DEFAULT_RECIPE, Recipe
+from services.gateway.app import create_app as create_gateway
+from services.gateway.settings import Settings as GatewaySettings
+from services.gateway.stages import Stage, Stages
+from services.preprocess.app import create_app as create_preprocess
+from services.preprocess.settings import Settings as PreprocessSettings
+from services.rnn.app import create_app as create_rnn
+from services.rnn.settings import Settings as RnnSettings
+from tests.bundles import FEATURE_SIZE, fake_bundle
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class MeanExtractor:
+    """Features that name the slice: the mean of each channel, soft tissue first, twice, from 0 to 1."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def extract(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.batches.append(len(slices))
+        means = slices[..., ::-1].mean(axis=(1, 2)) / 255
+        return np.tile(means, 2).astype(np.float32)
+
+
+class FeatureScorer:
+    """Each slice's features are its probabilities; the series has the highest."""
+
+    def score(
+        self, features: NDArray[np.float32], position_mm: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        assert features.shape == (len(position_mm), FEATURE_SIZE)
+        return features, features.max(axis=0)
+
+
+@dataclass
+class Chain:
+    """The gateway's client, and what stands behind it, to be swapped by a test."""
+
+    client: httpx.AsyncClient
+    apps: dict[str, FastAPI]
+    extractor: MeanExtractor
+    settings: GatewaySettings
+    bundle: Path
+    transports: dict[str, "Swappable"] = field(default_factory=dict)
+
+    async def predict(self, files: Mapping[str, bytes] | Sequence[tuple[str, bytes]], **query: Any) -> httpx.Response:
+        pairs = files.items() if isinstance(files, Mapping) else files
+        parts = [("files", (name, data, "application/octet-stream")) for name, data in pairs]
+        return await self.client.post("/v1/predictions", files=parts, params=query)
+
+
+class Swappable(httpx.AsyncBaseTransport):
+    """A transport to an application that a test can take away, change or slow down."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.inner: httpx.AsyncBaseTransport = httpx.ASGITransport(app)
+        self.requests = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests += 1
+        return await self.inner.handle_async_request(request)
+
+
+def stage_apps(folder: Path, extractor: MeanExtractor, recipe: Recipe = DEFAULT_RECIPE) -> dict[str, FastAPI]:
+    """The three stages, of one bundle."""
+    bundle = fake_bundle(folder, recipe=recipe)
+    return {
+        "preprocess": create_preprocess(DEFAULT_RECIPE, PreprocessSettings()),
+        "cnn": create_cnn(extractor, bundle, CnnSettings()),
+        "rnn": create_rnn(FeatureScorer(), bundle, RnnSettings()),
+    }
+
+
+@pytest.fixture
+def gateway_settings(tmp_path: Path) -> GatewaySettings:
+    return GatewaySettings(spool_dir=tmp_path / "spool", chunk_slices=4, max_files=60, max_upload_bytes=64 * 1024**2)
+
+
+@pytest.fixture
+async def chain(tmp_path: Path, gateway_settings: GatewaySettings) -> AsyncIterator[Chain]:
+    extractor = MeanExtractor()
+    apps = stage_apps(tmp_path / "bundle", extractor)
+    transports = {name: Swappable(app) for name, app in apps.items()}
+    stages = {
+        name: Stage(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}"))
+        for name, transport in transports.items()
+    }
+    gateway = create_gateway(Stages(**stages), gateway_settings)
+    async with (
+        gateway.router.lifespan_context(gateway),
+        httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://gateway", timeout=60) as client,
+    ):
+        yield Chain(client, apps, extractor, gateway_settings, tmp_path / "bundle", transports)

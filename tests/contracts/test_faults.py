@@ -1,0 +1,167 @@
+"""A stage that is down, slow, wrong or of another bundle: a problem within the time-out, and recovery by itself."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.common.card import open_bundle
+from services.common.recipe import Recipe, Window
+from services.cnn.app import create_app as create_cnn
+from services.cnn.settings import Settings as CnnSettings
+from services.rnn.app import create_app as create_rnn
+from services.rnn.settings import Settings as RnnSettings
+from tests.bundles import fake_bundle
+from tests.contracts.conftest import Chain, FeatureScorer, MeanExtractor, Swappable
+from tests.scans import ct_slice, series
+
+pytestmark = pytest.mark.anyio
+
+STAGES = ("preprocess", "cnn", "rnn")
+Floats = NDArray[np.float32]
+Answer = Callable[[httpx.Request], Awaitable[httpx.Response]]
+
+
+class Broken(httpx.AsyncBaseTransport):
+    """Answers by a function."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._answer(request)
+
+
+async def _refuse(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("refused", request=request)
+
+
+async def _break(request: httpx.Request) -> httpx.Response:
+    raise httpx.ReadError("reset", request=request)
+
+
+async def _hang(request: httpx.Request) -> httpx.Response:
+    raise httpx.ReadTimeout("slow", request=request)
+
+
+async def _fail(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(500, stream=httpx.ByteStream(b'{"title": "an inner fault"}'), request=request)
+
+
+async def _babble(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, stream=httpx.ByteStream(b"<html>"), request=request)
+
+
+async def _busy(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(503, stream=httpx.ByteStream(b"{}"), request=request)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        (_refuse, 502, "stage_failed"),
+        (_break, 502, "stage_failed"),
+        (_hang, 504, "stage_slow"),
+        (_fail, 502, "stage_failed"),
+        (_babble, 502, "stage_failed"),
+        (_busy, 503, "stage_busy"),
+    ],
+)
+async def test_a_fault_of_a_stage_is_told_and_passes(
+    chain: Chain, stage: str, fault: Answer, status: int, code: str
+) -> None:
+    good = chain.transports[stage].inner
+    await chain.predict(series(2))
+    chain.transports[stage].inner = Broken(fault)
+
+    for files in (series(2), series(9)):
+        answer = await chain.predict(files)
+        problem = answer.json()
+        assert (answer.status_code, problem["code"], problem["stage"]) == (status, code, stage)
+        assert int(answer.headers["retry-after"]) > 0
+        assert "inner fault" not in answer.text
+
+    chain.transports[stage].inner = good
+    assert (await chain.predict(series(9))).status_code == 200
+
+
+@pytest.mark.parametrize("stage", STAGES)
+async def test_one_broken_connection_is_tried_again(chain: Chain, stage: str) -> None:
+    good, broken = chain.transports[stage].inner, [1]
+
+    async def once(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST" and broken:
+            broken.pop()
+            raise httpx.RemoteProtocolError("closed", request=request)
+        return await good.handle_async_request(request)
+
+    chain.transports[stage].inner = Broken(once)
+
+    assert (await chain.predict(series(9))).status_code == 200
+    assert not broken
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1.5, -0.1])
+async def test_a_score_that_is_no_probability_is_a_fault(chain: Chain, value: float) -> None:
+    class Wrong(FeatureScorer):
+        def score(self, features: Floats, position_mm: Floats) -> tuple[Floats, Floats]:
+            _, series_probabilities = super().score(features, position_mm)
+            return np.full_like(features, value), series_probabilities
+
+    bundle = open_bundle(chain.bundle)
+    chain.transports["rnn"].inner = Swappable(create_rnn(Wrong(), bundle, RnnSettings()))
+
+    answer = await chain.predict({"a.dcm": ct_slice()})
+
+    assert (answer.status_code, answer.json()["code"]) == (502, "stage_failed")
+
+
+async def test_another_recipe_turns_the_gateway_unready_and_is_refused(chain: Chain, tmp_path: Path) -> None:
+    assert (await chain.client.get("/readyz")).status_code == 200
+    narrow = Window(name="brain", center_hu=40, width_hu=80)
+    bundle = fake_bundle(tmp_path / "other", recipe=Recipe(windows=(narrow, narrow, narrow)))
+    chain.transports["cnn"].inner = Swappable(create_cnn(MeanExtractor(), bundle, CnnSettings()))
+
+    answer = await chain.predict({"a.dcm": ct_slice()})
+    unready = await chain.client.get("/readyz")
+
+    assert (answer.status_code, answer.json()["code"]) == (502, "recipe_mismatch")
+    assert (unready.status_code, unready.json()["cause"]) == (503, "recipe_mismatch")
+
+
+async def test_cnn_and_rnn_of_different_bundles_are_refused(chain: Chain, tmp_path: Path) -> None:
+    bundle = fake_bundle(tmp_path / "other", name="other")
+    chain.transports["cnn"].inner = Swappable(create_cnn(MeanExtractor(), bundle, CnnSettings()))
+
+    answer = await chain.predict({"a.dcm": ct_slice()})
+    unready = await chain.client.get("/readyz")
+
+    assert (answer.status_code, answer.json()["code"]) == (502, "bundle_mismatch")
+    assert (unready.status_code, unready.json()["cause"]) == (503, "bundle_mismatch")
+
+
+async def test_a_new_bundle_is_noticed_without_a_restart(chain: Chain, tmp_path: Path) -> None:
+    before = (await chain.predict({"a.dcm": ct_slice()})).json()["model"]
+    bundle = fake_bundle(tmp_path / "other", name="other")
+    chain.transports["cnn"].inner = Swappable(create_cnn(MeanExtractor(), bundle, CnnSettings()))
+    chain.transports["rnn"].inner = Swappable(create_rnn(FeatureScorer(), bundle, RnnSettings()))
+
+    after = (await chain.predict({"a.dcm": ct_slice()})).json()["model"]
+
+    assert (before["name"], after["name"]) == ("fake", "other")
+    assert after["sha256"] == bundle.card_sha256
+
+
+@pytest.mark.parametrize("stage", STAGES)
+async def test_readiness_says_which_stage_is_missing(chain: Chain, stage: str) -> None:
+    chain.transports[stage].inner = Broken(_refuse)
+
+    answer = await chain.client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert stage in answer.json()["detail"]
+    assert (await chain.client.get("/livez")).status_code == 200

@@ -1,0 +1,302 @@
+"""From an upload to a report: the gateway against its real stages."""
+
+import asyncio
+import base64
+import hashlib
+import io
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from services.common.labels import LABELS
+from services.common.schemas import Report
+from tests.contracts.conftest import Chain
+from tests.scans import ct_slice, head, picture, series, zipped
+
+pytestmark = pytest.mark.anyio
+
+
+def _any(report: dict[str, Any]) -> list[float]:
+    return [item["probabilities"]["any"] for item in report["slices"]]
+
+
+async def _report(chain: Chain, files: dict[str, bytes], **query: Any) -> dict[str, Any]:
+    answer = await chain.predict(files, **query)
+    assert answer.status_code == 200, answer.text
+    Report.model_validate_json(answer.content)
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+async def test_one_slice(chain: Chain) -> None:
+    report = await _report(chain, {"a.dcm": ct_slice()})
+
+    assert report["status"] == "assessed"
+    assert list(report["series"]["probabilities"]) == list(LABELS)
+    assert report["series"]["slices"] == 1
+    assert report["slices"][0]["file"] == "a.dcm"
+    assert report["slices"][0]["position_mm"] == 0
+    assert len(report["findings"]) == 6
+    assert report["disclaimer"].startswith("Research software, not a medical device")
+    assert report["model"]["name"] == "fake"
+
+
+@pytest.mark.parametrize("count", [4, 11])
+async def test_a_series_comes_out_in_anatomical_order_whatever_the_order_of_its_files(chain: Chain, count: int) -> None:
+    files = series(count)
+    shuffled = sorted(files.items(), key=lambda file: hashlib.sha256(file[1]).digest())
+    assert list(dict(shuffled)) != list(files)
+
+    report = await _report(chain, dict(shuffled))
+
+    assert [item["file"] for item in report["slices"]] == list(files)
+    assert [item["index"] for item in report["slices"]] == list(range(count))
+    assert [item["position_mm"] for item in report["slices"]] == [5.0 * index for index in range(count)]
+    assert _any(report) == _any(await _report(chain, files))
+    assert len(set(_any(report))) == count
+
+
+async def test_a_zip_is_the_same_as_its_files(chain: Chain) -> None:
+    files = series(6)
+    rubbish = {"__MACOSX/._000.dcm": b"\0\5\x16\7", "folder/Thumbs.db": b"thumbs", "DICOMDIR": b"x" * 200}
+
+    plain, packed = await _report(chain, files), await _report(chain, {"study.zip": zipped({**files, **rubbish})})
+
+    assert _any(plain) == _any(packed)
+    assert packed["series"]["slices"] == 6
+    assert [reason["code"] for reason in packed["reasons"]] == ["file_set_aside", "file_set_aside"]
+    assert "folder/Thumbs.db" in packed["reasons"][0]["detail"]
+
+
+async def test_chunks_are_bounded_and_change_nothing(chain: Chain) -> None:
+    report = await _report(chain, series(11))
+
+    assert max(chain.extractor.batches) <= chain.settings.chunk_slices
+    assert sum(chain.extractor.batches) == 11
+    alone = [(await _report(chain, {name: data}))["slices"][0]["probabilities"] for name, data in series(11).items()]
+    assert [item["probabilities"] for item in report["slices"]] == alone
+
+
+async def test_a_picture_is_scored_as_it_is(chain: Chain) -> None:
+    report = await _report(chain, {"a.png": picture()})
+
+    assert report["series"]["series_instance_uid"] is None
+    pixels = np.asarray(Image.open(io.BytesIO(picture())), np.float32) / 255
+    assert _any(report) == pytest.approx([pixels[..., 2].mean()], abs=1e-5)
+
+
+async def test_several_pictures_are_slices_of_their_own(chain: Chain) -> None:
+    names = {f"{hu}.png": picture(brain_hu=hu) for hu in (20, 25, 30, 35, 40)}
+
+    report = await _report(chain, names)
+
+    assert report["series"] is None
+    assert [item["file"] for item in report["slices"]] == list(names)
+    alone = [_any(await _report(chain, {name: data}))[0] for name, data in names.items()]
+    assert _any(report) == alone
+    assert len(report["findings"]) == 6
+
+
+async def test_images_are_the_pixels_that_the_network_saw(chain: Chain) -> None:
+    report = await _report(chain, {"a.png": picture()}, images="true")
+
+    shown = Image.open(io.BytesIO(base64.b64decode(report["slices"][0]["image"])))
+    np.testing.assert_array_equal(np.asarray(shown), np.asarray(Image.open(io.BytesIO(picture()))))
+    assert (await _report(chain, {"a.png": picture()}))["slices"][0]["image"] is None
+
+
+async def test_operating_points_change_predictions_and_not_probabilities(chain: Chain) -> None:
+    default = await _report(chain, {"a.dcm": ct_slice()})
+    sensitive = await _report(chain, {"a.dcm": ct_slice()}, operating_point="sensitive")
+
+    assert default["slices"][0]["probabilities"] == sensitive["slices"][0]["probabilities"]
+    assert default["thresholds"]["operating_point"] == "default"
+    assert not default["series"]["predictions"]["any"]
+    assert sensitive["series"]["predictions"]["any"]
+    assert sensitive["key_slices"] == [0]
+    for point, code in (("specific", "unknown_operating_point"), ("lucky", "malformed_request")):
+        answer = await chain.predict({"a.dcm": ct_slice()}, operating_point=point)
+        assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+async def test_what_is_no_head_is_not_assessed_and_says_why(chain: Chain) -> None:
+    water = np.full((512, 512), 20, np.int16)
+    water[0, 0] = 21
+
+    report = await _report(chain, {"water.dcm": ct_slice(hu=water)})
+
+    assert report["status"] == "not_assessed"
+    assert report["reasons"][-1]["code"] == "not_a_head"
+    assert report["series"]["probabilities"] is None
+    assert report["slices"][0]["predictions"] is None
+    assert report["findings"] == []
+
+
+async def test_another_body_part_is_not_assessed_without_asking_the_networks(chain: Chain) -> None:
+    report = await _report(chain, {f"{i}.dcm": ct_slice(i, BodyPartExamined="CHEST") for i in range(6)})
+
+    assert report["status"] == "not_assessed"
+    assert chain.extractor.batches == []
+
+
+async def test_ten_at_once_get_ten_right_answers(chain: Chain) -> None:
+    uploads = [{f"{i}.dcm": ct_slice(i), f"{i}b.dcm": ct_slice(i + 20)} for i in range(10)]
+
+    together = await asyncio.gather(*(chain.predict(upload) for upload in uploads))
+
+    for upload, answer in zip(uploads, together, strict=True):
+        assert [item["file"] for item in answer.json()["slices"]] == list(upload)
+        assert _any(answer.json()) == _any(await _report(chain, upload))
+    assert len({tuple(_any(answer.json())) for answer in together}) == 10
+
+
+async def test_nothing_is_left_in_the_spool(chain: Chain) -> None:
+    await _report(chain, series(6))
+    await chain.predict({"a.dcm": b"text"})
+    assert list(chain.settings.spool_dir.iterdir()) == []
+
+
+TRUNCATED = ct_slice()[:-1000]
+LOCALIZER = ct_slice(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+CAPTURE = ct_slice(SOPClassUID="1.2.840.10008.5.1.4.1.1.7", Modality="OT", ImageType=["DERIVED", "SECONDARY"])
+
+
+@pytest.mark.parametrize(
+    ("files", "status", "code", "reason"),
+    [
+        ({"notes.dcm": b"just text"}, 415, "unsupported_file", "not_dicom"),
+        ({"IM1.dcm": TRUNCATED}, 422, "unusable_files", "truncated"),
+        ({"IM1.dcm": TRUNCATED, "IM2.dcm": ct_slice(3)}, 422, "unusable_files", "truncated"),
+        ({"notes.dcm": b"just text", "IM2.dcm": ct_slice(3)}, 422, "unusable_files", "not_dicom"),
+        ({"scout.dcm": LOCALIZER}, 422, "not_a_ct_slice", "not_a_ct_slice"),
+        ({"dose.dcm": CAPTURE}, 422, "not_a_ct_slice", "not_a_ct_slice"),
+        ({"small.png": picture((511, 512))}, 422, "unusable_files", "not_a_recipe_png"),
+        ({"grey.png": picture(mode="L")}, 422, "unusable_files", "not_a_recipe_png"),
+        ({"empty.dcm": b""}, 422, "unusable_files", "empty_file"),
+        ({"no.zip": zipped({"a.txt": b"text"})}, 415, "unsupported_file", "not_dicom"),
+    ],
+)
+async def test_an_unusable_upload_is_told_by_file_and_reason(
+    chain: Chain, files: dict[str, bytes], status: int, code: str, reason: str
+) -> None:
+    answer = await chain.predict(files)
+
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["files"][0]["code"] == reason
+    assert problem["files"][0]["file"].split("/")[-1] in {*files, "a.txt"}
+    assert problem["files"][0]["file"] in problem["detail"]
+    assert (await chain.predict({"good.dcm": ct_slice()})).status_code == 200
+
+
+async def test_a_localizer_beside_a_series_is_set_aside_with_a_note(chain: Chain) -> None:
+    report = await _report(chain, {"scout.dcm": LOCALIZER, **series(5)})
+
+    assert report["series"]["slices"] == 5
+    (note,) = report["reasons"]
+    assert (note["code"], note["severity"]) == ("file_set_aside", "note")
+    assert "scout.dcm" in note["detail"]
+
+
+async def test_every_bad_file_is_named(chain: Chain) -> None:
+    rle = ct_slice(hu=head())
+    files = {"good.dcm": ct_slice(0), "cut.dcm": TRUNCATED, "none.dcm": b"", "fine.dcm": rle}
+
+    problem = (await chain.predict(files)).json()
+
+    assert {item["file"] for item in problem["files"]} == {"cut.dcm", "none.dcm"}
+
+
+async def test_several_series_are_refused_and_listed(chain: Chain) -> None:
+    files = {"a.dcm": ct_slice(0), "b.dcm": ct_slice(1, SeriesInstanceUID="2.25.77")}
+
+    answer = await chain.predict(files)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "mixed_series")
+    assert {item["series_instance_uid"] for item in answer.json()["series"]} == {"2.25.10", "2.25.77"}
+
+
+async def test_no_file_at_all(chain: Chain) -> None:
+    for body in (None, {"files": "a form field that is no file"}):
+        parts = [("files", ("", b""))] if body is None else None
+        answer = await chain.client.post("/v1/predictions", data=body, files=parts)
+        assert answer.status_code in (400, 415)
+    boundary = "--b\r\ncontent-disposition: form-data; name=x\r\n\r\n1\r\n--b--\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    answer = await chain.client.post("/v1/predictions", content=boundary, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "no_files")
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"content-type": "application/dicom"}, b"x", 415),
+        ({"content-type": "multipart/form-data"}, b"x", 415),
+        ({"content-type": "multipart/form-data; boundary=b"}, b"rubbish", 400),
+        ({"content-type": "multipart/form-data; boundary=b"}, b"--b\r\n", 400),
+    ],
+)
+async def test_a_request_that_is_not_multipart(chain: Chain, headers: dict[str, str], body: bytes, status: int) -> None:
+    answer = await chain.client.post("/v1/predictions", content=body, headers=headers)
+    assert answer.status_code == status
+
+
+async def test_an_upload_over_the_limit(chain: Chain) -> None:
+    answer = await chain.predict({"big.dcm": bytes(chain.settings.max_upload_bytes + 1)})
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    many = await chain.predict({f"{i}": b"x" for i in range(chain.settings.max_files + 1)})
+    assert many.status_code == 413
+
+
+async def test_a_zip_bomb(chain: Chain) -> None:
+    bomb = zipped({"zeros": bytes(70 * 1024**2)})
+    assert len(bomb) < 100_000
+
+    answer = await chain.predict({"bomb.zip": bomb})
+
+    assert (answer.status_code, answer.json()["files"]) == (413, ["bomb.zip"])
+    many = await chain.predict({"many.zip": zipped([(str(i), b"") for i in range(70)])})
+    assert many.status_code == 413
+
+
+async def test_a_damaged_or_encrypted_zip(chain: Chain) -> None:
+    good = zipped(series(1))
+    locked = bytearray(good)
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        locked[good.index(signature) + flags] |= 1
+    for archive in (good[:-30], bytes(locked), good[: len(good) // 2] + b"\0" * 40 + good[len(good) // 2 + 40 :]):
+        answer = await chain.predict({"study.zip": archive})
+        assert (answer.status_code, answer.json()["code"]) == (422, "bad_archive"), answer.text
+        assert answer.json()["files"] == ["study.zip"]
+
+
+async def test_the_request_id_goes_through_and_comes_back(chain: Chain) -> None:
+    seen: list[str] = []
+
+    class Spy(httpx.AsyncBaseTransport):
+        def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+            self.inner = inner
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            seen.append(request.headers["x-request-id"])
+            return await self.inner.handle_async_request(request)
+
+    for transport in chain.transports.values():
+        transport.inner = Spy(transport.inner)
+    parts = {"files": ("a.dcm", ct_slice())}
+
+    answer = await chain.client.post("/v1/predictions", files=parts, headers={"x-request-id": "abc-1"})
+
+    assert answer.headers["x-request-id"] == "abc-1"
+    assert set(seen) == {"abc-1"}
+    assert len(seen) >= 3
+
+
+async def test_models_is_the_served_card(chain: Chain) -> None:
+    answer = (await chain.client.get("/v1/models")).json()
+    assert answer["card"]["name"] == "fake"
+    assert answer["sha256"] == (await _report(chain, {"a.dcm": ct_slice()}))["model"]["sha256"]

@@ -1,0 +1,204 @@
+"""The product as a user runs it: real processes, real HTTP, the bundle that ships."""
+
+import asyncio
+import os
+import signal
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import tritonclient.http as triton
+
+from services.common.card import open_bundle
+from services.common.labels import LABELS
+from tests.e2e.conftest import ROOT, Service
+from tests.scans import ct_slice, series, zipped
+
+Parts = list[tuple[str, tuple[str, bytes]]]
+
+
+def _parts(files: dict[str, bytes]) -> Parts:
+    return [("files", (name, data)) for name, data in files.items()]
+
+
+def _sample_series(samples: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((samples / "series").glob("*.dcm"))}
+
+
+def _predict(service: Service, files: dict[str, bytes], **query: str) -> httpx.Response:
+    return httpx.post(f"{service.url}/v1/predictions", files=_parts(files), params=query, timeout=120)
+
+
+def test_the_sample_series_is_assessed_by_a_trained_network(service: Service, samples: Path) -> None:
+    report = _predict(service, _sample_series(samples)).json()
+
+    assert report["status"] == "assessed"
+    assert report["series"]["slices"] == len(_sample_series(samples))
+    assert report["model"]["name"] == "default"
+    assert report["series"]["predictions"]["any"], report["findings"]
+    values = [item["probabilities"]["any"] for item in report["slices"]]
+    assert max(values) - min(values) > 0.2
+    for item in report["slices"]:
+        assert item["probabilities"]["any"] >= max(item["probabilities"][label] for label in LABELS[1:]) - 1e-6
+
+
+def test_zip_single_slice_and_picture(service: Service, samples: Path) -> None:
+    files = _sample_series(samples)
+    direct, packed = _predict(service, files).json(), _predict(service, {"study.zip": zipped(files)}).json()
+    assert direct["series"]["probabilities"] == packed["series"]["probabilities"]
+    for name in ("slice.dcm", "slice.png"):
+        report = _predict(service, {name: (samples / name).read_bytes()}, images="true").json()
+        assert report["status"] == "assessed"
+        assert report["slices"][0]["image"]
+    dicom, png = (_predict(service, {n: (samples / n).read_bytes()}).json() for n in ("slice.dcm", "slice.png"))
+    assert dicom["slices"][0]["probabilities"] == png["slices"][0]["probabilities"]
+
+
+def test_ten_people_at_once_get_ten_right_answers(service: Service, samples: Path) -> None:
+    files = list(_sample_series(samples).items())
+    uploads = [dict(files[start : start + 3]) for start in range(10)]
+    alone = [_predict(service, upload).json() for upload in uploads]
+
+    with ThreadPoolExecutor(10) as people:
+        together = [answer.json() for answer in people.map(lambda upload: _predict(service, upload), uploads)]
+
+    for one, other in zip(alone, together, strict=True):
+        assert [item["file"] for item in one["slices"]] == [item["file"] for item in other["slices"]]
+        for left, right in zip(one["slices"], other["slices"], strict=True):
+            assert left["probabilities"] == pytest.approx(right["probabilities"], abs=1e-5)
+    assert len({str(report["series"]["probabilities"]) for report in together}) == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "status"),
+    [
+        ("notes.dcm", b"just text", 415),
+        ("cut.dcm", ct_slice()[:-1], 422),
+        ("bomb.zip", zipped({"zeros": bytes(1200 * 1024**2)}), 413),
+        ("broken.zip", b"PK\x03\x04" + bytes(100), 422),
+        ("nothing.dcm", b"", 422),
+    ],
+)
+def test_a_bad_upload_is_refused_and_the_services_go_on(service: Service, name: str, data: bytes, status: int) -> None:
+    answer = _predict(service, {name: data})
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert name in answer.json()["detail"]
+    assert _predict(service, {"good.dcm": ct_slice()}).status_code == 200
+
+
+def test_an_upload_over_the_limit_is_refused_before_it_is_sent(service: Service) -> None:
+    async def endless() -> httpx.Response:
+        async def body():  # type: ignore[no-untyped-def]
+            for _ in range(64):
+                yield bytes(1 << 20)
+
+        headers = {"content-type": "multipart/form-data; boundary=b", "content-length": str(2 * 1024**3)}
+        async with httpx.AsyncClient(timeout=30) as client:
+            request = client.build_request("POST", f"{service.url}/v1/predictions", content=body(), headers=headers)
+            return await client.send(request)
+
+    try:
+        answer = asyncio.run(endless())
+    except httpx.LocalProtocolError:
+        pytest.fail("the answer must come before the client notices that it sent less than it announced")
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("stage", ["preprocess", "cnn", "rnn"])
+def test_a_stage_killed_in_mid_request_is_told_and_comes_back(service: Service, stage: str) -> None:
+    files = series(40)
+    with ThreadPoolExecutor(1) as person:
+        pending = person.submit(_predict, service, files)
+        time.sleep(0.15)
+        os.kill(service.process(stage), signal.SIGKILL)
+        during = pending.result(60)
+        right_after = _predict(service, files)
+
+    assert {during.status_code, right_after.status_code} <= {200, 502, 503}
+    assert right_after.status_code == 502 or during.status_code == 502
+    service.wait_until_ready(60)
+    assert _predict(service, files).status_code == 200
+
+
+def test_the_gateway_stays_small_while_a_long_series_passes(service: Service) -> None:
+    files = series(300)
+    peak = 0
+    with ThreadPoolExecutor(1) as person:
+        pending = person.submit(_predict, service, files)
+        while not pending.done():
+            peak = max(peak, _resident_bytes(service.process("gateway")))
+            time.sleep(0.02)
+    assert len(pending.result().json()["slices"]) == 300
+    assert peak < 200 * 1024**2
+
+
+def _resident_bytes(process: int) -> int:
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_any_client_of_the_protocol_can_talk_to_the_networks(service: Service) -> None:
+    card = open_bundle(ROOT / "models" / "default").card
+    slices = np.zeros((2, 512, 512, 3), np.uint8)
+    slices[1, 100:400, 100:400] = 90
+    features = _ask(service, "cnn", {"slices": ("UINT8", slices)}, ["features"])[0]
+    assert features.shape == (2, card.feature_size)
+
+    positions = np.array([0, 5], np.float32)
+    wanted = ["slice_probabilities", "series_probabilities"]
+    scores, whole = _ask(service, "rnn", {"features": ("FP32", features), "position_mm": ("FP32", positions)}, wanted)
+    assert scores.shape == (2, 6)
+    assert whole.shape == (6,)
+    assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def _ask(service: Service, model: str, inputs: dict[str, tuple[str, np.ndarray]], outputs: list[str]) -> list[np.ndarray]:
+    with triton.InferenceServerClient(f"127.0.0.1:{service.ports[model]}") as client:
+        assert client.is_server_live()
+        assert client.is_server_ready()
+        assert client.is_model_ready(model)
+        assert client.get_model_metadata(model)["name"] == model
+        tensors = []
+        for name, (datatype, array) in inputs.items():
+            tensors.append(triton.InferInput(name, list(array.shape), datatype))
+            tensors[-1].set_data_from_numpy(array)
+        wanted = [triton.InferRequestedOutput(name) for name in outputs]
+        answer = client.infer(model, tensors, outputs=wanted)
+        with pytest.raises(triton.InferenceServerException, match="a tensor"):
+            client.infer(model, [tensors[0]] if model == "rnn" else [_other(tensors[0])])
+        return [answer.as_numpy(name) for name in outputs]
+
+
+def _other(tensor: triton.InferInput) -> triton.InferInput:
+    other = triton.InferInput("pixels", tensor.shape(), tensor.datatype())
+    other.set_data_from_numpy(np.zeros(tensor.shape(), np.uint8))
+    return other
+
+
+def test_no_name_of_patient_or_file_reaches_log_or_metrics(service: Service) -> None:
+    canary = "Canary^Zebedee"
+    good = {f"{canary}.dcm": ct_slice(PatientName=canary, PatientID=canary, StudyDescription=canary)}
+    bad = {f"{canary}-cut.dcm": ct_slice(PatientName=canary)[:-5], f"{canary}.zip": b"PK\x03\x04" + bytes(50)}
+    assert _predict(service, good).status_code == 200
+    for name, data in bad.items():
+        assert canary in _predict(service, {name: data}).json()["detail"]
+
+    for port in service.ports.values():
+        assert "Canary" not in httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    assert "Canary" not in service.log.read_text()
+    assert '"route": "/v1/predictions"' in service.log.read_text()
+
+
+def test_the_services_say_what_their_work_took(service: Service, samples: Path) -> None:
+    """Not a bound (that is `make bench`): only that the figures are there and fit together."""
+    data = {"slice.dcm": (samples / "slice.dcm").read_bytes()}
+    timings = [_predict(service, data).json()["timings_ms"] for _ in range(5)]
+    for each in timings:
+        assert 0 < each["preprocess"] + each["cnn"] + each["rnn"] < each["total"]
+    assert statistics.median(each["upload"] for each in timings) > 0
