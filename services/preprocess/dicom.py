@@ -22,8 +22,38 @@ __all__ = ["Dicom", "Header", "HeaderGoesOn", "Image", "Unreadable", "decode", "
 
 _PLUGINS: Final = dict.fromkeys(JPEG, "gdcm") | dict.fromkeys(JPEG_LS, "pyjpegls") | {RLE: "pydicom"}
 
-
 Decompress = Callable[[bytes, Codec], NDArray[np.unsignedinteger]]
+
+
+def decompress_here(codestream: bytes, codec: Codec) -> NDArray[np.unsignedinteger]:
+    """Decode one frame in this process. A decoder may abort it: gdcm does on some corrupt JPEGs.
+
+    Returns
+    -------
+    (rows, columns) uint8 or uint16, the bits of the stored values
+    """
+    # pydicom reaches openjpeg only through one more package, so it is called at first hand.
+    stored = decode_jpeg_2000(codestream) if codec.syntax in JPEG_2000 else _by_pydicom(codestream, codec)
+    if stored.itemsize > 2:  # noqa: PLR2004 - bytes; CT has no more
+        raise Unreadable("corrupt_pixels")
+    return stored.view(f"u{stored.itemsize}").reshape(codec.rows, codec.columns)
+
+
+def _by_pydicom(codestream: bytes, codec: Codec) -> NDArray[np.integer]:
+    options: dict[str, Any] = {
+        "rows": codec.rows,
+        "columns": codec.columns,
+        "number_of_frames": 1,
+        "samples_per_pixel": 1,
+        "photometric_interpretation": "MONOCHROME2",
+        "bits_allocated": codec.bits_allocated,
+        "bits_stored": codec.bits_stored,
+        "pixel_representation": int(codec.signed),
+        "pixel_keyword": "PixelData",
+        "decoding_plugin": _PLUGINS[codec.syntax],
+    }
+    stored, _ = get_decoder(codec.syntax).as_array(encapsulate([codestream]), index=0, **options)
+    return stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +74,7 @@ class Dicom:
     header: Header
     data: memoryview
 
-    def image(self, frame: int, decompress: Decompress | None = None) -> Image:
+    def image(self, frame: int, decompress: Decompress = decompress_here) -> Image:
         """Decode one frame.
 
         Parameters
@@ -61,7 +91,7 @@ class Dicom:
             raise Unreadable("not_a_ct_slice")
         if not 0 <= frame < self.header.frame_count:
             raise Unreadable("truncated")
-        stored = self._native(frame) if self.header.native else self._decompressed(frame, decompress or decompress_here)
+        stored = self._native(frame) if self.header.native else self._decompressed(frame, decompress)
         found, how = self.header.frames[frame], storage(self.header, frame)
         return Image(
             hu=self._hounsfield(stored, frame),
@@ -125,35 +155,6 @@ def decode(file: Buffer, frame: int) -> Image:
         for whatever reason; no other exception leaves this function
     """
     return open_dicom(file).image(frame)
-
-
-def decompress_here(codestream: bytes, codec: Codec) -> NDArray[np.unsignedinteger]:
-    """Decode one frame in this process. A decoder may abort it: gdcm does on some corrupt JPEGs.
-
-    Returns
-    -------
-    (rows, columns) uint8 or uint16, the bits of the stored values
-    """
-    # pydicom reaches openjpeg only through one more package, so it is called at first hand.
-    stored = decode_jpeg_2000(codestream) if codec.syntax in JPEG_2000 else _by_pydicom(codestream, codec)
-    return stored.view(f"u{stored.itemsize}").reshape(codec.rows, codec.columns)
-
-
-def _by_pydicom(codestream: bytes, codec: Codec) -> NDArray[np.integer]:
-    options: dict[str, Any] = {
-        "rows": codec.rows,
-        "columns": codec.columns,
-        "number_of_frames": 1,
-        "samples_per_pixel": 1,
-        "photometric_interpretation": "MONOCHROME2",
-        "bits_allocated": codec.bits_allocated,
-        "bits_stored": codec.bits_stored,
-        "pixel_representation": int(codec.signed),
-        "pixel_keyword": "PixelData",
-        "decoding_plugin": _PLUGINS[codec.syntax],
-    }
-    stored, _ = get_decoder(codec.syntax).as_array(encapsulate([codestream]), index=0, **options)
-    return stored
 
 
 def _border_hu(hu: NDArray[np.int16]) -> float:

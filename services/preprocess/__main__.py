@@ -1,0 +1,92 @@
+"""What preprocess makes of files: `python -m services.preprocess FILE_OR_FOLDER [--sheet out.png]`.
+
+Prints each series with its reasons and evidence, and the files set aside. Ends with 1 if no series would be assessed.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from services.common.acceptance import CORRUPT_FILES, FOREIGN_FILES, fold, refused
+from services.common.recipe import DEFAULT_RECIPE
+from services.common.schemas import Evidence, SeriesHeader
+from services.preprocess.pipeline import Pipeline, Slices
+
+_WHY: Final = {**FOREIGN_FILES, **CORRUPT_FILES}
+_SHEET_COLUMNS: Final = 8
+_SHEET_SIDE: Final = 192
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the files, print the tables, return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m services.preprocess", description="What is in these files?")
+    parser.add_argument("path", type=Path, help="a file, or a folder that is searched through")
+    parser.add_argument("--sheet", type=Path, help="write a contact sheet of the windowed slices, as a PNG")
+    options = parser.parse_args(arguments)
+    paths = sorted(path for path in [options.path, *options.path.rglob("*")] if path.is_file())
+    files = [path.read_bytes() for path in paths]
+    with Pipeline(DEFAULT_RECIPE, os.cpu_count() or 1) as pipeline:
+        report = pipeline.read_headers(files, [len(file) for file in files])
+        made = [_slices(pipeline, files, series) for series in report.series]
+    assessed = [_print_series(series, slices) for series, slices in zip(report.series, made, strict=True)]
+    for aside in report.set_aside:
+        print(f"set aside  {paths[aside.file]}: {_WHY[aside.code]}")
+    if options.sheet and made:
+        _sheet(np.concatenate([slices.slices for slices in made])).save(options.sheet)
+    return 0 if any(assessed) else 1
+
+
+def _slices(pipeline: Pipeline, files: Sequence[bytes], series: SeriesHeader) -> Slices:
+    frames = np.array([(item.file, item.frame) for item in series.items], dtype=np.int32)
+    return pipeline.make_slices(files, frames)
+
+
+def _print_series(series: SeriesHeader, made: Slices) -> bool:
+    """Print what is known of one series; whether it would be assessed."""
+    failed = [item for item in made.evidence if item.failed]
+    measured = [item for item in made.evidence if not item.failed]
+    reasons = [*series.reasons, *(fold(measured) if measured else [])]
+    first, last = series.position_mm[0], series.position_mm[-1]
+    print(f"series     {series.uid or 'pictures'}")
+    print(f"  slices   {len(series.items)}, {first:g} to {last:g} mm{_spacing(series.position_mm)}")
+    print(f"  evidence {_shares(measured)}")
+    for code in sorted({item.failed or "" for item in failed}):
+        print(f"  failed   {sum(item.failed == code for item in failed)} slices: {CORRUPT_FILES[code]}")
+    for reason in reasons:
+        print(f"  {reason.severity:8} {reason.code}: {reason.detail}")
+    return not failed and not refused(reasons)
+
+
+def _spacing(position_mm: Sequence[float]) -> str:
+    steps = np.diff(position_mm)
+    return f", every {median(steps):.2f} mm" if len(steps) else ""
+
+
+def _shares(evidence: Sequence[Evidence]) -> str:
+    """The median shares over a series."""
+    if not evidence:
+        return "none"
+    shares = {part: median(getattr(item, part) for item in evidence) for part in ("bone", "brain", "air")}
+    return ", ".join(f"{part} {share:.1%}" for part, share in shares.items())
+
+
+def _sheet(slices: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Image.Image:
+    """Small pictures of (n, 512, 512, 3) uint8 slices, row by row."""
+    sheet = Image.new("RGB", (_SHEET_COLUMNS * _SHEET_SIDE, ceil(len(slices) / _SHEET_COLUMNS) * _SHEET_SIDE))
+    for index, pixels in enumerate(slices):
+        row, column = divmod(index, _SHEET_COLUMNS)
+        small = Image.fromarray(pixels).resize((_SHEET_SIDE, _SHEET_SIDE), Image.Resampling.BILINEAR)
+        sheet.paste(small, (column * _SHEET_SIDE, row * _SHEET_SIDE))
+    return sheet
+
+
+if __name__ == "__main__":
+    sys.exit(main())
