@@ -1,0 +1,35 @@
+"""The steps of training, by name."""
+
+import argparse
+import logging
+import os
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+
+
+def main() -> None:
+    """Read the command line and run one step."""
+    parser = argparse.ArgumentParser(prog="python -m training", description="Train and measure the networks.")
+    steps = parser.add_subparsers(dest="step", required=True, metavar="step")
+    default = steps.add_parser(
+        "default", help="the default bundle from synthetic phantoms: make, train, measure, export"
+    )
+    default.add_argument("--out", type=Path, default=Path("models/default"), help="folder of the bundle")
+    default.add_argument("--minutes", type=float, help="about how long on two cores; fewer phantoms, fewer steps")
+    samples = steps.add_parser("samples", help="the synthetic sample series and slice")
+    samples.add_argument("--out", type=Path, default=Path("samples"), help="folder of the samples")
+    _start(parser.parse_args())
+
+
+def _start(arguments: argparse.Namespace) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    # A step's modules are imported only here: TensorFlow takes seconds, and the processes that make phantoms
+    # import this module again.
+    run: Callable[[argparse.Namespace], None] = pkgutil.resolve_name(f"training.steps:{arguments.step}")
+    run(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""From tissue to a scanner's picture: point spread, beam hardening, cupping, noise, and the scanner's own zero."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.phantom.geometry import SIZE
+from training.phantom.shapes import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Scanner:
+    """How a scanner sees. Lengths in pixels of the phantom's grid."""
+
+    blur_pixels: float
+    sharpening: float
+    noise_hu: float
+    noise_grain_pixels: float
+    glow_hu: float  # what bone adds to the tissue beside it
+    bands_hu: float  # dark and bright bands between the petrous bones
+    cupping_hu: float
+    offset_hu: float
+    gain: float
+    outside_hu: int  # written outside the circle of reconstruction
+
+
+def draw_scanner(rng: np.random.Generator) -> Scanner:
+    """A scanner and its settings."""
+    return Scanner(
+        blur_pixels=float(rng.uniform(0.35, 0.95)),
+        sharpening=float(rng.choice([0, rng.uniform(0, 0.8)])),
+        noise_hu=float(rng.uniform(1.3, 7)),
+        noise_grain_pixels=float(rng.uniform(0.3, 1.1)),
+        glow_hu=float(rng.uniform(0, 14)),
+        bands_hu=float(rng.choice([0, rng.uniform(0, 12)])),
+        cupping_hu=float(rng.uniform(-4, 4)),
+        offset_hu=float(rng.normal(0, 3)),
+        gain=float(rng.normal(1, 0.05)),
+        outside_hu=int(rng.choice([0, -1024, -2000, -3024], p=[0.7, 0.1, 0.1, 0.1])),
+    )
+
+
+def acquire(scanner: Scanner, hu: Floats, rng: np.random.Generator) -> NDArray[np.int16]:
+    """One picture, (SIZE, SIZE) int16 Hounsfield units, of the tissue of one slice."""
+    picture = _see(scanner, hu)
+    soft = np.clip(hu + 1000, 0, 1000) / np.float32(1000)
+    picture += soft * (_bands(scanner, hu, rng) + _cupping(scanner))
+    picture += _noise(scanner, rng) * (0.3 + 0.7 * soft)
+    picture = picture * np.float32(scanner.gain) + np.float32(scanner.offset_hu) * soft
+    if scanner.outside_hu:
+        picture[_radius() > 1] = scanner.outside_hu
+    return np.rint(np.clip(picture, -3024, 3071)).astype(np.int16)
+
+
+def _see(scanner: Scanner, hu: Floats) -> Floats:
+    """Point spread and the glow of bone in one pass through the frequencies."""
+    squares = _frequency() ** 2
+    spread = np.exp(-2 * (np.pi * scanner.blur_pixels) ** 2 * squares)
+    spread = spread * (1 + scanner.sharpening * (1 - np.exp(-2 * (np.pi * 1.6) ** 2 * squares)))
+    bone = np.clip(hu - 150, 0, 900) * np.float32(1 / 900)
+    near = 0.6 * np.exp(-2 * (np.pi * 1.6) ** 2 * squares) + 0.4 * np.exp(-2 * (np.pi * 5) ** 2 * squares)
+    seen = np.fft.rfft2(hu) * spread + np.fft.rfft2(bone) * near * np.float32(scanner.glow_hu)
+    picture: Floats = np.fft.irfft2(seen, s=hu.shape).astype(np.float32)
+    return picture
+
+
+def _bands(scanner: Scanner, hu: Floats, rng: np.random.Generator) -> Floats:
+    """Bands along the rows, the stronger the more bone a row crosses."""
+    crossed = np.clip(hu - 300, 0, 1200).sum(axis=1) * np.float32(1 / 60000)
+    wave = np.convolve(rng.standard_normal(SIZE), np.hanning(9), mode="same") * 0.6
+    rows = np.float32(scanner.bands_hu) * np.clip(crossed - 0.5, 0, 2) * wave
+    return np.broadcast_to(rows.astype(np.float32)[:, None], hu.shape)
+
+
+def _cupping(scanner: Scanner) -> Floats:
+    return np.float32(scanner.cupping_hu) * (_radius() ** 2 - np.float32(0.3))
+
+
+def _noise(scanner: Scanner, rng: np.random.Generator) -> Floats:
+    white = np.fft.rfft2(rng.standard_normal((SIZE, SIZE), dtype=np.float32))
+    frequency = _frequency()
+    # Filtered back-projection has little noise at the lowest frequencies and a kernel's roll-off at the highest.
+    shape = np.sqrt(frequency + 0.01) * np.exp(-2 * (np.pi * scanner.noise_grain_pixels) ** 2 * frequency**2)
+    noise = np.fft.irfft2(white * shape, s=(SIZE, SIZE)).astype(np.float32)
+    return noise * np.float32(scanner.noise_hu / noise.std())
+
+
+def _frequency() -> Floats:
+    """Cycles a pixel, laid out as `rfft2` does."""
+    cycles: Floats = np.hypot(np.fft.fftfreq(SIZE)[:, None], np.fft.rfftfreq(SIZE)[None]).astype(np.float32)
+    return cycles
+
+
+def _radius() -> Floats:
+    """Distance from the picture's centre; 1 at the middle of its edges."""
+    steps = np.linspace(-1, 1, SIZE, dtype=np.float32)
+    return np.hypot(steps[:, None], steps[None])

@@ -1,0 +1,134 @@
+"""One seed, one study: slices in Hounsfield units with their truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.common.labels import LABELS, SUBTYPES, Label
+from training.phantom.acquisition import Scanner, acquire, draw_scanner
+from training.phantom.bleeds import Bleed, mix
+from training.phantom.brain import Brain, anatomy, draw_brain
+from training.phantom.cases import draw_bleed, draw_kinds
+from training.phantom.geometry import SIZE, Points, Scan, draw_scan
+from training.phantom.mimics import Mimics, draw_mimics, fill_brain, fill_headrest, fill_scalp
+from training.phantom.shapes import Floats
+from training.phantom.skull import Skull, depths, draw_skull, tissue
+
+SEEN_MM2 = 14.0  # blood of this area in a slice makes its label true
+THIN_MM = 2.0  # a slice thinner than this is one plane of points
+TRACE_MM2 = 2.0  # below this it is false; between the two nobody can say
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """Everything that is drawn for one study."""
+
+    skull: Skull
+    brain: Brain
+    bleeds: tuple[Bleed, ...]
+    mimics: Mimics
+    scan: Scan
+    scanner: Scanner
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Slices in anatomical order, towards the head.
+
+    hu : (n, 256, 256) int16, Hounsfield units
+    labels : (n, 6) bool, in the order of `LABELS`
+    certain : (n, 6) bool, false where there is only a trace of blood
+    masks : (n, 256, 256, 5) uint8, share of blood of each subtype, 255 being all
+    """
+
+    hu: NDArray[np.int16]
+    labels: NDArray[np.bool_]
+    certain: NDArray[np.bool_]
+    masks: NDArray[np.uint8]
+    position_mm: NDArray[np.float32]
+    scan: Scan
+
+
+def draw_patient(seed: int, kinds: tuple[Label, ...] | None = None) -> Patient:
+    """Everything of a study but its pixels. `kinds` asks for certain haemorrhages instead of drawing them."""
+    rng = np.random.default_rng([seed, 1])
+    skull, scan, scanner = draw_skull(rng), draw_scan(rng), draw_scanner(rng)
+    brain, mimics = draw_brain(rng, skull), draw_mimics(rng)
+    drawn = draw_kinds(rng)
+    bleeds = tuple(draw_bleed(rng, kind, skull) for kind in (drawn if kinds is None else kinds))
+    pushes = tuple(push for bleed in bleeds for push in bleed.pushes())
+    return Patient(skull, brain.pushed(pushes), bleeds, mimics, scan, scanner, seed)
+
+
+def make_study(patient: Patient, indices: Sequence[int] | None = None) -> Study:
+    """The slices of a study, or those at some indices of `patient.scan.position_mm`."""
+    chosen = range(len(patient.scan.position_mm)) if indices is None else indices
+    slices = [_slice(patient, index) for index in chosen]
+    masks = np.stack([mask for _, mask in slices])
+    labels, certain = _truth(masks, patient.scan.pixel_mm)
+    return Study(
+        hu=np.stack([hu for hu, _ in slices]),
+        labels=labels,
+        certain=certain,
+        masks=np.rint(masks * 255).astype(np.uint8),
+        position_mm=np.array([patient.scan.position_mm[index] for index in chosen], np.float32),
+        scan=patient.scan,
+    )
+
+
+def _slice(patient: Patient, index: int) -> tuple[NDArray[np.int16], Floats]:
+    """One picture (SIZE, SIZE) and its blood (SIZE, SIZE, 5): the mean of planes across the slice's thickness."""
+    scan = patient.scan
+    planes = 1 if scan.thickness_mm < THIN_MM else 2
+    offsets = ((np.arange(planes) + 0.5) / planes - 0.5) * scan.thickness_mm
+    tissues = [_plane(patient, scan.points(scan.position_mm[index] + float(offset))) for offset in offsets]
+    hu: Floats = np.mean([hu for hu, _ in tissues], axis=0, dtype=np.float32)
+    blood: Floats = np.mean([blood for _, blood in tissues], axis=0, dtype=np.float32)
+    return acquire(patient.scanner, hu, np.random.default_rng([patient.seed, 2, index])), blood
+
+
+def _plane(patient: Patient, points: Points) -> tuple[Floats, Floats]:
+    depth = depths(patient.skull, points)
+    hu = np.full(points.x.shape, -1000, np.float32)
+    blood = np.zeros((*points.x.shape, len(SUBTYPES)), np.float32)
+    cavity = depth.cavity > 0
+    around = np.flatnonzero((depth.skin > -1) & ~cavity)
+    _fill_around(hu, patient, points, depth_at=around)
+    inside = np.flatnonzero(cavity)
+    if inside.size:
+        vault, floor = depth.vault[inside], depth.floor[inside]
+        hu[inside], blood[inside] = _brain(patient, points.at(inside), vault_mm=vault, floor_mm=floor)
+    fill_headrest(hu, points, patient.skull.seed)
+    return hu.reshape(SIZE, SIZE), blood.reshape(SIZE, SIZE, -1)
+
+
+def _fill_around(hu: Floats, patient: Patient, points: Points, *, depth_at: NDArray[np.intp]) -> None:
+    some = points.at(depth_at)
+    depth = depths(patient.skull, some)
+    values = tissue(patient.skull, some, depth)
+    fill_scalp(values, patient.mimics, some, depth, patient.skull.thickness_mm)
+    hu[depth_at] = values
+
+
+def _brain(patient: Patient, points: Points, *, vault_mm: Floats, floor_mm: Floats) -> tuple[Floats, Floats]:
+    inside = anatomy(patient.brain, points, vault_mm=vault_mm, floor_mm=floor_mm)
+    hu, blood = inside.hu, np.zeros((*points.x.shape, len(SUBTYPES)), np.float32)
+    fill_brain(hu, patient.mimics, inside)
+    for bleed in patient.bleeds:
+        hu, share = mix(bleed, inside, hu)
+        column = blood[:, SUBTYPES.index(bleed.label)]
+        np.maximum(column, share, out=column)
+    return hu, blood
+
+
+def _truth(masks: Floats, pixel_mm: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Labels and their certainty, (n, 6) each, from the blood's area."""
+    area = masks.sum(axis=(1, 2)) * pixel_mm**2
+    area = np.concatenate([area.max(axis=1, keepdims=True), area], axis=1)
+    if area.shape[1] != len(LABELS):
+        raise ValueError(f"{area.shape[1]} areas for {len(LABELS)} labels")
+    labels = area >= SEEN_MM2
+    return labels, labels | (area < TRACE_MM2)

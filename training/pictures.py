@@ -1,0 +1,130 @@
+"""Phantom studies as the pictures that the services would make of them, made on all cores and shrunk for the networks.
+
+Nothing here needs TensorFlow: the processes that make pictures start quickly and stay small.
+"""
+
+import logging
+import multiprocessing
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.common.recipe import DEFAULT_RECIPE
+from services.preprocess.recipe import render
+from services.preprocess.resample import fit
+from training.phantom.geometry import SIZE
+from training.phantom.study import Study, draw_patient, make_study
+from training.shrink import shrink
+
+GRID = 32  # the lesion masks are kept as shares of blood on a grid of so many rows and columns
+BRIGHT_HU = (50, 100)  # what the baseline counts
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One study to make; `slices` of it at random, or all where None."""
+
+    seed: int
+    slices: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Slices of many studies, one study after another, each towards the head.
+
+    small : (m, 256, 256, 2) uint8, what the CNN's graph makes first of a picture
+    labels, certain : (m, 6) bool
+    blood : (m, 32, 32, 5) uint8, share of each subtype, 255 being all
+    position_mm : (m,) float32
+    study : (m,) int32, the seed
+    bright : (m,) int32, pixels of the picture from 50 to 100 HU, for the baseline
+    """
+
+    small: NDArray[np.uint8]
+    labels: NDArray[np.bool_]
+    certain: NDArray[np.bool_]
+    blood: NDArray[np.uint8]
+    position_mm: NDArray[np.float32]
+    study: NDArray[np.int32]
+    bright: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.small)
+
+    def series(self) -> list[slice]:
+        """Where each study lies."""
+        starts = np.flatnonzero(np.diff(self.study, prepend=-1))
+        return [slice(int(a), int(b)) for a, b in zip(starts, [*starts[1:], len(self)], strict=True)]
+
+
+def picture(hu: NDArray[np.int16], pixel_mm: float) -> NDArray[np.uint8]:
+    """What the service shows the networks of one slice: (512, 512, 3) uint8."""
+    return render(fit(hu, pixel_mm, pixel_mm), DEFAULT_RECIPE)
+
+
+def make(wanted: Sequence[Wanted], *, name: str) -> Pictures:
+    """Make studies on all cores."""
+    cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))
+    with multiprocessing.get_context("spawn").Pool(cores) as pool:
+        return _joined(_with_progress(pool.imap(make_one, wanted, chunksize=2), total=len(wanted), name=name))
+
+
+def make_one(wanted: Wanted) -> Pictures:
+    """Make one study in this process."""
+    patient = draw_patient(wanted.seed)
+    count = len(patient.scan.position_mm)
+    chosen = np.arange(count)
+    if wanted.slices is not None and wanted.slices < count:
+        chosen = np.sort(np.random.default_rng([wanted.seed, 3]).choice(count, wanted.slices, replace=False))
+    return shown(make_study(patient, [int(index) for index in chosen]), wanted.seed)
+
+
+def shown(study: Study, seed: int) -> Pictures:
+    """A study's pictures."""
+    large = np.stack([picture(hu, study.scan.pixel_mm) for hu in study.hu])
+    cells = study.masks.reshape(len(large), GRID, SIZE // GRID, GRID, SIZE // GRID, -1)
+    return Pictures(
+        small=shrink(large.astype(np.int32)).astype(np.uint8),
+        labels=study.labels,
+        certain=study.certain,
+        blood=np.rint(cells.mean(axis=(2, 4))).astype(np.uint8),
+        position_mm=study.position_mm,
+        study=np.full(len(large), seed, np.int32),
+        bright=np.array([bright_pixels(slice_) for slice_ in large], np.int32),
+    )
+
+
+def bright_pixels(slice_: NDArray[np.uint8]) -> int:
+    """The baseline's score: how many pixels of a (512, 512, 3) picture lie between 50 and 100 HU inside the skull.
+
+    Inside is what has bone (above 300 HU) on all four sides.
+    """
+    hu = slice_[..., 1].astype(np.float32) * (200 / 255) - 20
+    bone = slice_[..., 0] > (300 + 800) * 255 / 2800
+    inside = np.ones_like(bone)
+    for axis in (0, 1):
+        inside &= np.logical_or.accumulate(bone, axis=axis)
+        inside &= np.flip(np.logical_or.accumulate(np.flip(bone, axis), axis=axis), axis)
+    return int(((hu >= BRIGHT_HU[0]) & (hu <= BRIGHT_HU[1]) & inside).sum())
+
+
+def _joined(parts: Iterable[Pictures]) -> Pictures:
+    every = list(parts)
+    names = ("small", "labels", "certain", "blood", "position_mm", "study", "bright")
+    return Pictures(**{name: np.concatenate([getattr(part, name) for part in every]) for name in names})
+
+
+def _with_progress(parts: Iterator[Pictures], *, total: int, name: str) -> Iterator[Pictures]:
+    start, slices = time.monotonic(), 0
+    for done, part in enumerate(parts, 1):
+        slices += len(part)
+        if done % max(total // 10, 1) == 0 or done == total:
+            spent = time.monotonic() - start
+            left = spent / done * (total - done)
+            LOG.info("%s: %d of %d studies, %.0f slices/s, %.0f s left", name, done, total, slices / spent, left)
+        yield part
