@@ -1,7 +1,7 @@
 // How an answer was made: model, recipe, thresholds, identifiers, and where the time went.
 
 import { element } from "./dom.js";
-import { listed, threshold } from "./words.js";
+import { listed, milliseconds, threshold } from "./words.js";
 
 const SHORT_SHA = 12;
 
@@ -24,7 +24,7 @@ function modelFacts({ model, thresholds }) {
 }
 
 function timeFacts(timings) {
-  return Object.entries(timings).map(([stage, ms]) => [stage, `${ms.toLocaleString("en", { maximumFractionDigits: 1 })} ms`]);
+  return Object.entries(timings).map(([stage, ms]) => [stage, milliseconds(ms)]);
 }
 
 function identifierFacts({ id, series }) {

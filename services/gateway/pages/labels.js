@@ -22,12 +22,12 @@ function head(words) {
 }
 
 function row(label, p, limit, present) {
-  const level = element("div", { class: "level" }, bar(p, limit), element("span", { class: "numbers" }, probability(p)));
+  const number = element("span", { class: "numbers" }, probability(p));
   return element(
     "tr",
     { class: present ? "present" : "absent" },
     element("th", { scope: "row" }, listed([label])),
-    element("td", { class: "column-probability" }, level),
+    element("td", { class: "column-probability" }, element("div", { class: "level" }, bar(p, limit), number)),
     element("td", { class: "column-threshold numbers" }, threshold(limit)),
     element("td", { class: "column-predicted" }, predictionMark(present)),
   );

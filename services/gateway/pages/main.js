@@ -10,6 +10,7 @@ import { offerOperatingPoints, servedModel } from "./service.js";
 import { Cancelled, Failure, requestReport } from "./upload.js";
 import { Viewer } from "./viewer.js";
 
+const SET_BEFORE = ["choose-files", "choose-folder", "choose-others", "clear", "operating-point"];
 const operatingPoint = byId("operating-point");
 const viewer = new Viewer();
 const progress = new Progress(() => call?.cancel());
@@ -69,7 +70,7 @@ function end() {
 
 function setBusy(busy) {
   const nothing = chosen.entries.length === 0;
-  for (const id of ["choose-files", "choose-folder", "choose-others", "clear", "operating-point"]) byId(id).disabled = busy;
+  for (const id of SET_BEFORE) byId(id).disabled = busy;
   byId("chosen-files").inert = busy;
   byId("predict").disabled = byId("retry").disabled = busy || nothing;
 }
@@ -90,7 +91,7 @@ function closeAnswer() {
 function tellWhatItIsAt() {
   const at = report?.thresholds.operating_point;
   const stale = at !== undefined && at !== operatingPoint.value;
-  const words = `This answer is at ‘${at}’. ‘${operatingPoint.value}’ applies to the next prediction: press Predict.`;
+  const words = `This answer is at ‘${at}’. Press Predict to have one at ‘${operatingPoint.value}’.`;
   byId("stale").textContent = stale ? words : "";
 }
 

@@ -1,6 +1,6 @@
 // The whole series at a glance: a column for each slice, as high as its probability, with the threshold as a line.
 
-import { byId, drawing, element } from "./dom.js";
+import { byId, drawing, element, show } from "./dom.js";
 import { counted, listed, threshold } from "./words.js";
 
 const GAP = 0.12;
@@ -15,6 +15,7 @@ export class Strip {
 
   open(report) {
     this.report = report;
+    show(byId("across"), report.slices[0].probabilities !== null);
     const labels = Object.keys(report.thresholds.slice);
     this.select.replaceChildren(...labels.map((label) => element("option", { value: label }, listed([label]))));
     this.draw();
@@ -33,7 +34,7 @@ export class Strip {
       this.cursor,
     );
     byId("strip").replaceChildren(this.keyMarks(keys, slices.length), chart);
-    const hint = slices[0]?.probabilities ? `${counted(above, "slice")} above ${threshold(limit)}` : "not assessed";
+    const hint = `${counted(above, "slice")} above ${threshold(limit)}`;
     byId("strip-hint").textContent = hint;
     chart.setAttribute("aria-label", `Probability of ${listed([this.select.value])} by slice: ${hint}`);
     if (this.index !== undefined) this.mark(this.index);

@@ -9,8 +9,8 @@ export function verdictOf(report) {
 }
 
 function notAssessed(report) {
-  const detail = "This upload was read, but it was not judged. That is not a negative result.";
-  return { kind: "unknown", title: `Not assessed${report.slices.length ? `: ${sliceCount(report)}` : ""}`, detail };
+  const detail = `${sliceCount(report)} read, but not judged. This is not a negative result.`;
+  return { kind: "unknown", title: "Not assessed", detail };
 }
 
 function ofSeries(report) {

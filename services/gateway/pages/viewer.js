@@ -9,7 +9,7 @@ import { listed, probability } from "./words.js";
 
 const STEPS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
 const ENDS = { Home: 0, End: Infinity };
-const READ_AHEAD = 2;
+const READ_AHEAD = [1, -1, 2, -2];
 const WHEEL_STEP_PX = 40;
 
 export class Viewer {
@@ -55,12 +55,12 @@ export class Viewer {
 
   describe(slice) {
     const { series, slices, thresholds } = this.report;
-    const number = `Slice ${slice.index + 1} of ${slices.length}`;
+    const number = `${series ? "Slice" : "Picture"} ${slice.index + 1} of ${slices.length}`;
     byId("slice-number").textContent = number;
     byId("slice-position").textContent = series?.series_instance_uid ? `at ${slice.position_mm.toFixed(1)} mm` : "";
     byId("slice-file").textContent = slice.file;
     byId("slice-title").textContent = number;
-    const table = slice.probabilities ? labelTable(`Probabilities of slice ${slice.index + 1}`, slice, thresholds.slice) : notAssessed();
+    const table = slice.probabilities ? labelTable(number, slice, thresholds.slice) : notAssessed();
     byId("slice-table").replaceChildren(table);
     this.mark(slice, `${number}, ${outcome(slice)}`);
   }
@@ -85,7 +85,7 @@ export class Viewer {
     if (index !== this.index || pictures !== this.pictures) return;
     this.canvas.classList.toggle("empty", pixels === null);
     if (pixels) paint(this.canvas, pixels, channel);
-    for (let step = 1; step <= READ_AHEAD; step += 1) [index + step, index - step].forEach((near) => pictures.pixels(near));
+    for (const step of READ_AHEAD) pictures.pixels(index + step);
   }
 
   windowWords(channel) {
@@ -96,7 +96,8 @@ export class Viewer {
 
   keyButtons(keys) {
     const buttons = keys.map((index) => {
-      const button = element("button", { type: "button", "data-index": index, "aria-label": `Key slice ${index + 1}` }, `${index + 1}`);
+      const button = element("button", { type: "button", "data-index": index }, `${index + 1}`);
+      button.setAttribute("aria-label", `Key slice ${index + 1}`);
       button.addEventListener("click", () => this.go(index));
       return button;
     });
@@ -126,5 +127,6 @@ export class Viewer {
 function outcome({ probabilities, predictions }) {
   if (!probabilities) return "not assessed";
   const labels = predictedLabels(predictions);
-  return labels.length > 0 ? `predicted: ${listed(labels)}` : `nothing predicted, any ${probability(probabilities.any)}`;
+  const words = labels.length > 0 ? `predicted: ${listed(labels)}` : "nothing predicted";
+  return `${words}; any ${probability(probabilities.any)}`;
 }

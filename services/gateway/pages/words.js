@@ -14,6 +14,8 @@ export function counted(count, one, many = `${one}s`) {
 
 export const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(1)} s`;
 
+export const milliseconds = (value) => `${value.toLocaleString("en", { maximumFractionDigits: 1 })} ms`;
+
 export const probability = (value) => value.toFixed(4);
 
 // Thresholds are often chosen by data, 0.3127 say; 0.5 needs no zeros.
