@@ -38,6 +38,6 @@ def _field() -> NDArray[np.int8]:
     along = np.fft.fftfreq(_SIDE)
     frequency = np.sqrt(along[:, None, None] ** 2 + along[None, :, None] ** 2 + np.fft.rfftfreq(_SIDE) ** 2)
     band = np.exp(-(((frequency * _WAVELENGTH - 1) / 0.35) ** 2))
-    field = np.fft.irfftn(np.fft.rfftn(white) * band, s=(_SIDE,) * 3)
+    field = np.fft.irfftn(np.fft.rfftn(white) * band, s=(_SIDE,) * 3, axes=(0, 1, 2))
     levels: NDArray[np.int8] = np.clip(np.rint(field / field.std() * _LEVELS), -127, 127).astype(np.int8).ravel()
     return levels

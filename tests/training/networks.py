@@ -1,0 +1,18 @@
+"""Small networks with random weights, for tests of shape and form. They have learnt nothing and are served nowhere."""
+
+import keras
+import numpy as np
+
+from training.cnn import Cnn, CnnShape, build_cnn
+from training.rnn import Rnn, RnnShape, build_rnn
+
+
+def small_cnn() -> Cnn:
+    keras.utils.set_random_seed(0)
+    return build_cnn(CnnShape(stem=4, widths=(4, 4, 8, 8), neck=4))
+
+
+def small_rnn(cnn: Cnn) -> Rnn:
+    keras.utils.set_random_seed(0)
+    features = np.random.default_rng(0).normal(0, 1, (50, cnn.last.kernel.shape[0])).astype(np.float32)
+    return build_rnn(RnnShape(width=8, state=6), cnn.last, features)

@@ -1,0 +1,58 @@
+"""The bundle of the repository: it is what its card says, and what it says is seen again on a few fresh phantoms."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from services.common.card import Bundle, open_bundle
+from services.common.recipe import DEFAULT_RECIPE
+from training.evaluate import auc
+from training.phantom.study import draw_patient, make_study
+from training.pictures import bright_pixels, picture
+
+FOLDER = Path("models/default")
+FRESH = range(9_400_000, 9_400_006)
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return open_bundle(FOLDER)
+
+
+def test_the_card_says_first_that_phantoms_are_all(bundle: Bundle) -> None:
+    assert bundle.card.description.startswith("Learnt from synthetic phantoms only")
+    assert bundle.card.recipe == DEFAULT_RECIPE
+    assert set(bundle.card.thresholds) == {"default", "sensitive", "specific"}
+    assert bundle.card.limits_of_use
+
+
+def test_the_stated_auc_beats_the_stated_baseline(bundle: Bundle) -> None:
+    metrics = bundle.card.metrics
+    low, _ = metrics["any_slice_auc_95_interval"]
+    assert low > metrics["baseline_any_slice_auc"]
+    assert metrics["studies"] >= 40
+
+
+def test_the_bundle_is_small() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 8_000_000
+
+
+def test_fresh_phantoms_are_ranked_better_than_by_bright_pixels(bundle: Bundle) -> None:
+    cnn, rnn = (
+        tf.saved_model.load(str(bundle.folder / part / "1")).signatures["serving_default"] for part in ("cnn", "rnn")
+    )
+    scores, bright, truth = [], [], []
+    for number, seed in enumerate(FRESH):
+        patient = draw_patient(seed, () if number % 2 else ("intraparenchymal", "subdural"))
+        study = make_study(patient, range(0, len(patient.scan.position_mm), 2))
+        slices = np.stack([picture(hu, study.scan.pixel_mm) for hu in study.hu])
+        features = cnn(slices=tf.constant(slices))["features"]
+        given = rnn(features=features, position_mm=tf.constant(study.position_mm))["slice_probabilities"].numpy()
+        known = study.certain[:, 0]
+        scores.append(given[known, 0])
+        bright.append(np.array([bright_pixels(slice_) for slice_ in slices])[known])
+        truth.append(study.labels[known, 0])
+    true = np.concatenate(truth)
+    assert auc(np.concatenate(scores), true) > auc(np.concatenate(bright), true)

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.training.networks import small_cnn, small_rnn
+from training.rnn import Places, Rnn, Temperatures
+
+
+@pytest.fixture(scope="module")
+def rnn() -> Rnn:
+    return small_rnn(small_cnn())
+
+
+def _series(rnn: Rnn, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+    rng = np.random.default_rng(count)
+    size = rnn.logits.input_shape[0][-1]
+    position_mm = np.cumsum(rng.uniform(0.5, 7, count)) - 400
+    return tf.constant(rng.normal(0, 1, (count, size)), tf.float32), tf.constant(position_mm, tf.float32)
+
+
+@pytest.mark.parametrize("count", [1, 2, 300])
+def test_series_of_any_length(rnn: Rnn, count: int) -> None:
+    answer = rnn.serving(*_series(rnn, count))
+    slices, series = answer["slice_probabilities"].numpy(), answer["series_probabilities"].numpy()
+    assert slices.shape == (count, 6)
+    assert series.shape == (6,)
+    for probabilities in (slices, series):
+        assert np.all((probabilities >= 0) & (probabilities <= 1))
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_any_is_never_less_than_a_subtype(rnn: Rnn, count: int) -> None:
+    for probabilities in rnn.serving(*_series(rnn, count)).values():
+        assert np.all(probabilities[..., :1] >= probabilities[..., 1:])
+
+
+@pytest.mark.parametrize("offset_mm", [-1500.0, 12.5, 900.0])
+def test_only_differences_of_positions_count(rnn: Rnn, offset_mm: float) -> None:
+    features, position_mm = _series(rnn, 30)
+    here, there = rnn.serving(features, position_mm), rnn.serving(features, position_mm + offset_mm)
+    for name in here:
+        np.testing.assert_allclose(here[name], there[name], atol=1e-4)
+
+
+def test_one_slice_has_no_place() -> None:
+    for position_mm in (0.0, 77.0):
+        numbers = np.asarray(Places()(tf.constant([[position_mm]])))
+        assert numbers.shape == (1, 1, 11)
+        np.testing.assert_array_equal(numbers[0, 0, :3], 0)
+
+
+def test_temperatures_soften() -> None:
+    temperatures = Temperatures()
+    temperatures.build()
+    temperatures.slice.assign([2.0] * 6)
+    logits = tf.constant([[2.0] * 6])
+    assert temperatures(logits, logits[0])["slice_probabilities"][0, 0] == pytest.approx(1 / (1 + np.exp(-1)))
+    assert temperatures(logits, logits[0])["series_probabilities"][0] == pytest.approx(1 / (1 + np.exp(-2)))
+
+
+def test_the_cnns_last_layer_is_copied() -> None:
+    cnn = small_cnn()
+    np.testing.assert_array_equal(small_rnn(cnn).logits.get_layer("last").kernel, cnn.last.kernel)

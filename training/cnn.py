@@ -1,0 +1,130 @@
+"""The CNN: a picture of the recipe in, a feature vector out; with a head that learns where the blood is.
+
+    slices (n, 512, 512, 3) uint8 -> small (n, 256, 256, 2) -> look (n, 256, 256, 3) -> trunk -> features (n, d)
+                                                                                         |-> blood (n, 32, 32, 5)
+
+`look` shows the trunk the brain and little else: what lies outside the skull is blanked and bone is one plain value, as
+phantoms are least like patients there.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from services.common.labels import LABELS, SUBTYPES
+from training.shrink import shrink
+
+SMALL = (256, 256, 2)
+BRAIN_HU = (15, 55)  # what counts for the brain's mean
+WALL = 0.5  # a pixel with this share of bone closes the skull
+
+
+@dataclass(frozen=True, slots=True)
+class CnnShape:
+    """Widths of the trunk, from half the small picture's resolution down."""
+
+    stem: int = 16
+    widths: tuple[int, int, int, int] = (32, 64, 96, 128)
+    neck: int = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Cnn:
+    """One network and the ways into it; all share their weights.
+
+    serving : uint8 pictures to features
+    trunk : small pictures to features and to the logits of blood on a grid of 32 x 32
+    last : features to six logits
+    """
+
+    serving: keras.Model
+    trunk: keras.Model
+    last: keras.layers.Dense
+
+
+class Look(layers.Layer):  # type: ignore[misc] # Keras has no types
+    """Small pictures, 0 to 255, as three channels: the brain against its own mean, the brain as it is, bone."""
+
+    def call(self, small: Any) -> Any:
+        small = ops.cast(small, "float32")
+        hu = small[..., 1:] * (200 / 255) - 20
+        bone = ops.clip((small[..., :1] * (2800 / 255) - 950) / 150, 0, 1)
+        inside = self._inside(bone) * (1 - bone)
+        tissue = inside * ops.cast((hu > BRAIN_HU[0]) & (hu < BRAIN_HU[1]), "float32")
+        mean = ops.sum(hu * tissue, axis=(1, 2), keepdims=True) + 30 * 100
+        mean = mean / (ops.sum(tissue, axis=(1, 2), keepdims=True) + 100)
+        relative = ops.clip((hu - mean) / 15, -2.5, 3.5) * inside
+        absolute = (ops.clip(hu, 0, 80) / 40 - 1) * inside
+        return ops.concatenate([relative, absolute, bone], axis=-1)
+
+    def _inside(self, bone: Any) -> Any:
+        """1 where bone lies on all four sides."""
+        wall = ops.cast(bone > WALL, "float32")
+        inside = ops.ones_like(wall)
+        for axis in (1, 2):
+            before = ops.cumsum(wall, axis=axis)
+            after = ops.sum(wall, axis=axis, keepdims=True) - before
+            inside = inside * ops.cast((before > 0) & (after > 0), "float32")
+        return inside
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*shape[:-1], 3)
+
+
+class Shrink(layers.Layer):  # type: ignore[misc] # Keras has no types
+    """The first step of the graph: see `training.shrink`."""
+
+    def call(self, slices: Any) -> Any:
+        return shrink(ops.cast(slices, "int32"))
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (shape[0], *SMALL)
+
+
+def build_cnn(shape: CnnShape) -> Cnn:
+    """A network with fresh weights, to be trained."""
+    small = keras.Input(SMALL, name="small")
+    x = _convolve(Look()(small), shape.stem, kernel=5, stride=2)
+    levels = []
+    for width in shape.widths:
+        x = _residual(_convolve(x, width, stride=2), width)
+        levels.append(x)
+    blood = _blood(levels[1:], shape.neck)
+    features = _features(levels[-1], blood)
+    trunk = keras.Model(small, [features, blood], name="trunk")
+    last = layers.Dense(len(LABELS), name="last")
+    last.build((None, features.shape[-1]))
+    slices = keras.Input((512, 512, 3), dtype="uint8", name="slices")
+    serving = keras.Model(slices, trunk(Shrink()(slices))[0], name="cnn")
+    return Cnn(serving, trunk, last)
+
+
+def _features(top: Any, blood: Any) -> Any:
+    """What the whole picture looks like, and where and how much blood the grid shows."""
+    share = ops.sigmoid(blood)
+    pooled = [layers.GlobalAveragePooling2D()(top), layers.GlobalMaxPooling2D()(top)]
+    pooled += [layers.GlobalMaxPooling2D()(blood) / 4, layers.GlobalAveragePooling2D()(share) * 20]
+    return layers.Concatenate(name="features")(pooled)
+
+
+def _blood(levels: list[Any], width: int) -> Any:
+    """The trunk's upper levels brought together on the finest of their grids, and six logits less one a cell."""
+    x = None
+    for level in reversed(levels):
+        side = layers.Conv2D(width, 1)(level)
+        x = side if x is None else layers.UpSampling2D(2)(x) + side
+    x = layers.Activation("relu")(x)
+    x = _convolve(x, width)
+    return layers.Conv2D(len(SUBTYPES), 1, bias_initializer=keras.initializers.Constant(-4), name="blood")(x)
+
+
+def _convolve(x: Any, width: int, *, kernel: int = 3, stride: int = 1, relu: bool = True) -> Any:
+    x = layers.Conv2D(width, kernel, strides=stride, padding="same", use_bias=False)(x)
+    x = layers.BatchNormalization(momentum=0.97)(x)
+    return layers.Activation("relu")(x) if relu else x
+
+
+def _residual(x: Any, width: int) -> Any:
+    return layers.Activation("relu")(x + _convolve(_convolve(x, width), width, relu=False))

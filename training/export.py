@@ -1,0 +1,96 @@
+"""Leaving a bundle: two SavedModels and the card, opened again and compared before anything is believed."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from services.common.card import CARD_NAME, Card, hash_files, open_bundle
+from training.cnn import Cnn
+from training.rnn import Rnn
+
+TOLERANCE = 1e-5
+LENGTHS = (1, 2, 37)  # slices of the series that are replayed
+
+
+class NotTheSame(Exception):
+    """A written network answers otherwise than the trained one."""
+
+
+def save_networks(folder: Path, cnn: Cnn, rnn: Rnn) -> dict[str, str]:
+    """Write `cnn/1` and `rnn/1`, nothing else staying in `folder`; the files' hashes for the card."""
+    shutil.rmtree(folder, ignore_errors=True)
+    _write(folder / "cnn" / "1", [cnn.serving], _cnn_function(cnn), _cnn_signature())
+    size = cnn.last.kernel.shape[0]
+    _write(folder / "rnn" / "1", [rnn.logits, rnn.temperatures], _rnn_function(rnn), _rnn_signature(size))
+    return hash_files(folder)
+
+
+def save_card(folder: Path, card: Card) -> None:
+    """Write the card last: without it a folder is no bundle."""
+    (folder / CARD_NAME).write_text(card.model_dump_json(indent=2) + "\n")
+
+
+def check(folder: Path, cnn: Cnn, rnn: Rnn) -> None:
+    """Open the bundle as a service does and replay both networks.
+
+    Raises
+    ------
+    NotTheSame
+        an answer differs from the trained network's by more than 1e-5 (features: of their largest value).
+    """
+    bundle, rng = open_bundle(folder), np.random.default_rng(1)
+    served_cnn = tf.saved_model.load(str(bundle.saved_model("cnn"))).signatures["serving_default"]
+    served_rnn = tf.saved_model.load(str(bundle.saved_model("rnn"))).signatures["serving_default"]
+    slices = tf.constant(rng.integers(0, 256, (3, 512, 512, 3), dtype=np.uint8))
+    features = cnn.serving(slices, training=False)
+    _compare("cnn", {"features": features}, served_cnn(slices=slices))
+    for length in LENGTHS:
+        series = tf.repeat(features, length, axis=0)[:length] + rng.normal(0, 0.1, (length, 1)).astype(np.float32)
+        position_mm = tf.constant(np.cumsum(rng.uniform(1, 6, length)).astype(np.float32))
+        _compare("rnn", rnn.serving(series, position_mm), served_rnn(features=series, position_mm=position_mm))
+
+
+def _compare(name: str, wanted: dict[str, Any], found: dict[str, Any]) -> None:
+    for key, value in wanted.items():
+        largest = float(np.abs(value).max())
+        difference = float(np.abs(np.asarray(value) - found[key].numpy()).max())
+        # Written so that a NaN is refused, too.
+        if not difference <= TOLERANCE * max(largest, 1.0):
+            raise NotTheSame(f"{name}: {key} differs by {difference:g}")
+
+
+def _write(folder: Path, parts: list[Any], function: Any, signature: list[Any]) -> None:
+    archive = keras.export.ExportArchive()
+    for part in parts:
+        archive.track(part)
+    archive.add_endpoint("serving_default", function, input_signature=signature)
+    archive.write_out(str(folder), verbose=False)
+
+
+def _cnn_signature() -> list[tf.TensorSpec]:
+    return [tf.TensorSpec([None, 512, 512, 3], tf.uint8, name="slices")]
+
+
+def _rnn_signature(size: int) -> list[tf.TensorSpec]:
+    return [
+        tf.TensorSpec([None, size], tf.float32, name="features"),
+        tf.TensorSpec([None], tf.float32, name="position_mm"),
+    ]
+
+
+def _cnn_function(cnn: Cnn) -> Any:
+    def function(slices: Any) -> dict[str, Any]:
+        return {"features": cnn.serving(slices, training=False)}
+
+    return function
+
+
+def _rnn_function(rnn: Rnn) -> Any:
+    def function(features: Any, position_mm: Any) -> dict[str, Any]:
+        return rnn.serving(features, position_mm)
+
+    return function

@@ -1,0 +1,107 @@
+"""Training of the RNN on the CNN's features: whole series and pieces of them, down to one slice."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from numpy.typing import NDArray
+
+from training.fit_cnn import label_loss
+from training.pictures import Pictures
+from training.rnn import Rnn, RnnShape, build_rnn
+
+LOG = logging.getLogger(__name__)
+EVERY_SECOND = 0.2  # share of pieces that skip every second slice
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What the RNN learns from: features (n, d), positions (n,), labels and certainty (n, 6)."""
+
+    features: NDArray[np.float32]
+    position_mm: NDArray[np.float32]
+    labels: NDArray[np.bool_]
+    certain: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class RnnFit:
+    """How the RNN is trained."""
+
+    steps: int
+    batch: int = 16
+    longest: int = 32
+    rate: float = 2e-3
+    decay: float = 0.05
+    series_weight: float = 0.4
+    seed: int = 0
+
+
+def as_series(pictures: Pictures, features: NDArray[np.float32]) -> list[Series]:
+    """Pictures with their features, study by study."""
+    return [
+        Series(features[part], pictures.position_mm[part], pictures.labels[part], pictures.certain[part])
+        for part in pictures.series()
+    ]
+
+
+def fit_rnn(shape: RnnShape, fit: RnnFit, last: layers.Dense, studies: Sequence[Series]) -> Rnn:
+    """A trained network, its temperatures still at 1."""
+    keras.utils.set_random_seed(fit.seed)
+    rnn = build_rnn(shape, last, np.concatenate([study.features for study in studies]))
+    variables = rnn.logits.trainable_variables
+    schedule = keras.optimizers.schedules.CosineDecay(fit.rate, fit.steps, alpha=0.02)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=fit.decay, use_ema=True, ema_momentum=0.99, clipnorm=1.0)
+    optimizer.build(variables)
+    step, rng, start = (
+        _step(rnn, optimizer, variables, fit.series_weight),
+        np.random.default_rng(fit.seed),
+        time.monotonic(),
+    )
+    for number in range(1, fit.steps + 1):
+        loss = step(*(tf.constant(array) for array in draw_batch(rng, studies, fit)))
+        if number % max(fit.steps // 5, 1) == 0:
+            left = (time.monotonic() - start) / number * (fit.steps - number)
+            LOG.info("rnn: step %d of %d, loss %.3f, %.0f s left", number, fit.steps, float(loss), left)
+    optimizer.finalize_variable_values(variables)
+    return rnn
+
+
+def draw_batch(rng: np.random.Generator, studies: Sequence[Series], fit: RnnFit) -> tuple[NDArray[Any], ...]:
+    """Pieces of one length: features (b, n, d), positions (b, n), labels and certainty (b, n, 6).
+
+    One batch in six is of single slices, which are answered as series of length one.
+    """
+    length = 1 if rng.random() < 1 / 6 else int(rng.integers(2, fit.longest + 1))
+    count = fit.batch * 4 if length == 1 else fit.batch
+    chosen = [studies[index] for index in rng.integers(0, len(studies), count)]
+    pieces = [_piece(rng, study, length) for study in chosen]
+    return tuple(np.stack(column) for column in zip(*pieces, strict=True))
+
+
+def _piece(rng: np.random.Generator, study: Series, length: int) -> tuple[NDArray[Any], ...]:
+    """Neighbouring slices of a study, or every second one; a study that is too short is read again from its end."""
+    count = len(study.features)
+    stride = 2 if count >= 2 * length and rng.random() < EVERY_SECOND else 1
+    start = int(rng.integers(0, max(count - stride * length + 1, 1)))
+    index = np.minimum(start + stride * np.arange(length), count - 1)
+    return study.features[index], study.position_mm[index], study.labels[index], study.certain[index]
+
+
+def _step(rnn: Rnn, optimizer: Any, variables: list[Any], series_weight: float) -> Any:
+    def step(features: Any, position_mm: Any, labels: Any, certain: Any) -> Any:
+        present = tf.reduce_any(labels, axis=1)
+        known = present | tf.reduce_all(certain, axis=1)
+        with tf.GradientTape() as tape:
+            slices, series = rnn.logits([features, position_mm], training=True)
+            loss = label_loss(slices, labels, certain) + series_weight * label_loss(series, present, known)
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss
+
+    return tf.function(step, reduce_retracing=True, jit_compile=False)
