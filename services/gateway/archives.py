@@ -3,6 +3,8 @@
 What a zip says of itself is not believed: bytes are counted as they come.
 """
 
+import errno
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,10 @@ _END_RECORD_BYTES: Final = 22
 _MAX_COMMENT_BYTES: Final = 0xFFFF
 _DIRECTORY_BYTES_AN_ENTRY: Final = 2048
 _ENCRYPTED: Final = 0x1
+# What the standard library raises on damaged data, encryption and methods that it does not know.
+_DAMAGE: Final = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError
+)  # fmt: skip
 
 
 class BadArchive(Problem):
@@ -65,8 +71,12 @@ def unpack(archive: UploadedFile, folder: SpoolFolder, limits: Limits) -> list[U
             entries = [entry for entry in opened.infolist() if not _is_rubbish(entry)]
             _check_entries(archive, entries, limits)
             return list(_extract(archive, opened, entries, folder, limits))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise BadArchive(f"{archive.name} is damaged or packed in an unknown way", files=[archive.name]) from error
+    except _DAMAGE as error:
+        raise _damaged(archive) from error
+    except OSError as error:
+        if error.errno in (None, errno.EINVAL):  # bad bzip2 data, and an offset before the file's start
+            raise _damaged(archive) from error
+        raise
 
 
 def _is_rubbish(entry: zipfile.ZipInfo) -> bool:
@@ -119,6 +129,10 @@ def _extract(
                     raise _too_large(archive)
                 file.write(piece)
             yield UploadedFile(entry.filename, Path(file.name), file.tell())
+
+
+def _damaged(archive: UploadedFile) -> BadArchive:
+    return BadArchive(f"{archive.name} is damaged or packed in an unknown way", files=[archive.name])
 
 
 def _too_many_files(archive: UploadedFile, limits: Limits) -> PayloadTooLarge:

@@ -5,6 +5,7 @@ import os
 import signal
 import statistics
 import time
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def test_a_bad_upload_is_refused_and_the_services_go_on(service: Service, name: 
 
 def test_an_upload_over_the_limit_is_refused_before_it_is_sent(service: Service) -> None:
     async def endless() -> httpx.Response:
-        async def body():  # type: ignore[no-untyped-def]
+        async def body() -> AsyncIterator[bytes]:
             for _ in range(64):
                 yield bytes(1 << 20)
 
@@ -158,7 +159,9 @@ def test_any_client_of_the_protocol_can_talk_to_the_networks(service: Service) -
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
-def _ask(service: Service, model: str, inputs: dict[str, tuple[str, np.ndarray]], outputs: list[str]) -> list[np.ndarray]:
+def _ask(
+    service: Service, model: str, inputs: dict[str, tuple[str, np.ndarray]], outputs: list[str]
+) -> list[np.ndarray]:
     with triton.InferenceServerClient(f"127.0.0.1:{service.ports[model]}") as client:
         assert client.is_server_live()
         assert client.is_server_ready()

@@ -1,0 +1,159 @@
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from pydantic_settings import SettingsConfigDict
+
+from services.common.arrays import array_tensor, read_array
+from services.common.problems import MalformedRequest
+from services.common.settings import StageSettings
+from services.common.stage import TensorSpec, stage_app
+from services.common.tensors import HEADER_LENGTH, FilePart, Message, decode, encode
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Settings(StageSettings):
+    model_config = SettingsConfigDict(env_prefix="ICH_EXAMPLE_")
+
+
+class Doubler:
+    """Gives each number twice; can be told to break or to wait."""
+
+    name = "doubler"
+    platform = "test"
+    inputs: Sequence[TensorSpec] = (TensorSpec("x", "FP32", (-1,)),)
+    outputs: Sequence[TensorSpec] = (TensorSpec("y", "FP32", (-1,)), TensorSpec("z", "FP32", (-1,)))
+    parameters: dict[str, Any] = {"colour": "blue"}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        self.before: Callable[[], object] = lambda: None
+        self.calls = 0
+
+    def example(self) -> Message:
+        return Message((array_tensor("x", np.ones(1, np.float32)),))
+
+    def infer(self, message: Message) -> Message:
+        self.calls += 1
+        self.before()
+        x = read_array(message, "x", "FP32", (None,))
+        return Message((array_tensor("y", 2 * x), array_tensor("z", x)))
+
+    def slices(self, message: Message) -> int:
+        return message.tensors[0].shape[0]
+
+
+def _client(model: Doubler, **settings: int) -> httpx.AsyncClient:
+    app = stage_app("stage", [model], Settings.model_validate(settings))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://stage")
+
+
+async def _infer(client: httpx.AsyncClient, message: Message, **headers: str) -> httpx.Response:
+    header, parts = encode(message, "inputs")
+    body = header + b"".join(bytes(part) for part in parts if not isinstance(part, FilePart))
+    sent = {HEADER_LENGTH: str(len(header)), **headers}
+    return await client.post("/v2/models/doubler/infer", content=body, headers=sent)
+
+
+async def test_an_inference_comes_back_with_its_id_and_its_work() -> None:
+    async with _client(Doubler()) as client:
+        sent = Message((array_tensor("x", np.arange(3, dtype=np.float32)),), id="q7")
+        answer = await _infer(client, sent)
+    message = decode(answer.content, answer.headers[HEADER_LENGTH], "outputs")
+    np.testing.assert_array_equal(read_array(message, "y", "FP32", (3,)), [0, 2, 4])
+    assert message.id == "q7"
+    assert answer.headers["server-timing"].startswith("work;dur=")
+
+
+async def test_metadata_and_health_speak_the_protocol() -> None:
+    async with _client(Doubler()) as client:
+        metadata = (await client.get("/v2/models/doubler")).json()
+        assert metadata["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1]}]
+        assert metadata["parameters"] == {"colour": "blue"}
+        for path in ("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/doubler/ready", "/readyz"):
+            assert (await client.get(path)).status_code == 200
+        missing = await client.get("/v2/models/tripler")
+        assert (missing.status_code, missing.json()["error"]) == (404, "the models here are doubler")
+
+
+async def test_ready_only_while_the_model_answers() -> None:
+    model = Doubler()
+
+    def broken() -> None:
+        raise RuntimeError("out of memory")
+
+    model.before = broken
+    async with _client(model) as client:
+        assert (await client.get("/readyz")).status_code == 503
+        assert (await client.get("/livez")).status_code == 200
+        model.before = lambda: None
+        assert (await client.get("/readyz")).status_code == 200
+        calls = model.calls
+        assert (await client.get("/readyz")).status_code == 200
+        assert model.calls == calls, "a model that has just answered is not asked again"
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers", "status"),
+    [({"max_body_bytes": 50}, {}, 413), ({}, {"content-encoding": "gzip"}, 415), ({}, {HEADER_LENGTH: "9999"}, 400)],
+)
+async def test_what_cannot_be_taken_is_refused(settings: dict[str, int], headers: dict[str, str], status: int) -> None:
+    async with _client(Doubler(), **settings) as client:
+        answer = await _infer(client, Message((array_tensor("x", np.ones(3, np.float32)),)), **headers)
+    assert answer.status_code == status
+    assert answer.json()["error"] == answer.json()["detail"]
+
+
+async def test_an_unknown_output_is_refused() -> None:
+    x = {"name": "x", "datatype": "FP32", "shape": [0], "parameters": {"binary_data_size": 0}}
+    async with _client(Doubler()) as client:
+        answer = await client.post("/v2/models/doubler/infer", json={"inputs": [x], "outputs": [{"name": "w"}]})
+    assert (answer.status_code, answer.json()["detail"]) == (400, "there is no output 'w'; there are y, z")
+
+
+async def test_too_much_waiting_work_is_refused_before_it_is_read() -> None:
+    model, gate, begun = Doubler(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        gate.wait(10)
+
+    model.before = hold
+    message = Message((array_tensor("x", np.ones(1, np.float32)),))
+    async with _client(model, threads=1, max_waiting=1) as client:
+        first = asyncio.create_task(_infer(client, message))
+        await asyncio.to_thread(begun.wait, 10)
+        second = asyncio.create_task(_infer(client, message))
+        await asyncio.sleep(0.05)
+        refused = await _infer(client, message)
+        gate.set()
+        done = await asyncio.gather(first, second)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert [answer.status_code for answer in done] == [200, 200]
+
+
+async def test_a_fault_of_the_model_is_an_answer_without_its_words() -> None:
+    model = Doubler()
+
+    def broken() -> None:
+        raise RuntimeError("Zebedee")
+
+    model.before = broken
+    async with _client(model) as client:
+        answer = await _infer(client, model.example())
+    assert answer.status_code == 500
+    assert "Zebedee" not in answer.text
+
+
+def test_malformed_requests_have_a_status() -> None:
+    assert MalformedRequest("x").status == 400

@@ -1,0 +1,98 @@
+import contextlib
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.common.problems import PayloadTooLarge, Problem
+from services.gateway.archives import BadArchive, Limits, is_archive, unpack
+from services.gateway.spool import SpoolFolder, UploadedFile
+from tests.scans import ct_slice, zipped
+
+LIMITS = Limits(max_bytes=80 * 1024**2, max_files=10, max_ratio=100)
+FILES = {"study/a.dcm": b"a" * 1000, "study/ä.dcm": b"b", "c": b""}
+
+
+def _archive(folder: Path, data: bytes) -> UploadedFile:
+    path = folder / "upload"
+    path.write_bytes(data)
+    return UploadedFile("study.zip", path, len(data))
+
+
+def _unpack(folder: Path, data: bytes, limits: Limits = LIMITS) -> list[UploadedFile]:
+    target = folder / "unpacked"
+    target.mkdir(exist_ok=True)
+    for old in target.iterdir():
+        old.unlink()
+    return unpack(_archive(folder, data), SpoolFolder(target), limits)
+
+
+def test_files_come_out_with_their_names_and_sizes(tmp_path: Path) -> None:
+    got = _unpack(tmp_path, zipped(FILES))
+    assert {file.name: file.path.read_bytes() for file in got} == FILES
+    assert all(file.size == len(FILES[file.name]) for file in got)
+
+
+def test_folders_and_what_macos_adds_are_left_out(tmp_path: Path) -> None:
+    rubbish = {"study/": b"", "__MACOSX/study/._a.dcm": b"x", "study/._a.dcm": b"x", ".DS_Store": b"x"}
+    assert {file.name for file in _unpack(tmp_path, zipped({**rubbish, **FILES}))} == set(FILES)
+
+
+def test_names_that_climb_stay_in_the_spool(tmp_path: Path) -> None:
+    (got,) = _unpack(tmp_path, zipped({"../../up.dcm": b"x"}))
+    assert got.path.parent == tmp_path / "unpacked"
+
+
+def test_a_bomb_is_refused_by_what_it_says_of_itself(tmp_path: Path) -> None:
+    with pytest.raises(PayloadTooLarge):
+        _unpack(tmp_path, zipped({"zeros": bytes(70 * 1024**2)}))
+    assert not list((tmp_path / "unpacked").iterdir())
+
+
+def test_a_bomb_that_lies_about_its_size_is_refused_while_it_grows(tmp_path: Path) -> None:
+    honest = zipped({"zeros": bytes(70 * 1024**2)})
+    size = (70 * 1024**2).to_bytes(4, "little")
+    lying = honest.replace(size, (1000).to_bytes(4, "little"))
+    assert lying != honest
+    with pytest.raises(Problem):
+        _unpack(tmp_path, lying)
+    assert sum(path.stat().st_size for path in (tmp_path / "unpacked").iterdir()) <= 65 * 1024**2
+
+
+def test_too_many_entries_are_refused_before_they_are_listed(tmp_path: Path) -> None:
+    for count in (11, 2000):
+        with pytest.raises(PayloadTooLarge, match="too_large"):
+            _unpack(tmp_path, zipped([(str(index), b"") for index in range(count)]))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_every_method_of_the_standard_library_is_read(tmp_path: Path, method: int) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("a.dcm", b"abc" * 100)
+    (got,) = _unpack(tmp_path, file.getvalue())
+    assert got.path.read_bytes() == b"abc" * 100
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@given(at=st.integers(0, 600), flip=st.integers(1, 255), cut=st.integers(0, 200))
+def test_a_damaged_zip_is_refused_or_read_and_nothing_else(tmp_path: Path, at: int, flip: int, cut: int) -> None:
+    data = bytearray(zipped(FILES))
+    data[at % len(data)] ^= flip
+    with contextlib.suppress(BadArchive, PayloadTooLarge):
+        _unpack(tmp_path, bytes(data[: len(data) - cut]))
+
+
+def test_a_zip_is_known_by_its_first_bytes(tmp_path: Path) -> None:
+    polyglot = b"PK\x03\x04" + bytes(124) + b"DICM" + ct_slice()[132:]
+    for data, expected in (
+        (zipped(FILES), True),
+        (zipped({}), True),
+        (ct_slice(), False),
+        (polyglot, False),
+        (b"", False),
+    ):
+        assert is_archive(_archive(tmp_path, data).path) is expected

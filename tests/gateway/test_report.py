@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+
+from services.common.acceptance import reason
+from services.common.card import OperatingPoint
+from services.common.labels import LABELS
+from services.common.schemas import Item, Report, SeriesHeader, Timings
+from services.gateway.bundle import ServedBundle
+from services.gateway.openapi import PREDICTION_ANSWERS
+from services.gateway.pipeline import Assessment, Scores
+from services.gateway.report import build_report
+from tests.bundles import fake_bundle
+
+WORK = {"preprocess": 1.0, "cnn": 2.0, "rnn": 3.0}
+TIMINGS = Timings(upload=1, total=9, **WORK)
+
+
+def _header(slices: int, uid: str | None = "2.25.2") -> SeriesHeader:
+    items = tuple(Item(file=index, sop_instance_uid=f"2.25.{index}") for index in range(slices))
+    return SeriesHeader(uid=uid, study_uid="2.25.1", items=items, position_mm=tuple(map(float, range(slices))))
+
+
+def _row(highest: float) -> tuple[float, ...]:
+    return (highest, *(highest * share for share in (0.1, 0.9, 0.2, 0.3, 0.4)))
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> ServedBundle:
+    opened = fake_bundle(tmp_path)
+    return ServedBundle(opened.card, opened.card_sha256)
+
+
+def _report(bundle: ServedBundle, assessment: Assessment, point: OperatingPoint = "default") -> Report:
+    names = [f"{index}.dcm" for index in range(len(assessment.header.items))]
+    return build_report(assessment, names, bundle, report_id="r1", operating_point=point, timings=TIMINGS)
+
+
+def _assessed(values: list[float], uid: str | None = "2.25.2") -> Assessment:
+    whole = _row(max(values)) if uid or len(values) == 1 else None
+    scores = Scores(tuple(map(_row, values)), whole, "sha")
+    return Assessment(_header(len(values), uid), (), "abc", scores, (), WORK)
+
+
+def test_findings_stand_for_every_label_in_order(bundle: ServedBundle) -> None:
+    report = _report(bundle, _assessed([0.2, 0.8]))
+    assert [line.split(":")[0] for line in report.findings] == list(LABELS)
+    assert report.findings[:3] == ("any: present (0.80)", "epidural: absent (0.08)", "intraparenchymal: present (0.72)")
+
+
+def test_a_prediction_is_true_only_above_its_threshold(bundle: ServedBundle) -> None:
+    assert _report(bundle, _assessed([0.5])).slices[0].predictions == dict.fromkeys(LABELS, False)
+    predictions = _report(bundle, _assessed([0.5]), "sensitive").slices[0].predictions
+    assert predictions == {**dict.fromkeys(LABELS, True), "epidural": False, "intraventricular": False}
+
+
+def test_key_slices_are_the_five_highest_that_are_predicted(bundle: ServedBundle) -> None:
+    assert _report(bundle, _assessed([0.6, 0.1, 0.9, 0.7, 0.8, 0.55, 0.65])).key_slices == (2, 4, 3, 6, 0)
+    assert _report(bundle, _assessed([0.1, 0.2])).key_slices == ()
+
+
+def test_pictures_that_do_not_belong_together_have_no_series(bundle: ServedBundle) -> None:
+    report = _report(bundle, _assessed([0.2, 0.8], uid=None))
+    assert report.series is None
+    assert report.findings[0] == "any: present in 1 of 2 slices (highest 0.80)"
+    assert report.findings[1] == "epidural: absent (highest 0.08)"
+
+
+def test_what_is_not_assessed_has_no_numbers(bundle: ServedBundle) -> None:
+    refusal = reason("not_a_head", bone=0.0, brain=0.0, air=1.0)
+    report = _report(bundle, Assessment(_header(2), (refusal,), "abc", None, (), WORK))
+    assert report.status == "not_assessed"
+    assert report.series is not None
+    assert report.series.probabilities is None
+    assert all(item.probabilities is None and item.predictions is None for item in report.slices)
+    assert (report.findings, report.key_slices) == ((), ())
+
+
+def test_pictures_stand_with_their_slices(bundle: ServedBundle) -> None:
+    scores = Scores((_row(0.1), _row(0.2)), _row(0.2), "sha")
+    report = _report(bundle, Assessment(_header(2), (), "abc", scores, (b"one", b"two"), WORK))
+    assert [item.image for item in report.slices] == ["b25l", "dHdv"]
+
+
+def test_the_examples_in_the_documentation_are_reports() -> None:
+    for example in PREDICTION_ANSWERS[200]["content"]["application/json"]["examples"].values():
+        Report.model_validate(example["value"])
