@@ -47,7 +47,6 @@ async def receive(request: Request, folder: SpoolFolder, limits: Limits) -> list
         the disk has no room.
     """
     boundary = _boundary(request)
-    _check_announced(request, limits)
     try:
         files = await _spool(request, _Form(boundary, folder, limits), limits)
         return await to_thread.run_sync(_unpack_all, files, folder, limits)
@@ -58,9 +57,14 @@ async def receive(request: Request, folder: SpoolFolder, limits: Limits) -> list
 
 
 async def _spool(request: Request, form: "_Form", limits: Limits) -> list[UploadedFile]:
+    announced = _announced_bytes(request)
+    received = 0
     try:
-        async for piece in _pieces(request, limits):
+        async for piece in _pieces(request):
+            received += len(piece)
             await to_thread.run_sync(form.write, piece)
+            if max(received, announced) > limits.max_bytes:
+                raise _too_many_bytes(form.name, limits)
         form.finish()
     finally:
         form.close()
@@ -74,23 +78,21 @@ def _boundary(request: Request) -> bytes:
     return options[b"boundary"]
 
 
-def _check_announced(request: Request, limits: Limits) -> None:
+def _announced_bytes(request: Request) -> int:
     announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced) > limits.max_bytes:
-        raise _too_many_bytes(limits)
+    return int(announced) if announced.isascii() and announced.isdigit() else 0
 
 
-def _too_many_bytes(limits: Limits) -> PayloadTooLarge:
-    return PayloadTooLarge(f"an upload may hold {limits.max_bytes} bytes", limit_bytes=limits.max_bytes)
+def _too_many_bytes(name: str, limits: Limits) -> PayloadTooLarge:
+    """Names the file that was being received; it may be the first of many."""
+    words = f"an upload may hold {limits.max_bytes} bytes; this one holds more, at the latest with {name or 'its form'}"
+    return PayloadTooLarge(words, limit_bytes=limits.max_bytes, files=[name] if name else [])
 
 
-async def _pieces(request: Request, limits: Limits) -> AsyncIterator[bytes]:
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
     """The body in pieces of about a megabyte, so that few thread hops are paid."""
-    gathered, total = bytearray(), 0
+    gathered = bytearray()
     async for piece in request.stream():
-        total += len(piece)
-        if total > limits.max_bytes:
-            raise _too_many_bytes(limits)
         gathered += piece
         if len(gathered) >= _PIECE_BYTES:
             yield bytes(gathered)
@@ -100,7 +102,7 @@ async def _pieces(request: Request, limits: Limits) -> AsyncIterator[bytes]:
 
 
 class _Form:
-    """Writes each file part of a multipart body to the spool as it comes."""
+    """Writes each file part of a multipart body to the spool as it comes. `name` is that of the latest file."""
 
     def __init__(self, boundary: bytes, folder: SpoolFolder, limits: Limits) -> None:
         self.files: list[UploadedFile] = []
@@ -109,7 +111,7 @@ class _Form:
         self._headers: dict[bytes, bytes] = {}
         self._field = self._value = b""
         self._file: BinaryIO | None = None
-        self._name = ""
+        self.name = ""
         self._ended = False
         self._parser = MultipartParser(boundary, self._callbacks())
 
@@ -161,7 +163,7 @@ class _Form:
             return
         if len(self.files) >= self._limits.max_files:
             raise PayloadTooLarge(f"an upload may hold {self._limits.max_files} files")
-        self._name, self._file = name, self._folder.create()
+        self.name, self._file = name, self._folder.create()
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._file:
@@ -171,7 +173,7 @@ class _Form:
         if self._file:
             size = self._file.tell()
             self._file.close()
-            self.files.append(UploadedFile(self._name, Path(self._file.name), size))
+            self.files.append(UploadedFile(self.name, Path(self._file.name), size))
             self._file = None
 
     def _on_end(self) -> None:

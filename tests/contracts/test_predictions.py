@@ -247,7 +247,8 @@ async def test_a_request_that_is_not_multipart(chain: Chain, headers: dict[str, 
 
 async def test_an_upload_over_the_limit(chain: Chain) -> None:
     answer = await chain.predict({"big.dcm": bytes(chain.settings.max_upload_bytes + 1)})
-    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert (answer.status_code, answer.json()["code"], answer.json()["files"]) == (413, "too_large", ["big.dcm"])
+    assert "big.dcm" in answer.json()["detail"]
     many = await chain.predict({f"{i}": b"x" for i in range(chain.settings.max_files + 1)})
     assert many.status_code == 413
 
