@@ -53,7 +53,7 @@ check: $(VENV)/.dev ## Format, lint, types, imports, locks
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m tests.locks
+	$(BIN)/python -m pytest tests/test_requirements.py
 
 format: $(VENV)/.dev ## Format the code and mend what the linter can
 	$(BIN)/ruff format .
