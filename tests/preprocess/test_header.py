@@ -1,0 +1,252 @@
+"""Headers are read from the first bytes of a file, agree with pydicom's, and cost little even when hostile."""
+
+from io import BytesIO
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+from warnings import catch_warnings, simplefilter
+
+import pydicom
+import pytest
+from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage
+
+from services.preprocess.elements import MAX_ELEMENTS
+from services.preprocess.failures import HeaderGoesOn, Unreadable
+from services.preprocess.header import Header, read_header
+from tests.preprocess.dicom_files import (
+    AXIAL,
+    COMPRESSED,
+    NATIVE,
+    ct,
+    dataset,
+    deflated,
+    enhanced,
+    nested,
+    without_preamble,
+    written,
+)
+
+
+def header_of(file: bytes) -> Header:
+    return read_header(file, len(file))
+
+
+def code_of(file: bytes, size: int | None = None) -> str:
+    with pytest.raises(Unreadable) as caught:
+        read_header(file, len(file) if size is None else size)
+    return caught.value.code
+
+
+@pytest.mark.parametrize("syntax", [*NATIVE, *COMPRESSED])
+def test_what_a_header_says(syntax: str) -> None:
+    changes: dict[str, Any] = {"KVP": 120, "BodyPartExamined": "HEAD", "ConvolutionKernel": "H31s", "SliceThickness": 5}
+    header = header_of(ct(syntax, **changes, SpacingBetweenSlices=4.5))
+    assert header.is_ct_slice
+    assert (header.rows, header.columns, header.frame_count, header.samples) == (64, 64, 1, 1)
+    assert (header.sop_instance_uid, header.series_uid, header.study_uid) == ("1.2.3.1", "1.2.3", "1.2")
+    assert (header.modality, header.body_part, header.kernel, header.kvp) == ("CT", "HEAD", "H31s", 120)
+    assert (header.instance_number, header.slice_thickness_mm, header.slice_spacing_mm) == (1, 5, 4.5)
+    assert header.image_type == ("ORIGINAL", "PRIMARY", "AXIAL")
+    assert header.frames[0].position_mm == (-125.0, -125.0, 0.0)
+    assert header.frames[0].orientation == AXIAL
+    assert (header.frames[0].slope, header.frames[0].intercept) == (1, -1024)
+
+
+def test_first_bytes_are_enough() -> None:
+    file = ct()
+    head = file[: file.index(b"\xe0\x7f\x10\x00") + 12]
+    assert read_header(head, len(file)) == header_of(file)
+
+
+def test_header_that_goes_on() -> None:
+    file = ct(TextValue="-" * 5000)
+    for end in (200, 300, 400, 600, 4000):
+        with pytest.raises(HeaderGoesOn):
+            read_header(file[:end], len(file))
+
+
+@pytest.mark.parametrize("agent", ["NONE", "no", ""])
+def test_no_contrast(agent: str) -> None:
+    assert not header_of(ct(ContrastBolusAgent=agent)).contrast
+    assert not header_of(ct()).contrast
+
+
+def test_contrast() -> None:
+    assert header_of(ct(ContrastBolusAgent="IOHEXOL 300")).contrast
+    assert header_of(ct(ContrastBolusAgentSequence=[pydicom.Dataset()])).contrast
+
+
+def test_values_that_cannot_be_read_count_as_absent() -> None:
+    file = ct(KVP="120.5", SliceThickness="5.25")
+    header = header_of(file.replace(b"120.5 ", b"12O.5 ").replace(b"5.25", b"nan "))
+    assert header.kvp is None
+    assert header.slice_thickness_mm is None
+
+
+def test_pixel_spacing_of_zero_counts_as_absent() -> None:
+    frame = header_of(ct(PixelSpacing=[0, 0.5])).frames[0]
+    assert (frame.row_spacing_mm, frame.column_spacing_mm) == (1, 1)
+
+
+def test_enhanced_functional_groups() -> None:
+    header = header_of(written(enhanced(4, spacing_mm=2.5)))
+    assert header.is_ct_slice
+    assert header.frame_count == 4
+    assert [frame.position_mm for frame in header.frames] == [(-125, -125, 2.5 * index) for index in range(4)]
+    assert {frame.orientation for frame in header.frames} == {(1, 0, 0, 0, 1, 0)}
+    assert [frame.slope for frame in header.frames] == [1, 2, 3, 4]
+    assert header.frames[3].row_spacing_mm == 0.4
+
+
+@pytest.mark.parametrize("undefined", [True, False])
+def test_enhanced_sequences_of_either_length(undefined: bool) -> None:  # noqa: FBT001 - parametrised
+    found = enhanced(3)
+    for sequence in (found.SharedFunctionalGroupsSequence, found.PerFrameFunctionalGroupsSequence):
+        sequence.is_undefined_length = undefined
+        for group in sequence:
+            group.is_undefined_length_sequence_item = undefined
+            for element in group:
+                element.value.is_undefined_length = undefined
+                element.value[0].is_undefined_length_sequence_item = undefined
+    header = header_of(written(found))
+    assert [frame.position_mm for frame in header.frames] == [(-125, -125, 5 * index) for index in range(3)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
+        {"SOPClassUID": SecondaryCaptureImageStorage},
+        {"SOPClassUID": MRImageStorage, "Modality": "MR"},
+        {"SOPClassUID": None, "Modality": "MR"},
+        {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"},
+        {"PhotometricInterpretation": "PALETTE COLOR"},
+    ],
+)
+def test_other_objects_are_no_ct_slices(changes: dict[str, Any]) -> None:
+    assert not header_of(ct(**changes)).is_ct_slice
+
+
+def test_modality_is_enough_where_no_class_is_named() -> None:
+    assert header_of(ct(SOPClassUID=None)).is_ct_slice
+
+
+def test_files_that_are_no_dicom() -> None:
+    assert code_of(b"") == "empty_file"
+    assert code_of(b"x") == "not_dicom"
+    assert code_of(b"A text of some length, with nothing in it that could be an image.\n" * 20) == "not_dicom"
+    assert code_of(b"\xff\xd8\xff\xe0" + bytes(500)) == "not_dicom"
+    assert code_of(bytes(1000)) == "not_dicom"
+
+
+def test_dicom_without_pixels() -> None:
+    report = dataset(SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11", Modality="SR", PixelData=None)
+    assert code_of(written(report)) == "not_an_image"
+
+
+def test_ct_whose_pixels_are_missing_is_truncated() -> None:
+    assert code_of(written(dataset(PixelData=None))) == "truncated"
+
+
+def test_dicomdir() -> None:
+    found = pydicom.Dataset()
+    found.SOPClassUID = "1.2.840.10008.1.3.10"
+    file = written(found)
+    assert code_of(file) == "dicomdir"
+    assert code_of(file, size=10 * len(file)) == "dicomdir"
+
+
+def test_truncated_pixels_are_known_from_the_header() -> None:
+    file = ct()
+    assert code_of(file[:-1]) == "truncated"
+    assert code_of(file[:1000], size=len(file) - 1) == "truncated"
+
+
+def test_pixels_shorter_than_the_picture() -> None:
+    assert code_of(ct(PixelData=bytes(2 * 64 * 63))) == "truncated"
+
+
+def test_every_cut_has_a_code() -> None:
+    file = ct()
+    codes = {code_of(file[:end]) for end in range(0, 1200, 7)}
+    assert codes <= {"empty_file", "not_dicom", "truncated", "corrupt_header"}
+
+
+def test_cut_localizer_is_still_foreign() -> None:
+    file = ct(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    assert not header_of(file[:-100]).is_ct_slice
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"Rows": 5000}, "too_large"),
+        ({"Columns": 65535}, "too_large"),
+        ({"NumberOfFrames": 2001}, "too_large"),
+        ({"NumberOfFrames": 2}, "truncated"),
+        ({"Rows": 0}, "corrupt_header"),
+        ({"BitsAllocated": 32}, "corrupt_header"),
+        ({"BitsStored": 0}, "corrupt_header"),
+        ({"BitsStored": 17}, "corrupt_header"),
+        ({"HighBit": 3}, "corrupt_header"),
+    ],
+)
+def test_headers_that_lie(changes: dict[str, Any], code: str) -> None:
+    found = dataset()
+    for keyword, value in changes.items():
+        setattr(found, keyword, value)
+    assert code_of(written(found)) == code
+
+
+def test_unknown_syntax() -> None:
+    assert code_of(ct().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.9.9\0")) == "unsupported_syntax"
+
+
+def test_deflated_files_are_not_inflated() -> None:
+    """Four megabytes of dashes behind one header; a thousand times that would be as quick to refuse."""
+    file = deflated(TextValue="-" * 4_000_000)
+    assert len(file) < 20_000
+    started = perf_counter()
+    assert code_of(file) == "unsupported_syntax"
+    assert perf_counter() - started < 0.05
+
+
+@pytest.mark.parametrize("depth", [3, 5_000, 100_000])
+def test_nested_sequences_are_counted_not_recursed_into(depth: int) -> None:
+    assert header_of(nested(depth)).sop_instance_uid == "1.2.3.1"
+
+
+def test_more_elements_than_a_header_has() -> None:
+    element = b"\x09\x00\x01\x10UN\0\0\0\0\0\0"
+    file = ct()
+    at = file.index(b"\x20\x00\x0d\x00UI")
+    assert code_of(file[:at] + element * (MAX_ELEMENTS + 1) + file[at:]) == "too_large"
+
+
+def test_file_without_preamble() -> None:
+    assert header_of(without_preamble(written(dataset(), NATIVE[0]))).sop_instance_uid == "1.2.3.1"
+    assert header_of(without_preamble(written(dataset(), NATIVE[1]))).sop_instance_uid == "1.2.3.1"
+
+
+def test_syntax_that_names_the_wrong_vr() -> None:
+    file = written(dataset(), NATIVE[0]).replace(b"UI\x12\x001.2.840.10008.1.2\0", b"UI\x14\x001.2.840.10008.1.2.1\0")
+    assert header_of(file).sop_instance_uid == "1.2.3.1"
+
+
+def test_agrees_with_pydicom_on_its_own_files() -> None:
+    """Dozens of dialects: both byte orders and VRs, private and nested sequences, several character sets."""
+    agreed = 0
+    for path in sorted(Path(pydicom.__file__).parent.glob("data/test_files/*.dcm")):
+        file = path.read_bytes()
+        try:
+            header = header_of(file)
+        except Unreadable:
+            continue
+        with catch_warnings():  # pydicom warns of the odd ones
+            simplefilter("ignore")
+            known = pydicom.dcmread(BytesIO(file), stop_before_pixels=True, force=True)
+            assert header.sop_instance_uid == known.get("SOPInstanceUID", "")
+            assert header.modality == known.get("Modality", "")
+            assert (header.rows, header.columns) == (known.get("Rows", 0), known.get("Columns", 0))
+        agreed += 1
+    assert agreed > 40

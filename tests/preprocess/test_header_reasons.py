@@ -1,0 +1,96 @@
+"""What headers give reason to refuse, to warn of, or to note."""
+
+from typing import Any
+
+import pytest
+
+from services.common.acceptance import refused
+from services.common.schemas import Reason
+from services.preprocess.header import Header, read_header
+from services.preprocess.header_reasons import header_reasons, names_another_part, position_reasons
+from tests.preprocess.dicom_files import ct
+
+
+def header(**changes: Any) -> Header:
+    file = ct(**changes)
+    return read_header(file, len(file))
+
+
+def codes(reasons: list[Reason]) -> list[str]:
+    return [item.code for item in reasons]
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["", "HEAD", "BRAIN", "SKULL", "HEADNECK", "HEAD_NECK", "CEREBRUM", "ORBIT", "FACE", "SINUS", "IAC", "EAR", "NEURO",
+     "HEAD CHEST", "KOPF", "STROKE", "UNKNOWN", "TRAUMA", "WHOLEBODY", "POSTERIOR FOSSA", "PHARYNX", "HIPPOCAMPUS"],
+)  # fmt: skip
+def test_parts_that_may_be_a_head(part: str) -> None:
+    assert not names_another_part(part)
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["CHEST", "ABDOMEN", "PELVIS", "CSPINE", "LSPINE", "TSPINE", "NECK", "KNEE", "HIP", "FOOT", "HEART", "LUNG",
+     "CHESTABDPELVIS", "THORACO_ABDOMEN", "EXTREMITY", "shoulder", "ARM", "LEGS"],
+)  # fmt: skip
+def test_other_parts(part: str) -> None:
+    assert names_another_part(part)
+
+
+def test_other_body_part_is_refused() -> None:
+    reasons = header_reasons([header(BodyPartExamined="CHEST"), header(BodyPartExamined="CHEST")])
+    assert codes(reasons) == ["other_body_part", "resampled"]
+    assert refused(reasons)
+    assert "CHEST" in reasons[0].detail
+
+
+def test_one_slice_that_may_be_a_head_speaks_for_the_series() -> None:
+    assert not refused(header_reasons([header(BodyPartExamined="NECK"), header(BodyPartExamined="HEAD")]))
+    assert not refused(header_reasons([header(BodyPartExamined="NECK"), header()]))
+
+
+@pytest.mark.parametrize(
+    ("kvp", "warned"), [(None, False), (0, False), (100, False), (140, False), (80, True), (150, True)]
+)
+def test_kvp(kvp: float | None, warned: bool) -> None:  # noqa: FBT001 - parametrised
+    found = header() if kvp is None else header(KVP=kvp)
+    assert ("unusual_kvp" in codes(header_reasons([found]))) == warned
+
+
+def test_contrast_warns() -> None:
+    assert "contrast" in codes(header_reasons([header(), header(ContrastBolusAgent="OMNIPAQUE")]))
+
+
+def test_faulty_intercept_is_noted() -> None:
+    assert "intercept_repaired" in codes(header_reasons([header(RescaleIntercept=0)]))
+    assert "intercept_repaired" not in codes(header_reasons([header()]))
+
+
+def test_size_is_noted() -> None:
+    (found,) = header_reasons([header()])
+    assert found.detail.startswith("The slices are 64 x 64")
+    assert header_reasons([header(Rows=512, Columns=512)]) == []
+
+
+def test_even_positions_give_no_reason() -> None:
+    assert position_reasons([0.0]) == []
+    assert position_reasons([0, 5.0, 10.02, 15.0, 19.99]) == []
+    assert position_reasons([0, 0.6, 1.2, 1.8]) == []
+
+
+def test_gaps_warn_and_never_refuse() -> None:
+    reasons = position_reasons([0, 5, 10, 20, 25])
+    assert codes(reasons) == ["uneven_spacing"]
+    assert "5.00 to 10.00" in reasons[0].detail
+    assert not refused(reasons)
+
+
+def test_duplicates_warn() -> None:
+    reasons = position_reasons([0, 0, 5, 10, 10, 10, 15])
+    assert codes(reasons) == ["duplicate_positions"]
+    assert reasons[0].detail.startswith("5 slices")
+
+
+def test_no_positions() -> None:
+    assert codes(position_reasons(None)) == ["no_position"]

@@ -1,0 +1,100 @@
+"""One table holds masks, signs, rescale, padding and RSNA's fault."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.preprocess.hounsfield import Storage, table
+
+UNSIGNED = Storage(bits_stored=12, shift=0, signed=False, slope=1, intercept=-1024, padding=None)
+SIGNED = Storage(bits_stored=16, shift=0, signed=True, slope=1, intercept=0, padding=None)
+
+
+def bits(value: int) -> int:
+    return value & 0xFFFF
+
+
+@given(st.integers(0, 4095), st.floats(-10, 10), st.floats(-5000, -101))
+def test_rescale_rounds_and_clips(value: int, slope: float, intercept: float) -> None:
+    expected = np.clip(np.rint(value * slope + intercept), -32768, 32767)
+    assert table(replace(UNSIGNED, slope=slope, intercept=intercept))[value] == expected
+
+
+@given(st.integers(-32768, 32767))
+def test_signed_values(value: int) -> None:
+    assert table(SIGNED)[bits(value)] == value
+
+
+@given(st.integers(-2048, 2047))
+def test_signed_twelve_bits_with_and_without_their_sign_extended(value: int) -> None:
+    twelve = replace(SIGNED, bits_stored=12)
+    assert table(twelve)[bits(value)] == table(twelve)[value & 0xFFF] == value
+
+
+def test_bits_beyond_the_stored_ones_do_not_count() -> None:
+    """Old files keep overlays there (PS3.5 8.1.1)."""
+    assert table(UNSIGNED)[0xF000 | 1064] == 40
+
+
+def test_values_that_are_not_aligned_to_bit_0() -> None:
+    assert table(replace(UNSIGNED, shift=4))[1064 << 4] == 40
+
+
+@pytest.mark.parametrize(
+    ("how", "padding"),
+    [
+        (SIGNED, bits(-2000)),
+        (replace(SIGNED, bits_stored=12), bits(-2000)),
+        (replace(SIGNED, intercept=-1024), bits(-2000)),
+        (UNSIGNED, 0),
+        (replace(UNSIGNED, bits_stored=16), bits(-2000)),
+    ],
+)
+def test_padding_is_air(how: Storage, padding: int) -> None:
+    assert table(replace(how, padding=(padding, padding)))[padding] == -1024
+
+
+def test_padding_written_in_the_other_signedness() -> None:
+    """An unsigned PixelPaddingValue of 63536 over signed values: the bits are those of -2000."""
+    assert table(replace(SIGNED, padding=(63536, 63536)))[bits(-2000)] == -1024
+
+
+def test_padding_range() -> None:
+    padded = table(replace(SIGNED, padding=(bits(-3000), bits(-1500))))
+    assert {int(padded[bits(value)]) for value in (-3000, -2000, -1500)} == {-1024}
+    assert padded[bits(-1499)] == -1499
+    assert padded[bits(-3001)] == -3001
+    assert (table(replace(SIGNED, padding=(bits(-1500), bits(-3000)))) == padded).all()
+
+
+def test_padding_that_could_be_tissue_is_not_believed() -> None:
+    """Some anonymisers write 0, which is water where the intercept is 0: brain would get holes."""
+    assert table(replace(SIGNED, padding=(0, 0)))[0] == 0
+    assert table(replace(UNSIGNED, padding=(1064, 1064)))[1064] == 40
+
+
+def test_mirrored_values() -> None:
+    assert table(replace(UNSIGNED, inverted=True))[4095 - 1064] == 40
+    assert table(replace(SIGNED, inverted=True))[bits(-1 - 40)] == 40
+
+
+@given(st.integers(-1000, 3095))
+def test_faulty_intercept(hu: int) -> None:
+    faulty = replace(UNSIGNED, intercept=0)
+    assert faulty.faulty_intercept
+    assert table(faulty)[hu % 4096] == hu
+
+
+@pytest.mark.parametrize(
+    "how", [UNSIGNED, SIGNED, replace(UNSIGNED, bits_stored=16, intercept=0), replace(UNSIGNED, intercept=-100)]
+)
+def test_sound_storage_is_not_mended(how: Storage) -> None:
+    assert not how.faulty_intercept
+
+
+def test_table_is_not_to_be_written() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        table(SIGNED)[0] = 1

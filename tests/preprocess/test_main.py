@@ -1,0 +1,39 @@
+"""The command line on a folder of files."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from services.preprocess.__main__ import main
+from tests.preprocess.dicom_files import ct, series
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for index, file in enumerate(series(3)):
+        (tmp_path / f"{index}.dcm").write_bytes(file)
+    (tmp_path / "notes.txt").write_text("nothing")
+    return tmp_path
+
+
+def test_tables_and_sheet(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(folder), "--sheet", str(tmp_path / "sheet.png")]) == 0
+    printed = capsys.readouterr().out
+    assert "3, 0 to 10 mm, every 5.00 mm" in printed
+    assert "resampled" in printed
+    assert "notes.txt: neither DICOM nor PNG" in printed
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (1536, 192)
+
+
+def test_nothing_to_assess(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "chest.dcm"
+    file.write_bytes(ct(BodyPartExamined="CHEST"))
+    assert main([str(file)]) == 1
+    assert "refuse   other_body_part" in capsys.readouterr().out
+
+
+def test_no_image_at_all(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing")
+    assert main([str(tmp_path)]) == 1

@@ -1,0 +1,129 @@
+"""From files to slices, evidence and pictures, row by row."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydicom.uid import JPEG2000Lossless, RLELossless
+
+from services.common.acceptance import fold
+from services.common.recipe import DEFAULT_RECIPE
+from services.preprocess import png
+from services.preprocess.pipeline import Pipeline
+from services.preprocess.recipe import render
+from services.preprocess.resample import fit
+from tests.preprocess.dicom_files import COMPRESSED, ct, dataset, encapsulated, enhanced, head_hu, series, written
+
+HEAD = render(fit(head_hu(), 0.5, 0.5), DEFAULT_RECIPE)
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Iterator[Pipeline]:
+    with Pipeline(DEFAULT_RECIPE, threads=2) as found:
+        yield found
+
+
+def rows(*wanted: tuple[int, int]) -> NDArray[np.int32]:
+    return np.array(wanted, dtype=np.int32).reshape(-1, 2)
+
+
+def test_slices_are_what_training_makes(pipeline: Pipeline) -> None:
+    made = pipeline.make_slices([ct()], rows((0, 0)))
+    assert made.slices.dtype == np.uint8
+    assert (made.slices == HEAD).all()
+    assert made.pictures == []
+    assert fold(made.evidence) == []
+
+
+def test_rows_follow_the_wanted_order(pipeline: Pipeline) -> None:
+    files = [ct(RescaleIntercept=-1024 + 10 * index) for index in range(4)]
+    wanted = [(2, 0), (0, 0), (3, 0), (2, 0)]
+    made = pipeline.make_slices(files, rows(*wanted))
+    for row, (file, _) in enumerate(wanted):
+        assert (made.slices[row] == pipeline.make_slices(files, rows((file, 0))).slices[0]).all()
+
+
+def test_headers_to_slices(pipeline: Pipeline) -> None:
+    files = series(5)[::-1]
+    report = pipeline.read_headers([file[:700] for file in files], [len(file) for file in files])
+    assert [item.file for item in report.series[0].items] == [4, 3, 2, 1, 0]
+    made = pipeline.make_slices(files, rows(*((item.file, item.frame) for item in report.series[0].items)))
+    assert made.slices.shape == (5, 512, 512, 3)
+
+
+def test_heads_that_are_too_short(pipeline: Pipeline) -> None:
+    file = ct()
+    assert pipeline.read_headers([file[:300], file], [len(file)] * 2).incomplete == (0,)
+
+
+@pytest.mark.parametrize("syntax", COMPRESSED)
+def test_compressed_slices(pipeline: Pipeline, syntax: str) -> None:
+    made = pipeline.make_slices([ct(syntax)], rows((0, 0)))
+    assert (made.slices == HEAD).all()
+    assert made.evidence[0].compressed
+
+
+def test_frames_of_one_file(pipeline: Pipeline) -> None:
+    file = written(enhanced(3))
+    made = pipeline.make_slices([file], rows((0, 2), (0, 0)))
+    assert (made.slices[1] == HEAD).all()
+    assert (made.slices[0] != HEAD).any()
+
+
+def test_pictures_come_back_as_they_are_sent(pipeline: Pipeline) -> None:
+    picture = png.encode(HEAD)
+    report = pipeline.read_headers([picture[:100]], [len(picture)])
+    assert report.series[0].uid is None
+    made = pipeline.make_slices([picture], rows((0, 0)), pictures=True)
+    assert (made.slices[0] == HEAD).all()
+    assert (png.decode(made.pictures[0]) == HEAD).all()
+    assert fold(made.evidence) == []
+
+
+def test_pictures_of_another_kind_are_set_aside(pipeline: Pipeline) -> None:
+    small = png.encode(HEAD[:256])
+    assert [aside.code for aside in pipeline.read_headers([small], [len(small)]).set_aside] == ["not_a_recipe_png"]
+
+
+def test_failures_keep_their_rows(pipeline: Pipeline) -> None:
+    corrupt = encapsulated(dataset(), JPEG2000Lossless, [b"\xff\x4f\xff\x51 no picture \xff\xd9"])
+    files = [ct(), ct()[:-50], corrupt, b"text", png.encode(HEAD)[:5000], b""]
+    made = pipeline.make_slices(files, rows(*((index, 0) for index in range(6)), (0, 7)), pictures=True)
+    codes = [item.failed for item in made.evidence]
+    assert codes == [None, "truncated", "corrupt_pixels", "not_dicom", "corrupt_png", "empty_file", "truncated"]
+    assert (made.slices[0] == HEAD).all()
+    assert not made.slices[1:].any()
+    assert [bool(picture) for picture in made.pictures] == [True] + [False] * 6
+
+
+def test_all_zero_decode_is_refused(pipeline: Pipeline) -> None:
+    file = encapsulated(dataset(), RLELossless, [_empty_run_lengths()])
+    made = pipeline.make_slices([file, ct()], rows((0, 0), (1, 0)))
+    assert [reason.code for reason in fold(made.evidence)] == ["constant_image"]
+
+
+def test_even_slice_stays_even_beside_its_padding(pipeline: Pipeline) -> None:
+    """A picture that is not square gets a margin; what was decoded is still one grey."""
+    file = ct(Rows=32, Columns=64, PixelData=bytes(32 * 64 * 2))
+    assert pipeline.make_slices([file], rows((0, 0))).evidence[0].constant
+
+
+def test_file_that_was_not_sent(pipeline: Pipeline) -> None:
+    for wrong in ((1, 0), (-1, 0)):
+        with pytest.raises(IndexError):
+            pipeline.make_slices([ct()], rows(wrong))
+
+
+def test_nothing_wanted(pipeline: Pipeline) -> None:
+    made = pipeline.make_slices([ct()], rows())
+    assert made.slices.shape == (0, 512, 512, 3)
+    assert made.evidence == []
+
+
+def _empty_run_lengths() -> bytes:
+    """Two segments of 4,096 zeros each (PS3.5 G.3)."""
+    segment = b"\x81\x00" * 32
+    header = np.zeros(16, dtype="<u4")
+    header[:3] = 2, 64, 64 + len(segment)
+    return header.tobytes() + segment * 2

@@ -1,0 +1,111 @@
+"""Pictures of 512 x 512, 8-bit RGB, and everything else that a PNG can be."""
+
+from io import BytesIO
+from struct import pack
+from typing import Any
+from zlib import compress, crc32
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from services.common.recipe import DEFAULT_RECIPE
+from services.preprocess import png
+from services.preprocess.failures import Unreadable
+from services.preprocess.recipe import render
+from tests.preprocess.dicom_files import head_hu
+
+PIXELS = render(head_hu(512, 512), DEFAULT_RECIPE)
+
+
+def saved(picture: Image.Image, **options: Any) -> bytes:
+    file = BytesIO()
+    picture.save(file, "PNG", **options)
+    return file.getvalue()
+
+
+def code_of(file: bytes) -> str:
+    with pytest.raises(Unreadable) as caught:
+        png.decode(file)
+    return caught.value.code
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return pack(">L", len(data)) + name + data + pack(">L", crc32(name + data))
+
+
+def test_round_trip() -> None:
+    file = png.encode(PIXELS)
+    assert png.is_png(file)
+    assert (png.decode(file) == PIXELS).all()
+    assert (png.decode(memoryview(file)) == PIXELS).all()
+
+
+def test_first_bytes_are_enough_to_check() -> None:
+    png.check_head(png.encode(PIXELS)[:40])
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        Image.new("RGB", (511, 512)),
+        Image.new("RGB", (512, 511)),
+        Image.new("L", (512, 512)),
+        Image.new("1", (512, 512)),
+        Image.new("P", (512, 512)),
+        Image.new("RGBA", (512, 512)),
+        Image.new("LA", (512, 512)),
+        Image.new("I;16", (512, 512)),
+    ],
+    ids=lambda picture: f"{picture.mode} {picture.size}",
+)
+def test_other_kinds(picture: Image.Image) -> None:
+    assert code_of(saved(picture)) == "not_a_recipe_png"
+
+
+def test_animation() -> None:
+    frames = [Image.fromarray(PIXELS), Image.fromarray(255 - PIXELS)]
+    assert code_of(saved(frames[0], save_all=True, append_images=frames[1:])) == "not_a_recipe_png"
+
+
+def test_interlaced_is_still_a_picture() -> None:
+    file = bytearray(png.encode(PIXELS))
+    assert file[28] == 0
+    assert png.decode(file).shape == (512, 512, 3)
+
+
+@pytest.mark.parametrize("length", [8, 20, 33, 60, 1000, 5000])
+def test_truncated(length: int) -> None:
+    assert code_of(png.encode(PIXELS)[:length]) == "corrupt_png"
+
+
+def test_something_else_behind_the_signature() -> None:
+    assert code_of(png.SIGNATURE + b"and then something quite different, no chunk at all") == "corrupt_png"
+
+
+def test_bomb_is_refused_by_its_dimensions() -> None:
+    header = chunk(b"IHDR", pack(">LLBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+    file = png.SIGNATURE + header + chunk(b"IDAT", compress(bytes(100_000))) + chunk(b"IEND", b"")
+    assert code_of(file) == "too_large"
+
+
+def test_text_that_inflates_without_end() -> None:
+    file = png.encode(PIXELS)
+    bomb = chunk(b"zTXt", b"comment\0\0" + compress(bytes(100_000_000), 9))
+    assert code_of(file[:33] + bomb + file[33:]) == "corrupt_png"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(8, 2000), st.integers(0, 255)), min_size=1, max_size=8))
+def test_mutated_pictures_raise_nothing_but_codes(changes: list[tuple[int, int]]) -> None:
+    file = bytearray(png.encode(PIXELS))
+    for place, byte in changes:
+        file[place] = byte
+    try:
+        found = png.decode(bytes(file))
+    except Unreadable:
+        return
+    assert found.shape == (512, 512, 3)
+    assert found.dtype == np.uint8

@@ -1,0 +1,170 @@
+"""Headers to series, whatever the order in which files are sent."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from math import cos, radians, sin
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.uid import SecondaryCaptureImageStorage
+
+from services.common.schemas import HeadersReport, SetAside
+from services.preprocess.failures import HeaderGoesOn, Unreadable
+from services.preprocess.header import Header, read_header
+from services.preprocess.series import Picture, arrange
+from tests.preprocess.dicom_files import ct, enhanced, series, written
+
+
+def header(file: bytes) -> Header:
+    return read_header(file, len(file))
+
+
+def arranged(files: Sequence[bytes]) -> HeadersReport:
+    return arrange([header(file) for file in files])
+
+
+def codes(report: HeadersReport, index: int = 0) -> set[str]:
+    return {reason.code for reason in report.series[index].reasons} - {"resampled"}
+
+
+@lru_cache
+def mixed() -> tuple[Header, ...]:
+    """Two series, one of them with a duplicate, ties and no positions, and a localizer."""
+    tied = [ct(SOPInstanceUID=f"1.2.3.9{index}", ImagePositionPatient=[-125, -125, 10]) for index in range(3)]
+    bare = series(4, series_uid="1.2.4", ImagePositionPatient=None)
+    localizer = ct(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    return tuple(header(file) for file in [*series(5), *tied, *bare, localizer])
+
+
+def by_content(headers: Sequence[Header], report: HeadersReport) -> list[object]:
+    """A report without the numbers of the files."""
+    found: list[object] = [
+        (item.uid, item.position_mm, item.reasons, [entry.sop_instance_uid for entry in item.items])
+        for item in report.series
+    ]
+    return [*found, sorted((headers[aside.file].sop_instance_uid, aside.code) for aside in report.set_aside)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.permutations(range(13)))
+def test_the_order_sent_never_matters(order: list[int]) -> None:
+    headers = mixed()
+    shuffled = [headers[index] for index in order]
+    assert by_content(shuffled, arrange(shuffled)) == by_content(headers, arrange(headers))
+
+
+@settings(max_examples=60, deadline=None)
+@given(order=st.permutations(range(6)), tilt=st.floats(-30, 30), step=st.floats(0.5, 10), start=st.floats(-900, 900))
+def test_tilted_series_come_out_headwards(order: list[int], tilt: float, step: float, start: float) -> None:
+    """The table moves along z; the distance between tilted slices is shorter by the cosine."""
+    angle = radians(tilt)
+    orientation = [round(value, 6) for value in (1, 0, 0, 0, cos(angle), -sin(angle))]
+    places = [[-125, -125, round(start + index * step, 4)] for index in range(6)]
+    files = [ct(ImagePositionPatient=place, ImageOrientationPatient=orientation) for place in places]
+    (found,) = arranged([files[index] for index in order]).series
+    assert [order[item.file] for item in found.items] == [0, 1, 2, 3, 4, 5]
+    assert found.position_mm == pytest.approx([index * step * cos(angle) for index in range(6)], abs=0.002)
+
+
+def test_series_scanned_from_the_head_down() -> None:
+    files = series(4, step_mm=-5)
+    (found,) = arranged(files).series
+    assert [item.file for item in found.items] == [3, 2, 1, 0]
+    assert found.position_mm == (0.0, 5.0, 10.0, 15.0)
+
+
+def test_items_carry_their_uids() -> None:
+    (found,) = arranged(series(2)).series
+    assert (found.uid, found.study_uid) == ("1.2.3", "1.2")
+    assert [item.sop_instance_uid for item in found.items] == ["1.2.3.1", "1.2.3.2"]
+
+
+def test_single_slice_is_a_series_of_one() -> None:
+    (found,) = arranged([ct(ImagePositionPatient=[0, 0, 700])]).series
+    assert found.position_mm == (0.0,)
+    assert codes(arranged([ct()])) == set()
+
+
+def test_series_of_several_studies_are_kept_apart() -> None:
+    """The source program grouped by patient, and interleaved the studies."""
+    files = [*series(2, series_uid="1.2.9"), *series(2), *series(2, StudyInstanceUID="1.1")]
+    report = arranged(files)
+    assert [(item.study_uid, item.uid) for item in report.series] == [
+        ("1.1", "1.2.3"),
+        ("1.2", "1.2.3"),
+        ("1.2", "1.2.9"),
+    ]
+
+
+def test_missing_positions_follow_the_instance_number() -> None:
+    files = series(4, ImagePositionPatient=None, SliceThickness=2.5)
+    report = arranged(files[::-1])
+    assert [item.file for item in report.series[0].items] == [3, 2, 1, 0]
+    assert report.series[0].position_mm == (0.0, 2.5, 5.0, 7.5)
+    assert codes(report) == {"no_position"}
+
+
+def test_missing_positions_and_thickness_are_five_millimetres_apart() -> None:
+    report = arranged([ct(ImagePositionPatient=None, InstanceNumber=index) for index in (1, 2)])
+    assert report.series[0].position_mm == (0, 5)
+
+
+def test_one_missing_position_costs_all_of_them() -> None:
+    report = arranged([*series(3), ct(ImagePositionPatient=None, InstanceNumber=0)])
+    assert [item.file for item in report.series[0].items] == [3, 0, 1, 2]
+    assert codes(report) == {"no_position"}
+
+
+def test_same_file_twice() -> None:
+    report = arranged([ct(), ct()])
+    assert len(report.series[0].items) == 2
+    assert codes(report) == {"duplicate_positions"}
+
+
+def test_uneven_spacing() -> None:
+    files = [ct(ImagePositionPatient=[0, 0, z], InstanceNumber=z) for z in (0, 4, 8, 15)]
+    assert codes(arranged(files)) == {"uneven_spacing"}
+
+
+def test_foreign_files_are_set_aside() -> None:
+    entries: list[Header | Unreadable] = [
+        header(ct(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])),
+        header(ct()),
+        header(ct(SOPClassUID=SecondaryCaptureImageStorage)),
+        header(ct(ImageOrientationPatient=[1, 0, 0, 0, 0, -1])),
+        Unreadable("dicomdir"),
+        Unreadable("truncated"),
+    ]
+    report = arrange(entries)
+    aside = [(0, "not_a_ct_slice"), (2, "not_a_ct_slice"), (3, "not_a_ct_slice"), (4, "dicomdir"), (5, "truncated")]
+    assert report.set_aside == tuple(SetAside(file=file, code=code) for file, code in aside)
+    assert len(report.series) == 1
+
+
+def test_headers_that_go_on_are_listed() -> None:
+    assert arrange([header(ct()), HeaderGoesOn(), Picture()]).incomplete == (1,)
+
+
+def test_frames_of_an_enhanced_file() -> None:
+    (found,) = arranged([written(enhanced(3, spacing_mm=-4))]).series
+    assert [(item.file, item.frame) for item in found.items] == [(0, 2), (0, 1), (0, 0)]
+    assert found.position_mm == (0, 4, 8)
+
+
+def test_frames_without_positions_of_their_own() -> None:
+    report = arranged([ct(NumberOfFrames=3, PixelData=bytes(3 * 64 * 64 * 2))])
+    assert [item.frame for item in report.series[0].items] == [0, 1, 2]
+    assert codes(report) == {"no_position"}
+
+
+def test_pictures_are_one_series_in_the_order_sent() -> None:
+    report = arrange([Picture(), header(ct()), Picture()])
+    pictures = report.series[-1]
+    assert (pictures.uid, pictures.study_uid, pictures.reasons) == (None, None, ())
+    assert [item.file for item in pictures.items] == [0, 2]
+    assert pictures.position_mm == (0, 0)
+
+
+def test_nothing_sent() -> None:
+    assert arrange([]) == HeadersReport()
