@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.observability import REQUEST_ID, Metrics, adopt_request_id, current_request_id
 from services.common.problems import MalformedRequest, MethodNotAllowed, NotFound, Problem
@@ -29,12 +29,14 @@ def new_app(
     *,
     title: str,
     ready: ReadyCheck,
-    description: str = "",
-    lifespan: Lifespan[FastAPI] | None = None,
-    **fastapi_options: Any,
+    make: Callable[..., FastAPI] = FastAPI,
+    **options: Any,
 ) -> FastAPI:
-    """An application that observes itself. `ready` raises a Problem while the service can't do its work."""
-    app = FastAPI(title=title, description=description, version=VERSION, lifespan=lifespan, **fastapi_options)
+    """An application that observes itself.
+
+    `ready` raises a Problem while the service can't do its work; `options` go to `make`, which makes the application.
+    """
+    app = make(title=title, version=VERSION, **options)
     app.state.metrics = Metrics()
     app.add_middleware(_Observe, metrics=app.state.metrics)
     _answer_problems(app)

@@ -73,8 +73,8 @@ class ReportSeries(_Frozen):
     study_instance_uid: str | None
     series_instance_uid: str | None
     slices: int
-    probabilities: dict[Label, Probability] | None
-    predictions: dict[Label, bool] | None
+    probabilities: dict[Label, Probability] | None = None
+    predictions: dict[Label, bool] | None = None
 
 
 class ReportSlice(_Frozen):
@@ -84,8 +84,8 @@ class ReportSlice(_Frozen):
     file: str
     sop_instance_uid: str | None
     position_mm: float
-    probabilities: dict[Label, Probability] | None
-    predictions: dict[Label, bool] | None
+    probabilities: dict[Label, Probability] | None = None
+    predictions: dict[Label, bool] | None = None
     image: str | None = Field(None, description="PNG of the three channels, base64; on request")
 
 

@@ -123,15 +123,10 @@ class _TensorResponse(Response):
         await send({"type": "http.response.body", "body": b""})
 
 
-def stage_app(
-    title: str,
-    models: Sequence[StageModel],
-    settings: StageSettings,
-    lifespan: Any | None = None,
-) -> FastAPI:
-    """The application of one stage."""
+def stage_app(title: str, models: Sequence[StageModel], settings: StageSettings) -> FastAPI:
+    """The application of one stage. What it speaks is the protocol's, so it has no documentation of its own."""
     stage = Stage(models, settings)
-    app = new_app(title=title, ready=stage.ready, lifespan=lifespan)
+    app = new_app(title=title, ready=stage.ready, openapi_url=None)
     _add_protocol(app, stage)
 
     @app.exception_handler(Problem)

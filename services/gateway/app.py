@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 
 from services.common.app import new_app
@@ -56,7 +57,14 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         yield
         await stages.close()
 
-    app = new_app(title="Intracranial haemorrhage on head CT", ready=ready, description=_DESCRIPTION, lifespan=lifespan)
+    app = new_app(
+        title="Intracranial haemorrhage on head CT",
+        ready=ready,
+        make=FastAPIOffline,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        static_url="/docs-assets",
+    )
     _add_api(app, predictions, bundles)
     app.mount("/", StaticFiles(directory=_PAGES, html=True))
     return app
