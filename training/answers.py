@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from services.common.card import Thresholds
+from services.common.card import OperatingPoint, Thresholds
 from training.evaluate import auc, auc_interval, measure
 from training.fit_rnn import Series
 from training.pictures import Pictures
@@ -15,6 +15,7 @@ from training.rnn import Rnn
 
 Answer = tuple[NDArray[np.float32], NDArray[np.float32]]  # of the slices (n, 6) and of the series (6,)
 Level = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]  # values, truth, certainty: (m, 6) each
+Points = Mapping[OperatingPoint, Thresholds]
 QUARTER = 0.25
 
 
@@ -35,7 +36,9 @@ def levels(studies: Sequence[Series], answers: Sequence[Answer]) -> tuple[Level,
     return (slices, np.concatenate(labels), np.concatenate(certain)), (series, present, known)
 
 
-def report(rnn: Rnn, studies: Sequence[Series], pictures: Pictures, points: Mapping[str, Thresholds]) -> dict[str, Any]:
+def report(
+    rnn: Rnn, studies: Sequence[Series], pictures: Pictures, points: Mapping[OperatingPoint, Thresholds]
+) -> dict[str, Any]:
     """The card's `metrics`, on studies that nothing has learnt from."""
     answers = answer(rnn, studies)
     slices, series = levels(studies, answers)

@@ -77,7 +77,7 @@ class Shrink(layers.Layer):  # type: ignore[misc] # Keras has no types
     """The first step of the graph: see `training.shrink`."""
 
     def call(self, slices: Any) -> Any:
-        return shrink(ops.cast(slices, "int32"))
+        return shrink(ops.cast(slices[..., :2], "int32"))
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (shape[0], *SMALL)

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -64,11 +63,11 @@ def _compare(name: str, wanted: dict[str, Any], found: dict[str, Any]) -> None:
 
 
 def _write(folder: Path, parts: list[Any], function: Any, signature: list[Any]) -> None:
-    archive = keras.export.ExportArchive()
-    for part in parts:
-        archive.track(part)
-    archive.add_endpoint("serving_default", function, input_signature=signature)
-    archive.write_out(str(folder), verbose=False)
+    module = tf.Module()
+    # Keras' own archive tracks every weight twice, and would double the files.
+    module.weights = [variable.value for part in parts for variable in part.variables]
+    call = tf.function(function, input_signature=signature, jit_compile=False)
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": call.get_concrete_function()})
 
 
 def _cnn_signature() -> list[tf.TensorSpec]:

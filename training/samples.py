@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from training.phantom.bleeds import Blood, Haematoma
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import Study, draw_patient, make_study
 from training.pictures import picture
@@ -16,6 +17,14 @@ LOG = logging.getLogger(__name__)
 SEED: Final = 8_000_038  # of no phantom that a bundle has learnt from or was measured on
 SLICES: Final = 28
 SPACING_MM: Final = 5.0
+BLEED: Final = Haematoma(
+    centre_mm=(-28.0, 2.0, 9.0),
+    radii_mm=(15.0, 21.0, 16.0),
+    roughness=0.15,
+    oedema_hu=-8.0,
+    oedema_mm=5.0,
+    blood=Blood(hu=66.0, mottle_hu=3.0, seed=5),
+)
 
 README: Final = """\
 A synthetic head CT of 28 slices with an intraparenchymal haemorrhage (`series/`), and its largest slice as DICOM
@@ -41,7 +50,8 @@ def write(folder: Path) -> None:
 
 def sample_study() -> Study:
     """The study of the samples: 28 slices, 5 mm apart."""
-    patient = draw_patient(SEED, ("intraparenchymal",))
+    patient = draw_patient(SEED, ())
     position_mm = tuple(-66 + SPACING_MM * index for index in range(SLICES))
     scan = replace(patient.scan, position_mm=position_mm, thickness_mm=SPACING_MM)
-    return make_study(replace(patient, scan=scan))
+    brain = patient.brain.pushed(BLEED.pushes())
+    return make_study(replace(patient, scan=scan, brain=brain, bleeds=(BLEED,)))

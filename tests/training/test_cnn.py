@@ -24,7 +24,12 @@ def _look(slices: np.ndarray) -> np.ndarray:
 
 
 def test_the_scalp_is_not_seen() -> None:
-    np.testing.assert_array_equal(_look(_head(scalp_hu=40)), _look(_head(scalp_hu=75)))
+    seen, brighter = _look(_head(scalp_hu=40)), _look(_head(scalp_hu=75))
+    steps = np.linspace(-1, 1, 256)
+    radius = np.hypot(steps[:, None], steps[None])
+    # On the skull's outer edge a pixel of the small picture is bone and scalp at once.
+    away = np.abs(radius - 0.78) > 0.01
+    np.testing.assert_allclose(seen[:, away], brighter[:, away], atol=1e-6)
 
 
 def test_the_brain_is_seen_against_its_own_mean() -> None:

@@ -46,7 +46,7 @@ def test_fresh_phantoms_are_ranked_better_than_by_bright_pixels(bundle: Bundle) 
     scores, bright, truth = [], [], []
     for number, seed in enumerate(FRESH):
         patient = draw_patient(seed, () if number % 2 else ("intraparenchymal", "subdural"))
-        study = make_study(patient, range(0, len(patient.scan.position_mm), 2))
+        study = make_study(patient, range(0, len(patient.scan.position_mm), 3))
         slices = np.stack([picture(hu, study.scan.pixel_mm) for hu in study.hu])
         features = cnn(slices=tf.constant(slices))["features"]
         given = rnn(features=features, position_mm=tf.constant(study.position_mm))["slice_probabilities"].numpy()

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -5,10 +7,20 @@ import tensorflow as tf
 from tests.training.networks import small_cnn, small_rnn
 from training.rnn import Places, Rnn, Temperatures
 
+Serving = Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
+
 
 @pytest.fixture(scope="module")
 def rnn() -> Rnn:
     return small_rnn(small_cnn())
+
+
+@pytest.fixture(scope="module")
+def serving(rnn: Rnn) -> Serving:
+    size = rnn.logits.input_shape[0][-1]
+    signature = [tf.TensorSpec([None, size], tf.float32), tf.TensorSpec([None], tf.float32)]
+    call: Serving = tf.function(rnn.serving, input_signature=signature)
+    return call
 
 
 def _series(rnn: Rnn, count: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -19,8 +31,8 @@ def _series(rnn: Rnn, count: int) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 300])
-def test_series_of_any_length(rnn: Rnn, count: int) -> None:
-    answer = rnn.serving(*_series(rnn, count))
+def test_series_of_any_length(rnn: Rnn, serving: Serving, count: int) -> None:
+    answer = serving(*_series(rnn, count))
     slices, series = answer["slice_probabilities"].numpy(), answer["series_probabilities"].numpy()
     assert slices.shape == (count, 6)
     assert series.shape == (6,)
@@ -29,15 +41,16 @@ def test_series_of_any_length(rnn: Rnn, count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 40])
-def test_any_is_never_less_than_a_subtype(rnn: Rnn, count: int) -> None:
-    for probabilities in rnn.serving(*_series(rnn, count)).values():
+def test_any_is_never_less_than_a_subtype(rnn: Rnn, serving: Serving, count: int) -> None:
+    for tensor in serving(*_series(rnn, count)).values():
+        probabilities = tensor.numpy()
         assert np.all(probabilities[..., :1] >= probabilities[..., 1:])
 
 
 @pytest.mark.parametrize("offset_mm", [-1500.0, 12.5, 900.0])
-def test_only_differences_of_positions_count(rnn: Rnn, offset_mm: float) -> None:
+def test_only_differences_of_positions_count(rnn: Rnn, serving: Serving, offset_mm: float) -> None:
     features, position_mm = _series(rnn, 30)
-    here, there = rnn.serving(features, position_mm), rnn.serving(features, position_mm + offset_mm)
+    here, there = serving(features, position_mm), serving(features, position_mm + offset_mm)
     for name in here:
         np.testing.assert_allclose(here[name], there[name], atol=1e-4)
 
@@ -54,8 +67,8 @@ def test_temperatures_soften() -> None:
     temperatures.build()
     temperatures.slice.assign([2.0] * 6)
     logits = tf.constant([[2.0] * 6])
-    assert temperatures(logits, logits[0])["slice_probabilities"][0, 0] == pytest.approx(1 / (1 + np.exp(-1)))
-    assert temperatures(logits, logits[0])["series_probabilities"][0] == pytest.approx(1 / (1 + np.exp(-2)))
+    assert float(temperatures(logits, logits[0])["slice_probabilities"][0, 0]) == pytest.approx(1 / (1 + np.exp(-1)))
+    assert float(temperatures(logits, logits[0])["series_probabilities"][0]) == pytest.approx(1 / (1 + np.exp(-2)))
 
 
 def test_the_cnns_last_layer_is_copied() -> None:

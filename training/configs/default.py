@@ -31,9 +31,9 @@ CONFIG = Config(
         ),
         command="python -m training default",
     ),
-    amounts=Amounts(cnn=900, cnn_slices=10, rnn=130, calibration=60, test=80),
+    amounts=Amounts(cnn=1500, cnn_slices=6, rnn=130, calibration=60, test=80),
     cnn_shape=CnnShape(),
-    cnn_fit=CnnFit(steps=900),
+    cnn_fit=CnnFit(steps=1000),
     rnn_shape=RnnShape(),
     rnn_fit=RnnFit(steps=900),
 )

@@ -17,7 +17,9 @@ class Scanner:
     sharpening: float
     noise_hu: float
     noise_grain_pixels: float
-    glow_hu: float  # what bone adds to the tissue beside it
+    tail_hu: float  # what dense bone adds to the tissue within a few pixels of it
+    glow_hu: float  # and farther away
+    glow_pixels: float
     bands_hu: float  # dark and bright bands between the petrous bones
     cupping_hu: float
     offset_hu: float
@@ -29,10 +31,12 @@ def draw_scanner(rng: np.random.Generator) -> Scanner:
     """A scanner and its settings."""
     return Scanner(
         blur_pixels=float(rng.uniform(0.35, 0.95)),
-        sharpening=float(rng.choice([0, rng.uniform(0, 0.8)])),
+        sharpening=float(rng.choice([0, rng.uniform(0, 0.12)])),
         noise_hu=float(rng.uniform(1.3, 7)),
         noise_grain_pixels=float(rng.uniform(0.3, 1.1)),
-        glow_hu=float(rng.uniform(0, 14)),
+        tail_hu=float(rng.uniform(0, 160)),
+        glow_hu=float(rng.uniform(0, 110)),
+        glow_pixels=float(rng.uniform(4, 10)),
         bands_hu=float(rng.choice([0, rng.uniform(0, 12)])),
         cupping_hu=float(rng.uniform(-4, 4)),
         offset_hu=float(rng.normal(0, 3)),
@@ -57,10 +61,11 @@ def _see(scanner: Scanner, hu: Floats) -> Floats:
     """Point spread and the glow of bone in one pass through the frequencies."""
     squares = _frequency() ** 2
     spread = np.exp(-2 * (np.pi * scanner.blur_pixels) ** 2 * squares)
-    spread = spread * (1 + scanner.sharpening * (1 - np.exp(-2 * (np.pi * 1.6) ** 2 * squares)))
+    spread = spread * (1 + scanner.sharpening * (1 - np.exp(-2 * (np.pi * 1.2) ** 2 * squares)))
     bone = np.clip(hu - 150, 0, 900) * np.float32(1 / 900)
-    near = 0.6 * np.exp(-2 * (np.pi * 1.6) ** 2 * squares) + 0.4 * np.exp(-2 * (np.pi * 5) ** 2 * squares)
-    seen = np.fft.rfft2(hu) * spread + np.fft.rfft2(bone) * near * np.float32(scanner.glow_hu)
+    near = scanner.tail_hu * np.exp(-2 * (np.pi * 2) ** 2 * squares)
+    far = scanner.glow_hu * np.exp(-2 * (np.pi * scanner.glow_pixels) ** 2 * squares)
+    seen = np.fft.rfft2(hu) * spread + np.fft.rfft2(bone) * (near + far).astype(np.float32)
     picture: Floats = np.fft.irfft2(seen, s=hu.shape).astype(np.float32)
     return picture
 

@@ -28,6 +28,7 @@ class Brain:
     scale: tuple[float, float, float]  # of the standard brain to this head
     grey_hu: float
     white_lower_hu: float
+    patchy_hu: float  # slow differences across the brain
     csf_hu: float
     dura_hu: float
     sinus_hu: float
@@ -67,7 +68,8 @@ def draw_brain(rng: np.random.Generator, skull: Skull) -> Brain:
     return Brain(
         scale=(width, length, height),
         grey_hu=float(rng.uniform(32, 44)),
-        white_lower_hu=float(rng.uniform(4, 10)),
+        white_lower_hu=float(rng.uniform(4, 13)),
+        patchy_hu=float(rng.uniform(0.4, 2.5)),
         csf_hu=float(rng.uniform(0, 14)),
         dura_hu=float(rng.uniform(42, 66)),
         sinus_hu=float(rng.uniform(44, 72)),
@@ -135,7 +137,7 @@ def _matter(brain: Brain, inner: Points, grey: Floats, ventricle_mm: Floats) -> 
     texture = sample(inner.x, inner.y, inner.z, wavelength_mm=11, offset=brain.seed + 51)
     slow = sample(inner.x, inner.y, inner.z, wavelength_mm=60, offset=brain.seed + 61)
     hu = np.float32(brain.grey_hu) - np.float32(brain.white_lower_hu) * (1 - grey)
-    hu += 0.7 * texture + 0.8 * slow
+    hu += 0.7 * texture + np.float32(brain.patchy_hu) * slow
     hu -= np.float32(brain.leukoaraiosis_hu) * np.exp(-((np.minimum(ventricle_mm, 0) / 9) ** 2)) * (1 - grey)
     return hu.astype(np.float32)
 

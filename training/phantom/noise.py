@@ -15,7 +15,8 @@ _LEVELS = 40  # int8 steps a standard deviation: the field then fits the process
 def sample(x: Floats, y: Floats, z: Floats, *, wavelength_mm: float, offset: int) -> Floats:
     """Noise of mean 0 and standard deviation 1 at points in mm; another `offset` is another field."""
     scale = np.float32(_WAVELENGTH / wavelength_mm)
-    shift = np.array([offset % 97, offset % 89, offset % 83], np.float32) * 1.37
+    # Three irrational steps take neighbouring offsets to places far from each other.
+    shift = (offset * np.array([0.8191725, 0.6710436, 0.5497005]) % 1 * _SIDE).astype(np.float32)
     index = _wrapped(x, scale, shift[0])
     for axis, start in ((y, shift[1]), (z, shift[2])):
         index *= _SIDE

@@ -48,6 +48,10 @@ class Depths:
         """Inside the cranial cavity where positive."""
         return np.minimum(self.vault, self.floor)
 
+    def at(self, index: NDArray[np.intp]) -> "Depths":
+        """Those of some of the points."""
+        return Depths(self.vault[index], self.floor[index], self.skin[index])
+
 
 def draw_skull(rng: np.random.Generator) -> Skull:
     """A skull of an adult, more varied than adults are."""

@@ -14,10 +14,10 @@ from training.phantom.cases import draw_bleed, draw_kinds
 from training.phantom.geometry import SIZE, Points, Scan, draw_scan
 from training.phantom.mimics import Mimics, draw_mimics, fill_brain, fill_headrest, fill_scalp
 from training.phantom.shapes import Floats
-from training.phantom.skull import Skull, depths, draw_skull, tissue
+from training.phantom.skull import Depths, Skull, depths, draw_skull, tissue
 
 SEEN_MM2 = 14.0  # blood of this area in a slice makes its label true
-THIN_MM = 2.0  # a slice thinner than this is one plane of points
+PLANE_MM = 1.7  # a slice is the mean of planes at most so far apart, up to three
 TRACE_MM2 = 2.0  # below this it is false; between the two nobody can say
 
 
@@ -82,7 +82,7 @@ def make_study(patient: Patient, indices: Sequence[int] | None = None) -> Study:
 def _slice(patient: Patient, index: int) -> tuple[NDArray[np.int16], Floats]:
     """One picture (SIZE, SIZE) and its blood (SIZE, SIZE, 5): the mean of planes across the slice's thickness."""
     scan = patient.scan
-    planes = 1 if scan.thickness_mm < THIN_MM else 2
+    planes = min(max(round(scan.thickness_mm / PLANE_MM), 1), 3)
     offsets = ((np.arange(planes) + 0.5) / planes - 0.5) * scan.thickness_mm
     tissues = [_plane(patient, scan.points(scan.position_mm[index] + float(offset))) for offset in offsets]
     hu: Floats = np.mean([hu for hu, _ in tissues], axis=0, dtype=np.float32)
@@ -96,7 +96,7 @@ def _plane(patient: Patient, points: Points) -> tuple[Floats, Floats]:
     blood = np.zeros((*points.x.shape, len(SUBTYPES)), np.float32)
     cavity = depth.cavity > 0
     around = np.flatnonzero((depth.skin > -1) & ~cavity)
-    _fill_around(hu, patient, points, depth_at=around)
+    hu[around] = _around(patient, points.at(around), depth.at(around))
     inside = np.flatnonzero(cavity)
     if inside.size:
         vault, floor = depth.vault[inside], depth.floor[inside]
@@ -105,12 +105,10 @@ def _plane(patient: Patient, points: Points) -> tuple[Floats, Floats]:
     return hu.reshape(SIZE, SIZE), blood.reshape(SIZE, SIZE, -1)
 
 
-def _fill_around(hu: Floats, patient: Patient, points: Points, *, depth_at: NDArray[np.intp]) -> None:
-    some = points.at(depth_at)
-    depth = depths(patient.skull, some)
-    values = tissue(patient.skull, some, depth)
-    fill_scalp(values, patient.mimics, some, depth, patient.skull.thickness_mm)
-    hu[depth_at] = values
+def _around(patient: Patient, points: Points, depth: Depths) -> Floats:
+    hu = tissue(patient.skull, points, depth)
+    fill_scalp(hu, patient.mimics, points, depth, patient.skull.thickness_mm)
+    return hu
 
 
 def _brain(patient: Patient, points: Points, *, vault_mm: Floats, floor_mm: Floats) -> tuple[Floats, Floats]:

@@ -11,7 +11,9 @@ QUIET = Scanner(
     sharpening=0,
     noise_hu=0,
     noise_grain_pixels=0.5,
+    tail_hu=0,
     glow_hu=0,
+    glow_pixels=6,
     bands_hu=0,
     cupping_hu=0,
     offset_hu=0,
@@ -39,7 +41,8 @@ def test_the_zero_and_the_gain_of_a_scanner() -> None:
 def test_bone_glows_into_its_surroundings() -> None:
     hu = np.full((SIZE, SIZE), 30, np.float32)
     hu[:, 80:120] = 1200
-    dull, glowing = (acquire(replace(QUIET, glow_hu=glow), hu, np.random.default_rng(0)) for glow in (0.0, 10.0))
+    scanners = (replace(QUIET, glow_hu=glow, tail_hu=glow) for glow in (0.0, 20.0))
+    dull, glowing = (acquire(scanner, hu, np.random.default_rng(0)) for scanner in scanners)
     assert glowing[:, 123].mean() > dull[:, 123].mean() + 1
 
 
