@@ -16,6 +16,7 @@ from queue import Empty, LifoQueue
 from struct import Struct
 from threading import Timer
 from typing import IO, Final
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +34,15 @@ _Child = subprocess.Popen[bytes]
 
 
 class Decoders:
-    """Children that wait for work; as many are started as threads ask at once, the first when it is needed."""
+    """Children that wait for work; as many are started as threads ask at once, the first when it is needed.
+
+    `close()` ends them, as does forgetting this object.
+    """
 
     def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
         self._idle: LifoQueue[_Child] = LifoQueue()
+        self.close = finalize(self, _end_all, self._idle)
 
     def decompress(self, codestream: bytes, codec: Codec) -> NDArray[np.unsignedinteger]:
         """Decode one frame in a child.
@@ -59,23 +64,10 @@ class Decoders:
             raise Unreadable("corrupt_pixels")
         return np.frombuffer(pixels, f"<u{size}").reshape(codec.rows, codec.columns)
 
-    def close(self) -> None:
-        """End the children."""
-        while child := self._waiting():
-            _end(child)
-
-    def _waiting(self) -> _Child | None:
-        """A child that waits for work, if there is one that still lives."""
-        with suppress(Empty):
-            while (child := self._idle.get_nowait()).poll() is not None:
-                _end(child)
-            return child
-        return None
-
     @contextmanager
     def _child(self) -> Iterator[_Child]:
         """An idle child or a new one; it goes back only if it answered in time."""
-        child = self._waiting() or _start()
+        child = _waiting(self._idle) or _start()
         limit = Timer(self._timeout_s, child.kill)
         limit.start()
         answered = False
@@ -90,6 +82,20 @@ class Decoders:
                 self._idle.put(child)
             else:
                 _end(child)
+
+
+def _waiting(idle: LifoQueue[_Child]) -> _Child | None:
+    """A child that waits for work, if there is one that still lives."""
+    with suppress(Empty):
+        while (child := idle.get_nowait()).poll() is not None:
+            _end(child)
+        return child
+    return None
+
+
+def _end_all(idle: LifoQueue[_Child]) -> None:
+    while child := _waiting(idle):
+        _end(child)
 
 
 def _start() -> _Child:
@@ -143,7 +149,7 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 def _attempt(codestream: bytes, codec: Codec) -> NDArray[np.unsignedinteger] | None:
     try:
         return decompress_here(codestream, codec)
-    except Exception:  # noqa: BLE001 - whatever it is, the answer is that the pixels cannot be decoded
+    except Unreadable:
         return None
 
 

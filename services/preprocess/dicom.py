@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from struct import error as StructError  # noqa: N812 - a class, which struct spells in lower case
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from pydicom.pixels.decoders.base import get_decoder
 
 from services.common.tensors import Buffer
 from services.preprocess.codestream import check, codestream_of
-from services.preprocess.elements import Encoding, Ended, Reader
+from services.preprocess.elements import Encoding, Ended, Reader, TooManyElements
 from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.header import Codec, Header, read_header
 from services.preprocess.hounsfield import storage, table
@@ -21,6 +22,7 @@ from services.preprocess.part10 import JPEG, JPEG_2000, JPEG_LS, RLE
 __all__ = ["Dicom", "Header", "HeaderGoesOn", "Image", "Unreadable", "decode", "open_dicom", "read_header"]
 
 _PLUGINS: Final = dict.fromkeys(JPEG, "gdcm") | dict.fromkeys(JPEG_LS, "pyjpegls") | {RLE: "pydicom"}
+_UNSIGNED: Final = {1: np.uint8, 2: np.uint16}  # by bytes; CT has no more
 
 Decompress = Callable[[bytes, Codec], NDArray[np.unsignedinteger]]
 
@@ -31,12 +33,19 @@ def decompress_here(codestream: bytes, codec: Codec) -> NDArray[np.unsignedinteg
     Returns
     -------
     (rows, columns) uint8 or uint16, the bits of the stored values
+
+    Raises
+    ------
+    Unreadable
+        the frame cannot be decoded
     """
-    # pydicom reaches openjpeg only through one more package, so it is called at first hand.
-    stored = decode_jpeg_2000(codestream) if codec.syntax in JPEG_2000 else _by_pydicom(codestream, codec)
-    if stored.itemsize > 2:  # noqa: PLR2004 - bytes; CT has no more
-        raise Unreadable("corrupt_pixels")
-    return stored.view(f"u{stored.itemsize}").reshape(codec.rows, codec.columns)
+    try:
+        # pydicom reaches openjpeg only through one more package, so it is called at first hand.
+        stored = decode_jpeg_2000(codestream) if codec.syntax in JPEG_2000 else _by_pydicom(codestream, codec)
+        bits: NDArray[np.unsignedinteger] = stored.view(_UNSIGNED[stored.itemsize])
+        return bits.reshape(codec.rows, codec.columns)
+    except Exception:  # noqa: BLE001 - a border: whatever a decoder says of malformed pixels, its words stay here
+        raise Unreadable("corrupt_pixels") from None
 
 
 def _by_pydicom(codestream: bytes, codec: Codec) -> NDArray[np.integer]:
@@ -109,16 +118,19 @@ class Dicom:
         return flat.reshape(header.rows, header.columns)
 
     def _decompressed(self, frame: int, decompress: Decompress) -> NDArray[np.unsignedinteger]:
+        codestream = self._codestream(frame)
+        check(codestream, self.header.codec)
+        return decompress(codestream, self.header.codec)
+
+    def _codestream(self, frame: int) -> bytes:
         reader = Reader(self.data, Encoding(explicit=True, little=True))
         try:
-            codestream = codestream_of(list(reader.fragments(self.header.pixels)), frame, self.header.frame_count)
-            check(codestream, self.header.codec)
-            return decompress(codestream, self.header.codec)
-        except Unreadable:
-            raise
+            return codestream_of(list(reader.fragments(self.header.pixels)), frame, self.header.frame_count)
         except Ended:
             raise Unreadable("truncated") from None
-        except Exception:  # noqa: BLE001 - a border: whatever a decoder says of malformed pixels, its words stay here
+        except TooManyElements:
+            raise Unreadable("too_large") from None
+        except (IndexError, ValueError, StructError):
             raise Unreadable("corrupt_pixels") from None
 
     def _hounsfield(self, stored: NDArray[np.unsignedinteger], frame: int) -> NDArray[np.int16]:

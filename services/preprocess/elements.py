@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 from services.preprocess import tags
 
-# Enough for 2,000 frames of an enhanced CT; a hostile file of tiny elements costs about a second before it ends.
-MAX_ELEMENTS: Final = 500_000
+# Enough for 2,000 frames of an enhanced CT; a hostile file of tiny elements costs a second or two before it ends.
+MAX_ELEMENTS: Final = 1_000_000
 
 ITEM: Final = 0xFFFEE000
 ITEM_END: Final = 0xFFFEE00D

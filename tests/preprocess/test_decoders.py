@@ -64,6 +64,14 @@ def test_child_that_was_killed_is_replaced(decoders: Decoders) -> None:
     assert (dicom.image(0, decoders.decompress).hu == head_hu()).all()
 
 
+def test_children_end_with_their_owner() -> None:
+    decoders = Decoders()
+    open_dicom(ct(RLELossless)).image(0, decoders.decompress)
+    (child,) = decoders._idle.queue
+    decoders.close()
+    assert child.poll() is not None
+
+
 def test_child_that_takes_too_long() -> None:
     """A child needs longer than this to start."""
     hasty = Decoders(timeout_s=0.01)
