@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from services.common.card import OperatingPoint, Thresholds
 from training.evaluate import auc, auc_interval, measure
+from training.export import rnn_signature
 from training.fit_rnn import Series
 from training.pictures import Pictures
 from training.rnn import Rnn
@@ -21,7 +22,8 @@ QUARTER = 0.25
 
 def answer(rnn: Rnn, studies: Sequence[Series]) -> list[Answer]:
     """Slice and series probabilities, (n, 6) and (6,), of every study."""
-    call = tf.function(rnn.serving, reduce_retracing=True)
+    size = studies[0].features.shape[1]
+    call = tf.function(rnn.serving, input_signature=rnn_signature(size))
     every = [call(tf.constant(study.features), tf.constant(study.position_mm)) for study in studies]
     return [(given["slice_probabilities"].numpy(), given["series_probabilities"].numpy()) for given in every]
 

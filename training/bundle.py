@@ -17,7 +17,7 @@ from services.common.recipe import DEFAULT_RECIPE
 from training.answers import answer, levels, report
 from training.calibrate import operating_points, temperatures
 from training.cnn import Cnn, CnnShape
-from training.export import check, save_card, save_networks
+from training.export import save_networks, seal
 from training.fit_cnn import CnnFit, features, fit_cnn
 from training.fit_rnn import RnnFit, Series, as_series, fit_rnn
 from training.pictures import Pictures, Wanted, make
@@ -90,8 +90,7 @@ def build(config: Config, folder: Path) -> Card:
         thresholds=points,
         training=_training(config, made, minutes=(time.monotonic() - start) / 60),
     )
-    save_card(folder, card)
-    check(folder, cnn, rnn)
+    seal(folder, card, cnn, rnn)
     return card
 
 

@@ -20,17 +20,31 @@ class NotTheSame(Exception):
 
 
 def save_networks(folder: Path, cnn: Cnn, rnn: Rnn) -> dict[str, str]:
-    """Write `cnn/1` and `rnn/1`, nothing else staying in `folder`; the files' hashes for the card."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Write `cnn/1` and `rnn/1` in place of a bundle that was there; the files' hashes for the card."""
+    (folder / CARD_NAME).unlink(missing_ok=True)
+    for part in ("cnn", "rnn"):
+        shutil.rmtree(folder / part, ignore_errors=True)
     _write(folder / "cnn" / "1", [cnn.serving], _cnn_function(cnn), _cnn_signature())
     size = cnn.last.kernel.shape[0]
-    _write(folder / "rnn" / "1", [rnn.logits, rnn.temperatures], _rnn_function(rnn), _rnn_signature(size))
+    _write(folder / "rnn" / "1", [rnn.logits, rnn.temperatures], _rnn_function(rnn), rnn_signature(size))
     return hash_files(folder)
 
 
-def save_card(folder: Path, card: Card) -> None:
-    """Write the card last: without it a folder is no bundle."""
-    (folder / CARD_NAME).write_text(card.model_dump_json(indent=2) + "\n")
+def seal(folder: Path, card: Card, cnn: Cnn, rnn: Rnn) -> None:
+    """Write the card, without which a folder is no bundle, and take it away again where the replay fails.
+
+    Raises
+    ------
+    NotTheSame
+        see `check`
+    """
+    path = folder / CARD_NAME
+    path.write_text(card.model_dump_json(indent=2) + "\n")
+    try:
+        check(folder, cnn, rnn)
+    except BaseException:
+        path.unlink()
+        raise
 
 
 def check(folder: Path, cnn: Cnn, rnn: Rnn) -> None:
@@ -74,7 +88,8 @@ def _cnn_signature() -> list[tf.TensorSpec]:
     return [tf.TensorSpec([None, 512, 512, 3], tf.uint8, name="slices")]
 
 
-def _rnn_signature(size: int) -> list[tf.TensorSpec]:
+def rnn_signature(size: int) -> list[tf.TensorSpec]:
+    """What the RNN takes: features (n, size) and positions (n,)."""
     return [
         tf.TensorSpec([None, size], tf.float32, name="features"),
         tf.TensorSpec([None], tf.float32, name="position_mm"),

@@ -1,15 +1,19 @@
 """Small networks with random weights, for tests of shape and form. They have learnt nothing and are served nowhere."""
 
+from typing import Final
+
 import keras
 import numpy as np
 
 from training.cnn import Cnn, CnnShape, build_cnn
 from training.rnn import Rnn, RnnShape, build_rnn
 
+SMALL_SHAPE: Final = CnnShape(stem=4, widths=(4, 4, 8, 8), neck=4)
+
 
 def small_cnn() -> Cnn:
     keras.utils.set_random_seed(0)
-    return build_cnn(CnnShape(stem=4, widths=(4, 4, 8, 8), neck=4))
+    return build_cnn(SMALL_SHAPE)
 
 
 def small_rnn(cnn: Cnn) -> Rnn:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from services.common.card import BundleError, Card, Thresholds
+from services.common.card import BundleError, Card, Thresholds, open_bundle
 from services.common.labels import LABELS
 from services.common.recipe import DEFAULT_RECIPE
 from tests.training.networks import small_cnn, small_rnn
 from training.cnn import Cnn
-from training.export import NotTheSame, check, save_card, save_networks
+from training.export import NotTheSame, check, save_networks, seal
 from training.rnn import Rnn
 
 Written = tuple[Path, Cnn, Rnn]
@@ -19,7 +19,7 @@ Written = tuple[Path, Cnn, Rnn]
 def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     folder, cnn = tmp_path_factory.mktemp("bundle") / "small", small_cnn()
     rnn = small_rnn(cnn)
-    save_card(folder, _card(save_networks(folder, cnn, rnn), cnn))
+    seal(folder, _card(save_networks(folder, cnn, rnn), cnn), cnn, rnn)
     return folder, cnn, rnn
 
 
@@ -55,6 +55,17 @@ def test_another_networks_bundle_is_refused(written: Written) -> None:
     with pytest.raises(NotTheSame, match="slice_probabilities"):
         check(folder, cnn, rnn)
     rnn.temperatures.slice.assign(before)
+
+
+def test_a_bundle_that_answers_otherwise_loses_its_card(tmp_path: Path) -> None:
+    cnn = small_cnn()
+    rnn = small_rnn(cnn)
+    files = save_networks(tmp_path, cnn, rnn)
+    rnn.temperatures.series.assign([9.0] * 6)
+    with pytest.raises(NotTheSame):
+        seal(tmp_path, _card(files, cnn), cnn, rnn)
+    with pytest.raises(BundleError):
+        open_bundle(tmp_path)
 
 
 def test_a_changed_file_is_refused(written: Written) -> None:

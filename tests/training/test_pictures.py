@@ -6,7 +6,7 @@ from services.preprocess.recipe import render
 from services.preprocess.resample import fit
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import draw_patient, make_study
-from training.pictures import GRID, Wanted, bright_pixels, make_one, picture
+from training.pictures import GRID, Wanted, bright_pixels, make, make_one, picture
 
 SEED = 9_300_000
 
@@ -28,6 +28,13 @@ def test_one_study() -> None:
     assert made.blood.shape == (5, GRID, GRID, 5)
     assert np.all(np.diff(made.position_mm) > 0)
     assert [part.stop - part.start for part in made.series()] == [5]
+
+
+def test_many_processes_make_the_same_in_the_same_order() -> None:
+    wanted = [Wanted(SEED + number, slices=2) for number in range(2)]
+    together = make(wanted, name="test")
+    for part, one in zip(together.series(), wanted, strict=True):
+        np.testing.assert_array_equal(together.small[part], make_one(one).small)
 
 
 def test_the_blood_grid_keeps_the_area_of_the_masks() -> None:
