@@ -6,6 +6,9 @@ import { bytes, counted } from "./words.js";
 // A folder has these lying about; the service leaves them out of zips too.
 const isRubbish = (path) => path.split("/").some((part) => part.startsWith("."));
 
+// A dropped folder comes in the order of the disk; people read 2 before 10.
+const byPath = (one, other) => one.path.localeCompare(other.path, "en", { numeric: true });
+
 export class Chosen {
   // entries: [{file, path}], where the path is the name inside the folder that was chosen.
   entries = [];
@@ -38,7 +41,7 @@ export class Chosen {
   }
 
   replace(entries) {
-    this.entries = entries.filter(({ path }) => !isRubbish(path));
+    this.entries = entries.filter(({ path }) => !isRubbish(path)).sort(byPath);
     this.changed();
   }
 

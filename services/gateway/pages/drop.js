@@ -4,7 +4,8 @@ import { byId, show } from "./dom.js";
 
 const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
 
-export function onDrop(take) {
+// `take` gets [{file, path}]; `complain` the words for what could not be opened.
+export function onDrop(take, complain) {
   const zone = byId("dropzone");
   addEventListener("dragover", (event) => {
     if (!hasFiles(event)) return;
@@ -18,7 +19,11 @@ export function onDrop(take) {
     if (!hasFiles(event)) return;
     event.preventDefault();
     show(zone, false);
-    take(await droppedFiles(event.dataTransfer));
+    try {
+      take(await droppedFiles(event.dataTransfer));
+    } catch (error) {
+      complain(error.message);
+    }
   });
 }
 

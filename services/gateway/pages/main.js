@@ -99,9 +99,12 @@ byId("predict").addEventListener("click", predict);
 byId("retry").addEventListener("click", predict);
 byId("download").addEventListener("click", () => downloadReport(report));
 operatingPoint.addEventListener("change", tellWhatItIsAt);
-onDrop((entries) => {
-  if (!call && entries.length > 0) chosen.replace(entries);
-});
+onDrop(
+  (entries) => {
+    if (!call && entries.length > 0) chosen.replace(entries);
+  },
+  (detail) => showProblem(new Failure({ title: "What was dropped cannot be opened", detail, status: 400 })),
+);
 
 const served = await servedModel();
 offerOperatingPoints(served);

@@ -15,7 +15,7 @@ function notAssessed(report) {
 
 function ofSeries(report) {
   const found = predictedLabels(report.series.predictions);
-  const at = `${sliceCount(report)} at the operating point ‘${report.thresholds.operating_point}’.`;
+  const at = `${sliceCount(report)}, ${circumstances(report)}.`;
   if (found.length > 0) return { kind: "present", title: `Haemorrhage predicted${kinds(found)}`, detail: at };
   return { kind: "absent", title: "No haemorrhage predicted", detail: `${at}${strayWarning(report)}` };
 }
@@ -31,7 +31,7 @@ function strayWarning(report) {
 function ofPictures(report) {
   const positive = positiveSlices(report);
   const found = new Set(positive.flatMap((slice) => predictedLabels(slice.predictions)));
-  const point = `Each judged on its own, at the operating point ‘${report.thresholds.operating_point}’.`;
+  const point = `Each on its own, ${circumstances(report)}.`;
   const all = counted(report.slices.length, "picture");
   if (positive.length === 0) return { kind: "absent", title: `No haemorrhage predicted in ${all}`, detail: point };
   const labels = Object.keys(report.thresholds.slice).filter((label) => found.has(label));
@@ -45,6 +45,9 @@ export const predictedLabels = (predictions) =>
 const positiveSlices = (report) => report.slices.filter((slice) => predictedLabels(slice.predictions).length > 0);
 
 const sliceCount = (report) => counted(report.slices.length, "slice");
+
+const circumstances = ({ model, thresholds }) =>
+  `judged by the model ‘${model.name}’ at the operating point ‘${thresholds.operating_point}’`;
 
 function kinds(labels) {
   const subtypes = labels.filter((label) => label !== "any");

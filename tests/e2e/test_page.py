@@ -1,0 +1,385 @@
+"""The page in a real browser, in front of the real services."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+
+from services.common.labels import LABELS
+from services.common.schemas import Report
+from tests.e2e.conftest import Service
+from tests.e2e.page_driver import WAIT_MS, PageDriver, labels_of, watched
+from tests.scans import ct_slice, picture, series, zipped
+
+pytestmark = pytest.mark.e2e
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 360, "height": 740}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("needs Chromium")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport=DESKTOP, reduced_motion="reduce")
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def driver(context: BrowserContext, service: Service) -> Iterator[PageDriver]:
+    """The page, open; in the end it must have had no fault."""
+    page = context.new_page()
+    faults = watched(page, service.url)
+    page.goto(service.url)
+    expect(page.locator("#served")).to_contain_text("Served model")
+    yield PageDriver(page)
+    assert faults == []
+
+
+@pytest.fixture(scope="module")
+def study(samples: Path) -> list[Path]:
+    return sorted((samples / "series").glob("*.dcm"))
+
+
+@pytest.fixture
+def answered(driver: PageDriver, study: list[Path]) -> PageDriver:
+    """The page with the report of the sample series."""
+    driver.choose(study)
+    driver.predict()
+    return driver
+
+
+def test_a_series_is_chosen_and_judged(driver: PageDriver, study: list[Path]) -> None:
+    expect(driver.button("Predict")).to_be_disabled()
+    driver.choose(study)
+    expect(driver.page.locator("#chosen-summary")).to_have_text("28 files, 3.7 MB")
+    driver.predict()
+
+    expect(driver.verdict).to_contain_text("Haemorrhage predicted: intraparenchymal")
+    expect(driver.verdict).to_be_focused()
+    expect(driver.page.locator("#findings li")).to_have_count(6)
+    expect(driver.page.locator("#strip rect.column")).to_have_count(28)
+    expect(driver.page.get_by_text("Research software, not a medical device.", exact=True)).to_be_in_viewport()
+    shown = labels_of(driver.page.locator("#series-table"))
+    assert tuple(shown) == LABELS
+    assert shown["any"][0] > 0.5
+    assert shown["any"][1] == "● yes"
+
+
+def test_the_report_can_be_taken_away(answered: PageDriver) -> None:
+    with answered.page.expect_download() as download:
+        answered.button("Download report (JSON)").click()
+
+    text = Path(download.value.path()).read_text()
+    report = Report.model_validate_json(text)
+    assert download.value.suggested_filename == f"report-{report.id}.json"
+    assert report.series is not None
+    assert report.series.probabilities is not None
+    assert [item.image for item in report.slices] == [None] * 28
+    shown = labels_of(answered.page.locator("#series-table"))
+    assert shown == {
+        label: (round(p, 4), "● yes" if p > report.thresholds.series[label] else "○ no")
+        for label, p in report.series.probabilities.items()
+    }
+    answered.page.get_by_text("How this answer was made").click()
+    expect(answered.page.locator("#details-body")).to_contain_text(report.model.sha256[:12])
+    expect(answered.page.locator("#details-body")).to_contain_text(report.model.recipe)
+
+
+def test_the_slices_are_painted_in_every_window(answered: PageDriver) -> None:
+    pictures = [answered.expect_painted()]
+    for name in ("Soft tissue", "Bone", "Composite"):
+        answered.window(name)
+        pictures.append(answered.expect_painted(other_than=pictures[-1]))
+    assert len(set(pictures)) == 4
+
+
+def test_every_way_through_the_slices(answered: PageDriver) -> None:
+    page, start = answered.page, answered.slice_number()
+    first = answered.expect_painted()
+    answered.picture.press("ArrowRight")
+    answered.expect_slice(start + 1)
+    assert answered.expect_painted(other_than=first) != first
+    answered.picture.press("ArrowDown")
+    answered.expect_slice(start)
+    answered.picture.press("End")
+    answered.expect_slice(28)
+    expect(answered.button("Next slice")).to_be_disabled()
+    answered.button("Previous slice").click()
+    answered.expect_slice(27)
+    page.get_by_role("slider", name="Slice").press("Home")
+    answered.expect_slice(1)
+    answered.picture.hover()
+    page.mouse.wheel(0, -120)
+    answered.expect_slice(2)
+    strip = page.locator("#strip")
+    box = strip.bounding_box()
+    assert box is not None
+    strip.click(position={"x": box["width"] * 9.5 / 28, "y": box["height"] / 2})
+    answered.expect_slice(10)
+    answered.button(f"Key slice {start}").click()
+    answered.expect_slice(start)
+
+
+def test_the_strip_follows_the_label(answered: PageDriver) -> None:
+    heights = "rects => rects.map(rect => rect.getAttribute('height'))"
+    columns = answered.page.locator("#strip rect.column")
+    of_any = columns.evaluate_all(heights)
+    answered.page.get_by_label("Across the slices").select_option("epidural")
+    assert columns.evaluate_all(heights) != of_any
+
+
+def test_a_zip_and_a_folder_give_the_same_answer(answered: PageDriver, study: list[Path]) -> None:
+    direct = labels_of(answered.page.locator("#series-table"))
+    answered.choose({"study.zip": zipped({path.name: path.read_bytes() for path in study})})
+    expect(answered.page.locator("#answer")).to_be_hidden()
+    answered.predict()
+    assert labels_of(answered.page.locator("#series-table")) == direct
+
+    with answered.page.expect_file_chooser() as chooser:
+        answered.button("Choose a folder").click()
+    chooser.value.set_files(study[0].parent)
+    expect(answered.page.locator("#chosen-summary")).to_contain_text("28 files")
+    answered.predict()
+    assert labels_of(answered.page.locator("#series-table")) == direct
+    expect(answered.page.locator("#slice-file")).to_contain_text("series/")
+
+
+def test_one_picture_and_several(driver: PageDriver, samples: Path) -> None:
+    driver.choose([samples / "slice.png"])
+    driver.predict()
+    expect(driver.page.locator("#series-title")).to_have_text("The series")
+    driver.expect_painted()
+
+    driver.choose({"normal.png": picture(), "bleeding.png": (samples / "slice.png").read_bytes()})
+    driver.predict()
+    expect(driver.verdict).to_contain_text("of 2 pictures")
+    expect(driver.page.locator("#series-table tbody tr")).to_have_count(2)
+    for number, name in ((2, "normal.png"), (1, "bleeding.png")):
+        driver.button(name).click()
+        driver.expect_slice(number)
+        expect(driver.page.locator("#slice-file")).to_have_text(name)
+
+
+def test_a_bad_file_is_named_and_a_good_one_works_right_after(driver: PageDriver, samples: Path) -> None:
+    driver.choose({"notes.dcm": b"just text"})
+    driver.predict()
+    expect(driver.problem).to_contain_text("notes.dcm: neither DICOM nor PNG")
+    expect(driver.problem).to_contain_text("try again")
+    expect(driver.page.locator("#problem-title")).to_be_focused()
+
+    with driver.page.expect_file_chooser() as chooser:
+        driver.button("Choose other files").click()
+    chooser.value.set_files(samples / "slice.dcm")
+    expect(driver.problem).to_be_hidden()
+    driver.predict()
+    expect(driver.verdict).to_contain_text("predicted")
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"scout.dcm": ct_slice(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])}, ["scout.dcm", "localizer"]),
+        ({**series(4), "cut.dcm": ct_slice(9)[:-1], "empty.dcm": b""}, ["cut.dcm", "empty.dcm", "the file is empty"]),
+        ({"one.dcm": ct_slice(0), "two.dcm": ct_slice(1, SeriesInstanceUID="2.25.77")}, ["2.25.77", "1 slice"]),
+        ({"broken.zip": b"PK\x03\x04" + bytes(100)}, ["broken.zip"]),
+    ],
+)
+def test_what_is_wrong_is_said(driver: PageDriver, files: dict[str, bytes], words: list[str]) -> None:
+    driver.choose(files)
+    driver.predict()
+    for word in words:
+        expect(driver.problem).to_contain_text(word)
+    expect(driver.page.locator("#answer")).to_be_hidden()
+    expect(driver.button("Predict")).to_be_enabled()
+
+
+def test_a_refused_series_is_no_negative_one(driver: PageDriver) -> None:
+    blank = ct_slice().replace(ct_slice()[-512 * 512 * 2 :], bytes(512 * 512 * 2))
+    driver.choose({"blank.dcm": blank})
+    driver.predict()
+    expect(driver.verdict).to_have_text("Not assessed")
+    expect(driver.page.locator("#verdict-detail")).to_contain_text("not a negative result")
+    expect(driver.page.locator("#reasons")).to_contain_text("constant_image")
+    expect(driver.page.locator("#across")).to_be_hidden()
+
+
+def test_files_can_be_taken_out(driver: PageDriver) -> None:
+    driver.choose({"a.dcm": ct_slice(0), "b.dcm": ct_slice(1)})
+    driver.page.get_by_text("Show the files").click()
+    driver.button("Remove a.dcm").click()
+    expect(driver.page.locator("#chosen-summary")).to_contain_text("1 file,")
+    expect(driver.button("Remove b.dcm")).to_be_focused()
+    driver.button("Clear").click()
+    expect(driver.page.locator("#chosen-summary")).to_have_text("No file is chosen")
+    expect(driver.button("Predict")).to_be_disabled()
+
+
+def test_a_folder_can_be_dropped(driver: PageDriver, context: BrowserContext, study: list[Path]) -> None:
+    mouse = context.new_cdp_session(driver.page)
+    folder = {"items": [], "files": [str(study[0].parent)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver"):
+        mouse.send("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": folder})
+    expect(driver.page.get_by_text("Drop to choose")).to_be_visible()
+    mouse.send("Input.dispatchDragEvent", {"type": "drop", "x": 600, "y": 400, "data": folder})
+    expect(driver.page.get_by_text("Drop to choose")).to_be_hidden()
+    expect(driver.page.locator("#chosen-summary")).to_have_text("28 files, 3.7 MB")
+    driver.page.get_by_text("Show the files").click()
+    expect(driver.page.locator("#chosen-files li").first).to_contain_text("series/01.dcm")
+
+
+def test_the_operating_point_belongs_to_the_next_prediction(answered: PageDriver) -> None:
+    before = answered.page.locator("#series-table td.column-threshold").first.inner_text()
+    answered.page.get_by_label("Operating point").select_option("sensitive")
+    expect(answered.page.locator("#stale")).to_contain_text("Press Predict to have one at ‘sensitive’")
+    answered.predict()
+    expect(answered.page.locator("#verdict-detail")).to_contain_text("‘sensitive’")
+    assert answered.page.locator("#series-table td.column-threshold").first.inner_text() != before
+    expect(answered.page.locator("#stale")).to_be_empty()
+
+
+def test_the_keyboard_is_enough(driver: PageDriver, study: list[Path]) -> None:
+    page = driver.page
+    with page.expect_file_chooser() as chooser:
+        _tab_to(page, "choose-files")
+        page.keyboard.press("Enter")
+    chooser.value.set_files(study)
+    _tab_to(page, "predict")
+    page.keyboard.press("Enter")
+    expect(driver.verdict).to_be_focused(timeout=WAIT_MS)
+    _tab_to(page, "picture")
+    number = driver.slice_number()
+    page.keyboard.press("ArrowUp")
+    driver.expect_slice(number + 1)
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def _tab_to(page: Page, name: str) -> None:
+    for _ in range(30):
+        if page.evaluate("document.activeElement.id") == name:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"the tab key does not reach {name}")
+
+
+def test_names_are_words_and_never_markup(driver: PageDriver) -> None:
+    name = "<img src=x onerror=document.title='owned'>.dcm"
+    driver.choose({name: b"just text"})
+    driver.page.get_by_text("Show the files").click()
+    driver.predict()
+    expect(driver.problem).to_contain_text(name)
+    expect(driver.page.locator("img")).to_have_count(0)
+    assert driver.page.title() == "Intracranial haemorrhage on head CT"
+
+
+def test_upload_and_analysis_are_seen_and_can_be_cancelled(driver: PageDriver, study: list[Path]) -> None:
+    driver.page.route("**/v1/predictions*", lambda _: None)
+    driver.choose(study)
+    driver.button("Predict").click()
+    expect(driver.page.locator("#progress")).to_be_visible()
+    expect(driver.button("Cancel")).to_be_focused()
+    expect(driver.button("Predict")).to_be_disabled()
+    driver.button("Cancel").click()
+    expect(driver.page.locator("#progress")).to_be_hidden()
+    expect(driver.button("Predict")).to_be_focused()
+
+    driver.answer_from_service()
+    driver.predict()
+    expect(driver.verdict).to_contain_text("Haemorrhage predicted")
+
+
+def test_a_slow_service_is_waited_for(driver: PageDriver, context: BrowserContext, samples: Path) -> None:
+    """A slow line, then a slow service: bytes are counted, then a clock runs."""
+    network = context.new_cdp_session(driver.page)
+    network.send("Network.enable")
+    slow = {"offline": False, "latency": 400, "downloadThroughput": -1, "uploadThroughput": 128 * 1024}
+    network.send("Network.emulateNetworkConditions", slow)
+    driver.choose([samples / "slice.dcm"])
+    driver.button("Predict").click()
+    expect(driver.page.locator("#progress-text")).to_have_text("Uploading")
+    expect(driver.page.locator("#progress-amount")).to_contain_text("of 133 kB")
+    expect(driver.page.locator("#progress-text")).to_have_text("Analysing")
+    expect(driver.page.locator("#progress-amount")).to_contain_text(" s")
+    expect(driver.verdict).to_be_visible(timeout=WAIT_MS)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "content_type", "words"),
+    [
+        (
+            503,
+            json.dumps({"title": "Too much to do", "detail": "cnn is busy"}),
+            "application/problem+json",
+            "7 seconds",
+        ),
+        (502, "<h1>Bad Gateway</h1>", "text/html", "The server answered 502"),
+        (200, "<h1>Please log in</h1>", "text/html", "The answer cannot be understood"),
+        (413, "<h1>Too large</h1>", "text/html", "The upload is too large"),
+    ],
+)
+def test_answers_from_between_are_understood(
+    driver: PageDriver, samples: Path, status: int, body: str, content_type: str, words: str
+) -> None:
+    driver.answer_with(status, body, content_type, {"retry-after": "7"})
+    driver.choose([samples / "slice.dcm"])
+    driver.predict()
+    expect(driver.problem).to_contain_text(words)
+    driver.answer_from_service()
+    driver.predict()
+    expect(driver.verdict).to_be_visible()
+
+
+def test_a_broken_connection_is_told_and_tried_again(driver: PageDriver, samples: Path) -> None:
+    driver.page.route("**/v1/predictions*", lambda route: route.abort("connectionreset"))
+    driver.choose([samples / "slice.dcm"])
+    driver.predict()
+    expect(driver.problem).to_contain_text("The connection broke")
+    driver.answer_from_service()
+    driver.button("Try again").click()
+    expect(driver.verdict).to_be_visible(timeout=WAIT_MS)
+
+
+def test_the_page_is_there_before_the_service_is_ready(
+    context: BrowserContext, service: Service, samples: Path
+) -> None:
+    page = context.new_page()
+    driver = PageDriver(page)
+    page.route("**/v1/models", lambda route: route.fulfill(status=503, body=""))
+    page.goto(service.url)
+    expect(page.locator("#served")).to_contain_text("not ready yet")
+    driver.choose([samples / "slice.dcm"])
+    page.unroute("**/v1/models")
+    expect(page.locator("#served")).to_contain_text("Served model", timeout=WAIT_MS)
+    driver.predict()
+    expect(driver.verdict).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_by_day_and_by_night(browser: Browser, service: Service, study: list[Path], scheme: str) -> None:
+    context = browser.new_context(viewport=PHONE, color_scheme="dark" if scheme == "dark" else "light", has_touch=True)
+    page = context.new_page()
+    driver = PageDriver(page)
+    page.goto(service.url)
+    assert driver.sideways_px() == 0
+    driver.choose(study)
+    driver.predict()
+    page.get_by_text("How this answer was made").click()
+    assert driver.sideways_px() == 0
+    for table in page.locator("table.labels").all():
+        assert table.evaluate("table => table.scrollWidth - table.parentElement.clientWidth") <= 0
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, ground[4:-1].split(","))) < 128) == (scheme == "dark")
+    context.close()
