@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize, expect, sync_playwright
 
 from services.common.labels import LABELS
 from services.common.schemas import Report
@@ -215,6 +215,21 @@ def test_a_refused_series_is_no_negative_one(driver: PageDriver) -> None:
     expect(driver.page.locator("#verdict-detail")).to_contain_text("not a negative result")
     expect(driver.page.locator("#reasons")).to_contain_text("constant_image")
     expect(driver.page.locator("#across")).to_be_hidden()
+
+
+def test_slices_over_their_threshold_are_told_where_the_series_is_not(driver: PageDriver, samples: Path) -> None:
+    def hush_the_series(route: Route) -> None:
+        answer = route.fetch()
+        report = answer.json()
+        report["series"]["predictions"] = dict.fromkeys(LABELS, False)
+        report["slices"][0]["predictions"] = dict.fromkeys(LABELS, True)
+        route.fulfill(response=answer, json=report)
+
+    driver.page.route("**/v1/predictions*", hush_the_series)
+    driver.choose([samples / "slice.dcm"])
+    driver.predict()
+    expect(driver.verdict).to_have_text("No haemorrhage predicted")
+    expect(driver.page.locator("#verdict-detail")).to_contain_text("yet 1 slice exceeds its own: please look")
 
 
 def test_files_can_be_taken_out(driver: PageDriver) -> None:

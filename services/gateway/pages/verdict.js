@@ -25,7 +25,7 @@ function strayWarning(report) {
   const stray = positiveSlices(report).length;
   if (stray === 0) return "";
   const which = stray === 1 ? "1 slice exceeds its own" : `${stray} slices exceed their own`;
-  return ` The series as a whole stays under its thresholds, yet ${which}: please look at them.`;
+  return ` The series as a whole stays under its thresholds, yet ${which}: please look.`;
 }
 
 function ofPictures(report) {
