@@ -5,8 +5,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from services.common.labels import LABELS
 from services.common.schemas import Report
@@ -217,15 +218,14 @@ def test_a_refused_series_is_no_negative_one(driver: PageDriver) -> None:
     expect(driver.page.locator("#across")).to_be_hidden()
 
 
-def test_slices_over_their_threshold_are_told_where_the_series_is_not(driver: PageDriver, samples: Path) -> None:
-    def hush_the_series(route: Route) -> None:
-        answer = route.fetch()
-        report = answer.json()
-        report["series"]["predictions"] = dict.fromkeys(LABELS, False)
-        report["slices"][0]["predictions"] = dict.fromkeys(LABELS, True)
-        route.fulfill(response=answer, json=report)
-
-    driver.page.route("**/v1/predictions*", hush_the_series)
+def test_slices_over_their_threshold_are_told_where_the_series_is_not(
+    driver: PageDriver, service: Service, samples: Path
+) -> None:
+    parts = [("files", ("slice.dcm", (samples / "slice.dcm").read_bytes()))]
+    report = httpx.post(f"{service.url}/v1/predictions", files=parts, timeout=60).json()
+    report["series"]["predictions"] = dict.fromkeys(LABELS, False)
+    report["slices"][0]["predictions"] = dict.fromkeys(LABELS, True)
+    driver.answer_with(200, json.dumps(report), "application/json")
     driver.choose([samples / "slice.dcm"])
     driver.predict()
     expect(driver.verdict).to_have_text("No haemorrhage predicted")
