@@ -17,7 +17,7 @@ export CNN_PORT ?= 8002
 export RNN_PORT ?= 8003
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run demo test e2e check format lock train-default samples clean free-ports
+.PHONY: help run demo up down logs test e2e e2e-compose check format lock train-default samples clean free-ports
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,21 @@ free-ports:
 			echo "Port $$port is taken. Choose others: make GATEWAY_PORT=9000 PREPROCESS_PORT=9001 CNN_PORT=9002 RNN_PORT=9003 $(MAKECMDGOALS)"; \
 			exit 1; fi; done
 
+# -- containers --------------------------------------------------------------------------------------------------------
+
+# `docker compose`, or another that speaks the same; a host whose driver lists no GPU gets the overlay without one.
+COMPOSE ?= docker compose
+COMPOSE_FILES := -f docker-compose.yml $(if $(shell nvidia-smi -L 2>/dev/null),,-f docker-compose.cpu.yml)
+
+up: ## Build the images and start the containers, with a GPU where there is one
+	$(COMPOSE) $(COMPOSE_FILES) up --build -d
+
+down: ## Stop and remove the containers; volumes stay
+	$(COMPOSE) $(COMPOSE_FILES) down
+
+logs: ## Follow the logs of all containers
+	$(COMPOSE) $(COMPOSE_FILES) logs -f
+
 # -- change ------------------------------------------------------------------------------------------------------------
 
 test: $(VENV)/.dev ## Set up and run all tests that need nothing but Python
@@ -47,6 +62,9 @@ test: $(VENV)/.dev ## Set up and run all tests that need nothing but Python
 
 e2e: $(VENV)/.dev ## Run the tests that need real parts: Chromium
 	$(BIN)/python -m pytest -m e2e tests/e2e
+
+e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (minutes)
+	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py
 
 check: $(VENV)/.dev ## Format, lint, types, imports, locks
 	$(BIN)/ruff format --check .

@@ -33,10 +33,22 @@ Send one axial slice or a series as DICOM, a zip of it, or 512 x 512 RGB picture
 
 
 class ServedModel(BaseModel):
-    """The bundle that answers."""
+    """The bundle that answers, and the thresholds that stand where a request names none."""
 
     sha256: str
+    operating_point: OperatingPoint
     card: Card
+
+
+class _Pages(StaticFiles):
+    """The page's files: asked for anew after each update, believed to be what they say, framed by nobody."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["cache-control"] = "no-cache"
+        response.headers["x-content-type-options"] = "nosniff"
+        response.headers["content-security-policy"] = "frame-ancestors 'none'"
+        return response
 
 
 def create_app(stages: Stages, settings: Settings) -> FastAPI:
@@ -65,12 +77,12 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         lifespan=lifespan,
         static_url="/docs-assets",
     )
-    _add_api(app, predictions, bundles)
-    app.mount("/", StaticFiles(directory=_PAGES, html=True))
+    _add_api(app, predictions, bundles, settings.operating_point)
+    app.mount("/", _Pages(directory=_PAGES, html=True))
     return app
 
 
-def _add_api(app: FastAPI, predictions: Predictions, bundles: Bundles) -> None:
+def _add_api(app: FastAPI, predictions: Predictions, bundles: Bundles, site_point: OperatingPoint) -> None:
     @app.post(
         "/v1/predictions",
         tags=["predictions"],
@@ -94,7 +106,7 @@ def _add_api(app: FastAPI, predictions: Predictions, bundles: Bundles) -> None:
     @app.get("/v1/models", tags=["models"], summary="The card of the bundle that answers", responses=STAGE_ANSWERS)
     async def models() -> ServedModel:
         served = await bundles.served()
-        return ServedModel(sha256=served.card_sha256, card=served.card)
+        return ServedModel(sha256=served.card_sha256, operating_point=site_point, card=served.card)
 
 
 def _server_timing(timings_ms: dict[str, Any]) -> str:

@@ -103,7 +103,7 @@ def _check_entries(archive: UploadedFile, entries: Sequence[zipfile.ZipInfo], li
     if len(entries) > limits.max_files:
         raise _too_many_files(archive, limits)
     if any(entry.flag_bits & _ENCRYPTED for entry in entries):
-        raise BadArchive(f"{archive.name} is encrypted", files=[archive.name])
+        raise _named(BadArchive, archive, "the zip is encrypted")
     if sum(entry.file_size for entry in entries) > _allowed_bytes(archive, limits):
         raise _too_large(archive)
 
@@ -131,13 +131,18 @@ def _extract(
             yield UploadedFile(entry.filename, Path(file.name), file.tell())
 
 
-def _damaged(archive: UploadedFile) -> BadArchive:
-    return BadArchive(f"{archive.name} is damaged or packed in an unknown way", files=[archive.name])
+def _named(kind: type[Problem], archive: UploadedFile, reason: str) -> Problem:
+    files = [{"file": archive.name, "code": kind.code, "reason": reason}]
+    return kind(f"{archive.name}: {reason}.", files=files)
 
 
-def _too_many_files(archive: UploadedFile, limits: Limits) -> PayloadTooLarge:
-    return PayloadTooLarge(f"{archive.name} holds more than {limits.max_files} files", files=[archive.name])
+def _damaged(archive: UploadedFile) -> Problem:
+    return _named(BadArchive, archive, "the zip is damaged, or packed in an unknown way")
 
 
-def _too_large(archive: UploadedFile) -> PayloadTooLarge:
-    return PayloadTooLarge(f"{archive.name} unpacks to more than is taken here", files=[archive.name])
+def _too_many_files(archive: UploadedFile, limits: Limits) -> Problem:
+    return _named(PayloadTooLarge, archive, f"the zip holds more than {limits.max_files} files")
+
+
+def _too_large(archive: UploadedFile) -> Problem:
+    return _named(PayloadTooLarge, archive, "the zip unpacks to more than is taken here")

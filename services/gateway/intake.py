@@ -1,7 +1,7 @@
 """Which files of an upload make the series, which are left out with a note, and which make it unusable."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from services.common import acceptance
 from services.common.schemas import Evidence, HeadersReport, Item, Reason, SeriesHeader
@@ -24,12 +24,17 @@ def the_series(files: Sequence[UploadedFile], report: HeadersReport) -> SeriesHe
     if corrupt := corrupt_files(files, report):
         raise bad_files(UnusableFiles, corrupt)
     if len(report.series) > 1:
-        found = [{"series_instance_uid": series.uid, "slices": len(series.items)} for series in report.series]
+        found = [_listed(files, series) for series in report.series]
         raise MixedSeries(f"{len(found)} series were sent; send one at a time", series=found)
     if not report.series:
         aside = [(files[item.file].name, item.code) for item in report.set_aside]
         raise bad_files(_kind(code for _, code in aside), aside)
     return report.series[0]
+
+
+def _listed(files: Sequence[UploadedFile], series: SeriesHeader) -> dict[str, Any]:
+    names = sorted({files[item.file].name for item in series.items})
+    return {"series_instance_uid": series.uid, "slices": len(series.items), "files": names}
 
 
 def _kind(codes: Iterable[str]) -> type[UnusableUpload | UnsupportedFile]:

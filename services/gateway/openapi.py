@@ -78,6 +78,9 @@ _NOT_ASSESSED: Final[dict[str, Any]] = {
 }
 
 
+_TOO_LARGE: Final = [{"file": "study.zip", "code": "too_large", "reason": "the zip unpacks to more than is taken here"}]
+
+
 def _answer(*problems: Problem) -> dict[str, Any]:
     examples = {problem.code: {"value": {**problem.document(), "request_id": "4b1c..."}} for problem in problems}
     return {"description": problems[0].title, "content": {PROBLEM_JSON: {"examples": examples}}}
@@ -96,14 +99,17 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
         },
     },
     400: _answer(MalformedRequest("the multipart body is broken")),
-    413: _answer(PayloadTooLarge("an upload may hold 1073741824 bytes", limit_bytes=1073741824)),
+    413: _answer(PayloadTooLarge("study.zip: the zip unpacks to more than is taken here.", files=_TOO_LARGE)),
     415: _answer(bad_files(UnsupportedFile, [("notes.txt", "not_dicom")])),
     422: _answer(
         bad_files(UnusableFiles, [("IM0007.dcm", "truncated")]),
         bad_files(NotACtSlice, [("scout.dcm", "not_a_ct_slice")]),
         MixedSeries(
             "2 series were sent; send one at a time",
-            series=[{"series_instance_uid": "2.25.2", "slices": 34}, {"series_instance_uid": "2.25.4", "slices": 170}],
+            series=[
+                {"series_instance_uid": "2.25.2", "slices": 1, "files": ["IM0001.dcm"]},
+                {"series_instance_uid": "2.25.4", "slices": 2, "files": ["IM0002.dcm", "IM0003.dcm"]},
+            ],
         ),
     ),
     **STAGE_ANSWERS,

@@ -85,8 +85,9 @@ def _announced_bytes(request: Request) -> int:
 
 def _too_many_bytes(name: str, limits: Limits) -> PayloadTooLarge:
     """Names the file that was being received; it may be the first of many."""
-    words = f"an upload may hold {limits.max_bytes} bytes; this one holds more, at the latest with {name or 'its form'}"
-    return PayloadTooLarge(words, limit_bytes=limits.max_bytes, files=[name] if name else [])
+    reason = f"an upload may hold {limits.max_bytes / 2**30:.3g} GiB, and this one holds more"
+    files = [{"file": name, "code": PayloadTooLarge.code, "reason": reason}] if name else []
+    return PayloadTooLarge(f"{name}: {reason}." if name else reason, limit_bytes=limits.max_bytes, files=files)
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:

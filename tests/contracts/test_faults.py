@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.common.card import open_bundle
-from services.common.recipe import Recipe, Window
 from services.cnn.app import create_app as create_cnn
 from services.cnn.settings import Settings as CnnSettings
+from services.common.card import open_bundle
+from services.common.recipe import Recipe, Window
 from services.rnn.app import create_app as create_rnn
 from services.rnn.settings import Settings as RnnSettings
 from tests.bundles import fake_bundle

@@ -52,6 +52,9 @@ async def test_the_page_is_served(client: httpx.AsyncClient) -> None:
     page = await client.get("/")
     assert page.headers["content-type"].startswith("text/html")
     assert "not a medical device" in page.text
+    assert page.headers["cache-control"] == "no-cache"
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert (await client.get("/main.js")).headers["x-content-type-options"] == "nosniff"
 
 
 async def test_without_stages_it_lives_and_is_not_ready(client: httpx.AsyncClient) -> None:

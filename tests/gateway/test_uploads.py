@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import anyio
 import pytest
@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from services.common.problems import PayloadTooLarge
 from services.gateway.archives import Limits
-from services.gateway.spool import Spool, UploadedFile
+from services.gateway.spool import Spool, SpoolFolder, UploadedFile
 from services.gateway.uploads import SpoolFull, receive
 
 LIMITS = Limits(max_bytes=10_000, max_files=5, max_ratio=100)
@@ -69,12 +69,12 @@ def test_more_than_the_limits_is_refused_and_leaves_nothing(tmp_path: Path, file
 
 
 def test_a_full_disk_is_told() -> None:
-    class FullFolder:
-        def create(self) -> Any:
+    class FullFolder(SpoolFolder):
+        def create(self) -> BinaryIO:
             return open("/dev/full", "wb", buffering=0)  # noqa: PTH123 - a device that is always full
 
     with pytest.raises(SpoolFull):
-        anyio.run(receive, _request(_body([("a", b"x" * 100)]), 50), FullFolder(), LIMITS)
+        anyio.run(receive, _request(_body([("a", b"x" * 100)]), 50), FullFolder(Path("/")), LIMITS)
 
 
 def test_what_a_crash_left_is_swept_at_the_next_start_and_nothing_else(tmp_path: Path) -> None:

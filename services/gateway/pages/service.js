@@ -10,7 +10,7 @@ const MEANINGS = {
   specific: "specific: fewer false alarms, more misses",
 };
 
-// Resolves with {sha256, card}; while the service starts, it is asked again and again.
+// Resolves with {sha256, card, operating_point}; while the service starts, it is asked again and again.
 export async function servedModel() {
   for (;;) {
     try {
@@ -24,10 +24,11 @@ export async function servedModel() {
   }
 }
 
-export function offerOperatingPoints({ sha256, card }) {
+export function offerOperatingPoints({ sha256, card, operating_point: atThisSite }) {
   const select = byId("operating-point");
   const points = Object.keys(card.thresholds);
   select.replaceChildren(...points.map((point) => element("option", { value: point }, MEANINGS[point] ?? point)));
+  if (points.includes(atThisSite)) select.value = atThisSite;
   const explain = () => {
     const any = card.thresholds[select.value].series.any;
     byId("operating-point-hint").textContent = `A series is called positive above ${threshold(any)} for any.`;

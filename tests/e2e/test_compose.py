@@ -1,0 +1,155 @@
+"""The containers, built and run by whatever `COMPOSE` is: the same answers, nothing needless inside, and recovery."""
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import ROOT, Service
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(3000)]
+
+SERVICES = ("gateway", "preprocess", "cnn", "rnn")
+ENGINE = "docker" if shutil.which("dockerd") else "podman"
+
+
+@dataclass(frozen=True)
+class Containers:
+    """The running project."""
+
+    command: list[str]
+    url: str
+
+    def compose(self, *arguments: str) -> str:
+        """Run the Compose command; its output."""
+        return _run([*self.command, *arguments])
+
+    def inside(self, service: str, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run something in a service's container."""
+        return subprocess.run(
+            [ENGINE, "exec", self._name(service), *command], capture_output=True, text=True, check=False
+        )
+
+    def process(self, service: str) -> int:
+        """The first process of a service's container, as this machine numbers it."""
+        (found,) = json.loads(_run([ENGINE, "inspect", self._name(service)]))
+        return int(found["State"]["Pid"])
+
+    def ready(self) -> bool:
+        """Whether the gateway says that all can work."""
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
+    def wait_until_ready(self, seconds: float) -> float:
+        """How long it took; AssertionError with the logs' end where it never came."""
+        begin = time.monotonic()
+        while not self.ready():
+            assert time.monotonic() < begin + seconds, self.compose("logs")[-4000:]
+            time.sleep(0.3)
+        return time.monotonic() - begin
+
+    def _name(self, service: str) -> str:
+        names = _run([ENGINE, "ps", "--format", "{{.Names}}"]).split()
+        return next(name for name in names if service in name.replace("-", "_").split("_"))
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def containers() -> Iterator[Containers]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    os.environ["ICH_PORT"] = str(port)
+    running = Containers(shlex.split(os.environ["COMPOSE"]), f"http://127.0.0.1:{port}")
+    begin = time.monotonic()
+    try:
+        running.compose("up", "--build", "-d")
+        built = time.monotonic() - begin
+        started = running.wait_until_ready(120)
+        print(f"\nbuilt and started in {built:.0f} s, ready {started:.0f} s later")
+        yield running
+    finally:
+        subprocess.run([*running.command, "down", "-v"], cwd=ROOT, capture_output=True, check=False)
+
+
+def _predict(url: str, folder: Path) -> dict[str, Any]:
+    files = [("files", (path.name, path.read_bytes())) for path in sorted(folder.glob("*.dcm"))]
+    answer = httpx.post(f"{url}/v1/predictions", files=files, timeout=120)
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def test_containers_answer_as_the_services_without_containers_do(
+    containers: Containers, service: Service, samples: Path
+) -> None:
+    inside, outside = (_predict(url, samples / "series") for url in (containers.url, service.url))
+    assert inside["series"]["probabilities"] == pytest.approx(outside["series"]["probabilities"], abs=1e-5)
+    for left, right in zip(inside["slices"], outside["slices"], strict=True):
+        assert left["probabilities"] == pytest.approx(right["probabilities"], abs=1e-5)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_container_is_not_root_and_holds_only_its_own(containers: Containers, service: str) -> None:
+    assert containers.inside(service, "id", "-u").stdout.strip() == "10001"
+    found = containers.inside(service, "ls", "/app/services").stdout.split()
+    assert set(found) == {"__init__.py", "common", service}
+    assert containers.inside(service, "touch", "/app/x").returncode != 0
+    assert containers.inside(service, "python", "-m", "pip", "--version").returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("service", "packages"),
+    [
+        ("gateway", ["numpy", "PIL", "pydicom", "tensorflow"]),
+        ("preprocess", ["tensorflow", "httpx"]),
+        ("cnn", ["pydicom", "PIL", "httpx"]),
+        ("rnn", ["pydicom", "PIL", "httpx"]),
+    ],
+)
+def test_an_image_lacks_the_packages_of_the_others(containers: Containers, service: str, packages: list[str]) -> None:
+    for package in packages:
+        assert containers.inside(service, "python", "-c", f"import {package}").returncode == 1, package
+
+
+@pytest.mark.usefixtures("containers")
+def test_nothing_but_the_gateway_is_published() -> None:
+    ports = _run([ENGINE, "ps", "--format", "{{.Ports}}"])
+    assert ports.count("->") == 1
+    assert "127.0.0.1:" in ports
+
+
+@pytest.mark.parametrize("name", [*SERVICES, "redis"])
+def test_a_killed_container_comes_back_by_itself(containers: Containers, samples: Path, name: str) -> None:
+    killed = containers.process(name)
+    os.kill(killed, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while not _back(containers, name, killed):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    print(f"\n{name} killed: ready {containers.wait_until_ready(90):.1f} s after its restart")
+    assert _predict(containers.url, samples / "series")["status"] == "assessed"
+
+
+def _back(containers: Containers, name: str, killed: int) -> bool:
+    try:
+        return containers.process(name) not in (0, killed)
+    except (AssertionError, StopIteration):
+        return False
