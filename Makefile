@@ -17,7 +17,7 @@ export CNN_PORT ?= 8002
 export RNN_PORT ?= 8003
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run demo up down logs test e2e e2e-compose check format lock train-default samples clean free-ports
+.PHONY: help run demo up down logs test e2e e2e-compose check format lock bench train-default samples clean free-ports
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,12 +66,12 @@ e2e: $(VENV)/.dev ## Run the tests that need real parts: Chromium
 e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (minutes)
 	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py
 
-check: $(VENV)/.dev ## Format, lint, types, imports, locks
+check: $(VENV)/.dev ## Format, lint, types, imports, locks, Compose files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/test_requirements.py
+	$(BIN)/python -m pytest tests/test_requirements.py tests/test_compose.py
 
 format: $(VENV)/.dev ## Format the code and mend what the linter can
 	$(BIN)/ruff format .
@@ -84,6 +84,9 @@ lock: $(VENV)/.dev ## Resolve every dependency group again into requirements/, w
 	$(COMPILE) $(foreach group,$(GROUPS),--group $(group)) -o requirements/all.txt
 	for group in $(GROUPS); do \
 		$(COMPILE) --group $$group -c requirements/all.txt -o requirements/$$group.txt || exit 1; done
+
+bench: $(VENV)/.dev ## Measure what it costs to be four services
+	$(BIN)/python -m tests.bench.chain
 
 # -- train -------------------------------------------------------------------------------------------------------------
 

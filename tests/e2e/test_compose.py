@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import ROOT, Service
+from tests.running import ROOT, Service
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(3000)]
 

@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 
 from services.common.labels import LABELS
 from services.common.schemas import Report
-from tests.e2e.conftest import Service
 from tests.e2e.page_driver import WAIT_MS, PageDriver, labels_of, watched
+from tests.running import Service
 from tests.scans import ct_slice, picture, series, zipped
 
 pytestmark = pytest.mark.e2e

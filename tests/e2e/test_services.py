@@ -15,7 +15,7 @@ import tritonclient.http as triton
 
 from services.common.card import open_bundle
 from services.common.labels import LABELS
-from tests.e2e.conftest import ROOT, Service
+from tests.running import ROOT, Service, resident_bytes
 from tests.scans import ct_slice, series, zipped
 
 Parts = list[tuple[str, tuple[str, bytes]]]
@@ -126,15 +126,10 @@ def test_the_gateway_stays_small_while_a_long_series_passes(service: Service) ->
     with ThreadPoolExecutor(1) as person:
         pending = person.submit(_predict, service, files)
         while not pending.done():
-            peak = max(peak, _resident_bytes(service.process("gateway")))
+            peak = max(peak, resident_bytes(service.process("gateway")))
             time.sleep(0.02)
     assert len(pending.result().json()["slices"]) == 300
     assert peak < 200 * 1024**2
-
-
-def _resident_bytes(process: int) -> int:
-    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_any_client_of_the_protocol_can_talk_to_the_networks(service: Service) -> None:

@@ -1,4 +1,4 @@
-"""Frames out of fragments (PS3.5 A.4)."""
+"""What compressed frames say of themselves."""
 
 from collections.abc import Callable
 from struct import pack
@@ -6,33 +6,9 @@ from struct import pack
 import pytest
 from pydicom.uid import JPEG2000, JPEGBaseline8Bit, RLELossless
 
-from services.preprocess.codestream import check, codestream_of
+from services.preprocess.codestream import check
 from services.preprocess.failures import Unreadable
 from services.preprocess.header import Codec
-
-
-def items(*parts: bytes) -> list[memoryview]:
-    return [memoryview(part) for part in parts]
-
-
-def test_one_frame_may_span_fragments() -> None:
-    assert codestream_of(items(b"", b"ab", b"cd"), 0, 1) == b"abcd"
-
-
-def test_a_fragment_for_each_frame() -> None:
-    assert codestream_of(items(b"", b"ab", b"cd"), 1, 2) == b"cd"
-
-
-@pytest.mark.parametrize(("frame", "found"), [(0, b"abcd"), (1, b"ef"), (2, b"ghij")])
-def test_frames_by_their_offsets(frame: int, found: bytes) -> None:
-    """An offset counts from the first fragment's item tag; every item has eight bytes before its value."""
-    table = pack("<3L", 0, 20, 30)
-    assert codestream_of(items(table, b"ab", b"cd", b"ef", b"gh", b"ij"), frame, 3) == found
-
-
-def test_frames_that_nothing_tells_apart() -> None:
-    with pytest.raises(IndexError):
-        codestream_of(items(b"", b"ab", b"cd", b"ef"), 1, 2)
 
 
 def jpeg(rows: int, columns: int, components: int = 1) -> bytes:

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage
 
-from services.preprocess.elements import MAX_ELEMENTS
+from services.preprocess.dataset import MAX_READS
 from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.header import Header, read_header
 from tests.preprocess.dicom_files import (
@@ -222,7 +222,7 @@ def test_more_elements_than_a_header_has() -> None:
     element = b"\x09\x00\x01\x10UN\0\0\0\0\0\0"
     file = ct()
     at = file.index(b"\x20\x00\x0d\x00UI")
-    assert code_of(file[:at] + element * (MAX_ELEMENTS + 1) + file[at:]) == "too_large"
+    assert code_of(file[:at] + element * (MAX_READS) + file[at:]) == "too_large"
 
 
 def test_file_without_preamble() -> None:

@@ -8,7 +8,7 @@ from services.common.acceptance import refused
 from services.common.schemas import Reason
 from services.preprocess.header import Header, read_header
 from services.preprocess.header_reasons import header_reasons, names_another_part, position_reasons
-from tests.preprocess.dicom_files import ct
+from tests.preprocess.dicom_files import ct, dataset, enhanced, written
 
 
 def header(**changes: Any) -> Header:
@@ -65,6 +65,18 @@ def test_contrast_warns() -> None:
 def test_faulty_intercept_is_noted() -> None:
     assert "intercept_repaired" in codes(header_reasons([header(RescaleIntercept=0)]))
     assert "intercept_repaired" not in codes(header_reasons([header()]))
+
+
+def test_missing_rescale_warns() -> None:
+    assert "no_rescale" in codes(header_reasons([header(), header(RescaleSlope=None, RescaleIntercept=None)]))
+    for either in ("RescaleSlope", "RescaleIntercept"):
+        assert "no_rescale" not in codes(header_reasons([header(**{either: None})]))
+
+
+def test_rescale_of_frames_counts() -> None:
+    file, bare = written(enhanced(2)), written(dataset(RescaleSlope=None, RescaleIntercept=None))
+    assert "no_rescale" not in codes(header_reasons([read_header(file, len(file))]))
+    assert "no_rescale" in codes(header_reasons([read_header(bare, len(bare))]))
 
 
 def test_size_is_noted() -> None:
