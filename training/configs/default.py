@@ -2,8 +2,9 @@
 
     python -m training default
 
-about 15 minutes on two cores; a slice AUC of `any` above .9 on phantoms of unseen seeds, where counting bright pixels
-gives about .6. It says nothing about patients.
+about 15 minutes on two idle cores (29 where two cores were shared with others). On 80 phantom studies of unseen seeds the
+slice AUC of `any` is .88 (95 % interval .82 to .92), where counting bright pixels gives .59; subarachnoid blood is the
+weakest with .75. It says nothing about patients.
 """
 
 from training.bundle import Amounts, Config, Words
