@@ -2,7 +2,7 @@
 
     python -m training default
 
-about 15 minutes on two idle cores (29 where two cores were shared with others). On 80 phantom studies of unseen seeds the
+about 15 minutes on two idle cores (29 on two cores shared with others). On 80 phantom studies of unseen seeds the
 slice AUC of `any` is .88 (95 % interval .82 to .92), where counting bright pixels gives .59; subarachnoid blood is the
 weakest with .75. It says nothing about patients.
 """
