@@ -15,13 +15,19 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.observability import REQUEST_ID, Metrics, adopt_request_id, current_request_id
-from services.common.problems import MalformedRequest, MethodNotAllowed, NotFound, Problem
+from services.common.problems import MalformedRequest, MethodNotAllowed, NotFound, NotReady, Problem
 
 log = logging.getLogger(__name__)
 
 PROBLEM_JSON: Final = "application/problem+json"
 VERSION: Final = "0.1.0"
 _REFUSALS: Final[dict[int, type[Problem]]] = {404: NotFound, 405: MethodNotAllowed}
+_NOT_READY: Final[dict[int | str, dict[str, Any]]] = {
+    503: {
+        "description": NotReady.title,
+        "content": {PROBLEM_JSON: {"example": NotReady("cnn cannot be reached").document()}},
+    }
+}
 ReadyCheck = Callable[[], Awaitable[None]]
 
 
@@ -75,7 +81,7 @@ def _add_health(app: FastAPI, ready: ReadyCheck) -> None:
     async def livez() -> dict[str, str]:
         return {"status": "alive"}
 
-    @app.get("/readyz", tags=["health"], summary="Can it do its work now?", responses={503: {"description": "not now"}})
+    @app.get("/readyz", tags=["health"], summary="Can it do its work now?", responses=_NOT_READY)
     async def readyz() -> dict[str, str]:
         await ready()
         return {"status": "ready"}

@@ -16,7 +16,7 @@ from services.common.observability import configure_logging
 from services.common.problems import NotReady
 from services.common.schemas import Report
 from services.gateway.bundle import Bundles
-from services.gateway.openapi import PREDICTION_ANSWERS, PREDICTION_BODY, STAGE_ANSWERS
+from services.gateway.openapi import MODEL_ANSWERS, PREDICTION_ANSWERS, PREDICTION_BODY
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import Predictions
 from services.gateway.report import DISCLAIMER
@@ -103,7 +103,7 @@ def _add_api(app: FastAPI, predictions: Predictions, bundles: Bundles, site_poin
         app.state.metrics.slices.inc(len(report.slices))
         return report
 
-    @app.get("/v1/models", tags=["models"], summary="The card of the bundle that answers", responses=STAGE_ANSWERS)
+    @app.get("/v1/models", tags=["models"], summary="The card of the bundle that answers", responses=MODEL_ANSWERS)
     async def models() -> ServedModel:
         served = await bundles.served()
         return ServedModel(sha256=served.card_sha256, operating_point=site_point, card=served.card)

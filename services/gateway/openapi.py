@@ -114,3 +114,29 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     ),
     **STAGE_ANSWERS,
 }
+MODEL_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The card",
+        "content": {
+            "application/json": {
+                "examples": {
+                    "default": {
+                        "value": {
+                            "sha256": "9f86d081...",
+                            "operating_point": "default",
+                            "card": {
+                                "name": "default",
+                                "description": "Learnt from synthetic phantoms only; not for real patients. ...",
+                                "labels": LABELS,
+                                "feature_size": 138,
+                                "thresholds": {"default": {"slice": _THRESHOLDS, "series": _THRESHOLDS}},
+                                "limits_of_use": ["Research software, not a medical device; ..."],
+                            },
+                        }
+                    }
+                }
+            }
+        },
+    },
+    **STAGE_ANSWERS,
+}

@@ -16,7 +16,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         def __init__(self) -> None:
             self.scale = tf.Variable(2.0)
 
-        @tf.function(input_signature=[tf.TensorSpec((None, 512, 512, 3), tf.uint8, name="slices")])  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec((None, 512, 512, 3), tf.uint8, name="slices")])  # type: ignore[untyped-decorator]
         def serve(self, slices: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"features": self.scale * tf.reduce_mean(tf.cast(slices, tf.float32), axis=(1, 2))}
 
