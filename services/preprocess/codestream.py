@@ -1,33 +1,17 @@
-"""Compressed frames, taken from their fragments and looked at before a decoder is (PS3.5 annex A.4)."""
+"""Compressed frames, looked at before a decoder is asked."""
 
-from collections.abc import Sequence
-from itertools import accumulate
 from struct import error as StructError  # noqa: N812 - a class, which struct spells in lower case
-from struct import unpack, unpack_from
+from struct import unpack_from
 from typing import Final
 
+from pydicom.uid import RLELossless
+
 from services.preprocess.failures import Unreadable
-from services.preprocess.header import Codec
-from services.preprocess.part10 import JPEG_2000, RLE
+from services.preprocess.header import JPEG_2000, Codec
 
 _END_OF_IMAGE: Final = b"\xff\xd9"
 _NOT_A_FRAME: Final = frozenset({0xC4, 0xC8, 0xCC})  # among the markers C0..CF (ITU-T T.81 table B.1)
 _JPEG_LS_FRAME: Final = 0xF7
-
-
-def codestream_of(items: Sequence[memoryview], frame: int, frame_count: int) -> bytes:
-    """One frame's bytes.
-
-    Parameters
-    ----------
-    items : the items of the pixel data: the basic offset table, then the fragments
-    """
-    table, *fragments = items
-    if frame_count == 1:
-        return b"".join(fragments)
-    if len(fragments) == frame_count:
-        return bytes(fragments[frame])
-    return _by_offsets(unpack(f"<{len(table) // 4}L", table), fragments, frame)
 
 
 def check(codestream: bytes, codec: Codec) -> None:
@@ -38,7 +22,7 @@ def check(codestream: bytes, codec: Codec) -> None:
     Unreadable
         the compressed bytes are cut, or are of another image than the header describes
     """
-    if codec.syntax == RLE:
+    if codec.syntax == RLELossless:
         return
     if not codestream.rstrip(b"\0").endswith(_END_OF_IMAGE):
         raise Unreadable("truncated")
@@ -70,11 +54,3 @@ def _jpeg_2000_size(codestream: bytes) -> tuple[int, int, int]:
     right, bottom, left, top = unpack_from(">4L", codestream, at + 8)
     (components,) = unpack_from(">H", codestream, at + 40)
     return bottom - top, right - left, components
-
-
-def _by_offsets(offsets: Sequence[int], fragments: Sequence[memoryview], frame: int) -> bytes:
-    """A frame that spans several fragments: those from its offset to the next frame's."""
-    starts = accumulate((len(fragment) + 8 for fragment in fragments), initial=0)
-    first = offsets[frame]
-    stop = offsets[frame + 1] if frame + 1 < len(offsets) else float("inf")
-    return b"".join(part for part, start in zip(fragments, starts, strict=False) if first <= start < stop)

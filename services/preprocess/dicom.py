@@ -2,26 +2,29 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from struct import error as StructError  # noqa: N812 - a class, which struct spells in lower case
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from openjpeg.utils import decode as decode_jpeg_2000
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import JPEGLSTransferSyntaxes, JPEGTransferSyntaxes, RLELossless
 
 from services.common.tensors import Buffer
-from services.preprocess.codestream import check, codestream_of
-from services.preprocess.elements import Encoding, Ended, Reader, TooManyElements
+from services.preprocess.codestream import check
+from services.preprocess.dataset import File, silenced
 from services.preprocess.failures import HeaderGoesOn, Unreadable
-from services.preprocess.header import Codec, Header, read_header
+from services.preprocess.header import JPEG_2000, Codec, Header, read_header
 from services.preprocess.hounsfield import storage, table
-from services.preprocess.part10 import JPEG, JPEG_2000, JPEG_LS, RLE
 
 __all__ = ["Dicom", "Header", "HeaderGoesOn", "Image", "Unreadable", "decode", "open_dicom", "read_header"]
 
-_PLUGINS: Final = dict.fromkeys(JPEG, "gdcm") | dict.fromkeys(JPEG_LS, "pyjpegls") | {RLE: "pydicom"}
+_PLUGINS: Final[dict[str, str]] = {
+    **dict.fromkeys(JPEGTransferSyntaxes, "gdcm"),
+    **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
+    RLELossless: "pydicom",
+}
 _UNSIGNED: Final = {1: np.uint8, 2: np.uint16}  # by bytes; CT has no more
 
 Decompress = Callable[[bytes, Codec], NDArray[np.unsignedinteger]]
@@ -123,15 +126,18 @@ class Dicom:
         return decompress(codestream, self.header.codec)
 
     def _codestream(self, frame: int) -> bytes:
-        reader = Reader(self.data, Encoding(explicit=True, little=True))
+        """One frame's fragments, found by whichever offset table there is (PS3.5 A.4)."""
+        header, file = self.header, File(self.data, self.header.pixels.start, len(self.data))
         try:
-            return codestream_of(list(reader.fragments(self.header.pixels)), frame, self.header.frame_count)
-        except Ended:
-            raise Unreadable("truncated") from None
-        except TooManyElements:
-            raise Unreadable("too_large") from None
-        except (IndexError, ValueError, StructError):
-            raise Unreadable("corrupt_pixels") from None
+            with silenced():
+                codestream = get_frame(
+                    file, frame, extended_offsets=header.offsets, number_of_frames=header.frame_count
+                )
+        except Exception:  # noqa: BLE001 - a border: whatever malformed fragments provoke, its words stay here
+            raise Unreadable(file.fault or "corrupt_pixels") from None
+        if file.cut:
+            raise Unreadable("truncated")
+        return codestream
 
     def _hounsfield(self, stored: NDArray[np.unsignedinteger], frame: int) -> NDArray[np.int16]:
         """Look the values up; of MONOCHROME1's two uses in the wild, take the one with air around the picture.

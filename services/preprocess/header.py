@@ -3,20 +3,26 @@
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from pydicom import uid
+from pydicom.dataset import Dataset
+
 from services.common.tensors import Buffer
-from services.preprocess import tags
-from services.preprocess.elements import PIXELS, Element, Ended, Reader, TooManyElements
+from services.preprocess.dataset import File, Pixels, items, read_meta, read_until_pixels, silenced
 from services.preprocess.failures import HeaderGoesOn, Unreadable
-from services.preprocess.fields import Fields
-from services.preprocess.frames import FrameHeader, frame_fields, frame_header
-from services.preprocess.part10 import JPEG_EXTENDED, NATIVE, encoding_of, file_meta, first_element
+from services.preprocess.frames import FrameHeader, frame_datasets, frame_header
+from services.preprocess.values import binary, number, short, text, texts
 
 MAX_SIDE: Final = 4096
 MAX_FRAMES: Final = 2000
 
-# CT, enhanced CT and legacy converted enhanced CT. RSNA's files name no class, only the modality.
-CT_CLASSES: Final = frozenset(f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("2", "2.1", "2.2"))
-_DIRECTORY: Final = "1.2.840.10008.1.3.10"
+NATIVE: Final = frozenset({uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian})
+JPEG_2000: Final = frozenset({uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K})
+SUPPORTED: Final = NATIVE | JPEG_2000 | {uid.RLELossless, *uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes}
+
+# RSNA's files name no class, only the modality.
+CT_CLASSES: Final = frozenset(
+    {uid.CTImageStorage, uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageStorage}
+)
 _NO_CONTRAST: Final = frozenset({"", "NONE", "NO", "N", "0", "NO CONTRAST", "WITHOUT", "WITHOUT CONTRAST", "NATIVE"})
 
 
@@ -61,7 +67,8 @@ class Header:
     padding: tuple[int, int] | None
     frame_count: int
     frames: tuple[FrameHeader, ...]
-    pixels: Element
+    pixels: Pixels
+    offsets: tuple[bytes, bytes] | None
 
     @property
     def is_ct_slice(self) -> bool:
@@ -104,91 +111,85 @@ def read_header(head: Buffer, size: int) -> Header:
     data = memoryview(head)
     if size == 0:
         raise Unreadable("empty_file")
+    file, whole = File(data), len(data) >= size
     try:
-        header = _parse(data, whole=len(data) >= size)
+        with silenced():
+            header = _read(file, whole=whole)
     except (Unreadable, HeaderGoesOn):
         raise
-    except TooManyElements:
-        raise Unreadable("too_large") from None
-    except Ended:
-        raise (Unreadable("truncated") if len(data) >= size else HeaderGoesOn) from None
     except Exception:  # noqa: BLE001 - a border: whatever a malformed file provokes, its words stay here
-        raise Unreadable("corrupt_header") from None
+        if file.ended and not whole:
+            raise HeaderGoesOn from None
+        raise Unreadable(file.fault or "corrupt_header") from None
     if header.is_ct_slice:
         _check(header, size)
     return header
 
 
-def _parse(data: memoryview, *, whole: bool) -> Header:
-    meta, start = file_meta(data, first_element(data))
-    if meta.text(tags.MEDIA_STORAGE_SOP_CLASS_UID) == _DIRECTORY:
+def _read(file: File, *, whole: bool) -> Header:
+    meta, syntax = read_meta(file)
+    stated = text(meta, "MediaStorageSOPClassUID")
+    if stated == uid.MediaStorageDirectoryStorage:
         raise Unreadable("dicomdir")
-    foreign = meta.text(tags.MEDIA_STORAGE_SOP_CLASS_UID) not in {"", *CT_CLASSES}
-    syntax, encoding = encoding_of(meta.text(tags.TRANSFER_SYNTAX_UID), data, start, foreign=foreign)
-    reader = Reader(data, encoding)
-    try:
-        fields = Fields(reader, {element.tag: element for element in reader.elements(start, len(data))})
-    except Ended:
-        # Not worth sending the whole of it: its class says that it is no CT.
-        raise (Unreadable("not_a_ct_slice") if foreign and not whole else Ended) from None
-    pixels = fields.last
-    if pixels is not None and pixels.tag in PIXELS:
-        return _header(fields, pixels, syntax)
-    if tags.DIRECTORY_RECORD_SEQUENCE in fields.elements:
+    foreign = stated not in {"", *CT_CLASSES}
+    if syntax not in SUPPORTED:
+        raise Unreadable("not_a_ct_slice" if foreign else "unsupported_syntax")
+    dataset, pixels = read_until_pixels(file, syntax)
+    if pixels:
+        return _header(file, dataset, pixels, syntax)
+    if "DirectoryRecordSequence" in dataset:
         raise Unreadable("dicomdir")
-    if not whole:
-        raise HeaderGoesOn
-    raise Unreadable("truncated" if fields.text(tags.SOP_CLASS_UID) in CT_CLASSES else "not_an_image")
+    if not whole:  # what is no CT by its class is not worth sending
+        raise (Unreadable("not_a_ct_slice") if foreign else HeaderGoesOn)
+    is_ct = (text(dataset, "SOPClassUID") or stated) in CT_CLASSES or text(dataset, "Modality") == "CT"
+    raise Unreadable("truncated" if file.cut or is_ct else "not_an_image")
 
 
-def _header(fields: Fields, pixels: Element, syntax: str) -> Header:
-    frame_count = max(int(fields.number(tags.NUMBER_OF_FRAMES) or 1), 1)
-    frames = list(frame_fields(fields, min(frame_count, MAX_FRAMES)))
-    first = frames[0]
-    bits_allocated = fields.short(tags.BITS_ALLOCATED) or 16
-    bits_stored = fields.short(tags.BITS_STORED) or bits_allocated
-    instance_number = fields.number(tags.INSTANCE_NUMBER)
+def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header:
+    frame_count = max(int(number(dataset, "NumberOfFrames") or 1), 1)
+    frames = list(frame_datasets(file, dataset, min(frame_count, MAX_FRAMES)))
+    bits_allocated = short(dataset, "BitsAllocated") or 16
+    bits_stored = short(dataset, "BitsStored") or bits_allocated
+    instance_number = number(dataset, "InstanceNumber")
+    agent = text(dataset, "ContrastBolusAgent").upper()
+    offsets = binary(dataset, "ExtendedOffsetTable"), binary(dataset, "ExtendedOffsetTableLengths")
     return Header(
         syntax=syntax,
-        little_endian=fields.reader.encoding.little,
-        sop_class_uid=fields.text(tags.SOP_CLASS_UID),
-        sop_instance_uid=fields.text(tags.SOP_INSTANCE_UID),
-        series_uid=fields.text(tags.SERIES_INSTANCE_UID),
-        study_uid=fields.text(tags.STUDY_INSTANCE_UID),
-        modality=fields.text(tags.MODALITY).upper(),
-        image_type=tuple(part.upper() for part in fields.texts(tags.IMAGE_TYPE)),
-        body_part=fields.text(tags.BODY_PART_EXAMINED).upper(),
-        kernel=first.text(tags.CONVOLUTION_KERNEL),
-        contrast=_contrast(fields),
-        kvp=first.number(tags.KVP),
+        little_endian=syntax != uid.ExplicitVRBigEndian,
+        sop_class_uid=text(dataset, "SOPClassUID"),
+        sop_instance_uid=text(dataset, "SOPInstanceUID"),
+        series_uid=text(dataset, "SeriesInstanceUID"),
+        study_uid=text(dataset, "StudyInstanceUID"),
+        modality=text(dataset, "Modality").upper(),
+        image_type=tuple(part.upper() for part in texts(dataset, "ImageType")),
+        body_part=text(dataset, "BodyPartExamined").upper(),
+        kernel=text(frames[0], "ConvolutionKernel"),
+        contrast=agent not in _NO_CONTRAST or bool(items(file, dataset, "ContrastBolusAgentSequence")),
+        kvp=number(frames[0], "KVP"),
         instance_number=None if instance_number is None else int(instance_number),
-        slice_thickness_mm=first.number(tags.SLICE_THICKNESS),
-        slice_spacing_mm=first.number(tags.SPACING_BETWEEN_SLICES),
-        rows=fields.short(tags.ROWS) or 0,
-        columns=fields.short(tags.COLUMNS) or 0,
-        samples=fields.short(tags.SAMPLES_PER_PIXEL) or 1,
-        photometric=fields.text(tags.PHOTOMETRIC_INTERPRETATION),
+        slice_thickness_mm=number(frames[0], "SliceThickness"),
+        slice_spacing_mm=number(frames[0], "SpacingBetweenSlices"),
+        rows=short(dataset, "Rows") or 0,
+        columns=short(dataset, "Columns") or 0,
+        samples=short(dataset, "SamplesPerPixel") or 1,
+        photometric=text(dataset, "PhotometricInterpretation"),
         bits_allocated=bits_allocated,
         bits_stored=bits_stored,
-        high_bit=fields.short(tags.HIGH_BIT) or bits_stored - 1,
-        signed=fields.short(tags.PIXEL_REPRESENTATION) == 1,
-        padding=_padding(fields),
+        high_bit=short(dataset, "HighBit") or bits_stored - 1,
+        signed=short(dataset, "PixelRepresentation") == 1,
+        padding=_padding(dataset),
         frame_count=frame_count,
-        frames=tuple(frame_header(frame) for frame in frames),
+        frames=tuple(map(frame_header, frames)),
         pixels=pixels,
+        offsets=offsets if all(offsets) else None,
     )
 
 
-def _padding(fields: Fields) -> tuple[int, int] | None:
+def _padding(dataset: Dataset) -> tuple[int, int] | None:
     """PixelPaddingValue and PixelPaddingRangeLimit as 16-bit patterns (PS3.3 C.7.5.1.1.2)."""
-    value = fields.short(tags.PIXEL_PADDING_VALUE)
-    limit = fields.short(tags.PIXEL_PADDING_RANGE_LIMIT)
+    value = short(dataset, "PixelPaddingValue")
+    limit = short(dataset, "PixelPaddingRangeLimit")
     return None if value is None else (value, value if limit is None else limit)
-
-
-def _contrast(fields: Fields) -> bool:
-    agent = fields.text(tags.CONTRAST_BOLUS_AGENT).upper()
-    return agent not in _NO_CONTRAST or any(fields.items(tags.CONTRAST_BOLUS_AGENT_SEQUENCE))
 
 
 def _check(header: Header, size: int) -> None:
@@ -199,7 +200,7 @@ def _check(header: Header, size: int) -> None:
     bits_fit = 0 < header.bits_stored <= header.bits_allocated - shift and shift >= 0
     if not (header.rows and header.columns and bits_fit and header.bits_allocated in (8, 16)):
         raise Unreadable("corrupt_header")
-    if header.syntax == JPEG_EXTENDED and header.bits_stored > 8:  # noqa: PLR2004 - gdcm decodes no more of it
+    if header.syntax == uid.JPEGExtended12Bit and header.bits_stored > 8:  # noqa: PLR2004 - gdcm decodes no more of it
         raise Unreadable("unsupported_syntax")
     if header.native == header.pixels.undefined:
         raise Unreadable("corrupt_pixels")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
-from pydicom.encaps import generate_frames
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from services.preprocess.dicom import Unreadable, decode, open_dicom
@@ -31,6 +32,12 @@ from tests.preprocess.dicom_files import (
 
 def codestream(syntax: str) -> bytes:
     return next(generate_frames(dcmread(BytesIO(ct(syntax))).PixelData, number_of_frames=1))
+
+
+def fragmented(found: Dataset, syntax: str = JPEGLSLossless) -> bytes:
+    found["PixelData"].VR = "OB"
+    found["PixelData"].is_undefined_length = True
+    return written(found, syntax)
 
 
 def code_of(file: bytes, frame: int = 0) -> str:
@@ -116,6 +123,40 @@ def test_compressed_frames(syntax: str) -> None:
     """A fragment for each frame, found without an offset table."""
     dicom = open_dicom(encapsulated(enhanced(2), syntax, [codestream(syntax)] * 2))
     assert (dicom.image(1).hu == head_hu().astype(int) * 2).all()
+
+
+def test_compressed_frame_in_several_fragments() -> None:
+    found = dataset()
+    found.PixelData = encapsulate([codestream(JPEGLSLossless)], fragments_per_frame=4)
+    assert (decode(fragmented(found), 0).hu == head_hu()).all()
+
+
+@pytest.mark.parametrize("has_bot", [True, False])
+def test_compressed_frames_in_several_fragments(has_bot: bool) -> None:  # noqa: FBT001 - parametrised
+    """Without an offset table, the ends of the code streams tell the frames apart."""
+    found = enhanced(3)
+    found.PixelData = encapsulate([codestream(JPEGLSLossless)] * 3, fragments_per_frame=3, has_bot=has_bot)
+    dicom = open_dicom(fragmented(found))
+    for frame in (2, 0, 1):
+        assert (dicom.image(frame).hu == head_hu().astype(int) * (frame + 1)).all()
+
+
+def test_compressed_frames_by_an_extended_offset_table() -> None:
+    found = enhanced(3)
+    pixels, found.ExtendedOffsetTable, found.ExtendedOffsetTableLengths = encapsulate_extended(
+        [codestream(JPEGLSLossless)] * 3
+    )
+    found.PixelData = pixels
+    dicom = open_dicom(fragmented(found))
+    assert dicom.header.offsets == (found.ExtendedOffsetTable, found.ExtendedOffsetTableLengths)
+    for frame in (2, 0, 1):
+        assert (dicom.image(frame).hu == head_hu().astype(int) * (frame + 1)).all()
+
+
+def test_fragments_that_nothing_tells_apart() -> None:
+    found = enhanced(2)
+    found.PixelData = encapsulate([codestream(RLELossless)[:3000]], fragments_per_frame=3, has_bot=False)
+    assert code_of(fragmented(found, RLELossless), frame=1) == "corrupt_pixels"
 
 
 def test_frame_that_is_not_there() -> None:

@@ -1,13 +1,15 @@
 """Headers are read from the first bytes of a file, agree with pydicom's, and cost little even when hostile."""
 
 import tracemalloc
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from warnings import catch_warnings, simplefilter
 
 import pydicom
 import pytest
+from pydicom import config
 from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage
 
 from services.preprocess.dataset import MAX_READS
@@ -213,16 +215,24 @@ def test_deflated_files_are_not_inflated() -> None:
     assert peak < 100_000
 
 
-@pytest.mark.parametrize("depth", [3, 5_000, 100_000])
-def test_nested_sequences_are_counted_not_recursed_into(depth: int) -> None:
+@pytest.mark.parametrize("depth", [1, 3, 100])
+def test_nested_sequences(depth: int) -> None:
     assert header_of(nested(depth)).sop_instance_uid == "1.2.3.1"
+
+
+@pytest.mark.parametrize("depth", [5_000, 100_000])
+def test_sequences_nested_without_end(depth: int) -> None:
+    """pydicom recurses into them, and stops where Python does."""
+    file = nested(depth)
+    assert code_of(file) == "corrupt_header"
+    assert code_of(file[:20_000], len(file)) == "corrupt_header"
 
 
 def test_more_elements_than_a_header_has() -> None:
     element = b"\x09\x00\x01\x10UN\0\0\0\0\0\0"
     file = ct()
     at = file.index(b"\x20\x00\x0d\x00UI")
-    assert code_of(file[:at] + element * (MAX_READS) + file[at:]) == "too_large"
+    assert code_of(file[:at] + element * MAX_READS + file[at:]) == "too_large"
 
 
 def test_file_without_preamble() -> None:
@@ -235,6 +245,29 @@ def test_syntax_that_names_the_wrong_vr() -> None:
     assert header_of(file).sop_instance_uid == "1.2.3.1"
 
 
+def test_nothing_is_said_of_a_file(caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder) -> None:
+    """pydicom warns of these in words that hold the value."""
+    before = config.settings.reading_validation_mode
+    odd = ct(SpecificCharacterSet="ISO_IR 192", BodyPartExamined="HEAD").replace(b"ISO_IR 192", b"SECRET\\XYZ")
+    odd = odd.replace(b"-125.0\\-125.0\\0.0", b"-125.0\\SECRET\\0.0")
+    assert header_of(odd).body_part == "HEAD"
+    file = ct(SpecificCharacterSet="ISO_IR 192", ContrastBolusAgent="SECRET").replace(b"SECRET", b"SE\xffRET")
+    assert header_of(file).contrast
+    assert not caplog.records
+    assert not recwarn.list
+    assert config.settings.reading_validation_mode == before
+    assert not config.logger.disabled
+
+
+def test_headers_may_be_read_by_many_threads() -> None:
+    """Silence is kept for one file at a time."""
+    files = [ct(), ct(SpecificCharacterSet="ISO_IR 192").replace(b"ISO_IR 192", b"ISO_IR 999")] * 20
+    filters = list(warnings.filters)
+    with ThreadPoolExecutor(8) as threads:
+        assert {header.rows for header in threads.map(header_of, files)} == {64}
+    assert warnings.filters == filters
+
+
 def test_agrees_with_pydicom_on_its_own_files() -> None:
     """Dozens of dialects: both byte orders and VRs, private and nested sequences, several character sets."""
     agreed = 0
@@ -244,8 +277,8 @@ def test_agrees_with_pydicom_on_its_own_files() -> None:
             header = header_of(file)
         except Unreadable:
             continue
-        with catch_warnings():  # pydicom warns of the odd ones
-            simplefilter("ignore")
+        with warnings.catch_warnings():  # pydicom warns of the odd ones
+            warnings.simplefilter("ignore")
             known = pydicom.dcmread(BytesIO(file), stop_before_pixels=True, force=True)
             assert header.sop_instance_uid == known.get("SOPInstanceUID", "")
             assert header.modality == known.get("Modality", "")
