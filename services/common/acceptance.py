@@ -59,6 +59,7 @@ _RULES: Final = (
     Rule("blank_slices", "warn", "{slices} of {total} slices are one even grey."),
     Rule("contrast", "warn", "A contrast agent is recorded; the networks learnt from plain CT."),
     Rule("unusual_kvp", "warn", "KVP is {kvp:g}, outside 100 to 140: Hounsfield units may be off."),
+    Rule("no_rescale", "warn", "RescaleSlope and RescaleIntercept are missing: the values may be no Hounsfield units."),
     Rule("uneven_spacing", "warn", "The distance between slices varies from {low:.2f} to {high:.2f} mm."),
     Rule("duplicate_positions", "warn", "{slices} slices share their position with another one."),
     Rule("no_position", "warn", "ImagePositionPatient is missing; the slices are ordered by InstanceNumber."),

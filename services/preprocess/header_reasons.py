@@ -34,6 +34,8 @@ def header_reasons(headers: Collection[Header]) -> list[Reason]:
     found = [_body_part(headers), _kvp(headers), _size(headers)]
     if any(header.contrast for header in headers):
         found.append(reason("contrast"))
+    if not all(frame.rescaled for header in headers for frame in header.frames):
+        found.append(reason("no_rescale"))
     if any(storage(header, 0).faulty_intercept for header in headers):
         found.append(reason("intercept_repaired"))
     return [item for item in found if item]
