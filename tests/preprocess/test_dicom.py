@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
-from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    HTJ2K,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from services.preprocess.dicom import Unreadable, decode, open_dicom
 from services.preprocess.failures import HeaderGoesOn
@@ -27,6 +36,15 @@ from tests.preprocess.dicom_files import (
     signed,
     without_preamble,
     written,
+)
+
+# Written by OpenJPH, for no decoder here encodes it: 16 x 16 values, 1000 + 16 * column + row * row.
+HIGH_THROUGHPUT = bytes.fromhex(
+    "ff4fff5100294000000000100000001000000000000000000000001000000010000000000000000000010f0101ff50000800020000000aff"
+    "52000c00020001000504044001ff5c00132088909090909090909090909090888888ff64001700014f70656e4a50482056657220302e3236"
+    "2e332eff90000a0000000000920001ff93c0002655f70507740000c00012c00012802201877400b601077400c000134000150010c8010274"
+    "001fdf87ef0086b400c00015100005a2866118aa70827500ff7f3fe8833ee883fe4000000c7a31b800c0002b20001742eeeeeeeee7c0a7a7"
+    "a7c27800ff7fff7fff7f0f38e080030e38e08003fe0000008200000c7006801a2a54adb001ffd9"
 )
 
 
@@ -61,6 +79,13 @@ def test_signed_values_survive_compression(syntax: str) -> None:
     found = signed()
     file = ct(syntax, **{element.keyword: element.value for element in found})
     assert (decode(file, 0).hu == head_hu()).all()
+
+
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K])
+def test_high_throughput_jpeg_2000(syntax: str) -> None:
+    rows, columns = np.mgrid[:16, :16]
+    file = encapsulated(dataset(Rows=16, Columns=16), syntax, [HIGH_THROUGHPUT])
+    assert (decode(file, 0).hu == columns * 16 + rows**2 + 1000 - 1024).all()
 
 
 def test_compressed_picture_need_not_be_square() -> None:
