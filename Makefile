@@ -106,9 +106,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: requirements/run.txt | $(BIN)/python
-	$(PIP) -r $<
+	@echo "Fetching packages into $(VENV), about 500 MB (TensorFlow); this is done once."
+	@$(PIP) -r $<
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt | $(BIN)/python
-	$(PIP) -r $<
+	@echo "Fetching packages into $(VENV), those for tests too; this is done once."
+	@$(PIP) -r $<
 	@touch $(VENV)/.run $@
