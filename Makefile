@@ -106,7 +106,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: requirements/run.txt | $(BIN)/python
-	@echo "Fetching packages into $(VENV), about 500 MB (TensorFlow); this is done once."
+	@echo "Fetching packages into $(VENV), about 360 MB, mostly TensorFlow; this is done once."
 	@$(PIP) -r $<
 	@touch $@
 

@@ -53,6 +53,7 @@ def new_app(
 def _answer_problems(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> Response:
+        log_fault(error)
         return problem_response(error)
 
     @app.exception_handler(RequestValidationError)
@@ -67,6 +68,12 @@ def _answer_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def failed(_: Request, error: Exception) -> Response:  # noqa: ARG001 - its words are never passed on
         return problem_response(Problem("an unexpected fault; the request id finds it in the service's log"))
+
+
+def log_fault(problem: Problem) -> None:
+    """Write down where a problem of our own making came from; a problem of the sender's is no news."""
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("problem", exc_info=problem, extra={"fields": {"code": problem.code}})
 
 
 def problem_response(problem: Problem, **members: Any) -> JSONResponse:

@@ -51,11 +51,17 @@ class JsonFormatter(logging.Formatter):
             **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[1]:
-            line["error"] = type(record.exc_info[1]).__qualname__
+            line["error"] = _classes(record.exc_info[1])
             line["trace"] = [
                 f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(record.exc_info[2])
             ]
         return json.dumps(line)
+
+
+def _classes(error: BaseException) -> str:
+    """The class of an exception, and of what it came from."""
+    name = type(error).__qualname__
+    return f"{name} from {_classes(error.__cause__)}" if error.__cause__ else name
 
 
 def configure_logging(service: str) -> None:

@@ -10,7 +10,7 @@ import anyio.to_thread
 from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from services.common.app import VERSION, new_app, problem_response
+from services.common.app import VERSION, log_fault, new_app, problem_response
 from services.common.problems import MalformedRequest, NotFound, NotReady, PayloadTooLarge, Problem, UnsupportedMedia
 from services.common.settings import StageSettings
 from services.common.tensors import HEADER_LENGTH, Buffer, FilePart, Message, decode, encode
@@ -131,6 +131,7 @@ def stage_app(title: str, models: Sequence[StageModel], settings: StageSettings)
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> Response:
+        log_fault(error)
         return problem_response(error, error=error.detail)  # the member that the protocol's clients read
 
     return app

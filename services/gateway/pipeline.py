@@ -20,7 +20,7 @@ from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, ele
 from services.gateway.intake import check_decoded, corrupt_files, notes, the_series
 from services.gateway.settings import Settings
 from services.gateway.spool import UploadedFile
-from services.gateway.stages import Answer, StageFailed, Stages
+from services.gateway.stages import Answer, BundleMismatch, StageFailed, Stages
 
 _LABELS: Final = 6
 T = TypeVar("T")
@@ -193,7 +193,9 @@ class Pipeline:
         tensors = [chunk.features for chunk in chunks if chunk.features]
         width = tensors[0].shape[1]
         features = b"".join(tensor.buffer for tensor in tensors)
-        sha256 = chunks[0].card_sha256
+        sha256, *others = {chunk.card_sha256 for chunk in chunks}
+        if others:
+            raise BundleMismatch("the bundle was changed in the middle of the request; send it again", stage="cnn")
         if header.uid is None and len(header.items) > 1:
             row = 4 * width
             alone = [features[at : at + row] for at in range(0, len(features), row)]

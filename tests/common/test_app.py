@@ -112,6 +112,23 @@ async def test_logs_hold_no_words_of_an_exception(client: httpx.AsyncClient, cap
     assert "ebedee" not in "".join(lines)
 
 
+async def test_a_fault_of_our_own_is_logged_with_what_it_came_from(
+    client: httpx.AsyncClient, app: FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.get("/broken")
+    async def broken() -> None:
+        try:
+            int("Zebedee")
+        except ValueError as error:
+            raise NotReady("Zebedee's number is none") from error
+
+    assert (await client.get("/broken")).status_code == 503
+    lines = [json.loads(JsonFormatter("example").format(record)) for record in caplog.records]
+    (fault,) = (line for line in lines if line["message"] == "problem")
+    assert (fault["code"], fault["error"]) == ("not_ready", "NotReady from ValueError")
+    assert "Zebedee" not in json.dumps(lines)
+
+
 def test_an_exception_is_logged_by_class_and_place(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("example")
     try:

@@ -156,6 +156,21 @@ async def test_a_new_bundle_is_noticed_without_a_restart(chain: Chain, tmp_path:
     assert after["sha256"] == bundle.card_sha256
 
 
+async def test_a_bundle_that_changes_in_mid_request_is_refused(chain: Chain, tmp_path: Path) -> None:
+    other = create_cnn(MeanExtractor(), fake_bundle(tmp_path / "other", name="other"), CnnSettings())
+    apps = [chain.transports["cnn"].inner, Swappable(other)]
+
+    async def in_turn(request: httpx.Request) -> httpx.Response:
+        apps.reverse()
+        return await apps[0].handle_async_request(request)
+
+    chain.transports["cnn"].inner = Broken(in_turn)
+
+    answer = await chain.predict(series(9))
+
+    assert (answer.status_code, answer.json()["code"]) == (502, "bundle_mismatch")
+
+
 @pytest.mark.parametrize("stage", STAGES)
 async def test_readiness_says_which_stage_is_missing(chain: Chain, stage: str) -> None:
     chain.transports[stage].inner = Broken(_refuse)
