@@ -1,26 +1,19 @@
-"""What is assessed and what is not: rules as data, and pure functions that fold evidence over a series.
+"""What is assessed and what is not: pure functions that fold evidence over a series by the rules in `rules`.
+
+`python -m services.common.acceptance > docs/acceptance.md` lists the rules for people.
 
 Header reasons and set-aside files come from preprocess, pixel evidence comes slice by slice; the verdict is drawn
 here, the same for a waiting call, for a batch job and for training.
 """
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
 from types import MappingProxyType
 from typing import Final
 
-from services.common.schemas import Evidence, Reason, Severity
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A code with its severity and its words; `{...}` is filled in where the rule speaks."""
-
-    code: str
-    severity: Severity
-    words: str
-
+from services.common.rules import RULES
+from services.common.schemas import Evidence, Reason
 
 # A file with one of these is set aside beside a series, with a note; alone it is refused.
 FOREIGN_FILES: Final[Mapping[str, str]] = MappingProxyType(
@@ -46,29 +39,6 @@ CORRUPT_FILES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
-_RULES: Final = (
-    Rule(
-        "not_a_head", "refuse", "The pixels do not look like a head: bone {bone:.1%}, brain {brain:.1%}, air {air:.1%}."
-    ),
-    Rule("other_body_part", "refuse", "BodyPartExamined says {part}, not head."),
-    Rule(
-        "constant_image",
-        "refuse",
-        "{slices} of {total} slices are one even grey: nothing was decoded or nothing is there.",
-    ),
-    Rule("blank_slices", "warn", "{slices} of {total} slices are one even grey."),
-    Rule("contrast", "warn", "A contrast agent is recorded; the networks learnt from plain CT."),
-    Rule("unusual_kvp", "warn", "KVP is {kvp:g}, outside 100 to 140: Hounsfield units may be off."),
-    Rule("no_rescale", "warn", "RescaleSlope and RescaleIntercept are missing: the values may be no Hounsfield units."),
-    Rule("uneven_spacing", "warn", "The distance between slices varies from {low:.2f} to {high:.2f} mm."),
-    Rule("duplicate_positions", "warn", "{slices} slices share their position with another one."),
-    Rule("no_position", "warn", "ImagePositionPatient is missing; the slices are ordered by InstanceNumber."),
-    Rule("intercept_repaired", "note", "12-bit pixels with a wrong RescaleIntercept were mended."),
-    Rule("resampled", "note", "The slices are {rows} x {columns} and were resampled to 512 x 512."),
-    Rule("file_set_aside", "note", "{file}: {why}; it was not assessed."),
-)
-RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.code: rule for rule in _RULES})
-
 # Fractions of the picture. A slice that has all three in these shares can be one of a head.
 # Loose on purpose: slices at the vertex and at the skull base count too, and a refusal must be beyond doubt. At the
 # vertex a disc of brain 15 mm wide is left, in a picture of 250 mm. A round head in a square picture has air or
@@ -76,6 +46,13 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.code: rule for rule in
 MIN_BONE, MAX_BONE = 0.002, 0.60
 MIN_BRAIN = 0.002
 MIN_AIR = 0.01
+# Scanners differ by some ten Hounsfield units in air, and hair and pillows are denser.
+LOWEST_AIR_HU, HIGHEST_AIR_HU = -1200, -800
+MIN_METAL: Final = 0.0003  # 80 pixels of 512 x 512; a tooth's enamel or noise has fewer
+# Towards the vertex brain dwindles; downwards face and neck have tissue of the same density.
+MIN_SLICES_OF_A_HEAD: Final = 8
+FULL_OF_BRAIN: Final = 0.05
+HIGHEST_STILL_FULL, LOWEST_STILL_FULL = 0.5, 0.9  # of the share in the fullest slice
 
 
 def reason(code: str, **values: object) -> Reason:
@@ -84,8 +61,13 @@ def reason(code: str, **values: object) -> Reason:
     return Reason(code=code, severity=rule.severity, detail=rule.words.format(**values))
 
 
-def fold(evidence: Sequence[Evidence]) -> list[Reason]:
-    """What the pixels of one series say, over all its slices."""
+def fold(evidence: Sequence[Evidence], *, headwards: bool = True) -> list[Reason]:
+    """What the pixels of one series say, over all its slices.
+
+    Parameters
+    ----------
+    headwards : whether the slices stand in anatomical order; pictures sent side by side do not
+    """
     constant = [item for item in evidence if item.constant]
     if len(constant) == len(evidence) or any(item.compressed for item in constant):
         return [reason("constant_image", slices=len(constant), total=len(evidence))]
@@ -93,7 +75,8 @@ def fold(evidence: Sequence[Evidence]) -> list[Reason]:
     if not any(_can_be_head(item) for item in evidence):
         shares = {part: median(getattr(item, part) for item in evidence) for part in ("bone", "brain", "air")}
         reasons.append(reason("not_a_head", **shares))
-    return reasons
+    reasons += [*_scale(evidence), *_metal(evidence)]
+    return reasons + (_missing(evidence) if headwards else [])
 
 
 def refused(reasons: Iterable[Reason]) -> bool:
@@ -103,3 +86,65 @@ def refused(reasons: Iterable[Reason]) -> bool:
 
 def _can_be_head(item: Evidence) -> bool:
     return MIN_BONE <= item.bone <= MAX_BONE and item.brain >= MIN_BRAIN and item.air >= MIN_AIR
+
+
+def _scale(evidence: Sequence[Evidence]) -> list[Reason]:
+    air_hu = [item.air_hu for item in evidence if item.air_hu is not None]
+    if not air_hu or LOWEST_AIR_HU <= median(air_hu) <= HIGHEST_AIR_HU:
+        return []
+    return [reason("wrong_scale", air_hu=median(air_hu))]
+
+
+def _metal(evidence: Sequence[Evidence]) -> list[Reason]:
+    slices = sum(item.metal >= MIN_METAL for item in evidence)
+    return [reason("metal", slices=slices)] if slices else []
+
+
+def _missing(evidence: Sequence[Evidence]) -> list[Reason]:
+    """Whether the pictures end before the head does, at either end."""
+    fullest = max(item.brain for item in evidence)
+    if len(evidence) < MIN_SLICES_OF_A_HEAD or fullest < FULL_OF_BRAIN:
+        return []
+    ends = (("lowest", evidence[0], LOWEST_STILL_FULL), ("highest", evidence[-1], HIGHEST_STILL_FULL))
+    return [reason("part_missing", where=where) for where, item, share in ends if item.brain > share * fullest]
+
+
+def document() -> str:
+    """The rules as Markdown."""
+    rules = [
+        f"| `{rule.code}` | {rule.severity} | {rule.words} | {rule.why} | {rule.source} |" for rule in RULES.values()
+    ]
+    foreign = [f"| `{code}` | {words} |" for code, words in FOREIGN_FILES.items()]
+    corrupt = [f"| `{code}` | {words} |" for code, words in CORRUPT_FILES.items()]
+    return "\n".join((_HEAD, *rules, _FOREIGN, *foreign, _CORRUPT, *corrupt, ""))
+
+
+_HEAD: Final = """# What is assessed, and what is not
+
+Made by `python -m services.common.acceptance > docs/acceptance.md` from `services/common/rules.py`.
+
+Every reason in a report has a code, a severity and words. Where a reason of severity `refuse` stands, the `status` is
+`not_assessed` and no number is given; `warn` and `note` stand beside the numbers. Which scans are refused was decided
+without clinical data: a site should try its own.
+
+## Rules
+
+| code | severity | words | why | source |
+|---|---|---|---|---|"""
+_FOREIGN: Final = """
+## Files that are set aside
+
+Alone they make an upload 422; beside a series they get the note `file_set_aside`.
+
+| code | words |
+|---|---|"""
+_CORRUPT: Final = """
+## Files that make an upload unusable
+
+422, naming every one: leaving a slice out could hide a bleeding.
+
+| code | words |
+|---|---|"""
+
+if __name__ == "__main__":
+    sys.stdout.write(document())

@@ -62,6 +62,8 @@ class Evidence(_Frozen):
     bone: float = Field(0, description="share of the picture above 300 HU")
     brain: float = Field(0, description="share of the picture from 10 to 60 HU")
     air: float = Field(0, description="share of the picture below -300 HU")
+    metal: float = Field(0, description="share of the picture above 3000 HU")
+    air_hu: float | None = Field(None, description="median of the air, in HU; null where little or clipped")
     constant: bool = False
     compressed: bool = False
     failed: str | None = None

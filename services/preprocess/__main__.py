@@ -53,7 +53,7 @@ def _print_series(series: SeriesHeader, made: Slices) -> bool:
     """Print what is known of one series; whether it would be assessed."""
     failed = [item for item in made.evidence if item.failed]
     measured = [item for item in made.evidence if not item.failed]
-    reasons = [*series.reasons, *(fold(measured) if measured else [])]
+    reasons = [*series.reasons, *(fold(measured, headwards=series.uid is not None) if measured else [])]
     first, last = series.position_mm[0], series.position_mm[-1]
     print(f"series     {series.uid or 'pictures'}")
     print(f"  slices   {len(series.items)}, {first:g} to {last:g} mm{_spacing(series.position_mm)}")

@@ -11,6 +11,9 @@ from services.common.schemas import Evidence
 BONE_ABOVE_HU: Final = 300
 BRAIN_FROM_HU, BRAIN_TO_HU = 10, 60
 AIR_BELOW_HU: Final = -300
+METAL_ABOVE_HU: Final = 3000
+_AIR_SAMPLES: Final = 64  # a side: enough for a median
+_MIN_AIR: Final = 0.01
 # Every second row and column: a quarter of the work, and shares that differ by less than a thousandth.
 _SAMPLED: Final = (slice(None, None, 2), slice(None, None, 2))
 
@@ -28,6 +31,8 @@ def measure(hu: NDArray[np.int16], *, compressed: bool = False) -> Evidence:
         bone=_share(sample > BONE_ABOVE_HU),
         brain=_share((sample >= BRAIN_FROM_HU) & (sample <= BRAIN_TO_HU)),
         air=_share(sample < AIR_BELOW_HU),
+        metal=_share(sample > METAL_ABOVE_HU),
+        air_hu=_air_hu(hu),
         constant=bool(hu.min() == hu.max()),
         compressed=compressed,
     )
@@ -48,6 +53,14 @@ def measure_picture(pixels: NDArray[np.uint8], recipe: Recipe) -> Evidence:
         air=_share(~_above(sample, AIR_BELOW_HU, recipe)),
         constant=bool((pixels == pixels[0, 0]).all()),
     )
+
+
+def _air_hu(hu: NDArray[np.int16]) -> float | None:
+    """The median of the air. The lowest value is left out: there, scales end and padding lies."""
+    step = max(min(hu.shape) // _AIR_SAMPLES, 1)
+    sample = hu[::step, ::step]
+    air = sample[(sample < AIR_BELOW_HU) & (sample > sample.min())]
+    return float(np.median(air)) if air.size >= _MIN_AIR * sample.size else None
 
 
 def _above(sample: NDArray[np.uint8], hu: float, recipe: Recipe) -> NDArray[np.bool_]:

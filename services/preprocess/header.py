@@ -1,5 +1,6 @@
 """What a DICOM file says about itself, read from its first bytes and before any pixel is decoded."""
 
+import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -24,6 +25,7 @@ CT_CLASSES: Final = frozenset(
     {uid.CTImageStorage, uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageStorage}
 )
 _NO_CONTRAST: Final = frozenset({"", "NONE", "NO", "N", "0", "NO CONTRAST", "WITHOUT", "WITHOUT CONTRAST", "NATIVE"})
+_ANGIOGRAPHY: Final = re.compile(r"\bCT[AP]\b|ANGIO|PERFUSION")
 
 
 class Codec(NamedTuple):
@@ -151,7 +153,6 @@ def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header
     bits_allocated = short(dataset, "BitsAllocated") or 16
     bits_stored = short(dataset, "BitsStored") or bits_allocated
     instance_number = number(dataset, "InstanceNumber")
-    agent = text(dataset, "ContrastBolusAgent").upper()
     offsets = binary(dataset, "ExtendedOffsetTable"), binary(dataset, "ExtendedOffsetTableLengths")
     return Header(
         syntax=syntax,
@@ -164,7 +165,7 @@ def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header
         image_type=tuple(part.upper() for part in texts(dataset, "ImageType")),
         body_part=text(dataset, "BodyPartExamined").upper(),
         kernel=text(frames[0], "ConvolutionKernel"),
-        contrast=agent not in _NO_CONTRAST or bool(items(file, dataset, "ContrastBolusAgentSequence")),
+        contrast=_contrast(file, dataset),
         kvp=number(frames[0], "KVP"),
         instance_number=None if instance_number is None else int(instance_number),
         slice_thickness_mm=number(frames[0], "SliceThickness"),
@@ -183,6 +184,13 @@ def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header
         pixels=pixels,
         offsets=offsets if all(offsets) else None,
     )
+
+
+def _contrast(file: File, dataset: Dataset) -> bool:
+    """Whether an agent is named, or the series is called an angiography or a perfusion."""
+    named = text(dataset, "ContrastBolusAgent").upper() not in _NO_CONTRAST
+    called = bool(_ANGIOGRAPHY.search(text(dataset, "SeriesDescription").upper()))
+    return named or called or bool(items(file, dataset, "ContrastBolusAgentSequence"))
 
 
 def _padding(dataset: Dataset) -> tuple[int, int] | None:

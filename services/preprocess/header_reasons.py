@@ -6,15 +6,18 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from services.common.acceptance import reason
+from services.common.acceptance import MIN_SLICES_OF_A_HEAD, reason
 from services.common.schemas import Reason
 from services.preprocess.header import Header
 from services.preprocess.hounsfield import storage
+from services.preprocess.kernels import kernel_kind
 
 SIDE: Final = 512
 _LOWEST_KVP, _HIGHEST_KVP = 100, 140
 _SAME_POSITION_MM: Final = 0.01
 _UNEVEN_MM, _UNEVEN_SHARE = 0.1, 0.1
+_WIDE_GAP_MM: Final = 12.0
+_MOST: Final = 0.8  # of the positions, for a stack
 
 # BodyPartExamined is filled in by habit and in many languages: only a known other part speaks against a head, and not
 # if a part of the head stands beside it (CHEST_HEAD, HEADNECK). Words from PS3.16 annex L.
@@ -31,7 +34,10 @@ _OTHER: Final = re.compile(
 
 def header_reasons(headers: Collection[Header]) -> list[Reason]:
     """Reasons that need no positions, for all headers of one series."""
-    found = [_body_part(headers), _kvp(headers), _size(headers)]
+    found = [_body_part(headers), _kernel(headers), _reconstructions(headers), _kvp(headers), _size(headers)]
+    slices = sum(header.frame_count for header in headers)
+    if 1 < slices < MIN_SLICES_OF_A_HEAD:
+        found.append(reason("few_slices", slices=slices))
     if any(header.contrast for header in headers):
         found.append(reason("contrast"))
     if not all(frame.rescaled for header in headers for frame in header.frames):
@@ -47,25 +53,53 @@ def position_reasons(position_mm: Sequence[float] | None) -> list[Reason]:
         return [reason("no_position")]
     steps = [after - before for before, after in pairwise(position_mm)]
     same = [step < _SAME_POSITION_MM for step in steps]
-    shared = sum(before or after for before, after in pairwise([False, *same, False]))
-    reasons = [reason("duplicate_positions", slices=shared)] if shared else []
     gaps = [step for step, is_same in zip(steps, same, strict=True) if not is_same]
+    reasons = _shared(same)
+    if gaps and max(gaps) > _WIDE_GAP_MM:
+        reasons.append(reason("wide_gap", gap=max(gaps)))
     if gaps and max(gaps) - min(gaps) > max(_UNEVEN_MM, _UNEVEN_SHARE * median(gaps)):
         reasons.append(reason("uneven_spacing", low=min(gaps), high=max(gaps)))
     return reasons
 
 
+def _shared(same: Sequence[bool]) -> list[Reason]:
+    """Positions that hold several slices; `same` tells of each step between two slices whether it is none."""
+    shared = sum(before or after for before, after in pairwise([False, *same, False]))
+    positions = 1 + same.count(False)
+    several = positions - sum(not (before or after) for before, after in pairwise([False, *same, False]))
+    if positions > 1 and several >= _MOST * positions:
+        return [reason("several_stacks", positions=positions)]
+    return [reason("duplicate_positions", slices=shared)] if shared else []
+
+
 def names_another_part(body_part: str) -> bool:
     """Whether BodyPartExamined speaks of a part that is not the head, beyond doubt."""
-    words = body_part.upper().replace("_", " ")
+    words = _words(body_part)
     return bool(_OTHER.search(words)) and not _HEAD.search(words)
+
+
+def _words(body_part: str) -> str:
+    return body_part.upper().replace("_", " ")
 
 
 def _body_part(headers: Collection[Header]) -> Reason | None:
     parts = sorted({header.body_part for header in headers})
     if not all(map(names_another_part, parts)):
         return None
-    return reason("other_body_part", part=parts[0][:16])
+    named = _OTHER.search(_words(parts[0]))
+    return reason("other_body_part", part=named[0] if named else "another")
+
+
+def _kernel(headers: Collection[Header]) -> Reason | None:
+    sharp = sorted({header.kernel for header in headers if kernel_kind(header.kernel) == "sharp"})
+    return reason("bone_kernel", kernel=sharp[0]) if sharp else None
+
+
+def _reconstructions(headers: Collection[Header]) -> Reason | None:
+    kernels = {header.kernel for header in headers}
+    planes = {tuple(round(cosine, 1) for cosine in header.frames[0].orientation or ()) for header in headers}
+    what = [name for name, found in (("kernel", kernels), ("orientation", planes)) if len(found) > 1]
+    return reason("several_reconstructions", what=" and ".join(what)) if what else None
 
 
 def _kvp(headers: Collection[Header]) -> Reason | None:

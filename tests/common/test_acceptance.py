@@ -1,10 +1,13 @@
 """The rules of refusal, and the evidence of many slices folded into one verdict."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.acceptance import CORRUPT_FILES, FOREIGN_FILES, RULES, fold, reason, refused
+from services.common.acceptance import CORRUPT_FILES, FOREIGN_FILES, document, fold, reason, refused
+from services.common.rules import RULES
 from services.common.schemas import Evidence
 
 HEAD = Evidence(bone=0.06, brain=0.25, air=0.55)
@@ -60,6 +63,47 @@ def test_one_empty_decode_is_refused() -> None:
 @given(st.permutations([HEAD, AIR, BLANK, VERTEX, SKULL_BASE]))
 def test_the_order_of_slices_does_not_matter(evidence: list[Evidence]) -> None:
     assert fold(evidence) == fold([HEAD, AIR, BLANK, VERTEX, SKULL_BASE])
+
+
+@pytest.mark.parametrize(("air_hu", "refused_"), [(-1500, True), (-1050, False), (-900, False), (-500, True)])
+def test_air_tells_the_scale(air_hu: float, refused_: bool) -> None:  # noqa: FBT001 - parametrised
+    found = fold([HEAD.model_copy(update={"air_hu": air_hu}), HEAD])
+    assert refused(found) == refused_
+    assert [item.code for item in found] == ["wrong_scale"] * refused_
+
+
+def test_metal_is_noted() -> None:
+    (found,) = fold([HEAD, HEAD.model_copy(update={"metal": 0.001}), HEAD.model_copy(update={"metal": 0.0001})])
+    assert (found.code, found.severity) == ("metal", "note")
+    assert found.detail.startswith("1 slices")
+
+
+WHOLE = [SKULL_BASE, SKULL_BASE, *[HEAD] * 6, VERTEX]
+
+
+def test_a_head_that_is_cut_at_an_end_warns() -> None:
+    assert fold(WHOLE) == []
+    (above,) = fold([*WHOLE[:-1], HEAD])
+    (below,) = fold([HEAD, *WHOLE])
+    assert (above.code, below.code) == ("part_missing", "part_missing")
+    assert "highest" in above.detail
+    assert "lowest" in below.detail
+
+
+def test_a_few_slices_and_pictures_have_no_ends() -> None:
+    assert codes(*[HEAD] * 7) == []
+    assert fold([HEAD] * 20, headwards=False) == []
+
+
+def test_the_document_is_up_to_date() -> None:
+    """`python -m services.common.acceptance > docs/acceptance.md`."""
+    written = Path(__file__).parents[2] / "docs" / "acceptance.md"
+    assert written.read_text() == document()
+
+
+def test_every_rule_says_why_and_by_which_source() -> None:
+    assert all(rule.why.endswith(".") and rule.words.endswith(".") and rule.source for rule in RULES.values())
+    assert RULES["constant_image"].fixed
 
 
 def test_words_are_filled_in() -> None:

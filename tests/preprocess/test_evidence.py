@@ -24,6 +24,26 @@ def test_edges_of_brain(hu: int, share: float) -> None:
     assert measure(np.full((4, 4), hu, dtype=np.int16)).brain == share
 
 
+def test_metal() -> None:
+    hu = head_hu(512, 512).copy()
+    assert measure(hu).metal == 0
+    hu[240:260, 240:260] = 3071
+    assert measure(hu).metal == pytest.approx(400 / 512**2, rel=0.01)
+
+
+def test_air_is_measured_beside_padding() -> None:
+    hu = head_hu(512, 512).copy()
+    hu[:100], hu[0, 0] = -2000, -2001
+    hu[1:100] = -2001
+    assert measure(hu).air_hu == pytest.approx(-1000, abs=3)
+
+
+def test_air_on_another_scale() -> None:
+    found = measure((head_hu(512, 512) - 500).astype(np.int16))
+    assert found.air_hu == pytest.approx(-1500, abs=3)
+    assert measure(np.full((64, 64), 40, np.int16)).air_hu is None
+
+
 def test_constant_means_every_pixel() -> None:
     hu = np.zeros((64, 64), dtype=np.int16)
     assert measure(hu).constant

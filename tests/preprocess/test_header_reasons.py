@@ -40,9 +40,14 @@ def test_other_parts(part: str) -> None:
 
 def test_other_body_part_is_refused() -> None:
     reasons = header_reasons([header(BodyPartExamined="CHEST"), header(BodyPartExamined="CHEST")])
-    assert codes(reasons) == ["other_body_part", "resampled"]
+    assert codes(reasons) == ["other_body_part", "resampled", "few_slices"]
     assert refused(reasons)
     assert "CHEST" in reasons[0].detail
+
+
+def test_of_the_body_part_only_the_known_word_is_told() -> None:
+    (found, *_) = header_reasons([header(BodyPartExamined="CHEST JOHN DOE")])
+    assert found.detail == "BodyPartExamined says CHEST, not head."
 
 
 def test_one_slice_that_may_be_a_head_speaks_for_the_series() -> None:
@@ -60,6 +65,32 @@ def test_kvp(kvp: float | None, warned: bool) -> None:  # noqa: FBT001 - paramet
 
 def test_contrast_warns() -> None:
     assert "contrast" in codes(header_reasons([header(), header(ContrastBolusAgent="OMNIPAQUE")]))
+
+
+@pytest.mark.parametrize(
+    ("description", "warned"), [("CTA HEAD", True), ("Angio", True), ("CTP", True), ("HEAD PLAIN", False), ("", False)]
+)
+def test_angiography_warns(description: str, warned: bool) -> None:  # noqa: FBT001 - parametrised
+    assert ("contrast" in codes(header_reasons([header(SeriesDescription=description)]))) == warned
+
+
+def test_bone_kernel_warns() -> None:
+    (found, *_) = header_reasons([header(ConvolutionKernel=["H70h", "3"])])
+    assert (found.code, found.severity) == ("bone_kernel", "warn")
+    assert "H70h" in found.detail
+    assert "bone_kernel" not in codes(header_reasons([header(ConvolutionKernel="H31s")]))
+
+
+def test_several_reconstructions_warn() -> None:
+    tilted = [1, 0, 0, 0, 0.9, -0.44]
+    reasons = header_reasons([header(), header(ConvolutionKernel="FC21", ImageOrientationPatient=tilted)])
+    assert "several_reconstructions" in codes(reasons)
+    assert "kernel and orientation" in reasons[0].detail
+
+
+@pytest.mark.parametrize(("slices", "noted"), [(1, False), (2, True), (7, True), (8, False)])
+def test_few_slices_are_noted(slices: int, noted: bool) -> None:  # noqa: FBT001 - parametrised
+    assert ("few_slices" in codes(header_reasons([header()] * slices))) == noted
 
 
 def test_faulty_intercept_is_noted() -> None:
@@ -96,6 +127,20 @@ def test_gaps_warn_and_never_refuse() -> None:
     assert codes(reasons) == ["uneven_spacing"]
     assert "5.00 to 10.00" in reasons[0].detail
     assert not refused(reasons)
+
+
+def test_wide_gaps_tell_their_size_and_never_refuse() -> None:
+    reasons = position_reasons([0, 5, 10, 23.5, 28.5])
+    assert codes(reasons) == ["wide_gap", "uneven_spacing"]
+    assert "13.5 mm" in reasons[0].detail
+    assert not refused(reasons)
+    assert "wide_gap" not in codes(position_reasons([0, 5, 10, 22, 27]))
+
+
+def test_stacks_over_the_same_positions_warn() -> None:
+    assert codes(position_reasons([0, 0, 5, 5, 10, 10])) == ["several_stacks"]
+    assert codes(position_reasons([0, 0, 0, 5, 5, 5, 10, 10, 10])) == ["several_stacks"]
+    assert codes(position_reasons([0, 0, 5, 10, 15])) == ["duplicate_positions"]
 
 
 def test_duplicates_warn() -> None:

@@ -1,0 +1,167 @@
+"""The rules of acceptance as data: what is said of a series, how grave it is, why, and by which source."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from services.common.schemas import Severity
+
+_HERE: Final = "this project"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. `{...}` in its words is filled in where it speaks; a `fixed` refusal can't be lowered by a site."""
+
+    code: str
+    severity: Severity
+    words: str
+    why: str
+    source: str = _HERE
+    fixed: bool = False
+
+
+_RULES: Final = (
+    Rule(
+        "constant_image",
+        "refuse",
+        "{slices} of {total} slices are one even grey: nothing was decoded or nothing is there.",
+        "A decoder that fails in silence leaves an empty picture, and an empty picture would be scored as healthy.",
+        fixed=True,
+    ),
+    Rule(
+        "not_a_head",
+        "refuse",
+        "The pixels do not look like a head: bone {bone:.1%}, brain {brain:.1%}, air {air:.1%}.",
+        "Scores of anything else mean nothing. No slice of the series has bone, brain and air in the shares of a head.",
+    ),
+    Rule(
+        "wrong_scale",
+        "refuse",
+        "Air measures {air_hu:.0f} HU instead of -1000: the values are no Hounsfield units.",
+        "The windows are fixed on the Hounsfield scale; on another scale blood lies outside of them.",
+        "DICOM PS3.3 C.11.1.1.2 (HU: -1000 is air, 0 is water)",
+    ),
+    Rule(
+        "other_body_part",
+        "refuse",
+        "BodyPartExamined says {part}, not head.",
+        "The networks know heads only. The tag is filled in by habit: only a known other part speaks against a head.",
+        "DICOM PS3.3 C.7.3.1, PS3.16 annex L",
+    ),
+    Rule(
+        "blank_slices",
+        "warn",
+        "{slices} of {total} slices are one even grey.",
+        "Uncompressed slices without content hide nothing that was sent, but nothing can be found in them.",
+    ),
+    Rule(
+        "contrast",
+        "warn",
+        "A contrast agent or an angiography is recorded; the networks learnt from plain CT.",
+        "Contrast in vessels and membranes is as bright as fresh blood.",
+        "DICOM PS3.3 C.7.6.4 (Contrast/Bolus)",
+    ),
+    Rule(
+        "bone_kernel",
+        "warn",
+        "The reconstruction kernel {kernel} is a sharp one, made for bone; a soft one shows blood better.",
+        "A sharp kernel multiplies the noise, and the contrast of fresh blood to brain is 30 HU.",
+        "DICOM PS3.3 C.8.2.1 (ConvolutionKernel); the vendors' names of their kernels",
+    ),
+    Rule(
+        "several_reconstructions",
+        "warn",
+        "The slices differ in {what}: this is more than one reconstruction under one SeriesInstanceUID.",
+        "Slices of two reconstructions alternate once they are sorted; the series network learnt from one.",
+        "DICOM PS3.3 A.1.2.3 (Series)",
+    ),
+    Rule(
+        "several_stacks",
+        "warn",
+        "Most of the {positions} positions hold several slices: several acquisitions or copies in one series.",
+        "Slices of several acquisitions alternate once they are sorted by position.",
+        "DICOM PS3.3 A.1.2.3 (Series)",
+    ),
+    Rule(
+        "unusual_kvp",
+        "warn",
+        "KVP is {kvp:g}, outside 100 to 140: Hounsfield units may be off.",
+        "Attenuation depends on the energy of the rays, that of blood and of contrast most.",
+        "DICOM PS3.3 C.8.2.1 (KVP)",
+    ),
+    Rule(
+        "no_rescale",
+        "warn",
+        "RescaleSlope and RescaleIntercept are missing: the values may be no Hounsfield units.",
+        "Without them the stored values are taken for Hounsfield units.",
+        "DICOM PS3.3 C.8.2.1 and C.11.1 (required for CT)",
+    ),
+    Rule(
+        "part_missing",
+        "warn",
+        "The {where} slice is still full of brain: part of the head seems to be missing.",
+        "What is not in the pictures can't be found; a report without a finding holds for the slices sent.",
+    ),
+    Rule(
+        "wide_gap",
+        "warn",
+        "{gap:.1f} mm lie between two neighbouring slices: slices seem to be missing.",
+        "Head CT is read at 5 mm or less; a small bleeding fits between slices more than 12 mm apart.",
+    ),
+    Rule(
+        "uneven_spacing",
+        "warn",
+        "The distance between slices varies from {low:.2f} to {high:.2f} mm.",
+        "Many scanners take the skull base finer than the vertex, so this is no reason to refuse.",
+        "DICOM PS3.3 C.7.6.2.1.1 (ImagePositionPatient)",
+    ),
+    Rule(
+        "duplicate_positions",
+        "warn",
+        "{slices} slices share their position with another one.",
+        "A slice sent twice counts twice.",
+        "DICOM PS3.3 C.7.6.2.1.1 (ImagePositionPatient)",
+    ),
+    Rule(
+        "no_position",
+        "warn",
+        "ImagePositionPatient is missing; the slices are ordered by InstanceNumber.",
+        "InstanceNumber orders slices by habit only, and in either direction.",
+        "DICOM PS3.3 C.7.6.2.1.1 and C.7.6.1 (InstanceNumber)",
+    ),
+    Rule(
+        "few_slices",
+        "note",
+        "The series has only {slices} slices; a whole head has more than 12 at 10 mm.",
+        "What is not in the pictures can't be found. A slice sent alone is meant to be alone and gets no note.",
+    ),
+    Rule(
+        "metal",
+        "note",
+        "{slices} slices hold metal; its streaks may hide or feign blood.",
+        "Above 3000 HU there is no tissue, and the usual 12 bits end at 3071.",
+    ),
+    Rule(
+        "intercept_repaired",
+        "note",
+        "12-bit pixels with a wrong RescaleIntercept were mended.",
+        "Values that had lost 1000 and wrapped around at 4096 are put back, or air would be bright as bone.",
+        "files of the RSNA 2019 haemorrhage data",
+    ),
+    Rule(
+        "resampled",
+        "note",
+        "The slices are {rows} x {columns} and were resampled to 512 x 512.",
+        "The networks see one size; resampling softens the picture.",
+    ),
+    Rule(
+        "file_set_aside",
+        "note",
+        "{file}: {why}; it was not assessed.",
+        "Studies hold localizers, dose reports and lists beside their slices.",
+        "DICOM PS3.3 C.8.2.1.1.1 (ImageType), PS3.10 8.6 (DICOMDIR)",
+    ),
+)
+RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.code: rule for rule in _RULES})
