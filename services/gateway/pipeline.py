@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from services.common import acceptance
 from services.common.problems import MalformedRequest
 from services.common.schemas import Evidence, HeadersReport, Item, Reason, SeriesHeader
+from services.common.severities import judged, read_severities
 from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, elements
 from services.gateway.intake import check_decoded, corrupt_files, notes, the_series
 from services.gateway.settings import Settings
@@ -76,6 +77,7 @@ class Pipeline:
         self._stages = stages
         self._settings = settings
         self._in_flight = asyncio.Semaphore(settings.chunks_in_flight)
+        self._severities = read_severities(settings.acceptance_file)
 
     async def assess_upload(self, files: Sequence[UploadedFile], *, pictures: bool = False) -> Assessment:
         """Assess files that must be one series (or pictures sent alone).
@@ -106,7 +108,7 @@ class Pipeline:
             message = await self._preprocess([bytes_tensor("files", parts)], work, pictures=pictures)
             report = _report(message)
             whole = len(report.series) == 1 and _rows(message) == len(report.series[0].items)
-            usable = whole and not corrupt_files(files, report) and not acceptance.refused(report.series[0].reasons)
+            usable = whole and not corrupt_files(files, report) and not self._refused(report.series[0].reasons)
             return report, await self._extract(message, work) if usable else None
 
     async def _read_headers(self, files: Sequence[UploadedFile], work: _Work) -> HeadersReport:
@@ -138,14 +140,18 @@ class Pipeline:
     ) -> Assessment:
         reasons = header.reasons + said
         chunks: list[_Chunk] = [chunk] if chunk else []
-        if not chunks and not acceptance.refused(reasons):
+        if not chunks and not self._refused(reasons):
             chunks = await self._work_through(files, header.items, work, pictures=pictures)
         evidence = [item for each in chunks for item in each.evidence]
         check_decoded(files, header.items, evidence)
-        reasons += tuple(acceptance.fold(evidence)) if evidence else ()
+        reasons += tuple(acceptance.fold(evidence, headwards=header.uid is not None)) if evidence else ()
+        reasons = judged(reasons, self._severities)
         scores = None if acceptance.refused(reasons) else await self._score(header, chunks, work)
         shown = tuple(picture for each in chunks for picture in each.pictures)
         return Assessment(header, reasons, chunks[0].recipe if chunks else "", scores, shown, work.ms)
+
+    def _refused(self, reasons: Iterable[Reason]) -> bool:
+        return acceptance.refused(judged(reasons, self._severities))
 
     async def _work_through(
         self, files: Sequence[UploadedFile], items: Sequence[Item], work: _Work, *, pictures: bool

@@ -29,3 +29,4 @@ class Settings(ServiceSettings):
     chunks_in_flight: int = 2
     head_bytes: int = 64 * 1024
     operating_point: OperatingPoint = "default"
+    acceptance_file: Path | None = None

@@ -1,0 +1,63 @@
+"""A site's own severities, from a file that must be right."""
+
+from pathlib import Path
+
+import pytest
+
+from services.common.acceptance import reason, refused
+from services.common.severities import AS_WRITTEN, judged, read_severities
+
+HERE = Path("severities.toml")
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_no_file_changes_nothing() -> None:
+    reasons = (reason("contrast"), reason("no_rescale"))
+    assert judged(reasons, read_severities(None)) == reasons
+
+
+def test_refusals_become_warnings_and_warnings_refusals() -> None:
+    HERE.write_text('[severity]\nother_body_part = "warn"\ncontrast = "refuse"\nresampled = "note"\n')
+    severities = read_severities(HERE)
+    lowered, raised = judged([reason("other_body_part", part="NECK"), reason("contrast")], severities)
+    assert (lowered.severity, raised.severity) == ("warn", "refuse")
+    assert refused([raised])
+    assert not refused([lowered])
+    assert judged((lowered, raised), severities) == (lowered, raised)
+
+
+def test_an_empty_file_changes_nothing() -> None:
+    HERE.write_text("")
+    assert read_severities(HERE) == AS_WRITTEN
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[severity]\ncontrasts = "warn"', "no rule is called contrasts"),
+        ('[severity]\ncontrast = "ignore"', "contrast is 'ignore', not one of refuse, warn, note"),
+        ("[severity]\ncontrast = 1", "contrast is 1"),
+        ('[severity]\nconstant_image = "warn"', "constant_image can't be lowered"),
+        ('[severities]\ncontrast = "warn"', "one table is known here"),
+        ("severity = 3", "one table is known here"),
+        ("[severity", "severities.toml"),
+    ],
+)
+def test_a_wrong_file_is_told(text: str, told: str) -> None:
+    HERE.write_text(text)
+    with pytest.raises(ValueError, match=told):
+        read_severities(HERE)
+
+
+def test_a_missing_file_is_told() -> None:
+    with pytest.raises(ValueError, match="No such file"):
+        read_severities(HERE)
+
+
+def test_a_fixed_refusal_may_be_repeated() -> None:
+    HERE.write_text('[severity]\nconstant_image = "refuse"')
+    assert read_severities(HERE) == {"constant_image": "refuse"}
