@@ -60,7 +60,7 @@ class Pipeline:
         wanted = [(int(file), int(frame)) for file, frame in frames]
         if any(not 0 <= file < len(files) for file, _ in wanted):
             raise IndexError("frames name a file that was not sent")
-        sources = {file: _source(files[file]) for file, _ in wanted}
+        sources = {file: _source(files[file]) for file in {file for file, _ in wanted}}
         slices = np.empty((len(wanted), self.recipe.rows, self.recipe.columns, 3), dtype=np.uint8)
 
         def make(row: int) -> Evidence:

@@ -71,6 +71,19 @@ def test_frames_of_one_file(pipeline: Pipeline) -> None:
     assert (made.slices[0] != HEAD).any()
 
 
+def test_a_file_is_opened_once_for_all_its_frames(pipeline: Pipeline) -> None:
+    class Files(list[bytes]):
+        opened = 0
+
+        def __getitem__(self, index):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN204 - a list's own
+            self.opened += 1
+            return super().__getitem__(index)
+
+    files = Files([written(enhanced(frames=9))])
+    pipeline.make_slices(files, np.array([(0, frame) for frame in range(9)], np.int32))
+    assert files.opened == 1
+
+
 def test_pictures_come_back_as_they_are_sent(pipeline: Pipeline) -> None:
     picture = png.encode(HEAD)
     report = pipeline.read_headers([picture[:100]], [len(picture)])
