@@ -8,6 +8,7 @@ from services.common.card import OperatingPoint
 from services.common.labels import Label
 
 Severity = Literal["refuse", "warn", "note"]
+KernelKind = Literal["soft", "sharp", "unknown"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -39,6 +40,10 @@ class SeriesHeader(_Frozen):
     items: tuple[Item, ...]
     position_mm: tuple[float, ...]
     reasons: tuple[Reason, ...] = ()
+    kernel: KernelKind = "unknown"
+    thickness_mm: float | None = None
+    contrast: bool = False
+    derived: bool = False
 
 
 class SetAside(_Frozen):

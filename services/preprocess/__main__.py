@@ -18,6 +18,7 @@ from PIL import Image
 from services.common.acceptance import CORRUPT_FILES, FOREIGN_FILES, fold, refused
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.schemas import Evidence, SeriesHeader
+from services.common.selection import best_series
 from services.preprocess.pipeline import Pipeline, Slices
 
 _WHY: Final = {**FOREIGN_FILES, **CORRUPT_FILES}
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report = pipeline.read_headers(files, [len(file) for file in files])
         made = [_slices(pipeline, files, series) for series in report.series]
     assessed = [_print_series(series, slices) for series, slices in zip(report.series, made, strict=True)]
+    _print_best(report.series)
     for aside in report.set_aside:
         print(f"set aside  {paths[aside.file]}: {_WHY[aside.code]}")
     if options.sheet and made:
@@ -57,12 +59,21 @@ def _print_series(series: SeriesHeader, made: Slices) -> bool:
     first, last = series.position_mm[0], series.position_mm[-1]
     print(f"series     {series.uid or 'pictures'}")
     print(f"  slices   {len(series.items)}, {first:g} to {last:g} mm{_spacing(series.position_mm)}")
+    thickness = f"{series.thickness_mm:g} mm" if series.thickness_mm else "unknown"
+    print(f"  made     kernel {series.kernel}, thickness {thickness}, {'contrast' if series.contrast else 'plain'}")
     print(f"  evidence {_shares(measured)}")
     for code in sorted({item.failed or "" for item in failed}):
         print(f"  failed   {sum(item.failed == code for item in failed)} slices: {CORRUPT_FILES[code]}")
     for reason in reasons:
         print(f"  {reason.severity:8} {reason.code}: {reason.detail}")
     return not failed and not refused(reasons)
+
+
+def _print_best(series: Sequence[SeriesHeader]) -> None:
+    """For each study of several series, which of them to assess."""
+    for study in sorted({item.study_uid or "" for item in series}):
+        if best := best_series([item for item in series if item.study_uid == study]):
+            print(f"best       {best.uid}: {best.why}")
 
 
 def _spacing(position_mm: Sequence[float]) -> str:

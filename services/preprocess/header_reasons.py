@@ -10,7 +10,7 @@ from services.common.acceptance import MIN_SLICES_OF_A_HEAD, reason
 from services.common.schemas import Reason
 from services.preprocess.header import Header
 from services.preprocess.hounsfield import storage
-from services.preprocess.kernels import kernel_kind
+from services.preprocess.kernels import read_kernel
 
 SIDE: Final = 512
 _LOWEST_KVP, _HIGHEST_KVP = 100, 140
@@ -91,7 +91,8 @@ def _body_part(headers: Collection[Header]) -> Reason | None:
 
 
 def _kernel(headers: Collection[Header]) -> Reason | None:
-    sharp = sorted({header.kernel for header in headers if kernel_kind(header.kernel) == "sharp"})
+    kernels = {read_kernel(header.kernel) for header in headers}
+    sharp = sorted(kernel.word for kernel in kernels if kernel.kind == "sharp")
     return reason("bone_kernel", kernel=sharp[0]) if sharp else None
 
 

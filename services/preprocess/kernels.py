@@ -5,23 +5,29 @@ soft to sharp behind one to three letters, Canon writes FC and a number, Philips
 """
 
 import re
-from typing import Final, Literal
+from typing import Final, NamedTuple
 
-Kind = Literal["soft", "sharp", "unknown"]
+from services.common.schemas import KernelKind
 
-_SHARP: Final = re.compile(r"BONE|EDGE|LUNG|ULTRA|SHARP|\bIAC\b|^Y?[DEF]$|^L$|^FC[358]\d")
-_SOFT: Final = re.compile(r"BRAIN|HEAD|CEREB|STD|STAND|SOFT|SMOOTH|^U?[AB]$|^FC[0-26]\d")
-_COUNTED: Final = re.compile(r"^[A-Z]{1,2}(\d{2})[A-Z]?$")
+_SHARP: Final = re.compile(r"BONE(PLUS)?|EDGE|LUNG|ULTRA|SHARP|\bIAC\b|^Y?[DEF]$|^L$|^FC[358]\d\b")
+_SOFT: Final = re.compile(r"BRAIN|HEAD|CEREB|STD|STAND(ARD)?|SOFT|SMOOTH|^U?[AB]$|^FC[0-26]\d\b")
+_COUNTED: Final = re.compile(r"^(?!FC)[A-Z]{1,2}(\d{2})[A-Z]?$")
 _SHARP_FROM: Final = 55
-_CANON: Final = "FC"
 
 
-def kernel_kind(kernel: str) -> Kind:
+class Kernel(NamedTuple):
+    """What a kernel is made for; `word` is what of its name is known, for the rest of it could be anything."""
+
+    kind: KernelKind
+    word: str
+
+
+def read_kernel(name: str) -> Kernel:
     """What a kernel is made for, by its name."""
-    name = kernel.upper().strip()
-    counted = _COUNTED.match(name)
-    if counted and not name.startswith(_CANON):
-        return "sharp" if int(counted[1]) >= _SHARP_FROM else "soft"
-    if _SHARP.search(name):
-        return "sharp"
-    return "soft" if _SOFT.search(name) else "unknown"
+    name = name.upper().strip()
+    if counted := _COUNTED.match(name):
+        return Kernel("sharp" if int(counted[1]) >= _SHARP_FROM else "soft", counted[0])
+    if sharp := _SHARP.search(name):
+        return Kernel("sharp", sharp[0])
+    soft = _SOFT.search(name)
+    return Kernel("soft", soft[0]) if soft else Kernel("unknown", "")

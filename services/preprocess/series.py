@@ -11,6 +11,7 @@ from services.preprocess.frames import FrameHeader
 from services.preprocess.geometry import along, is_axial, normal
 from services.preprocess.header import Header
 from services.preprocess.header_reasons import header_reasons, position_reasons
+from services.preprocess.kernels import read_kernel
 
 _UNKNOWN_SPACING_MM: Final = 5.0
 
@@ -75,7 +76,15 @@ def _series(slices: Sequence[_Slice]) -> SeriesHeader:
     reasons += position_reasons(position_mm if located else None)
     header = ranked[0].header
     return SeriesHeader(
-        uid=header.series_uid, study_uid=header.study_uid, items=items, position_mm=position_mm, reasons=tuple(reasons)
+        uid=header.series_uid,
+        study_uid=header.study_uid,
+        items=items,
+        position_mm=position_mm,
+        reasons=tuple(reasons),
+        kernel=read_kernel(header.kernel).kind,
+        thickness_mm=header.slice_thickness_mm,
+        contrast=any(item.header.contrast for item in ranked),
+        derived="DERIVED" in header.image_type[:1],
     )
 
 

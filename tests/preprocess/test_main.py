@@ -27,6 +27,17 @@ def test_tables_and_sheet(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
         assert sheet.size == (1536, 192)
 
 
+def test_the_best_series_of_a_study_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    soft = series(8, series_uid="1.2.4", ConvolutionKernel="H31s", SliceThickness=5)
+    sharp = series(8, ConvolutionKernel="H70h", SliceThickness=1)
+    for index, file in enumerate([*sharp, *soft]):
+        (tmp_path / f"{index}.dcm").write_bytes(file)
+    assert main([str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "kernel sharp, thickness 1 mm, plain" in printed
+    assert "best       1.2.4: soft kernel, 5 mm, 8 slices, plain; before the next one because its kernel is" in printed
+
+
 def test_nothing_to_assess(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "chest.dcm"
     file.write_bytes(ct(BodyPartExamined="CHEST"))

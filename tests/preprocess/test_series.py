@@ -80,6 +80,14 @@ def test_items_carry_their_uids() -> None:
     assert [item.sop_instance_uid for item in found.items] == ["1.2.3.1", "1.2.3.2"]
 
 
+def test_what_a_choice_between_series_needs() -> None:
+    files = series(2, ConvolutionKernel="H31s", SliceThickness=4, ContrastBolusAgent="IOHEXOL", ImageType=["DERIVED"])
+    (found,) = arranged(files).series
+    assert (found.kernel, found.thickness_mm, found.contrast, found.derived) == ("soft", 4.0, True, True)
+    (plain,) = arranged(series(2)).series
+    assert (plain.kernel, plain.thickness_mm, plain.contrast, plain.derived) == ("unknown", None, False, False)
+
+
 def test_single_slice_is_a_series_of_one() -> None:
     (found,) = arranged([ct(ImagePositionPatient=[0, 0, 700])]).series
     assert found.position_mm == (0.0,)
