@@ -12,10 +12,11 @@ from services.common.observability import configure_logging
 from services.common.problems import MalformedRequest
 from services.common.recipe import DEFAULT_RECIPE, Recipe
 from services.common.schemas import HeadersReport
-from services.common.stage import TensorSpec, stage_app
+from services.common.stage import StageModel, TensorSpec, stage_app
 from services.common.tensors import Message, Tensor, bytes_tensor, elements
 from services.preprocess.pipeline import Pipeline
 from services.preprocess.settings import Settings
+from services.preprocess.uids import hash_uids, read_key
 
 _NO_FRAMES = np.zeros((0, 2), np.int32)
 
@@ -29,6 +30,9 @@ class SeriesDoor:
     outputs: Sequence[TensorSpec] = (TensorSpec("report", "BYTES", (1,)),)
     parameters: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
+    def __init__(self, uid_key: bytes | None) -> None:
+        self._uid_key = uid_key
+
     def example(self) -> Message:
         """No file at all."""
         return Message((bytes_tensor("files", []),))
@@ -39,7 +43,7 @@ class SeriesDoor:
         sizes = [len(head) for head in heads]
         if message.find("sizes"):
             sizes = read_array(message, "sizes", "INT64", (len(heads),)).tolist()
-        return Message((_report(Pipeline.read_headers(heads, sizes)),))
+        return Message((_report(Pipeline.read_headers(heads, sizes), self._uid_key),))
 
     def slices(self, message: Message) -> int:  # noqa: ARG002 - headers are no slices
         """None."""
@@ -56,10 +60,11 @@ class SlicesDoor:
     platform = "pydicom"
     inputs: Sequence[TensorSpec] = (TensorSpec("files", "BYTES", (-1,)), TensorSpec("frames", "INT32", (-1, 2)))
 
-    def __init__(self, pipeline: Pipeline, recipe: Recipe, settings: Settings) -> None:
+    def __init__(self, pipeline: Pipeline, recipe: Recipe, settings: Settings, uid_key: bytes | None) -> None:
         self._pipeline = pipeline
         self._recipe = recipe
         self._max_slices = settings.max_slices
+        self._uid_key = uid_key
         self.outputs: Sequence[TensorSpec] = (
             TensorSpec("slices", "UINT8", (-1, recipe.rows, recipe.columns, 3)),
             TensorSpec("evidence", "BYTES", (-1,)),
@@ -85,7 +90,7 @@ class SlicesDoor:
         tensors = [array_tensor("slices", made.slices)]
         tensors.append(bytes_tensor("evidence", (item.model_dump_json().encode() for item in made.evidence)))
         tensors += [bytes_tensor("pictures", made.pictures)] if made.pictures else []
-        tensors += [_report(report)] if report else []
+        tensors += [_report(report, self._uid_key)] if report else []
         return Message(tuple(tensors), self.parameters)
 
     def slices(self, message: Message) -> int:
@@ -106,14 +111,15 @@ class SlicesDoor:
         return np.array([(item.file, item.frame) for item in report.series[0].items], np.int32).reshape(-1, 2)
 
 
-def _report(report: HeadersReport) -> Tensor:
-    return bytes_tensor("report", [report.model_dump_json().encode()])
+def _report(report: HeadersReport, uid_key: bytes | None) -> Tensor:
+    return bytes_tensor("report", [hash_uids(report, uid_key).model_dump_json().encode()])
 
 
 def create_app(recipe: Recipe, settings: Settings) -> FastAPI:
     """The application for one recipe."""
-    pipeline = Pipeline(recipe, settings.decoders)
-    return stage_app("preprocess", [SeriesDoor(), SlicesDoor(pipeline, recipe, settings)], settings)
+    pipeline, uid_key = Pipeline(recipe, settings.decoders), read_key(settings.uid_key_file)
+    doors: list[StageModel] = [SeriesDoor(uid_key), SlicesDoor(pipeline, recipe, settings, uid_key)]
+    return stage_app("preprocess", doors, settings)
 
 
 def create() -> FastAPI:

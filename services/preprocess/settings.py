@@ -1,6 +1,7 @@
 """Settings of the preprocess service, `ICH_PREPROCESS_*`."""
 
 import os
+from pathlib import Path
 
 from pydantic_settings import SettingsConfigDict
 
@@ -8,7 +9,7 @@ from services.common.settings import StageSettings
 
 
 class Settings(StageSettings):
-    """How many slices are worked on at once, and how much one call may carry."""
+    """How many slices are worked on at once, how much one call may carry, and whether UIDs leave as they are."""
 
     model_config = SettingsConfigDict(env_prefix="ICH_PREPROCESS_")
 
@@ -16,3 +17,4 @@ class Settings(StageSettings):
     decoders: int = os.cpu_count() or 2
     max_body_bytes: int = 1024**3
     max_slices: int = 64
+    uid_key_file: Path | None = None

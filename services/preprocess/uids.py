@@ -1,0 +1,56 @@
+"""UIDs replaced by keyed hashes, so that what leaves can be joined by those who know the key and by nobody else."""
+
+import hmac
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from services.common.schemas import HeadersReport, Item, SeriesHeader
+
+MIN_KEY_BYTES: Final = 16
+_HASH_BYTES: Final = 16
+
+
+def read_key(path: Path | None) -> bytes | None:
+    """The secret in a file, without the white space around it; None without a file.
+
+    Raises
+    ------
+    ValueError
+        the secret is short enough to be guessed
+    OSError
+        the file can't be read
+    """
+    if path is None:
+        return None
+    key = path.read_bytes().strip()
+    if len(key) < MIN_KEY_BYTES:
+        raise ValueError(f"{path}: a key has at least {MIN_KEY_BYTES} bytes")
+    return key
+
+
+def hashed_uid(uid: str, key: bytes) -> str:
+    """A UID of 128 bits under 2.25 (PS3.5 B.2): the same for the same UID and key."""
+    digest = hmac.new(key, uid.encode(), sha256).digest()[:_HASH_BYTES]
+    return f"2.25.{int.from_bytes(digest)}"
+
+
+def hash_uids(report: HeadersReport, key: bytes | None) -> HeadersReport:
+    """A report with all its UIDs hashed; as it is without a key. What is absent stays absent."""
+    if key is None:
+        return report
+    return report.model_copy(update={"series": tuple(_hash_series(series, key) for series in report.series)})
+
+
+def _hash_series(series: SeriesHeader, key: bytes) -> SeriesHeader:
+    items = tuple(_hash_item(item, key) for item in series.items)
+    uid, study_uid = _hash(series.uid, key), _hash(series.study_uid, key)
+    return series.model_copy(update={"uid": uid, "study_uid": study_uid, "items": items})
+
+
+def _hash_item(item: Item, key: bytes) -> Item:
+    return item.model_copy(update={"sop_instance_uid": _hash(item.sop_instance_uid, key)})
+
+
+def _hash(uid: str | None, key: bytes) -> str | None:
+    return hashed_uid(uid, key) if uid else uid
