@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from services.common import acceptance
 from services.common.schemas import Evidence, HeadersReport, Item, Reason, SeriesHeader
+from services.common.selection import best_series
 from services.gateway.faults import (
     MixedSeries,
     NotACtSlice,
@@ -25,7 +26,9 @@ def the_series(files: Sequence[UploadedFile], report: HeadersReport) -> SeriesHe
         raise bad_files(UnusableFiles, corrupt)
     if len(report.series) > 1:
         found = [_listed(files, series) for series in report.series]
-        raise MixedSeries(f"{len(found)} series were sent; send one at a time", series=found)
+        best = best_series(report.series)
+        advice = {"best": {"series_instance_uid": best.uid, "why": best.why}} if best else {}
+        raise MixedSeries(f"{len(found)} series were sent; send one at a time", series=found, **advice)
     if not report.series:
         aside = [(files[item.file].name, item.code) for item in report.set_aside]
         raise bad_files(_kind(code for _, code in aside), aside)

@@ -106,6 +106,10 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
         bad_files(NotACtSlice, [("scout.dcm", "not_a_ct_slice")]),
         MixedSeries(
             "2 series were sent; send one at a time",
+            best={
+                "series_instance_uid": "2.25.4",
+                "why": "soft kernel, 5 mm, 2 slices, plain; before the next one ...",
+            },
             series=[
                 {"series_instance_uid": "2.25.2", "slices": 1, "files": ["IM0001.dcm"]},
                 {"series_instance_uid": "2.25.4", "slices": 2, "files": ["IM0002.dcm", "IM0003.dcm"]},

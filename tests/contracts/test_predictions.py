@@ -221,6 +221,7 @@ async def test_several_series_are_refused_and_listed(chain: Chain) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "mixed_series")
     found = {item["series_instance_uid"]: item["files"] for item in answer.json()["series"]}
     assert found == {"2.25.10": ["a.dcm"], "2.25.77": ["b.dcm"]}
+    assert answer.json()["best"]["series_instance_uid"] in found
 
 
 async def test_no_file_at_all(chain: Chain) -> None:

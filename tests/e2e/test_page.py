@@ -208,6 +208,24 @@ def test_what_is_wrong_is_said(driver: PageDriver, files: dict[str, bytes], word
     expect(driver.button("Predict")).to_be_enabled()
 
 
+def test_one_of_several_series_can_be_chosen(driver: PageDriver) -> None:
+    thin = {f"thin {index}.dcm": ct_slice(index, SeriesInstanceUID="2.25.77", SliceThickness=1) for index in range(9)}
+    driver.choose({**series(10), **thin})
+    driver.predict()
+    expect(driver.problem.get_by_role("listitem").filter(has_text="2.25.10")).to_contain_text("Best:")
+    driver.button("Predict these 9 slices").click()
+    expect(driver.verdict).to_be_visible(timeout=WAIT_MS)
+    expect(driver.page.locator("#chosen-summary")).to_contain_text("9 files")
+    expect(driver.page.locator("#slice-number")).to_contain_text("of 9")
+
+
+def test_several_series_in_a_zip_are_listed_without_a_choice(driver: PageDriver) -> None:
+    driver.choose({"study.zip": zipped({"one.dcm": ct_slice(0), "two.dcm": ct_slice(1, SeriesInstanceUID="2.25.77")})})
+    driver.predict()
+    expect(driver.problem).to_contain_text("2.25.77")
+    expect(driver.problem.get_by_role("button", name="Predict these")).to_have_count(0)
+
+
 def test_a_refused_series_is_no_negative_one(driver: PageDriver) -> None:
     blank = ct_slice().replace(ct_slice()[-512 * 512 * 2 :], bytes(512 * 512 * 2))
     driver.choose({"blank.dcm": blank})

@@ -56,10 +56,20 @@ function fail(error) {
     announce("Cancelled");
     byId("predict").focus();
   } else if (error instanceof Failure) {
-    showProblem(error);
+    showProblem(error, oneOfSeveral(error));
   } else {
     throw error;
   }
+}
+
+// Offered only where each series is files of its own, and not entries of a zip.
+function oneOfSeveral({ series }) {
+  const paths = new Set(chosen.entries.map(({ path }) => path));
+  if (series.length === 0 || !series.every(({ files }) => files?.every((file) => paths.has(file)))) return null;
+  return (files) => {
+    chosen.replace(chosen.entries.filter(({ path }) => files.includes(path)));
+    predict();
+  };
 }
 
 function end() {

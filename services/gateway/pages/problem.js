@@ -5,11 +5,12 @@ import { counted } from "./words.js";
 
 const MOST_ROWS = 50;
 
-export function showProblem(failure) {
+// `assess(files)` is called where people choose one of several series; null where that can't be offered.
+export function showProblem(failure, assess = null) {
   const retryable = mayPass(failure);
   byId("problem-title").textContent = failure.title;
   byId("problem-detail").textContent = sentence(failure.detail);
-  byId("problem-more").replaceChildren(...fileList(failure), ...seriesList(failure.series));
+  byId("problem-more").replaceChildren(...fileList(failure), ...seriesList(failure, assess));
   byId("problem-hint").textContent = hint(failure, retryable);
   show(byId("retry"), retryable);
   show(byId("choose-others"), !retryable);
@@ -36,12 +37,24 @@ function fileList({ files, detail }) {
   return [element("ul", { class: "bad-files" }, ...rows)];
 }
 
-function seriesList(series) {
+function seriesList({ series, best }, assess) {
   if (series.length === 0) return [];
-  const rows = series.slice(0, MOST_ROWS).map(({ series_instance_uid: uid, slices }) =>
-    element("li", {}, `${counted(slices, "slice")}: `, element("code", { class: "path" }, uid ?? "without a UID")),
-  );
+  const rows = series.slice(0, MOST_ROWS).map((one) => seriesRow(one, best, assess));
   return [element("ul", { class: "bad-files" }, ...rows)];
+}
+
+function seriesRow({ series_instance_uid: uid, slices, files }, best, assess) {
+  const name = element("code", { class: "path" }, uid ?? "without a UID");
+  const row = element("li", {}, `${counted(slices, "slice")}: `, name);
+  if (best && best.series_instance_uid === uid) row.append(" ", element("strong", {}, `Best: ${best.why}.`));
+  if (assess && files) row.append(" ", assessButton(slices, () => assess(files)));
+  return row;
+}
+
+function assessButton(slices, onClick) {
+  const button = element("button", { type: "button" }, `Predict these ${counted(slices, "slice")}`);
+  button.addEventListener("click", onClick);
+  return button;
 }
 
 function hint({ detail, retryAfterSeconds, requestId }, retryable) {

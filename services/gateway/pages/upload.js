@@ -61,8 +61,9 @@ function refusal(request, problem) {
   return new Failure({
     title: problem.title,
     detail: problem.detail ?? "",
-    files: (problem.files ?? []).map((entry) => (typeof entry === "string" ? { file: entry } : entry)),
+    files: problem.files ?? [],
     series: problem.series ?? [],
+    best: problem.best,
     requestId: problem.request_id,
     ...more,
   });
