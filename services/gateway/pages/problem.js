@@ -45,9 +45,10 @@ function seriesList({ series, best }, assess) {
 
 function seriesRow({ series_instance_uid: uid, slices, files }, best, assess) {
   const name = element("code", { class: "path" }, uid ?? "without a UID");
-  const row = element("li", {}, `${counted(slices, "slice")}: `, name);
-  if (best && best.series_instance_uid === uid) row.append(" ", element("strong", {}, `Best: ${best.why}.`));
-  if (assess && files) row.append(" ", assessButton(slices, () => assess(files)));
+  const words = element("div", {}, `${counted(slices, "slice")}: `, name);
+  if (best && best.series_instance_uid === uid) words.append(" ", element("strong", {}, "Best:"), ` ${best.why}.`);
+  const row = element("li", {}, words);
+  if (assess && files) row.append(assessButton(slices, () => assess(files)));
   return row;
 }
 
