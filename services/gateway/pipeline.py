@@ -5,11 +5,9 @@ chunks. Waiting calls and batch jobs run this very code.
 """
 
 import asyncio
-import math
 from array import array
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
@@ -19,21 +17,10 @@ from services.common.schemas import Evidence, HeadersReport, Item, Reason, Serie
 from services.common.severities import judged, read_severities
 from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, elements
 from services.gateway.intake import check_decoded, corrupt_files, notes, the_series
+from services.gateway.scoring import Features, Scores, Work, all_of, score_alone, score_series
 from services.gateway.settings import Settings
 from services.gateway.spool import UploadedFile
-from services.gateway.stages import Answer, BundleMismatch, StageFailed, Stages
-
-_LABELS: Final = 6
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Probabilities in the order of LABELS: one row a slice, and one for the series where the slices are one."""
-
-    slices: tuple[tuple[float, ...], ...]
-    series: tuple[float, ...] | None
-    card_sha256: str
+from services.gateway.stages import BundleMismatch, StageFailed, Stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +29,6 @@ class Assessment:
 
     header: SeriesHeader
     reasons: tuple[Reason, ...]
-    recipe: str
     scores: Scores | None
     pictures: tuple[bytes, ...]
     work_ms: Mapping[str, float]
@@ -55,19 +41,7 @@ class _Chunk:
     evidence: tuple[Evidence, ...]
     features: Tensor | None
     pictures: tuple[bytes, ...]
-    recipe: str
     card_sha256: str
-
-
-@dataclass(slots=True)
-class _Work:
-    """Milliseconds of work that the stages report, added up over one assessment."""
-
-    ms: dict[str, float] = field(default_factory=lambda: {"preprocess": 0.0, "cnn": 0.0, "rnn": 0.0})
-
-    def add(self, stage: str, answer: Answer) -> Message:
-        self.ms[stage] += answer.work_ms
-        return answer.message
 
 
 class Pipeline:
@@ -89,7 +63,7 @@ class Pipeline:
         StageFault
             a stage failed, or was slow.
         """
-        work = _Work()
+        work = Work()
         try:
             report, chunk = await self._open(files, work, pictures=pictures)
             header = the_series(files, report)
@@ -98,7 +72,7 @@ class Pipeline:
             raise StageFailed("the answer of a stage lacks what was asked for") from error
 
     async def _open(
-        self, files: Sequence[UploadedFile], work: _Work, *, pictures: bool
+        self, files: Sequence[UploadedFile], work: Work, *, pictures: bool
     ) -> tuple[HeadersReport, _Chunk | None]:
         """The headers; and, where all files fit one chunk, that chunk's way through the chain in the same call."""
         if len(files) > self._settings.chunk_slices:
@@ -111,7 +85,7 @@ class Pipeline:
             usable = whole and not corrupt_files(files, report) and not self._refused(report.series[0].reasons)
             return report, await self._extract(message, work) if usable else None
 
-    async def _read_headers(self, files: Sequence[UploadedFile], work: _Work) -> HeadersReport:
+    async def _read_headers(self, files: Sequence[UploadedFile], work: Work) -> HeadersReport:
         """Headers from the heads of the files; whole files where a head was not enough."""
         heads = [FilePart(file.path, min(file.size, self._settings.head_bytes)) for file in files]
         report = await self._ask_headers(files, heads, work)
@@ -121,9 +95,7 @@ class Pipeline:
             report = await self._ask_headers(files, heads, work)
         return report
 
-    async def _ask_headers(
-        self, files: Sequence[UploadedFile], heads: Sequence[FilePart], work: _Work
-    ) -> HeadersReport:
+    async def _ask_headers(self, files: Sequence[UploadedFile], heads: Sequence[FilePart], work: Work) -> HeadersReport:
         sizes = array("q", (file.size for file in files))
         tensors = bytes_tensor("files", heads), Tensor("sizes", "INT64", (len(files),), (sizes.tobytes(),))
         return _report(work.add("preprocess", await self._stages.preprocess.infer("series", Message(tensors))))
@@ -133,7 +105,7 @@ class Pipeline:
         files: Sequence[UploadedFile],
         header: SeriesHeader,
         said: tuple[Reason, ...],
-        work: _Work,
+        work: Work,
         chunk: _Chunk | None,
         *,
         pictures: bool,
@@ -148,20 +120,20 @@ class Pipeline:
         reasons = judged(reasons, self._severities)
         scores = None if acceptance.refused(reasons) else await self._score(header, chunks, work)
         shown = tuple(picture for each in chunks for picture in each.pictures)
-        return Assessment(header, reasons, chunks[0].recipe if chunks else "", scores, shown, work.ms)
+        return Assessment(header, reasons, scores, shown, work.ms)
 
     def _refused(self, reasons: Iterable[Reason]) -> bool:
         return acceptance.refused(judged(reasons, self._severities))
 
     async def _work_through(
-        self, files: Sequence[UploadedFile], items: Sequence[Item], work: _Work, *, pictures: bool
+        self, files: Sequence[UploadedFile], items: Sequence[Item], work: Work, *, pictures: bool
     ) -> list[_Chunk]:
         size = self._settings.chunk_slices
         parts = [items[at : at + size] for at in range(0, len(items), size)]
-        return await _all(self._one_chunk(files, part, work, pictures=pictures) for part in parts)
+        return await all_of(self._one_chunk(files, part, work, pictures=pictures) for part in parts)
 
     async def _one_chunk(
-        self, files: Sequence[UploadedFile], items: Sequence[Item], work: _Work, *, pictures: bool
+        self, files: Sequence[UploadedFile], items: Sequence[Item], work: Work, *, pictures: bool
     ) -> _Chunk:
         used = sorted({item.file for item in items})
         place = {file: index for index, file in enumerate(used)}
@@ -174,54 +146,34 @@ class Pipeline:
                 raise StageFailed("preprocess answered another number of slices", stage="preprocess")
             return await self._extract(message, work)
 
-    async def _preprocess(self, tensors: Sequence[Tensor], work: _Work, *, pictures: bool) -> Message:
+    async def _preprocess(self, tensors: Sequence[Tensor], work: Work, *, pictures: bool) -> Message:
         message = Message(tuple(tensors), {"pictures": pictures})
         return work.add("preprocess", await self._stages.preprocess.infer("slices", message))
 
-    async def _extract(self, made: Message, work: _Work) -> _Chunk:
+    async def _extract(self, made: Message, work: Work) -> _Chunk:
         """Features of slices that preprocess made; none where one of them could not be decoded."""
         evidence = tuple(
             Evidence.model_validate_json(bytes(item)) for item in elements(made.tensor("evidence", "BYTES"))
         )
         shown = made.find("pictures")
         pictures = tuple(bytes(picture) for picture in elements(shown)) if shown else ()
-        recipe = str(made.parameters.get("recipe", ""))
         if any(item.failed for item in evidence):
-            return _Chunk(evidence, None, pictures, recipe, "")
-        request = Message((made.tensor("slices", "UINT8"),), {"recipe": recipe})
+            return _Chunk(evidence, None, pictures, "")
+        request = Message((made.tensor("slices", "UINT8"),), {"recipe": str(made.parameters.get("recipe", ""))})
         answer = work.add("cnn", await self._stages.cnn.infer("cnn", request))
         features = answer.tensor("features", "FP32")
         if features.shape[:1] != (len(evidence),):
             raise StageFailed("cnn answered another number of slices", stage="cnn")
-        return _Chunk(evidence, features, pictures, recipe, str(answer.parameters.get("card_sha256", "")))
+        return _Chunk(evidence, features, pictures, str(answer.parameters.get("card_sha256", "")))
 
-    async def _score(self, header: SeriesHeader, chunks: Sequence[_Chunk], work: _Work) -> Scores:
-        tensors = [chunk.features for chunk in chunks if chunk.features]
-        width = tensors[0].shape[1]
-        features = b"".join(tensor.buffer for tensor in tensors)
-        sha256, *others = {chunk.card_sha256 for chunk in chunks}
+    async def _score(self, header: SeriesHeader, chunks: Sequence[_Chunk], work: Work) -> Scores:
+        card_sha256, *others = {chunk.card_sha256 for chunk in chunks}
         if others:
             raise BundleMismatch("the bundle was changed in the middle of the request; send it again", stage="cnn")
+        features = Features.joined([chunk.features for chunk in chunks if chunk.features], card_sha256)
         if header.uid is None and len(header.items) > 1:
-            row = 4 * width
-            alone = [features[at : at + row] for at in range(0, len(features), row)]
-            scored = await _all(self._score_series(one, width, (0.0,), sha256, work) for one in alone)
-            return Scores(tuple(one.slices[0] for one in scored), None, scored[0].card_sha256)
-        return await self._score_series(features, width, header.position_mm, sha256, work)
-
-    async def _score_series(
-        self, features: bytes, width: int, position_mm: Sequence[float], sha256: str, work: _Work
-    ) -> Scores:
-        slices = len(position_mm)
-        tensors = (
-            Tensor("features", "FP32", (slices, width), (features,)),
-            Tensor("position_mm", "FP32", (slices,), (array("f", position_mm).tobytes(),)),
-        )
-        answer = work.add("rnn", await self._stages.rnn.infer("rnn", Message(tensors, {"card_sha256": sha256})))
-        flat = _probabilities(answer, "slice_probabilities", slices * _LABELS)
-        series = _probabilities(answer, "series_probabilities", _LABELS)
-        rows = tuple(flat[at : at + _LABELS] for at in range(0, len(flat), _LABELS))
-        return Scores(rows, series, str(answer.parameters.get("card_sha256", "")))
+            return await score_alone(self._stages.rnn, features, work)
+        return await score_series(self._stages.rnn, features, header.position_mm, work)
 
 
 def _report(message: Message) -> HeadersReport:
@@ -231,21 +183,3 @@ def _report(message: Message) -> HeadersReport:
 
 def _rows(message: Message) -> int:
     return message.tensor("slices", "UINT8").shape[0]
-
-
-def _probabilities(answer: Message, name: str, count: int) -> tuple[float, ...]:
-    """A tensor of scores; StageFailed where one is missing or is not a probability."""
-    values = array("f", bytes(answer.tensor(name, "FP32").buffer))
-    if len(values) != count or not all(math.isfinite(value) and 0 <= value <= 1 for value in values):
-        raise StageFailed("rnn answered something that is no probability", stage="rnn")
-    return tuple(values)
-
-
-async def _all(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Results in order; the first failure ends the others and is raised as itself."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine) for coroutine in coroutines]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]

@@ -8,8 +8,9 @@ from services.common.labels import LABELS
 from services.common.schemas import Item, Report, SeriesHeader, Timings
 from services.gateway.bundle import ServedBundle
 from services.gateway.openapi import PREDICTION_ANSWERS
-from services.gateway.pipeline import Assessment, Scores
+from services.gateway.pipeline import Assessment
 from services.gateway.report import build_report
+from services.gateway.scoring import Scores
 from tests.bundles import fake_bundle
 
 WORK = {"preprocess": 1.0, "cnn": 2.0, "rnn": 3.0}
@@ -39,7 +40,7 @@ def _report(bundle: ServedBundle, assessment: Assessment, point: OperatingPoint 
 def _assessed(values: list[float], uid: str | None = "2.25.2") -> Assessment:
     whole = _row(max(values)) if uid or len(values) == 1 else None
     scores = Scores(tuple(map(_row, values)), whole, "sha")
-    return Assessment(_header(len(values), uid), (), "abc", scores, (), WORK)
+    return Assessment(_header(len(values), uid), (), scores, (), WORK)
 
 
 def test_findings_stand_for_every_label_in_order(bundle: ServedBundle) -> None:
@@ -68,7 +69,7 @@ def test_pictures_that_do_not_belong_together_have_no_series(bundle: ServedBundl
 
 def test_what_is_not_assessed_has_no_numbers(bundle: ServedBundle) -> None:
     refusal = reason("not_a_head", bone=0.0, brain=0.0, air=1.0)
-    report = _report(bundle, Assessment(_header(2), (refusal,), "abc", None, (), WORK))
+    report = _report(bundle, Assessment(_header(2), (refusal,), None, (), WORK))
     assert report.status == "not_assessed"
     assert report.series is not None
     assert report.series.probabilities is None
@@ -78,7 +79,7 @@ def test_what_is_not_assessed_has_no_numbers(bundle: ServedBundle) -> None:
 
 def test_pictures_stand_with_their_slices(bundle: ServedBundle) -> None:
     scores = Scores((_row(0.1), _row(0.2)), _row(0.2), "sha")
-    report = _report(bundle, Assessment(_header(2), (), "abc", scores, (b"one", b"two"), WORK))
+    report = _report(bundle, Assessment(_header(2), (), scores, (b"one", b"two"), WORK))
     assert [item.image for item in report.slices] == ["b25l", "dHdv"]
 
 
