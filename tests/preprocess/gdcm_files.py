@@ -1,11 +1,14 @@
 """Files that gdcm writes, so that what reads them is not what wrote them."""
 
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import gdcm
 import numpy as np
+import pydicom
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from tests.preprocess.dicom_files import dataset, head_hu, written
@@ -50,3 +53,18 @@ def eight_bits(**changes: Any) -> Dataset:
 def gdcm_ct(syntax: str) -> bytes:
     """A slice, written by gdcm."""
     return recompressed(written(eight_bits() if syntax in EIGHT_BITS else dataset()), syntax)
+
+
+def read_by_gdcm(found: Dataset) -> NDArray[np.integer]:
+    """(frames, rows, columns) stored values of a grey image, as gdcm reads the whole file."""
+    file = BytesIO()
+    pydicom.dcmwrite(file, found)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "file.dcm")
+        path.write_bytes(file.getvalue())
+        reader = gdcm.ImageReader()
+        reader.SetFileName(str(path))
+        assert reader.Read()
+        pixels = reader.GetImage().GetBuffer().encode("utf-8", errors="surrogateescape")
+    kind = f"<{'i' if found.PixelRepresentation else 'u'}{found.BitsAllocated // 8}"
+    return np.frombuffer(pixels, kind).reshape(-1, found.Rows, found.Columns)

@@ -1,0 +1,193 @@
+"""Real and generated files against another decoder: `python -m tests.preprocess.corpus FOLDER` prints a table.
+
+Each file is decoded right, or refused with a code; what is decoded is compared with what another decoder makes of it
+(pydicom's plain reader for what is not compressed, gdcm and Pillow for what the service gives to other decoders).
+"""
+
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Final, NamedTuple
+from warnings import catch_warnings, simplefilter
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    JPEG2000TransferSyntaxes,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSTransferSyntaxes,
+    RLELossless,
+)
+
+from services.preprocess.decoders import Decoders
+from services.preprocess.dicom import Unreadable, open_dicom
+from services.preprocess.pipeline import Pipeline
+from services.preprocess.resample import AIR_HU
+from tests.preprocess.gdcm_files import read_by_gdcm
+
+# None of these is what the service itself asks.
+_ANOTHER: Final[Mapping[str, str]] = {
+    **dict.fromkeys((*JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes), "gdcm"),
+    **dict.fromkeys((JPEGBaseline8Bit, JPEGExtended12Bit), "pillow"),
+}
+_JPEG_STEPS: Final = 1  # two decoders may round the cosine transform differently
+
+
+class Entry(NamedTuple):
+    """A file; `hu` are its first frame's Hounsfield units where they are known, within `error_hu`."""
+
+    name: str
+    data: bytes
+    hu: NDArray[np.int16] | None = None
+    error_hu: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a file: `right`, `refused` with a code, `wrong` or `unproven`, for want of another decoder."""
+
+    entry: str
+    syntax: str
+    kind: str
+    code: str = ""
+
+
+def judge(entries: Iterable[Entry]) -> list[Fate]:
+    """The fate of each file. Whatever is raised here is a fault of the service."""
+    decoders = Decoders()
+    try:
+        return [_judge(entry, decoders) for entry in entries]
+    finally:
+        decoders.close()
+
+
+def _judge(entry: Entry, decoders: Decoders) -> Fate:
+    syntax = _syntax(entry.data)
+    report = Pipeline.read_headers([entry.data], [len(entry.data)])
+    if report.set_aside:
+        return Fate(entry.name, syntax, "refused", report.set_aside[0].code)
+    try:
+        hu = open_dicom(entry.data).image(0, decoders.decompress).hu
+    except Unreadable as refusal:
+        return Fate(entry.name, syntax, "refused", refusal.code)
+    wanted = _expected(entry)
+    if wanted is None:
+        return Fate(entry.name, syntax, "wrong" if hu.min() == hu.max() else "unproven")
+    error = np.abs(hu.astype(int) - wanted[0])[wanted[1]].max(initial=0)
+    return Fate(entry.name, syntax, "right" if error <= wanted[2] else "wrong", f"{error:g} HU")
+
+
+def _expected(entry: Entry) -> tuple[NDArray[np.int64], NDArray[np.bool_], float] | None:
+    """The Hounsfield units, where they count (not in padding), and how far they may be off."""
+    if entry.hu is not None:
+        return entry.hu.astype(np.int64), np.ones(entry.hu.shape, np.bool_), entry.error_hu
+    found = _dataset(entry.data)
+    stored = _by_another_decoder(found)
+    if stored is None:
+        return None
+    slope, intercept = float(found.get("RescaleSlope", 1)), float(found.get("RescaleIntercept", 0))
+    if found.BitsStored == 12 and not found.PixelRepresentation and intercept > -100:  # RSNA's fault
+        stored, intercept = (stored + 1000) % 4096, -1000
+    lossy = found.file_meta.get("TransferSyntaxUID") in (JPEGBaseline8Bit, JPEGExtended12Bit)
+    hu = np.clip(np.rint(stored * slope + intercept), -32768, 32767).astype(np.int64)
+    counts = (hu != AIR_HU) if "PixelPaddingValue" not in found else stored != int(found.PixelPaddingValue)
+    return hu, counts, abs(slope) * _JPEG_STEPS if lossy else 0
+
+
+def _by_another_decoder(found: Dataset) -> NDArray[np.int64] | None:
+    syntax = found.file_meta.get("TransferSyntaxUID", UID("1.2.840.10008.1.2"))
+    if not syntax.is_compressed:
+        found.file_meta.TransferSyntaxUID = syntax
+        pixels = found.pixel_array
+    elif syntax == RLELossless:
+        pixels = read_by_gdcm(found)
+    elif syntax in _ANOTHER:
+        pixels, _ = get_decoder(syntax).as_array(found, decoding_plugin=_ANOTHER[syntax], index=0)
+    else:
+        return None
+    first: NDArray[np.int64] = pixels.reshape(-1, found.Rows, found.Columns)[0].astype(np.int64)
+    return first
+
+
+def _dataset(data: bytes) -> Dataset:
+    found = pydicom.dcmread(BytesIO(data), force=True)
+    if not hasattr(found, "file_meta") or "TransferSyntaxUID" not in found.file_meta:
+        found.file_meta = pydicom.dataset.FileMetaDataset()
+        implicit, little = found.original_encoding
+        uids = {(True, True): "1.2.840.10008.1.2", (False, True): "1.2.840.10008.1.2.1"}
+        found.file_meta.TransferSyntaxUID = UID(uids.get((bool(implicit), bool(little)), "1.2.840.10008.1.2.2"))
+    return found
+
+
+def _syntax(data: bytes) -> str:
+    """The name of a file's transfer syntax, if it is DICOM and says it."""
+    try:
+        return UID(pydicom.dcmread(BytesIO(data), stop_before_pixels=True).file_meta.TransferSyntaxUID).name
+    except Exception:  # noqa: BLE001 - text, archives and broken files say none
+        return "none"
+
+
+def as_ct(data: bytes) -> bytes | None:
+    """A grey image of any kind under the name of CT, its pixels as they are; None of what is no grey image."""
+    try:
+        found = pydicom.dcmread(BytesIO(data), force=True)
+        grey = found.SamplesPerPixel == 1 and found.PhotometricInterpretation == "MONOCHROME2"
+        if not grey or "TransferSyntaxUID" not in found.file_meta:
+            return None
+        found.SOPClassUID = found.file_meta.MediaStorageSOPClassUID = CTImageStorage
+        found.Modality, found.ImageType = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]
+        found.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        file = BytesIO()
+        pydicom.dcmwrite(file, found)
+        return file.getvalue()
+    except Exception:  # noqa: BLE001 - not an image
+        return None
+
+
+def files_under(folder: Path) -> list[Entry]:
+    """All files of a folder."""
+    return [
+        Entry(str(path.relative_to(folder)), path.read_bytes()) for path in sorted(folder.rglob("*")) if path.is_file()
+    ]
+
+
+def relabelled(entries: Iterable[Entry]) -> list[Entry]:
+    """The grey images among files, as CT."""
+    return [Entry(f"{entry.name} as CT", data) for entry in entries if (data := as_ct(entry.data))]
+
+
+def table(fates: Iterable[Fate]) -> str:
+    """The fates by syntax, for people; each wrong file by its name."""
+    fates = list(fates)
+    rows: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for fate in fates:
+        rows[fate.syntax][fate.kind] += 1
+    kinds = ("right", "refused", "unproven", "wrong")
+    lines = [f"{'transfer syntax':62} {'files':>6}" + "".join(f" {kind:>9}" for kind in kinds)]
+    lines += [
+        f"{syntax:62} {row.total():6}" + "".join(f" {row[kind]:9}" for kind in kinds)
+        for syntax, row in sorted(rows.items())
+    ]
+    why = Counter(fate.code for fate in fates if fate.kind == "refused")
+    lines.append("refused: " + ", ".join(f"{code} {count}" for code, count in why.most_common()))
+    return "\n".join(
+        [*lines, *(f"{fate.kind} {fate.entry} {fate.code}" for fate in fates if fate.kind in ("wrong", "unproven"))]
+    )
+
+
+if __name__ == "__main__":
+    with catch_warnings():
+        simplefilter("ignore")
+        found = files_under(Path(sys.argv[1]))
+        made = judge([*found, *relabelled(found)])
+    print(table(made))
+    sys.exit(any(fate.kind == "wrong" for fate in made))
