@@ -17,7 +17,7 @@ export CNN_PORT ?= 8002
 export RNN_PORT ?= 8003
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run demo up down logs test e2e e2e-compose check format lock bench train-default samples clean free-ports
+.PHONY: help run demo up down logs test e2e e2e-compose fuzz check format lock bench train-default samples clean free-ports
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,9 @@ e2e: $(VENV)/.dev ## Run the tests that need real parts: Chromium
 
 e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (minutes)
 	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py
+
+fuzz: $(VENV)/.dev ## Send 50,000 damaged files to the readers (10 to 15 minutes)
+	$(BIN)/python -m tests.fuzz --count 50000 --seed 1
 
 check: $(VENV)/.dev ## Format, lint, types, imports, locks, Compose files
 	$(BIN)/ruff format --check .
