@@ -8,7 +8,7 @@ from typing import Final
 from services.common.schemas import HeadersReport, Item, SeriesHeader, SetAside
 from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.frames import FrameHeader
-from services.preprocess.geometry import along, is_axial, normal
+from services.preprocess.geometry import Vector, along, is_axial, normal
 from services.preprocess.header import Header
 from services.preprocess.header_reasons import header_reasons, position_reasons
 from services.preprocess.kernels import read_kernel
@@ -32,10 +32,11 @@ class _Slice:
         return self.header.frames[self.frame]
 
     @property
-    def rank(self) -> tuple[float, str, int]:
+    def rank(self) -> tuple[float, str, int, Vector, Vector]:
         """What orders slices whose positions do not; the order sent must never."""
-        number = self.header.instance_number
-        return float("inf") if number is None else number, self.header.sop_instance_uid, self.frame
+        number = float("inf") if self.header.instance_number is None else self.header.instance_number
+        place, orientation = self.found.position_mm or (), self.found.orientation or ()
+        return number, self.header.sop_instance_uid, self.frame, place, orientation
 
 
 def arrange(entries: Sequence[Header | Picture | Unreadable | HeaderGoesOn]) -> HeadersReport:

@@ -1,0 +1,121 @@
+"""Sixty synthetic series, tilted, turned, duplicated and shuffled, come out right in whatever order they are sent."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import cos, radians, sin
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.common.schemas import HeadersReport, SeriesHeader
+from services.preprocess.pipeline import Pipeline
+from tests.preprocess.dicom_files import ct, signed, written
+
+HEAD_BYTES = 900
+Numbering = st.sampled_from(["upwards", "downwards", "none", "all the same"])
+# Directions of rows and columns: supine, prone, mirrored, turned by 90 degrees; seen from the feet or from the head.
+PLANES = ((1, 1), (-1, -1), (1, -1), (-1, 1))
+
+
+@dataclass(frozen=True)
+class Scan:
+    """How a series was made. Levels count from the feet; `copies` are levels that stand in it twice."""
+
+    levels: int
+    step_mm: float
+    start_mm: float
+    tilt_degrees: float
+    plane: tuple[int, int]
+    shift_mm: float
+    numbering: str
+    copies: tuple[int, ...]
+
+
+SCANS = st.builds(
+    Scan,
+    levels=st.integers(1, 12),
+    step_mm=st.floats(0.4, 12),
+    start_mm=st.floats(-1500, 1500),
+    tilt_degrees=st.floats(-30, 30),
+    plane=st.sampled_from(PLANES),
+    shift_mm=st.floats(-3, 3),
+    numbering=Numbering,
+    copies=st.lists(st.integers(0, 11), max_size=3).map(tuple),
+)
+
+
+@lru_cache(maxsize=64)
+def files_of(scan: Scan) -> tuple[bytes, ...]:
+    """From the feet to the head; the last number of each SOPInstanceUID is the level."""
+    levels = sorted([*range(scan.levels), *(copy for copy in scan.copies if copy < scan.levels)])
+    return tuple(_file(scan, level, copy) for copy, level in enumerate(levels))
+
+
+def _file(scan: Scan, level: int, copy: int) -> bytes:
+    angle, (row, column) = radians(scan.tilt_degrees), scan.plane
+    orientation = [row, 0, 0, 0, round(column * cos(angle), 6), round(-column * sin(angle), 6)]
+    z = round(scan.start_mm + level * scan.step_mm, 4)
+    shift = level * scan.shift_mm  # within the plane: it moves a slice, but not along the normal
+    place = [round(-125 + shift, 4), -125, z]
+    number = {"upwards": level, "downwards": 900 - level, "none": None, "all the same": 1}[scan.numbering]
+    return ct(
+        ImagePositionPatient=place,
+        ImageOrientationPatient=orientation,
+        InstanceNumber=number,
+        SeriesInstanceUID=f"1.2.{scan.levels}",
+        SOPInstanceUID=f"1.2.{scan.levels}.{copy}.{level}",
+    )
+
+
+def arranged(files: list[bytes]) -> HeadersReport:
+    """From heads of files, as the gateway asks."""
+    return Pipeline.read_headers([file[:HEAD_BYTES] for file in files], list(map(len, files)))
+
+
+def levels_of(found: SeriesHeader) -> list[int]:
+    return [int((item.sop_instance_uid or "").split(".")[-1]) for item in found.items]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(scan=SCANS, data=st.data())
+def test_sixty_series_come_out_headwards(scan: Scan, data: st.DataObject) -> None:
+    files = list(files_of(scan))
+    order = data.draw(st.permutations(range(len(files))))
+    (found,) = arranged([files[index] for index in order]).series
+    levels = levels_of(found)
+    assert levels == sorted(levels)
+    assert len(found.items) == len(files)
+    spacing_mm = scan.step_mm * cos(radians(scan.tilt_degrees))
+    assert found.position_mm == pytest.approx([level * spacing_mm for level in levels], abs=0.01)
+    assert [order[item.file] for item in found.items] == [files.index(files[order[item.file]]) for item in found.items]
+    copies = len(files) - scan.levels
+    warned = {reason.code for reason in found.reasons} & {"duplicate_positions", "several_stacks"}
+    assert bool(warned) == (copies > 0)
+
+
+def test_files_that_share_all_their_uids_are_told_apart_by_where_they_lie() -> None:
+    files = [
+        ct(ImagePositionPatient=place, ImageOrientationPatient=orientation)
+        for place in ([0, 0, 0], [0, 0, 5])
+        for orientation in ([1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0.9, -0.43])
+    ]
+    one, other = arranged(files).series[0], arranged(files[::-1]).series[0]
+    assert one.position_mm == other.position_mm
+    assert [item.file for item in one.items] == [3 - item.file for item in other.items]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(scans=st.lists(SCANS, min_size=1, max_size=2, unique_by=lambda scan: scan.levels), data=st.data())
+def test_the_order_of_files_never_matters(scans: list[Scan], data: st.DataObject) -> None:
+    files = [file for scan in scans for file in files_of(scan)] + [b"text", written(signed(Modality="MR"))]
+    order = data.draw(st.permutations(range(len(files))))
+    before, after = arranged(files), arranged([files[index] for index in order])
+    assert [series.model_copy(update={"items": ()}) for series in before.series] == [
+        series.model_copy(update={"items": ()}) for series in after.series
+    ]
+    for one, other in zip(before.series, after.series, strict=True):
+        same = [files[item.file] for item in one.items]
+        assert same == [files[order[item.file]] for item in other.items]
+    aside = sorted((order[item.file], item.code) for item in after.set_aside)
+    assert aside == sorted((item.file, item.code) for item in before.set_aside)
