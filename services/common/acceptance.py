@@ -116,7 +116,8 @@ def document() -> str:
     ]
     foreign = [f"| `{code}` | {words} |" for code, words in FOREIGN_FILES.items()]
     corrupt = [f"| `{code}` | {words} |" for code, words in CORRUPT_FILES.items()]
-    return "\n".join((_HEAD, *rules, _FOREIGN, *foreign, _CORRUPT, *corrupt, ""))
+    fixed = ", ".join(f"`{rule.code}`" for rule in RULES.values() if rule.fixed)
+    return "\n".join((_HEAD, *rules, _SITE.format(fixed=fixed), _FOREIGN, *foreign, _CORRUPT, *corrupt, ""))
 
 
 _HEAD: Final = """# What is assessed, and what is not
@@ -131,6 +132,19 @@ without clinical data: a site should try its own.
 
 | code | severity | words | why | source |
 |---|---|---|---|---|"""
+_SITE: Final = """
+## A site's own severities
+
+One file says which of these severities a site wants otherwise, and `ICH_GATEWAY_ACCEPTANCE_FILE` says where it is:
+
+```toml
+[severity]
+other_body_part = "warn"
+contrast = "refuse"
+```
+
+It is read once, at start; a code or a severity that nobody knows stops the start. What can't be lowered is {fixed}:
+nothing else tells a decode that failed in silence from a healthy brain."""
 _FOREIGN: Final = """
 ## Files that are set aside
 

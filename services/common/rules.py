@@ -140,7 +140,7 @@ _RULES: Final = (
     Rule(
         "metal",
         "note",
-        "{slices} slices hold metal; its streaks may hide or feign blood.",
+        "Metal in {slices} of the slices: its streaks may hide or feign blood.",
         "Above 3000 HU there is no tissue, and the usual 12 bits end at 3071.",
     ),
     Rule(

@@ -75,7 +75,7 @@ def test_air_tells_the_scale(air_hu: float, refused_: bool) -> None:  # noqa: FB
 def test_metal_is_noted() -> None:
     (found,) = fold([HEAD, HEAD.model_copy(update={"metal": 0.001}), HEAD.model_copy(update={"metal": 0.0001})])
     assert (found.code, found.severity) == ("metal", "note")
-    assert found.detail.startswith("1 slices")
+    assert found.detail.startswith("Metal in 1 of the slices")
 
 
 WHOLE = [SKULL_BASE, SKULL_BASE, *[HEAD] * 6, VERTEX]
