@@ -16,6 +16,12 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class _FromStage(_Frozen):
+    """What preprocess says: a newer one may say more than an older gateway knows."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
 class Reason(_Frozen):
     """Why something was not assessed, or is to be read with care."""
 
@@ -24,7 +30,7 @@ class Reason(_Frozen):
     severity: Severity
 
 
-class Item(_Frozen):
+class Item(_FromStage):
     """One slice of a series: a frame of a file, both counted from 0 in the order sent."""
 
     file: int
@@ -32,7 +38,7 @@ class Item(_Frozen):
     sop_instance_uid: str | None = None
 
 
-class SeriesHeader(_Frozen):
+class SeriesHeader(_FromStage):
     """One series as its headers tell it, sorted along the slice normal towards the head. Pictures have no UIDs."""
 
     uid: str | None
@@ -46,14 +52,14 @@ class SeriesHeader(_Frozen):
     derived: bool = False
 
 
-class SetAside(_Frozen):
+class SetAside(_FromStage):
     """A file that belongs to no series, and why (a code of `acceptance`)."""
 
     file: int
     code: str
 
 
-class HeadersReport(_Frozen):
+class HeadersReport(_FromStage):
     """The answer of preprocess' `series` door."""
 
     series: tuple[SeriesHeader, ...] = ()
@@ -61,7 +67,7 @@ class HeadersReport(_Frozen):
     incomplete: tuple[int, ...] = Field((), description="files whose header goes on after the head that was sent")
 
 
-class Evidence(_Frozen):
+class Evidence(_FromStage):
     """What the pixels of one slice say, as fractions of the picture. `failed` is a code of `CORRUPT_FILES`."""
 
     bone: float = Field(0, description="share of the picture above 300 HU")
