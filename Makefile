@@ -17,7 +17,7 @@ export CNN_PORT ?= 8002
 export RNN_PORT ?= 8003
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run demo up down logs test e2e e2e-compose fuzz check format lock bench train-default samples clean free-ports
+.PHONY: help run demo up down logs test e2e e2e-compose fuzz acceptance check format lock bench train-default samples clean free-ports
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,7 +66,7 @@ e2e: $(VENV)/.dev ## Run the tests that need real parts: Chromium
 e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (minutes)
 	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py
 
-fuzz: $(VENV)/.dev ## Send 50,000 damaged files to the readers (10 to 15 minutes)
+fuzz: $(VENV)/.dev ## Send 50,000 damaged files to the readers (6 to 10 minutes)
 	$(BIN)/python -m tests.fuzz --count 50000 --seed 1
 
 check: $(VENV)/.dev ## Format, lint, types, imports, locks, Compose files
@@ -95,6 +95,9 @@ bench: $(VENV)/.dev ## Measure what it costs to be four services
 
 train-default: $(VENV)/.dev ## Train models/default on synthetic head CT (about 15 minutes on two cores)
 	$(BIN)/python -m training default
+
+acceptance: $(VENV)/.dev ## Write docs/acceptance.md from the rules again
+	$(BIN)/python -m services.common.acceptance > docs/acceptance.md
 
 samples: $(VENV)/.dev ## Make samples/ again
 	$(BIN)/python -m training samples

@@ -82,7 +82,8 @@ def unpack(archive: UploadedFile, folder: SpoolFolder, limits: Limits) -> list[U
 def _is_rubbish(entry: zipfile.ZipInfo) -> bool:
     """Folders, and what macOS adds to every zip."""
     path = PurePosixPath(entry.filename)
-    return entry.is_dir() or "__MACOSX" in path.parts or path.name.startswith("._") or path.name == ".DS_Store"
+    folder = entry.filename.endswith("/")  # `ZipInfo.is_dir` fails on an empty name in Python 3.11
+    return folder or "__MACOSX" in path.parts or path.name.startswith("._") or path.name == ".DS_Store"
 
 
 def _check_directory(archive: UploadedFile, limits: Limits) -> None:

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from services.common import acceptance
 from services.common.problems import MalformedRequest
 from services.common.schemas import Evidence, HeadersReport, Item, Reason, SeriesHeader
-from services.common.severities import judged, read_severities
 from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, elements
 from services.gateway.intake import check_decoded, corrupt_files, notes, the_series
 from services.gateway.scoring import Features, Scores, Work, all_of, score_alone, score_series
 from services.gateway.settings import Settings
+from services.gateway.severities import judged, read_severities
 from services.gateway.spool import UploadedFile
 from services.gateway.stages import BundleMismatch, StageFailed, Stages
 

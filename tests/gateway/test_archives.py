@@ -41,6 +41,12 @@ def test_folders_and_what_macos_adds_are_left_out(tmp_path: Path) -> None:
     assert {file.name for file in _unpack(tmp_path, zipped({**rubbish, **FILES}))} == set(FILES)
 
 
+def test_an_entry_without_a_name_is_refused_or_read(tmp_path: Path) -> None:
+    """Python 3.11 asks for the last character of every name."""
+    with contextlib.suppress(BadArchive):
+        _unpack(tmp_path, zipped({"a.dcm": b"x"}).replace(b"a.dcm", b"\0.dcm"))
+
+
 def test_names_that_climb_stay_in_the_spool(tmp_path: Path) -> None:
     (got,) = _unpack(tmp_path, zipped({"../../up.dcm": b"x"}))
     assert got.path.parent == tmp_path / "unpacked"

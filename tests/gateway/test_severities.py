@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.common.acceptance import reason, refused
-from services.common.severities import AS_WRITTEN, judged, read_severities
+from services.gateway.severities import AS_WRITTEN, judged, read_severities
 
 HERE = Path("severities.toml")
 
