@@ -1,5 +1,7 @@
 """The product as a user runs it: real processes, real HTTP, the bundle that ships."""
 
+import http.client
+import json
 import os
 import signal
 import socket
@@ -98,10 +100,11 @@ def test_an_upload_over_the_limit_is_refused_while_it_is_being_sent(service: Ser
         connection.sendall(f"POST /v1/predictions HTTP/1.1\r\nhost: gateway\r\n{announced}\r\n".encode())
         connection.sendall(b'--b\r\nContent-Disposition: form-data; name="files"; filename="big.dcm"\r\n\r\n')
         connection.sendall(bytes(1 << 20))
-        answer = connection.recv(65536).decode()
-    assert answer.startswith("HTTP/1.1 413")
-    assert '"code":"too_large"' in answer
-    assert "big.dcm" in answer
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        problem = json.loads(answer.read())
+    assert (answer.status, problem["code"]) == (413, "too_large")
+    assert "big.dcm" in problem["detail"]
 
 
 @pytest.mark.parametrize("stage", ["preprocess", "cnn", "rnn"])
