@@ -17,6 +17,7 @@ from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.recipe import render
 from services.preprocess.resample import fit
 from training.phantom.geometry import SIZE
+from training.phantom.orders import ANY_STUDY, Order
 from training.phantom.study import Study, draw_patient, make_study
 from training.shrink import shrink
 
@@ -31,6 +32,7 @@ class Wanted:
 
     seed: int
     slices: int | None = None
+    order: Order = ANY_STUDY
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def make(wanted: Sequence[Wanted], *, name: str) -> Pictures:
 
 def make_one(wanted: Wanted) -> Pictures:
     """Make one study in this process."""
-    patient = draw_patient(wanted.seed)
+    patient = draw_patient(wanted.seed, wanted.order)
     count = len(patient.scan.position_mm)
     chosen = np.arange(count)
     if wanted.slices is not None and wanted.slices < count:

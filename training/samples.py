@@ -10,6 +10,7 @@ from PIL import Image
 
 from training.phantom.bleeds import Blood, Haematoma
 from training.phantom.dicom_files import dicom_files
+from training.phantom.orders import Order
 from training.phantom.study import Study, draw_patient, make_study
 from training.pictures import picture
 
@@ -50,7 +51,7 @@ def write(folder: Path) -> None:
 
 def sample_study() -> Study:
     """The study of the samples: 28 slices, 5 mm apart."""
-    patient = draw_patient(SEED, ())
+    patient = draw_patient(SEED, Order(kinds=()))
     position_mm = tuple(-66 + SPACING_MM * index for index in range(SLICES))
     scan = replace(patient.scan, position_mm=position_mm, thickness_mm=SPACING_MM)
     brain = patient.brain.pushed(BLEED.pushes())

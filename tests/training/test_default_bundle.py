@@ -9,6 +9,7 @@ import tensorflow as tf
 from services.common.card import Bundle, open_bundle
 from services.common.recipe import DEFAULT_RECIPE
 from training.evaluate import auc
+from training.phantom.orders import Order
 from training.phantom.study import draw_patient, make_study
 from training.pictures import bright_pixels, picture
 
@@ -45,7 +46,7 @@ def test_fresh_phantoms_are_ranked_better_than_by_bright_pixels(bundle: Bundle) 
     )
     scores, bright, truth = [], [], []
     for number, seed in enumerate(FRESH):
-        patient = draw_patient(seed, () if number % 2 else ("intraparenchymal", "subdural"))
+        patient = draw_patient(seed, Order(kinds=() if number % 2 else ("intraparenchymal", "subdural")))
         study = make_study(patient, range(0, len(patient.scan.position_mm), 3))
         slices = np.stack([picture(hu, study.scan.pixel_mm) for hu in study.hu])
         features = cnn(slices=tf.constant(slices))["features"]

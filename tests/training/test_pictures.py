@@ -5,6 +5,7 @@ from services.preprocess.dicom import decode
 from services.preprocess.recipe import render
 from services.preprocess.resample import fit
 from training.phantom.dicom_files import dicom_files
+from training.phantom.orders import Order
 from training.phantom.study import draw_patient, make_study
 from training.pictures import GRID, Wanted, bright_pixels, make, make_one, picture
 
@@ -38,7 +39,7 @@ def test_many_processes_make_the_same_in_the_same_order() -> None:
 
 
 def test_the_blood_grid_keeps_the_area_of_the_masks() -> None:
-    study = make_study(draw_patient(SEED + 4, ("epidural",)))
+    study = make_study(draw_patient(SEED + 4, Order(kinds=("epidural",))))
     cells = study.masks.reshape(len(study.hu), GRID, 8, GRID, 8, 5).mean(axis=(2, 4))
     np.testing.assert_allclose(cells.mean(axis=(1, 2)), study.masks.mean(axis=(1, 2)), rtol=1e-9)
 

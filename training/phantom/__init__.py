@@ -10,6 +10,7 @@
     cases         what a study has, how often and where
     mimics        what is bright or dark and no haemorrhage
     acquisition   point spread, beam hardening, noise
+    orders        what may be asked of a study
     study         all of it together: one seed, one study
     dicom_files   a study as DICOM files
 

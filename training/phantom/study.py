@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.common.labels import LABELS, SUBTYPES, Label
+from services.common.labels import LABELS, SUBTYPES
 from training.phantom.acquisition import Scanner, acquire, draw_scanner
 from training.phantom.bleeds import Bleed, mix
 from training.phantom.brain import Brain, anatomy, draw_brain
 from training.phantom.cases import draw_bleed, draw_kinds
 from training.phantom.geometry import SIZE, Points, Scan, draw_scan
 from training.phantom.mimics import Mimics, draw_mimics, fill_brain, fill_headrest, fill_scalp
+from training.phantom.orders import ANY_STUDY, Order
 from training.phantom.shapes import Floats
 from training.phantom.skull import Depths, Skull, depths, draw_skull, tissue
 
@@ -52,13 +53,13 @@ class Study:
     scan: Scan
 
 
-def draw_patient(seed: int, kinds: tuple[Label, ...] | None = None) -> Patient:
-    """Everything of a study but its pixels. `kinds` asks for certain haemorrhages instead of drawing them."""
+def draw_patient(seed: int, order: Order = ANY_STUDY) -> Patient:
+    """Everything of a study but its pixels."""
     rng = np.random.default_rng([seed, 1])
     skull, scan, scanner = draw_skull(rng), draw_scan(rng), draw_scanner(rng)
     brain, mimics = draw_brain(rng, skull), draw_mimics(rng)
     drawn = draw_kinds(rng)
-    bleeds = tuple(draw_bleed(rng, kind, skull) for kind in (drawn if kinds is None else kinds))
+    bleeds = tuple(draw_bleed(rng, kind, skull) for kind in (drawn if order.kinds is None else order.kinds))
     pushes = tuple(push for bleed in bleeds for push in bleed.pushes())
     return Patient(skull, brain.pushed(pushes), bleeds, mimics, scan, scanner, seed)
 

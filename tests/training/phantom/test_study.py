@@ -3,6 +3,7 @@ import pytest
 
 from services.common.labels import LABELS, SUBTYPES, Label
 from training.phantom.cases import draw_kinds
+from training.phantom.orders import Order
 from training.phantom.study import SEEN_MM2, TRACE_MM2, draw_patient, make_study
 
 SEED = 9_000_000
@@ -26,7 +27,7 @@ def test_another_seed_is_another_study() -> None:
 
 @pytest.mark.parametrize("kind", SUBTYPES)
 def test_labels_agree_with_masks(kind: Label) -> None:
-    study = make_study(draw_patient(SEED + 3, (kind,)))
+    study = make_study(draw_patient(SEED + 3, Order(kinds=(kind,))))
     area_mm2 = study.masks.sum(axis=(1, 2)) / 255 * study.scan.pixel_mm**2
     for column, label in enumerate(SUBTYPES):
         seen = study.labels[:, LABELS.index(label)]
@@ -41,10 +42,10 @@ def test_labels_agree_with_masks(kind: Label) -> None:
 
 def test_blood_is_where_the_mask_says() -> None:
     """The same patient without the bleed differs only near the blood, where oedema and pushed brain lie."""
-    study = make_study(draw_patient(SEED + 5, ("intraparenchymal",)))
+    study = make_study(draw_patient(SEED + 5, Order(kinds=("intraparenchymal",))))
     index = int(study.masks.sum(axis=(1, 2, 3), dtype=np.int64).argmax())
     inside = study.masks[index, ..., SUBTYPES.index("intraparenchymal")] > 250
-    healthy = make_study(draw_patient(SEED + 5, ()), [index])
+    healthy = make_study(draw_patient(SEED + 5, Order(kinds=())), [index])
     assert study.hu[index][inside].mean() > healthy.hu[0][inside].mean() + 8
     assert not healthy.masks.any()
 

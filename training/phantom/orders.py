@@ -1,0 +1,28 @@
+"""What a study shall be like; whatever an order leaves open is drawn."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from services.common.labels import Label
+
+Shift = Literal["noise and kernel", "thickness", "hounsfield", "anatomy", "lesions"]
+SHIFTS: Final[tuple[Shift, ...]] = get_args(Shift)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A study's order.
+
+    kinds : the haemorrhages it has, () for none; drawn where None
+    mimic : whether it has something that looks like a haemorrhage and is none; drawn where None
+    shift : in which way it lies outside of what is drawn otherwise
+    borders : whether the scanner blurs bone into the brain, and dura lies along it; without, a study is too easy
+    """
+
+    kinds: tuple[Label, ...] | None = None
+    mimic: bool | None = None
+    shift: Shift | None = None
+    borders: bool = True
+
+
+ANY_STUDY: Final = Order()
