@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from training.phantom.geometry import SIZE
 from training.phantom.shapes import Floats
 
+METAL_HU = 2200
+
 
 @dataclass(frozen=True, slots=True)
 class Scanner:
@@ -22,6 +24,9 @@ class Scanner:
     glow_pixels: float
     bands_hu: float  # dark and bright bands between the petrous bones
     cupping_hu: float
+    streaks_hu: float  # around metal
+    ghost: float  # share of the picture that the head moved in
+    ghost_pixels: tuple[int, int]
     offset_hu: float
     gain: float
     outside_hu: int  # written outside the circle of reconstruction
@@ -31,14 +36,17 @@ def draw_scanner(rng: np.random.Generator) -> Scanner:
     """A scanner and its settings."""
     return Scanner(
         blur_pixels=float(rng.uniform(0.35, 0.95)),
-        sharpening=float(rng.choice([0, rng.uniform(0, 0.12)])),
-        noise_hu=float(rng.uniform(1.3, 7)),
+        sharpening=float(rng.choice([0, rng.uniform(0, 0.3)])),
+        noise_hu=float(np.clip(rng.lognormal(np.log(3), 0.5), 1.2, 8)),
         noise_grain_pixels=float(rng.uniform(0.3, 1.1)),
         tail_hu=float(rng.uniform(0, 160)),
         glow_hu=float(rng.uniform(0, 110)),
         glow_pixels=float(rng.uniform(4, 10)),
         bands_hu=float(rng.choice([0, rng.uniform(0, 12)])),
         cupping_hu=float(rng.uniform(-4, 4)),
+        streaks_hu=float(rng.uniform(10, 60)),
+        ghost=float(rng.choice([0, rng.uniform(0.1, 0.4)], p=[0.93, 0.07])),
+        ghost_pixels=(int(rng.integers(-5, 6)), int(rng.integers(-5, 6))),
         offset_hu=float(rng.normal(0, 3)),
         gain=float(rng.normal(1, 0.05)),
         outside_hu=int(rng.choice([0, -1024, -2000, -3024], p=[0.7, 0.1, 0.1, 0.1])),
@@ -47,9 +55,11 @@ def draw_scanner(rng: np.random.Generator) -> Scanner:
 
 def acquire(scanner: Scanner, hu: Floats, rng: np.random.Generator) -> NDArray[np.int16]:
     """One picture, (SIZE, SIZE) int16 Hounsfield units, of the tissue of one slice."""
+    if scanner.ghost:
+        hu = hu + np.float32(scanner.ghost) * (np.roll(hu, scanner.ghost_pixels, (0, 1)) - hu)
     picture = _see(scanner, hu)
     soft = np.clip(hu + 1000, 0, 1000) / np.float32(1000)
-    picture += soft * (_bands(scanner, hu, rng) + _cupping(scanner))
+    picture += soft * (_bands(scanner, hu, rng) + _cupping(scanner) + _streaks(scanner, hu, rng))
     picture += _noise(scanner, rng) * (0.3 + 0.7 * soft)
     picture = picture * np.float32(scanner.gain) + np.float32(scanner.offset_hu) * soft
     if scanner.outside_hu:
@@ -76,6 +86,20 @@ def _bands(scanner: Scanner, hu: Floats, rng: np.random.Generator) -> Floats:
     wave = np.convolve(rng.standard_normal(SIZE), np.hanning(9), mode="same") * 0.6
     rows = np.float32(scanner.bands_hu) * np.clip(crossed - 0.5, 0, 2) * wave
     return np.broadcast_to(rows.astype(np.float32)[:, None], hu.shape)
+
+
+def _streaks(scanner: Scanner, hu: Floats, rng: np.random.Generator) -> Floats:
+    """Rays out of metal, bright and dark."""
+    rows, columns = np.nonzero(hu > METAL_HU)
+    if not rows.size:
+        return np.zeros((1, 1), np.float32)
+    down = np.arange(SIZE, dtype=np.float32)[:, None] - rows.mean(dtype=np.float32)
+    right = np.arange(SIZE, dtype=np.float32)[None] - columns.mean(dtype=np.float32)
+    rays = np.convolve(rng.standard_normal(360), np.hanning(7), mode="same")
+    turn = ((np.arctan2(down, right) + np.pi) * (359 / (2 * np.pi))).astype(np.int32)
+    fading = np.float32(scanner.streaks_hu) / (1 + np.hypot(down, right) / 12)
+    streaks: Floats = (rays.astype(np.float32)[turn] * fading).astype(np.float32)
+    return streaks
 
 
 def _cupping(scanner: Scanner) -> Floats:

@@ -181,7 +181,9 @@ class Film:
         away = p.distance(self.centre_mm) / np.float32(self.radius_mm)
         patchy = 0.25 * sample(p.x, p.y, p.z, wavelength_mm=14, offset=self.blood.seed)
         region: Floats = np.clip((1.15 - away + patchy) * 3, 0, 1).astype(np.float32)
-        return np.float32(self.amount) * region * anatomy.subarachnoid
+        # Blood widens the clefts that it fills.
+        filled: Floats = np.float32(self.amount) * region * np.minimum(1.35 * anatomy.subarachnoid, 1)
+        return filled
 
     def pushes(self) -> tuple[Push, ...]:
         return ()

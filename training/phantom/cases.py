@@ -1,13 +1,15 @@
-"""What a study has: how often each kind of haemorrhage, how large, where, and which mimics lie beside it."""
+"""What a study has: how often each kind of haemorrhage, how large, and where."""
 # ruff: noqa: PLR2004 - lengths in mm and Hounsfield units, each beside what it is of
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
-from numpy.typing import NDArray
 
 from services.common.labels import SUBTYPES, Label
 from training.phantom.bleeds import Bleed, Blood, Cast, Crescent, Film, Haematoma, Lens, Place, Sheet
-from training.phantom.geometry import Points
-from training.phantom.skull import Skull, depths
+from training.phantom.places import in_the_brain, on_the_vault, outwards, under_the_vault
+from training.phantom.skull import Skull
 
 # How often each subtype is the first finding of a study with blood; rarer ones are drawn more often than in life.
 FIRST = {
@@ -31,54 +33,83 @@ def draw_kinds(rng: np.random.Generator) -> tuple[Label, ...]:
     return tuple(SUBTYPES[index] for index in chosen)
 
 
-def draw_bleed(rng: np.random.Generator, label: Label, skull: Skull) -> Bleed:
-    """One haemorrhage of a kind, from hardly visible to huge."""
+def draw_bleeds(rng: np.random.Generator, label: Label, skull: Skull) -> tuple[Bleed, ...]:
+    """The haemorrhages of one kind, mostly one, from hardly visible to huge."""
     match label:
         case "epidural":
-            return _epidural(rng, skull)
+            return (_epidural(rng, skull),)
         case "intraparenchymal":
-            return draw_haematoma(rng, skull)
+            return _contusions(rng, skull) if rng.random() < 0.2 else (_haematoma(rng, skull),)
         case "intraventricular":
-            return _intraventricular(rng)
+            return (_intraventricular(rng),)
         case "subarachnoid":
-            return _subarachnoid(rng, skull)
+            return tuple(_subarachnoid(rng, skull) for _ in range(1 + int(rng.random() < 0.25)))
         case _:
             return _subdural(rng, skull)
 
 
-def draw_haematoma(rng: np.random.Generator, skull: Skull, *, smallest_ml: float = 0.2) -> Haematoma:
-    """An intraparenchymal haemorrhage."""
-    volume_ml = float(np.clip(rng.lognormal(np.log(3.5), 1.2), smallest_ml, 80))
+def _haematoma(rng: np.random.Generator, skull: Skull) -> Haematoma:
+    volume_ml = float(np.clip(rng.lognormal(np.log(3.5), 1.5), 0.15, 90))
+    return _ball(rng, volume_ml, partial(in_the_brain, rng, skull))
+
+
+def _contusions(rng: np.random.Generator, skull: Skull) -> tuple[Haematoma, ...]:
+    """Two to five small ones near each other under the vault, mostly in front and at the sides."""
+    turn = rng.choice([-1, 1]) * rng.uniform(0, 2.1)
+    sine = rng.uniform(-0.3, 0.3)
+    middle = np.array([np.sin(turn), -np.cos(turn), sine])
+    found = []
+    for _ in range(int(rng.integers(2, 6))):
+        x, y, z = middle + rng.normal(0, 0.2, 3)
+        place = outwards(skull, (float(x), float(y), float(z)))
+        volume_ml = float(np.clip(rng.lognormal(np.log(0.8), 1), 0.1, 8))
+        found.append(_ball(rng, volume_ml, partial(under_the_vault, rng, place, deepest_mm=8)))
+    return tuple(found)
+
+
+def _ball(rng: np.random.Generator, volume_ml: float, placed: Callable[[float], Place]) -> Haematoma:
     radius = (volume_ml * 1000 * 3 / (4 * np.pi)) ** (1 / 3)
-    stretch = np.exp(rng.normal(0, 0.25, 3))
+    stretch = np.exp(rng.normal(0, 0.3, 3))
     radii = radius * stretch / np.prod(stretch) ** (1 / 3)
     return Haematoma(
-        centre_mm=_in_the_brain(rng, skull, radius),
+        centre_mm=placed(radius),
         radii_mm=(float(radii[0]), float(radii[1]), float(radii[2])),
-        roughness=float(rng.uniform(0.03, 0.28)),
-        oedema_hu=float(rng.uniform(-14, -1)),
-        oedema_mm=float(rng.uniform(1, 8)),
-        blood=_blood(rng, 48, 78),
+        roughness=float(rng.uniform(0.03, 0.4)),
+        oedema_hu=float(rng.uniform(-16, -1)),
+        oedema_mm=float(rng.uniform(1, 9)),
+        blood=_blood(rng, 46, 78),
     )
 
 
 def _epidural(rng: np.random.Generator, skull: Skull) -> Lens:
     radius = float(rng.uniform(13, 42))
-    centre = _on_the_vault(rng, skull, lowest=-0.5, highest=0.75)
-    return Lens(centre, float(radius * rng.uniform(0.25, 0.7)), radius, _blood(rng, 50, 80))
+    centre = on_the_vault(rng, skull, lowest=-0.5, highest=0.75)
+    return Lens(centre, float(radius * rng.uniform(0.25, 0.75)), radius, _blood(rng, 50, 80))
 
 
-def _subdural(rng: np.random.Generator, skull: Skull) -> Crescent | Sheet:
+def _subdural(rng: np.random.Generator, skull: Skull) -> tuple[Bleed, ...]:
     if rng.random() < 0.22:
-        return _sheet(rng)
-    acute = rng.random() < 0.9
-    thickness = float(np.clip(rng.lognormal(np.log(7), 0.5), 3, 24))
+        return (_sheet(rng),)
+    first = _crescent(rng, on_the_vault(rng, skull, lowest=-0.25, highest=0.8))
+    x, y, z = first.centre_mm
+    found: list[Bleed] = [first]
+    if rng.random() < 0.12:
+        found.append(_crescent(rng, (-x, y, z)))
+    if rng.random() < 0.12:
+        found.append(_sheet(rng))
+    return tuple(found)
+
+
+def _crescent(rng: np.random.Generator, place: Place) -> Crescent:
+    """Fresh ones, old ones, and layered ones; those as dense as brain only where they are thick."""
+    age = rng.choice(3, p=[0.84, 0.07, 0.09])
+    thickness = float(np.clip(rng.lognormal(np.log(7), 0.5), 3 if age == 0 else 7, 24))
     return Crescent(
-        centre_mm=_on_the_vault(rng, skull, lowest=-0.25, highest=0.8),
+        centre_mm=place,
         thickness_mm=thickness,
         radius_mm=float(rng.uniform(35, 85)),
         level_hu=float(rng.choice([0, 0, 0, rng.uniform(3, 14)])),
-        blood=_blood(rng, 52, 82) if acute else _blood(rng, 12, 26),
+        blood=(_blood(rng, 52, 82), _blood(rng, 30, 44), _blood(rng, 16, 28))[age],
     )
 
 
@@ -87,7 +118,7 @@ def _sheet(rng: np.random.Generator) -> Sheet:
     if rng.random() < 0.6:
         centre = (side * 0.01, float(rng.uniform(-50, 55)), float(rng.uniform(25, 55)))
         return Sheet(centre, thickness, float(rng.uniform(18, 45)), on_tentorium=False, blood=_blood(rng, 54, 82))
-    centre = (side * 25, float(rng.uniform(25, 55)), -12.0)
+    centre = (side * 25, float(rng.uniform(30, 65)), -12.0)
     return Sheet(centre, thickness, float(rng.uniform(18, 38)), on_tentorium=True, blood=_blood(rng, 54, 82))
 
 
@@ -98,50 +129,22 @@ def _intraventricular(rng: np.random.Generator) -> Cast:
         behind_mm=float(-80 if cast else rng.uniform(12, 46)),
         below_mm=float(rng.choice([90, rng.uniform(0, 25)], p=[0.7, 0.3])),
         amount=float(rng.uniform(0.7, 1)),
-        blood=_blood(rng, 46, 76),
+        blood=_blood(rng, 45, 76),
     )
 
 
 def _subarachnoid(rng: np.random.Generator, skull: Skull) -> Film:
     place = rng.choice(3, p=[0.35, 0.2, 0.45])
     side = float(rng.choice([-1, 1]))
-    amount, blood = float(rng.uniform(0.7, 1)), _blood(rng, 52, 80)
+    amount, blood = float(rng.uniform(0.75, 1)), _blood(rng, 48, 80)
     if place == 0:
         centre = (float(rng.normal(0, 6)), float(rng.normal(2, 8)), float(rng.normal(-16, 6)))
-        return Film(centre, float(rng.uniform(16, 48)), amount, blood)
+        return Film(centre, float(rng.uniform(16, 60)), amount, blood)
     if place == 1:
         centre = (side * 42, float(rng.normal(-12, 6)), float(rng.normal(-2, 5)))
         return Film(centre, float(rng.uniform(14, 32)), amount, blood)
-    return Film(_on_the_vault(rng, skull, lowest=-0.1, highest=0.9), float(rng.uniform(14, 50)), amount, blood)
+    return Film(on_the_vault(rng, skull, lowest=-0.1, highest=0.9), float(rng.uniform(14, 50)), amount, blood)
 
 
 def _blood(rng: np.random.Generator, low_hu: float, high_hu: float) -> Blood:
     return Blood(float(rng.uniform(low_hu, high_hu)), float(rng.uniform(0.5, 5)), int(rng.integers(1 << 16)))
-
-
-def _in_the_brain(rng: np.random.Generator, skull: Skull, radius_mm: float) -> Place:
-    """40 % in the deep nuclei, 12 % in the cerebellum, 5 % in the brainstem, the rest in the lobes."""
-    place, side = rng.choice(4, p=[0.4, 0.12, 0.05, 0.43]), float(rng.choice([-1, 1]))
-    x, y, z = rng.normal(0, 4, 3)
-    if place == 0:
-        return (side * float(22 + x), float(-2 + 2 * y), float(4 + z))
-    if place == 1:
-        return (side * abs(float(18 + 2 * x)), float(42 + y), float(-36 + z))
-    if place == 2:
-        return (float(x), float(12 + y), float(-26 + 2 * z))
-    px, py, pz = _on_the_vault(rng, skull, lowest=-0.2, highest=0.85)
-    inward = 1 - float(rng.uniform(radius_mm * 0.7 + 3, radius_mm + 28)) / float(np.sqrt(px**2 + py**2 + pz**2))
-    inward = max(inward, 0.25)
-    return (px * inward, py * inward, pz * inward)
-
-
-def _on_the_vault(rng: np.random.Generator, skull: Skull, *, lowest: float, highest: float) -> Place:
-    """A point of the inner table; `lowest` and `highest` bound the sine of its elevation."""
-    turn, sine = rng.uniform(0, 2 * np.pi), rng.uniform(lowest, highest)
-    flat = np.sqrt(1 - sine**2)
-    direction = np.array([np.cos(turn) * flat, np.sin(turn) * flat, sine])
-    radii = np.arange(20, 120, 0.5, dtype=np.float32)
-    ray: NDArray[np.float32] = (direction[:, None] * radii).astype(np.float32)
-    inside = depths(skull, Points(ray[0], ray[1], ray[2])).cavity > 0
-    x, y, z = direction * float(radii[np.flatnonzero(inside)[-1]] if inside.any() else 60)
-    return (float(x), float(y), float(z))

@@ -88,7 +88,7 @@ def draw_scan(rng: np.random.Generator) -> Scan:
         pitch_deg=float(rng.normal(0 if tilt else 8, 7)),
         roll_deg=float(rng.normal(0, 3.5)),
         yaw_deg=float(rng.normal(0, 4)),
-        centre_mm=(float(rng.normal(0, 5)), float(rng.normal(0, 9))),
+        centre_mm=(float(rng.normal(0, 5)), float(rng.normal(6, 8))),
     )
 
 

@@ -24,6 +24,18 @@ def sample(x: Floats, y: Floats, z: Floats, *, wavelength_mm: float, offset: int
     return _field()[index].astype(np.float32) * np.float32(1 / _LEVELS)
 
 
+def waves(x: Floats, y: Floats, z: Floats, *, wavelength_mm: float, offset: int) -> Floats:
+    """As `sample`, but without the steps of its field: four waves at random. For what moves other things."""
+    rng = np.random.default_rng([offset, 4])
+    total = np.zeros_like(x)
+    for _ in range(4):
+        way = rng.standard_normal(3)
+        cycle = 2 * np.pi / (wavelength_mm * rng.uniform(0.7, 1.6))
+        kx, ky, kz = (np.float32(value) for value in way / np.linalg.norm(way) * cycle)
+        total += np.sin(x * kx + y * ky + z * kz + np.float32(rng.uniform(0, 2 * np.pi)))
+    return total * np.float32(1 / np.sqrt(2))
+
+
 def _wrapped(values: Floats, scale: np.float32, shift: np.float32) -> NDArray[np.int32]:
     # The large number keeps the cast, which cuts towards zero, on the side of positive numbers.
     moved = values * scale + np.float32(shift + 64 * _SIDE)

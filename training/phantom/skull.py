@@ -7,31 +7,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.phantom.geometry import Points
-from training.phantom.noise import sample
+from training.phantom.head import Head, draw_head, standard, vault_mm, walls_mm
+from training.phantom.noise import sample, waves
 from training.phantom.shapes import Floats, bump, ramp
 
-Mask = NDArray[np.bool_]
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Bone that a surgeon took away, as a ball."""
+
+    centre_mm: tuple[float, float, float]
+    radius_mm: float
+    closed: bool  # the flap was put back, a thin cut around it
 
 
 @dataclass(frozen=True, slots=True)
 class Skull:
-    """One head's bones. Lengths in mm from the origin to the inner table unless said otherwise."""
+    """One head's bones and what covers them."""
 
-    half_width_mm: float
-    half_length_mm: float
-    height_mm: float
-    egg: float  # how much wider the back is than the front
-    squareness: float
-    asymmetry: float
-    wobble_mm: float
+    head: Head
     thickness_mm: float
+    uneven: float
     table_hu: float
     diploe_hu: float
-    base_shift_mm: float
+    diploe: float  # share of the thickness between the tables
+    base_hu: float
     cells: float  # how much air the skull base holds
     scalp_mm: float
     fat_hu: float
     muscle_hu: float
+    sutures_mm: float
+    hyperostosis_mm: float  # bone that has grown inwards in front
+    holes: tuple[Hole, ...]
     seed: int
 
 
@@ -39,52 +46,53 @@ class Skull:
 class Depths:
     """Signed distances in mm, positive inside; (n,) float32 each."""
 
-    vault: Floats  # from the inner table
-    floor: Floats  # above the skull base
+    vault: Floats  # from the inner table, as if there were no skull base
+    cavity: Floats  # from the dura
     skin: Floats
-
-    @property
-    def cavity(self) -> Floats:
-        """Inside the cranial cavity where positive."""
-        return np.minimum(self.vault, self.floor)
 
     def at(self, index: NDArray[np.intp]) -> "Depths":
         """Those of some of the points."""
-        return Depths(self.vault[index], self.floor[index], self.skin[index])
+        return Depths(self.vault[index], self.cavity[index], self.skin[index])
 
 
 def draw_skull(rng: np.random.Generator) -> Skull:
     """A skull of an adult, more varied than adults are."""
     return Skull(
-        half_width_mm=float(rng.normal(67, 3.5)),
-        half_length_mm=float(rng.normal(83, 4.5)),
-        height_mm=float(rng.normal(74, 4)),
-        egg=float(rng.uniform(0.02, 0.16)),
-        squareness=float(rng.uniform(-0.1, 0.25)),
-        asymmetry=float(rng.normal(0, 0.03)),
-        wobble_mm=float(rng.uniform(0, 2)),
-        thickness_mm=float(rng.uniform(4.5, 9)),
-        table_hu=float(rng.uniform(1050, 1750)),
-        diploe_hu=float(rng.uniform(300, 850)),
-        base_shift_mm=float(rng.normal(0, 4)),
+        head=draw_head(rng),
+        thickness_mm=float(rng.uniform(4.2, 9.5)),
+        uneven=float(rng.uniform(0.05, 0.3)),
+        table_hu=float(rng.uniform(1000, 1800)),
+        diploe_hu=float(rng.uniform(280, 850)),
+        diploe=float(rng.uniform(0.2, 0.6)),
+        base_hu=float(rng.uniform(450, 950)),
         cells=float(rng.uniform(-0.3, 0.9)),
-        scalp_mm=float(rng.uniform(3, 8)),
-        fat_hu=float(rng.uniform(-115, -75)),
-        muscle_hu=float(rng.uniform(40, 66)),
+        scalp_mm=float(rng.uniform(2.5, 9)),
+        fat_hu=float(rng.uniform(-115, -70)),
+        muscle_hu=float(rng.uniform(38, 68)),
+        sutures_mm=float(rng.choice([0, rng.uniform(0.3, 0.9)])),
+        hyperostosis_mm=float(rng.choice([0, rng.uniform(1, 6)], p=[0.88, 0.12])),
+        holes=(),
         seed=int(rng.integers(1 << 16)),
     )
 
 
 def depths(skull: Skull, points: Points) -> Depths:
-    """How deep points lie inside the vault, above the skull base and under the skin."""
-    wobble = sample(points.x, points.y, points.z, wavelength_mm=90, offset=skull.seed) * np.float32(skull.wobble_mm)
-    vault = _inside(skull, points, points.z) + wobble
-    cylinder = _inside(skull, points, np.maximum(points.z, np.float32(-14)))
+    """How deep points lie inside the vault, inside the dura and under the skin."""
+    inner = standard(skull.head, points)
+    cavity, vault = walls_mm(skull.head, inner)
+    if skull.hyperostosis_mm:
+        rough = np.clip(waves(points.x, points.y, points.z, wavelength_mm=22, offset=skull.seed + 9) + 0.4, 0, 2)
+        grown = np.float32(skull.hyperostosis_mm) * rough * bump(points.x / 40, (points.y + 70) / 30, points.z / 45)
+        cavity, vault = cavity - grown, vault - grown
+    # Below the brow the skin goes straight down.
+    column = vault_mm(skull.head, Points(inner.x, inner.y, np.maximum(inner.z, np.float32(-16))))
     face = bump(points.x / 40, (points.y + 70) / 30, (points.z + 55) / 35) * 8
     temporal = bump((np.abs(points.x) - 62) / 16, (points.y + 22) / 28, (points.z + 12) / 26) * 7
     neck = np.clip((points.z + 60) * np.float32(0.25), -12, 0)
-    skin = cylinder + wobble + np.float32(skull.thickness_mm + skull.scalp_mm) + face + temporal + neck
-    return Depths(vault, (points.z - _floor(skull, points)) * np.float32(0.8), skin)
+    slow = waves(points.x, points.y, points.z, wavelength_mm=90, offset=skull.seed + 6)
+    scalp = np.float32(skull.scalp_mm) * (1 + 0.2 * slow)
+    skin = column + np.float32(skull.thickness_mm) + scalp + face + temporal + neck
+    return Depths(vault, np.minimum(cavity, vault), skin.astype(np.float32))
 
 
 def tissue(skull: Skull, points: Points, depth: Depths) -> Floats:
@@ -92,38 +100,10 @@ def tissue(skull: Skull, points: Points, depth: Depths) -> Floats:
     texture = sample(points.x, points.y, points.z, wavelength_mm=9, offset=skull.seed + 1)
     hu = _soft(skull, points, depth, texture)
     _fill_face(hu, points, depth, texture)
-    _fill_bone(hu, skull, points, depth, texture)
+    _fill_base(hu, skull, points, depth, texture)
+    _fill_vault(hu, skull, points, depth, texture)
     hu[depth.skin < 0] = -1000
     return hu
-
-
-def _inside(skull: Skull, points: Points, z: Floats) -> Floats:
-    y = points.y * np.float32(1 / skull.half_length_mm)
-    x = points.x * np.float32(1 / skull.half_width_mm)
-    x = x * (1 + np.float32(skull.asymmetry) * np.sign(x) * y) / (1 + np.float32(skull.egg) * np.clip(y, -1.2, 1.2))
-    vertical = np.where(z > 0, z * np.float32(1 / skull.height_mm), z * np.float32(1 / 88))
-    squares = x * x + y * y + vertical * vertical
-    squares -= np.float32(skull.squareness) * np.minimum(x * x * y * y, 1)
-    norm = np.sqrt(np.maximum(squares, np.float32(1e-3)))
-    radius = np.sqrt(points.x**2 + points.y**2 + z * z) + np.float32(1)
-    distance: Floats = radius * (1 / norm - 1) * np.float32(0.97)
-    return distance
-
-
-def _floor(skull: Skull, points: Points) -> Floats:
-    """Height of the skull base's inner surface: three fossae, the petrous ridges, the sella and the great foramen."""
-    side, y = np.abs(points.x), points.y
-    bumps = sample(points.x, points.y, points.z * 0, wavelength_mm=30, offset=skull.seed + 2) * 2
-    anterior = -15 - 7 * bump(side / 9, y / 200) + 4 * bump((side - 30) / 14, (y + 55) / 22)
-    middle = -38 + 17 * ramp((14 - side) / 2) - 5 * bump(side / 9, (y + 4) / 5)
-    ridge_mm = (y - 4 - 0.58 * (side - 14)) * 0.86
-    posterior = -56 + 10 * ramp((side - 38) / 6)
-    posterior -= 150 * ramp((1 - np.sqrt((side / 15) ** 2 + ((y - 31) / 17) ** 2)) * 6)
-    height = middle + (posterior - middle) * ramp(ridge_mm / 2.5)
-    height = np.maximum(height, np.where(side > 12, -21 - np.abs(ridge_mm) * 1.7, -18 - np.abs(y - 4) * 2.4))
-    height = height + (anterior - height) * ramp((-10 - 0.5 * side - y) / 2.5)
-    result: Floats = (height + bumps + np.float32(skull.base_shift_mm)).astype(np.float32)
-    return result
 
 
 def _soft(skull: Skull, points: Points, depth: Depths, texture: Floats) -> Floats:
@@ -137,26 +117,60 @@ def _soft(skull: Skull, points: Points, depth: Depths, texture: Floats) -> Float
     return hu + texture * 3
 
 
-def _fill_bone(hu: Floats, skull: Skull, points: Points, depth: Depths, texture: Floats) -> None:
-    slow = sample(points.x, points.y, points.z, wavelength_mm=75, offset=skull.seed + 4)
-    thickness = np.float32(skull.thickness_mm) * np.clip(1 + 0.22 * slow, 0.5, 1.6)
+def _fill_vault(hu: Floats, skull: Skull, points: Points, depth: Depths, texture: Floats) -> None:
+    """Two tables with diploe between them, sutures, and what a surgeon opened."""
+    slow = waves(points.x, points.y, points.z, wavelength_mm=75, offset=skull.seed + 4)
+    thickness = np.float32(skull.thickness_mm) * np.clip(1 + np.float32(skull.uneven) * slow, 0.5, 1.7)
     across = -depth.vault / thickness
-    wall = (across >= 0) & (across <= 1) & (depth.floor > -9)
-    table = ramp((np.abs(across - 0.5) - 0.24) / 0.05)
-    compact = np.float32(skull.diploe_hu) * (1 + 0.18 * texture)
-    compact += (np.float32(skull.table_hu) - compact) * table
-    np.copyto(hu, compact, where=wall)
-    petrous = bump((points.y - 4 - 0.58 * (np.abs(points.x) - 14)) / 11, (np.abs(points.x) - 36) / 20)
-    base_mm = 3 + 4 * ramp((points.y + 20) / 8) + 20 * petrous + 14 * bump(points.x / 13, (points.y - 3) / 12)
-    base = (depth.floor <= 0) & (depth.floor > -base_mm) & (across < 1)
-    dense = 620 + 130 * texture + 700 * petrous * (np.abs(points.x) < 40)
-    dense[(texture > 1.25 - np.float32(skull.cells)) & (depth.floor < -3.5)] = -850
+    wall = (across >= 0) & (across <= 1)
+    table = ramp((np.abs(across - 0.5) - np.float32(skull.diploe / 2)) / 0.06)
+    bone = np.float32(skull.diploe_hu) * (1 + 0.18 * texture)
+    bone += (np.float32(skull.table_hu) * (1 + 0.05 * slow) - bone) * table
+    if skull.sutures_mm:
+        bone -= bone * 0.75 * ramp((np.float32(skull.sutures_mm) - _suture_mm(points, texture)) * 2)
+    for hole in skull.holes:
+        _open(bone, hole, points, texture)
+    np.copyto(hu, bone.astype(np.float32), where=wall)
+
+
+def _suture_mm(points: Points, texture: Floats) -> Floats:
+    """Distance from the coronal, sagittal and lambdoid suture, roughly."""
+    wave = 1.5 * texture
+    side = np.abs(points.x)
+    coronal = np.abs(points.y + 22 - 0.28 * (points.z - 40) + wave)
+    sagittal = np.where((points.y > -20) & (points.z > 30), side + 0.5 * wave, np.float32(99))
+    lambdoid = np.where(points.y > 30, np.abs(points.z - 30 + 0.9 * (side - 10) + wave), np.float32(99))
+    high = np.where(points.z > -5, np.float32(0), np.float32(99))
+    nearest: Floats = np.minimum(np.minimum(coronal, sagittal), lambdoid) + high
+    return nearest
+
+
+def _open(bone: Floats, hole: Hole, points: Points, texture: Floats) -> None:
+    """A burr hole or a craniotomy: soft tissue instead of bone, or a flap with a cut around it."""
+    away = points.distance(hole.centre_mm) - np.float32(hole.radius_mm)
+    gone = np.abs(away) < 1.3 if hole.closed else away < 0
+    bone[gone] = 28 + 10 * texture[gone]
+
+
+def _fill_base(hu: Floats, skull: Skull, points: Points, depth: Depths, texture: Floats) -> None:
+    """What lies between the cavity and its hull: the base's spongy bone, dense petrous ridges, cells and sinuses."""
+    side = np.abs(points.x)
+    base = (depth.vault > -1) & (depth.cavity <= 0) & (depth.cavity > -22)
+    petrous = bump((points.y - 10 - 0.5 * (side - 20)) / 9, (side - 34) / 18, (points.z + 30) / 12)
+    rim = ramp((depth.cavity + 2.6) / 0.7)  # a compact layer under the dura
+    slow = sample(points.x, points.y, points.z, wavelength_mm=17, offset=skull.seed + 5)
+    spongy = np.float32(skull.base_hu) * (0.62 + 0.2 * texture + 0.15 * slow)
+    dense = spongy + (np.float32(skull.base_hu + 250) - spongy) * rim + 650 * petrous
     np.copyto(hu, dense.astype(np.float32), where=base)
+    mastoid = bump((side - 50) / 13, (points.y - 24) / 16, (points.z + 36) / 20)
+    sphenoid = bump(points.x / 15, (points.y + 8) / 15, (points.z + 34) / 10)
+    airy = 1.5 * np.maximum(mastoid, sphenoid) + 0.4 * texture + np.float32(skull.cells) - 1.15
+    hu[base & (airy > 0) & (depth.cavity < -2.2)] = -900
 
 
 def _fill_face(hu: Floats, points: Points, depth: Depths, texture: Floats) -> None:
     """Orbits and air spaces; rough, as the networks are shown little of them."""
-    side, under = np.abs(points.x), (depth.floor < -2) & (depth.skin > 3)
+    side, under = np.abs(points.x), (depth.cavity < -2) & (depth.skin > 3) & (points.z < -8)
     slow = sample(points.x, points.y, points.z, wavelength_mm=34, offset=77)
     bones = under & (np.abs(texture) < 0.16 * np.clip(slow, 0, 2)) & (points.y < 10) & (side < 58)
     hu[bones] = 480
@@ -180,8 +194,6 @@ def _fill_face(hu: Floats, points: Points, depth: Depths, texture: Floats) -> No
 _AIR = (
     (True, (28.0, -58.0, -66.0), (15.0, 17.0, 18.0)),  # maxillary
     (True, (9.0, -52.0, -38.0), (9.0, 24.0, 12.0)),  # ethmoid
-    (False, (0.0, -12.0, -36.0), (14.0, 11.0, 9.0)),  # sphenoid
     (False, (0.0, -45.0, -68.0), (11.0, 34.0, 22.0)),  # nose
-    (True, (54.0, 32.0, -42.0), (11.0, 12.0, 15.0)),  # mastoid
-    (False, (0.0, 4.0, -78.0), (13.0, 8.0, 14.0)),  # pharynx
+    (False, (0.0, 4.0, -88.0), (13.0, 8.0, 14.0)),  # pharynx
 )

@@ -1,7 +1,7 @@
 """One seed, one study: slices in Hounsfield units with their truth."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +10,19 @@ from services.common.labels import LABELS, SUBTYPES
 from training.phantom.acquisition import Scanner, acquire, draw_scanner
 from training.phantom.bleeds import Bleed, mix
 from training.phantom.brain import Brain, anatomy, draw_brain
-from training.phantom.cases import draw_bleed, draw_kinds
+from training.phantom.cases import draw_bleeds, draw_kinds
 from training.phantom.geometry import SIZE, Points, Scan, draw_scan
-from training.phantom.mimics import Mimics, draw_mimics, fill_brain, fill_headrest, fill_scalp
+from training.phantom.mimics import Mimics, contrasted, draw_mimics, fill_brain, fill_headrest, fill_scalp
 from training.phantom.orders import ANY_STUDY, Order
 from training.phantom.shapes import Floats
+from training.phantom.shifts import shifted_atrophy, shifted_bleed, shifted_scan, shifted_scanner, shifted_skull
 from training.phantom.skull import Depths, Skull, depths, draw_skull, tissue
 
 SEEN_MM2 = 14.0  # blood of this area in a slice makes its label true
-PLANE_MM = 1.7  # a slice is the mean of planes at most so far apart, up to three
+PLANE_MM = 1.7  # a slice is the mean of planes at most so far apart, up to
+PLANES = 3
+PLANES_ABOVE = 5  # high up, where the skull lies almost in the slice
+HIGH_MM = 46.0
 TRACE_MM2 = 2.0  # below this it is false; between the two nobody can say
 
 
@@ -55,13 +59,31 @@ class Study:
 
 def draw_patient(seed: int, order: Order = ANY_STUDY) -> Patient:
     """Everything of a study but its pixels."""
-    rng = np.random.default_rng([seed, 1])
-    skull, scan, scanner = draw_skull(rng), draw_scan(rng), draw_scanner(rng)
-    brain, mimics = draw_brain(rng, skull), draw_mimics(rng)
+    rng, shift = np.random.default_rng([seed, 1]), order.shift
+    skull = shifted_skull(rng, draw_skull(rng), shift)
+    scan = shifted_scan(rng, draw_scan(rng), shift)
+    scanner = shifted_scanner(rng, draw_scanner(rng), shift)
+    brain = draw_brain(rng, skull.head, atrophy=shifted_atrophy(rng, shift))
+    mimics = draw_mimics(rng, skull, wanted=order.mimic)
     drawn = draw_kinds(rng)
-    bleeds = tuple(draw_bleed(rng, kind, skull) for kind in (drawn if order.kinds is None else order.kinds))
-    pushes = tuple(push for bleed in bleeds for push in bleed.pushes())
-    return Patient(skull, brain.pushed(pushes), bleeds, mimics, scan, scanner, seed)
+    kinds = drawn if order.kinds is None else order.kinds
+    bleeds = tuple(shifted_bleed(bleed, shift) for kind in kinds for bleed in draw_bleeds(rng, kind, skull))
+    patient = Patient(
+        skull=replace(skull, holes=mimics.holes),
+        brain=contrasted(brain, mimics).pushed(tuple(push for bleed in bleeds for push in bleed.pushes())),
+        bleeds=bleeds,
+        mimics=mimics,
+        scan=scan,
+        scanner=scanner,
+        seed=seed,
+    )
+    return patient if order.borders else _without_borders(patient)
+
+
+def _without_borders(patient: Patient) -> Patient:
+    """No dura along the inner table, and a scanner that sees bone as it is."""
+    brain = replace(patient.brain, dura_mm=0.0)
+    return replace(patient, brain=brain, scanner=replace(patient.scanner, tail_hu=0.0, glow_hu=0.0))
 
 
 def make_study(patient: Patient, indices: Sequence[int] | None = None) -> Study:
@@ -83,7 +105,8 @@ def make_study(patient: Patient, indices: Sequence[int] | None = None) -> Study:
 def _slice(patient: Patient, index: int) -> tuple[NDArray[np.int16], Floats]:
     """One picture (SIZE, SIZE) and its blood (SIZE, SIZE, 5): the mean of planes across the slice's thickness."""
     scan = patient.scan
-    planes = min(max(round(scan.thickness_mm / PLANE_MM), 1), 3)
+    most = PLANES_ABOVE if scan.position_mm[index] > HIGH_MM else PLANES
+    planes = min(max(round(scan.thickness_mm / PLANE_MM), 1), most)
     offsets = ((np.arange(planes) + 0.5) / planes - 0.5) * scan.thickness_mm
     tissues = [_plane(patient, scan.points(scan.position_mm[index] + float(offset))) for offset in offsets]
     hu: Floats = np.mean([hu for hu, _ in tissues], axis=0, dtype=np.float32)
@@ -100,8 +123,7 @@ def _plane(patient: Patient, points: Points) -> tuple[Floats, Floats]:
     hu[around] = _around(patient, points.at(around), depth.at(around))
     inside = np.flatnonzero(cavity)
     if inside.size:
-        vault, floor = depth.vault[inside], depth.floor[inside]
-        hu[inside], blood[inside] = _brain(patient, points.at(inside), vault_mm=vault, floor_mm=floor)
+        hu[inside], blood[inside] = _brain(patient, points.at(inside), depth.at(inside))
     fill_headrest(hu, points, patient.skull.seed)
     return hu.reshape(SIZE, SIZE), blood.reshape(SIZE, SIZE, -1)
 
@@ -112,8 +134,8 @@ def _around(patient: Patient, points: Points, depth: Depths) -> Floats:
     return hu
 
 
-def _brain(patient: Patient, points: Points, *, vault_mm: Floats, floor_mm: Floats) -> tuple[Floats, Floats]:
-    inside = anatomy(patient.brain, points, vault_mm=vault_mm, floor_mm=floor_mm)
+def _brain(patient: Patient, points: Points, depth: Depths) -> tuple[Floats, Floats]:
+    inside = anatomy(patient.brain, points, vault_mm=depth.vault, cavity_mm=depth.cavity)
     hu, blood = inside.hu, np.zeros((*points.x.shape, len(SUBTYPES)), np.float32)
     fill_brain(hu, patient.mimics, inside)
     for bleed in patient.bleeds:

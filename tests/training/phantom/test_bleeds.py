@@ -4,7 +4,7 @@ import pytest
 from services.common.labels import SUBTYPES, Label
 from training.phantom.bleeds import Crescent, mix
 from training.phantom.brain import Anatomy, anatomy
-from training.phantom.cases import draw_bleed
+from training.phantom.cases import draw_bleeds
 from training.phantom.skull import depths
 from training.phantom.study import Patient, draw_patient
 
@@ -13,36 +13,43 @@ def _inside(patient: Patient, position_mm: float) -> Anatomy:
     points = patient.scan.points(position_mm)
     depth = depths(patient.skull, points)
     index = np.flatnonzero(depth.cavity > 0)
-    return anatomy(patient.brain, points.at(index), vault_mm=depth.vault[index], floor_mm=depth.floor[index])
+    return anatomy(patient.brain, points.at(index), vault_mm=depth.vault[index], cavity_mm=depth.cavity[index])
 
 
 @pytest.mark.parametrize("kind", SUBTYPES)
 @pytest.mark.parametrize("seed", range(3))
 def test_fractions_are_shares(kind: Label, seed: int) -> None:
     patient = draw_patient(9_100_000 + seed)
-    bleed = draw_bleed(np.random.default_rng(seed), kind, patient.skull)
     place = _inside(patient, 10)
-    hu, share = mix(bleed, place, place.hu)
-    assert bleed.label == kind
-    assert hu.shape == share.shape == place.hu.shape
-    assert share.min() >= 0
-    assert share.max() <= 1
-    assert np.isfinite(hu).all()
+    for bleed in draw_bleeds(np.random.default_rng(seed), kind, patient.skull):
+        hu, share = mix(bleed, place, place.hu)
+        assert bleed.label == kind
+        assert hu.shape == share.shape == place.hu.shape
+        assert share.min() >= 0
+        assert share.max() <= 1
+        assert np.isfinite(hu).all()
 
 
 def test_a_subdural_stays_on_its_side() -> None:
     patient = draw_patient(9_100_007)
     for seed in range(20):
-        bleed = draw_bleed(np.random.default_rng(seed), "subdural", patient.skull)
+        bleed = draw_bleeds(np.random.default_rng(seed), "subdural", patient.skull)[0]
         if isinstance(bleed, Crescent):
             place = _inside(patient, bleed.centre_mm[2])
             other = np.sign(bleed.centre_mm[0]) * place.points.x < 0
             assert not bleed.fraction(place)[other].any()
 
 
-def test_subarachnoid_blood_lies_in_csf_and_intraventricular_in_ventricles() -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_subarachnoid_blood_lies_in_csf(seed: int) -> None:
     patient = draw_patient(9_100_009)
-    place, rng = _inside(patient, 0), np.random.default_rng(1)
-    for kind, room in (("subarachnoid", place.subarachnoid), ("intraventricular", place.ventricle)):
-        share = draw_bleed(rng, kind, patient.skull).fraction(place)  # type: ignore[arg-type] # a tuple of labels is str
-        assert np.all(share <= room + 1e-6)
+    place = _inside(patient, 0)
+    for bleed in draw_bleeds(np.random.default_rng(seed), "subarachnoid", patient.skull):
+        assert not bleed.fraction(place)[place.subarachnoid == 0].any()
+
+
+def test_intraventricular_blood_lies_in_ventricles() -> None:
+    patient = draw_patient(9_100_009)
+    place = _inside(patient, 8)
+    share = draw_bleeds(np.random.default_rng(1), "intraventricular", patient.skull)[0].fraction(place)
+    assert np.all(share <= place.ventricle + 1e-6)

@@ -1,0 +1,75 @@
+"""Studies that lie outside of what is drawn otherwise, each in one way: for measuring, never for training."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from training.phantom.acquisition import Scanner
+from training.phantom.bleeds import Bleed, Cast, Crescent, Film, Haematoma, Lens, Sheet
+from training.phantom.geometry import Scan
+from training.phantom.orders import Shift
+from training.phantom.skull import Skull
+
+OLD = (2.6, 4.0)  # atrophy of shifted brains
+SMALLER = 0.75  # lengths of shifted lesions
+PALER_HU = 6.0
+
+
+def shifted_skull(rng: np.random.Generator, skull: Skull, shift: Shift | None) -> Skull:
+    """A head of another form, for the shift of anatomy."""
+    if shift != "anatomy":
+        return skull
+    head = skull.head
+    x, y, z = (float(scale * factor) for scale, factor in zip(head.scale, rng.uniform(0.93, 1.07, 3), strict=True))
+    return replace(skull, head=replace(head, scale=(x, y, z), wobble_mm=1.6 * head.wobble_mm + 1))
+
+
+def shifted_atrophy(rng: np.random.Generator, shift: Shift | None) -> float | None:
+    """How much an old brain has shrunk, for the shift of anatomy."""
+    return float(rng.uniform(*OLD)) if shift == "anatomy" else None
+
+
+def shifted_scan(rng: np.random.Generator, scan: Scan, shift: Shift | None) -> Scan:
+    """Slices thicker or much thinner, farther apart or closer than otherwise."""
+    if shift != "thickness":
+        return scan
+    thin = rng.random() < 0.5  # noqa: PLR2004
+    spacing = float(rng.uniform(1.2, 2) if thin else rng.uniform(7, 9))
+    low, high = scan.position_mm[0], scan.position_mm[-1]
+    return replace(
+        scan,
+        thickness_mm=0.625 if thin else spacing * 1.1,
+        position_mm=tuple(float(value) for value in np.arange(low, high, spacing)),
+    )
+
+
+def shifted_scanner(rng: np.random.Generator, scanner: Scanner, shift: Shift | None) -> Scanner:
+    """More noise and another kernel; or another zero and another slope of the Hounsfield scale."""
+    side = float(rng.choice([-1, 1]))
+    if shift == "noise and kernel":
+        noisy = replace(scanner, noise_hu=float(rng.uniform(8, 12)))
+        if side > 0:
+            return replace(noisy, blur_pixels=0.3, noise_grain_pixels=0.2, sharpening=float(rng.uniform(0.35, 0.6)))
+        return replace(noisy, blur_pixels=float(rng.uniform(1.1, 1.5)), noise_grain_pixels=1.4, sharpening=0.0)
+    if shift == "hounsfield":
+        offset, gain = side * float(rng.uniform(7, 11)), 1 + float(rng.choice([-1, 1])) * float(rng.uniform(0.1, 0.15))
+        return replace(scanner, offset_hu=offset, gain=gain)
+    return scanner
+
+
+def shifted_bleed(bleed: Bleed, shift: Shift | None) -> Bleed:
+    """Smaller and less dense."""
+    if shift != "lesions":
+        return bleed
+    blood = replace(bleed.blood, hu=bleed.blood.hu - PALER_HU)
+    match bleed:
+        case Haematoma(radii_mm=(x, y, z)):
+            return replace(bleed, blood=blood, radii_mm=(SMALLER * x, SMALLER * y, SMALLER * z))
+        case Crescent() | Sheet() | Lens():
+            thinner = max(SMALLER * bleed.thickness_mm, 2.5)
+            return replace(bleed, blood=blood, thickness_mm=thinner, radius_mm=SMALLER * bleed.radius_mm)
+        case Film():
+            return replace(bleed, blood=blood, radius_mm=SMALLER * bleed.radius_mm)
+        case Cast():
+            return replace(bleed, blood=blood)
+    raise TypeError(type(bleed).__name__)
