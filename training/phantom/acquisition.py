@@ -40,7 +40,7 @@ def draw_scanner(rng: np.random.Generator) -> Scanner:
         noise_hu=float(np.clip(rng.lognormal(np.log(3), 0.5), 1.2, 8)),
         noise_grain_pixels=float(rng.uniform(0.3, 1.1)),
         tail_hu=float(rng.uniform(0, 160)),
-        glow_hu=float(rng.uniform(0, 110)),
+        glow_hu=float(rng.choice([rng.uniform(0, 110), rng.uniform(110, 220)], p=[0.85, 0.15])),
         glow_pixels=float(rng.uniform(4, 10)),
         bands_hu=float(rng.choice([0, rng.uniform(0, 12)])),
         cupping_hu=float(rng.uniform(-4, 4)),

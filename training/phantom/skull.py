@@ -11,6 +11,8 @@ from training.phantom.head import Head, draw_head, standard, vault_mm, walls_mm
 from training.phantom.noise import sample, waves
 from training.phantom.shapes import Floats, bump, ramp
 
+NEAR_MM = 16  # the vault ends so far from the cavity, where its hull bridges the neck
+
 
 @dataclass(frozen=True, slots=True)
 class Hole:
@@ -122,7 +124,7 @@ def _fill_vault(hu: Floats, skull: Skull, points: Points, depth: Depths, texture
     slow = waves(points.x, points.y, points.z, wavelength_mm=75, offset=skull.seed + 4)
     thickness = np.float32(skull.thickness_mm) * np.clip(1 + np.float32(skull.uneven) * slow, 0.5, 1.7)
     across = -depth.vault / thickness
-    wall = (across >= 0) & (across <= 1)
+    wall = (across >= 0) & (across <= 1) & (depth.cavity > -NEAR_MM)
     table = ramp((np.abs(across - 0.5) - np.float32(skull.diploe / 2)) / 0.06)
     bone = np.float32(skull.diploe_hu) * (1 + 0.18 * texture)
     bone += (np.float32(skull.table_hu) * (1 + 0.05 * slow) - bone) * table
@@ -155,8 +157,10 @@ def _open(bone: Floats, hole: Hole, points: Points, texture: Floats) -> None:
 def _fill_base(hu: Floats, skull: Skull, points: Points, depth: Depths, texture: Floats) -> None:
     """What lies between the cavity and its hull: the base's spongy bone, dense petrous ridges, cells and sinuses."""
     side = np.abs(points.x)
-    base = (depth.vault > -1) & (depth.cavity <= 0) & (depth.cavity > -22)
     petrous = bump((points.y - 10 - 0.5 * (side - 20)) / 9, (side - 34) / 18, (points.z + 30) / 12)
+    middle = bump(points.x / 20, (points.y - 2) / 22, (points.z + 40) / 22)
+    thickness = 6 + 16 * np.maximum(petrous, middle)
+    base = (depth.vault > -1) & (depth.cavity <= 0) & (depth.cavity > -thickness)
     rim = ramp((depth.cavity + 2.6) / 0.7)  # a compact layer under the dura
     slow = sample(points.x, points.y, points.z, wavelength_mm=17, offset=skull.seed + 5)
     spongy = np.float32(skull.base_hu) * (0.62 + 0.2 * texture + 0.15 * slow)
