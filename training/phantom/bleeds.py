@@ -182,7 +182,7 @@ class Film:
         patchy = 0.25 * sample(p.x, p.y, p.z, wavelength_mm=14, offset=self.blood.seed)
         region: Floats = np.clip((1.15 - away + patchy) * 3, 0, 1).astype(np.float32)
         # Blood widens the clefts that it fills.
-        filled: Floats = np.float32(self.amount) * region * np.minimum(1.35 * anatomy.subarachnoid, 1)
+        filled: Floats = np.float32(self.amount) * region * np.clip(2.2 * anatomy.subarachnoid - 0.2, 0, 1)
         return filled
 
     def pushes(self) -> tuple[Push, ...]:

@@ -136,14 +136,14 @@ def _intraventricular(rng: np.random.Generator) -> Cast:
 def _subarachnoid(rng: np.random.Generator, skull: Skull) -> Film:
     place = rng.choice(3, p=[0.35, 0.2, 0.45])
     side = float(rng.choice([-1, 1]))
-    amount, blood = float(rng.uniform(0.75, 1)), _blood(rng, 48, 80)
+    amount, blood = float(rng.uniform(0.75, 1)), _blood(rng, 54, 82)
     if place == 0:
         centre = (float(rng.normal(0, 6)), float(rng.normal(2, 8)), float(rng.normal(-16, 6)))
-        return Film(centre, float(rng.uniform(16, 60)), amount, blood)
+        return Film(centre, float(rng.uniform(14, 50)), amount, blood)
     if place == 1:
         centre = (side * 42, float(rng.normal(-12, 6)), float(rng.normal(-2, 5)))
-        return Film(centre, float(rng.uniform(14, 32)), amount, blood)
-    return Film(on_the_vault(rng, skull, lowest=-0.1, highest=0.9), float(rng.uniform(14, 50)), amount, blood)
+        return Film(centre, float(rng.uniform(10, 30)), amount, blood)
+    return Film(on_the_vault(rng, skull, lowest=-0.1, highest=0.9), float(rng.uniform(9, 34)), amount, blood)
 
 
 def _blood(rng: np.random.Generator, low_hu: float, high_hu: float) -> Blood:

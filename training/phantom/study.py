@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.common.labels import LABELS, SUBTYPES
+from services.common.labels import SUBTYPES
 from training.phantom.acquisition import Scanner, acquire, draw_scanner
 from training.phantom.bleeds import Bleed, mix
 from training.phantom.brain import Brain, anatomy, draw_brain
@@ -18,7 +18,8 @@ from training.phantom.shapes import Floats
 from training.phantom.shifts import shifted_atrophy, shifted_bleed, shifted_scan, shifted_scanner, shifted_skull
 from training.phantom.skull import Depths, Skull, depths, draw_skull, tissue
 
-SEEN_MM2 = 14.0  # blood of this area in a slice makes its label true
+SEEN_MM2 = 14.0  # blood of this area in a slice makes its label true, where it is
+SEEN = 0.5  # at least this share of a pixel: thinner blood is no denser than brain
 PLANE_MM = 1.7  # a slice is the mean of planes at most so far apart, up to
 PLANES = 3
 PLANES_ABOVE = 5  # high up, where the skull lies almost in the slice
@@ -147,9 +148,12 @@ def _brain(patient: Patient, points: Points, depth: Depths) -> tuple[Floats, Flo
 
 def _truth(masks: Floats, pixel_mm: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Labels and their certainty, (n, 6) each, from the blood's area."""
-    area = masks.sum(axis=(1, 2)) * pixel_mm**2
-    area = np.concatenate([area.max(axis=1, keepdims=True), area], axis=1)
-    if area.shape[1] != len(LABELS):
-        raise ValueError(f"{area.shape[1]} areas for {len(LABELS)} labels")
-    labels = area >= SEEN_MM2
-    return labels, labels | (area < TRACE_MM2)
+    every, seen = masks.sum(axis=(1, 2)) * pixel_mm**2, (masks >= SEEN).sum(axis=(1, 2)) * pixel_mm**2
+    labels = _with_any(seen) >= SEEN_MM2
+    return labels, labels | (_with_any(every) < TRACE_MM2)
+
+
+def _with_any(areas: Floats) -> Floats:
+    """Areas of the subtypes, (n, 5), behind the largest of them."""
+    both: Floats = np.concatenate([areas.max(axis=1, keepdims=True), areas], axis=1)
+    return both
