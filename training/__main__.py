@@ -16,6 +16,9 @@ def main() -> None:
         "default", help="the default bundle from synthetic phantoms: make, train, measure, export"
     )
     default.add_argument("--out", type=Path, default=Path("models/default"), help="folder of the bundle")
+    default.add_argument(
+        "--run", type=Path, default=Path("runs/default"), help="folder to leave progress in, and to go on from"
+    )
     default.add_argument("--minutes", type=float, help="about how long on two cores; fewer phantoms, fewer steps")
     samples = steps.add_parser("samples", help="the synthetic sample series and slice")
     samples.add_argument("--out", type=Path, default=Path("samples"), help="folder of the samples")

@@ -17,10 +17,11 @@ from services.common.recipe import DEFAULT_RECIPE
 from training.answers import answer, levels, report
 from training.calibrate import operating_points, temperatures
 from training.cnn import Cnn, CnnShape
+from training.evaluate import auc
 from training.export import save_networks, seal
-from training.fit_cnn import CnnFit, features, fit_cnn
+from training.fit_cnn import CnnFit, Extractor, Progress, Watch, extractor, fit_cnn
 from training.fit_rnn import RnnFit, Series, as_series, fit_rnn
-from training.pictures import Pictures, Wanted, make
+from training.pictures import Wanted, made_in_turn, make
 from training.rnn import Rnn, RnnShape
 
 LOG = logging.getLogger(__name__)
@@ -40,13 +41,15 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """How many phantom studies each part is made from; seeds of different parts never meet."""
+    """How many whole studies the RNN and what follows are made from; the CNN's come by its stream.
 
-    cnn: int
-    cnn_slices: int  # of each study
+    Seeds of different parts never meet. `watch` studies say how the CNN comes on, and change nothing.
+    """
+
     rnn: int
     calibration: int
     test: int
+    watch: int = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +65,29 @@ class Config:
 
     def scaled(self, share: float) -> "Config":
         """The same with that share of the phantoms and of the steps; calibration and test stay as large."""
-        amounts = replace(self.amounts, cnn=_part(self.amounts.cnn, share), rnn=_part(self.amounts.rnn, share))
+        amounts = replace(self.amounts, rnn=_part(self.amounts.rnn, share))
         cnn_fit = replace(self.cnn_fit, steps=_part(self.cnn_fit.steps, share))
         rnn_fit = replace(self.rnn_fit, steps=_part(self.rnn_fit.steps, share))
         return replace(self, amounts=amounts, cnn_fit=cnn_fit, rnn_fit=rnn_fit)
 
 
 # The first seed of each part's phantoms. Samples and tests begin at 8 and 9 million.
-SEEDS = {"cnn": 0, "rnn": 1_000_000, "calibration": 2_000_000, "test": 3_000_000}
+SEEDS = {"cnn": 0, "rnn": 1_000_000, "calibration": 2_000_000, "watch": 2_500_000, "test": 3_000_000}
 
 
-def build(config: Config, folder: Path) -> Card:
-    """Train a bundle from phantoms and write it to `folder`."""
+def build(config: Config, folder: Path, run: Path) -> Card:
+    """Train a bundle from phantoms and write it to `folder`.
+
+    `run` is where the CNN's training leaves its checkpoint and its figures; what lies there is gone on with.
+    """
     start = time.monotonic()
-    made = _phantoms(config.amounts)
-    cnn = fit_cnn(config.cnn_shape, config.cnn_fit, made["cnn"])
-    rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, _series(cnn, made["rnn"]))
-    points, found = _calibrate(rnn, _series(cnn, made["calibration"]))
-    metrics = report(rnn, _series(cnn, made["test"]), made["test"], points)
+    amounts = config.amounts
+    cnn = fit_cnn(config.cnn_shape, config.cnn_fit, Progress(run, watch=_watch(amounts)))
+    extract = extractor(cnn)
+    rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, _series(extract, "rnn", amounts.rnn))
+    points, found = _calibrate(rnn, _series(extract, "calibration", amounts.calibration))
+    test = make(_studies("test", amounts.test), name="phantoms for test")
+    metrics = report(rnn, as_series(test, extract(test.small)), test, points)
     files = save_networks(folder, cnn, rnn)
     card = _card(
         config,
@@ -88,7 +96,7 @@ def build(config: Config, folder: Path) -> Card:
         metrics=metrics,
         temperatures=found,
         thresholds=points,
-        training=_training(config, made, minutes=(time.monotonic() - start) / 60),
+        training=_training(config, minutes=(time.monotonic() - start) / 60),
     )
     seal(folder, card, cnn, rnn)
     return card
@@ -109,29 +117,41 @@ def _calibrate(rnn: Rnn, studies: list[Series]) -> tuple[dict[OperatingPoint, Th
     return points, {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
 
 
-def _phantoms(amounts: Amounts) -> dict[str, Pictures]:
-    counts = {"cnn": amounts.cnn, "rnn": amounts.rnn, "calibration": amounts.calibration, "test": amounts.test}
-    made = {}
-    for name, count in counts.items():
-        slices = amounts.cnn_slices if name == "cnn" else None
-        made[name] = make(
-            [Wanted(SEEDS[name] + number, slices) for number in range(count)], name=f"phantoms for {name}"
-        )
-    return made
+def _studies(part: str, count: int, slices: int | None = None) -> list[Wanted]:
+    return [Wanted(SEEDS[part] + number, slices) for number in range(count)]
 
 
-def _series(cnn: Cnn, pictures: Pictures) -> list[Series]:
-    return as_series(pictures, features(cnn, pictures.small))
+def _watch(amounts: Amounts) -> Watch:
+    """Figures of a CNN in training, on slices that it never learns from."""
+    made = make(_studies("watch", amounts.watch, slices=10), name="phantoms to watch by")
+
+    def watch(cnn: Cnn) -> dict[str, float]:
+        logits = extractor(cnn)(made.small) @ cnn.last.kernel.numpy() + cnn.last.bias.numpy()
+        known = made.certain
+        return {
+            label: round(auc(logits[known[:, column], column], made.labels[known[:, column], column]), 4)
+            for column, label in enumerate(LABELS)
+        }
+
+    return watch
 
 
-def _training(config: Config, made: dict[str, Pictures], *, minutes: float) -> dict[str, Any]:
+def _series(extract: Extractor, part: str, count: int) -> list[Series]:
+    """Whole studies as the RNN gets them; their pictures are let go of as soon as the CNN has seen them."""
+    every = made_in_turn(_studies(part, count), name=f"phantoms for {part}")
+    return [series for made in every for series in as_series(made, extract(made.small))]
+
+
+def _training(config: Config, *, minutes: float) -> dict[str, Any]:
+    fit = config.cnn_fit
     return {
         "data": "synthetic phantoms only; no patient's picture was used",
         "command": config.words.command,
         "seeds": SEEDS,
-        "studies": asdict(config.amounts),
-        "slices": {name: len(pictures) for name, pictures in made.items()},
-        "cnn": asdict(config.cnn_fit),
+        "studies": asdict(config.amounts) | {"cnn": fit.stream.rounds_by(fit.steps) * fit.stream.studies_a_round},
+        "cnn_slices": {"made": fit.stream.slices_by(fit.steps), "seen": fit.steps * fit.batch},
+        "backbone": config.cnn_shape.backbone,
+        "cnn": asdict(fit),
         "rnn": asdict(config.rnn_fit),
         "minutes": round(minutes, 1),
     }

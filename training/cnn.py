@@ -1,6 +1,6 @@
-"""The CNN: a picture of the recipe in, a feature vector out; with a head that learns where the blood is.
+"""The CNN: a picture of the recipe in, a feature vector and a map of blood out.
 
-    slices (n, 512, 512, 3) uint8 -> small (n, 256, 256, 2) -> look (n, 256, 256, 3) -> trunk -> features (n, d)
+    slices (n, 512, 512, 3) uint8 -> small (n, 256, 256, 2) -> look (n, 256, 256, 3) -> trunk -> features (n, 256)
                                                                                          |-> blood (n, 32, 32, 5)
 
 `look` shows the trunk the brain and little else: what lies outside the skull is blanked and bone is one plain value, as
@@ -14,6 +14,7 @@ import keras
 from keras import layers, ops
 
 from services.common.labels import LABELS, SUBTYPES
+from training.backbones import Backbone, convolve, lite0, load_lite0, small
 from training.shrink import shrink
 
 SMALL = (256, 256, 2)
@@ -23,19 +24,27 @@ WALL = 0.5  # a pixel with this share of bone closes the skull
 
 @dataclass(frozen=True, slots=True)
 class CnnShape:
-    """Widths of the trunk, from half the small picture's resolution down."""
+    """The trunk and what follows it.
 
-    stem: int = 16
-    widths: tuple[int, int, int, int] = (32, 64, 96, 128)
-    neck: int = 48
+    backbone : whose maps the rest is made from; EfficientNet-Lite0 begins with ImageNet's weights
+    widths : of the small backbone, from half the small picture's resolution down
+    neck : width of the map of blood before its last step
+    features : length of the vector that the RNN gets
+    """
+
+    backbone: Backbone = "small"
+    widths: tuple[int, ...] = (24, 48, 96, 160, 224)
+    neck: int = 64
+    features: int = 256
+    dropout: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Cnn:
     """One network and the ways into it; all share their weights.
 
-    serving : uint8 pictures to features
-    trunk : small pictures to features and to the logits of blood on a grid of 32 x 32
+    serving : uint8 pictures to features and to the share of blood in each cell of a grid of 32 x 32
+    trunk : small pictures to features and to the logits of these shares
     last : features to six logits
     """
 
@@ -85,28 +94,32 @@ class Shrink(layers.Layer):  # type: ignore[misc] # Keras has no types
 
 def build_cnn(shape: CnnShape) -> Cnn:
     """A network with fresh weights, to be trained."""
-    small = keras.Input(SMALL, name="small")
-    x = _convolve(Look()(small), shape.stem, kernel=5, stride=2)
-    levels = []
-    for width in shape.widths:
-        x = _residual(_convolve(x, width, stride=2), width)
-        levels.append(x)
-    blood = _blood(levels[1:], shape.neck)
-    features = _features(levels[-1], blood)
-    trunk = keras.Model(small, [features, blood], name="trunk")
+    pictures = keras.Input(SMALL, name="small")
+    levels = _levels(shape, Look()(pictures))
+    blood = _blood(levels, shape.neck)
+    pooled = layers.Dropout(shape.dropout)(_pooled(levels[-1], blood))
+    features = layers.Dense(shape.features, activation="relu", name="features")(pooled)
+    trunk = keras.Model(pictures, [features, blood], name="trunk")
+    if shape.backbone == "efficientnet-lite0":
+        load_lite0(trunk)
     last = layers.Dense(len(LABELS), name="last")
     last.build((None, features.shape[-1]))
     slices = keras.Input((512, 512, 3), dtype="uint8", name="slices")
-    serving = keras.Model(slices, trunk(Shrink()(slices))[0], name="cnn")
+    vector, grid = trunk(Shrink()(slices))
+    serving = keras.Model(slices, [vector, layers.Activation("sigmoid")(grid)], name="cnn")
     return Cnn(serving, trunk, last)
 
 
-def _features(top: Any, blood: Any) -> Any:
+def _levels(shape: CnnShape, look: Any) -> list[Any]:
+    return lite0(look) if shape.backbone == "efficientnet-lite0" else small(look, shape.widths)
+
+
+def _pooled(top: Any, blood: Any) -> Any:
     """What the whole picture looks like, and where and how much blood the grid shows."""
     share = ops.sigmoid(blood)
     pooled = [layers.GlobalAveragePooling2D()(top), layers.GlobalMaxPooling2D()(top)]
     pooled += [layers.GlobalMaxPooling2D()(blood) / 4, layers.GlobalAveragePooling2D()(share) * 20]
-    return layers.Concatenate(name="features")(pooled)
+    return layers.Concatenate()(pooled)
 
 
 def _blood(levels: list[Any], width: int) -> Any:
@@ -116,15 +129,5 @@ def _blood(levels: list[Any], width: int) -> Any:
         side = layers.Conv2D(width, 1)(level)
         x = side if x is None else layers.UpSampling2D(2)(x) + side
     x = layers.Activation("relu")(x)
-    x = _convolve(x, width)
+    x = convolve(x, width)
     return layers.Conv2D(len(SUBTYPES), 1, bias_initializer=keras.initializers.Constant(-4), name="blood")(x)
-
-
-def _convolve(x: Any, width: int, *, kernel: int = 3, stride: int = 1, relu: bool = True) -> Any:
-    x = layers.Conv2D(width, kernel, strides=stride, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization(momentum=0.97)(x)
-    return layers.Activation("relu")(x) if relu else x
-
-
-def _residual(x: Any, width: int) -> Any:
-    return layers.Activation("relu")(x + _convolve(_convolve(x, width), width, relu=False))

@@ -1,9 +1,11 @@
-"""Training of the CNN on shrunk pictures: six labels, and where the blood is."""
+"""Training of the CNN on shrunk pictures as they are made: six labels, and where the blood is."""
 
+import json
 import logging
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,11 +14,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from training.cnn import SMALL, Cnn, CnnShape, build_cnn
-from training.pictures import Pictures
+from training.stream import Batch, Stream, StreamPlan
 
 LOG = logging.getLogger(__name__)
-Batch = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 LABEL_WEIGHTS = np.array([2, 1, 1, 1, 1, 1], np.float32)
+SOFT = 255 / 200  # levels of the subdural window for a Hounsfield unit
+Extractor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+Watch = Callable[[Cnn], dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,57 +34,113 @@ class CnnFit:
     positives: float = 0.5  # share of slices with blood in a batch
     blood_weight: float = 4.0
     seed: int = 0
+    stream: StreamPlan = field(default_factory=StreamPlan)
 
 
-def fit_cnn(shape: CnnShape, fit: CnnFit, pictures: Pictures) -> Cnn:
-    """A trained network. Its weights are the running mean of the last hundreds of steps."""
-    keras.utils.set_random_seed(fit.seed)
-    cnn = build_cnn(shape)
-    variables = [*cnn.trunk.trainable_variables, *cnn.last.trainable_variables]
-    schedule = keras.optimizers.schedules.CosineDecay(
-        fit.rate * 0.05, fit.steps, warmup_target=fit.rate, warmup_steps=max(fit.steps // 20, 1), alpha=0.02
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=fit.decay, use_ema=True, ema_momentum=0.99, clipnorm=2.0)
-    optimizer.build(variables)
-    step = _step(cnn, optimizer, variables, fit.blood_weight)
-    _follow(step, batches(pictures, fit), fit)
-    optimizer.finalize_variable_values(variables)
-    return cnn
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one training leaves in its folder: `cnn.npz` to go on from, `cnn.jsonl` with the loss."""
+
+    folder: Path
+    watch: Watch | None = None  # asked for figures after every so many steps
+    watch_steps: int = 1000
+    save_s: float = 240.0  # between two checkpoints
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "cnn.npz"
+
+    def write(self, **figures: float) -> None:
+        """Append one line of figures."""
+        with (self.folder / "cnn.jsonl").open("a") as file:
+            file.write(json.dumps(figures) + "\n")
 
 
-def batches(pictures: Pictures, fit: CnnFit) -> Iterator[Batch]:
-    """Batches without end: small pictures, labels, certainty and blood; mirrored and moved at random."""
-    rng = np.random.default_rng(fit.seed)
-    positive, negative = (np.flatnonzero(pictures.labels[:, 0] == value) for value in (True, False))
-    count = round(fit.batch * fit.positives)
-    while True:
-        index = np.concatenate([rng.choice(positive, count), rng.choice(negative, fit.batch - count)])
-        small, blood = pictures.small[index], pictures.blood[index]
-        if rng.integers(2):
-            small, blood = small[:, :, ::-1], blood[:, :, ::-1]
-        # Cells of the grid are moved whole, and what leaves one edge is air that may come in at the other.
-        down, right = (int(value) for value in rng.integers(-2, 3, 2))
-        small, blood = np.roll(small, (8 * down, 8 * right), (1, 2)), np.roll(blood, (down, right), (1, 2))
-        yield small, pictures.labels[index], pictures.certain[index], blood
+class _Training:
+    """A network, its optimizer and the compiled step between them."""
+
+    def __init__(self, shape: CnnShape, fit: CnnFit) -> None:
+        keras.utils.set_random_seed(fit.seed)
+        self.cnn = build_cnn(shape)
+        self.learning = [*self.cnn.trunk.trainable_variables, *self.cnn.last.trainable_variables]
+        schedule = keras.optimizers.schedules.CosineDecay(
+            fit.rate * 0.05, fit.steps, warmup_target=fit.rate, warmup_steps=max(fit.steps // 20, 1), alpha=0.02
+        )
+        self.optimizer = keras.optimizers.AdamW(
+            schedule, weight_decay=fit.decay, use_ema=True, ema_momentum=0.995, clipnorm=2.0
+        )
+        self.optimizer.build(self.learning)
+        self.step = _step(self.cnn, self.optimizer, self.learning, fit)
+
+    def variables(self) -> list[Any]:
+        """Everything that a checkpoint holds."""
+        return [*self.cnn.trunk.variables, *self.cnn.last.variables, *self.optimizer.variables]
+
+    def finish(self) -> Cnn:
+        """The network with the running mean of its weights."""
+        self.optimizer.finalize_variable_values(self.learning)
+        return self.cnn
+
+    def watched(self, watch: Watch) -> dict[str, float]:
+        """What is said of the network as `finish` would leave it now."""
+        current = [variable.numpy() for variable in self.learning]
+        figures = watch(self.finish())
+        for variable, value in zip(self.learning, current, strict=True):
+            variable.assign(value)
+        return figures
 
 
-def features(cnn: Cnn, small: NDArray[np.uint8], *, batch: int = 64) -> NDArray[np.float32]:
-    """Feature vectors (m, d) of small pictures (m, 256, 256, 2)."""
+def fit_cnn(shape: CnnShape, fit: CnnFit, progress: Progress) -> Cnn:
+    """A trained network; where `progress` has a checkpoint, from there on."""
+    training = _Training(shape, fit)
+    first = _restore(training, progress.checkpoint)
+    progress.folder.mkdir(parents=True, exist_ok=True)
+    with Stream(fit.stream, batch=fit.batch, positives=fit.positives, seed=fit.seed) as stream:
+        if first < fit.steps:
+            _follow(training, stream.batches(first), fit, progress, first)
+    return training.finish()
+
+
+def extractor(cnn: Cnn, *, batch: int = 64) -> Extractor:
+    """What gives feature vectors (m, d) of small pictures (m, 256, 256, 2), compiled once."""
     signature = [tf.TensorSpec([None, *SMALL], tf.uint8)]
     call = tf.function(lambda x: cnn.trunk(x, training=False)[0], input_signature=signature)
-    parts = [call(tf.constant(small[start : start + batch])).numpy() for start in range(0, len(small), batch)]
-    return np.concatenate(parts).astype(np.float32)
+
+    def extract(small: NDArray[np.uint8]) -> NDArray[np.float32]:
+        parts = [call(tf.constant(small[start : start + batch])).numpy() for start in range(0, len(small), batch)]
+        return np.concatenate(parts).astype(np.float32)
+
+    return extract
 
 
-def _step(cnn: Cnn, optimizer: Any, variables: list[Any], blood_weight: float) -> Any:
-    def step(small: Any, labels: Any, certain: Any, blood: Any) -> Any:
+def _step(cnn: Cnn, optimizer: Any, variables: list[Any], fit: CnnFit) -> Any:
+    def step(small: Any, labels: Any, certain: Any, blood: Any, number: Any) -> Any:
+        pictures = disturb(small, tf.stack([tf.constant(fit.seed, tf.int32), number]))
         with tf.GradientTape() as tape:
-            vector, grid = cnn.trunk(small, training=True)
-            loss = label_loss(cnn.last(vector), labels, certain) + blood_weight * _blood_loss(grid, blood)
+            vector, grid = cnn.trunk(pictures, training=True)
+            loss = label_loss(cnn.last(vector), labels, certain) + fit.blood_weight * _blood_loss(grid, blood)
         optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
 
     return tf.function(step, jit_compile=False)
+
+
+def disturb(small: Any, seed: Any) -> Any:
+    """Small pictures (n, 256, 256, 2) as other scanners would give them: slope, zero, sharpness, noise."""
+    pictures = tf.cast(small, tf.float32)
+    count = tf.shape(pictures)[0]
+
+    def drawn(number: int, low: float, high: float) -> Any:
+        return tf.random.stateless_uniform([count, 1, 1, 1], [seed[0], seed[1] * 8 + number], low, high)
+
+    bone, soft = pictures[..., :1], pictures[..., 1:]
+    blurred = tf.nn.avg_pool2d(soft, 3, 1, "SAME")
+    seen = soft + drawn(1, -0.5, 0.7) * (blurred - soft)
+    middle = (20 + 35) * SOFT
+    seen = (seen - middle) * drawn(2, 0.85, 1.15) + middle + drawn(3, -7, 7) * SOFT
+    noise = tf.random.stateless_normal(tf.shape(soft), [seed[0], seed[1] * 8]) * drawn(4, 0, 2.5) * SOFT
+    seen = tf.where((soft > 0) & (soft < 255), seen + noise, soft)  # noqa: PLR2004 - outside of the window
+    return tf.concat([bone, tf.clip_by_value(seen, 0, 255)], axis=-1)
 
 
 def label_loss(logits: Any, labels: Any, certain: Any) -> Any:
@@ -97,20 +157,43 @@ def _blood_loss(grid: Any, blood: Any) -> Any:
     return tf.reduce_mean(losses) * 10
 
 
-def _follow(step: Any, source: Iterator[Batch], fit: CnnFit) -> None:
-    start, losses = time.monotonic(), []
-    for number in range(1, fit.steps + 1):
-        losses.append(float(step(*(tf.constant(np.ascontiguousarray(array)) for array in next(source)))))
-        if number % max(fit.steps // 10, 1) == 0:
-            spent = time.monotonic() - start
-            left = spent / number * (fit.steps - number)
-            rate = number * fit.batch / spent
-            LOG.info(
-                "cnn: step %d of %d, loss %.3f, %.0f slices/s, %.0f s left",
-                number,
-                fit.steps,
-                np.mean(losses),
-                rate,
-                left,
-            )
+def _follow(training: _Training, source: Iterator[Batch], fit: CnnFit, progress: Progress, first: int) -> None:
+    start = saved = time.monotonic()
+    losses: list[float] = []
+    for number in range(first, fit.steps):
+        batch = (tf.constant(array) for array in next(source))
+        losses.append(float(training.step(*batch, tf.constant(number))))
+        done, spent = number + 1, time.monotonic() - start
+        if done % 50 == 0 or done == fit.steps:
+            rate = (done - first) * fit.batch / spent
+            left = spent / (done - first) * (fit.steps - done)
+            mean = float(np.mean(losses))
+            LOG.info("cnn: step %d of %d, loss %.3f, %.0f slices/s, %.0f s left", done, fit.steps, mean, rate, left)
+            progress.write(step=done, loss=mean, slices_a_second=rate, phantom_slices=fit.stream.slices_by(done))
             losses.clear()
+        if time.monotonic() - saved > progress.save_s or done == fit.steps:
+            _save(training, progress.checkpoint, done)
+            saved = time.monotonic()
+        if progress.watch and done % progress.watch_steps == 0:
+            figures = training.watched(progress.watch)
+            progress.write(step=done, phantom_slices=fit.stream.slices_by(done), **figures)
+
+
+def _save(training: _Training, path: Path, step: int) -> None:
+    """Write beside the last checkpoint, then in its place."""
+    part = path.with_suffix(".part.npz")
+    arrays = {str(number): np.asarray(variable) for number, variable in enumerate(training.variables())}
+    np.savez(part, step=np.array(step), **arrays)  # type: ignore[arg-type] # an option among the keywords is bool
+    part.replace(path)
+
+
+def _restore(training: _Training, path: Path) -> int:
+    """Take up a checkpoint where there is one; the step to go on with."""
+    if not path.exists():
+        return 0
+    with np.load(path) as held:
+        for number, variable in enumerate(training.variables()):
+            variable.assign(held[str(number)])
+        step = int(held["step"])
+    LOG.info("cnn: going on from step %d", step)
+    return step

@@ -40,6 +40,7 @@ class RnnFit:
     rate: float = 2e-3
     decay: float = 0.05
     series_weight: float = 0.4
+    bag_weight: float = 0.1  # of the largest slice's answer being the series'
     seed: int = 0
 
 
@@ -60,7 +61,7 @@ def fit_rnn(shape: RnnShape, fit: RnnFit, last: layers.Dense, studies: Sequence[
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=fit.decay, use_ema=True, ema_momentum=0.99, clipnorm=1.0)
     optimizer.build(variables)
     step, rng, start = (
-        _step(rnn, optimizer, variables, fit.series_weight),
+        _step(rnn, optimizer, variables, fit),
         np.random.default_rng(fit.seed),
         time.monotonic(),
     )
@@ -94,13 +95,14 @@ def _piece(rng: np.random.Generator, study: Series, length: int) -> tuple[NDArra
     return study.features[index], study.position_mm[index], study.labels[index], study.certain[index]
 
 
-def _step(rnn: Rnn, optimizer: Any, variables: list[Any], series_weight: float) -> Any:
+def _step(rnn: Rnn, optimizer: Any, variables: list[Any], fit: RnnFit) -> Any:
     def step(features: Any, position_mm: Any, labels: Any, certain: Any) -> Any:
         present = tf.reduce_any(labels, axis=1)
         known = present | tf.reduce_all(certain, axis=1)
         with tf.GradientTape() as tape:
             slices, series = rnn.logits([features, position_mm], training=True)
-            loss = label_loss(slices, labels, certain) + series_weight * label_loss(series, present, known)
+            loss = label_loss(slices, labels, certain) + fit.series_weight * label_loss(series, present, known)
+            loss += fit.bag_weight * label_loss(tf.reduce_max(slices, axis=1), present, known)
         optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
 

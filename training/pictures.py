@@ -71,9 +71,14 @@ def picture(hu: NDArray[np.int16], pixel_mm: float) -> NDArray[np.uint8]:
 
 def make(wanted: Sequence[Wanted], *, name: str) -> Pictures:
     """Make studies on all cores."""
+    return joined(made_in_turn(wanted, name=name))
+
+
+def made_in_turn(wanted: Sequence[Wanted], *, name: str) -> Iterator[Pictures]:
+    """Make studies on all cores, and give each as soon as those before it were given."""
     cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))
     with multiprocessing.get_context("spawn").Pool(cores) as pool:
-        return _joined(_with_progress(pool.imap(make_one, wanted, chunksize=2), total=len(wanted), name=name))
+        yield from _with_progress(pool.imap(make_one, wanted, chunksize=1), total=len(wanted), name=name)
 
 
 def make_one(wanted: Wanted) -> Pictures:
@@ -115,7 +120,8 @@ def bright_pixels(slice_: NDArray[np.uint8]) -> int:
     return int(((hu >= BRIGHT_HU[0]) & (hu <= BRIGHT_HU[1]) & inside).sum())
 
 
-def _joined(parts: Iterable[Pictures]) -> Pictures:
+def joined(parts: Iterable[Pictures]) -> Pictures:
+    """Many parts as one."""
     every = list(parts)
     names = ("small", "labels", "certain", "blood", "position_mm", "study", "bright")
     return Pictures(**{name: np.concatenate([getattr(part, name) for part in every]) for name in names})

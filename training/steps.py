@@ -16,7 +16,7 @@ def default(arguments: argparse.Namespace) -> None:
     if arguments.minutes:
         command = f"{config.words.command} --minutes {arguments.minutes:g}"
         config = replace(config.scaled(arguments.minutes / minutes), words=replace(config.words, command=command))
-    card = build(config, arguments.out)
+    card = build(config, arguments.out, arguments.run)
     metrics = card.metrics
     LOG.info(
         "%s: slice AUC of any %s, baseline %s",

@@ -8,7 +8,7 @@ import numpy as np
 from training.cnn import Cnn, CnnShape, build_cnn
 from training.rnn import Rnn, RnnShape, build_rnn
 
-SMALL_SHAPE: Final = CnnShape(stem=4, widths=(4, 4, 8, 8), neck=4)
+SMALL_SHAPE: Final = CnnShape(widths=(4, 4, 4, 8, 8), neck=4, features=8)
 
 
 def small_cnn() -> Cnn:

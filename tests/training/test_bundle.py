@@ -5,15 +5,16 @@ from training.samples import SEED as SAMPLE_SEED
 
 def test_a_share_of_a_configuration() -> None:
     half = CONFIG.scaled(0.5)
-    assert half.amounts.cnn == CONFIG.amounts.cnn / 2
+    assert half.amounts.rnn == CONFIG.amounts.rnn / 2
     assert half.cnn_fit.steps == CONFIG.cnn_fit.steps / 2
     assert half.amounts.test == CONFIG.amounts.test
     assert half.words == CONFIG.words
 
 
 def test_no_seed_is_used_twice() -> None:
-    amounts = CONFIG.amounts
-    counts = {"cnn": amounts.cnn, "rnn": amounts.rnn, "calibration": amounts.calibration, "test": amounts.test}
+    amounts, fit = CONFIG.amounts, CONFIG.cnn_fit
+    streamed = fit.stream.rounds_by(fit.steps) * fit.stream.studies_a_round
+    counts = {"cnn": streamed} | {name: getattr(amounts, name) for name in ("rnn", "calibration", "watch", "test")}
     seeds = [SEEDS[name] + number for name, count in counts.items() for number in range(count)]
     assert len(set(seeds)) == len(seeds)
     assert SAMPLE_SEED not in seeds

@@ -4,7 +4,8 @@ import tensorflow as tf
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.recipe import render
 from tests.training.networks import small_cnn
-from training.cnn import Look
+from training.cnn import CnnShape, Look, build_cnn
+from training.imagenet import lite0_weights
 from training.shrink import shrink
 
 
@@ -42,7 +43,9 @@ def test_features_of_any_number_of_slices() -> None:
     cnn = small_cnn()
     size = cnn.last.kernel.shape[0]
     for count in (1, 3):
-        assert cnn.serving(tf.zeros((count, 512, 512, 3), tf.uint8)).shape == (count, size)
+        features, blood = cnn.serving(tf.zeros((count, 512, 512, 3), tf.uint8))
+        assert features.shape == (count, size)
+        assert blood.shape == (count, 32, 32, 5)
     features, blood = cnn.trunk(tf.zeros((2, 256, 256, 2), tf.uint8))
     assert features.shape == (2, size)
     assert blood.shape == (2, 32, 32, 5)
@@ -51,4 +54,12 @@ def test_features_of_any_number_of_slices() -> None:
 def test_black_and_white_slices_give_finite_features() -> None:
     cnn = small_cnn()
     for value in (0, 255):
-        assert np.isfinite(cnn.serving(tf.fill((1, 512, 512, 3), tf.constant(value, tf.uint8)))).all()
+        features, blood = cnn.serving(tf.fill((1, 512, 512, 3), tf.constant(value, tf.uint8)))
+        assert np.isfinite(features).all()
+        assert np.all((np.asarray(blood) >= 0) & (np.asarray(blood) <= 1))
+
+
+def test_lite0_begins_with_the_weights_of_imagenet() -> None:
+    cnn = build_cnn(CnnShape(backbone="efficientnet-lite0"))
+    stem = np.asarray(cnn.trunk.get_layer("_conv_stem").kernel)
+    np.testing.assert_array_equal(stem, np.transpose(lite0_weights()["_conv_stem.weight"], (2, 3, 1, 0)))

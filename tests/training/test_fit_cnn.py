@@ -1,38 +1,65 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.training.networks import SMALL_SHAPE
-from training.fit_cnn import CnnFit, batches, features, fit_cnn
-from training.pictures import GRID, Pictures
+from training.cnn import Cnn
+from training.fit_cnn import CnnFit, Progress, disturb, extractor, fit_cnn
+from training.stream import StreamPlan
+
+PLAN = StreamPlan(
+    studies_a_round=3, slices_a_study=4, steps_a_round=2, rounds_kept=3, rounds_at_first=3, first_seed=9_700_000
+)
+FIT = CnnFit(steps=6, batch=4, stream=PLAN)
+Straight = tuple[Cnn, Path]
+
+
+class Killed(Exception):
+    pass
 
 
 @pytest.fixture(scope="module")
-def pictures() -> Pictures:
-    """Forty pictures; every second one has a bright cell, and blood in it."""
-    rng, count = np.random.default_rng(0), 40
-    small = np.zeros((count, 256, 256, 2), np.uint8)
-    blood = np.zeros((count, GRID, GRID, 5), np.uint8)
-    for index in range(0, count, 2):
-        row, column = rng.integers(8, 24, 2)
-        small[index, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = 255
-        blood[index, row, column, 1] = 255
-    labels = np.zeros((count, 6), bool)
-    labels[::2, (0, 2)] = True
-    zeros = np.zeros(count, np.int32)
-    return Pictures(small, labels, np.ones_like(labels), blood, zeros.astype(np.float32), zeros, zeros)
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Straight:
+    folder = tmp_path_factory.mktemp("straight")
+    return fit_cnn(SMALL_SHAPE, FIT, Progress(folder, watch=lambda _: {"any": 0.5}, watch_steps=3)), folder
 
 
-def test_half_of_a_batch_has_blood_and_the_grid_moves_with_the_picture(pictures: Pictures) -> None:
-    source = batches(pictures, CnnFit(steps=1, batch=16))
-    for _ in range(6):
-        small, labels, _, blood = next(source)
-        assert labels[:, 0].sum() == 8
-        cells = small[..., 0].reshape(16, GRID, 8, GRID, 8).mean(axis=(2, 4))
-        np.testing.assert_array_equal(cells, blood[..., 1])
+def test_a_training_leaves_figures(straight: Straight) -> None:
+    lines = [json.loads(line) for line in (straight[1] / "cnn.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "any" in line] == [3, 6]
+    assert np.isfinite([line["loss"] for line in lines if "loss" in line]).all()
 
 
-def test_a_short_training_gives_finite_features(pictures: Pictures) -> None:
-    cnn = fit_cnn(SMALL_SHAPE, CnnFit(steps=3, batch=8), pictures)
-    found = features(cnn, pictures.small, batch=16)
-    assert found.shape == (40, cnn.last.kernel.shape[0])
-    assert np.isfinite(found).all()
+def test_features_of_any_number_of_slices(straight: Straight) -> None:
+    small = np.random.default_rng(0).integers(0, 256, (5, 256, 256, 2), dtype=np.uint8)
+    found = extractor(straight[0], batch=2)(small)
+    assert found.shape == (5, 8)
+    np.testing.assert_allclose(found, extractor(straight[0])(small), rtol=1e-4, atol=1e-5)
+
+
+def test_a_training_goes_on_where_it_was_killed(straight: Straight, tmp_path: Path) -> None:
+    def kill(_: Cnn) -> dict[str, float]:
+        raise Killed
+
+    with pytest.raises(Killed):
+        fit_cnn(SMALL_SHAPE, FIT, Progress(tmp_path, watch=kill, watch_steps=4, save_s=0))
+    gone_on = fit_cnn(SMALL_SHAPE, FIT, Progress(tmp_path))
+    for one, two in zip(straight[0].trunk.variables, gone_on.trunk.variables, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
+
+
+def test_disturbed_pictures_stay_pictures_and_keep_bone_and_air() -> None:
+    rng = np.random.default_rng(1)
+    small = rng.integers(60, 120, (4, 256, 256, 2), dtype=np.uint8)
+    small[:, :40] = 0
+    small[:, 40:60] = 255
+    one, two, other = (np.asarray(disturb(tf.constant(small), tf.constant([0, number]))) for number in (1, 1, 2))
+    np.testing.assert_array_equal(one, two)
+    assert np.abs(one - other).max() > 1
+    np.testing.assert_array_equal(one[..., 0], small[..., 0])
+    assert one.min() >= 0
+    assert one.max() <= 255
+    assert np.abs(one[:, 70:, :, 1] - small[:, 70:, :, 1]).mean() < 30

@@ -12,6 +12,7 @@ from training.cnn import CnnShape
 from training.fit_cnn import CnnFit
 from training.fit_rnn import RnnFit
 from training.rnn import RnnShape
+from training.stream import StreamPlan
 
 MINUTES = 17  # what this configuration takes on two cores
 
@@ -32,9 +33,13 @@ CONFIG = Config(
         ),
         command="python -m training default",
     ),
-    amounts=Amounts(cnn=1500, cnn_slices=6, rnn=130, calibration=60, test=80),
-    cnn_shape=CnnShape(),
-    cnn_fit=CnnFit(steps=1000),
+    amounts=Amounts(rnn=600, calibration=200, test=100),
+    cnn_shape=CnnShape(backbone="efficientnet-lite0"),
+    cnn_fit=CnnFit(
+        steps=2400,
+        rate=1e-3,
+        stream=StreamPlan(studies_a_round=16, slices_a_study=8, steps_a_round=10, rounds_kept=40, rounds_at_first=12),
+    ),
     rnn_shape=RnnShape(),
-    rnn_fit=RnnFit(steps=900),
+    rnn_fit=RnnFit(steps=1500),
 )

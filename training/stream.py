@@ -1,0 +1,136 @@
+"""Fresh phantoms while a network learns from the last ones: a rolling pool whose content depends on the step alone.
+
+Round after round of studies enters the pool and the oldest leaves it, always after the same number of steps, however
+fast or slow the processes are that make them. So the same seed gives the same batches, and a run that was killed goes
+on as if it had not been.
+"""
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.phantom.orders import ANY_STUDY, Order
+from training.pictures import Pictures, Wanted, joined, make_one
+
+Batch = tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.uint8]]
+CELL = 8  # pixels of a small picture along one cell of the map of blood
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """How phantoms come and go.
+
+    Each slice is met about `batch * steps_a_round / (studies_a_round * slices_a_study)` times.
+    """
+
+    studies_a_round: int = 16
+    slices_a_study: int = 8
+    steps_a_round: int = 12
+    rounds_kept: int = 40
+    rounds_at_first: int = 10
+    first_seed: int = 0
+    order: Order = ANY_STUDY
+
+    def rounds_by(self, step: int) -> int:
+        """How many rounds have come when a step begins."""
+        return self.rounds_at_first + step // self.steps_a_round
+
+    def wanted(self, number: int) -> list[Wanted]:
+        """The studies of a round."""
+        start = self.first_seed + number * self.studies_a_round
+        return [Wanted(start + place, self.slices_a_study, self.order) for place in range(self.studies_a_round)]
+
+    def slices_by(self, step: int) -> int:
+        """How many slices have been made by a step, at most."""
+        return self.rounds_by(step) * self.studies_a_round * self.slices_a_study
+
+
+class Stream:
+    """The pool, and the processes that fill it; use it in a `with` statement."""
+
+    def __init__(
+        self, plan: StreamPlan, *, batch: int, positives: float, seed: int, processes: int | None = None
+    ) -> None:
+        self._plan, self._batch, self._seed = plan, batch, seed
+        self._count = round(batch * positives)
+        self._processes = processes or len(os.sched_getaffinity(0))
+
+    def __enter__(self) -> Self:
+        context = multiprocessing.get_context("spawn")
+        self._workers = ProcessPoolExecutor(self._processes, context, initializer=os.nice, initargs=(5,))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._workers.shutdown(wait=True, cancel_futures=True)
+
+    def batches(self, first_step: int = 0) -> Iterator[Batch]:
+        """Batches without end, from that of a step on: small pictures, labels, certainty and blood."""
+        last = self._plan.rounds_by(first_step)
+        start = max(last - self._plan.rounds_kept, 0)
+        pool: deque[Pictures] = deque(maxlen=self._plan.rounds_kept)
+        rounds = self._rounds(start)
+        index = _Index(())
+        for step in _count_from(first_step):
+            missing = self._plan.rounds_by(step) - start - index.rounds
+            if missing > 0:
+                pool.extend(next(rounds) for _ in range(missing))
+                index = _Index(tuple(pool), rounds=index.rounds + missing)
+            yield self._draw(index, np.random.default_rng([self._seed, step]))
+
+    def _rounds(self, number: int) -> Iterator[Pictures]:
+        """One round after another; those to come are in the making, a few at a time."""
+        coming: deque[list[Future[Pictures]]] = deque()
+        while True:
+            while len(coming) < 1 + self._processes:
+                coming.append([self._workers.submit(make_one, wanted) for wanted in self._plan.wanted(number)])
+                number += 1
+            yield joined(future.result() for future in coming.popleft())
+
+    def _draw(self, index: "_Index", rng: np.random.Generator) -> Batch:
+        chosen = [*rng.choice(index.positive, self._count), *rng.choice(index.negative, self._batch - self._count)]
+        drawn = [_moved(index.pool[part], place, rng) for part, place in chosen]
+        small, labels, certain, blood = zip(*drawn, strict=True)
+        return np.stack(small), np.stack(labels), np.stack(certain), np.stack(blood)
+
+
+class _Index:
+    """Where in the pool slices with and without blood lie: (part, place) pairs."""
+
+    def __init__(self, pool: tuple[Pictures, ...], rounds: int = 0) -> None:
+        self.pool, self.rounds = pool, rounds
+        self.positive, self.negative = (
+            np.array(
+                [
+                    (part, place)
+                    for part, made in enumerate(pool)
+                    for place in np.flatnonzero(made.labels[:, 0] == value)
+                ]
+            )
+            for value in (True, False)
+        )
+
+
+def _moved(made: Pictures, place: int, rng: np.random.Generator) -> Batch:
+    """One slice, mirrored or not, and moved by whole cells of the map; what leaves one edge is air at the other."""
+    small, blood = made.small[place], made.blood[place]
+    if rng.integers(2):
+        small, blood = small[:, ::-1], blood[:, ::-1]
+    down, right = (int(value) for value in rng.integers(-2, 3, 2))
+    small, blood = np.roll(small, (CELL * down, CELL * right), (0, 1)), np.roll(blood, (down, right), (0, 1))
+    return small, made.labels[place], made.certain[place], blood
+
+
+def _count_from(step: int) -> Iterator[int]:
+    while True:
+        yield step
+        step += 1
