@@ -17,7 +17,7 @@ export CNN_PORT ?= 8002
 export RNN_PORT ?= 8003
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run demo up down logs test e2e e2e-compose fuzz acceptance check format lock bench train-default samples clean free-ports
+.PHONY: help run demo up down logs test e2e e2e-compose fuzz acceptance check format lock bench train-default phantoms phantom-gallery samples clean free-ports
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -98,6 +98,12 @@ train-default: $(VENV)/.dev ## Train models/default on synthetic head CT (17 min
 
 acceptance: $(VENV)/.dev ## Write docs/acceptance.md from the rules again
 	$(BIN)/python -m services.common.acceptance > docs/acceptance.md
+
+phantoms: $(VENV)/.dev ## Write N=100 phantom studies as an archive like RSNA's, OUT=phantoms.zip; TRAPS=1 for its faults
+	$(BIN)/python -m training phantoms --studies $(or $(N),100) --out $(or $(OUT),phantoms.zip) $(if $(TRAPS),--traps)
+
+phantom-gallery: $(VENV)/.dev ## Draw the pictures of docs/phantoms/ again; REAL=a folder compares with a real series
+	$(BIN)/python -m training gallery $(if $(REAL),--real $(REAL))
 
 samples: $(VENV)/.dev ## Make samples/ again
 	$(BIN)/python -m training samples

@@ -20,6 +20,12 @@ def main() -> None:
         "--run", type=Path, default=Path("runs/default"), help="folder to leave progress in, and to go on from"
     )
     default.add_argument("--minutes", type=float, help="about how long on two cores; fewer phantoms, fewer steps")
+    phantoms = steps.add_parser("phantoms", help="an archive of phantoms in the layout of RSNA 2019")
+    phantoms.add_argument("--out", type=Path, default=Path("phantoms.zip"), help="the archive")
+    phantoms.add_argument("--studies", type=int, default=100, help="how many")
+    phantoms.add_argument("--seed", type=int, default=7_000_000, help="of the first study")
+    phantoms.add_argument("--traps", action="store_true", help="with the faults of the challenge's data")
+    phantoms.add_argument("--masks", action="store_true", help="with every slice's share of blood")
     samples = steps.add_parser("samples", help="the synthetic sample series and slice")
     samples.add_argument("--out", type=Path, default=Path("samples"), help="folder of the samples")
     _start(parser.parse_args())

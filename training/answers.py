@@ -1,23 +1,53 @@
-"""What a trained RNN answers to whole studies, and the figures that the card states of it."""
+"""What trained networks answer to whole studies of phantoms, and the figures that the card states of it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from services.common.card import OperatingPoint, Thresholds
-from training.evaluate import auc, auc_interval, measure
+from services.common.labels import LABELS
+from training.evaluate import Floats, Judged, auc, aucs, curve, measure, rounded
 from training.export import rnn_signature
-from training.fit_rnn import Series
-from training.pictures import Pictures
+from training.fit_cnn import Extractor
+from training.fit_rnn import Series, as_series
+from training.phantom.orders import Shift
+from training.pictures import Wanted, made_in_turn
 from training.rnn import Rnn
 
 Answer = tuple[NDArray[np.float32], NDArray[np.float32]]  # of the slices (n, 6) and of the series (6,)
-Level = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]  # values, truth, certainty: (m, 6) each
 Points = Mapping[OperatingPoint, Thresholds]
-QUARTER = 0.25
+QUARTER: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A phantom study as the RNN gets it, beside what simple counting says of its slices; (n,) each."""
+
+    series: Series
+    bright: NDArray[np.int32]
+    brain: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """What is measured: `last` gives the CNN's own logits from features, `rnn` the answers."""
+
+    extract: Extractor
+    last: Any
+    rnn: Rnn
+
+
+def cases(extract: Extractor, wanted: Sequence[Wanted], *, name: str) -> list[Case]:
+    """Whole studies; their pictures are let go of as soon as the CNN has seen them."""
+    found = []
+    for made in made_in_turn(wanted, name=name):
+        (series,) = as_series(made, extract(made.small))
+        found.append(Case(series, made.bright, made.brain))
+    return found
 
 
 def answer(rnn: Rnn, studies: Sequence[Series]) -> list[Answer]:
@@ -28,52 +58,105 @@ def answer(rnn: Rnn, studies: Sequence[Series]) -> list[Answer]:
     return [(given["slice_probabilities"].numpy(), given["series_probabilities"].numpy()) for given in every]
 
 
-def levels(studies: Sequence[Series], answers: Sequence[Answer]) -> tuple[Level, Level]:
+def alone(rnn: Rnn, studies: Sequence[Series]) -> list[Answer]:
+    """The same where every slice is sent as a series of its own; the series has the largest of their answers."""
+    found = []
+    for study in studies:
+        slices, series = rnn.logits([study.features[:, None], np.zeros((len(study.features), 1), np.float32)])
+        every = rnn.temperatures(slices[:, 0], series)["slice_probabilities"].numpy()
+        found.append((every, every.max(axis=0)))
+    return found
+
+
+def of_cnn(last: Any, studies: Sequence[Series]) -> list[Answer]:
+    """The CNN's own opinion without an RNN; the series has the largest of its slices."""
+    weights, bias = last.get_weights()
+    every = [1 / (1 + np.exp(-(study.features @ weights + bias))) for study in studies]
+    return [(slices, slices.max(axis=0)) for slices in every]
+
+
+def levels(studies: Sequence[Series], answers: Sequence[Answer]) -> tuple[Judged, Judged]:
     """Answers beside truth and certainty: of all slices, and of all series."""
     labels, certain = [study.labels for study in studies], [study.certain for study in studies]
     present = np.stack([every.any(axis=0) for every in labels])
     known = present | np.stack([every.all(axis=0) for every in certain])
+    numbers = np.arange(len(studies))
     slices = np.concatenate([given[0] for given in answers])
     series = np.stack([given[1] for given in answers])
-    return (slices, np.concatenate(labels), np.concatenate(certain)), (series, present, known)
+    each = np.repeat(numbers, [len(every) for every in labels])
+    return (
+        Judged(slices, np.concatenate(labels), np.concatenate(certain), each),
+        Judged(series, present, known, numbers),
+    )
 
 
 def report(
-    rnn: Rnn, studies: Sequence[Series], pictures: Pictures, points: Mapping[OperatingPoint, Thresholds]
+    networks: Networks, tested: Sequence[Case], shifted: Mapping[Shift, Sequence[Case]], points: Points
 ) -> dict[str, Any]:
     """The card's `metrics`, on studies that nothing has learnt from."""
-    answers = answer(rnn, studies)
-    slices, series = levels(studies, answers)
+    studies = [case.series for case in tested]
+    slices, series = levels(studies, answer(networks.rnn, studies))
+    middle = np.concatenate([_middle(len(study.labels)) for study in studies])
     return {
-        "data": "synthetic phantoms of seeds that nothing else was made from",
+        "data": "synthetic phantoms: the fixed set of training/configs/phantom_test.py",
         "studies": len(studies),
-        "slices": len(pictures),
-        "baseline": "the number of pixels from 50 to 100 HU inside the skull",
-        **_against_baseline(studies, [given[0][:, 0] for given in answers], pictures.bright),
-        "slice": measure(*slices, {point: at.slice for point, at in points.items()}),
-        "series": measure(*series, {point: at.series for point, at in points.items()}),
+        "slices": len(slices.scores),
+        "slice": measure(slices, {point: at.slice for point, at in points.items()}),
+        "series": measure(series, {point: at.series for point, at in points.items()}),
+        "middle_slice_auc": aucs(slices.at(middle)),
+        "healthy_slices_median_any": _healthy_median(slices),
+        "beside": _beside(networks, tested, middle),
+        "shifted": {shift: _shifted(networks.rnn, found, slices) for shift, found in shifted.items()},
+        "curves": _curves(slices, series),
     }
 
 
-def _against_baseline(
-    studies: Sequence[Series], scores: Sequence[NDArray[np.float32]], bright: NDArray[np.int32]
-) -> dict[str, Any]:
-    """The AUC of `any` beside the baseline's: of all slices, and of those in the middle half of each study.
-
-    Slices with little brain are easily called healthy, and flatter both.
-    """
-    known = [study.certain[:, 0] for study in studies]
-    truth = [study.labels[mask, 0] for study, mask in zip(studies, known, strict=True)]
-    ours = [score[mask] for score, mask in zip(scores, known, strict=True)]
-    counted = bright[np.concatenate(known)]
-    middle = np.concatenate([_middle(len(mask))[mask] for mask in known])
-    every, true = np.concatenate(ours), np.concatenate(truth)
+def _beside(networks: Networks, tested: Sequence[Case], middle: NDArray[np.bool_]) -> dict[str, Any]:
+    """AUCs of what a reader may compare with: the CNN alone, slices sent alone, and two ways of counting pixels."""
+    studies = [case.series for case in tested]
+    others = {
+        "cnn": of_cnn(networks.last, studies),
+        "rnn, slices alone": alone(networks.rnn, studies),
+        "pixels from 50 to 100 HU": [_counted(case.bright) for case in tested],
+        "area of the brain": [_counted(case.brain) for case in tested],
+    }
     return {
-        "any_slice_auc_95_interval": auc_interval(ours, truth),
-        "baseline_any_slice_auc": round(auc(counted, true), 4),
-        "middle_any_slice_auc": round(auc(every[middle], true[middle]), 4),
-        "baseline_middle_any_slice_auc": round(auc(counted[middle], true[middle]), 4),
+        name: {"slice": aucs(slices), "series": aucs(series), "middle_slice": aucs(slices.at(middle))}
+        for name, (slices, series) in ((name, levels(studies, given)) for name, given in others.items())
     }
+
+
+def _counted(pixels: NDArray[np.int32]) -> Answer:
+    every = np.repeat(pixels[:, None], len(LABELS), axis=1).astype(np.float32)
+    return every, every.max(axis=0)
+
+
+def _shifted(rnn: Rnn, found: Sequence[Case], usual: Judged) -> dict[str, Any]:
+    studies = [case.series for case in found]
+    slices, series = levels(studies, answer(rnn, studies))
+    drop = auc(*usual.of(0)[:2]) - auc(*slices.of(0)[:2])
+    return {
+        "slice_auc": aucs(slices),
+        "series_auc": aucs(series),
+        "any_slice_auc_drop": rounded(drop),
+        "healthy_slices_median_any": _healthy_median(slices),
+    }
+
+
+def _healthy_median(slices: Judged) -> float | None:
+    scores, truth, _ = slices.of(0)
+    return rounded(float(np.median(scores[~truth])))
+
+
+def _curves(slices: Judged, series: Judged) -> dict[str, Any]:
+    """Scores of `any` in twenty steps each for positives and negatives, so that plots can be drawn of the card."""
+    steps = np.linspace(0, 1, 21)
+    result = {}
+    for name, judged in (("slice", slices), ("series", series)):
+        scores, truth, _ = judged.of(0)
+        parts: dict[str, Floats] = {"positive": scores[truth], "negative": scores[~truth]}
+        result[name] = {part: curve(list(np.quantile(values, steps))) for part, values in parts.items() if len(values)}
+    return result
 
 
 def _middle(count: int) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,14 +15,15 @@ import tensorflow as tf
 from services.common.card import Card, OperatingPoint, Thresholds
 from services.common.labels import LABELS
 from services.common.recipe import DEFAULT_RECIPE
-from training.answers import answer, levels, report
+from training.answers import Networks, answer, cases, levels, report
 from training.calibrate import operating_points, temperatures
 from training.cnn import Cnn, CnnShape
+from training.configs.phantom_test import SHIFTED, TEST
 from training.evaluate import auc
 from training.export import save_networks, seal
 from training.fit_cnn import CnnFit, Extractor, Progress, Watch, extractor, fit_cnn
-from training.fit_rnn import RnnFit, Series, as_series, fit_rnn
-from training.pictures import Wanted, made_in_turn, make
+from training.fit_rnn import RnnFit, Series, fit_rnn
+from training.pictures import GRID, Wanted, make
 from training.rnn import Rnn, RnnShape
 
 LOG = logging.getLogger(__name__)
@@ -48,7 +50,6 @@ class Amounts:
 
     rnn: int
     calibration: int
-    test: int
     watch: int = 48
 
 
@@ -71,8 +72,8 @@ class Config:
         return replace(self, amounts=amounts, cnn_fit=cnn_fit, rnn_fit=rnn_fit)
 
 
-# The first seed of each part's phantoms. Samples and tests begin at 8 and 9 million.
-SEEDS = {"cnn": 0, "rnn": 1_000_000, "calibration": 2_000_000, "watch": 2_500_000, "test": 3_000_000}
+# The first seed of each part's phantoms. Those to measure on begin at 3 million, samples and tests at 8 and 9.
+SEEDS = {"cnn": 0, "rnn": 1_000_000, "calibration": 2_000_000, "watch": 2_500_000}
 
 
 def build(config: Config, folder: Path, run: Path) -> Card:
@@ -86,12 +87,12 @@ def build(config: Config, folder: Path, run: Path) -> Card:
     extract = extractor(cnn)
     rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, _series(extract, "rnn", amounts.rnn))
     points, found = _calibrate(rnn, _series(extract, "calibration", amounts.calibration))
-    test = make(_studies("test", amounts.test), name="phantoms for test")
-    metrics = report(rnn, as_series(test, extract(test.small)), test, points)
+    metrics = _measured(Networks(extract, cnn.last, rnn), points)
     files = save_networks(folder, cnn, rnn)
     card = _card(
         config,
         feature_size=int(cnn.last.kernel.shape[0]),
+        blood_grid=(GRID, GRID),
         files=files,
         metrics=metrics,
         temperatures=found,
@@ -108,7 +109,7 @@ def _calibrate(rnn: Rnn, studies: list[Series]) -> tuple[dict[OperatingPoint, Th
     logits = [call(tf.constant(study.features[None]), tf.constant(study.position_mm[None])) for study in studies]
     pairs = [(slices[0].numpy(), series[0].numpy()) for slices, series in logits]
     slices, series = levels(studies, pairs)
-    found = temperatures(*slices), temperatures(*series)
+    found = temperatures(slices), temperatures(series)
     rnn.temperatures.slice.assign(found[0])
     rnn.temperatures.series.assign(found[1])
     names = ("slice_any", "slice_subtypes", "series_any", "series_subtypes")
@@ -137,9 +138,13 @@ def _watch(amounts: Amounts) -> Watch:
 
 
 def _series(extract: Extractor, part: str, count: int) -> list[Series]:
-    """Whole studies as the RNN gets them; their pictures are let go of as soon as the CNN has seen them."""
-    every = made_in_turn(_studies(part, count), name=f"phantoms for {part}")
-    return [series for made in every for series in as_series(made, extract(made.small))]
+    return [case.series for case in cases(extract, _studies(part, count), name=f"phantoms for {part}")]
+
+
+def _measured(networks: Networks, points: Mapping[OperatingPoint, Thresholds]) -> dict[str, Any]:
+    tested = cases(networks.extract, TEST, name="phantoms to measure on")
+    shifted = {shift: cases(networks.extract, every, name=f"shifted: {shift}") for shift, every in SHIFTED.items()}
+    return report(networks, tested, shifted, points)
 
 
 def _training(config: Config, *, minutes: float) -> dict[str, Any]:

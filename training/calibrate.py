@@ -5,18 +5,15 @@ from numpy.typing import NDArray
 
 from services.common.card import OperatingPoint, Thresholds
 from services.common.labels import LABELS, SUBTYPES
-from training.evaluate import log_loss
+from training.evaluate import Floats, Judged, Truth, log_loss
 
-Floats = NDArray[np.float32]
-Truth = NDArray[np.bool_]
-Level = tuple[Floats, Truth, Truth]  # probabilities, truth and certainty, (m, 6) each
 GOAL = 0.95  # sensitivity at the sensitive point, specificity at the specific one
 MIN_CASES = 10  # fewer positives or negatives than this say nothing about a threshold
 
 
-def temperatures(logits: Floats, truth: Truth, certain: Truth) -> Floats:
-    """One temperature for `any` and one for the subtypes, by the least log loss; (6,) float32, by label."""
-    parts = (slice(0, 1), slice(1, None))
+def temperatures(judged: Judged) -> NDArray[np.float32]:
+    """One temperature for `any` and one for the subtypes, by the least log loss of logits; (6,) float32, by label."""
+    logits, truth, certain, parts = judged.scores, judged.truth, judged.certain, (slice(0, 1), slice(1, None))
     found = [_temperature(logits[:, part][certain[:, part]], truth[:, part][certain[:, part]]) for part in parts]
     return np.array([found[0]] + [found[1]] * len(SUBTYPES), np.float32)
 
@@ -27,12 +24,10 @@ def _temperature(logits: Floats, truth: Truth) -> float:
     return float(candidates[int(np.argmin(losses))])
 
 
-def operating_points(
-    slices: tuple[Floats, Truth, Truth], series: tuple[Floats, Truth, Truth]
-) -> dict[OperatingPoint, Thresholds]:
+def operating_points(slices: Judged, series: Judged) -> dict[OperatingPoint, Thresholds]:
     """The points `default`, `sensitive` and `specific`."""
     half = dict.fromkeys(LABELS, 0.5)
-    by_slice, by_series = _both(*slices), _both(*series)
+    by_slice, by_series = _both(slices), _both(series)
     return {
         "default": Thresholds(slice=half, series=half),
         "sensitive": Thresholds(slice=by_slice[0], series=by_series[0]),
@@ -40,8 +35,8 @@ def operating_points(
     }
 
 
-def _both(probabilities: Floats, truth: Truth, certain: Truth) -> tuple[dict[str, float], dict[str, float]]:
-    pairs = [_pair(probabilities[known, column], truth[known, column]) for column, known in enumerate(certain.T)]
+def _both(judged: Judged) -> tuple[dict[str, float], dict[str, float]]:
+    pairs = [_pair(*judged.of(column)[:2]) for column in range(len(LABELS))]
     sensitive, specific = zip(*pairs, strict=True)
     return dict(zip(LABELS, sensitive, strict=True)), dict(zip(LABELS, specific, strict=True))
 

@@ -1,19 +1,46 @@
-"""What is measured: log loss, AUC, sensitivity and specificity of every label, and the baseline that counts pixels."""
+"""What is measured: discrimination, calibration and operating points of every label, with intervals by studies."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.common.labels import LABELS, Label
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Truth = NDArray[np.bool_]
-LOSS_WEIGHTS = np.array([2, 1, 1, 1, 1, 1]) / 7
+Points = Mapping[str, Mapping[Label, float]]  # thresholds by operating point and label
+LOSS_WEIGHTS: Final = np.array([2, 1, 1, 1, 1, 1]) / 7
+BINS: Final = 15
+ROUNDS: Final = 300
 
 
-def auc(scores: NDArray[Any], truth: Truth) -> float:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Answers beside the truth.
+
+    scores, truth, certain : (m, 6), in the order of `LABELS`
+    study : (m,), which study each row is of
+    """
+
+    scores: Floats
+    truth: Truth
+    certain: Truth
+    study: NDArray[np.integer[Any]]
+
+    def at(self, rows: NDArray[Any]) -> "Judged":
+        """Some of the rows."""
+        return Judged(self.scores[rows], self.truth[rows], self.certain[rows], self.study[rows])
+
+    def of(self, column: int) -> tuple[Floats, Truth, NDArray[np.integer[Any]]]:
+        """Scores, truth and studies of one label where the truth is certain."""
+        known = self.certain[:, column]
+        return self.scores[known, column], self.truth[known, column], self.study[known]
+
+
+def auc(scores: Floats, truth: Truth) -> float:
     """Chance that a positive scores above a negative, ties counting half; NaN where either is missing."""
     positive, negative = scores[truth], np.sort(scores[~truth])
     if not len(positive) or not len(negative):
@@ -22,52 +49,81 @@ def auc(scores: NDArray[Any], truth: Truth) -> float:
     return float(below.mean() / (2 * len(negative)))
 
 
+def average_precision(scores: Floats, truth: Truth) -> float:
+    """Precision at each recall gained, averaged; equal scores are one step. NaN without positives."""
+    if not truth.any():
+        return float("nan")
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0)
+    found = np.cumsum(truth[order])[ends]
+    return float((np.diff(found, prepend=0) * found / (ends + 1)).sum() / truth.sum())
+
+
+def calibration_error(probabilities: Floats, truth: Truth) -> float:
+    """Expected calibration error: 15 bins of equal width, each counting by its cases."""
+    bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
+    gaps = [np.abs((probabilities - truth)[bins == number].sum()) for number in range(BINS)]
+    return float(np.sum(gaps) / max(len(truth), 1))
+
+
 def log_loss(probabilities: Floats, truth: Truth) -> float:
     """Mean binary cross-entropy, probabilities kept within 1e-6 of 0 and 1."""
     kept = np.clip(probabilities.astype(np.float64), 1e-6, 1 - 1e-6)
     return float(-np.where(truth, np.log(kept), np.log(1 - kept)).mean())
 
 
-def measure(
-    probabilities: Floats, truth: Truth, certain: Truth, thresholds: Mapping[str, Mapping[Label, float]]
-) -> dict[str, Any]:
-    """Figures of every label at one level, (m, 6) arrays; `thresholds` by operating point and label."""
+def measure(judged: Judged, thresholds: Points) -> dict[str, Any]:
+    """Figures of every label at one level."""
     result: dict[str, Any] = {}
     for column, label in enumerate(LABELS):
-        known = certain[:, column]
-        scores, true = probabilities[known, column], truth[known, column]
+        scores, truth, study = judged.of(column)
         result[label] = {
-            "positives": int(true.sum()),
-            "negatives": int((~true).sum()),
-            "auc": _rounded(auc(scores, true)),
-            "log_loss": _rounded(log_loss(scores, true)),
-        } | {point: _at(scores, true, levels[label]) for point, levels in thresholds.items()}
+            "positives": int(truth.sum()),
+            "negatives": int((~truth).sum()),
+            "auc": rounded(auc(scores, truth)),
+            "auc_95_interval": interval(auc, scores, truth, study),
+            "average_precision": rounded(average_precision(scores, truth)),
+            "average_precision_95_interval": interval(average_precision, scores, truth, study),
+            "calibration_error": rounded(calibration_error(scores, truth)),
+            "log_loss": rounded(log_loss(scores, truth)),
+        } | {point: _at(scores, truth, levels[label]) for point, levels in thresholds.items()}
     losses = [result[label]["log_loss"] or float("nan") for label in LABELS]
-    result["weighted_log_loss"] = _rounded(float(LOSS_WEIGHTS @ losses))
+    result["weighted_log_loss"] = rounded(float(LOSS_WEIGHTS @ losses))
     return result
 
 
-def auc_interval(
-    scores: Sequence[NDArray[Any]], truth: Sequence[Truth], *, rounds: int = 300, seed: int = 0
+def aucs(judged: Judged) -> dict[str, float | None]:
+    """The AUC of every label."""
+    return {label: rounded(auc(*judged.of(column)[:2])) for column, label in enumerate(LABELS)}
+
+
+def interval(
+    figure: Callable[[Floats, Truth], float], scores: Floats, truth: Truth, study: NDArray[Any], *, seed: int = 0
 ) -> list[float | None]:
-    """95 % interval of the AUC when whole studies are drawn again (bootstrap)."""
-    rng, found = np.random.default_rng(seed), []
-    for _ in range(rounds):
-        chosen = rng.integers(0, len(scores), len(scores))
-        value = auc(np.concatenate([scores[i] for i in chosen]), np.concatenate([truth[i] for i in chosen]))
-        found.append(value)
-    low, high = np.nanquantile(found, [0.025, 0.975])
-    return [_rounded(float(low)), _rounded(float(high))]
+    """95 % interval of a figure when whole studies are drawn again (bootstrap)."""
+    rng = np.random.default_rng(seed)
+    parts = [np.flatnonzero(study == number) for number in np.unique(study)]
+    found = []
+    for _ in range(ROUNDS):
+        rows = np.concatenate([parts[number] for number in rng.integers(0, len(parts), len(parts))])
+        found.append(figure(scores[rows], truth[rows]))
+    low, high = np.nanquantile(found, [0.025, 0.975]) if not np.isnan(found).all() else (np.nan, np.nan)
+    return [rounded(float(low)), rounded(float(high))]
+
+
+def curve(values: Sequence[float]) -> list[float]:
+    """Numbers for a plot, short enough to be kept."""
+    return [round(float(value), 4) for value in values]
+
+
+def rounded(value: float) -> float | None:
+    """Four decimals; None for NaN, which JSON does not have."""
+    return None if np.isnan(value) else round(value, 4)
 
 
 def _at(scores: Floats, truth: Truth, threshold: float) -> dict[str, float | None]:
     predicted = scores > threshold
     return {
-        "sensitivity": _rounded(float(predicted[truth].mean()) if truth.any() else float("nan")),
-        "specificity": _rounded(float((~predicted[~truth]).mean()) if (~truth).any() else float("nan")),
+        "sensitivity": rounded(float(predicted[truth].mean()) if truth.any() else float("nan")),
+        "specificity": rounded(float((~predicted[~truth]).mean()) if (~truth).any() else float("nan")),
     }
-
-
-def _rounded(value: float) -> float | None:
-    # JSON has no NaN
-    return None if np.isnan(value) else round(value, 4)

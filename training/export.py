@@ -59,8 +59,8 @@ def check(folder: Path, cnn: Cnn, rnn: Rnn) -> None:
     served_cnn = tf.saved_model.load(str(bundle.saved_model("cnn"))).signatures["serving_default"]
     served_rnn = tf.saved_model.load(str(bundle.saved_model("rnn"))).signatures["serving_default"]
     slices = tf.constant(rng.integers(0, 256, (3, 512, 512, 3), dtype=np.uint8))
-    features = cnn.serving(slices, training=False)
-    _compare("cnn", {"features": features}, served_cnn(slices=slices))
+    features, blood = cnn.serving(slices, training=False)
+    _compare("cnn", {"features": features, "blood": blood}, served_cnn(slices=slices))
     for length in LENGTHS:
         series = tf.repeat(features, length, axis=0)[:length] + rng.normal(0, 0.1, (length, 1)).astype(np.float32)
         position_mm = tf.constant(np.cumsum(rng.uniform(1, 6, length)).astype(np.float32))
@@ -98,7 +98,8 @@ def rnn_signature(size: int) -> list[tf.TensorSpec]:
 
 def _cnn_function(cnn: Cnn) -> Any:
     def function(slices: Any) -> dict[str, Any]:
-        return {"features": cnn.serving(slices, training=False)}
+        features, blood = cnn.serving(slices, training=False)
+        return {"features": features, "blood": blood}
 
     return function
 

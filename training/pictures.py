@@ -22,7 +22,8 @@ from training.phantom.study import Study, draw_patient, make_study
 from training.shrink import shrink
 
 GRID = 32  # the lesion masks are kept as shares of blood on a grid of so many rows and columns
-BRIGHT_HU = (50, 100)  # what the baseline counts
+BRIGHT_HU = (50, 100)  # what one baseline counts
+BRAIN_HU = (15, 50)  # and the other
 LOG = logging.getLogger(__name__)
 
 
@@ -44,7 +45,7 @@ class Pictures:
     blood : (m, 32, 32, 5) uint8, share of each subtype, 255 being all
     position_mm : (m,) float32
     study : (m,) int32, the seed
-    bright : (m,) int32, pixels of the picture from 50 to 100 HU, for the baseline
+    bright, brain : (m,) int32, pixels inside the skull from 50 to 100 HU and from 15 to 50 HU, for baselines
     """
 
     small: NDArray[np.uint8]
@@ -54,6 +55,7 @@ class Pictures:
     position_mm: NDArray[np.float32]
     study: NDArray[np.int32]
     bright: NDArray[np.int32]
+    brain: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.small)
@@ -102,12 +104,13 @@ def shown(study: Study, seed: int) -> Pictures:
         blood=np.rint(cells.mean(axis=(2, 4))).astype(np.uint8),
         position_mm=study.position_mm,
         study=np.full(len(large), seed, np.int32),
-        bright=np.array([bright_pixels(slice_) for slice_ in large], np.int32),
+        bright=np.array([count_inside(slice_, BRIGHT_HU) for slice_ in large], np.int32),
+        brain=np.array([count_inside(slice_, BRAIN_HU) for slice_ in large], np.int32),
     )
 
 
-def bright_pixels(slice_: NDArray[np.uint8]) -> int:
-    """The baseline's score: how many pixels of a (512, 512, 3) picture lie between 50 and 100 HU inside the skull.
+def count_inside(slice_: NDArray[np.uint8], between_hu: tuple[float, float]) -> int:
+    """A baseline's score: how many pixels of a (512, 512, 3) picture lie between two HU inside the skull.
 
     Inside is what has bone (above 300 HU) on all four sides.
     """
@@ -117,13 +120,13 @@ def bright_pixels(slice_: NDArray[np.uint8]) -> int:
     for axis in (0, 1):
         inside &= np.logical_or.accumulate(bone, axis=axis)
         inside &= np.flip(np.logical_or.accumulate(np.flip(bone, axis), axis=axis), axis)
-    return int(((hu >= BRIGHT_HU[0]) & (hu <= BRIGHT_HU[1]) & inside).sum())
+    return int(((hu >= between_hu[0]) & (hu <= between_hu[1]) & inside).sum())
 
 
 def joined(parts: Iterable[Pictures]) -> Pictures:
     """Many parts as one."""
     every = list(parts)
-    names = ("small", "labels", "certain", "blood", "position_mm", "study", "bright")
+    names = ("small", "labels", "certain", "blood", "position_mm", "study", "bright", "brain")
     return Pictures(**{name: np.concatenate([getattr(part, name) for part in every]) for name in names})
 
 

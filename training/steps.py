@@ -18,13 +18,16 @@ def default(arguments: argparse.Namespace) -> None:
         config = replace(config.scaled(arguments.minutes / minutes), words=replace(config.words, command=command))
     card = build(config, arguments.out, arguments.run)
     metrics = card.metrics
-    LOG.info(
-        "%s: slice AUC of any %s, baseline %s",
-        arguments.out,
-        metrics["slice"]["any"]["auc"],
-        metrics["baseline_any_slice_auc"],
+    LOG.info("%s: slices %s", arguments.out, json.dumps(metrics["slice"]["any"]))
+    LOG.info("%s: series %s", arguments.out, json.dumps(metrics["series"]["any"]))
+
+
+def phantoms(arguments: argparse.Namespace) -> None:
+    """Write an archive of phantoms."""
+    plan = pkgutil.resolve_name("training.phantom.rsna_archive:Plan")(
+        arguments.studies, arguments.seed, traps=arguments.traps, masks=arguments.masks
     )
-    LOG.info("%s", json.dumps(metrics["slice"]["any"]))
+    pkgutil.resolve_name("training.phantom.rsna_archive:write_archive")(arguments.out, plan)
 
 
 def samples(arguments: argparse.Namespace) -> None:

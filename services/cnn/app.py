@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from services.cnn.settings import Settings
 from services.common.arrays import array_tensor, read_array
-from services.common.card import Bundle, open_bundle
+from services.common.card import Bundle, Card, open_bundle
+from services.common.labels import SUBTYPES
 from services.common.observability import configure_logging
 from services.common.problems import Problem
 from services.common.stage import TensorSpec, stage_app
@@ -23,9 +24,9 @@ class RecipeMismatch(Problem):
 
 
 class FeatureExtractor(Protocol):
-    """What computes: (n, 512, 512, 3) uint8 to (n, d) float32."""
+    """What computes: (n, 512, 512, 3) uint8 to `features`, (n, d) float32, and what else the network gives."""
 
-    def extract(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+    def extract(self, slices: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]: ...
 
 
 class CnnModel:
@@ -39,7 +40,7 @@ class CnnModel:
         self._extractor = extractor
         self._recipe = bundle.card.recipe.fingerprint
         self._card_sha256 = bundle.card_sha256
-        self.outputs: Sequence[TensorSpec] = (TensorSpec("features", "FP32", (-1, bundle.card.feature_size)),)
+        self.outputs: Sequence[TensorSpec] = _outputs(bundle.card)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -51,17 +52,35 @@ class CnnModel:
         return Message((array_tensor("slices", np.zeros((1, 512, 512, 3), np.uint8)),), {"recipe": self._recipe})
 
     def infer(self, message: Message) -> Message:
-        """Features of the slices; RecipeMismatch where the caller says that they were made by another recipe."""
+        """Features of the slices, and the map of blood where it is asked for by name.
+
+        Raises
+        ------
+        RecipeMismatch
+            the caller says that the slices were made by another recipe
+        """
         if message.parameters.get("recipe", self._recipe) != self._recipe:
             raise RecipeMismatch(f"this network learnt from recipe {self._recipe}")
         slices = read_array(message, "slices", "UINT8", (None, 512, 512, 3))
-        width = self.outputs[0].shape[1]
-        features = self._extractor.extract(slices) if len(slices) else np.zeros((0, width), np.float32)
-        return Message((array_tensor("features", features),), self.parameters)
+        given = self._extractor.extract(slices) if len(slices) else {}
+        asked = [spec for spec in self.outputs if spec.name == "features" or spec.name in message.wanted]
+        tensors = [array_tensor(spec.name, given.get(spec.name, _nothing(spec))) for spec in asked]
+        return Message(tuple(tensors), self.parameters)
 
     def slices(self, message: Message) -> int:
         """The size of the batch."""
         return message.tensors[0].shape[0]
+
+
+def _outputs(card: Card) -> tuple[TensorSpec, ...]:
+    features = TensorSpec("features", "FP32", (-1, card.feature_size))
+    if card.blood_grid is None:
+        return (features,)
+    return features, TensorSpec("blood", "FP32", (-1, *card.blood_grid, len(SUBTYPES)))
+
+
+def _nothing(spec: TensorSpec) -> NDArray[np.float32]:
+    return np.zeros((0, *spec.shape[1:]), np.float32)
 
 
 def create_app(extractor: FeatureExtractor, bundle: Bundle, settings: Settings) -> FastAPI:

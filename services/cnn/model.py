@@ -14,8 +14,8 @@ class SavedModelExtractor:
     def __init__(self, folder: Path) -> None:
         self._call = load_signature(folder)
 
-    def extract(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Features of slices.
+    def extract(self, slices: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """All that the network says of slices.
 
         Parameters
         ----------
@@ -23,7 +23,8 @@ class SavedModelExtractor:
 
         Returns
         -------
-        (n, d) float32
+        features : (n, d) float32
+        blood : (n, rows, columns, 5) float32, where the bundle gives it: the share of each subtype's blood in each cell
+            of a grid over the picture
         """
-        features: NDArray[np.float32] = self._call(slices=slices)["features"]
-        return features
+        return self._call(slices=slices)

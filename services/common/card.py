@@ -48,6 +48,9 @@ class Card(_Frozen):
     labels: tuple[Label, ...]
     recipe: Recipe
     feature_size: int = Field(gt=0, description="d, the length of one slice's feature vector")
+    blood_grid: tuple[int, int] | None = Field(
+        default=None, description="rows and columns of the CNN's map of blood, where it gives one"
+    )
     files: dict[str, str] = Field(description="SHA-256 of every file of the bundle, by its path inside the bundle")
     versions: dict[str, str]
     training: dict[str, Any] = Field(description="data, command, seed, amounts and hours")

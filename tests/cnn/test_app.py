@@ -12,8 +12,12 @@ from tests.bundles import FEATURE_SIZE, fake_bundle
 
 
 class Counter:
-    def extract(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.full((len(slices), FEATURE_SIZE), slices[:, 0, 0, 0].sum(), np.float32)
+    def extract(self, slices: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        total = slices[:, 0, 0, 0].sum()
+        return {
+            "features": np.full((len(slices), FEATURE_SIZE), total, np.float32),
+            "blood": np.full((len(slices), 4, 4, 5), total, np.float32),
+        }
 
 
 @pytest.fixture
@@ -21,8 +25,16 @@ def model(tmp_path: Path) -> CnnModel:
     return CnnModel(Counter(), fake_bundle(tmp_path))
 
 
-def _slices(count: int) -> Message:
-    return Message((array_tensor("slices", np.ones((count, 512, 512, 3), np.uint8)),))
+@pytest.fixture
+def mapping(tmp_path: Path) -> CnnModel:
+    """A model whose bundle gives the map of blood."""
+    bundle = fake_bundle(tmp_path)
+    card = bundle.card.model_copy(update={"blood_grid": (4, 4)})
+    return CnnModel(Counter(), bundle.model_copy(update={"card": card}))
+
+
+def _slices(count: int, *wanted: str) -> Message:
+    return Message((array_tensor("slices", np.ones((count, 512, 512, 3), np.uint8)),), wanted=wanted)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
@@ -30,6 +42,19 @@ def test_one_row_a_slice(model: CnnModel, count: int) -> None:
     features = read_array(model.infer(_slices(count)), "features", "FP32", (count, FEATURE_SIZE))
     assert (features == count).all()
     assert model.slices(_slices(count)) == count
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_the_map_of_blood_is_given_where_it_is_asked_for(mapping: CnnModel, count: int) -> None:
+    assert [spec.name for spec in mapping.outputs] == ["features", "blood"]
+    assert mapping.infer(_slices(count)).find("blood") is None
+    answer = mapping.infer(_slices(count, "blood"))
+    assert (read_array(answer, "blood", "FP32", (count, 4, 4, 5)) == count).all()
+
+
+def test_a_bundle_without_a_map_gives_none(model: CnnModel) -> None:
+    assert [spec.name for spec in model.outputs] == ["features"]
+    assert model.infer(_slices(1, "blood")).find("blood") is None
 
 
 def test_pixels_of_another_recipe_are_refused(model: CnnModel) -> None:

@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_a_saved_model_extracts_any_number_of_slices(folder: Path, count: int) -> None:
     slices = np.random.default_rng(count).integers(0, 256, (count, 512, 512, 3), np.uint8)
-    features = SavedModelExtractor(folder).extract(slices)
+    features = SavedModelExtractor(folder).extract(slices)["features"]
     assert features.dtype == np.float32
     np.testing.assert_allclose(features, 2 * slices.mean(axis=(1, 2)), rtol=1e-4)
 

@@ -35,10 +35,10 @@ class MeanExtractor:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def extract(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def extract(self, slices: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         self.batches.append(len(slices))
         means = slices[..., ::-1].mean(axis=(1, 2)) / 255
-        return np.tile(means, 2).astype(np.float32)
+        return {"features": np.tile(means, 2).astype(np.float32)}
 
 
 class FeatureScorer:

@@ -1,5 +1,6 @@
 from training.bundle import SEEDS
 from training.configs.default import CONFIG
+from training.configs.phantom_test import SHIFTED, TEST
 from training.samples import SEED as SAMPLE_SEED
 
 
@@ -7,14 +8,15 @@ def test_a_share_of_a_configuration() -> None:
     half = CONFIG.scaled(0.5)
     assert half.amounts.rnn == CONFIG.amounts.rnn / 2
     assert half.cnn_fit.steps == CONFIG.cnn_fit.steps / 2
-    assert half.amounts.test == CONFIG.amounts.test
+    assert half.amounts.calibration == CONFIG.amounts.calibration
     assert half.words == CONFIG.words
 
 
 def test_no_seed_is_used_twice() -> None:
     amounts, fit = CONFIG.amounts, CONFIG.cnn_fit
     streamed = fit.stream.rounds_by(fit.steps) * fit.stream.studies_a_round
-    counts = {"cnn": streamed} | {name: getattr(amounts, name) for name in ("rnn", "calibration", "watch", "test")}
+    counts = {"cnn": streamed} | {name: getattr(amounts, name) for name in ("rnn", "calibration", "watch")}
     seeds = [SEEDS[name] + number for name, count in counts.items() for number in range(count)]
+    seeds += [wanted.seed for every in (TEST, *SHIFTED.values()) for wanted in every]
     assert len(set(seeds)) == len(seeds)
     assert SAMPLE_SEED not in seeds

@@ -1,19 +1,25 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
 
 from services.common.labels import LABELS
-from training.evaluate import auc, auc_interval, log_loss, measure
+from training.evaluate import Judged, auc, aucs, average_precision, calibration_error, interval, log_loss, measure
 
 PAIRS = st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40)
 
 
+def _judged(scores: np.ndarray, truth: np.ndarray) -> Judged:
+    return Judged(scores.astype(np.float32), truth, np.ones_like(truth), np.arange(len(truth)) // 2)
+
+
 @given(PAIRS)
 def test_auc_is_the_share_of_pairs_in_order(pairs: list[tuple[int, bool]]) -> None:
-    scores, truth = np.array([score for score, _ in pairs]), np.array([true for _, true in pairs])
+    scores, truth = np.array([float(score) for score, _ in pairs]), np.array([true for _, true in pairs])
     wins = [(a > b) + 0.5 * (a == b) for a in scores[truth] for b in scores[~truth]]
     if wins:
         assert auc(scores, truth) == pytest.approx(np.mean(wins))
@@ -21,34 +27,54 @@ def test_auc_is_the_share_of_pairs_in_order(pairs: list[tuple[int, bool]]) -> No
         assert np.isnan(auc(scores, truth))
 
 
+@given(PAIRS)
+def test_average_precision_is_scikit_learns(pairs: list[tuple[int, bool]]) -> None:
+    scores, truth = np.array([float(score) for score, _ in pairs]), np.array([true for _, true in pairs])
+    if truth.any():
+        assert average_precision(scores, truth) == pytest.approx(average_precision_score(truth, scores))
+    else:
+        assert np.isnan(average_precision(scores, truth))
+
+
 def test_log_loss_of_a_coin() -> None:
     assert log_loss(np.full(4, 0.5, np.float32), np.array([True, False, True, False])) == pytest.approx(np.log(2))
+
+
+def test_calibration_of_the_honest_and_of_the_sure() -> None:
+    rng = np.random.default_rng(0)
+    honest = rng.random(20000)
+    truth = rng.random(20000) < honest
+    assert calibration_error(honest, truth) < 0.02
+    assert calibration_error(np.ones(20000), truth) == pytest.approx(0.5, abs=0.02)
+    assert calibration_error(np.zeros(0), np.zeros(0, bool)) == 0
 
 
 def test_figures_of_every_label_survive_json() -> None:
     rng = np.random.default_rng(0)
     truth = rng.random((60, 6)) < 0.4
     truth[:, 3] = False
-    thresholds = {"default": dict.fromkeys(LABELS, 0.5)}
-    figures = measure(truth.astype(np.float32), truth, np.ones_like(truth), thresholds)
+    figures = measure(_judged(truth, truth), {"default": dict.fromkeys(LABELS, 0.5)})
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
-    assert figures["any"]["auc"] == 1
+    assert figures["any"]["auc"] == figures["any"]["average_precision"] == 1
     assert figures["any"]["default"] == {"sensitivity": 1, "specificity": 1}
     assert figures["intraventricular"]["auc"] is None
 
 
 def test_uncertain_slices_do_not_count() -> None:
     truth = np.array([[True] * 6, [False] * 6, [True] * 6])
+    judged = _judged(np.array([[0.9] * 6, [0.1] * 6, [0.0] * 6]), truth)
     certain = np.array([[True] * 6, [True] * 6, [False] * 6])
-    scores = np.array([[0.9] * 6, [0.1] * 6, [0.0] * 6], np.float32)
-    assert measure(scores, truth, certain, {})["any"]["auc"] == 1
+    assert aucs(replace(judged, certain=certain))["any"] == 1
+    assert aucs(judged)["any"] == 0.5
 
 
-def test_the_interval_holds_the_figure() -> None:
+def test_the_interval_holds_the_figure_and_draws_whole_studies() -> None:
     rng = np.random.default_rng(1)
-    truth = [rng.random(20) < 0.5 for _ in range(10)]
-    scores = [true + rng.normal(0, 1, 20) for true in truth]
-    low, high = auc_interval(scores, truth)
+    study = np.repeat(np.arange(10), 20)
+    truth = rng.random(200) < 0.5
+    scores = truth + rng.normal(0, 1, 200)
+    low, high = interval(auc, scores, truth, study)
     assert low is not None
     assert high is not None
-    assert low < auc(np.concatenate(scores), np.concatenate(truth)) < high
+    assert low < auc(scores, truth) < high
+    assert interval(auc, scores, truth, np.zeros(200, int)) == [pytest.approx(auc(scores, truth), abs=1e-4)] * 2

@@ -7,7 +7,7 @@ from services.preprocess.resample import fit
 from training.phantom.dicom_files import dicom_files
 from training.phantom.orders import Order
 from training.phantom.study import draw_patient, make_study
-from training.pictures import GRID, Wanted, bright_pixels, make, make_one, picture
+from training.pictures import BRAIN_HU, BRIGHT_HU, GRID, Wanted, count_inside, make, make_one, picture
 
 SEED = 9_300_000
 
@@ -44,10 +44,12 @@ def test_the_blood_grid_keeps_the_area_of_the_masks() -> None:
     np.testing.assert_allclose(cells.mean(axis=(1, 2)), study.masks.mean(axis=(1, 2)), rtol=1e-9)
 
 
-def test_the_baseline_counts_inside_the_skull_alone() -> None:
+def test_the_baselines_count_inside_the_skull_alone() -> None:
     hu = np.full((512, 512), -1000, np.int16)
     hu[100:400, 100:400] = 1000
     hu[120:380, 120:380] = 30
     hu[200:210, 200:220] = 70
     hu[50:60, 50:60] = 70
-    assert bright_pixels(render(hu, DEFAULT_RECIPE)) == 200
+    shown = render(hu, DEFAULT_RECIPE)
+    assert count_inside(shown, BRIGHT_HU) == 200
+    assert count_inside(shown, BRAIN_HU) == 260 * 260 - 200

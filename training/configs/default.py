@@ -33,7 +33,7 @@ CONFIG = Config(
         ),
         command="python -m training default",
     ),
-    amounts=Amounts(rnn=600, calibration=200, test=100),
+    amounts=Amounts(rnn=500, calibration=200),
     cnn_shape=CnnShape(backbone="efficientnet-lite0"),
     cnn_fit=CnnFit(
         steps=2400,

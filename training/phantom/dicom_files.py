@@ -18,9 +18,14 @@ MADE: Final = datetime(2019, 9, 24, 12, 0, 0, tzinfo=UTC)  # fixed, so that the 
 
 def dicom_files(study: Study, name: str) -> list[bytes]:
     """Every slice of a study as a file, towards the head. The same `name` gives the same UIDs."""
+    return [file_of(dataset) for dataset in datasets(study, name)]
+
+
+def datasets(study: Study, name: str) -> list[FileDataset]:
+    """The same before they are files."""
     common = {level: generate_uid(entropy_srcs=[name, level]) for level in ("study", "series", "frame of reference")}
     return [
-        _file(_slice(study, index, common, generate_uid(entropy_srcs=[name, "slice", str(index)])))
+        _slice(study, index, common, generate_uid(entropy_srcs=[name, "slice", str(index)]))
         for index in range(len(study.hu))
     ]
 
@@ -76,7 +81,8 @@ def _fill(dataset: Dataset, hu: NDArray[np.int16]) -> None:
     dataset.PixelData = (hu - np.int16(INTERCEPT_HU)).astype("<i2").tobytes()
 
 
-def _file(dataset: FileDataset) -> bytes:
+def file_of(dataset: FileDataset) -> bytes:
+    """A dataset as a file."""
     buffer = BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()

@@ -1,0 +1,93 @@
+import csv
+import zipfile
+from collections import Counter
+from io import BytesIO, StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+
+from services.common.labels import LABELS
+from services.preprocess.dicom import decode
+from training.phantom.rsna_archive import ROOT, ROWS, Plan, Task, _tasks, make, write_archive
+from training.phantom.study import draw_patient, make_study
+
+SEED = 9_500_100
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("archive") / "phantoms.zip"
+    write_archive(path, Plan(3, SEED, traps=True, masks=True))
+    return path
+
+
+def _table(path: Path, name: str) -> list[list[str]]:
+    with zipfile.ZipFile(path) as opened:
+        return list(csv.reader(StringIO(opened.read(f"{ROOT}/{name}").decode())))
+
+
+def test_the_layout_is_the_challenges(archive: Path) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        names = opened.namelist()
+    folders = Counter(name.split("/")[1] for name in names)
+    assert set(folders) <= {
+        "stage_2_train",
+        "stage_2_test",
+        "phantom_masks",
+        "stage_2_train.csv",
+        "stage_2_sample_submission.csv",
+    }
+    header, *rows = _table(archive, "stage_2_train.csv")
+    assert header == ["ID", "Label"]
+    assert {row[0].rsplit("_", 1)[1] for row in rows} == set(ROWS)
+    slices = {row[0].rsplit("_", 1)[0] for row in rows}
+    in_zip = {Path(name).stem for name in names if "/stage_2_train/" in name}
+    # One slice's rows are missing, and up to four slices have theirs twice.
+    assert len(in_zip - slices) == 1
+    assert slices < in_zip
+    assert len(rows) > 6 * len(slices)
+
+
+def test_the_same_plan_is_the_same_archive_on_any_number_of_cores(tmp_path: Path) -> None:
+    for name, processes in (("one", 1), ("two", 2)):
+        write_archive(tmp_path / name, Plan(2, SEED), processes)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_the_services_read_what_the_phantom_was(number: int) -> None:
+    """12 bits, 16 bits, and the lost intercept, which leaves 12 bits less 24 steps: all give the phantom's HU."""
+    made = make(Task(number, number, Plan(6, SEED, traps=number > 2)))
+    study = make_study(draw_patient(SEED + number))
+    for (_, data), hu in list(zip(made.files, study.hu, strict=True))[5:8]:
+        found = decode(data, 0).hu
+        rows = len(found)
+        np.testing.assert_array_equal(np.clip(found, -1000, 3000), np.clip(hu[:rows], -1000, 3000))
+
+
+def test_rows_are_the_labels() -> None:
+    made = make(Task(1, 1, Plan(6, SEED)))
+    study = make_study(draw_patient(SEED + 1))
+    for (_, values), labels in zip(made.rows, study.labels, strict=True):
+        assert dict(zip(ROWS, values, strict=True)) == dict(zip(LABELS, labels.astype(int), strict=True))
+
+
+def test_headers_have_the_challenges_habits() -> None:
+    seen = set()
+    for number in range(8):
+        dataset = dcmread(BytesIO(make(Task(number, number, Plan(8, SEED))).files[0][1]))
+        seen.add((dataset.BitsStored, dataset.PixelRepresentation, str(dataset.file_meta.TransferSyntaxUID)))
+        assert dataset.PatientID.startswith("ID_")
+        assert len(dataset.WindowCenter) == 2
+    assert {(bits, signed) for bits, signed, _ in seen} == {(12, 0), (16, 1)}
+    assert len({syntax for *_, syntax in seen}) == 2
+
+
+def test_patients_come_again_with_traps() -> None:
+    counts = Counter(task.patient for task in _tasks(Plan(200, SEED, traps=True)))
+    assert max(counts.values()) >= 2
+    assert 0.75 < len(counts) / 200 < 0.95
+    assert len({task.patient for task in _tasks(Plan(200, SEED))}) == 200

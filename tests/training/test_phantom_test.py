@@ -1,0 +1,24 @@
+from collections import Counter
+
+from services.common.labels import SUBTYPES
+from training.configs.phantom_test import SHIFTED, TEST
+from training.phantom.orders import SHIFTS
+
+
+def test_half_of_the_studies_have_blood_and_every_kind_leads_ten() -> None:
+    orders = [wanted.order for wanted in TEST]
+    healthy = [order for order in orders if order.kinds == ()]
+    assert len(orders) == 100
+    assert len(healthy) == 50
+    assert sum(bool(order.mimic) for order in healthy) == 20
+    leading = Counter(order.kinds[0] for order in orders if order.kinds)
+    assert leading == dict.fromkeys(SUBTYPES, 10)
+    assert all(len(set(order.kinds)) == len(order.kinds) for order in orders if order.kinds)
+
+
+def test_each_shift_has_forty_studies_of_its_own() -> None:
+    assert tuple(SHIFTED) == SHIFTS
+    for shift, every in SHIFTED.items():
+        assert len(every) == 40
+        assert {wanted.order.shift for wanted in every} == {shift}
+        assert sum(wanted.order.kinds == () for wanted in every) == 20
