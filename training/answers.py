@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.common.card import OperatingPoint, Thresholds
 from services.common.labels import LABELS
-from training.evaluate import Floats, Judged, auc, aucs, curve, measure, rounded
+from training.evaluate import Judged, auc, aucs, measure, reliability, roc, rounded
 from training.export import rnn_signature
 from training.fit_cnn import Extractor
 from training.fit_rnn import Series, as_series
@@ -149,14 +149,15 @@ def _healthy_median(slices: Judged) -> float | None:
 
 
 def _curves(slices: Judged, series: Judged) -> dict[str, Any]:
-    """Scores of `any` in twenty steps each for positives and negatives, so that plots can be drawn of the card."""
-    steps = np.linspace(0, 1, 21)
-    result = {}
-    for name, judged in (("slice", slices), ("series", series)):
-        scores, truth, _ = judged.of(0)
-        parts: dict[str, Floats] = {"positive": scores[truth], "negative": scores[~truth]}
-        result[name] = {part: curve(list(np.quantile(values, steps))) for part, values in parts.items() if len(values)}
-    return result
+    """Of every label: sensitivity at given specificities, and how often what was said came true."""
+    levels = {"slice": slices, "series": series}
+    return {
+        level: {
+            label: {"roc": roc(*judged.of(column)[:2]), "reliability": reliability(*judged.of(column)[:2])}
+            for column, label in enumerate(LABELS)
+        }
+        for level, judged in levels.items()
+    }
 
 
 def _middle(count: int) -> NDArray[np.bool_]:

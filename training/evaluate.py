@@ -1,6 +1,6 @@
 """What is measured: discrimination, calibration and operating points of every label, with intervals by studies."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -111,9 +111,24 @@ def interval(
     return [rounded(float(low)), rounded(float(high))]
 
 
-def curve(values: Sequence[float]) -> list[float]:
-    """Numbers for a plot, short enough to be kept."""
-    return [round(float(value), 4) for value in values]
+def roc(scores: Floats, truth: Truth) -> list[float]:
+    """Sensitivities at specificities of 1, .95, .9 ... 0; empty where positives or negatives are missing."""
+    if truth.all() or not truth.any():
+        return []
+    thresholds = np.quantile(scores[~truth], np.linspace(1, 0, 21), method="higher")
+    found = [float((scores[truth] > threshold).mean()) for threshold in thresholds[:-1]]
+    return [round(value, 4) for value in [*found, 1.0]]
+
+
+def reliability(probabilities: Floats, truth: Truth) -> list[list[float]]:
+    """For each of the bins that is not empty: the mean of what was said, the share that came true, the cases."""
+    bins, found = np.minimum((probabilities * BINS).astype(int), BINS - 1), []
+    for number in range(BINS):
+        inside = bins == number
+        if inside.any():
+            said, true = float(probabilities[inside].mean()), float(truth[inside].mean())
+            found.append([round(said, 4), round(true, 4), int(inside.sum())])
+    return found
 
 
 def rounded(value: float) -> float | None:

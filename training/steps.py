@@ -30,6 +30,17 @@ def phantoms(arguments: argparse.Namespace) -> None:
     pkgutil.resolve_name("training.phantom.rsna_archive:write_archive")(arguments.out, plan)
 
 
+def gallery(arguments: argparse.Namespace) -> None:
+    """Draw the phantoms' pictures."""
+    pkgutil.resolve_name("training.gallery:draw")(arguments.out, arguments.real)
+
+
+def plots(arguments: argparse.Namespace) -> None:
+    """Draw a bundle's figures."""
+    bundle = pkgutil.resolve_name("services.common.card:open_bundle")(arguments.bundle)
+    pkgutil.resolve_name("training.plots:draw")(bundle.card, arguments.run, arguments.out)
+
+
 def samples(arguments: argparse.Namespace) -> None:
     """Write the samples."""
     pkgutil.resolve_name("training.samples:write")(arguments.out)

@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from services.common.labels import LABELS
-from training.evaluate import Judged, auc, aucs, average_precision, calibration_error, interval, log_loss, measure
+from training.evaluate import (
+    Judged,
+    auc,
+    aucs,
+    average_precision,
+    calibration_error,
+    interval,
+    log_loss,
+    measure,
+    reliability,
+    roc,
+)
 
 PAIRS = st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40)
 
@@ -47,6 +58,18 @@ def test_calibration_of_the_honest_and_of_the_sure() -> None:
     assert calibration_error(honest, truth) < 0.02
     assert calibration_error(np.ones(20000), truth) == pytest.approx(0.5, abs=0.02)
     assert calibration_error(np.zeros(0), np.zeros(0, bool)) == 0
+
+
+def test_roc_and_reliability() -> None:
+    truth = np.array([False] * 20 + [True] * 20)
+    scores = np.concatenate([np.linspace(0, 0.5, 20), np.linspace(0.3, 1, 20)])
+    sensitivities = roc(scores, truth)
+    assert sensitivities == sorted(sensitivities)
+    assert sensitivities[0] == pytest.approx((scores[20:] > 0.5).mean(), abs=1e-3)
+    assert sensitivities[-1] == 1
+    assert roc(scores[:20], truth[:20]) == []
+    assert sum(cases for *_, cases in reliability(scores, truth)) == 40
+    assert reliability(np.full(4, 0.9), np.array([True, True, False, True])) == [[0.9, 0.75, 4]]
 
 
 def test_figures_of_every_label_survive_json() -> None:

@@ -81,8 +81,8 @@ def draw_mimics(rng: np.random.Generator, skull: Skull, *, wanted: bool | None =
     found = Mimics((*_pineal(rng), *_choroid(rng), *_vessels(rng)))
     mimicking = rng.random() < MIMICKING
     if mimicking if wanted is None else wanted:
-        for kind in rng.choice(len(_KINDS), int(rng.choice([1, 2, 3], p=[0.6, 0.28, 0.12])), replace=False):
-            found += _KINDS[kind](rng, skull)
+        for kind in rng.choice(len(KINDS), int(rng.choice([1, 2, 3], p=[0.6, 0.28, 0.12])), replace=False):
+            found += KINDS[kind](rng, skull)
     return found
 
 
@@ -305,4 +305,4 @@ def _swelling_at(rng: np.random.Generator, place: Place) -> Swelling:
     return Swelling((x, y, z), float(rng.uniform(18, 45)), float(rng.uniform(4, 14)), float(rng.uniform(30, 75)))
 
 
-_KINDS: Final = (_chalk, _infarct, _infarct, _tumour, _contrast, _catheter, _surgery, _fluid, _air, _bruise)
+KINDS: Final = (_chalk, _infarct, _infarct, _tumour, _contrast, _catheter, _surgery, _fluid, _air, _bruise)

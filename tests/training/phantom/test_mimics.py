@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.phantom.mimics import _KINDS, Mimics, contrasted, draw_mimics
+from training.phantom.mimics import KINDS, Mimics, contrasted, draw_mimics
 from training.phantom.orders import Order
 from training.phantom.skull import draw_skull
 from training.phantom.study import draw_patient, make_study
@@ -32,10 +32,10 @@ def test_half_of_the_studies_have_mimics_when_nothing_is_ordered() -> None:
     assert shares[0] == pytest.approx(shares[1] / 2, abs=0.1)
 
 
-@pytest.mark.parametrize("kind", range(len(_KINDS)))
+@pytest.mark.parametrize("kind", range(len(KINDS)))
 def test_every_kind_changes_the_picture_and_is_no_blood(kind: int) -> None:
     plain = draw_patient(SEED, Order(kinds=(), mimic=False))
-    mimics = plain.mimics + _KINDS[kind](np.random.default_rng(kind), plain.skull)
+    mimics = plain.mimics + KINDS[kind](np.random.default_rng(kind), plain.skull)
     skull = replace(plain.skull, holes=mimics.holes)
     mimicking = replace(plain, mimics=mimics, skull=skull, brain=contrasted(plain.brain, mimics))
     every = range(4, len(plain.scan.position_mm), 2)

@@ -1,0 +1,78 @@
+"""How like a scanner's pictures phantoms are, in numbers: of brain, of noise, and of the border of the skull."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+BONE_HU: Final = 350
+EDGES_MM: Final = (0, 1.5, 2.5, 3.5, 4.5, 6, 8, 10, 14, 20)  # how far from the inner table
+CORE_MM: Final = 8.0  # what lies deeper is brain alone
+LEAST_MM2: Final = 6000  # of cavity, for a slice to count
+HU_BINS: Final = np.arange(-10, 91, 2)
+PATCH: Final = 32  # pixels of the square whose noise is looked at
+Floats = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Figures of one slice.
+
+    border_hu : median by distance from the inner table, between `EDGES_MM`
+    histogram : share of the core's pixels in each of `HU_BINS`
+    noise_hu : standard deviation of what is finer than about 4 mm, in the core
+    spectrum : power of the quietest patch by frequency, from 0 to half a cycle a pixel, summing to 1
+    """
+
+    border_hu: Floats
+    histogram: Floats
+    noise_hu: float
+    spectrum: Floats
+
+
+def look_at(hu: NDArray[Any], pixel_mm: float) -> Look | None:
+    """Figures of a slice, (n, n) Hounsfield units; None where there is too little brain."""
+    inside = _inside(hu)
+    if inside.sum() * pixel_mm**2 < LEAST_MM2:
+        return None
+    depth = ndimage.distance_transform_edt(inside) * pixel_mm
+    core = depth > CORE_MM
+    rings = [hu[(depth > low) & (depth <= high)] for low, high in pairwise(EDGES_MM)]
+    border = [np.median(ring) if ring.size else np.nan for ring in rings]
+    fine = hu - ndimage.gaussian_filter(hu.astype(np.float64), 2 / pixel_mm)
+    shares = np.histogram(hu[core], HU_BINS)[0] / max(int(core.sum()), 1)
+    noise = float(np.median(np.abs(fine[core])) * 1.4826)  # of a normal distribution
+    return Look(np.array(border), shares, noise, _spectrum(fine, core))
+
+
+def _inside(hu: NDArray[Any]) -> NDArray[np.bool_]:
+    """The largest piece that bone surrounds."""
+    bone = hu > BONE_HU
+    closed = ndimage.binary_fill_holes(ndimage.binary_closing(bone, iterations=2)) & ~bone
+    parts, count = ndimage.label(closed)
+    if not count:
+        return np.zeros_like(bone)
+    sizes = ndimage.sum_labels(closed, parts, np.arange(1, count + 1))
+    largest: NDArray[np.bool_] = parts == 1 + int(np.argmax(sizes))
+    return largest
+
+
+def _spectrum(fine: Floats, core: NDArray[np.bool_]) -> Floats:
+    corners = [
+        (row, column)
+        for row in range(0, len(fine) - PATCH, PATCH // 2)
+        for column in range(0, fine.shape[1] - PATCH, PATCH // 2)
+        if core[row : row + PATCH, column : column + PATCH].all()
+    ]
+    patches = [fine[row : row + PATCH, column : column + PATCH] for row, column in corners]
+    if not patches:
+        return np.full(PATCH // 2, np.nan)
+    quiet = min(patches, key=np.std)
+    power = np.abs(np.fft.fft2(quiet - quiet.mean())) ** 2
+    radius = np.hypot(np.fft.fftfreq(PATCH)[:, None], np.fft.fftfreq(PATCH)[None]) * PATCH
+    rings = np.array([power[(radius >= ring) & (radius < ring + 1)].mean() for ring in range(PATCH // 2)])
+    spectrum: Floats = rings / rings.sum()
+    return spectrum
