@@ -60,7 +60,7 @@ logs: ## Follow the logs of all containers
 test: $(VENV)/.dev ## Set up and run all tests that need nothing but Python
 	$(BIN)/python -m pytest
 
-e2e: $(VENV)/.dev ## Run the tests that need real parts: Chromium
+e2e: $(VENV)/.dev ## Run the tests that need real parts: Chromium, dcmtk
 	$(BIN)/python -m pytest -m e2e tests/e2e
 
 e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (minutes)

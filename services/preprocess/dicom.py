@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+from imagecodecs import jpeg8_decode
 from numpy.typing import NDArray
 from openjpeg.utils import decode as decode_jpeg_2000
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import JPEGLSTransferSyntaxes, JPEGTransferSyntaxes, RLELossless
+from pydicom.uid import JPEGExtended12Bit, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes, RLELossless
 
 from services.common.tensors import Buffer
 from services.preprocess.codestream import check
@@ -44,7 +45,12 @@ def decompress_here(codestream: bytes, codec: Codec) -> NDArray[np.unsignedinteg
     """
     try:
         # pydicom reaches openjpeg only through one more package, so it is called at first hand.
-        stored = decode_jpeg_2000(codestream) if codec.syntax in JPEG_2000 else _by_pydicom(codestream, codec)
+        if codec.syntax in JPEG_2000:
+            stored = decode_jpeg_2000(codestream)
+        elif codec.syntax == JPEGExtended12Bit and codec.bits_stored > 8:  # noqa: PLR2004 - gdcm decodes no more of it
+            stored = jpeg8_decode(codestream)
+        else:
+            stored = _by_pydicom(codestream, codec)
         bits: NDArray[np.unsignedinteger] = stored.view(_UNSIGNED[stored.itemsize])
         return bits.reshape(codec.rows, codec.columns)
     except Exception:  # noqa: BLE001 - a border: whatever a decoder says of malformed pixels, its words stay here

@@ -208,8 +208,6 @@ def _check(header: Header, size: int) -> None:
     bits_fit = 0 < header.bits_stored <= header.bits_allocated - shift and shift >= 0
     if not (header.rows and header.columns and bits_fit and header.bits_allocated in (8, 16)):
         raise Unreadable("corrupt_header")
-    if header.syntax == uid.JPEGExtended12Bit and header.bits_stored > 8:  # noqa: PLR2004 - gdcm decodes no more of it
-        raise Unreadable("unsupported_syntax")
     if header.native == header.pixels.undefined:
         raise Unreadable("corrupt_pixels")
     held = min(header.pixels.stop, size) - header.pixels.start

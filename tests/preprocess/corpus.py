@@ -1,12 +1,12 @@
 """Real and generated files against another decoder: `python -m tests.preprocess.corpus FOLDER` prints a table.
 
 Each file is decoded right, or refused with a code; what is decoded is compared with what another decoder makes of it
-(pydicom's plain reader for what is not compressed, gdcm and Pillow for what the service gives to other decoders).
+(pydicom's plain reader for what is not compressed; gdcm and imagecodecs for what the service gives to others).
 """
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -33,12 +33,10 @@ from services.preprocess.dicom import Unreadable, open_dicom
 from services.preprocess.pipeline import Pipeline
 from services.preprocess.resample import AIR_HU
 from tests.preprocess.gdcm_files import read_by_gdcm
+from tests.preprocess.imagecodecs_files import READERS, read_by_imagecodecs
 
-# None of these is what the service itself asks.
-_ANOTHER: Final[Mapping[str, str]] = {
-    **dict.fromkeys((*JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes), "gdcm"),
-    **dict.fromkeys((JPEGBaseline8Bit, JPEGExtended12Bit), "pillow"),
-}
+# The service itself asks others for these.
+_BY_GDCM: Final = (*JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes)
 _JPEG_STEPS: Final = 1  # two decoders may round the cosine transform differently
 
 
@@ -110,8 +108,10 @@ def _by_another_decoder(found: Dataset) -> NDArray[np.int64] | None:
         pixels = found.pixel_array
     elif syntax == RLELossless:
         pixels = read_by_gdcm(found)
-    elif syntax in _ANOTHER:
-        pixels, _ = get_decoder(syntax).as_array(found, decoding_plugin=_ANOTHER[syntax], index=0)
+    elif syntax in READERS:
+        pixels = read_by_imagecodecs(found)
+    elif syntax in _BY_GDCM:
+        pixels, _ = get_decoder(syntax).as_array(found, decoding_plugin="gdcm", index=0)
     else:
         return None
     first: NDArray[np.int64] = pixels.reshape(-1, found.Rows, found.Columns)[0].astype(np.int64)

@@ -16,6 +16,7 @@ from pydicom.uid import (
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
     JPEG2000Lossless,
+    JPEGExtended12Bit,
     JPEGLSNearLossless,
 )
 
@@ -34,10 +35,13 @@ from tests.preprocess.dicom_files import (
     written,
 )
 from tests.preprocess.gdcm_files import EIGHT_BITS, LOSSLESS, LOSSY, eight_bits, gdcm_ct, recompressed
+from tests.preprocess.imagecodecs_files import LOSSLESS as BY_IMAGECODECS
+from tests.preprocess.imagecodecs_files import TWELVE_BITS, imagecodecs_ct
 from tests.preprocess.test_dicom import HIGH_THROUGHPUT
 
 NEAR_LOSSLESS_HU = 2  # asked of the encoder
 BASELINE_HU = 16  # two of the 256 levels, of 8 HU each
+TWELVE_BITS_HU = 8  # at a quality of 95, on edges of 2,000
 WAVELETS_HU = 15  # at a third of the size, on noise of 4 HU around edges of 2,000
 IN_THE_WHEEL = Path(pydicom.data.__file__).parent
 
@@ -71,7 +75,15 @@ def generated() -> list[Entry]:
     native = [Entry(f"signed {syntax}", written(signed(), syntax), hu) for syntax in NATIVE]
     by_gdcm = [Entry(f"gdcm {name}", gdcm_ct(name), hu) for name in (*LOSSLESS, *LOSSY)]
     of_signed = [Entry(f"gdcm, signed {name}", recompressed(written(signed()), name), hu) for name in LOSSLESS]
-    return [*ours, *native, *by_gdcm, *of_signed, *_lossy(), *_high_throughput(), Entry("deflated", deflated())]
+    by_imagecodecs = [
+        Entry(f"imagecodecs {name}, {bits.BitsStored} bits", imagecodecs_ct(bits, syntax, encode), hu)
+        for syntax, name, encode in BY_IMAGECODECS
+        for bits in (dataset(), dataset(BitsStored=16, HighBit=15))
+    ]
+    known = [*ours, *native, *by_gdcm, *of_signed, *by_imagecodecs, *_lossy(), *_high_throughput()]
+    # Each lossless file once more, now against another decoder in place of what is known of its pixels.
+    again = [Entry(f"{entry.name}, read twice", entry.data) for entry in (*ours, *by_gdcm, *by_imagecodecs)]
+    return [*known, *again, Entry("deflated", deflated())]
 
 
 def _lossy() -> list[Entry]:
@@ -79,7 +91,13 @@ def _lossy() -> list[Entry]:
     levels = np.frombuffer(eight_bits().PixelData, np.uint8).reshape(64, 64).astype(np.int16) * 8 - 1024
     jpegs = [(name, gdcm_ct(name), levels, BASELINE_HU) for name in EIGHT_BITS]
     near = ("near lossless", near_lossless(), head_hu(), NEAR_LOSSLESS_HU)
-    made = [*jpegs, near, ("wavelets", wavelets(), head_hu(), WAVELETS_HU)]
+    twelve = imagecodecs_ct(dataset(), JPEGExtended12Bit, TWELVE_BITS)
+    made = [
+        *jpegs,
+        near,
+        ("wavelets", wavelets(), head_hu(), WAVELETS_HU),
+        ("12 bits", twelve, head_hu(), TWELVE_BITS_HU),
+    ]
     return [*(Entry(*entry) for entry in made), *(Entry(f"{name}, read twice", data) for name, data, _, _ in made)]
 
 
