@@ -66,8 +66,10 @@ e2e: $(VENV)/.dev ## Run the tests that need real parts: Chromium, dcmtk
 e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (minutes)
 	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py
 
-fuzz: $(VENV)/.dev ## Send 50,000 damaged files to the readers (6 to 10 minutes)
+fuzz: $(VENV)/.dev ## Send 50,000 damaged files to the readers, look for new paths in them, try the API (12 minutes)
 	$(BIN)/python -m tests.fuzz --count 50000 --seed 1
+	$(BIN)/python -m tests.fuzz.guided --seconds 120
+	$(BIN)/python -m tests.fuzz.api --examples 200
 
 check: $(VENV)/.dev ## Format, lint, types, imports, locks, Compose files
 	$(BIN)/ruff format --check .

@@ -5,7 +5,7 @@ from io import BytesIO
 
 import numpy as np
 from PIL import Image
-from pydicom.uid import HTJ2KLossless, JPEG2000Lossless, JPEGLSLossless
+from pydicom.uid import HTJ2KLossless, JPEG2000Lossless, JPEGExtended12Bit, JPEGLSLossless
 
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.tensors import Message, encode
@@ -26,6 +26,7 @@ from tests.preprocess.dicom_files import (
 )
 from tests.preprocess.doors import files_tensor, frames_tensor
 from tests.preprocess.gdcm_files import EIGHT_BITS, gdcm_ct
+from tests.preprocess.imagecodecs_files import TWELVE_BITS, imagecodecs_ct
 from tests.preprocess.test_dicom import HIGH_THROUGHPUT, codestream
 from tests.scans import zipped
 
@@ -36,7 +37,7 @@ def seeds() -> dict[str, tuple[bytes, ...]]:
     return {
         "DICOM, native": _native(),
         "DICOM, compressed": _compressed(),
-        "DICOM, JPEG by gdcm": tuple(map(gdcm_ct, ("JPEGLosslessProcess14", *EIGHT_BITS))),
+        "DICOM, JPEG": _jpegs(),
         "PNG": _pictures(),
         "zip": _archives(),
         "wire": _requests(),
@@ -55,6 +56,11 @@ def _compressed() -> tuple[bytes, ...]:
     ]
     high_throughput = encapsulated(dataset(Rows=16, Columns=16), HTJ2KLossless, [HIGH_THROUGHPUT])
     return (*map(ct, COMPRESSED), *frames, high_throughput)
+
+
+def _jpegs() -> tuple[bytes, ...]:
+    twelve_bits = imagecodecs_ct(dataset(), JPEGExtended12Bit, TWELVE_BITS)
+    return (*map(gdcm_ct, ("JPEGLosslessProcess14", *EIGHT_BITS)), twelve_bits)
 
 
 def _pictures() -> tuple[bytes, ...]:

@@ -1,0 +1,49 @@
+"""Requests that fit the OpenAPI document and requests that don't, sent to the running product by Schemathesis.
+
+python -m tests.fuzz.api --examples 200 --seed 1
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from tests.running import running_service
+
+# Whatever is sent, the answer is no 5xx, and has a status, a type and a body that the document tells of.
+CHECKS: Final = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+)
+
+
+def check_api(url: str, examples: int, seed: int) -> subprocess.CompletedProcess[str]:
+    """Send about `examples` requests to each call; the exit status is 0 where all answers were as they must be."""
+    command = [
+        *(str(Path(sys.executable).parent / "schemathesis"), "run", f"{url}/openapi.json"),
+        *("--checks", ",".join(CHECKS), "--max-examples", str(examples), "--seed", str(seed)),
+        *("--generation-database", "none", "--suppress-health-check", "all", "--no-color"),
+    ]
+    with TemporaryDirectory() as folder:  # where it leaves files of its own
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def main() -> int:
+    """Start the product, send the requests, print what Schemathesis says."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.api")
+    parser.add_argument("--examples", type=int, default=200, help="requests to each call")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with TemporaryDirectory() as folder, running_service(Path(folder, "log")) as service:
+        done = check_api(service.url, options.examples, options.seed)
+        answers = service.ready()
+    print(done.stdout, done.stderr, "it still answers" if answers else "it answers no more")
+    return 0 if done.returncode == 0 and answers else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
