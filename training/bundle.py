@@ -81,10 +81,10 @@ def build(config: Config, folder: Path, run: Path) -> Card:
 
     `run` is where the CNN's training leaves its checkpoint and its figures; what lies there is gone on with.
     """
-    start = time.monotonic()
+    progress = Progress(run, watch=_watch(config.amounts))
     amounts = config.amounts
-    cnn = fit_cnn(config.cnn_shape, config.cnn_fit, Progress(run, watch=_watch(amounts)))
-    extract = extractor(cnn)
+    cnn = fit_cnn(config.cnn_shape, config.cnn_fit, progress)
+    extract, after = extractor(cnn), time.monotonic()
     rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, _series(extract, "rnn", amounts.rnn))
     points, found = _calibrate(rnn, _series(extract, "calibration", amounts.calibration))
     metrics = _measured(Networks(extract, cnn.last, rnn), points)
@@ -97,7 +97,7 @@ def build(config: Config, folder: Path, run: Path) -> Card:
         metrics=metrics,
         temperatures=found,
         thresholds=points,
-        training=_training(config, minutes=(time.monotonic() - start) / 60),
+        training=_training(config, minutes=progress.minutes() + (time.monotonic() - after) / 60),
     )
     seal(folder, card, cnn, rnn)
     return card

@@ -50,6 +50,11 @@ class Progress:
     def checkpoint(self) -> Path:
         return self.folder / "cnn.npz"
 
+    def minutes(self) -> float:
+        """How long the training took up to its last checkpoint, over all its runs."""
+        with np.load(self.checkpoint) as held:
+            return float(held["spent_s"]) / 60
+
     def write(self, **figures: float) -> None:
         """Append one line of figures."""
         with (self.folder / "cnn.jsonl").open("a") as file:
@@ -71,6 +76,7 @@ class _Training:
         )
         self.optimizer.build(self.learning)
         self.step = _step(self.cnn, self.optimizer, self.learning, fit)
+        self.spent_s = 0.0  # in runs that have ended
 
     def variables(self) -> list[Any]:
         """Everything that a checkpoint holds."""
@@ -172,18 +178,19 @@ def _follow(training: _Training, source: Iterator[Batch], fit: CnnFit, progress:
             progress.write(step=done, loss=mean, slices_a_second=rate, phantom_slices=fit.stream.slices_by(done))
             losses.clear()
         if time.monotonic() - saved > progress.save_s or done == fit.steps:
-            _save(training, progress.checkpoint, done)
+            _save(training, progress.checkpoint, step=done, spent_s=training.spent_s + spent)
             saved = time.monotonic()
         if progress.watch and done % progress.watch_steps == 0:
             figures = training.watched(progress.watch)
             progress.write(step=done, phantom_slices=fit.stream.slices_by(done), **figures)
 
 
-def _save(training: _Training, path: Path, step: int) -> None:
+def _save(training: _Training, path: Path, *, step: int, spent_s: float) -> None:
     """Write beside the last checkpoint, then in its place."""
     part = path.with_suffix(".part.npz")
     arrays = {str(number): np.asarray(variable) for number, variable in enumerate(training.variables())}
-    np.savez(part, step=np.array(step), **arrays)  # type: ignore[arg-type] # an option among the keywords is bool
+    words = {"step": np.array(step), "spent_s": np.array(spent_s)}
+    np.savez(part, **words, **arrays)  # type: ignore[arg-type] # an option among the keywords is bool
     part.replace(path)
 
 
@@ -194,6 +201,6 @@ def _restore(training: _Training, path: Path) -> int:
     with np.load(path) as held:
         for number, variable in enumerate(training.variables()):
             variable.assign(held[str(number)])
-        step = int(held["step"])
+        step, training.spent_s = int(held["step"]), float(held["spent_s"])
     LOG.info("cnn: going on from step %d", step)
     return step

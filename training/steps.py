@@ -41,6 +41,12 @@ def plots(arguments: argparse.Namespace) -> None:
     pkgutil.resolve_name("training.plots:draw")(bundle.card, arguments.run, arguments.out)
 
 
+def ablate(arguments: argparse.Namespace) -> None:
+    """Train without one part at a time."""
+    fit = pkgutil.resolve_name("training.fit_cnn:CnnFit")(steps=arguments.steps)
+    pkgutil.resolve_name("training.ablate:ablate")(fit, arguments.run, arguments.out)
+
+
 def samples(arguments: argparse.Namespace) -> None:
     """Write the samples."""
     pkgutil.resolve_name("training.samples:write")(arguments.out)

@@ -122,17 +122,26 @@ def _neighbours(inner: Points) -> tuple[NDArray[np.int32], list[tuple[int, Float
 @cache
 def _fields() -> NDArray[np.uint64]:
     """All fields of a voxel in eight bytes; made once for all processes and kept in the user's cache folder."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ich-detect"
-    path = folder / f"atlas-{_fingerprint()}.npy"
+    path = _cache_folder() / f"atlas-{_fingerprint()}.npy"
     if not path.exists():
         _keep(path, make_fields())
     loaded: NDArray[np.uint64] = np.load(path, mmap_mode="r")
     return np.asarray(loaded)
 
 
+def _cache_folder() -> Path:
+    """The user's; or one for temporary files, where the user has no folder that can be written, as in a container."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ich-detect"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.gettempdir()) / "ich-detect"
+        folder.mkdir(exist_ok=True)
+    return folder
+
+
 def _keep(path: Path, fields: NDArray[np.uint64]) -> None:
     """Write under another name first: several processes may make it at a time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
         np.save(file, fields)
     Path(file.name).replace(path)

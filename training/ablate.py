@@ -1,0 +1,77 @@
+"""What each part is worth: short trainings of the CNN, each without one part, judged on the fixed phantoms."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+import numpy as np
+
+from services.common.labels import LABELS
+from training.answers import levels, of_cnn
+from training.cnn import CnnShape
+from training.configs.phantom_test import TEST
+from training.evaluate import auc as area
+from training.evaluate import aucs, interval
+from training.fit_cnn import CnnFit, Progress, extractor, fit_cnn
+from training.fit_rnn import as_series
+from training.phantom.orders import Order
+from training.pictures import Pictures, made_in_turn
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+LOG = logging.getLogger(__name__)
+SMALL: Final = CnnShape()
+Change = Callable[[CnnFit], CnnFit]
+
+
+def _ordered(order: Order) -> Change:
+    return lambda fit: replace(fit, stream=replace(fit.stream, order=order))
+
+
+VARIANTS: Final[dict[str, Change]] = {
+    "everything": lambda fit: fit,
+    "without the borders of bone": _ordered(Order(borders=False)),
+    "without mimics": _ordered(Order(mimic=False)),
+    "without masks": lambda fit: replace(fit, blood_weight=0.0),
+}
+
+
+def ablate(fit: CnnFit, run: Path, out: Path) -> None:
+    """Train all variants of the small network with the same steps, and write `ablation.json` and `ablation.svg`."""
+    tested = list(made_in_turn(TEST, name="phantoms to measure on"))
+    found = {}
+    for name, change in VARIANTS.items():
+        cnn = fit_cnn(SMALL, change(fit), Progress(run / name.replace(" ", "-")))
+        found[name] = _judged(extractor(cnn), cnn.last, tested)
+        LOG.info("%s: %s", name, json.dumps(found[name]["slice_auc"]))
+    out.mkdir(parents=True, exist_ok=True)
+    words = {"steps": fit.steps, "batch": fit.batch, "phantom_slices": fit.stream.slices_by(fit.steps), "cnn": found}
+    (out / "ablation.json").write_text(json.dumps(words, indent=1) + "\n")
+    _plot(found, out / "ablation.svg")
+
+
+def _judged(extract: Any, last: Any, tested: list[Pictures]) -> dict[str, Any]:
+    studies = [series for made in tested for series in as_series(made, extract(made.small))]
+    slices, series = levels(studies, of_cnn(last, studies))
+    return {
+        "slice_auc": aucs(slices),
+        "slice_any_auc_95_interval": interval(area, *slices.of(0)),
+        "series_auc": aucs(series),
+    }
+
+
+def _plot(found: dict[str, Any], path: Path) -> None:
+    figure, axes = plt.subplots(figsize=(9, 3.4), layout="constrained")
+    for number, (name, figures) in enumerate(found.items()):
+        places = np.arange(len(LABELS)) + 0.2 * number - 0.3
+        axes.bar(places, [figures["slice_auc"][label] for label in LABELS], 0.18, label=name)
+    axes.set(title="AUC by slice of the small CNN after a short training", ylim=(0.5, 1.0), xticks=range(len(LABELS)))
+    axes.set_xticklabels(LABELS)
+    axes.legend(frameon=False, fontsize="small", ncols=2)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
