@@ -4,18 +4,21 @@ Figures of one run can be compared with each other; seconds of two machines, or 
 """
 
 import asyncio
+import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
 
 from services.common.tensors import Message, Tensor, bytes_tensor
 from services.gateway.stages import Stage, connect
-from tests.running import ROOT, Service, resident_bytes, running_service
+from tests.preprocess.gdcm_files import recompressed
+from tests.running import ROOT, Service, cpu_s, resident_bytes, running_service
 from tests.scans import ct_slice, series
 
 Files = list[tuple[str, tuple[str, bytes]]]
@@ -25,7 +28,8 @@ STAGES = ("preprocess", "cnn", "rnn")
 def main() -> None:
     """Start everything, measure, print a table."""
     with tempfile.TemporaryDirectory() as folder, running_service(Path(folder) / "log") as service:
-        for name, value in (*_requests(service), *asyncio.run(_hops(service)), *_long_series(service)):
+        parts = (_requests(service), asyncio.run(_hops(service)), _cores(service), _long_series(service))
+        for name, value in (line for part in parts for line in part):
             print(f"{name:58}{value}", flush=True)
 
 
@@ -78,15 +82,63 @@ async def _hop(stage: Stage, model: str, message: Message) -> str:
     return _spread(added[20:])
 
 
+def _cores(service: Service) -> Iterator[tuple[str, str]]:
+    """How many cores a series keeps busy: in the whole chain, and preprocess alone on the same chunks."""
+    processes = [service.process(name) for name in service.ports]
+    plain = series(34)
+    for name, files in (("uncompressed", plain), ("JPEG 2000", _compressed(plain))):
+        busy = _busy(processes, partial(_post, service, _files(files)))
+        yield f"34 slices, {name}: cores busy, of {os.cpu_count()}", busy
+        alone = _busy(processes[1:2], partial(_alone, service, list(files.values())))
+        yield "  preprocess alone", alone
+
+
+def _busy(processes: Sequence[int], work: Callable[[], object]) -> str:
+    found = []
+    for _ in range(6):
+        begin, before = time.perf_counter(), sum(map(cpu_s, processes))
+        for _ in range(3):
+            work()
+        found.append((sum(map(cpu_s, processes)) - before) / (time.perf_counter() - begin))
+    return f"{statistics.median(found[1:]):9.2f}"
+
+
+def _post(service: Service, files: Files) -> httpx.Response:
+    return httpx.post(f"{service.url}/v1/predictions", files=files, timeout=300).raise_for_status()
+
+
+def _alone(service: Service, files: Sequence[bytes]) -> None:
+    asyncio.run(_preprocess_alone(service, files))
+
+
+async def _preprocess_alone(service: Service, files: Sequence[bytes]) -> None:
+    """Chunks of 16, two under way, as the gateway sends them."""
+    stage = connect("preprocess", f"http://127.0.0.1:{service.ports['preprocess']}", 2, 60)
+    two = asyncio.Semaphore(2)
+
+    async def send(chunk: Sequence[bytes]) -> None:
+        async with two:
+            await stage.infer("slices", Message((bytes_tensor("files", chunk),)))
+
+    await asyncio.gather(*(send(files[at : at + 16]) for at in range(0, len(files), 16)))
+    await stage.close()
+
+
+def _compressed(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: recompressed(data, "JPEG2000Lossless") for name, data in files.items()}
+
+
 def _long_series(service: Service) -> Iterator[tuple[str, str]]:
-    files = _files(series(300))
+    """What grows with the length of a series, and what does not."""
     processes = {name: service.process(name) for name in service.ports}
-    before = {name: resident_bytes(process) for name, process in processes.items()}
-    begin = time.perf_counter()
-    peaks = _peaks_while(lambda: httpx.post(f"{service.url}/v1/predictions", files=files, timeout=300), processes)
-    yield "300 slices, whole request", f"{time.perf_counter() - begin:9.2f} s"
-    for name, peak in peaks.items():
-        yield f"  {name}: memory before, and its peak", f"{before[name] / 2**20:9.0f} MB {peak / 2**20:6.0f} MB"
+    for count in (34, 300):
+        files = _files(series(count))
+        before = {name: resident_bytes(process) for name, process in processes.items()}
+        begin = time.perf_counter()
+        peaks = _peaks_while(partial(_post, service, files), processes)
+        yield f"{count} slices, whole request", f"{time.perf_counter() - begin:9.2f} s"
+        for name, peak in peaks.items():
+            yield f"  {name}: memory before, and its peak", f"{before[name] / 2**20:9.0f} MB {peak / 2**20:6.0f} MB"
 
 
 def _peaks_while(work: Callable[[], httpx.Response], processes: dict[str, int]) -> dict[str, int]:
