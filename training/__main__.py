@@ -29,7 +29,7 @@ def main() -> None:
     gallery = steps.add_parser("gallery", help="the pictures of docs/phantoms")
     gallery.add_argument("--out", type=Path, default=Path("docs/phantoms"), help="folder of the pictures")
     gallery.add_argument("--real", type=Path, help="a real series to compare with, a folder of DICOM files")
-    plots = steps.add_parser("plots", help="the figures of a bundle's card as pictures")
+    plots = steps.add_parser("plots", help="a bundle's card as a page with pictures")
     plots.add_argument("--bundle", type=Path, default=Path("models/default"), help="folder of the bundle")
     plots.add_argument("--run", type=Path, help="folder of its training, for the plot of the learning")
     plots.add_argument("--out", type=Path, default=Path("docs/default"), help="folder of the pictures")

@@ -36,9 +36,11 @@ def gallery(arguments: argparse.Namespace) -> None:
 
 
 def plots(arguments: argparse.Namespace) -> None:
-    """Draw a bundle's figures."""
-    bundle = pkgutil.resolve_name("services.common.card:open_bundle")(arguments.bundle)
-    pkgutil.resolve_name("training.plots:draw")(bundle.card, arguments.run, arguments.out)
+    """Draw a bundle's figures, and write the page around them."""
+    card = pkgutil.resolve_name("services.common.card:open_bundle")(arguments.bundle).card
+    pkgutil.resolve_name("training.plots:draw")(card, arguments.run, arguments.out)
+    text = pkgutil.resolve_name("training.model_card:page")(card, arguments.out)
+    arguments.out.with_suffix(".md").write_text(text)
 
 
 def ablate(arguments: argparse.Namespace) -> None:

@@ -1,0 +1,107 @@
+"""A bundle's card as a page for people: Markdown, beside the pictures of `training.plots`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from services.common.card import Card
+from services.common.labels import LABELS
+
+_LEVELS: Final = {"slice": "By slice", "series": "By series"}
+_POINTS: Final = ("default", "sensitive", "specific")
+_PICTURES: Final = {
+    "auc.svg": "AUC of every label beside what one may compare with; the lines are 95 % intervals",
+    "curves.svg": "ROC, and how often what was said came true",
+    "shifted.svg": "AUC of any where phantoms are unlike those of the training",
+    "learning.svg": "AUC of the CNN alone, on slices that it never learnt from, against the phantoms it has seen",
+}
+
+
+def page(card: Card, folder: Path) -> str:
+    """The page; of the pictures, those that are in `folder`, which stands beside it."""
+    metrics = card.metrics
+    parts = [
+        f"# The bundle `{card.name}`",
+        card.description,
+        "\n".join(f"- {limit}" for limit in card.limits_of_use),
+        "## How it was made",
+        f"{card.data_terms}. `{card.training['command']}`: {_made(card.training)}",
+        "## What it can do",
+        f"Measured on {metrics['studies']} studies with {metrics['slices']} slices ({metrics['data']}). Healthy slices "
+        f"have a median probability of any of {metrics['healthy_slices_median_any']:.3f}.",
+        *(_level(metrics[level], title) for level, title in _LEVELS.items()),
+        "### Beside others",
+        _beside(metrics),
+        "### On shifted phantoms",
+        _shifted(metrics["shifted"]),
+        *(f"![{words}]({folder.name}/{name})" for name, words in _PICTURES.items() if (folder / name).exists()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _made(training: Mapping[str, Any]) -> str:
+    slices = training["cnn_slices"]
+    return (
+        f"backbone {training['backbone']}; the CNN saw {slices['seen']} slices out of {slices['made']} different ones, "
+        f"the RNN {training['studies']['rnn']} studies; {training['minutes']:.0f} minutes in all."
+    )
+
+
+def _level(figures: Mapping[str, Any], title: str) -> str:
+    head = ["label", "positives", "AUC (95 %)", "average precision (95 %)", "calibration error"]
+    head += [f"{point}: sensitivity / specificity" for point in _POINTS]
+    rows = [_row(label, figures[label]) for label in LABELS]
+    loss = f"Weighted log loss {_number(figures['weighted_log_loss'])}."
+    return "\n\n".join([f"### {title}", _table(head, rows), loss])
+
+
+def _row(label: str, figures: Mapping[str, Any]) -> list[str]:
+    return [
+        label,
+        f"{figures['positives']} of {figures['positives'] + figures['negatives']}",
+        _with_interval(figures, "auc"),
+        _with_interval(figures, "average_precision"),
+        _number(figures["calibration_error"]),
+        *(f"{_number(figures[p]['sensitivity'])} / {_number(figures[p]['specificity'])}" for p in _POINTS),
+    ]
+
+
+def _with_interval(figures: Mapping[str, Any], name: str) -> str:
+    low, high = figures[f"{name}_95_interval"]
+    return f"{_number(figures[name])} ({_number(low)} to {_number(high)})"
+
+
+def _beside(metrics: Mapping[str, Any]) -> str:
+    given = {level: {label: metrics[level][label]["auc"] for label in LABELS} for level in _LEVELS}
+    every = {"the bundle": given | {"middle_slice": metrics["middle_slice_auc"]}, **metrics["beside"]}
+    words = {"slice": "slices", "middle_slice": "slices of the middle half", "series": "series"}
+    rows = [
+        [name, words[level], *(_number(found[level][label]) for label in LABELS)]
+        for level in words
+        for name, found in every.items()
+    ]
+    return _table(["AUC of", "on", *LABELS], rows)
+
+
+def _shifted(shifted: Mapping[str, Any]) -> str:
+    head = ["shift", "AUC of any, slices", "lost", "AUC of any, series", "median of healthy slices"]
+    rows = [
+        [
+            name,
+            _number(found["slice_auc"]["any"]),
+            _number(found["any_slice_auc_drop"]),
+            _number(found["series_auc"]["any"]),
+            _number(found["healthy_slices_median_any"]),
+        ]
+        for name, found in shifted.items()
+    ]
+    return _table(head, rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
