@@ -1,8 +1,11 @@
 from collections import Counter
 
+import pytest
+
 from services.common.labels import SUBTYPES
 from training.configs.phantom_test import SHIFTED, TEST
 from training.phantom.orders import SHIFTS
+from training.pictures import Wanted
 
 
 def test_half_of_the_studies_have_blood_and_every_kind_leads_ten() -> None:
@@ -14,6 +17,12 @@ def test_half_of_the_studies_have_blood_and_every_kind_leads_ten() -> None:
     leading = Counter(order.kinds[0] for order in orders if order.kinds)
     assert leading == dict.fromkeys(SUBTYPES, 10)
     assert all(len(set(order.kinds)) == len(order.kinds) for order in orders if order.kinds)
+
+
+@pytest.mark.parametrize(("studies", "of_each"), [(TEST, 2), *((every, 1) for every in SHIFTED.values())])
+def test_a_mimic_stands_beside_every_kind_alike(studies: tuple[Wanted, ...], of_each: int) -> None:
+    beside = Counter(wanted.order.kinds[0] for wanted in studies if wanted.order.mimic and wanted.order.kinds)
+    assert beside == dict.fromkeys(SUBTYPES, of_each)
 
 
 def test_each_shift_has_forty_studies_of_its_own() -> None:

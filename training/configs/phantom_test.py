@@ -1,8 +1,8 @@
-"""The phantoms that every bundle of phantoms is measured on, fixed before the first of them was trained.
+"""The phantoms that every bundle of phantoms is measured on, fixed before any trained network was measured on them.
 
 A hundred studies: fifty without blood, twenty of them with a mimic; fifty with blood, each of the five kinds leading
-ten of them, every second one joined by another kind, every fifth with a mimic beside. Sizes are those of the generator.
-And five sets of forty, twenty with blood, each unlike all others in one way.
+ten of them, every second one joined by another kind, two of each ten with a mimic beside. Sizes are those of the
+generator. And five sets of forty, twenty with blood, each unlike all others in one way.
 """
 
 from itertools import cycle, islice
@@ -26,9 +26,14 @@ def _kinds(count: int) -> list[tuple[Label, ...]]:
     ]
 
 
+def _mimics(number: int) -> bool:
+    """One round of all five kinds, and then every fifth round: what has a mimic beside says nothing of the kind."""
+    return number // len(SUBTYPES) % 5 == 0
+
+
 def _studies(first_seed: int, half: int, shift: Shift | None) -> tuple[Wanted, ...]:
     healthy = [Order((), mimic=number < 0.4 * half, shift=shift) for number in range(half)]
-    bleeding = [Order(kinds, mimic=number % 5 == 0, shift=shift) for number, kinds in enumerate(_kinds(half))]
+    bleeding = [Order(kinds, mimic=_mimics(number), shift=shift) for number, kinds in enumerate(_kinds(half))]
     return tuple(Wanted(first_seed + number, order=order) for number, order in enumerate([*healthy, *bleeding]))
 
 
