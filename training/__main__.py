@@ -44,6 +44,7 @@ def main() -> None:
 
 def _start(arguments: argparse.Namespace) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of graphs made anew for another bundle
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     # A step's modules are imported only here: TensorFlow takes seconds, and the processes that make phantoms
     # import this module again.
