@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.common.card import OperatingPoint, Thresholds
 from services.common.labels import LABELS
-from training.evaluate import Judged, auc, aucs, measure, reliability, roc, rounded
+from training.evaluate import Judged, auc, aucs, interval, measure, precision_recall, reliability, roc, rounded
 from training.export import rnn_signature
 from training.fit_cnn import Extractor
 from training.fit_rnn import Series, as_series
@@ -138,6 +138,7 @@ def _shifted(rnn: Rnn, found: Sequence[Case], usual: Judged) -> dict[str, Any]:
     return {
         "slice_auc": aucs(slices),
         "series_auc": aucs(series),
+        "any_slice_auc_95_interval": interval(auc, *slices.of(0)),
         "any_slice_auc_drop": rounded(drop),
         "healthy_slices_median_any": _healthy_median(slices),
     }
@@ -149,11 +150,12 @@ def _healthy_median(slices: Judged) -> float | None:
 
 
 def _curves(slices: Judged, series: Judged) -> dict[str, Any]:
-    """Of every label: sensitivity at given specificities, and how often what was said came true."""
+    """Of every label: sensitivities and precisions at given points, and how often what was said came true."""
     levels = {"slice": slices, "series": series}
+    curves = {"roc": roc, "precision_recall": precision_recall, "reliability": reliability}
     return {
         level: {
-            label: {"roc": roc(*judged.of(column)[:2]), "reliability": reliability(*judged.of(column)[:2])}
+            label: {name: curve(*judged.of(column)[:2]) for name, curve in curves.items()}
             for column, label in enumerate(LABELS)
         }
         for level, judged in levels.items()

@@ -120,6 +120,15 @@ def roc(scores: Floats, truth: Truth) -> list[float]:
     return [round(value, 4) for value in [*found, 1.0]]
 
 
+def precision_recall(scores: Floats, truth: Truth) -> list[float]:
+    """Precisions at sensitivities of at least .05, .1 ... 1; empty where positives or negatives are missing."""
+    if truth.all() or not truth.any():
+        return []
+    positive = np.sort(scores[truth])[::-1]
+    wanted = np.ceil(np.arange(1, 21) * len(positive) / 20).astype(int)  # so many must be found
+    return [round(float(truth[scores >= positive[count - 1]].mean()), 4) for count in wanted]
+
+
 def reliability(probabilities: Floats, truth: Truth) -> list[list[float]]:
     """For each of the bins that is not empty: the mean of what was said, the share that came true, the cases."""
     bins, found = np.minimum((probabilities * BINS).astype(int), BINS - 1), []

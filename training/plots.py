@@ -47,16 +47,18 @@ def _aucs(metrics: dict[str, Any], path: Path) -> None:
 
 
 def _curves(curves: dict[str, Any], path: Path) -> None:
-    figure, every = plt.subplots(2, 2, figsize=(9, 8), layout="constrained")
+    figure, every = plt.subplots(2, 3, figsize=(12, 7.4), layout="constrained")
     for row, level in zip(every, LEVELS, strict=True):
         for label in LABELS:
             if curves[level][label]["roc"]:
                 row[0].plot(np.linspace(0, 1, 21), curves[level][label]["roc"], label=label)
+                row[1].plot(np.linspace(0.05, 1, 20), curves[level][label]["precision_recall"], label=label)
             said, true, cases = np.array(curves[level][label]["reliability"]).T
-            row[1].plot(said, true, marker="o", markersize=3, label=f"{label} ({int(cases.sum())})")
+            row[2].plot(said, true, marker="o", markersize=3, label=f"{label} ({int(cases.sum())})")
         row[0].set(title=f"ROC by {level}", xlabel="1 - specificity", ylabel="sensitivity")
-        row[1].set(title=f"reliability by {level}", xlabel="probability said", ylabel="share that came true")
-        _diagonal(row[1])
+        row[1].set(title=f"precision and recall by {level}", xlabel="sensitivity", ylabel="precision", ylim=(0, 1.02))
+        row[2].set(title=f"reliability by {level}", xlabel="probability said", ylabel="share that came true")
+        _diagonal(row[2])
         row[0].legend(frameon=False, fontsize="small")
     _save(figure, path)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from services.common.labels import LABELS
 from training.evaluate import (
@@ -17,6 +17,7 @@ from training.evaluate import (
     interval,
     log_loss,
     measure,
+    precision_recall,
     reliability,
     roc,
 )
@@ -70,6 +71,19 @@ def test_roc_and_reliability() -> None:
     assert roc(scores[:20], truth[:20]) == []
     assert sum(cases for *_, cases in reliability(scores, truth)) == 40
     assert reliability(np.full(4, 0.9), np.array([True, True, False, True])) == [[0.9, 0.75, 4]]
+
+
+@given(PAIRS)
+def test_precisions_are_scikit_learns(pairs: list[tuple[int, bool]]) -> None:
+    scores, truth = np.array([float(score) for score, _ in pairs]), np.array([true for _, true in pairs])
+    if truth.all() or not truth.any():
+        assert precision_recall(scores, truth) == []
+        return
+    precisions, recalls, _ = precision_recall_curve(truth, scores)
+    for number, found in enumerate(precision_recall(scores, truth), 1):
+        # Its curve comes from the lowest threshold on: the last point of at least this recall is what is meant.
+        reached = np.flatnonzero(recalls >= number / 20 - 1e-9)[-1]
+        assert found == pytest.approx(precisions[reached], abs=1e-4)
 
 
 def test_figures_of_every_label_survive_json() -> None:
