@@ -1,7 +1,8 @@
 """What trained networks answer to whole studies of phantoms, and the figures that the card states of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +22,7 @@ from training.rnn import Rnn
 Answer = tuple[NDArray[np.float32], NDArray[np.float32]]  # of the slices (n, 6) and of the series (6,)
 Points = Mapping[OperatingPoint, Thresholds]
 QUARTER: Final = 0.25
+ALONE: Final = "rnn, slices alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,14 @@ class Networks:
     extract: Extractor
     last: Any
     rnn: Rnn
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """What answers to whole studies, and others by name, which are measured beside it."""
+
+    bundle: Callable[[Sequence[Series]], list[Answer]]
+    others: Mapping[str, Callable[[Sequence[Series]], list[Answer]]]
 
 
 def cases(extract: Extractor, wanted: Sequence[Wanted], *, name: str) -> list[Case]:
@@ -94,8 +104,16 @@ def report(
     networks: Networks, tested: Sequence[Case], shifted: Mapping[Shift, Sequence[Case]], points: Points
 ) -> dict[str, Any]:
     """The card's `metrics`, on studies that nothing has learnt from."""
+    others = {"cnn": partial(of_cnn, networks.last), ALONE: partial(alone, networks.rnn)}
+    return figures(Answering(partial(answer, networks.rnn), others), tested, shifted, points)
+
+
+def figures(
+    answering: Answering, tested: Sequence[Case], shifted: Mapping[Shift, Sequence[Case]], points: Points
+) -> dict[str, Any]:
+    """All that is measured, whatever it is that answers."""
     studies = [case.series for case in tested]
-    slices, series = levels(studies, answer(networks.rnn, studies))
+    slices, series = levels(studies, answering.bundle(studies))
     middle = np.concatenate([_middle(len(study.labels)) for study in studies])
     return {
         "data": "synthetic phantoms: the fixed set of training/configs/phantom_test.py",
@@ -105,18 +123,16 @@ def report(
         "series": measure(series, {point: at.series for point, at in points.items()}),
         "middle_slice_auc": aucs(slices.at(middle)),
         "healthy_slices_median_any": _healthy_median(slices),
-        "beside": _beside(networks, tested, middle),
-        "shifted": {shift: _shifted(networks.rnn, found, slices) for shift, found in shifted.items()},
+        "beside": _beside(answering, tested, middle),
+        "shifted": {shift: _shifted(answering, found, slices) for shift, found in shifted.items()},
         "curves": _curves(slices, series),
     }
 
 
-def _beside(networks: Networks, tested: Sequence[Case], middle: NDArray[np.bool_]) -> dict[str, Any]:
-    """AUCs of what a reader may compare with: the CNN alone, slices sent alone, and two ways of counting pixels."""
+def _beside(answering: Answering, tested: Sequence[Case], middle: NDArray[np.bool_]) -> dict[str, Any]:
+    """AUCs of what a reader may compare with: networks by themselves, and two ways of counting pixels."""
     studies = [case.series for case in tested]
-    others = {
-        "cnn": of_cnn(networks.last, studies),
-        "rnn, slices alone": alone(networks.rnn, studies),
+    others = {name: ask(studies) for name, ask in answering.others.items()} | {
         "pixels from 50 to 100 HU": [_counted(case.bright) for case in tested],
         "area of the brain": [_counted(case.brain) for case in tested],
     }
@@ -131,9 +147,9 @@ def _counted(pixels: NDArray[np.int32]) -> Answer:
     return every, every.max(axis=0)
 
 
-def _shifted(rnn: Rnn, found: Sequence[Case], usual: Judged) -> dict[str, Any]:
+def _shifted(answering: Answering, found: Sequence[Case], usual: Judged) -> dict[str, Any]:
     studies = [case.series for case in found]
-    slices, series = levels(studies, answer(rnn, studies))
+    slices, series = levels(studies, answering.bundle(studies))
     drop = auc(*usual.of(0)[:2]) - auc(*slices.of(0)[:2])
     return {
         "slice_auc": aucs(slices),

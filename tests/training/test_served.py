@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from services.common.labels import LABELS
+from training.evaluate import auc
+from training.phantom.dicom_files import dicom_files
+from training.phantom.orders import Order
+from training.phantom.study import draw_patient, make_study
+from training.pictures import Wanted, picture
+from training.served import ask_of_real, make_sent, measure_bundle
+
+BUNDLE = Path("models/default")
+SEED = 9_600_000
+WANTED = [
+    Wanted(SEED, 24, Order((), mimic=False)),
+    Wanted(SEED + 1, 24, Order(("intraparenchymal",), mimic=False)),
+]
+
+
+def test_figures_are_those_of_the_saved_models() -> None:
+    metrics = measure_bundle(BUNDLE, WANTED, {"hounsfield": WANTED})
+    cnn, rnn = (tf.saved_model.load(str(BUNDLE / part / "1")).signatures["serving_default"] for part in ("cnn", "rnn"))
+    scores, truth = [], []
+    for sent in map(make_sent, WANTED):
+        features = tf.concat([cnn(slices=tf.constant(part))["features"] for part in np.split(sent.slices, 2)], axis=0)
+        given = rnn(features=features, position_mm=tf.constant(sent.position_mm))["slice_probabilities"].numpy()
+        known = sent.certain[:, 0]
+        scores.append(given[known, 0])
+        truth.append(sent.labels[known, 0])
+    wanted = auc(np.concatenate(scores), np.concatenate(truth))
+    assert metrics["slice"]["any"]["auc"] == pytest.approx(wanted, abs=2e-3)
+    assert metrics["shifted"]["hounsfield"]["slice_auc"] == {label: metrics["slice"][label]["auc"] for label in LABELS}
+    assert set(metrics["beside"]) == {"rnn, slices alone", "pixels from 50 to 100 HU", "area of the brain"}
+
+
+def test_what_is_sent_is_what_preprocess_makes() -> None:
+    sent = make_sent(Wanted(SEED, 3, Order(())))
+    study = make_study(draw_patient(SEED, Order(())), range(3))
+    np.testing.assert_array_equal(sent.slices[2], picture(study.hu[2], study.scan.pixel_mm))
+    assert sent.labels.shape == sent.certain.shape == (3, 6)
+
+
+def test_a_folder_of_files_is_asked_about_without_their_names(tmp_path: Path) -> None:
+    study = make_study(draw_patient(SEED, Order((), mimic=False)), range(4, 10))
+    for number, data in enumerate(dicom_files(study, "real")):
+        (tmp_path / f"secret {number}.dcm").write_bytes(data)
+    (said,) = ask_of_real(BUNDLE, tmp_path)
+    assert said["slices"] == 6
+    assert set(said["series"]) == set(LABELS)
+    assert set(said["series_called"]) <= set(LABELS)
+    assert "secret" not in str(said)

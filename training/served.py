@@ -1,0 +1,146 @@
+"""A bundle as the services run it: measured on phantoms, and asked about a real series."""
+
+import logging
+import multiprocessing
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.cnn.model import SavedModelExtractor
+from services.common.card import Bundle, open_bundle
+from services.common.labels import LABELS
+from services.preprocess.pipeline import Pipeline
+from services.rnn.model import SavedModelScorer
+from training.answers import ALONE, Answer, Answering, Case, figures
+from training.configs.phantom_test import SHIFTED, TEST
+from training.evaluate import rounded
+from training.fit_rnn import Series
+from training.phantom.orders import Shift
+from training.phantom.study import draw_patient, make_study
+from training.pictures import BRAIN_HU, BRIGHT_HU, Wanted, count_inside, picture
+
+LOG = logging.getLogger(__name__)
+CHUNK: Final = 16  # slices of one call, as the gateway sends them
+AHEAD: Final = 2  # studies in the making beyond one a process: each holds some 20 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One phantom as the cnn service is sent it: slices (n, 512, 512, 3) uint8, and its truth (n, 6)."""
+
+    slices: NDArray[np.uint8]
+    position_mm: NDArray[np.float32]
+    labels: NDArray[np.bool_]
+    certain: NDArray[np.bool_]
+
+
+def measure_bundle(
+    folder: Path, tested: Sequence[Wanted] = TEST, shifted: Mapping[Shift, Sequence[Wanted]] = SHIFTED
+) -> dict[str, Any]:
+    """The same figures as the card's, from the bundle's two SavedModels.
+
+    Raises
+    ------
+    BundleError
+        the folder is no bundle, or its files are not those of its card
+    """
+    bundle = open_bundle(folder)
+    extractor, scorer = _services(bundle)
+
+    def ask(studies: Sequence[Series]) -> list[Answer]:
+        return [scorer.score(study.features, study.position_mm) for study in studies]
+
+    return figures(
+        Answering(ask, {ALONE: lambda studies: [_one_by_one(scorer, study) for study in studies]}),
+        _cases(extractor, tested, "phantoms to measure on"),
+        {shift: _cases(extractor, every, f"shifted: {shift}") for shift, every in shifted.items()},
+        bundle.card.thresholds,
+    )
+
+
+def ask_of_real(folder: Path, files: Path) -> list[dict[str, Any]]:
+    """What a bundle says of each series in a folder of DICOM files, at its default operating point. No identifiers."""
+    bundle = open_bundle(folder)
+    extractor, scorer = _services(bundle)
+    data = [path.read_bytes() for path in sorted(files.rglob("*")) if path.is_file()]
+    with Pipeline(bundle.card.recipe, os.cpu_count() or 1) as pipeline:
+        every = pipeline.read_headers(data, [len(file) for file in data]).series
+        frames = [np.array([(item.file, item.frame) for item in series.items], np.int32) for series in every]
+        made = [pipeline.make_slices(data, wanted).slices for wanted in frames]
+    return [
+        _said(bundle, scorer.score(_features(extractor, slices), np.array(series.position_mm, np.float32)))
+        for series, slices in zip(every, made, strict=True)
+    ]
+
+
+def make_sent(wanted: Wanted) -> Sent:
+    """One study, in this process."""
+    patient = draw_patient(wanted.seed, wanted.order)
+    chosen = range(len(patient.scan.position_mm))[: wanted.slices]
+    study = make_study(patient, chosen)
+    slices = np.stack([picture(hu, study.scan.pixel_mm) for hu in study.hu])
+    return Sent(slices, study.position_mm, study.labels, study.certain)
+
+
+def _services(bundle: Bundle) -> tuple[SavedModelExtractor, SavedModelScorer]:
+    return SavedModelExtractor(bundle.saved_model("cnn")), SavedModelScorer(bundle.saved_model("rnn"))
+
+
+def _cases(extractor: SavedModelExtractor, wanted: Sequence[Wanted], name: str) -> list[Case]:
+    """Studies with their features; pictures are let go of at once."""
+    found, start = [], time.monotonic()
+    for done, sent in enumerate(_made(wanted), 1):
+        series = Series(_features(extractor, sent.slices), sent.position_mm, sent.labels, sent.certain)
+        bright, brain = (
+            np.array([count_inside(slice_, between) for slice_ in sent.slices], np.int32)
+            for between in (BRIGHT_HU, BRAIN_HU)
+        )
+        found.append(Case(series, bright, brain))
+        if done % max(len(wanted) // 10, 1) == 0 or done == len(wanted):
+            left = (time.monotonic() - start) / done * (len(wanted) - done)
+            LOG.info("%s: %d of %d studies, %.0f s left", name, done, len(wanted), left)
+    return found
+
+
+def _made(wanted: Sequence[Wanted]) -> Iterator[Sent]:
+    """Studies in turn, made on all cores, few of them ahead."""
+    cores, every = len(os.sched_getaffinity(0)), iter(wanted)
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as workers:
+        coming: deque[Future[Sent]] = deque(workers.submit(make_sent, one) for one in islice(every, cores + AHEAD))
+        while coming:
+            yield coming.popleft().result()
+            coming.extend(workers.submit(make_sent, one) for one in islice(every, 1))
+
+
+def _features(extractor: SavedModelExtractor, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
+    parts = [extractor.extract(slices[start : start + CHUNK])["features"] for start in range(0, len(slices), CHUNK)]
+    return np.concatenate(parts)
+
+
+def _one_by_one(scorer: SavedModelScorer, study: Series) -> Answer:
+    rows = range(len(study.features))
+    every = np.concatenate([scorer.score(study.features[n : n + 1], study.position_mm[n : n + 1])[0] for n in rows])
+    return every, every.max(axis=0)
+
+
+def _said(bundle: Bundle, given: Answer) -> dict[str, Any]:
+    slices, series = given
+    at = bundle.card.thresholds["default"]
+    return {
+        "slices": len(slices),
+        "median_any": rounded(float(np.median(slices[:, 0]))),
+        "series": {label: rounded(float(value)) for label, value in zip(LABELS, series, strict=True)},
+        "series_called": [label for label, value in zip(LABELS, series, strict=True) if value > at.series[label]],
+        "slices_called": {
+            label: int((slices[:, column] > at.slice[label]).sum()) for column, label in enumerate(LABELS)
+        },
+    }
