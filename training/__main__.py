@@ -37,6 +37,10 @@ def main() -> None:
     ablate.add_argument("--steps", type=int, default=500, help="of each training")
     ablate.add_argument("--run", type=Path, default=Path("runs/ablation"), help="folder of their checkpoints")
     ablate.add_argument("--out", type=Path, default=Path("docs/default"), help="folder of the figures")
+    measured = steps.add_parser("evaluate-phantoms", help="a bundle's SavedModels on the fixed phantoms, as served")
+    measured.add_argument("--bundle", type=Path, default=Path("models/default"), help="folder of the bundle")
+    measured.add_argument("--real", type=Path, help="also what it says of real series, a folder of DICOM files")
+    measured.add_argument("--out", type=Path, default=Path("runs/measured"), help="folder of the figures and plots")
     samples = steps.add_parser("samples", help="the synthetic sample series and slice")
     samples.add_argument("--out", type=Path, default=Path("samples"), help="folder of the samples")
     _start(parser.parse_args())
@@ -48,7 +52,9 @@ def _start(arguments: argparse.Namespace) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     # A step's modules are imported only here: TensorFlow takes seconds, and the processes that make phantoms
     # import this module again.
-    run: Callable[[argparse.Namespace], None] = pkgutil.resolve_name(f"training.steps:{arguments.step}")
+    run: Callable[[argparse.Namespace], None] = pkgutil.resolve_name(
+        f"training.steps:{arguments.step.replace('-', '_')}"
+    )
     run(arguments)
 
 

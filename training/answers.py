@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.common.card import OperatingPoint, Thresholds
 from services.common.labels import LABELS
-from training.evaluate import Judged, auc, aucs, interval, measure, precision_recall, reliability, roc, rounded
+from training.evaluate import ALONE, Judged, auc, aucs, interval, measure, precision_recall, reliability, roc, rounded
 from training.export import rnn_signature
 from training.fit_cnn import Extractor
 from training.fit_rnn import Series, as_series
@@ -22,7 +22,6 @@ from training.rnn import Rnn
 Answer = tuple[NDArray[np.float32], NDArray[np.float32]]  # of the slices (n, 6) and of the series (6,)
 Points = Mapping[OperatingPoint, Thresholds]
 QUARTER: Final = 0.25
-ALONE: Final = "rnn, slices alone"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ Points = Mapping[str, Mapping[Label, float]]  # thresholds by operating point an
 LOSS_WEIGHTS: Final = np.array([2, 1, 1, 1, 1, 1]) / 7
 BINS: Final = 15
 ROUNDS: Final = 300
+ALONE: Final = "rnn, slices alone"  # what is measured beside a bundle, by its name in the figures
 
 
 @dataclass(frozen=True, slots=True)

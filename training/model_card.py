@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from services.common.card import Card
 from services.common.labels import LABELS
+from training.targets import table as targets
 
 _LEVELS: Final = {"slice": "By slice", "series": "By series"}
 _POINTS: Final = ("default", "sensitive", "specific")
@@ -34,6 +35,8 @@ def page(card: Card, folder: Path) -> str:
         _beside(metrics),
         "### On shifted phantoms",
         _shifted(metrics["shifted"]),
+        "### What it was to reach",
+        targets(metrics).rstrip(),
         *(f"![{words}]({folder.name}/{name})" for name, words in _PICTURES.items() if (folder / name).exists()),
     ]
     return "\n\n".join(parts) + "\n"

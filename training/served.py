@@ -20,9 +20,9 @@ from services.common.card import Bundle, open_bundle
 from services.common.labels import LABELS
 from services.preprocess.pipeline import Pipeline
 from services.rnn.model import SavedModelScorer
-from training.answers import ALONE, Answer, Answering, Case, figures
+from training.answers import Answer, Answering, Case, figures
 from training.configs.phantom_test import SHIFTED, TEST
-from training.evaluate import rounded
+from training.evaluate import ALONE, rounded
 from training.fit_rnn import Series
 from training.phantom.orders import Shift
 from training.phantom.study import draw_patient, make_study

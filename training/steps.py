@@ -43,6 +43,21 @@ def plots(arguments: argparse.Namespace) -> None:
     arguments.out.with_suffix(".md").write_text(text)
 
 
+def evaluate_phantoms(arguments: argparse.Namespace) -> None:
+    """Measure a bundle as it is served."""
+    metrics = pkgutil.resolve_name("training.served:measure_bundle")(arguments.bundle)
+    if arguments.real:
+        real = pkgutil.resolve_name("training.served:ask_of_real")(arguments.bundle, arguments.real)
+        metrics["real"] = real
+        LOG.info("real series: %s", json.dumps(real))
+    card = pkgutil.resolve_name("services.common.card:open_bundle")(arguments.bundle).card
+    pkgutil.resolve_name("training.plots:draw")(card.model_copy(update={"metrics": metrics}), None, arguments.out)
+    (arguments.out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    table = pkgutil.resolve_name("training.targets:table")(metrics)
+    (arguments.out / "targets.md").write_text(table)
+    LOG.info("%s:\n%s", arguments.out, table)
+
+
 def ablate(arguments: argparse.Namespace) -> None:
     """Train without one part at a time."""
     fit = pkgutil.resolve_name("training.fit_cnn:CnnFit")(steps=arguments.steps)

@@ -13,5 +13,5 @@ except SystemExit:
 
 def test_help_lists_the_steps_without_tensorflow() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
-    for step in ("default", "samples"):
+    for step in ("default", "evaluate-phantoms", "samples"):
         assert step in done.stdout
