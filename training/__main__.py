@@ -24,6 +24,7 @@ def main() -> None:
     phantoms.add_argument("--out", type=Path, default=Path("phantoms.zip"), help="the archive")
     phantoms.add_argument("--studies", type=int, default=100, help="how many")
     phantoms.add_argument("--seed", type=int, default=7_000_000, help="of the first study")
+    phantoms.add_argument("--size", type=int, choices=(256, 512), default=256, help="512 are interpolated from 256")
     phantoms.add_argument("--traps", action="store_true", help="with the faults of the challenge's data")
     phantoms.add_argument("--masks", action="store_true", help="with every slice's share of blood")
     gallery = steps.add_parser("gallery", help="the pictures of docs/phantoms")

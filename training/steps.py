@@ -25,7 +25,7 @@ def default(arguments: argparse.Namespace) -> None:
 def phantoms(arguments: argparse.Namespace) -> None:
     """Write an archive of phantoms."""
     plan = pkgutil.resolve_name("training.phantom.rsna_archive:Plan")(
-        arguments.studies, arguments.seed, traps=arguments.traps, masks=arguments.masks
+        arguments.studies, arguments.seed, traps=arguments.traps, masks=arguments.masks, size=arguments.size
     )
     pkgutil.resolve_name("training.phantom.rsna_archive:write_archive")(arguments.out, plan)
 

@@ -26,7 +26,8 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
 from services.common.labels import LABELS, SUBTYPES
-from training.phantom.dicom_files import datasets, file_of
+from training.phantom.dicom_files import datasets, enlarged, file_of, set_enlarged
+from training.phantom.geometry import SIZE
 from training.phantom.study import Study, draw_patient, make_study
 
 LOG = logging.getLogger(__name__)
@@ -34,17 +35,25 @@ ROOT: Final = "rsna-intracranial-hemorrhage-detection"
 ROWS: Final = (*SUBTYPES, LABELS[0])  # the order of a slice's rows in the table
 TEST_SHARE: Final = 0.14  # of the patients
 AGAIN: Final = 0.15  # of the studies are a second one of the patient before, with traps
+# All that the challenge left in its headers: no dates, no thickness, no scanner, no SOP class.
+KEPT: Final = (
+    *("SOPInstanceUID", "Modality", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "StudyID"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns"),
+    *("SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("WindowCenter", "WindowWidth", "RescaleIntercept", "RescaleSlope", "PixelData"),
+)
 MOMENT: Final = (2019, 9, 24, 12, 0, 0)  # every entry's, so that the archive is the same every time
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an archive shall hold."""
+    """What an archive shall hold: files of `size` 256, as the phantoms are computed, or 512, interpolated."""
 
     studies: int
     seed: int = 7_000_000
     traps: bool = False
     masks: bool = False
+    size: int = SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,45 +110,52 @@ def make(task: Task) -> Made:
     plan, rng = task.plan, np.random.default_rng([task.plan.seed, 10, task.number])
     study = make_study(draw_patient(plan.seed + task.number))
     name = f"{plan.seed} {task.number}"
-    slices = datasets(study, name)
+    slices, hu = datasets(study, name), study.hu
     names = [_id(name, "slice", str(index)) for index in range(len(slices))]
     test = np.random.default_rng([plan.seed, 11, task.patient]).random() < TEST_SHARE
     faulty = plan.traps and rng.random() < 0.2  # noqa: PLR2004 - share of the studies
-    signed, implicit = rng.random() < 0.5, rng.random() < 0.5  # noqa: PLR2004 - half of the studies
+    signed, implicit, many = (rng.random() < 0.5 for _ in range(3))  # noqa: PLR2004 - half of the studies
     folder = f"{ROOT}/{'stage_2_test' if test else 'stage_2_train'}"
-    for dataset, hu, own in zip(slices, study.hu, names, strict=True):
-        _identify(dataset, own, name, f"{plan.seed} patient {task.patient}")
-        _store(dataset, hu, signed=signed and not faulty, faulty=faulty)
+    if plan.size != SIZE:
+        hu = enlarged(hu)
+        for dataset in slices:
+            set_enlarged(dataset)
+    for dataset, pixels, own in zip(slices, hu, names, strict=True):
+        _identify(dataset, own, name, f"{plan.seed} patient {task.patient}", many_windows=many)
+        _store(dataset, pixels, signed=signed and not faulty, faulty=faulty)
         if implicit:
             dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     if plan.traps:
         _set_traps(rng, slices)
     with disable_value_validation():
         files = [(f"{folder}/{own}.dcm", file_of(dataset)) for own, dataset in zip(names, slices, strict=True)]
-    if plan.traps and task.number % 20 == 7:  # noqa: PLR2004 - one in twenty studies has a truncated file
-        files[3] = (files[3][0], files[3][1][: len(files[3][1]) // 2])
+    if plan.traps:
+        _break(files, task)
     if plan.masks:
         files += _masks(names, study)
     rows = [(own, _truth(labels)) for own, labels in zip(names, study.labels, strict=True)]
     return Made(tuple(files), tuple(rows), test)
 
 
-def _id(*words: str) -> str:
-    return "ID_" + sha256(" ".join(words).encode()).hexdigest()[:9]
+def _id(*words: str, digits: int = 9) -> str:
+    return "ID_" + sha256(" ".join(words).encode()).hexdigest()[:digits]
 
 
-def _identify(dataset: FileDataset, own: str, study: str, patient: str) -> None:
-    """RSNA's identifiers: hashes behind `ID_`, and no names."""
+def _identify(dataset: FileDataset, own: str, study: str, patient: str, *, many_windows: bool) -> None:
+    """The challenge's identifiers, hashes behind `ID_`, and nothing but what its headers have."""
     del dataset.file_meta.MediaStorageSOPInstanceUID  # comes from the dataset when it is written
-    dataset.PatientID, dataset.PatientName = _id(patient), ""
-    uids = {"SOPInstanceUID": own, "StudyInstanceUID": _id(study, "study"), "SeriesInstanceUID": _id(study, "series")}
+    for element in list(dataset):
+        if element.keyword not in KEPT:
+            del dataset[element.tag]
+    dataset.PatientID, dataset.StudyID = _id(patient, digits=8), ""
+    study_uid, series_uid = (_id(study, level, digits=10) for level in ("study", "series"))
+    uids = {"SOPInstanceUID": own, "StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid}
     for keyword, value in uids.items():  # the challenge's are no UIDs to pydicom
         dataset[keyword] = DataElement(keyword, "UI", value, validation_mode=IGNORE)
-    dataset.StudyID = ""
-    dataset.WindowCenter, dataset.WindowWidth = ["00036", "00036"], ["00080", "00080"]
-    for keyword in ("FrameOfReferenceUID", "SeriesDescription", "ImageType", "ConvolutionKernel"):
-        if keyword in dataset:
-            delattr(dataset, keyword)
+    if many_windows:
+        dataset.WindowCenter, dataset.WindowWidth = ["00036", "00036"], ["00080", "00080"]
+    else:
+        dataset.WindowCenter, dataset.WindowWidth = "30", "80"
 
 
 def _store(dataset: FileDataset, hu: NDArray[np.int16], *, signed: bool, faulty: bool) -> None:
@@ -166,6 +182,16 @@ def _set_traps(rng: np.random.Generator, slices: Sequence[FileDataset]) -> None:
         last.Rows = rows
 
 
+def _break(files: list[tuple[str, bytes]], task: Task) -> None:
+    """One study in twenty has a file that ends too early, another one a file of noise."""
+    if task.number % 20 == 7:  # noqa: PLR2004
+        name, data = files[3]
+        files[3] = name, data[: len(data) // 2]
+    if task.number % 20 == 13:  # noqa: PLR2004
+        name, data = files[3]
+        files[3] = name, np.random.default_rng([task.plan.seed, 12, task.number]).bytes(len(data))
+
+
 def _truth(labels: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(int(labels[LABELS.index(label)]) for label in ROWS)
 
@@ -180,6 +206,8 @@ def _table_rows(made: Made) -> list[str]:
 
 def _with_faults(rows: list[str], rng: np.random.Generator) -> list[str]:
     """Some slices twice, as in the challenge's table, and one slice's rows missing."""
+    if not rows:
+        return rows
     starts = [int(number) * 6 for number in rng.choice(len(rows) // 6, min(5, len(rows) // 6), replace=False)]
     gone = set(range(starts[0], starts[0] + 6))
     twice = [row for start in starts[1:] for row in rows[start : start + 6]]

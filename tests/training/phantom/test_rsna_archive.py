@@ -1,4 +1,5 @@
 import csv
+import re
 import zipfile
 from collections import Counter
 from io import BytesIO, StringIO
@@ -7,10 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.config import disable_value_validation
 
+from services.common.acceptance import fold, refused
 from services.common.labels import LABELS
+from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.dicom import decode
-from training.phantom.rsna_archive import ROOT, ROWS, Plan, Task, _tasks, make, write_archive
+from services.preprocess.pipeline import Pipeline
+from training.phantom.rsna_archive import KEPT, ROOT, ROWS, Plan, Task, _tasks, _with_faults, make, write_archive
 from training.phantom.study import draw_patient, make_study
 
 SEED = 9_500_100
@@ -76,14 +81,68 @@ def test_rows_are_the_labels() -> None:
 
 
 def test_headers_have_the_challenges_habits() -> None:
-    seen = set()
+    seen, windows = set(), set()
     for number in range(8):
         dataset = dcmread(BytesIO(make(Task(number, number, Plan(8, SEED))).files[0][1]))
         seen.add((dataset.BitsStored, dataset.PixelRepresentation, str(dataset.file_meta.TransferSyntaxUID)))
-        assert dataset.PatientID.startswith("ID_")
-        assert len(dataset.WindowCenter) == 2
+        windows.add(dataset["WindowCenter"].VM)
+        with disable_value_validation():
+            assert {element.keyword for element in dataset} == set(KEPT)
+        lengths = {"PatientID": 8, "SOPInstanceUID": 9, "StudyInstanceUID": 10, "SeriesInstanceUID": 10}
+        for keyword, digits in lengths.items():
+            assert re.fullmatch(f"ID_[0-9a-f]{{{digits}}}", dataset[keyword].value)
     assert {(bits, signed) for bits, signed, _ in seen} == {(12, 0), (16, 1)}
     assert len({syntax for *_, syntax in seen}) == 2
+    assert windows == {1, 2}
+
+
+@pytest.mark.parametrize("size", [256, 512])
+def test_the_service_assesses_a_study(size: int) -> None:
+    """One series, nothing refused, nothing set aside, and the phantom's places."""
+    files = [data for _, data in make(Task(2, 2, Plan(3, SEED, size=size))).files]
+    position_mm = draw_patient(SEED + 2).scan.position_mm
+    with Pipeline(DEFAULT_RECIPE, 1) as pipeline:
+        report = pipeline.read_headers(files, [len(file) for file in files])
+        (series,) = report.series
+        made = pipeline.make_slices(files, np.array([(item.file, item.frame) for item in series.items[:6]], np.int32))
+    assert not report.set_aside
+    assert not refused([*series.reasons, *fold(made.evidence, headwards=True)])
+    np.testing.assert_allclose(np.diff(series.position_mm), np.diff(position_mm), atol=1e-3)
+
+
+def test_broken_files_are_found_out() -> None:
+    plan = Plan(40, SEED, traps=True)
+    for number, codes in ((7, {"truncated"}), (13, {"not_dicom"})):
+        files = [data for _, data in make(Task(number, number, plan)).files]
+        with Pipeline(DEFAULT_RECIPE, 1) as pipeline:
+            report = pipeline.read_headers(files, [len(file) for file in files])
+            (series,) = report.series
+            made = pipeline.make_slices(files, np.array([(item.file, item.frame) for item in series.items], np.int32))
+        found = {aside.code for aside in report.set_aside} | {item.failed for item in made.evidence if item.failed}
+        assert found == codes
+
+
+def test_the_picture_is_the_same_at_both_sizes() -> None:
+    small, large = (make(Task(0, 0, Plan(1, SEED, size=size))).files[8][1] for size in (256, 512))
+    found = [decode(data, 0) for data in (small, large)]
+    assert found[1].hu.shape == (512, 512)
+    assert found[1].row_spacing_mm == pytest.approx(found[0].row_spacing_mm / 2, rel=1e-5)
+    mean = found[1].hu.reshape(256, 2, 256, 2).mean(axis=(1, 3))
+    assert np.median(np.abs(mean - found[0].hu)) < 2
+    assert found[0].hu.min() <= found[1].hu.min()
+    assert found[1].hu.max() <= found[0].hu.max()
+    # Both squares have one centre.
+    centres = []
+    for data in (small, large):
+        dataset = dcmread(BytesIO(data))
+        across, down = np.array(dataset.ImageOrientationPatient, float).reshape(2, 3)
+        half = (dataset.Rows - 1) / 2 * dataset.PixelSpacing[0]
+        centres.append(np.array(dataset.ImagePositionPatient, float) + half * (across + down))
+    np.testing.assert_allclose(centres[0], centres[1], atol=1e-3)
+
+
+def test_an_archive_may_have_no_training_slices() -> None:
+    assert _with_faults([], np.random.default_rng(0)) == []
 
 
 def test_patients_come_again_with_traps() -> None:
