@@ -1,8 +1,11 @@
-"""What each part is worth: short trainings of the CNN, each without one part, judged on the fixed phantoms."""
+"""What each part is worth: short trainings of the CNN, each without one part, judged on the fixed phantoms.
+
+All are judged by the CNN's own logits: what the RNN adds to them stands in a bundle's page, under `cnn`.
+"""
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +22,7 @@ from training.evaluate import aucs, interval
 from training.fit_cnn import CnnFit, Progress, extractor, fit_cnn
 from training.fit_rnn import as_series
 from training.phantom.orders import Order
-from training.pictures import Pictures, made_in_turn
+from training.pictures import Pictures, Wanted, made_in_turn
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -41,12 +44,20 @@ VARIANTS: Final[dict[str, Change]] = {
 }
 
 
-def ablate(fit: CnnFit, run: Path, out: Path) -> None:
-    """Train all variants of the small network with the same steps, and write `ablation.json` and `ablation.svg`."""
-    tested = list(made_in_turn(TEST, name="phantoms to measure on"))
+def ablate(
+    fit: CnnFit,
+    run: Path,
+    out: Path,
+    *,
+    shape: CnnShape = SMALL,
+    variants: Mapping[str, Change] = VARIANTS,
+    wanted: Sequence[Wanted] = TEST,
+) -> None:
+    """Train all variants of a small network with the same steps, and write `ablation.json` and `ablation.svg`."""
+    tested = list(made_in_turn(wanted, name="phantoms to measure on"))
     found = {}
-    for name, change in VARIANTS.items():
-        cnn = fit_cnn(SMALL, change(fit), Progress(run / name.replace(" ", "-")))
+    for name, change in variants.items():
+        cnn = fit_cnn(shape, change(fit), Progress(run / name.replace(" ", "-")))
         found[name] = _judged(extractor(cnn), cnn.last, tested)
         LOG.info("%s: %s", name, json.dumps(found[name]["slice_auc"]))
     out.mkdir(parents=True, exist_ok=True)
@@ -69,7 +80,7 @@ def _plot(found: dict[str, Any], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(9, 3.4), layout="constrained")
     for number, (name, figures) in enumerate(found.items()):
         places = np.arange(len(LABELS)) + 0.2 * number - 0.3
-        axes.bar(places, [figures["slice_auc"][label] for label in LABELS], 0.18, label=name)
+        axes.bar(places, [figures["slice_auc"][label] or np.nan for label in LABELS], 0.18, label=name)
     axes.set(title="AUC by slice of the small CNN after a short training", ylim=(0.5, 1.0), xticks=range(len(LABELS)))
     axes.set_xticklabels(LABELS)
     axes.legend(frameon=False, fontsize="small", ncols=2)
