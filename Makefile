@@ -95,7 +95,7 @@ bench: $(VENV)/.dev ## Measure what it costs to be four services
 
 # -- train -------------------------------------------------------------------------------------------------------------
 
-train-default: $(VENV)/.dev ## Train models/default on synthetic head CT (17 minutes on two cores)
+train-default: $(VENV)/.dev ## Train models/default on synthetic head CT (an hour and a half on two cores)
 	$(BIN)/python -m training default
 
 acceptance: $(VENV)/.dev ## Write docs/acceptance.md from the rules again

@@ -21,6 +21,7 @@ _STAGES = (
     (1, 3, 1, 6, 320),
 )
 _LEVELS = (2, 4, 6)  # stages after which a map is given
+_PREFIX = "lite0"
 
 
 def small(x: Any, widths: tuple[int, ...]) -> list[Any]:
@@ -35,7 +36,7 @@ def small(x: Any, widths: tuple[int, ...]) -> list[Any]:
 
 def lite0(x: Any) -> list[Any]:
     """EfficientNet-Lite0 up to its last stage; maps as of `small`. `load_lite0` gives it ImageNet's weights."""
-    x = _normed(layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name="_conv_stem")(x), "_bn0")
+    x = _normed(layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name=_named("_conv_stem"))(x), "_bn0")
     number, levels, inputs = 0, [], 32
     for stage, (repeats, kernel, stride, expansion, filters) in enumerate(_STAGES):
         for repeat in range(repeats):
@@ -52,7 +53,7 @@ def load_lite0(model: keras.Model, weights: Weights | None = None) -> None:
     """Put ImageNet's weights into the layers that `lite0` made."""
     given = lite0_weights() if weights is None else weights
     for layer in model.layers:
-        name = layer.name.replace("__", ".")
+        name = layer.name.removeprefix(_PREFIX).replace("__", ".")
         if isinstance(layer, layers.DepthwiseConv2D):
             layer.set_weights([np.transpose(given[f"{name}.weight"], (2, 3, 0, 1))])
         elif isinstance(layer, layers.Conv2D) and f"{name}.weight" in given:
@@ -79,7 +80,8 @@ def _normed(x: Any, name: str, *, active: bool = True) -> Any:
 
 
 def _named(name: str) -> str:
-    return name.replace(".", "__")  # a dot in a layer's name is a path to Keras
+    # A dot in a layer's name is a path to Keras, and no SavedModel takes a name that begins with a line.
+    return _PREFIX + name.replace(".", "__")
 
 
 def convolve(x: Any, width: int, *, kernel: int = 3, stride: int = 1, relu: bool = True) -> Any:

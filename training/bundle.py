@@ -87,8 +87,8 @@ def build(config: Config, folder: Path, run: Path) -> Card:
     extract, after = extractor(cnn), time.monotonic()
     rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, _series(extract, "rnn", amounts.rnn))
     points, found = _calibrate(rnn, _series(extract, "calibration", amounts.calibration))
-    metrics = _measured(Networks(extract, cnn.last, rnn), points)
     files = save_networks(folder, cnn, rnn)
+    metrics = _measured(Networks(extract, cnn.last, rnn), points)
     card = _card(
         config,
         feature_size=int(cnn.last.kernel.shape[0]),

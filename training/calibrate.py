@@ -1,5 +1,7 @@
 """Temperatures and operating points, from studies that no network has learnt from."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,16 +14,30 @@ MIN_CASES = 10  # fewer positives or negatives than this say nothing about a thr
 
 
 def temperatures(judged: Judged) -> NDArray[np.float32]:
-    """One temperature for `any` and one for the subtypes, by the least log loss of logits; (6,) float32, by label."""
-    logits, truth, certain, parts = judged.scores, judged.truth, judged.certain, (slice(0, 1), slice(1, None))
-    found = [_temperature(logits[:, part][certain[:, part]], truth[:, part][certain[:, part]]) for part in parts]
-    return np.array([found[0]] + [found[1]] * len(SUBTYPES), np.float32)
+    """One temperature for `any` and one for the subtypes, by the least log loss of logits; (6,) float32, by label.
+
+    That of `any` is fitted on what is served, where no subtype is above it.
+    """
+    logits = judged.scores
+    known = judged.certain[:, 1:]
+    subtypes = _best(lambda value: log_loss(_sigmoid(logits[:, 1:] / value)[known], judged.truth[:, 1:][known]))
+    largest = _sigmoid(logits[:, 1:] / subtypes).max(axis=1)
+    known = judged.certain[:, 0]
+
+    def loss(value: float) -> float:
+        served = np.maximum(_sigmoid(logits[:, 0] / value), largest)
+        return log_loss(served[known], judged.truth[:, 0][known])
+
+    return np.array([_best(loss)] + [subtypes] * len(SUBTYPES), np.float32)
 
 
-def _temperature(logits: Floats, truth: Truth) -> float:
+def _best(loss: Callable[[float], float]) -> float:
     candidates = np.exp(np.linspace(np.log(0.3), np.log(5), 120))
-    losses = [log_loss(1 / (1 + np.exp(-logits / value)), truth) for value in candidates]
-    return float(candidates[int(np.argmin(losses))])
+    return float(min(candidates, key=loss))
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    return 1 / (1 + np.exp(-logits))
 
 
 def operating_points(slices: Judged, series: Judged) -> dict[OperatingPoint, Thresholds]:
@@ -46,6 +62,6 @@ def _pair(scores: Floats, truth: Truth) -> tuple[float, float]:
     if min(truth.sum(), (~truth).sum()) < MIN_CASES:
         return 0.5, 0.5
     for_sensitivity = float(np.quantile(scores[truth], 1 - GOAL, method="lower")) - 1e-6
-    for_specificity = float(np.quantile(scores[~truth], GOAL, method="higher"))
+    for_specificity = float(np.quantile(scores[~truth], GOAL, method="higher")) + 1e-6
     low, high = sorted((for_sensitivity, for_specificity))
     return round(max(low, 0.0), 6), round(min(high, 1.0), 6)

@@ -11,6 +11,7 @@ def _drawn(count: int, *, temperature: float) -> Judged:
     """Logits that are too sure by a factor, and truth drawn from what they should have been."""
     rng = np.random.default_rng(0)
     honest = rng.normal(-0.5, 2, (count, 6)).astype(np.float32)
+    honest[:, 0] = honest.max(axis=1) + 0.2
     truth = rng.random((count, 6)) < 1 / (1 + np.exp(-honest))
     return Judged(honest * np.float32(temperature), truth, np.ones_like(truth), np.arange(count))
 

@@ -61,5 +61,5 @@ def test_black_and_white_slices_give_finite_features() -> None:
 
 def test_lite0_begins_with_the_weights_of_imagenet() -> None:
     cnn = build_cnn(CnnShape(backbone="efficientnet-lite0"))
-    stem = np.asarray(cnn.trunk.get_layer("_conv_stem").kernel)
+    stem = np.asarray(cnn.trunk.get_layer("lite0_conv_stem").kernel)
     np.testing.assert_array_equal(stem, np.transpose(lite0_weights()["_conv_stem.weight"], (2, 3, 1, 0)))

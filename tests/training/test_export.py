@@ -8,7 +8,7 @@ from services.common.card import BundleError, Card, Thresholds, open_bundle
 from services.common.labels import LABELS
 from services.common.recipe import DEFAULT_RECIPE
 from tests.training.networks import small_cnn, small_rnn
-from training.cnn import Cnn
+from training.cnn import Cnn, CnnShape, build_cnn
 from training.export import NotTheSame, check, save_networks, seal
 from training.rnn import Rnn
 
@@ -46,6 +46,12 @@ def _card(files: dict[str, str], cnn: Cnn) -> Card:
 
 def test_a_bundle_answers_as_the_networks_do(written: Written) -> None:
     check(*written)
+
+
+def test_a_lite0_bundle_answers_as_the_networks_do(tmp_path: Path) -> None:
+    cnn = build_cnn(CnnShape(backbone="efficientnet-lite0"))
+    rnn = small_rnn(cnn)
+    seal(tmp_path, _card(save_networks(tmp_path, cnn, rnn), cnn), cnn, rnn)
 
 
 def test_another_networks_bundle_is_refused(written: Written) -> None:
