@@ -24,6 +24,7 @@ class Service:
     url: str
     ports: dict[str, int]
     log: Path
+    redis_port: int
 
     def process(self, name: str) -> int:
         """The process id of a service."""
@@ -65,9 +66,10 @@ def _free_ports(count: int) -> list[int]:
 @contextmanager
 def running_service(log: Path) -> Iterator[Service]:
     """Start everything, wait until it is ready, and stop it at the end."""
-    ports = dict(zip(NAMES, _free_ports(len(NAMES)), strict=True))
+    *free, redis_port = _free_ports(len(NAMES) + 1)
+    ports = dict(zip(NAMES, free, strict=True))
     binaries = Path(sys.executable).parent
-    settings = {f"{name.upper()}_PORT": str(port) for name, port in ports.items()}
+    settings = {f"{name.upper()}_PORT": str(port) for name, port in {**ports, "redis": redis_port}.items()}
     (ROOT / ".run").mkdir(exist_ok=True)
     with log.open("wb") as output:
         supervisor = subprocess.Popen(
@@ -77,7 +79,7 @@ def running_service(log: Path) -> Iterator[Service]:
             stdout=output,
             stderr=output,
         )
-        running = Service(f"http://127.0.0.1:{ports['gateway']}", ports, log)
+        running = Service(f"http://127.0.0.1:{ports['gateway']}", ports, log, redis_port)
         try:
             running.wait_until_ready(120)
             yield running

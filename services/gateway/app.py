@@ -16,13 +16,17 @@ from services.common.observability import configure_logging
 from services.common.problems import NotReady
 from services.common.schemas import Report
 from services.gateway.bundle import Bundles
+from services.gateway.jobs.api import add_jobs
+from services.gateway.jobs.desk import Jobs
+from services.gateway.jobs.figures import QueueFigures
+from services.gateway.jobs.worker import connect_redis
 from services.gateway.openapi import MODEL_ANSWERS, PREDICTION_ANSWERS, PREDICTION_BODY
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import Predictions
 from services.gateway.report import DISCLAIMER
 from services.gateway.settings import Settings
 from services.gateway.spool import Spool
-from services.gateway.stages import StageFault, Stages, connect
+from services.gateway.stages import StageFault, Stages, connect_all
 
 _PAGES: Final = Path(__file__).parent / "pages"
 _DESCRIPTION: Final = f"""How probable is each kind of intracranial haemorrhage on this head CT?
@@ -56,6 +60,8 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     bundles = Bundles(stages)
     spool = Spool(settings.spool_dir)
     predictions = Predictions(spool, Pipeline(stages, settings), bundles, settings)
+    redis = connect_redis(settings)
+    jobs = Jobs.create(settings, redis)
 
     async def ready() -> None:
         try:
@@ -66,8 +72,10 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         spool.open()
-        yield
+        async with jobs.tended():
+            yield
         await stages.close()
+        redis.close()
 
     app = new_app(
         title="Intracranial haemorrhage on head CT",
@@ -78,6 +86,8 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         static_url="/docs-assets",
     )
     _add_api(app, predictions, bundles, settings.operating_point)
+    add_jobs(app, jobs, bundles)
+    app.state.metrics.registry.register(QueueFigures(redis, jobs.store))
     app.mount("/", _Pages(directory=_PAGES, html=True))
     return app
 
@@ -117,9 +127,4 @@ def create() -> FastAPI:
     """The gateway as it is served."""
     configure_logging("gateway")
     settings = Settings.read()
-    addresses = {"preprocess": settings.preprocess_url, "cnn": settings.cnn_url, "rnn": settings.rnn_url}
-    connected = {
-        name: connect(name, url, settings.connect_timeout_s, settings.stage_timeout_s)
-        for name, url in addresses.items()
-    }
-    return create_app(Stages(**connected), settings)
+    return create_app(connect_all(settings), settings)

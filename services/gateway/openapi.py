@@ -6,30 +6,26 @@ from services.common.app import PROBLEM_JSON
 from services.common.labels import LABELS, Label
 from services.common.problems import MalformedRequest, PayloadTooLarge, Problem
 from services.gateway.faults import MixedSeries, NotACtSlice, UnsupportedFile, UnusableFiles, bad_files
+from services.gateway.jobs.lanes import QueueUnavailable
+from services.gateway.jobs.schemas import JobDocument
+from services.gateway.jobs.senders import Unauthorized
+from services.gateway.jobs.store import OtherContent, no_such_job
 from services.gateway.report import DISCLAIMER, finding
 from services.gateway.stages import StageBusy, StageFailed, StageSlow
-from services.gateway.uploads import FORM_FIELD
+from services.gateway.uploads import FORM_FIELD, SpoolFull
 
-PREDICTION_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FORM_FIELD],
-                    "properties": {
-                        FORM_FIELD: {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                            "description": "one DICOM slice, the slices of one series, a zip of them, or PNG pictures",
-                        }
-                    },
-                }
-            }
-        },
-    }
-}
+_LOCATION: Final = {"description": "the job's address", "schema": {"type": "string"}}
+
+
+def _body(words: str) -> dict[str, Any]:
+    """A multipart body of files."""
+    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": words}
+    schema = {"type": "object", "required": [FORM_FIELD], "properties": {FORM_FIELD: files}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+PREDICTION_BODY: Final = _body("one DICOM slice, the slices of one series, a zip of them, or PNG pictures")
+JOB_BODY: Final = _body("any number of DICOM, PNG and zip files, of any number of patients, studies and series")
 
 _PROBABILITIES: Final[dict[Label, float]] = {**dict.fromkeys(LABELS, 0.02), "any": 0.97, "intraparenchymal": 0.96}
 _THRESHOLDS: Final = dict.fromkeys(LABELS, 0.5)
@@ -117,6 +113,30 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
         ),
     ),
     **STAGE_ANSWERS,
+}
+ACCEPTED: Final = "A `progress` event whenever the job's document changes, then `end`"
+NO_JOB: Final[dict[int | str, dict[str, Any]]] = {
+    401: _answer(Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")),
+    404: _answer(no_such_job()),
+}
+JOB_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    **{status: PREDICTION_ANSWERS[status] for status in (400, 413)},
+    202: {"description": "Accepted: files and manifest are safely on disk", "headers": {"Location": _LOCATION}},
+    401: NO_JOB[401],
+    409: _answer(OtherContent("send another key with other files")),
+    503: _answer(
+        QueueUnavailable("the queue is down or full; nothing was accepted"),
+        SpoolFull("the disk that jobs are kept on is full; nothing was accepted"),
+    ),
+}
+END_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": JobDocument, "description": "Cancelled; files and reports are gone"},
+    204: {"description": "Forgotten"},
+    **NO_JOB,
+}
+REPORT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "Reports in the order of the series", "content": {"application/x-ndjson": {}, "text/csv": {}}},
+    **NO_JOB,
 }
 MODEL_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {

@@ -6,8 +6,10 @@ chunks. Waiting calls and batch jobs run this very code.
 
 import asyncio
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -21,6 +23,9 @@ from services.gateway.settings import Settings
 from services.gateway.severities import judged, read_severities
 from services.gateway.spool import UploadedFile
 from services.gateway.stages import BundleMismatch, StageFailed, Stages
+
+SeriesKey = tuple[str | None, str | None]  # UIDs of study and series; (None, None) for pictures
+_FILES_A_GROUPING: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,19 @@ class _Chunk:
     features: Tensor | None
     pictures: tuple[bytes, ...]
     card_sha256: str
+
+
+@dataclass(slots=True)
+class Group:
+    """The files of one series, counted from 0 in the order sent, and how many slices they hold."""
+
+    files: list[int] = field(default_factory=list)
+    slices: int = 0
+
+    def add(self, start: int, series: SeriesHeader) -> None:
+        """Take what was found of the series in files from `start` on."""
+        self.files += sorted({start + item.file for item in series.items})
+        self.slices += len(series.items)
 
 
 class Pipeline:
@@ -70,6 +88,26 @@ class Pipeline:
             return await self._assess(files, header, notes(files, report), work, chunk, pictures=pictures)
         except (MalformedRequest, ValidationError, IndexError) as error:
             raise StageFailed("the answer of a stage lacks what was asked for") from error
+
+    async def group(self, files: Sequence[UploadedFile]) -> tuple[dict[SeriesKey, Group], list[tuple[int, str]]]:
+        """Which series files belong to, and those that belong to none with a code that says why.
+
+        Raises
+        ------
+        StageFault
+            preprocess failed, or was slow.
+        """
+        groups: defaultdict[SeriesKey, Group] = defaultdict(Group)
+        set_aside = []
+        try:
+            for start in range(0, len(files), _FILES_A_GROUPING):
+                report = await self._read_headers(files[start : start + _FILES_A_GROUPING], Work())
+                set_aside += [(start + item.file, item.code) for item in report.set_aside]
+                for series in report.series:
+                    groups[series.study_uid, series.uid].add(start, series)
+        except (MalformedRequest, ValidationError, IndexError) as error:
+            raise StageFailed("the answer of a stage lacks what was asked for") from error
+        return dict(groups), set_aside
 
     async def _open(
         self, files: Sequence[UploadedFile], work: Work, *, pictures: bool

@@ -35,7 +35,7 @@ class Predictions:
     async def predict(self, request: Request, *, images: bool, operating_point: OperatingPoint | None) -> Report:
         """The report of what a request uploads."""
         begin = time.perf_counter()
-        point = _known(operating_point or self._settings.operating_point, await self._bundles.served())
+        point = known_point(operating_point or self._settings.operating_point, await self._bundles.served())
         async with self._spool.folder() as folder:
             files = await receive(request, folder, self._limits())
             uploaded = time.perf_counter()
@@ -46,8 +46,8 @@ class Predictions:
             [file.name for file in files],
             bundle,
             report_id=uuid.uuid4().hex,
-            operating_point=_known(point, bundle),
-            timings=_timings(assessment.work_ms, upload_s=uploaded - begin, total_s=time.perf_counter() - begin),
+            operating_point=known_point(point, bundle),
+            timings=timings(assessment.work_ms, upload_s=uploaded - begin, total_s=time.perf_counter() - begin),
         )
 
     def _limits(self) -> Limits:
@@ -55,12 +55,14 @@ class Predictions:
         return Limits(settings.max_upload_bytes, settings.max_files, settings.max_unpacked_ratio)
 
 
-def _known(point: OperatingPoint, bundle: ServedBundle) -> OperatingPoint:
+def known_point(point: OperatingPoint, bundle: ServedBundle) -> OperatingPoint:
+    """The operating point; UnknownOperatingPoint where the bundle has none of that name."""
     if point not in bundle.card.thresholds:
         raise UnknownOperatingPoint(f"the served bundle knows {', '.join(bundle.card.thresholds)}")
     return point
 
 
-def _timings(work_ms: Mapping[str, float], *, upload_s: float, total_s: float) -> Timings:
+def timings(work_ms: Mapping[str, float], *, upload_s: float, total_s: float) -> Timings:
+    """Seconds and milliseconds as a report states them."""
     rounded = {stage: round(ms, 3) for stage, ms in work_ms.items()}
     return Timings(upload=round(upload_s * 1e3, 3), total=round(total_s * 1e3, 3), **rounded)

@@ -10,7 +10,13 @@ from services.common.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """Where the stages are, what an upload may be, and how long a stage may take."""
+    """Where the stages are, what an upload may be, how long a stage may take, and how jobs are kept.
+
+    job_ttl_s : how long an ended job is kept
+    job_lanes : how many of a sender's series may be worked on at once in each priority
+    job_patience_s : how long a job goes on asking a stage that is at fault
+    senders_file : lines of `id key`, without which anybody may send
+    """
 
     model_config = SettingsConfigDict(env_prefix="ICH_GATEWAY_")
 
@@ -30,3 +36,12 @@ class Settings(ServiceSettings):
     head_bytes: int = 64 * 1024
     operating_point: OperatingPoint = "default"
     acceptance_file: Path | None = None
+
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    jobs_dir: Path = Path(gettempdir()) / "ich-jobs"
+    job_ttl_s: float = 7 * 24 * 3600
+    job_lanes: int = 8
+    job_patience_s: float = 300.0
+    max_job_bytes: int = 16 * 1024**3
+    max_job_files: int = 50_000
+    senders_file: Path | None = None

@@ -26,13 +26,13 @@ class SpoolFolder:
     """Hands out numbered files."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._count = 0
 
     def create(self) -> BinaryIO:
         """A new empty file, open for writing; its `name` is its path."""
         self._count += 1
-        return (self._path / f"{self._count:06d}").open("xb")
+        return (self.path / f"{self._count:06d}").open("xb")
 
 
 class Spool:

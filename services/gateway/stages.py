@@ -20,6 +20,7 @@ import httpx
 from services.common.observability import REQUEST_ID, current_request_id
 from services.common.problems import MalformedRequest, Problem
 from services.common.tensors import HEADER_LENGTH, Buffer, FilePart, Message, decode, encode
+from services.gateway.settings import Settings
 
 _PIECE_BYTES: Final = 256 * 1024
 _RETRY_AFTER_S: Final = 0.25
@@ -190,6 +191,17 @@ def connect(name: str, url: str, connect_s: float, read_s: float) -> Stage:
     timeout = httpx.Timeout(read_s, connect=connect_s)
     limits = httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=_KEEP_ALIVE_S)
     return Stage(name, httpx.AsyncClient(base_url=url, timeout=timeout, limits=limits, trust_env=False))
+
+
+def connect_all(settings: Settings) -> Stages:
+    """All three, where the settings say that they are."""
+    addresses = {"preprocess": settings.preprocess_url, "cnn": settings.cnn_url, "rnn": settings.rnn_url}
+    return Stages(
+        **{
+            name: connect(name, url, settings.connect_timeout_s, settings.stage_timeout_s)
+            for name, url in addresses.items()
+        }
+    )
 
 
 async def _stream(parts: Sequence[Buffer | FilePart]) -> AsyncIterator[bytes]:

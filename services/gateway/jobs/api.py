@@ -1,0 +1,157 @@
+"""The jobs' HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any, Final
+
+from anyio import to_thread
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from services.common.card import OperatingPoint
+from services.common.problems import NotFound
+from services.gateway.bundle import Bundles
+from services.gateway.jobs.desk import Jobs
+from services.gateway.jobs.documents import describe, ndjson, reports, table
+from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus, Priority, ReportPage
+from services.gateway.jobs.store import Job, Wishes, no_such_job
+from services.gateway.openapi import ACCEPTED, END_ANSWERS, JOB_ANSWERS, JOB_BODY, NO_JOB, REPORT_ANSWERS
+from services.gateway.predictions import known_point
+
+_LOOK_S: Final = 0.5
+_BEAT_S: Final = 15.0
+_NDJSON: Final = "application/x-ndjson"
+_CSV: Final = "text/csv"
+
+
+def add_jobs(app: FastAPI, jobs: Jobs, bundles: Bundles) -> None:
+    """The routes below /v1/jobs."""
+
+    def sender_of(authorization: Annotated[str | None, Header(include_in_schema=False)] = None) -> str:
+        return jobs.senders.sender(authorization)
+
+    sender_type = Annotated[str, Depends(sender_of)]
+
+    def the_job(job_id: str, sender: sender_type) -> Job:
+        return jobs.store.job(sender, job_id)
+
+    job_type = Annotated[Job, Depends(the_job)]
+
+    _add_writing(app, jobs, bundles, sender_type, job_type)
+    _add_reading(app, jobs, sender_type, job_type)
+
+
+def _add_writing(app: FastAPI, jobs: Jobs, bundles: Bundles, sender_type: Any, job_type: Any) -> None:
+    @app.post(
+        "/v1/jobs",
+        tags=["jobs"],
+        summary="Hand in any number of series, and come back for the reports",
+        status_code=202,
+        responses=JOB_ANSWERS,
+        openapi_extra=JOB_BODY,
+    )
+    async def create(
+        request: Request,
+        response: Response,
+        sender: sender_type,
+        priority: Annotated[Priority, Query(description="urgent jobs wait for no routine one")] = "routine",
+        operating_point: Annotated[
+            OperatingPoint | None, Query(description="which thresholds; else the site's")
+        ] = None,
+        idempotency_key: Annotated[
+            str | None, Header(max_length=255, description="the same key gives the same job, sent twice or not")
+        ] = None,
+    ) -> JobDocument:
+        point = operating_point or jobs.settings.operating_point
+        if operating_point:
+            known_point(operating_point, await bundles.served())
+        job, _ = await jobs.accept(request, Wishes(sender, priority, point, idempotency_key))
+        response.headers["location"] = f"/v1/jobs/{job.id}"
+        return await to_thread.run_sync(describe, jobs.store, job)
+
+    @app.delete(
+        "/v1/jobs/{job_id}",
+        tags=["jobs"],
+        summary="Cancel a job and remove its files and reports; one that has ended is forgotten",
+        response_model=None,
+        responses=END_ANSWERS,
+    )
+    def end(job: job_type) -> JobDocument | Response:
+        return jobs.end(job) or Response(status_code=204)
+
+
+def _add_reading(app: FastAPI, jobs: Jobs, sender_type: Any, job_type: Any) -> None:
+    @app.get("/v1/jobs", tags=["jobs"], summary="Your jobs, newest first")
+    def every(
+        sender: sender_type,
+        before: Annotated[str | None, Query(pattern="^[0-9a-f]{1,64}$")] = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        status: JobStatus | None = None,
+    ) -> JobPage:
+        return jobs.page(sender, before, limit, status)
+
+    @app.get("/v1/jobs/{job_id}", tags=["jobs"], summary="How far a job is", responses=NO_JOB)
+    def one(job: job_type) -> JobDocument:
+        return describe(jobs.store, job)
+
+    @app.get(
+        "/v1/jobs/{job_id}/reports",
+        tags=["jobs"],
+        summary="The reports so far: pages of JSON, or all as NDJSON or CSV by Accept",
+        response_model=ReportPage,
+        responses=REPORT_ANSWERS,
+    )
+    def read(
+        job: job_type,
+        accept: Annotated[str, Header()] = "application/json",
+        after: Annotated[int, Query(ge=-1, description="the number of the last series seen")] = -1,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> Response:
+        job.manifest()
+        if _NDJSON in accept:
+            return StreamingResponse(ndjson(reports(job, after)), media_type=_NDJSON)
+        if _CSV in accept:
+            return StreamingResponse(table(job, reports(job, after)), media_type=_CSV)
+        return _page(job, after, limit)
+
+    @app.get(
+        "/v1/jobs/{job_id}/events",
+        tags=["jobs"],
+        summary="How a job comes on, as server-sent events until it ends",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"text/event-stream": {}}, "description": ACCEPTED}, **NO_JOB},
+    )
+    async def events(job: job_type) -> StreamingResponse:
+        stream = _events(lambda: describe(jobs.store, job))
+        return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+def _page(job: Job, after: int, limit: int) -> Response:
+    """Reports stand on the disk as they are sent: they are put together, not read."""
+    found = list(reports(job, after, limit + 1))
+    shown = found[:limit]
+    more = f'"/v1/jobs/{job.id}/reports?after={shown[-1][0]}&limit={limit}"' if len(found) > limit else "null"
+    content = b'{"reports":[' + b",".join(report for _, report in shown) + b'],"next":' + more.encode() + b"}"
+    return Response(content, media_type="application/json")
+
+
+async def _events(look: Callable[[], JobDocument]) -> AsyncIterator[str]:
+    """`progress` with the job's document as often as it changes, then `end` (or `gone`)."""
+    last, quiet_s = None, 0.0
+    while True:
+        try:
+            document = await to_thread.run_sync(look)
+        except NotFound:
+            yield f"event: gone\ndata: {no_such_job().code}\n\n"
+            return
+        if document != last:
+            name = "end" if document.ended else "progress"
+            yield f"event: {name}\ndata: {document.model_dump_json()}\n\n"
+            last, quiet_s = document, 0.0
+        if document.ended:
+            return
+        if quiet_s >= _BEAT_S:
+            yield ": still here\n\n"
+            quiet_s = 0.0
+        await asyncio.sleep(_LOOK_S)
+        quiet_s += _LOOK_S

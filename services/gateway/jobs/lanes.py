@@ -1,0 +1,200 @@
+"""Whose turn it is, by Redis and RQ.
+
+Each sender has a few lanes in each priority, and each lane has at most one turn in the queue. A turn works on one
+series, the lane's next in the store, and queues the lane's next turn behind all others: so senders take turns, however
+much each has sent. Which series a turn is for stands nowhere in Redis, and so nothing of it can be lost with Redis:
+`tend` looks again and again for work that has no turn, and gives it one.
+
+A lane's key in Redis says `waiting:<turn>`, or `running:<turn>` for a few seconds at a time; a turn that does not find
+itself there is a ghost, and does nothing.
+"""
+
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+from zlib import crc32
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from services.common.problems import Problem
+from services.gateway.jobs.schemas import PRIORITIES, Priority, Unit
+from services.gateway.jobs.store import Job, JobStore
+
+LEASE_S: Final = 20
+_RENEW_S: Final = 4.0
+_TURN: Final = "services.gateway.jobs.worker.take_turn"
+_WAITING: Final = "waiting:"
+_RUNNING: Final = "running:"
+_KEY: Final = "ich:lane"
+
+
+class QueueUnavailable(Problem):
+    status = 503
+    code = "queue_unavailable"
+    title = "Jobs cannot be taken now"
+    retry_after_s = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One of a sender's lanes."""
+
+    priority: Priority
+    sender: str
+    number: int
+
+    @property
+    def key(self) -> str:
+        return f"{_KEY}:{self.priority}:{self.sender}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a turn is for: a job to plan, or its series of that number."""
+
+    job: Job
+    number: int | None = None
+    unit: Unit | None = None
+
+
+class Lanes:
+    """All lanes of all senders."""
+
+    def __init__(self, redis: Redis, store: JobStore, count: int) -> None:
+        self._redis = redis
+        self._store = store
+        self._count = count
+        self._doubtful: dict[str, str] = {}  # keys that said `waiting` at the last look, with no turn in the queue
+
+    def check(self) -> None:
+        """QueueUnavailable where Redis can't take a turn: down, loading, or full."""
+        try:
+            self._redis.set("ich:check", "1", ex=60)
+        except RedisError as error:
+            raise QueueUnavailable("the queue is down or full; nothing was accepted") from error
+
+    def wake(self, priority: Priority, sender: str) -> None:
+        """Give a turn to each of a sender's lanes that has work and none.
+
+        Raises
+        ------
+        RedisError
+            Redis can't take it; `tend` will try again.
+        """
+        for number in range(self._count):
+            lane = Lane(priority, sender, number)
+            if self._said(lane) is None and self.next_task(lane):
+                turn = _new_turn()
+                if self._redis.set(lane.key, _WAITING + turn, nx=True):
+                    self._enqueue(lane, turn)
+
+    def tend(self) -> None:
+        """Wake every lane that should not sleep, and mend those whose turn was lost. Call it every few seconds."""
+        found: dict[str, str] = {}
+        for priority in PRIORITIES:
+            for sender in self._store.senders(priority):
+                if self._store.open_jobs(priority, sender):
+                    self.wake(priority, sender)
+                    found |= dict(self._lost(priority, sender))
+        self._doubtful = found
+
+    def _lost(self, priority: Priority, sender: str) -> Iterator[tuple[str, str]]:
+        """Lanes that wait with no turn in the queue; those that did so at the last look get a new turn."""
+        queued = set(self.queue(priority).get_job_ids())
+        for number in range(self._count):
+            lane = Lane(priority, sender, number)
+            said = self._said(lane)
+            if said and said.startswith(_WAITING) and said.removeprefix(_WAITING) not in queued:
+                if self._doubtful.get(lane.key) == said:
+                    self.go_on(lane)
+                else:
+                    yield lane.key, said
+
+    def go_on(self, lane: Lane) -> None:
+        """Queue the lane's next turn, behind all others."""
+        turn = _new_turn()
+        self._redis.set(lane.key, _WAITING + turn)
+        self._enqueue(lane, turn)
+
+    def rest(self, lane: Lane) -> None:
+        """End a lane that found nothing to do; where work came at that very moment, it goes on."""
+        self._redis.delete(lane.key)
+        if self.next_task(lane):
+            self.wake(lane.priority, lane.sender)
+
+    def queue(self, priority: Priority) -> Queue:
+        """RQ's queue of a priority."""
+        return Queue(queue_name(priority), connection=self._redis, serializer=JSONSerializer)
+
+    @contextmanager
+    def turn(self, lane: Lane, turn: str) -> Iterator[bool]:
+        """While a turn is under way its lane says so, for as long as this process lives; False for a ghost."""
+        if self._said(lane) != _WAITING + turn:
+            yield False
+            return
+        ended = threading.Event()
+
+        def hold() -> None:
+            while True:
+                with suppress(RedisError):
+                    self._redis.set(lane.key, _RUNNING + turn, ex=LEASE_S)
+                if ended.wait(_RENEW_S):
+                    return
+
+        holder = threading.Thread(target=hold, daemon=True)
+        holder.start()
+        try:
+            yield True
+        finally:
+            ended.set()
+            holder.join()
+
+    def next_task(self, lane: Lane) -> Task | None:
+        """What the lane is to do, by the store alone; jobs that have nothing left are closed on the way."""
+        for job in self._store.open_jobs(lane.priority, lane.sender):
+            plan = job.plan()
+            if plan is None:
+                if self._share(job, 0) == lane.number:
+                    return Task(job)
+                continue
+            done = job.outcomes()
+            for number, unit in enumerate(plan.units):
+                if number not in done and self._share(job, number) == lane.number:
+                    return Task(job, number, unit)
+            if len(done) >= len(plan.units):
+                self._store.close(job, lane.priority, "finished" if plan.units else "failed")
+        return None
+
+    def _said(self, lane: Lane) -> str | None:
+        said = self._redis.get(lane.key)
+        return said.decode() if isinstance(said, bytes) else None
+
+    def _share(self, job: Job, number: int) -> int:
+        """Which lane a series belongs to; jobs of a single series are spread, too."""
+        return (crc32(job.id.encode()) + number) % self._count
+
+    def _enqueue(self, lane: Lane, turn: str) -> None:
+        self.queue(lane.priority).enqueue_call(
+            _TURN,
+            args=(lane.priority, lane.sender, lane.number, turn),
+            job_id=turn,
+            timeout=-1,
+            result_ttl=0,
+            failure_ttl=60,
+            description=turn,
+        )
+
+
+def queue_name(priority: Priority) -> str:
+    """What RQ calls the queue."""
+    return f"ich-{priority}"
+
+
+def _new_turn() -> str:
+    return secrets.token_hex(8)

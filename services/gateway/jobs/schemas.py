@@ -1,0 +1,136 @@
+"""What is said about jobs: on disk, and in the public API."""
+
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.common.card import OperatingPoint
+from services.common.schemas import Report
+
+Priority = Literal["urgent", "routine"]
+PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
+EndStatus = Literal["finished", "failed", "cancelled"]
+JobStatus = Literal["queued", "running"] | EndStatus
+Outcome = Literal["assessed", "not_assessed", "failed"]
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StoredFile(_Frozen):
+    """A file of a job: the sender's name, the number that it is kept under, and its bytes."""
+
+    name: str
+    number: str
+    size: int
+
+
+class Manifest(_Frozen):
+    """What was accepted."""
+
+    id: str
+    sender: str
+    priority: Priority
+    operating_point: OperatingPoint
+    created: str
+    digest: str | None = Field(None, description="of names and contents, where the sender gave an Idempotency-Key")
+    files: tuple[StoredFile, ...]
+
+
+class Unit(_Frozen):
+    """One series of a job, or its pictures: the unit of work. `files` count from 0 in the manifest."""
+
+    study_uid: str | None
+    series_uid: str | None
+    files: tuple[int, ...]
+    slices: int
+
+
+class LeftOut(_Frozen):
+    """A file that belongs to no series, and why."""
+
+    file: str
+    code: str
+    reason: str
+
+
+class Plan(_Frozen):
+    """The series of a job. Without any, `problem` says why where a stage failed."""
+
+    units: tuple[Unit, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    problem: dict[str, Any] | None = None
+
+
+class FailedSeries(_Frozen):
+    """A series in the document of what went wrong."""
+
+    study_instance_uid: str | None
+    series_instance_uid: str | None
+    slices: int
+
+
+class FailedReport(_Frozen):
+    """In place of a report where there can be none; `problem` is RFC 9457's, for the sender."""
+
+    id: str
+    status: Literal["failed"] = "failed"
+    series: FailedSeries
+    problem: dict[str, Any]
+
+
+class Progress(_Frozen):
+    """How far a job is; nulls until its series are known."""
+
+    series_done: int
+    series: int | None
+    slices_done: int
+    slices: int | None
+
+
+class Counts(_Frozen):
+    """Series by what became of them."""
+
+    assessed: int = 0
+    not_assessed: int = 0
+    failed: int = 0
+
+
+class JobDocument(_Frozen):
+    """A job as its sender sees it."""
+
+    id: str
+    status: JobStatus
+    priority: Priority
+    operating_point: OperatingPoint
+    files: int
+    progress: Progress
+    counts: Counts
+    queue_position: int | None = Field(description="unfinished jobs of the same sender and priority before this one")
+    created: str
+    ended: str | None
+    left_out: tuple[LeftOut, ...] = Field(description="files that belong to no series; the first hundred")
+    left_out_total: int
+    problem: dict[str, Any] | None = Field(description="why the job failed, where a stage did")
+
+
+class JobPage(_Frozen):
+    """Jobs, newest first; `next` is the address of those before them."""
+
+    jobs: tuple[JobDocument, ...]
+    next: str | None
+
+
+class ReportPage(_Frozen):
+    """Reports in the order of the series; `next` is the address of those behind them."""
+
+    reports: tuple[Report | FailedReport, ...]
+    next: str | None
+
+
+def now() -> str:
+    """The time, as documents state it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
