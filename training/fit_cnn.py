@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from training.begin import begin_from
 from training.cnn import SMALL, Cnn, CnnShape, build_cnn
 from training.stream import Batch, Stream, StreamPlan
 
@@ -45,6 +46,7 @@ class Progress:
     watch: Watch | None = None  # asked for figures after every so many steps
     watch_steps: int = 1000
     save_s: float = 240.0  # between two checkpoints
+    begin: Path | None = None  # a bundle whose networks the training goes on from
 
     @property
     def checkpoint(self) -> Path:
@@ -64,9 +66,11 @@ class Progress:
 class _Training:
     """A network, its optimizer and the compiled step between them."""
 
-    def __init__(self, shape: CnnShape, fit: CnnFit) -> None:
+    def __init__(self, shape: CnnShape, fit: CnnFit, begin: Path | None) -> None:
         keras.utils.set_random_seed(fit.seed)
         self.cnn = build_cnn(shape)
+        if begin:
+            begin_from(begin, self.cnn)
         self.learning = [*self.cnn.trunk.trainable_variables, *self.cnn.last.trainable_variables]
         schedule = keras.optimizers.schedules.CosineDecay(
             fit.rate * 0.05, fit.steps, warmup_target=fit.rate, warmup_steps=max(fit.steps // 20, 1), alpha=0.02
@@ -98,7 +102,7 @@ class _Training:
 
 def fit_cnn(shape: CnnShape, fit: CnnFit, progress: Progress) -> Cnn:
     """A trained network; where `progress` has a checkpoint, from there on."""
-    training = _Training(shape, fit)
+    training = _Training(shape, fit, progress.begin)
     first = _restore(training, progress.checkpoint)
     progress.folder.mkdir(parents=True, exist_ok=True)
     with Stream(fit.stream, batch=fit.batch, positives=fit.positives, seed=fit.seed) as stream:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.phantom.geometry import SIZE
+from training.phantom.hardening import hardening_hu
 from training.phantom.shapes import Floats
 
 METAL_HU = 2200
@@ -22,7 +23,8 @@ class Scanner:
     tail_hu: float  # what dense bone adds to the tissue within a few pixels of it
     glow_hu: float  # and farther away
     glow_pixels: float
-    bands_hu: float  # dark and bright bands between the petrous bones
+    hardening: float  # strength of what bone makes of a beam; 3 is a scanner that corrects for water alone
+    bands_hu: float  # dark and bright bands along the rows
     cupping_hu: float
     streaks_hu: float  # around metal
     ghost: float  # share of the picture that the head moved in
@@ -39,9 +41,10 @@ def draw_scanner(rng: np.random.Generator) -> Scanner:
         sharpening=float(rng.choice([0, rng.uniform(0, 0.3)])),
         noise_hu=float(np.clip(rng.lognormal(np.log(3), 0.5), 1.2, 8)),
         noise_grain_pixels=float(rng.uniform(0.3, 1.1)),
-        tail_hu=float(rng.uniform(0, 160)),
+        tail_hu=float(rng.choice([rng.uniform(0, 160), rng.uniform(160, 320)], p=[0.75, 0.25])),
         glow_hu=float(rng.choice([rng.uniform(0, 110), rng.uniform(110, 220)], p=[0.85, 0.15])),
         glow_pixels=float(rng.uniform(4, 10)),
+        hardening=float(rng.choice([rng.uniform(0, 1), rng.uniform(1, 3.5)], p=[0.4, 0.6])),
         bands_hu=float(rng.choice([0, rng.uniform(0, 12)])),
         cupping_hu=float(rng.uniform(-4, 4)),
         streaks_hu=float(rng.uniform(10, 60)),
@@ -59,7 +62,8 @@ def acquire(scanner: Scanner, hu: Floats, rng: np.random.Generator) -> NDArray[n
         hu = hu + np.float32(scanner.ghost) * (np.roll(hu, scanner.ghost_pixels, (0, 1)) - hu)
     picture = _see(scanner, hu)
     soft = np.clip(hu + 1000, 0, 1000) / np.float32(1000)
-    picture += soft * (_bands(scanner, hu, rng) + _cupping(scanner) + _streaks(scanner, hu, rng))
+    faults = _bands(scanner, hu, rng) + _cupping(scanner) + _streaks(scanner, hu, rng)
+    picture += soft * (faults + np.float32(scanner.hardening) * hardening_hu(hu))
     picture += _noise(scanner, rng) * (0.3 + 0.7 * soft)
     picture = picture * np.float32(scanner.gain) + np.float32(scanner.offset_hu) * soft
     if scanner.outside_hu:

@@ -41,7 +41,7 @@ def draw_head(rng: np.random.Generator) -> Head:
         scale=(x, y, z),
         egg=float(rng.normal(0, 0.03)),
         wobble_mm=float(rng.uniform(0.8, 3.2)),
-        room_mm=float(rng.uniform(0.3, 2)),
+        room_mm=float(rng.uniform(-0.6, 2)),
         seed=int(rng.integers(1 << 16)),
     )
 

@@ -78,7 +78,7 @@ class Mimics:
 
 def draw_mimics(rng: np.random.Generator, skull: Skull, *, wanted: bool | None = None) -> Mimics:
     """What every brain has in some measure; and, in half of the studies or as `wanted`, one to three mimics."""
-    found = Mimics((*_pineal(rng), *_choroid(rng), *_vessels(rng)))
+    found = Mimics((*_pineal(rng), *_choroid(rng), *_vessels(rng), *_deep_veins(rng)))
     mimicking = rng.random() < MIMICKING
     if mimicking if wanted is None else wanted:
         for kind in rng.choice(len(KINDS), int(rng.choice([1, 2, 3], p=[0.6, 0.28, 0.12])), replace=False):
@@ -180,6 +180,14 @@ def _vessels(rng: np.random.Generator) -> list[Grain]:
         grains.append(_grain(rng, (side * 11, -10.0, -18.0), (2.0, 2.0, 5.0), hu=chalk, share=share))
         grains.append(_grain(rng, (side * 24, -10.0, -15.0), (11.0, 1.6, 1.6), hu=hu, share=share * 0.9))
     return grains
+
+
+def _deep_veins(rng: np.random.Generator) -> list[Grain]:
+    """The internal cerebral veins and the great vein behind the pineal gland, where blood in a cistern would lie."""
+    hu, share = float(rng.uniform(42, 66)), float(rng.uniform(0, 1))
+    middle = float(rng.normal(0, 0.8))
+    inner = _grain(rng, (middle, 10.0, 8.0), (2.0, 10.0, 1.7), hu=hu, share=share * 0.9)
+    return [inner, _grain(rng, (middle, 31.0, 5.0), (2.4, 6.0, 3.2), hu=hu, share=share)]
 
 
 def _chalk(rng: np.random.Generator, skull: Skull) -> Mimics:

@@ -11,6 +11,7 @@ from training.phantom.head import Head, draw_head, standard, vault_mm, walls_mm
 from training.phantom.noise import sample, waves
 from training.phantom.shapes import Floats, bump, ramp
 
+RIDGE_MM = 15  # wavelength of the skull base's ridges
 NEAR_MM = 16  # the vault ends so far from the cavity, where its hull bridges the neck
 
 
@@ -35,6 +36,7 @@ class Skull:
     diploe: float  # share of the thickness between the tables
     base_hu: float
     cells: float  # how much air the skull base holds
+    ridges_mm: float  # how far the base's ridges reach up into the cavity, and its pits down
     scalp_mm: float
     fat_hu: float
     muscle_hu: float
@@ -68,6 +70,7 @@ def draw_skull(rng: np.random.Generator) -> Skull:
         diploe=float(rng.uniform(0.2, 0.6)),
         base_hu=float(rng.uniform(450, 950)),
         cells=float(rng.uniform(-0.3, 0.9)),
+        ridges_mm=float(rng.uniform(0, 6)),
         scalp_mm=float(rng.uniform(2.5, 9)),
         fat_hu=float(rng.uniform(-115, -70)),
         muscle_hu=float(rng.uniform(38, 68)),
@@ -86,6 +89,7 @@ def depths(skull: Skull, points: Points) -> Depths:
         rough = np.clip(waves(points.x, points.y, points.z, wavelength_mm=22, offset=skull.seed + 9) + 0.4, 0, 2)
         grown = np.float32(skull.hyperostosis_mm) * rough * bump(points.x / 40, (points.y + 70) / 30, points.z / 45)
         cavity, vault = cavity - grown, vault - grown
+    cavity = _ridged(skull, points, cavity, vault)
     # Below the brow the skin goes straight down.
     column = vault_mm(skull.head, Points(inner.x, inner.y, np.maximum(inner.z, np.float32(-16))))
     face = bump(points.x / 40, (points.y + 70) / 30, (points.z + 55) / 35) * 8
@@ -95,6 +99,19 @@ def depths(skull: Skull, points: Points) -> Depths:
     scalp = np.float32(skull.scalp_mm) * (1 + 0.2 * slow)
     skin = column + np.float32(skull.thickness_mm) + scalp + face + temporal + neck
     return Depths(vault, np.minimum(cavity, vault), skin.astype(np.float32))
+
+
+def _ridged(skull: Skull, points: Points, cavity: Floats, vault: Floats) -> Floats:
+    """The cavity over an uneven base: ridges that a thick slice sees as haze, and the pits that gyri leave."""
+    base = np.flatnonzero((vault - cavity > 1) & (np.abs(cavity) < 2 * RIDGE_MM))
+    if not base.size or not skull.ridges_mm:
+        return cavity
+    x, y, z = points.x[base], points.y[base], points.z[base]
+    uneven = sample(x, y, z, wavelength_mm=RIDGE_MM, offset=skull.seed + 12)
+    share = np.clip((vault[base] - cavity[base] - 1) / 3, 0, 1) * np.clip(2 - np.abs(cavity[base]) / RIDGE_MM, 0, 1)
+    moved = cavity.copy()
+    moved[base] -= np.float32(skull.ridges_mm / 2) * share * (uneven + np.float32(0.4))
+    return moved
 
 
 def tissue(skull: Skull, points: Points, depth: Depths) -> Floats:
