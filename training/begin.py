@@ -26,9 +26,8 @@ def begin_from(folder: Path, cnn: Cnn) -> Bundle:
     """
     bundle = open_bundle(folder)
     _assign(cnn.serving.variables, _weights(bundle.saved_model("cnn")), bundle)
-    names = {variable.path for variable in cnn.last.variables}
-    copied = [weight for weight in _weights(bundle.saved_model("rnn")) if weight.name.removesuffix(":0") in names]
-    _assign(cnn.last.variables, copied, bundle)
+    copies = {weight.name.removesuffix(":0"): weight for weight in _weights(bundle.saved_model("rnn"))}
+    _assign(cnn.last.variables, [copies[variable.path] for variable in cnn.last.variables], bundle)
     return bundle
 
 

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from training.fit_cnn import label_loss
 from training.pictures import Pictures
-from training.rnn import Rnn, RnnShape, build_rnn
+from training.rnn import Rnn, RnnShape, build_rnn, joined
 
 LOG = logging.getLogger(__name__)
 EVERY_SECOND = 0.2  # share of pieces that skip every second slice
@@ -41,6 +41,7 @@ class RnnFit:
     decay: float = 0.05
     series_weight: float = 0.4
     bag_weight: float = 0.1  # of the largest slice's answer being the series'
+    members: int = 1  # networks that differ by their seeds; together they answer the mean of their logits
     seed: int = 0
 
 
@@ -53,7 +54,11 @@ def as_series(pictures: Pictures, features: NDArray[np.float32]) -> list[Series]
 
 
 def fit_rnn(shape: RnnShape, fit: RnnFit, last: layers.Dense, studies: Sequence[Series]) -> Rnn:
-    """A trained network, its temperatures still at 1."""
+    """A trained network, or several as one; the temperatures are still at 1."""
+    return joined([_fit_one(shape, replace(fit, seed=fit.seed + n), last, studies) for n in range(fit.members)])
+
+
+def _fit_one(shape: RnnShape, fit: RnnFit, last: layers.Dense, studies: Sequence[Series]) -> Rnn:
     keras.utils.set_random_seed(fit.seed)
     rnn = build_rnn(shape, last, np.concatenate([study.features for study in studies]))
     variables = rnn.logits.trainable_variables

@@ -4,6 +4,7 @@ It sees where slices lie only by the distances between them, since a scanner's z
 comes in through a copy of its last layer, and each class learns how far to trust it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +115,17 @@ def build_rnn(shape: RnnShape, last: layers.Dense, features: NDArray[np.float32]
     temperatures = Temperatures(name="temperatures")
     temperatures.build()
     return Rnn(keras.Model([values, position_mm], [slices, series], name="rnn"), temperatures)
+
+
+def joined(members: Sequence[Rnn]) -> Rnn:
+    """Networks of one form as one that answers the mean of their logits; its temperatures are its own."""
+    if len(members) == 1:
+        return members[0]
+    inputs = [keras.Input(given.shape[1:], name=given.name) for given in members[0].logits.inputs]
+    slices, series = zip(*(member.logits(inputs) for member in members), strict=True)
+    temperatures = Temperatures(name="temperatures")
+    temperatures.build()
+    return Rnn(keras.Model(inputs, [layers.average(slices), layers.average(series)], name="rnns"), temperatures)
 
 
 def _pooled(x: Any) -> Any:

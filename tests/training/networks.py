@@ -9,6 +9,7 @@ from training.cnn import Cnn, CnnShape, build_cnn
 from training.rnn import Rnn, RnnShape, build_rnn
 
 SMALL_SHAPE: Final = CnnShape(widths=(4, 4, 4, 8, 8), neck=4, features=8)
+SMALL_RNN: Final = RnnShape(width=8, state=6)
 
 
 def small_cnn() -> Cnn:
@@ -19,4 +20,4 @@ def small_cnn() -> Cnn:
 def small_rnn(cnn: Cnn) -> Rnn:
     keras.utils.set_random_seed(0)
     features = np.random.default_rng(0).normal(0, 1, (50, cnn.last.kernel.shape[0])).astype(np.float32)
-    return build_rnn(RnnShape(width=8, state=6), cnn.last, features)
+    return build_rnn(SMALL_RNN, cnn.last, features)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.training.networks import small_cnn, small_rnn
-from training.rnn import Places, Rnn, Temperatures
+from tests.training.networks import SMALL_RNN, small_cnn, small_rnn
+from training.rnn import Places, Rnn, Temperatures, build_rnn, joined
 
 Serving = Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
 
@@ -74,3 +74,14 @@ def test_temperatures_soften() -> None:
 def test_the_cnns_last_layer_is_copied() -> None:
     cnn = small_cnn()
     np.testing.assert_array_equal(small_rnn(cnn).logits.get_layer("last").kernel, cnn.last.kernel)
+
+
+def test_several_answer_the_mean_of_their_logits() -> None:
+    cnn = small_cnn()
+    members = [build_rnn(SMALL_RNN, cnn.last, np.ones((3, 8), np.float32) * number) for number in (1, 2)]
+    together = joined(members)
+    series = [np.random.default_rng(0).normal(0, 1, (1, 5, 8)).astype(np.float32), np.arange(5, dtype=np.float32)[None]]
+    every = [member.logits(series) for member in members]
+    for found, one, two in zip(together.logits(series), *every, strict=True):
+        np.testing.assert_allclose(found, (one + two) / 2, rtol=1e-5, atol=1e-6)
+    assert joined(members[:1]) is members[0]

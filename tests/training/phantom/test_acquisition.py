@@ -14,6 +14,7 @@ QUIET = Scanner(
     tail_hu=0,
     glow_hu=0,
     glow_pixels=6,
+    hardening=0,
     bands_hu=0,
     cupping_hu=0,
     streaks_hu=0,

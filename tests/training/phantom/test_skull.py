@@ -54,3 +54,13 @@ def test_hyperostosis_grows_inwards() -> None:
     before, after = (depths(skull, points).cavity for skull in (SKULL, grown))
     assert np.all(after <= before + 1e-4)
     assert (before - after).max() > 2
+
+
+def test_ridges_of_the_base_leave_the_vault_alone() -> None:
+    flat, ridged = (replace(SKULL, ridges_mm=height) for height in (0.0, 6.0))
+    x, y = np.meshgrid(np.arange(-60, 61, 4, dtype=np.float32), np.arange(-60, 61, 4, dtype=np.float32))
+    for height, moved in ((-34.0, True), (45.0, False)):
+        points = Points(x.ravel(), y.ravel(), np.full(x.size, height, np.float32))
+        before, after = (depths(skull, points).cavity for skull in (flat, ridged))
+        assert (np.abs(before - after).max() > 1) == moved
+        assert np.abs(before - after).max() < 12

@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.common.card import BundleError
+from tests.training.networks import SMALL_SHAPE, small_cnn
+from training.begin import OtherShape, begin_from
+from training.cnn import build_cnn
+from training.configs.default import CONFIG
+
+BUNDLE = Path("models/default")
+
+
+def test_a_network_begins_as_the_bundles_own() -> None:
+    one, two = build_cnn(CONFIG.cnn_shape), build_cnn(CONFIG.cnn_shape)
+    assert begin_from(BUNDLE, one).folder == BUNDLE
+    begin_from(BUNDLE, two)
+    small = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 2), dtype=np.uint8)
+    for first, second in zip(one.trunk(small, training=False), two.trunk(small, training=False), strict=True):
+        np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(one.last.kernel, two.last.kernel)
+    assert np.abs(one.last.bias).max() > 0
+
+
+def test_a_network_of_another_shape_is_refused() -> None:
+    assert build_cnn(SMALL_SHAPE).last.kernel.shape != (256, 6)
+    with pytest.raises(OtherShape, match="'default'"):
+        begin_from(BUNDLE, small_cnn())
+
+
+def test_a_folder_without_a_card_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError):
+        begin_from(tmp_path, small_cnn())
