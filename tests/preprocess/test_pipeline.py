@@ -4,12 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from services.common.acceptance import fold
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess import png
+from services.preprocess.dicom import Excerpt
 from services.preprocess.pipeline import Pipeline
 from services.preprocess.recipe import render
 from services.preprocess.resample import fit
@@ -69,6 +72,32 @@ def test_frames_of_one_file(pipeline: Pipeline) -> None:
     made = pipeline.make_slices([file], rows((0, 2), (0, 0)))
     assert (made.slices[1] == HEAD).all()
     assert (made.slices[0] != HEAD).any()
+
+
+def test_an_excerpt_is_enough_for_its_frames(pipeline: Pipeline) -> None:
+    file, frame_bytes = written(enhanced(4)), 64 * 64 * 2
+    pixels_at = len(file) - 4 * frame_bytes
+    first = pixels_at + frame_bytes
+    excerpt = file[:pixels_at] + file[first : first + 2 * frame_bytes]
+    whole = pipeline.make_slices([file], rows((0, 2), (0, 1)))
+    made = pipeline.make_slices([excerpt], rows((0, 2), (0, 1)), excerpts={0: Excerpt(len(file), first)})
+    assert (made.slices == whole.slices).all()
+    assert made.evidence == whole.evidence
+
+
+@pytest.mark.parametrize("frame", [0, 3])
+def test_frames_that_were_not_sent(pipeline: Pipeline, frame: int) -> None:
+    file, frame_bytes = written(enhanced(4)), 64 * 64 * 2
+    pixels_at = len(file) - 4 * frame_bytes
+    excerpt, first = file[: pixels_at + 2 * frame_bytes], pixels_at + frame_bytes
+    made = pipeline.make_slices([excerpt], rows((0, frame)), excerpts={0: Excerpt(len(file), first)})
+    assert made.evidence[0].failed == "truncated"
+
+
+@given(size=st.integers(-(2**63), 2**63 - 1), first=st.integers(-(2**63), 2**63 - 1), sent=st.integers(0, 40_000))
+def test_no_lie_about_an_excerpt_does_more_than_fail(pipeline: Pipeline, size: int, first: int, sent: int) -> None:
+    made = pipeline.make_slices([written(enhanced(2))[:sent]], rows((0, 1)), excerpts={0: Excerpt(size, first)})
+    assert made.evidence[0].failed
 
 
 def test_a_file_is_opened_once_for_all_its_frames(pipeline: Pipeline) -> None:
