@@ -96,7 +96,7 @@ class Excerpt(NamedTuple):
 class Dicom:
     """A file whose header is read: its frames can be decoded in any order, from several threads.
 
-    Of uncompressed pixels the first `skipped` bytes may be missing, and any at the end.
+    Of uncompressed pixels the first `skipped` bytes, whole frames, may be missing, and any at the end.
     """
 
     header: Header
@@ -134,7 +134,8 @@ class Dicom:
         header = self.header
         dtype = np.dtype(f"{'<' if header.little_endian else '>'}u{header.bits_allocated // 8}")
         start = header.pixels.start + frame * header.frame_bytes - self.skipped
-        if not header.pixels.start <= start <= len(self.data) - header.frame_bytes:
+        whole_frames = self.skipped >= 0 and self.skipped % header.frame_bytes == 0
+        if not (whole_frames and header.pixels.start <= start <= len(self.data) - header.frame_bytes):
             raise Unreadable("truncated")
         flat = np.frombuffer(self.data, dtype, header.rows * header.columns, start)
         return flat.reshape(header.rows, header.columns)

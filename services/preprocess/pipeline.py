@@ -18,7 +18,7 @@ from services.preprocess.dicom import Dicom, Excerpt, open_dicom
 from services.preprocess.evidence import measure, measure_picture
 from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.header import Header, read_header
-from services.preprocess.recipe import render
+from services.preprocess.recipe import could_make, render
 from services.preprocess.resample import fit
 from services.preprocess.series import Picture, arrange
 
@@ -107,6 +107,8 @@ class Pipeline:
             raise Unreadable(source.code)
         if not isinstance(source, Dicom):
             out[:] = png.decode(source)
+            if not could_make(out, self.recipe):
+                raise Unreadable("png_other_picture")
             return measure_picture(out, self.recipe)
         image = source.image(frame, self._decoders.decompress)
         fitted = fit(image.hu, image.row_spacing_mm, image.column_spacing_mm, self.recipe.rows, self.recipe.columns)

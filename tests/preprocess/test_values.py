@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydicom import config
 from pydicom.dataelem import RawDataElement
@@ -103,6 +103,7 @@ def test_absent(read: Any) -> None:
     assert not read(dataset, "ContrastBolusAgentSequence")
 
 
+@settings(deadline=None)
 @given(
     known=st.sampled_from(
         [("KVP", "DS"), ("ImageType", "CS"), ("SeriesInstanceUID", "UI"), ("ConvolutionKernel", "SH")]
