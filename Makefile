@@ -18,7 +18,7 @@ export RNN_PORT ?= 8003
 export REDIS_PORT ?= 8004
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run demo up down logs test e2e e2e-compose fuzz acceptance check format lock bench train-default phantoms phantom-gallery samples clean free-ports
+.PHONY: help run demo up down logs test e2e e2e-compose fuzz corpus acceptance check format lock bench train-default phantoms phantom-gallery samples clean free-ports
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -90,6 +90,9 @@ lock: $(VENV)/.dev ## Resolve every dependency group again into requirements/, w
 	$(COMPILE) $(foreach group,$(GROUPS),--group $(group)) -o requirements/all.txt
 	for group in $(GROUPS); do \
 		$(COMPILE) --group $$group -c requirements/all.txt -o requirements/$$group.txt || exit 1; done
+
+corpus: $(VENV)/.dev ## Judge generated files, those in pydicom's wheel and those in DATA= by other decoders; print a table
+	$(BIN)/python -m tests.preprocess.corpus $(DATA)
 
 bench: $(VENV)/.dev ## Measure what it costs to be four services
 	$(BIN)/python -m tests.bench.chain

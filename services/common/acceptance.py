@@ -35,7 +35,18 @@ CORRUPT_FILES: Final[Mapping[str, str]] = MappingProxyType(
         "unsupported_syntax": "the transfer syntax is not supported",
         "too_large": "the image is larger than this service decodes",
         "corrupt_png": "the PNG cannot be decoded",
-        "not_a_recipe_png": "a PNG must be 512 x 512, 8-bit RGB: bone, subdural and soft-tissue window",
+        **{
+            code: f"{what}; a PNG must be 512 x 512, 8-bit RGB: bone, subdural and soft-tissue window"
+            for code, what in {
+                "png_other_size": "the PNG has another size, as a screenshot has",
+                "png_16_bit": "the PNG has 16 bits a channel",
+                "png_grey": "the PNG is grey",
+                "png_palette": "the PNG has a palette",
+                "png_transparent": "the PNG has an alpha channel",
+                "png_animated": "the PNG is animated",
+                "png_other_picture": "the channels of the PNG are not three windows of one slice",
+            }.items()
+        },
     }
 )
 

@@ -38,6 +38,14 @@ class Item(_FromStage):
     sop_instance_uid: str | None = None
 
 
+class Stack(_FromStage):
+    """A file of several uncompressed frames: the i-th one is `frame_bytes` from `pixels_at` + i * `frame_bytes` on."""
+
+    file: int
+    pixels_at: int
+    frame_bytes: int
+
+
 class SeriesHeader(_FromStage):
     """One series as its headers tell it, sorted along the slice normal towards the head. Pictures have no UIDs."""
 
@@ -50,6 +58,7 @@ class SeriesHeader(_FromStage):
     thickness_mm: float | None = None
     contrast: bool = False
     derived: bool = False
+    stacks: tuple[Stack, ...] = Field((), description="files of which a part is enough for some of their frames")
 
 
 class SetAside(_FromStage):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 from services.common.problems import MalformedRequest
 
@@ -27,21 +27,27 @@ Parameter = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """The first `size` bytes of a file on disk: sent in pieces, never held whole."""
+    """The first `size` bytes of a file on disk, but those from `gap[0]` up to `gap[1]`: sent in pieces, never held."""
 
     path: Path
     size: int
+    gap: tuple[int, int] = (0, 0)
 
     def __len__(self) -> int:
-        return self.size
+        return self.size - (self.gap[1] - self.gap[0])
 
     def pieces(self, piece_bytes: int = 1 << 20) -> Iterator[bytes]:
         """The bytes, a piece at a time."""
-        left = self.size
         with self.path.open("rb") as file:
-            while left and (piece := file.read(min(left, piece_bytes))):
-                left -= len(piece)
-                yield piece
+            yield from _pieces(file, self.gap[0], piece_bytes)
+            file.seek(self.gap[1])
+            yield from _pieces(file, self.size - self.gap[1], piece_bytes)
+
+
+def _pieces(file: BinaryIO, left: int, piece_bytes: int) -> Iterator[bytes]:
+    while left and (piece := file.read(min(left, piece_bytes))):
+        left -= len(piece)
+        yield piece
 
 
 @dataclass(frozen=True, slots=True)

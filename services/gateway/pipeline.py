@@ -5,7 +5,6 @@ chunks. Waiting calls and batch jobs run this very code.
 """
 
 import asyncio
-from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +14,9 @@ from pydantic import ValidationError
 
 from services.common import acceptance
 from services.common.problems import MalformedRequest
-from services.common.schemas import Evidence, HeadersReport, Item, Reason, SeriesHeader
+from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeader
 from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, elements
+from services.gateway.chunks import chunk_request, head, headers_request
 from services.gateway.intake import check_decoded, corrupt_files, notes, the_series
 from services.gateway.scoring import Features, Scores, Work, all_of, score_alone, score_series
 from services.gateway.settings import Settings
@@ -26,6 +26,8 @@ from services.gateway.stages import BundleMismatch, StageFailed, Stages
 
 SeriesKey = tuple[str | None, str | None]  # UIDs of study and series; (None, None) for pictures
 _FILES_A_GROUPING: Final = 256
+_ROOMY_SLICE_BYTES: Final = 2 * 1024**2  # a chunk's worth of larger files is likely to be one of many frames
+_LONG_HEAD_BYTES: Final = 4 * 1024**2  # the functional groups of 2,000 frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ class Pipeline:
         self, files: Sequence[UploadedFile], work: Work, *, pictures: bool
     ) -> tuple[HeadersReport, _Chunk | None]:
         """The headers; and, where all files fit one chunk, that chunk's way through the chain in the same call."""
-        if len(files) > self._settings.chunk_slices:
+        most = self._settings.chunk_slices
+        if len(files) > most or sum(file.size for file in files) > most * _ROOMY_SLICE_BYTES:
             return await self._read_headers(files, work), None
         async with self._in_flight:
             parts = [FilePart(file.path, file.size) for file in files]
@@ -124,19 +127,20 @@ class Pipeline:
             return report, await self._extract(message, work) if usable else None
 
     async def _read_headers(self, files: Sequence[UploadedFile], work: Work) -> HeadersReport:
-        """Headers from the heads of the files; whole files where a head was not enough."""
-        heads = [FilePart(file.path, min(file.size, self._settings.head_bytes)) for file in files]
+        """Headers from the heads of the files; longer heads, then whole files, where a head was not enough."""
+        heads = [head(file, self._settings.head_bytes) for file in files]
         report = await self._ask_headers(files, heads, work)
-        if report.incomplete:
-            for file in report.incomplete:
-                heads[file] = FilePart(files[file].path, files[file].size)
+        for most_bytes in (_LONG_HEAD_BYTES, self._settings.max_job_bytes):
+            if not report.incomplete:
+                break
+            for number in report.incomplete:
+                heads[number] = head(files[number], most_bytes)
             report = await self._ask_headers(files, heads, work)
         return report
 
     async def _ask_headers(self, files: Sequence[UploadedFile], heads: Sequence[FilePart], work: Work) -> HeadersReport:
-        sizes = array("q", (file.size for file in files))
-        tensors = bytes_tensor("files", heads), Tensor("sizes", "INT64", (len(files),), (sizes.tobytes(),))
-        return _report(work.add("preprocess", await self._stages.preprocess.infer("series", Message(tensors))))
+        request = Message(headers_request(files, heads))
+        return _report(work.add("preprocess", await self._stages.preprocess.infer("series", request)))
 
     async def _assess(
         self,
@@ -151,7 +155,7 @@ class Pipeline:
         reasons = header.reasons + said
         chunks: list[_Chunk] = [chunk] if chunk else []
         if not chunks and not self._refused(reasons):
-            chunks = await self._work_through(files, header.items, work, pictures=pictures)
+            chunks = await self._work_through(files, header, work, pictures=pictures)
         evidence = [item for each in chunks for item in each.evidence]
         check_decoded(files, header.items, evidence)
         reasons += tuple(acceptance.fold(evidence, headwards=header.uid is not None)) if evidence else ()
@@ -164,23 +168,17 @@ class Pipeline:
         return acceptance.refused(judged(reasons, self._severities))
 
     async def _work_through(
-        self, files: Sequence[UploadedFile], items: Sequence[Item], work: Work, *, pictures: bool
+        self, files: Sequence[UploadedFile], header: SeriesHeader, work: Work, *, pictures: bool
     ) -> list[_Chunk]:
-        size = self._settings.chunk_slices
+        items, size = header.items, self._settings.chunk_slices
         parts = [items[at : at + size] for at in range(0, len(items), size)]
-        return await all_of(self._one_chunk(files, part, work, pictures=pictures) for part in parts)
+        requests = [chunk_request(files, part, header.stacks) for part in parts]
+        return await all_of(self._one_chunk(request, work, pictures=pictures) for request in requests)
 
-    async def _one_chunk(
-        self, files: Sequence[UploadedFile], items: Sequence[Item], work: Work, *, pictures: bool
-    ) -> _Chunk:
-        used = sorted({item.file for item in items})
-        place = {file: index for index, file in enumerate(used)}
-        frames = array("i", (number for item in items for number in (place[item.file], item.frame)))
-        parts = [FilePart(files[file].path, files[file].size) for file in used]
-        tensors = [bytes_tensor("files", parts), Tensor("frames", "INT32", (len(items), 2), (frames.tobytes(),))]
+    async def _one_chunk(self, request: Sequence[Tensor], work: Work, *, pictures: bool) -> _Chunk:
         async with self._in_flight:
-            message = await self._preprocess(tensors, work, pictures=pictures)
-            if _rows(message) != len(items):
+            message = await self._preprocess(request, work, pictures=pictures)
+            if _rows(message) != request[-1].shape[0]:
                 raise StageFailed("preprocess answered another number of slices", stage="preprocess")
             return await self._extract(message, work)
 

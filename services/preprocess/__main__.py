@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sheet", type=Path, help="write a contact sheet of the windowed slices, as a PNG")
     options = parser.parse_args(arguments)
     paths = sorted(path for path in [options.path, *options.path.rglob("*")] if path.is_file())
+    if not paths:
+        parser.error(f"there is no file at {options.path}")
     files = [path.read_bytes() for path in paths]
     with Pipeline(DEFAULT_RECIPE, os.cpu_count() or 1) as pipeline:
         report = pipeline.read_headers(files, [len(file) for file in files])
@@ -66,7 +68,9 @@ def _print_series(series: SeriesHeader, made: Slices) -> bool:
         print(f"  failed   {sum(item.failed == code for item in failed)} slices: {CORRUPT_FILES[code]}")
     for reason in reasons:
         print(f"  {reason.severity:8} {reason.code}: {reason.detail}")
-    return not failed and not refused(reasons)
+    assessed = not failed and not refused(reasons)
+    print(f"  verdict  {'assessed' if assessed else 'not assessed'}")
+    return assessed
 
 
 def _print_best(series: Sequence[SeriesHeader]) -> None:

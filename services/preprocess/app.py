@@ -14,6 +14,7 @@ from services.common.recipe import DEFAULT_RECIPE, Recipe
 from services.common.schemas import HeadersReport
 from services.common.stage import StageModel, TensorSpec, stage_app
 from services.common.tensors import Message, Tensor, bytes_tensor, elements
+from services.preprocess.dicom import Excerpt
 from services.preprocess.pipeline import Pipeline
 from services.preprocess.settings import Settings
 from services.preprocess.uids import hash_uids, read_key
@@ -53,12 +54,20 @@ class SeriesDoor:
 class SlicesDoor:
     """Files in, slices out, in the order of `frames`; without `frames`, as one series in its own order.
 
+    Of a file of several uncompressed frames an excerpt is enough: its bytes up to the pixels, then whole frames from
+    `pixels_from` on (0 for a file that is sent whole), a byte of the whole file, which has `sizes` bytes.
+
     Without `frames` the answer holds the headers' report too, and no slice where the files are not one short series.
     """
 
     name = "slices"
     platform = "pydicom"
-    inputs: Sequence[TensorSpec] = (TensorSpec("files", "BYTES", (-1,)), TensorSpec("frames", "INT32", (-1, 2)))
+    inputs: Sequence[TensorSpec] = (
+        TensorSpec("files", "BYTES", (-1,)),
+        TensorSpec("sizes", "INT64", (-1,)),
+        TensorSpec("pixels_from", "INT64", (-1,)),
+        TensorSpec("frames", "INT32", (-1, 2)),
+    )
 
     def __init__(self, pipeline: Pipeline, recipe: Recipe, settings: Settings, uid_key: bytes | None) -> None:
         self._pipeline = pipeline
@@ -86,7 +95,12 @@ class SlicesDoor:
         files = elements(message.tensor("files", "BYTES"))
         report = None if message.find("frames") else Pipeline.read_headers(files, list(map(len, files)))
         frames = self._wanted(message, len(files)) if report is None else self._frames_of(report)
-        made = self._pipeline.make_slices(files, frames, pictures=bool(message.parameters.get("pictures")))
+        made = self._pipeline.make_slices(
+            files,
+            frames,
+            excerpts=_excerpts(message, len(files)),
+            pictures=bool(message.parameters.get("pictures")),
+        )
         tensors = [array_tensor("slices", made.slices)]
         tensors.append(bytes_tensor("evidence", (item.model_dump_json().encode() for item in made.evidence)))
         tensors += [bytes_tensor("pictures", made.pictures)] if made.pictures else []
@@ -95,7 +109,7 @@ class SlicesDoor:
 
     def slices(self, message: Message) -> int:
         """How many were asked for; for a series in its own order, how many files."""
-        return message.tensors[-1].shape[0]
+        return (message.find("frames") or message.tensor("files", "BYTES")).shape[0]
 
     def _wanted(self, message: Message, files: int) -> NDArray[np.int32]:
         frames = read_array(message, "frames", "INT32", (None, 2))
@@ -109,6 +123,14 @@ class SlicesDoor:
         if len(report.series) != 1 or len(report.series[0].items) > self._max_slices:
             return _NO_FRAMES
         return np.array([(item.file, item.frame) for item in report.series[0].items], np.int32).reshape(-1, 2)
+
+
+def _excerpts(message: Message, files: int) -> dict[int, Excerpt]:
+    if not message.find("pixels_from"):
+        return {}
+    sizes = read_array(message, "sizes", "INT64", (files,)).tolist()
+    pixels_from = read_array(message, "pixels_from", "INT64", (files,)).tolist()
+    return {file: Excerpt(sizes[file], first) for file, first in enumerate(pixels_from) if first}
 
 
 def _report(report: HeadersReport, uid_key: bytes | None) -> Tensor:

@@ -10,6 +10,7 @@ from services.preprocess.failures import Unreadable
 from services.preprocess.header import JPEG_2000, Codec
 
 _END_OF_IMAGE: Final = b"\xff\xd9"
+_PADDING: Final = b"\0\xff"  # a fragment has an even length (PS3.5 A.4); some writers fill it up with JPEG's fill byte
 _NOT_A_FRAME: Final = frozenset({0xC4, 0xC8, 0xCC})  # among the markers C0..CF (ITU-T T.81 table B.1)
 _JPEG_LS_FRAME: Final = 0xF7
 
@@ -24,7 +25,7 @@ def check(codestream: bytes, codec: Codec) -> None:
     """
     if codec.syntax == RLELossless:
         return
-    if not codestream.rstrip(b"\0").endswith(_END_OF_IMAGE):
+    if not codestream.rstrip(_PADDING).endswith(_END_OF_IMAGE):
         raise Unreadable("truncated")
     size = _jpeg_2000_size if codec.syntax in JPEG_2000 else _jpeg_size
     try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from imagecodecs import jpeg8_decode
@@ -19,7 +19,7 @@ from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.header import JPEG_2000, Codec, Header, read_header
 from services.preprocess.hounsfield import storage, table
 
-__all__ = ["Dicom", "Header", "HeaderGoesOn", "Image", "Unreadable", "decode", "open_dicom", "read_header"]
+__all__ = ["Dicom", "Excerpt", "Header", "HeaderGoesOn", "Image", "Unreadable", "decode", "open_dicom", "read_header"]
 
 _PLUGINS: Final[dict[str, str]] = {
     **dict.fromkeys(JPEGTransferSyntaxes, "gdcm"),
@@ -85,12 +85,23 @@ class Image:
     notes: tuple[str, ...]
 
 
+class Excerpt(NamedTuple):
+    """What was sent of a file: all up to its pixels, then those from byte `pixels_from` of the `size` bytes on."""
+
+    size: int
+    pixels_from: int
+
+
 @dataclass(frozen=True, slots=True)
 class Dicom:
-    """A whole file whose header is read: its frames can be decoded in any order, from several threads."""
+    """A file whose header is read: its frames can be decoded in any order, from several threads.
+
+    Of uncompressed pixels the first `skipped` bytes, whole frames, may be missing, and any at the end.
+    """
 
     header: Header
     data: memoryview
+    skipped: int = 0
 
     def image(self, frame: int, decompress: Decompress = decompress_here) -> Image:
         """Decode one frame.
@@ -103,7 +114,7 @@ class Dicom:
         Raises
         ------
         Unreadable
-            the file is no CT slice, ends too early, or its pixels cannot be decoded
+            the file is no CT slice, its pixels are not all there, or cannot be decoded
         """
         if not self.header.is_ct_slice:
             raise Unreadable("not_a_ct_slice")
@@ -122,7 +133,10 @@ class Dicom:
     def _native(self, frame: int) -> NDArray[np.unsignedinteger]:
         header = self.header
         dtype = np.dtype(f"{'<' if header.little_endian else '>'}u{header.bits_allocated // 8}")
-        start = header.pixels.start + frame * header.frame_bytes
+        start = header.pixels.start + frame * header.frame_bytes - self.skipped
+        whole_frames = self.skipped >= 0 and self.skipped % header.frame_bytes == 0
+        if not (whole_frames and header.pixels.start <= start <= len(self.data) - header.frame_bytes):
+            raise Unreadable("truncated")
         flat = np.frombuffer(self.data, dtype, header.rows * header.columns, start)
         return flat.reshape(header.rows, header.columns)
 
@@ -158,16 +172,21 @@ class Dicom:
         return mirrored if _border_hu(mirrored) < _border_hu(hu) else hu
 
 
-def open_dicom(file: Buffer) -> Dicom:
-    """Read the header of a whole file.
+def open_dicom(file: Buffer, excerpt: Excerpt | None = None) -> Dicom:
+    """Read the header of a whole file, or of an excerpt of one.
 
     Raises
     ------
     Unreadable
         this is no DICOM image, or one that cannot be used
+    HeaderGoesOn
+        the excerpt ends before the pixels begin
     """
     data = memoryview(file)
-    return Dicom(read_header(data, len(data)), data)
+    if excerpt is None:
+        return Dicom(read_header(data, len(data)), data)
+    header = read_header(data, excerpt.size)
+    return Dicom(header, data, excerpt.pixels_from - header.pixels.start)
 
 
 def decode(file: Buffer, frame: int) -> Image:

@@ -1,10 +1,10 @@
 """Files to slices: everything that the service does, without its HTTP. Training and the command line call it too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
+from types import MappingProxyType, TracebackType
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,15 @@ from services.common.schemas import Evidence, HeadersReport
 from services.common.tensors import Buffer
 from services.preprocess import png
 from services.preprocess.decoders import Decoders
-from services.preprocess.dicom import Dicom, open_dicom
+from services.preprocess.dicom import Dicom, Excerpt, open_dicom
 from services.preprocess.evidence import measure, measure_picture
 from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.header import Header, read_header
-from services.preprocess.recipe import render
+from services.preprocess.recipe import could_make, render
 from services.preprocess.resample import fit
 from services.preprocess.series import Picture, arrange
+
+_ALL_WHOLE: Final[Mapping[int, Excerpt]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,21 @@ class Pipeline:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="slices")
         self._decoders = Decoders()
 
-    def make_slices(self, files: Sequence[Buffer], frames: NDArray[np.int32], *, pictures: bool = False) -> Slices:
+    def make_slices(
+        self,
+        files: Sequence[Buffer],
+        frames: NDArray[np.int32],
+        *,
+        excerpts: Mapping[int, Excerpt] = _ALL_WHOLE,
+        pictures: bool = False,
+    ) -> Slices:
         """Decode, fit and render the wanted frames.
 
         Parameters
         ----------
-        files : whole files
+        files : whole files, but for `excerpts`
         frames : (m, 2) int32, file and frame of each wanted slice, both counted from 0
+        excerpts : what was sent of a file, counted from 0, that is not whole
         pictures : whether to encode each slice as a PNG too
 
         Raises
@@ -60,7 +70,7 @@ class Pipeline:
         wanted = [(int(file), int(frame)) for file, frame in frames]
         if any(not 0 <= file < len(files) for file, _ in wanted):
             raise IndexError("frames name a file that was not sent")
-        sources = {file: _source(files[file]) for file in {file for file, _ in wanted}}
+        sources = {file: _source(files[file], excerpts.get(file)) for file in {file for file, _ in wanted}}
         slices = np.empty((len(wanted), self.recipe.rows, self.recipe.columns, 3), dtype=np.uint8)
 
         def make(row: int) -> Evidence:
@@ -97,6 +107,8 @@ class Pipeline:
             raise Unreadable(source.code)
         if not isinstance(source, Dicom):
             out[:] = png.decode(source)
+            if not could_make(out, self.recipe):
+                raise Unreadable("png_other_picture")
             return measure_picture(out, self.recipe)
         image = source.image(frame, self._decoders.decompress)
         fitted = fit(image.hu, image.row_spacing_mm, image.column_spacing_mm, self.recipe.rows, self.recipe.columns)
@@ -122,12 +134,14 @@ def _entry(head: Buffer, size: int) -> Header | Picture | Unreadable | HeaderGoe
     return Picture()
 
 
-def _source(file: Buffer) -> Dicom | Buffer | Unreadable:
+def _source(file: Buffer, excerpt: Excerpt | None) -> Dicom | Buffer | Unreadable:
     """A file's header, read once for all its frames; a PNG as it is; or why it cannot be used."""
     try:
-        return file if png.is_png(file) else open_dicom(file)
+        return file if png.is_png(file) else open_dicom(file, excerpt)
     except Unreadable as failure:
         return failure
+    except HeaderGoesOn:
+        return Unreadable("truncated")
 
 
 def _picture(pixels: NDArray[np.uint8], evidence: Evidence) -> bytes:

@@ -15,7 +15,9 @@ from services.preprocess.failures import Unreadable
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 SIDE: Final = 512
 _MAX_SIDE: Final = 4096
-_RGB: Final = 2  # colour type (PNG 11.2.1)
+_RGB: Final = 2
+# By colour type (PNG 11.2.1).
+_OTHERS: Final = {0: "png_grey", 3: "png_palette", 4: "png_grey", 6: "png_transparent"}
 
 
 def is_png(head: Buffer) -> bool:
@@ -29,7 +31,7 @@ def check_head(head: Buffer) -> None:
     Raises
     ------
     Unreadable
-        the picture is not 512 x 512, 8-bit RGB, is animated, or is no PNG beyond its signature
+        the picture is not 512 x 512, 8-bit RGB, is animated, or is no PNG beyond its signature; each has its code
     """
     try:
         chunk, columns, rows, depth, colour = unpack_from(">4sLLBB", head, 12)
@@ -39,8 +41,10 @@ def check_head(head: Buffer) -> None:
         raise Unreadable("corrupt_png")
     if max(rows, columns) > _MAX_SIDE:
         raise Unreadable("too_large")
-    if (rows, columns, depth, colour) != (SIDE, SIDE, 8, _RGB) or _animated(bytes(head)):
-        raise Unreadable("not_a_recipe_png")
+    if code := _other_kind(rows, columns, depth, colour):
+        raise Unreadable(code)
+    if _animated(bytes(head)):
+        raise Unreadable("png_animated")
 
 
 def decode(file: Buffer) -> NDArray[np.uint8]:
@@ -62,7 +66,7 @@ def decode(file: Buffer) -> NDArray[np.uint8]:
     except Exception:  # noqa: BLE001 - a border: whatever a malformed file provokes, its words stay here
         raise Unreadable("corrupt_png") from None
     if pixels.shape != (SIDE, SIDE, 3) or pixels.dtype != np.uint8:
-        raise Unreadable("not_a_recipe_png")
+        raise Unreadable("corrupt_png")
     return pixels
 
 
@@ -71,6 +75,14 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
     file = BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def _other_kind(rows: int, columns: int, depth: int, colour: int) -> str | None:
+    if depth == 16:  # noqa: PLR2004 - bits
+        return "png_16_bit"
+    if colour != _RGB or depth != 8:  # noqa: PLR2004 - bits
+        return _OTHERS.get(colour, "corrupt_png")
+    return None if (rows, columns) == (SIDE, SIDE) else "png_other_size"
 
 
 def _animated(file: bytes) -> bool:

@@ -1,11 +1,15 @@
 """Hounsfield units to pixels. Training and serving both call this, so their pixels are the same bytes."""
 
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.common.recipe import Recipe, Window
+
+_PLACES: Final = np.array([1 << 16, 1 << 8, 1], np.int32)  # what makes one number of a colour
+_MOST: Final = 0.5
 
 
 def render(hu: NDArray[np.int16], recipe: Recipe, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -22,6 +26,31 @@ def render(hu: NDArray[np.int16], recipe: Recipe, out: NDArray[np.uint8] | None 
     """
     # No index is out of the table's range; "clip" only spares numpy a buffer between it and `out`.
     return np.take(_table(recipe), hu.view(np.uint16), axis=0, out=out, mode="clip")
+
+
+def could_make(pixels: NDArray[np.uint8], recipe: Recipe) -> bool:
+    """Whether most of what is not black in a picture can be one slice through the three windows of a recipe.
+
+    Of 16 million colours the default recipe makes 548. Other programs may round a level otherwise, and a picture that
+    was scaled afterwards has other colours along its edges, so not every pixel need be one of them.
+
+    Parameters
+    ----------
+    pixels : (rows, columns, 3) uint8
+    """
+    colours = pixels.astype(np.int32) @ _PLACES
+    shown = colours[colours > 0]
+    return bool(np.count_nonzero(_makes(recipe)[shown]) >= _MOST * shown.size)
+
+
+@lru_cache(maxsize=4)
+def _makes(recipe: Recipe) -> NDArray[np.bool_]:
+    """(256 ** 3,) bool, for every colour whether the recipe makes it, or one that is a level off."""
+    levels = np.unique(_table(recipe).astype(np.int32) @ _PLACES)[:, None] // _PLACES % 256
+    steps = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3), axis=-1).reshape(-1, 3)
+    made = np.zeros(256**3, np.bool_)
+    made[np.clip(levels[:, None] + steps, 0, 255) @ _PLACES] = True
+    return made
 
 
 @lru_cache(maxsize=4)

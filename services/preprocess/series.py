@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.common.schemas import HeadersReport, Item, SeriesHeader, SetAside
+from services.common.schemas import HeadersReport, Item, SeriesHeader, SetAside, Stack
 from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.frames import FrameHeader
 from services.preprocess.geometry import Vector, along, is_axial, normal
@@ -73,7 +73,8 @@ def _series(slices: Sequence[_Slice]) -> SeriesHeader:
         Item(file=item.file, frame=item.frame, sop_instance_uid=item.header.sop_instance_uid or None)
         for _, item in ordered
     )
-    reasons = header_reasons({item.file: item.header for item in ranked}.values())
+    headers = {item.file: item.header for item in ranked}
+    reasons = header_reasons(headers.values())
     reasons += position_reasons(position_mm if located else None)
     header = ranked[0].header
     return SeriesHeader(
@@ -86,6 +87,11 @@ def _series(slices: Sequence[_Slice]) -> SeriesHeader:
         thickness_mm=header.slice_thickness_mm,
         contrast=any(item.header.contrast for item in ranked),
         derived="DERIVED" in header.image_type[:1],
+        stacks=tuple(
+            Stack(file=file, pixels_at=found.pixels.start, frame_bytes=found.frame_bytes)
+            for file, found in headers.items()
+            if found.native and found.frame_count > 1
+        ),
     )
 
 

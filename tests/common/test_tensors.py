@@ -39,6 +39,15 @@ def test_a_file_part_sends_only_its_head(tmp_path: Path) -> None:
     assert b"".join(part.pieces(3)) == bytes(range(10))
 
 
+def test_a_file_part_leaves_a_gap_out(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(100)))
+    part = FilePart(path, 60, gap=(10, 50))
+
+    assert len(part) == 20
+    assert b"".join(part.pieces(3)) == bytes([*range(10), *range(50, 60)])
+
+
 @given(st.binary(max_size=300), st.one_of(st.none(), st.text(max_size=5), st.integers(0, 400).map(str)))
 def test_no_bytes_do_more_than_be_refused(body: bytes, header_length: str | None) -> None:
     with contextlib.suppress(MalformedRequest):

@@ -7,8 +7,9 @@ import numpy as np
 from PIL import Image
 from pydicom.uid import HTJ2KLossless, JPEG2000Lossless, JPEGExtended12Bit, JPEGLSLossless
 
+from services.common.arrays import array_tensor
 from services.common.recipe import DEFAULT_RECIPE
-from services.common.tensors import Message, encode
+from services.common.tensors import Message, Tensor, encode
 from services.preprocess.png import encode as encode_png
 from services.preprocess.recipe import render
 from tests.preprocess.dicom_files import (
@@ -88,7 +89,15 @@ def _requests() -> tuple[bytes, ...]:
     """Bodies of requests, behind the length of their JSON headers in four bytes."""
     files, frames = files_tensor([ct(), ct(COMPRESSED[0])]), frames_tensor((1, 0), (0, 0))
     found = []
-    for tensors in ((files, frames), (files,)):
+    for tensors in ((files, frames), (files,), _excerpt()):
         header, _ = encode(Message(tensors, {"pictures": True}), "inputs")
         found.append(len(header).to_bytes(4) + header + b"".join(tensor.buffer for tensor in tensors))
     return tuple(found)
+
+
+def _excerpt() -> tuple[Tensor, ...]:
+    """The last of two frames, without the other one."""
+    file, frame_bytes = written(enhanced(2)), len(dataset().PixelData)
+    sent = files_tensor([file[: -2 * frame_bytes] + file[-frame_bytes:]])
+    sizes, pixels_from = np.array([len(file)]), np.array([len(file) - frame_bytes])
+    return sent, array_tensor("sizes", sizes), array_tensor("pixels_from", pixels_from), frames_tensor((0, 1))

@@ -1,4 +1,6 @@
-"""Real and generated files against another decoder: `python -m tests.preprocess.corpus FOLDER` prints a table.
+"""Every file at hand against another decoder: `python -m tests.preprocess.corpus [FOLDER ...]` prints tables.
+
+The files are those that are generated, those in pydicom's wheel, and those of the folders. Ends with 1 if one is wrong.
 
 Each file is decoded right, or refused with a code; what is decoded is compared with what another decoder makes of it
 (pydicom's plain reader for what is not compressed; gdcm and imagecodecs for what the service gives to others).
@@ -10,11 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pydicom
+import pydicom.data
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
@@ -32,21 +35,16 @@ from services.preprocess.decoders import Decoders
 from services.preprocess.dicom import Unreadable, open_dicom
 from services.preprocess.pipeline import Pipeline
 from services.preprocess.resample import AIR_HU
+from tests.preprocess.dcmtk_files import by_dcmtk
+from tests.preprocess.dicom_files import Entry
 from tests.preprocess.gdcm_files import read_by_gdcm
+from tests.preprocess.generated_files import generated
 from tests.preprocess.imagecodecs_files import READERS, read_by_imagecodecs
 
+IN_THE_WHEEL: Final = Path(pydicom.data.__file__).parent
 # The service itself asks others for these.
 _BY_GDCM: Final = (*JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes)
 _JPEG_STEPS: Final = 1  # two decoders may round the cosine transform differently
-
-
-class Entry(NamedTuple):
-    """A file; `hu` are its first frame's Hounsfield units where they are known, within `error_hu`."""
-
-    name: str
-    data: bytes
-    hu: NDArray[np.int16] | None = None
-    error_hu: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,22 +170,40 @@ def table(fates: Iterable[Fate]) -> str:
     for fate in fates:
         rows[fate.syntax][fate.kind] += 1
     kinds = ("right", "refused", "unproven", "wrong")
-    lines = [f"{'transfer syntax':62} {'files':>6}" + "".join(f" {kind:>9}" for kind in kinds)]
+    width = max(map(len, rows), default=0)
+    lines = [f"{'transfer syntax':{width}} {'files':>6}" + "".join(f" {kind:>9}" for kind in kinds)]
     lines += [
-        f"{syntax:62} {row.total():6}" + "".join(f" {row[kind]:9}" for kind in kinds)
+        f"{syntax:{width}} {row.total():6}" + "".join(f" {row[kind]:9}" for kind in kinds)
         for syntax, row in sorted(rows.items())
     ]
     why = Counter(fate.code for fate in fates if fate.kind == "refused")
     lines.append("refused: " + ", ".join(f"{code} {count}" for code, count in why.most_common()))
-    return "\n".join(
-        [*lines, *(f"{fate.kind} {fate.entry} {fate.code}" for fate in fates if fate.kind in ("wrong", "unproven"))]
-    )
+    return "\n".join([*lines, *(f"{fate.kind} {fate.entry} {fate.code}" for fate in faults(fates))])
+
+
+def _with_relabelled(entries: list[Entry]) -> list[Entry]:
+    return [*entries, *relabelled(entries)]
+
+
+def faults(fates: Iterable[Fate]) -> list[Fate]:
+    """Those that must not be."""
+    return [fate for fate in fates if fate.kind in ("wrong", "unproven")]
+
+
+def main(folders: Iterable[str]) -> int:
+    """Judge all files, print a table of each source, return the exit code."""
+    places = {"in pydicom's wheel": IN_THE_WHEEL, **{folder: Path(folder) for folder in folders}}
+    sources = {"generated": [*generated(), *by_dcmtk()]}
+    sources |= {name: _with_relabelled(files_under(place)) for name, place in places.items()}
+    wrong = 0
+    for name, entries in sources.items():
+        fates = judge(entries)
+        wrong += len(faults(fates))
+        print(f"{name}\n{table(fates)}\n")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
     with catch_warnings():
         simplefilter("ignore")
-        found = files_under(Path(sys.argv[1]))
-        made = judge([*found, *relabelled(found)])
-    print(table(made))
-    sys.exit(any(fate.kind == "wrong" for fate in made))
+        sys.exit(main(sys.argv[1:]))

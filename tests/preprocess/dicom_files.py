@@ -4,7 +4,7 @@ from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import gdcm
 import numpy as np
@@ -31,6 +31,15 @@ from pydicom.uid import (
 COMPRESSED = (RLELossless, JPEGLSLossless, JPEG2000Lossless, JPEGLosslessSV1)
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+class Entry(NamedTuple):
+    """A file; `hu` are its first frame's Hounsfield units where they are known, within `error_hu`."""
+
+    name: str
+    data: bytes
+    hu: NDArray[np.int16] | None = None
+    error_hu: float = 0
 
 
 @lru_cache

@@ -24,7 +24,8 @@ def jpeg_2000(rows: int, columns: int) -> bytes:
 @pytest.mark.parametrize(("syntax", "made"), [(JPEGBaseline8Bit, jpeg), (JPEG2000, jpeg_2000)])
 def test_size_must_be_the_headers(syntax: str, made: Callable[[int, int], bytes]) -> None:
     check(made(64, 48), Codec(syntax, 64, 48, 8, 8, signed=False))
-    check(made(64, 48) + b"\0", Codec(syntax, 64, 48, 8, 8, signed=False))
+    for padding in (b"\0", b"\xff", b"\0\0"):
+        check(made(64, 48) + padding, Codec(syntax, 64, 48, 8, 8, signed=False))
     for rows, columns in ((48, 64), (64, 64), (65535, 48)):
         with pytest.raises(Unreadable, match="corrupt_pixels"):
             check(made(rows, columns), Codec(syntax, 64, 48, 8, 8, signed=False))

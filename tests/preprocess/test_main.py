@@ -22,6 +22,7 @@ def test_tables_and_sheet(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     printed = capsys.readouterr().out
     assert "3, 0 to 10 mm, every 5.00 mm" in printed
     assert "resampled" in printed
+    assert "verdict  assessed" in printed
     assert "notes.txt: neither DICOM nor PNG" in printed
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (1536, 192)
@@ -42,9 +43,17 @@ def test_nothing_to_assess(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     file = tmp_path / "chest.dcm"
     file.write_bytes(ct(BodyPartExamined="CHEST"))
     assert main([str(file)]) == 1
-    assert "refuse   other_body_part" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "refuse   other_body_part" in printed
+    assert "verdict  not assessed" in printed
 
 
 def test_no_image_at_all(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
     assert main([str(tmp_path)]) == 1
+
+
+def test_no_file_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([str(tmp_path / "nowhere")])
+    assert "there is no file at" in capsys.readouterr().err

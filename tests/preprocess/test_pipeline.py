@@ -4,12 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from services.common.acceptance import fold
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess import png
+from services.preprocess.dicom import Excerpt
 from services.preprocess.pipeline import Pipeline
 from services.preprocess.recipe import render
 from services.preprocess.resample import fit
@@ -71,6 +74,36 @@ def test_frames_of_one_file(pipeline: Pipeline) -> None:
     assert (made.slices[0] != HEAD).any()
 
 
+def test_an_excerpt_is_enough_for_its_frames(pipeline: Pipeline) -> None:
+    file, frame_bytes = written(enhanced(4)), 64 * 64 * 2
+    pixels_at = len(file) - 4 * frame_bytes
+    first = pixels_at + frame_bytes
+    excerpt = file[:pixels_at] + file[first : first + 2 * frame_bytes]
+    whole = pipeline.make_slices([file], rows((0, 2), (0, 1)))
+    made = pipeline.make_slices([excerpt], rows((0, 2), (0, 1)), excerpts={0: Excerpt(len(file), first)})
+    assert (made.slices == whole.slices).all()
+    assert made.evidence == whole.evidence
+
+
+@pytest.mark.parametrize("frame", [0, 3])
+def test_frames_that_were_not_sent(pipeline: Pipeline, frame: int) -> None:
+    file, frame_bytes = written(enhanced(4)), 64 * 64 * 2
+    pixels_at = len(file) - 4 * frame_bytes
+    excerpt, first = file[: pixels_at + 2 * frame_bytes], pixels_at + frame_bytes
+    made = pipeline.make_slices([excerpt], rows((0, frame)), excerpts={0: Excerpt(len(file), first)})
+    assert made.evidence[0].failed == "truncated"
+
+
+@settings(deadline=None)
+@given(size=st.integers(-(2**63), 2**63 - 1), first=st.integers(-9000, 40_000), sent=st.integers(0, 40_000))
+def test_a_lie_about_an_excerpt_never_shifts_the_pixels(pipeline: Pipeline, size: int, first: int, sent: int) -> None:
+    """What is answered is a frame as it stands in the file, or nothing."""
+    file = written(enhanced(3))
+    made = pipeline.make_slices([file[:sent]], rows((0, 1)), excerpts={0: Excerpt(size, first)})
+    whole = pipeline.make_slices([file], rows((0, 1)))  # all frames hold the same stored values
+    assert made.evidence[0].failed or (made.slices == whole.slices).all()
+
+
 def test_a_file_is_opened_once_for_all_its_frames(pipeline: Pipeline) -> None:
     class Files(list[bytes]):
         opened = 0
@@ -94,9 +127,15 @@ def test_pictures_come_back_as_they_are_sent(pipeline: Pipeline) -> None:
     assert fold(made.evidence) == []
 
 
+def test_a_screenshot_of_the_right_size_is_not_taken_for_the_recipes(pipeline: Pipeline) -> None:
+    grey = png.encode(np.repeat(HEAD[..., 2:], 3, axis=-1))
+    made = pipeline.make_slices([grey, png.encode(HEAD)], rows((0, 0), (1, 0)))
+    assert [item.failed for item in made.evidence] == ["png_other_picture", None]
+
+
 def test_pictures_of_another_kind_are_set_aside(pipeline: Pipeline) -> None:
     small = png.encode(HEAD[:256])
-    assert [aside.code for aside in pipeline.read_headers([small], [len(small)]).set_aside] == ["not_a_recipe_png"]
+    assert [aside.code for aside in pipeline.read_headers([small], [len(small)]).set_aside] == ["png_other_size"]
 
 
 def test_failures_keep_their_rows(pipeline: Pipeline) -> None:

@@ -2,11 +2,22 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
 
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.recipe import render
+from services.preprocess.recipe import could_make, render
+from tests.scans import head
+
+HEAD = render(head(), DEFAULT_RECIPE)
+GREY = np.repeat(HEAD[..., 2:], 3, axis=-1)
+
+
+def resized(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    small = Image.fromarray(pixels).resize((300, 300), Image.Resampling.BILINEAR)
+    return np.asarray(small.resize((512, 512), Image.Resampling.BILINEAR))
 
 
 def pixel(hu: int) -> list[int]:
@@ -56,3 +67,20 @@ def test_writes_into_a_row_of_a_batch() -> None:
 def test_several_slices_at_once() -> None:
     hu = np.arange(40, dtype=np.int16).reshape(2, 4, 5)
     assert render(hu, DEFAULT_RECIPE).shape == (2, 4, 5, 3)
+
+
+@settings(deadline=None)  # the first one builds a table
+@given(hu=st.lists(st.integers(-32768, 32767), min_size=4, max_size=4))
+def test_what_the_recipe_made_it_could_make(hu: list[int]) -> None:
+    assert could_make(render(np.array(hu, np.int16).reshape(2, 2), DEFAULT_RECIPE), DEFAULT_RECIPE)
+
+
+@pytest.mark.parametrize("pixels", [HEAD, resized(HEAD), np.maximum(HEAD, 1) - 1, np.zeros_like(HEAD)])
+def test_pictures_that_were_rounded_or_scaled_otherwise(pixels: NDArray[np.uint8]) -> None:
+    assert could_make(pixels, DEFAULT_RECIPE)
+
+
+@pytest.mark.parametrize("pixels", [GREY, HEAD[..., ::-1], 255 - HEAD, HEAD[..., [1, 0, 2]]])
+def test_pictures_that_are_no_three_windows_of_a_slice(pixels: NDArray[np.uint8]) -> None:
+    """A grey screenshot, channels in another order, an inverted picture."""
+    assert not could_make(pixels, DEFAULT_RECIPE)

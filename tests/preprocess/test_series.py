@@ -7,13 +7,13 @@ from math import cos, radians, sin
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydicom.uid import SecondaryCaptureImageStorage
+from pydicom.uid import JPEGLSLossless, SecondaryCaptureImageStorage
 
 from services.common.schemas import HeadersReport, SetAside
 from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.header import Header, read_header
 from services.preprocess.series import Picture, arrange
-from tests.preprocess.dicom_files import ct, enhanced, series, written
+from tests.preprocess.dicom_files import ct, encapsulated, enhanced, series, written
 
 
 def header(file: bytes) -> Header:
@@ -166,6 +166,16 @@ def test_frames_of_an_enhanced_file() -> None:
     (found,) = arranged([written(enhanced(3, spacing_mm=-4))]).series
     assert [(item.file, item.frame) for item in found.items] == [(0, 2), (0, 1), (0, 0)]
     assert found.position_mm == (0, 4, 8)
+
+
+def test_files_of_several_uncompressed_frames_tell_where_their_frames_lie() -> None:
+    file = written(enhanced(3))
+    (found,) = arrange([read_header(file[:-9], len(file))]).series
+    (stack,) = found.stacks
+    assert (stack.file, stack.frame_bytes) == (0, 64 * 64 * 2)
+    assert stack.pixels_at + 3 * stack.frame_bytes == len(file)
+    packed = encapsulated(enhanced(2), JPEGLSLossless, [b"xx", b"xx"])
+    assert arrange([read_header(packed, len(packed)), read_header(ct(), len(ct()))]).series[0].stacks == ()
 
 
 def test_frames_without_positions_of_their_own() -> None:

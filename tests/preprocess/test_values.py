@@ -1,8 +1,12 @@
 """Values as pydicom makes them, and what counts as absent."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pydicom import config
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
@@ -97,3 +101,24 @@ def test_absent(read: Any) -> None:
     dataset = Dataset()
     dataset.ContrastBolusAgentSequence = [Dataset()]
     assert not read(dataset, "ContrastBolusAgentSequence")
+
+
+@settings(deadline=None)
+@given(
+    known=st.sampled_from(
+        [("KVP", "DS"), ("ImageType", "CS"), ("SeriesInstanceUID", "UI"), ("ConvolutionKernel", "SH")]
+    ),
+    value=st.text("12.-+\\\\ Aeï", max_size=8),
+    explicit=st.booleans(),
+)
+@example(known=("KVP", "DS"), value="1_0", explicit=True)
+@example(known=("ImageType", "CS"), value="A\0", explicit=False)
+def test_values_read_here_are_those_of_pydicom(known: tuple[str, str], value: str, *, explicit: bool) -> None:
+    keyword, vr = known
+    here, there = (raw(keyword, vr if explicit else None, value.encode("latin-1")) for _ in range(2))
+    with config.disable_value_validation(), suppress(Exception):
+        there[keyword]  # pydicom converts what is asked for, for good
+    assert short(here, keyword) == short(there, keyword)
+    assert number(here, keyword) == number(there, keyword)
+    if vr != "DS":  # nobody asks for the words of a number
+        assert texts(here, keyword) == texts(there, keyword)

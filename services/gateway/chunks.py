@@ -1,0 +1,44 @@
+"""What is sent to preprocess: heads of files for their headers, then files or parts of them, a chunk at a time."""
+
+from array import array
+from collections.abc import Sequence
+
+from services.common.schemas import Item, Stack
+from services.common.tensors import FilePart, Tensor, bytes_tensor
+from services.gateway.spool import UploadedFile
+
+
+def head(file: UploadedFile, most_bytes: int) -> FilePart:
+    """The first bytes of a file."""
+    return FilePart(file.path, min(file.size, most_bytes))
+
+
+def headers_request(files: Sequence[UploadedFile], heads: Sequence[FilePart]) -> tuple[Tensor, ...]:
+    """Heads of files, and how long the files are."""
+    return bytes_tensor("files", heads), _numbers("sizes", [file.size for file in files])
+
+
+def chunk_request(files: Sequence[UploadedFile], items: Sequence[Item], stacks: Sequence[Stack]) -> tuple[Tensor, ...]:
+    """The files of some slices, each once; of a stack no more than its header and these slices' frames."""
+    used = sorted({item.file for item in items})
+    place = {file: index for index, file in enumerate(used)}
+    frames = array("i", (number for item in items for number in (place[item.file], item.frame)))
+    known = {stack.file: stack for stack in stacks}
+    parts = [_part(files[file], [item.frame for item in items if item.file == file], known.get(file)) for file in used]
+    return (
+        bytes_tensor("files", parts),
+        _numbers("sizes", [files[file].size for file in used]),
+        _numbers("pixels_from", [part.gap[1] for part in parts]),
+        Tensor("frames", "INT32", (len(items), 2), (frames.tobytes(),)),
+    )
+
+
+def _part(file: UploadedFile, frames: Sequence[int], stack: Stack | None) -> FilePart:
+    if stack is None:
+        return FilePart(file.path, file.size)
+    first, behind = (stack.pixels_at + frame * stack.frame_bytes for frame in (min(frames), max(frames) + 1))
+    return FilePart(file.path, behind, gap=(stack.pixels_at, first))
+
+
+def _numbers(name: str, numbers: Sequence[int]) -> Tensor:
+    return Tensor(name, "INT64", (len(numbers),), (array("q", numbers).tobytes(),))

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from services.common.schemas import Item, Stack
+from services.common.tensors import Message, decode, elements, encode
+from services.gateway.chunks import chunk_request, head, headers_request
+from services.gateway.spool import UploadedFile
+
+STACK = Stack(file=1, pixels_at=3, frame_bytes=2)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[UploadedFile]:
+    """A slice, and a header of three bytes before five frames of two."""
+    found = []
+    for name, data in (("slice", b"whole"), ("stack", b"hdr0011223344")):
+        (tmp_path / name).write_bytes(data)
+        found.append(UploadedFile(name, tmp_path / name, len(data)))
+    return found
+
+
+def arrived(tensors: tuple[object, ...]) -> Message:
+    header, parts = encode(Message(tensors), "inputs")  # type: ignore[arg-type] # as they are made
+    body = header + b"".join(part if isinstance(part, bytes) else b"".join(part.pieces()) for part in parts)  # type: ignore[union-attr] # file parts
+    return decode(body, str(len(header)), "inputs")
+
+
+def numbers(message: Message, name: str, datatype: str = "INT64") -> list[int]:
+    return memoryview(message.tensor(name, datatype).buffer).cast("q" if datatype == "INT64" else "i").tolist()
+
+
+def test_heads_travel_with_the_sizes_of_their_files(files: list[UploadedFile]) -> None:
+    got = arrived(headers_request(files, [head(file, 7) for file in files]))
+    assert [bytes(item) for item in elements(got.tensor("files", "BYTES"))] == [b"whole", b"hdr0011"]
+    assert numbers(got, "sizes") == [5, 13]
+
+
+def test_of_a_stack_only_the_wanted_frames_travel(files: list[UploadedFile]) -> None:
+    items = [Item(file=1, frame=3), Item(file=0), Item(file=1, frame=2)]
+    got = arrived(chunk_request(files, items, [STACK]))
+    assert [bytes(item) for item in elements(got.tensor("files", "BYTES"))] == [b"whole", b"hdr2233"]
+    assert numbers(got, "sizes") == [5, 13]
+    assert numbers(got, "pixels_from") == [0, 7]
+    assert numbers(got, "frames", "INT32") == [1, 3, 0, 0, 1, 2]
+
+
+def test_other_files_of_several_frames_travel_whole(files: list[UploadedFile]) -> None:
+    got = arrived(chunk_request(files, [Item(file=1, frame=3)], []))
+    assert [bytes(item) for item in elements(got.tensor("files", "BYTES"))] == [b"hdr0011223344"]
+    assert numbers(got, "pixels_from") == [0]
