@@ -17,9 +17,9 @@ from services.common.problems import NotReady
 from services.common.schemas import Report
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.api import add_jobs
+from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.desk import Jobs
 from services.gateway.jobs.figures import QueueFigures
-from services.gateway.jobs.worker import connect_redis
 from services.gateway.openapi import MODEL_ANSWERS, PREDICTION_ANSWERS, PREDICTION_BODY
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import Predictions

@@ -6,10 +6,11 @@ from services.common.app import PROBLEM_JSON
 from services.common.labels import LABELS, Label
 from services.common.problems import MalformedRequest, PayloadTooLarge, Problem
 from services.gateway.faults import MixedSeries, NotACtSlice, UnsupportedFile, UnusableFiles, bad_files
+from services.gateway.jobs.job import no_such_job
 from services.gateway.jobs.lanes import QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument
 from services.gateway.jobs.senders import Unauthorized
-from services.gateway.jobs.store import OtherContent, no_such_job
+from services.gateway.jobs.store import OtherContent
 from services.gateway.report import DISCLAIMER, finding
 from services.gateway.stages import StageBusy, StageFailed, StageSlow
 from services.gateway.uploads import FORM_FIELD, SpoolFull
