@@ -12,6 +12,7 @@ from services.common.settings import ServiceSettings
 class Settings(ServiceSettings):
     """Where the stages are, what an upload may be, how long a stage may take, and how jobs are kept.
 
+    host : what `python -m services.gateway` binds to
     jobs_dir, jobs_url : where jobs lie: the folder, or an fsspec address (with the folder for what is under way)
     job_ttl_s : how long an ended job is kept
     job_lanes : how many of a sender's series may be worked on at once in each priority
@@ -21,6 +22,7 @@ class Settings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="ICH_GATEWAY_")
 
+    host: str = "127.0.0.1"
     preprocess_url: str = "http://127.0.0.1:8001"
     cnn_url: str = "http://127.0.0.1:8002"
     rnn_url: str = "http://127.0.0.1:8003"

@@ -82,7 +82,7 @@ def _add_writing(app: FastAPI, jobs: Jobs, bundles: Bundles, sender_type: Any, j
 
 
 def _add_reading(app: FastAPI, jobs: Jobs, sender_type: Any, job_type: Any) -> None:
-    @app.get("/v1/jobs", tags=["jobs"], summary="Your jobs, newest first")
+    @app.get("/v1/jobs", tags=["jobs"], summary="Your jobs, newest first", responses={401: NO_JOB[401]})
     def every(
         sender: sender_type,
         before: Annotated[str | None, Query(pattern="^[0-9a-f]{1,64}$")] = None,

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from functools import cache
 from typing import Final
 
@@ -18,7 +19,7 @@ from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.tries import Tries
 from services.gateway.jobs.work import Bench, GivenBack, do
 from services.gateway.settings import Settings
-from services.gateway.stages import connect_all
+from services.gateway.stages import StageFault, connect_all
 
 log = logging.getLogger(__name__)
 _STORE_REST_S: Final = 3.0
@@ -66,6 +67,20 @@ async def _do(task: Task, settings: Settings, tries: Tries, lost: int) -> Outcom
     stages = connect_all(settings)
     try:
         return await do(task, Bench(stages, settings, tries), lost)
+    finally:
+        await stages.close()
+
+
+def warm_up() -> None:
+    """Import what the first request does, once for all processes that are forked: it takes as long as a turn."""
+    with suppress(StageFault):
+        asyncio.run(_ask(read_settings()))
+
+
+async def _ask(settings: Settings) -> None:
+    stages = connect_all(settings)
+    try:
+        await stages.preprocess.ready()
     finally:
         await stages.close()
 

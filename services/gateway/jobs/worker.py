@@ -14,7 +14,7 @@ from services.common.observability import configure_logging
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.lanes import queue_name
 from services.gateway.jobs.schemas import PRIORITIES
-from services.gateway.jobs.turns import read_settings
+from services.gateway.jobs.turns import read_settings, warm_up
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _work(queues: list[str]) -> None:
     redis = connect_redis(read_settings())
     worker = Worker(queues, connection=redis, serializer=JSONSerializer, log_job_description=False)
+    warm_up()
     gc.freeze()  # what is here already is shared with every process that is forked
     log.info("working", extra={"fields": {"queues": queues}})
     worker.work(with_scheduler=False, logging_level=None)
