@@ -85,7 +85,7 @@ class Job:
         """
         name = f"{number:06d}"
         first = self._put(f"reports/{name}.json", document)
-        if not first and self.ended():
+        if not first and (self.ended() or not self.is_there()):
             return False
         kept = outcome if first else json.loads(self.report(number))["status"]
         self._put(f"done/{name}.{kept}", b"")

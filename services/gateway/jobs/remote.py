@@ -42,6 +42,8 @@ class RemoteShelf:
         found = sorted(path for path in folder.rglob("*") if path.is_file())
         for some in ([path for path in found if path.name != _LAST], [path for path in found if path.name == _LAST]):
             targets = [self._path(f"{place}/{path.relative_to(folder).as_posix()}") for path in some]
+            for parent in {str(PurePosixPath(target).parent) for target in targets}:
+                self._files.makedirs(parent, exist_ok=True)
             self._files.put([str(path) for path in some], targets)
 
     def get(self, place: str) -> bytes:

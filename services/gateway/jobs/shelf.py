@@ -3,7 +3,7 @@
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -44,25 +44,36 @@ class Shelf(Protocol):
         """Remove what a crash may have left that has no place."""
 
 
-class LocalShelf:
-    """A folder. Nothing is believed to be on the disk before `fsync` said so."""
+def sync(path: Path) -> None:
+    """What was written to a file or folder reaches the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
-    def __init__(self, root: Path) -> None:
+
+class LocalShelf:
+    """A folder. Nothing is believed to be on the disk before `sync` said so."""
+
+    def __init__(self, root: Path, sync: Callable[[Path], None] = sync) -> None:
         self._root = root
+        self._sync = sync
 
     def put_once(self, place: str, content: bytes) -> bool:
         """By a link, which is made only where there is nothing yet."""
         path = self._root / place
-        _make_folder(path.parent)
+        self._make_folder(path.parent)
         part = path.with_name(f".{secrets.token_hex(8)}")
         try:
-            _write(part, content)
+            part.write_bytes(content)
+            self._sync(part)
             os.link(part, path)
         except FileExistsError:
             return False
         finally:
             part.unlink(missing_ok=True)
-        _sync(path.parent)
+        self._sync(path.parent)
         return True
 
     def take_in(self, folder: Path, place: str) -> None:
@@ -70,10 +81,10 @@ class LocalShelf:
         path = self._root / place
         found = list(folder.rglob("*"))
         with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
-            list(pool.map(_sync, [*found, folder]))
-        _make_folder(path.parent)
+            list(pool.map(self._sync, [*found, folder]))
+        self._make_folder(path.parent)
         folder.rename(path)
-        _sync(path.parent)
+        self._sync(path.parent)
 
     def get(self, place: str) -> bytes:
         return (self._root / place).read_bytes()
@@ -102,7 +113,18 @@ class LocalShelf:
         yield [self._root / place for place in places]
 
     def sweep(self) -> None:
-        _sweep(self._root / _TRASH)
+        trash = self._root / _TRASH
+        trash.mkdir(parents=True, exist_ok=True)
+        for left in trash.iterdir():
+            _sweep(left)
+
+    def _make_folder(self, path: Path) -> None:
+        """Make a folder, and those that it is in, durably."""
+        if path.is_dir():
+            return
+        self._make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        self._sync(path.parent)
 
 
 def _sweep(path: Path) -> None:
@@ -110,28 +132,3 @@ def _sweep(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _make_folder(path: Path) -> None:
-    """Make a folder, and those that it is in, durably."""
-    if path.is_dir():
-        return
-    _make_folder(path.parent)
-    path.mkdir(exist_ok=True)
-    _sync(path.parent)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    """What was written to a file or folder reaches the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
-from typing import Final
+from functools import cache, partial
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -22,7 +22,7 @@ from services.gateway.settings import Settings
 from services.gateway.stages import StageFault, connect_all
 
 log = logging.getLogger(__name__)
-_STORE_REST_S: Final = 3.0
+Work = Callable[[Tries, int], Outcome | None]
 
 
 def take_turn(priority: Priority, sender: str, number: int, turn: str) -> None:
@@ -33,18 +33,25 @@ def take_turn(priority: Priority, sender: str, number: int, turn: str) -> None:
     settings = read_settings()
     redis = connect_redis(settings)
     lanes = Lanes(redis, JobStore.at(settings.jobs_dir, settings.jobs_url), settings.job_lanes)
+
+    def work(task: Task) -> None:
+        work_on(task, redis, partial(_run, task, settings))
+
     try:
-        lanes.take(Lane(priority, sender, number), turn, lambda task: work_on(task, settings, redis))
+        lanes.take(Lane(priority, sender, number), turn, work)
     except (RedisError, OSError):
         log.exception("a turn was broken off")
 
 
-def work_on(task: Task, settings: Settings, redis: Redis) -> None:
-    """Do a task, or leave it for a later turn."""
+def work_on(task: Task, redis: Redis, work: Work, *, rest_s: float = 3.0) -> None:
+    """Do a task, or leave it for a later turn.
+
+    rest_s : what a full store is given to get room
+    """
     tries, fields = Tries(redis, task.id), {"task": task.id}
     lost = tries.begin()
     try:
-        outcome = asyncio.run(_do(task, settings, tries, lost))
+        outcome = work(tries, lost)
     except GivenBack:
         tries.back()
     except NotFound:
@@ -53,7 +60,7 @@ def work_on(task: Task, settings: Settings, redis: Redis) -> None:
         tries.back()
         if not task.job.ended() and task.job.is_there():  # a full disk is nobody's series' fault
             log.error("the store is full or broken", extra={"fields": {**fields, "errno": error.errno}})  # noqa: TRY400
-            time.sleep(_STORE_REST_S)
+            time.sleep(rest_s)
     except Exception:  # what is not understood is tried again, three times
         log.exception("a turn failed", extra={"fields": fields})
     else:
@@ -61,6 +68,10 @@ def work_on(task: Task, settings: Settings, redis: Redis) -> None:
         if outcome:
             figures.count(redis, outcome)
         log.info("a turn ended", extra={"fields": {**fields, "outcome": outcome or "planned"}})
+
+
+def _run(task: Task, settings: Settings, tries: Tries, lost: int) -> Outcome | None:
+    return asyncio.run(_do(task, settings, tries, lost))
 
 
 async def _do(task: Task, settings: Settings, tries: Tries, lost: int) -> Outcome | None:
