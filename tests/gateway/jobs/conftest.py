@@ -5,6 +5,7 @@ import pytest
 from redis import Redis
 
 from services.gateway.jobs.store import JobStore
+from tests.gateway.jobs.making import unsynced
 from tests.redis_process import running_redis
 from tests.running import free_ports
 
@@ -24,10 +25,6 @@ def redis(redis_process: Redis) -> Redis:
 
 @pytest.fixture
 def store(tmp_path: Path) -> JobStore:
-    return opened(tmp_path / "store")
-
-
-def opened(folder: Path) -> JobStore:
-    found = JobStore.at(folder)
+    found = unsynced(tmp_path / "store")
     found.open()
     return found

@@ -8,12 +8,17 @@ from typing import TypeVar
 
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import Outcome, Plan, Priority, Unit, now
-from services.gateway.jobs.shelf import Shelf
+from services.gateway.jobs.shelf import LocalShelf, Shelf
 from services.gateway.jobs.store import JobStore, Wishes
-from services.gateway.spool import SpoolFolder, UploadedFile
+from services.gateway.spool import Spool, SpoolFolder, UploadedFile
 
 T = TypeVar("T")
 _counter = itertools.count()
+
+
+def unsynced(folder: Path) -> JobStore:
+    """In a folder, without waiting for the disk: what waits for it is tested in `test_shelf.py`."""
+    return JobStore(LocalShelf(folder, lambda _: None), Spool(folder / "incoming"))
 
 
 def upload(store: JobStore, folder: Path, files: Mapping[str, bytes], wishes: Wishes) -> tuple[Job, bool]:

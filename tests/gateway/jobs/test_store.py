@@ -9,19 +9,19 @@ from services.gateway.jobs.schemas import Outcome
 from services.gateway.jobs.shelf import LocalShelf
 from services.gateway.jobs.store import JobStore, OtherContent, Wishes
 from services.gateway.spool import Spool
-from tests.gateway.jobs.making import Crash, CrashingShelf, job_of, plan_of, report_of, upload
+from tests.gateway.jobs.making import Crash, CrashingShelf, job_of, plan_of, report_of, unsynced, upload
 
 WISHES = Wishes("ann", "routine", "default", "key")
 FILES = {"one.dcm": b"1", "two.dcm": b"22"}
 
 
 def crashing(folder: Path, calls: int, *, after: bool) -> JobStore:
-    return JobStore(CrashingShelf(LocalShelf(folder), calls, after=after), Spool(folder / "incoming"))
+    return JobStore(CrashingShelf(LocalShelf(folder, lambda _: None), calls, after=after), Spool(folder / "incoming"))
 
 
 def reopened(folder: Path) -> JobStore:
     """As the next gateway finds it."""
-    store = JobStore.at(folder)
+    store = unsynced(folder)
     store.open()
     return store
 
