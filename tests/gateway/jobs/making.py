@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
+from services.common.schemas import HeadersReport
+from services.common.tensors import HEADER_LENGTH, FilePart, Message, bytes_tensor, encode
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import Outcome, Plan, Priority, Unit, now
 from services.gateway.jobs.shelf import LocalShelf, Shelf
@@ -55,6 +57,13 @@ def plan_of(count: int) -> tuple[Plan, Sequence[Unit]]:
 
 def report_of(status: Outcome, number: int = 0) -> bytes:
     return f'{{"id":"{number}","status":"{status}","series":null,"slices":[]}}'.encode()
+
+
+def headers_answer(report: HeadersReport) -> tuple[dict[str, str], bytes]:
+    """Headers and body of preprocess' answer about headers of files."""
+    header, parts = encode(Message((bytes_tensor("report", [report.model_dump_json().encode()]),)), "outputs")
+    body = b"".join([header, *(part for part in parts if not isinstance(part, FilePart))])
+    return {HEADER_LENGTH: str(len(header)), "content-length": str(len(body))}, body
 
 
 class Crash(BaseException):
