@@ -141,6 +141,15 @@ async def test_one_bad_series_fails_alone_and_says_why(batch: Batch) -> None:
     assert failed["problem"]["status"] == 422
     assert failed["problem"]["files"][0]["file"] == "1-1.dcm"
     assert batch.chain.transports["preprocess"].requests - before == 3  # the headers and each series, once
+    assert failed["problem"]["code"] == (await batch.chain.predict(bad)).json()["code"]
+
+
+async def test_a_corrupt_file_that_names_no_series_is_left_out_and_listed(batch: Batch) -> None:
+    address = await batch.send({**series(0), "corrupt.png": picture()[:20], "a.png": picture()})
+    await batch.work()
+    document = await batch.get(address)
+    assert document["counts"]["assessed"] == 2
+    assert [(item["file"], item["code"]) for item in document["left_out"]] == [("corrupt.png", "corrupt_png")]
 
 
 async def test_a_job_without_a_single_series_is_failed(batch: Batch) -> None:
