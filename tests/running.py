@@ -55,7 +55,7 @@ def _command(entry: Path) -> str:
         return ""
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [server.getsockname()[1] for server in sockets]
     for server in sockets:
@@ -66,7 +66,7 @@ def _free_ports(count: int) -> list[int]:
 @contextmanager
 def running_service(log: Path) -> Iterator[Service]:
     """Start everything, wait until it is ready, and stop it at the end."""
-    *free, redis_port = _free_ports(len(NAMES) + 1)
+    *free, redis_port = free_ports(len(NAMES) + 1)
     ports = dict(zip(NAMES, free, strict=True))
     binaries = Path(sys.executable).parent
     settings = {f"{name.upper()}_PORT": str(port) for name, port in {**ports, "redis": redis_port}.items()}

@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
-ONES = ("gateway", "preprocess", "cnn", "rnn", "redis", "train")
+ONES = ("gateway", "worker", "worker-urgent", "preprocess", "cnn", "rnn", "redis", "train")
 
 
 def _read(name: str) -> Any:
@@ -38,6 +38,19 @@ def test_only_the_gateway_is_reached_and_only_from_this_machine(services: dict[s
     assert networks["queue"]["internal"]
     for stage in ("preprocess", "cnn", "rnn"):
         assert services[stage]["networks"] == ["stages"]
+
+
+def test_workers_are_the_gateways_image_and_see_the_same_jobs(services: dict[str, dict[str, Any]]) -> None:
+    gateway, worker, urgent = (services[name] for name in ("gateway", "worker", "worker-urgent"))
+    for one in (worker, urgent):
+        assert one["image"] == gateway["image"]
+        assert set(one["volumes"]) < set(gateway["volumes"])
+        assert set(one["environment"].items()) < set(gateway["environment"].items())
+        assert "ports" not in one
+        assert "container_name" not in one  # or it could not be scaled
+    assert "routine" in worker["command"]
+    assert "routine" not in urgent["command"]
+    assert "noeviction" in services["redis"]["command"]
 
 
 def test_the_bundle_is_read_only(services: dict[str, dict[str, Any]]) -> None:

@@ -62,10 +62,12 @@ class SeriesHeader(_FromStage):
 
 
 class SetAside(_FromStage):
-    """A file that belongs to no series, and why (a code of `acceptance`)."""
+    """A file that makes no slice, and why (a code of `acceptance`); its series, where the header tells."""
 
     file: int
     code: str
+    uid: str | None = None
+    study_uid: str | None = None
 
 
 class HeadersReport(_FromStage):

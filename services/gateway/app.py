@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
@@ -17,9 +17,10 @@ from services.common.problems import NotReady
 from services.common.schemas import Report
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.api import add_jobs
+from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.desk import Jobs
 from services.gateway.jobs.figures import QueueFigures
-from services.gateway.jobs.worker import connect_redis
+from services.gateway.jobs.senders import Senders
 from services.gateway.openapi import MODEL_ANSWERS, PREDICTION_ANSWERS, PREDICTION_BODY
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import Predictions
@@ -85,20 +86,25 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         lifespan=lifespan,
         static_url="/docs-assets",
     )
-    _add_api(app, predictions, bundles, settings.operating_point)
+    _add_predictions(app, predictions, jobs.senders)
+    _add_models(app, bundles, settings.operating_point)
     add_jobs(app, jobs, bundles)
     app.state.metrics.registry.register(QueueFigures(redis, jobs.store))
     app.mount("/", _Pages(directory=_PAGES, html=True))
     return app
 
 
-def _add_api(app: FastAPI, predictions: Predictions, bundles: Bundles, site_point: OperatingPoint) -> None:
+def _add_predictions(app: FastAPI, predictions: Predictions, senders: Senders) -> None:
+    def known_sender(authorization: Annotated[str | None, Header(include_in_schema=False)] = None) -> None:
+        senders.sender(authorization)
+
     @app.post(
         "/v1/predictions",
         tags=["predictions"],
         summary="Assess one slice or one series, and wait for the report",
         responses=PREDICTION_ANSWERS,
         openapi_extra=PREDICTION_BODY,
+        dependencies=[Depends(known_sender)],
     )
     async def predict(
         request: Request,
@@ -113,6 +119,8 @@ def _add_api(app: FastAPI, predictions: Predictions, bundles: Bundles, site_poin
         app.state.metrics.slices.inc(len(report.slices))
         return report
 
+
+def _add_models(app: FastAPI, bundles: Bundles, site_point: OperatingPoint) -> None:
     @app.get("/v1/models", tags=["models"], summary="The card of the bundle that answers", responses=MODEL_ANSWERS)
     async def models() -> ServedModel:
         served = await bundles.served()

@@ -4,12 +4,14 @@ from typing import Any, Final
 
 from services.common.app import PROBLEM_JSON
 from services.common.labels import LABELS, Label
-from services.common.problems import MalformedRequest, PayloadTooLarge, Problem
+from services.common.problems import MalformedRequest, PayloadTooLarge, Problem, UnsupportedMedia
+from services.gateway.archives import BadArchive
 from services.gateway.faults import MixedSeries, NotACtSlice, UnsupportedFile, UnusableFiles, bad_files
+from services.gateway.jobs.job import no_such_job
 from services.gateway.jobs.lanes import QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument
 from services.gateway.jobs.senders import Unauthorized
-from services.gateway.jobs.store import OtherContent, no_such_job
+from services.gateway.jobs.store import OtherContent
 from services.gateway.report import DISCLAIMER, finding
 from services.gateway.stages import StageBusy, StageFailed, StageSlow
 from services.gateway.uploads import FORM_FIELD, SpoolFull
@@ -75,6 +77,7 @@ _NOT_ASSESSED: Final[dict[str, Any]] = {
 
 
 _TOO_LARGE: Final = [{"file": "study.zip", "code": "too_large", "reason": "the zip unpacks to more than is taken here"}]
+_DAMAGED: Final = [{"file": "study.zip", "code": BadArchive.code, "reason": "the zip is damaged"}]
 
 
 def _answer(*problems: Problem) -> dict[str, Any]:
@@ -87,6 +90,9 @@ STAGE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     503: _answer(StageBusy("cnn takes no more work now", stage="cnn")),
     504: _answer(StageSlow("cnn did not answer in time", stage="cnn")),
 }
+_UNAUTHORIZED: Final = _answer(
+    Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")
+)
 PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The report; `not_assessed` where a rule of refusal stands",
@@ -95,6 +101,7 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
         },
     },
     400: _answer(MalformedRequest("the multipart body is broken")),
+    401: _UNAUTHORIZED,
     413: _answer(PayloadTooLarge("study.zip: the zip unpacks to more than is taken here.", files=_TOO_LARGE)),
     415: _answer(bad_files(UnsupportedFile, [("notes.txt", "not_dicom")])),
     422: _answer(
@@ -116,14 +123,15 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 ACCEPTED: Final = "A `progress` event whenever the job's document changes, then `end`"
 NO_JOB: Final[dict[int | str, dict[str, Any]]] = {
-    401: _answer(Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")),
+    401: _UNAUTHORIZED,
     404: _answer(no_such_job()),
 }
 JOB_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    **{status: PREDICTION_ANSWERS[status] for status in (400, 413)},
+    **{status: PREDICTION_ANSWERS[status] for status in (400, 401, 413)},
     202: {"description": "Accepted: files and manifest are safely on disk", "headers": {"Location": _LOCATION}},
-    401: NO_JOB[401],
     409: _answer(OtherContent("send another key with other files")),
+    415: _answer(UnsupportedMedia("send multipart/form-data, with the files in the field 'files'")),
+    422: _answer(BadArchive("study.zip: the zip is damaged.", files=_DAMAGED)),
     503: _answer(
         QueueUnavailable("the queue is down or full; nothing was accepted"),
         SpoolFull("the disk that jobs are kept on is full; nothing was accepted"),

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from services.common import acceptance
 from services.common.problems import MalformedRequest
-from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeader
+from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeader, SetAside
 from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, elements
 from services.gateway.chunks import chunk_request, head, headers_request
 from services.gateway.intake import check_decoded, corrupt_files, notes, the_series
@@ -94,22 +94,24 @@ class Pipeline:
     async def group(self, files: Sequence[UploadedFile]) -> tuple[dict[SeriesKey, Group], list[tuple[int, str]]]:
         """Which series files belong to, and those that belong to none with a code that says why.
 
+        A corrupt file stays with its series, where the header tells which that is: without it, a bleeding could hide.
+
         Raises
         ------
         StageFault
             preprocess failed, or was slow.
         """
         groups: defaultdict[SeriesKey, Group] = defaultdict(Group)
-        set_aside = []
+        aside: list[SetAside] = []
         try:
             for start in range(0, len(files), _FILES_A_GROUPING):
                 report = await self._read_headers(files[start : start + _FILES_A_GROUPING], Work())
-                set_aside += [(start + item.file, item.code) for item in report.set_aside]
+                aside += [item.model_copy(update={"file": start + item.file}) for item in report.set_aside]
                 for series in report.series:
                     groups[series.study_uid, series.uid].add(start, series)
         except (MalformedRequest, ValidationError, IndexError) as error:
             raise StageFailed("the answer of a stage lacks what was asked for") from error
-        return dict(groups), set_aside
+        return dict(groups), [(item.file, item.code) for item in aside if not _kept(groups, item)]
 
     async def _open(
         self, files: Sequence[UploadedFile], work: Work, *, pictures: bool
@@ -210,6 +212,15 @@ class Pipeline:
         if header.uid is None and len(header.items) > 1:
             return await score_alone(self._stages.rnn, features, work)
         return await score_series(self._stages.rnn, features, header.position_mm, work)
+
+
+def _kept(groups: Mapping[SeriesKey, Group], item: SetAside) -> bool:
+    """Put a corrupt file to the slices of its series, if there are any."""
+    found = groups.get((item.study_uid, item.uid))
+    if found is None or item.uid is None or item.code not in acceptance.CORRUPT_FILES:
+        return False
+    found.files.append(item.file)
+    return True
 
 
 def _report(message: Message) -> HeadersReport:

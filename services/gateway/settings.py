@@ -12,14 +12,17 @@ from services.common.settings import ServiceSettings
 class Settings(ServiceSettings):
     """Where the stages are, what an upload may be, how long a stage may take, and how jobs are kept.
 
+    host : what `python -m services.gateway` binds to
+    jobs_dir, jobs_url : where jobs lie: the folder, or an fsspec address (with the folder for what is under way)
     job_ttl_s : how long an ended job is kept
     job_lanes : how many of a sender's series may be worked on at once in each priority
-    job_patience_s : how long a job goes on asking a stage that is at fault
+    job_patience_s : how long a series waits for a stage to come back
     senders_file : lines of `id key`, without which anybody may send
     """
 
     model_config = SettingsConfigDict(env_prefix="ICH_GATEWAY_")
 
+    host: str = "127.0.0.1"
     preprocess_url: str = "http://127.0.0.1:8001"
     cnn_url: str = "http://127.0.0.1:8002"
     rnn_url: str = "http://127.0.0.1:8003"
@@ -39,9 +42,10 @@ class Settings(ServiceSettings):
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     jobs_dir: Path = Path(gettempdir()) / "ich-jobs"
+    jobs_url: str | None = None
     job_ttl_s: float = 7 * 24 * 3600
     job_lanes: int = 8
-    job_patience_s: float = 300.0
+    job_patience_s: float = 24 * 3600
     max_job_bytes: int = 16 * 1024**3
     max_job_files: int = 50_000
     senders_file: Path | None = None

@@ -1,6 +1,7 @@
 """How reading ends without an image. None of these carries a word of the file: it could be about the patient.
 
-Unreadable        the file is of no use; `code` says why (FOREIGN_FILES and CORRUPT_FILES of acceptance)
+Unreadable        the file is of no use; `code` says why (FOREIGN_FILES and CORRUPT_FILES of acceptance), `uids` which
+                  study and series lack it, where the header could be read
 HeaderGoesOn      the bytes at hand end before the header does: send the whole file
 """
 
@@ -13,6 +14,7 @@ class Unreadable(Exception):
             raise ValueError(f"{code} is not a code of services.common.acceptance")
         super().__init__(code)
         self.code = code
+        self.uids: tuple[str, str] | None = None
 
 
 class HeaderGoesOn(Exception):

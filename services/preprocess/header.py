@@ -124,7 +124,11 @@ def read_header(head: Buffer, size: int) -> Header:
             raise HeaderGoesOn from None
         raise Unreadable(file.fault or "corrupt_header") from None
     if header.is_ct_slice:
-        _check(header, size)
+        try:
+            _check(header, size)
+        except Unreadable as failure:
+            failure.uids = header.study_uid, header.series_uid
+            raise
     return header
 
 

@@ -52,7 +52,8 @@ def arrange(entries: Sequence[Header | Picture | Unreadable | HeaderGoesOn]) -> 
         elif isinstance(entry, Picture):
             pictures.append(Item(file=file))
         elif isinstance(entry, Unreadable):
-            set_aside.append(SetAside(file=file, code=entry.code))
+            study_uid, uid = entry.uids or (None, None)
+            set_aside.append(SetAside(file=file, code=entry.code, uid=uid, study_uid=study_uid))
         elif not (entry.is_ct_slice and is_axial(entry.frames[0].orientation)):
             set_aside.append(SetAside(file=file, code="not_a_ct_slice"))
         else:

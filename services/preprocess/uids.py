@@ -3,12 +3,13 @@
 import hmac
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from services.common.schemas import HeadersReport, Item, SeriesHeader
+from services.common.schemas import HeadersReport, Item, SeriesHeader, SetAside
 
 MIN_KEY_BYTES: Final = 16
 _HASH_BYTES: Final = 16
+Found = TypeVar("Found", SeriesHeader, SetAside)
 
 
 def read_key(path: Path | None) -> bytes | None:
@@ -39,13 +40,18 @@ def hash_uids(report: HeadersReport, key: bytes | None) -> HeadersReport:
     """A report with all its UIDs hashed; as it is without a key. What is absent stays absent."""
     if key is None:
         return report
-    return report.model_copy(update={"series": tuple(_hash_series(series, key) for series in report.series)})
+    series = tuple(_hash_series(series, key) for series in report.series)
+    set_aside = tuple(_hash_series_uids(item, key) for item in report.set_aside)
+    return report.model_copy(update={"series": series, "set_aside": set_aside})
 
 
 def _hash_series(series: SeriesHeader, key: bytes) -> SeriesHeader:
     items = tuple(_hash_item(item, key) for item in series.items)
-    uid, study_uid = _hash(series.uid, key), _hash(series.study_uid, key)
-    return series.model_copy(update={"uid": uid, "study_uid": study_uid, "items": items})
+    return _hash_series_uids(series, key).model_copy(update={"items": items})
+
+
+def _hash_series_uids(found: Found, key: bytes) -> Found:
+    return found.model_copy(update={"uid": _hash(found.uid, key), "study_uid": _hash(found.study_uid, key)})
 
 
 def _hash_item(item: Item, key: bytes) -> Item:

@@ -92,7 +92,13 @@ def stage_apps(folder: Path, extractor: MeanExtractor, recipe: Recipe = DEFAULT_
 
 @pytest.fixture
 def gateway_settings(tmp_path: Path) -> GatewaySettings:
-    return GatewaySettings(spool_dir=tmp_path / "spool", chunk_slices=4, max_files=60, max_upload_bytes=64 * 1024**2)
+    return GatewaySettings(
+        spool_dir=tmp_path / "spool",
+        jobs_dir=tmp_path / "jobs",
+        chunk_slices=4,
+        max_files=60,
+        max_upload_bytes=64 * 1024**2,
+    )
 
 
 @pytest.fixture

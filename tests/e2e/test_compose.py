@@ -106,6 +106,20 @@ def test_containers_answer_as_the_services_without_containers_do(
         assert left["probabilities"] == pytest.approx(right["probabilities"], abs=1e-5)
 
 
+def test_a_job_is_reported_by_a_worker_container(containers: Containers, samples: Path) -> None:
+    files = [("files", (path.name, path.read_bytes())) for path in sorted((samples / "series").glob("*.dcm"))]
+    accepted = httpx.post(f"{containers.url}/v1/jobs", files=files, timeout=120)
+    assert accepted.status_code == 202, accepted.text
+    address, deadline = containers.url + accepted.headers["location"], time.monotonic() + 120
+    while not httpx.get(address).json()["ended"]:
+        assert time.monotonic() < deadline, containers.compose("logs")[-4000:]
+        time.sleep(0.3)
+    (report,) = httpx.get(f"{address}/reports").json()["reports"]
+    waited = _predict(containers.url, samples / "series")
+    assert report["series"]["probabilities"] == pytest.approx(waited["series"]["probabilities"], abs=1e-6)
+    assert containers.inside("worker", "ls", "/jobs/jobs/anybody").stdout.split() == [accepted.json()["id"]]
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_container_is_not_root_and_holds_only_its_own(containers: Containers, service: str) -> None:
     assert containers.inside(service, "id", "-u").stdout.strip() == "10001"
@@ -136,7 +150,7 @@ def test_nothing_but_the_gateway_is_published() -> None:
     assert "127.0.0.1:" in ports
 
 
-@pytest.mark.parametrize("name", [*SERVICES, "redis"])
+@pytest.mark.parametrize("name", [*SERVICES, "redis", "worker"])
 def test_a_killed_container_comes_back_by_itself(containers: Containers, samples: Path, name: str) -> None:
     killed = containers.process(name)
     os.kill(killed, signal.SIGKILL)

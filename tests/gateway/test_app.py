@@ -21,7 +21,7 @@ def anyio_backend() -> str:
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A gateway whose stages are not there: the documents are."""
     stages = {name: connect(name, "http://127.0.0.1:9", 0.2, 0.2) for name in ("preprocess", "cnn", "rnn")}
-    app = create_app(Stages(**stages), Settings(spool_dir=tmp_path / "spool"))
+    app = create_app(Stages(**stages), Settings(spool_dir=tmp_path / "spool", jobs_dir=tmp_path / "jobs"))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client,
@@ -31,7 +31,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_the_openapi_document_describes_every_answer(client: httpx.AsyncClient) -> None:
     predict = (await client.get("/openapi.json")).json()["paths"]["/v1/predictions"]["post"]
-    assert set(predict["responses"]) == {"200", "400", "413", "415", "422", "502", "503", "504"}
+    assert set(predict["responses"]) == {"200", "400", "401", "413", "415", "422", "502", "503", "504"}
     for status, answer in predict["responses"].items():
         ((kind, content),) = answer["content"].items()
         assert content["examples"], status

@@ -158,6 +158,13 @@ def test_foreign_files_are_set_aside() -> None:
     assert len(report.series) == 1
 
 
+def test_a_corrupt_file_names_its_series_where_its_header_could_be_read() -> None:
+    failure = Unreadable("truncated")
+    failure.uids = "2.25.1", "2.25.2"
+    (item,) = arrange([failure]).set_aside
+    assert item == SetAside(file=0, code="truncated", study_uid="2.25.1", uid="2.25.2")
+
+
 def test_headers_that_go_on_are_listed() -> None:
     assert arrange([header(ct()), HeaderGoesOn(), Picture()]).incomplete == (1,)
 

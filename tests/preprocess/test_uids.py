@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.schemas import HeadersReport, Item, SeriesHeader
+from services.common.schemas import HeadersReport, Item, SeriesHeader, SetAside
 from services.preprocess.uids import hash_uids, hashed_uid, read_key
 
 KEY = b"a key of sixteen bytes and more"
@@ -48,3 +48,10 @@ def test_the_key_stands_in_a_file(tmp_path: Path) -> None:
     file.write_bytes(b"short\n")
     with pytest.raises(ValueError, match="at least 16 bytes"):
         read_key(file)
+
+
+def test_uids_of_files_that_were_set_aside_are_hashed_as_those_of_their_series() -> None:
+    aside = SetAside(file=0, code="truncated", uid=SERIES.uid, study_uid=SERIES.study_uid)
+    found = hash_uids(HeadersReport(series=(SERIES,), set_aside=(aside,)), KEY)
+    assert (found.set_aside[0].uid, found.set_aside[0].study_uid) == (found.series[0].uid, found.series[0].study_uid)
+    assert found.set_aside[0].uid != SERIES.uid

@@ -15,10 +15,11 @@ from redis.exceptions import RedisError
 from services.common.problems import NotFound
 from services.gateway.archives import Limits
 from services.gateway.jobs.documents import describe
+from services.gateway.jobs.job import Job
 from services.gateway.jobs.lanes import Lanes, QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus
 from services.gateway.jobs.senders import Senders
-from services.gateway.jobs.store import Job, JobStore, Wishes, is_full
+from services.gateway.jobs.store import JobStore, Wishes, is_full
 from services.gateway.settings import Settings
 from services.gateway.spool import UploadedFile
 from services.gateway.uploads import SpoolFull, receive
@@ -40,7 +41,7 @@ class Jobs:
     @classmethod
     def create(cls, settings: Settings, redis: Redis) -> "Jobs":
         """On the store and the queue that the settings name."""
-        store = JobStore(settings.jobs_dir)
+        store = JobStore.at(settings.jobs_dir, settings.jobs_url)
         return cls(store, Lanes(redis, store, settings.job_lanes), Senders.read(settings.senders_file), settings)
 
     async def accept(self, request: Request, wishes: Wishes) -> tuple[Job, bool]:
@@ -71,7 +72,7 @@ class Jobs:
             if not new:
                 return job, new  # it was accepted before, and `tend` gives it its turns
             self.store.close(job, wishes.priority, "cancelled")
-            self.store.forget(job)
+            job.remove()
             raise QueueUnavailable("the queue is down or full; nothing was accepted") from error
         return job, new
 
@@ -82,7 +83,7 @@ class Jobs:
     def end(self, job: Job) -> JobDocument | None:
         """Cancel a job, or forget one that has ended."""
         if job.ended():
-            self.store.forget(job)
+            job.remove()
             return None
         self.store.cancel(job, job.manifest().priority)
         return describe(self.store, job)

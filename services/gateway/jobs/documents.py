@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from services.common.labels import LABELS
-from services.gateway.jobs.schemas import Counts, JobDocument, JobStatus, Outcome, Plan, Progress
-from services.gateway.jobs.store import Ended, Job, JobStore
+from services.gateway.jobs.job import Ended, Job
+from services.gateway.jobs.schemas import OUTCOMES, Counts, JobDocument, JobStatus, Outcome, Plan, Progress
+from services.gateway.jobs.store import JobStore
 
 _LEFT_OUT_SHOWN: Final = 100
 COLUMNS: Final = (
@@ -28,18 +30,19 @@ def describe(store: JobStore, job: Job) -> JobDocument:
     """A job as it stands now; NotFound where it is gone."""
     manifest, plan, outcomes, ended = job.manifest(), job.plan(), job.outcomes(), job.ended()
     waiting = [other.id for other in store.open_jobs(manifest.priority, manifest.sender)]
-    counts = {outcome: list(outcomes.values()).count(outcome) for outcome in set(outcomes.values())}
+    counts = Counter(outcomes.values())
     left_out = plan.left_out if plan else ()
     return JobDocument(
         id=job.id,
         status=_status(plan, ended),
         priority=manifest.priority,
         operating_point=manifest.operating_point,
-        files=len(manifest.files),
+        files=manifest.files,
         progress=_progress(plan, outcomes),
-        counts=Counts(**counts),
+        counts=Counts(**{outcome: counts[outcome] for outcome in OUTCOMES}),
         queue_position=waiting.index(job.id) if job.id in waiting and not ended else None,
         created=manifest.created,
+        started=plan.started if plan else None,
         ended=ended.at if ended else None,
         left_out=left_out[:_LEFT_OUT_SHOWN],
         left_out_total=len(left_out),
@@ -56,16 +59,15 @@ def _status(plan: Plan | None, ended: Ended | None) -> JobStatus:
 def _progress(plan: Plan | None, outcomes: dict[int, Outcome]) -> Progress:
     if plan is None:
         return Progress(series_done=0, series=None, slices_done=0, slices=None)
-    slices = [unit.slices for unit in plan.units]
-    done = sum(slices[number] for number in outcomes)
-    return Progress(series_done=len(outcomes), series=len(slices), slices_done=done, slices=sum(slices))
+    done = sum(plan.slices[number] for number in outcomes)
+    return Progress(series_done=len(outcomes), series=len(plan.units), slices_done=done, slices=sum(plan.slices))
 
 
 def reports(job: Job, after: int, limit: int | None = None) -> Iterator[tuple[int, bytes]]:
     """Number and JSON of each report behind that number, in the order of the series."""
-    wanted = [(number, outcome) for number, outcome in job.outcomes().items() if number > after]
-    for number, outcome in wanted[:limit]:
-        yield number, job.report(number, outcome)
+    wanted = [number for number in job.outcomes() if number > after]
+    for number in wanted[:limit]:
+        yield number, job.report(number)
 
 
 def ndjson(found: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ itself there is a ghost, and does nothing.
 
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
@@ -23,12 +23,13 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from services.common.problems import Problem
-from services.gateway.jobs.schemas import PRIORITIES, Priority, Unit
-from services.gateway.jobs.store import Job, JobStore
+from services.gateway.jobs.job import Job
+from services.gateway.jobs.schemas import PRIORITIES, Plan, Priority
+from services.gateway.jobs.store import JobStore
 
 LEASE_S: Final = 20
 _RENEW_S: Final = 4.0
-_TURN: Final = "services.gateway.jobs.worker.take_turn"
+_TURN: Final = "services.gateway.jobs.turns.take_turn"
 _WAITING: Final = "waiting:"
 _RUNNING: Final = "running:"
 _KEY: Final = "ich:lane"
@@ -60,7 +61,11 @@ class Task:
 
     job: Job
     number: int | None = None
-    unit: Unit | None = None
+
+    @property
+    def id(self) -> str:
+        """The same whenever and wherever it is done."""
+        return f"{self.job.id}-{'plan' if self.number is None else f'{self.number:06d}'}"
 
 
 class Lanes:
@@ -122,7 +127,18 @@ class Lanes:
         self._redis.set(lane.key, _WAITING + turn)
         self._enqueue(lane, turn)
 
-    def rest(self, lane: Lane) -> None:
+    def take(self, lane: Lane, turn: str, work: Callable[[Task], None]) -> None:
+        """A turn: do the lane's next task, and queue its next turn where there is more. A ghost does nothing."""
+        with self._held(lane, turn) as mine:
+            task = self.next_task(lane) if mine else None
+            if task:
+                work(task)
+        if mine:
+            self.go_on(lane) if self.next_task(lane) else self._rest(lane)
+        if task and task.number is None:
+            self.wake(lane.priority, lane.sender)
+
+    def _rest(self, lane: Lane) -> None:
         """End a lane that found nothing to do; where work came at that very moment, it goes on."""
         self._redis.delete(lane.key)
         if self.next_task(lane):
@@ -133,7 +149,7 @@ class Lanes:
         return Queue(queue_name(priority), connection=self._redis, serializer=JSONSerializer)
 
     @contextmanager
-    def turn(self, lane: Lane, turn: str) -> Iterator[bool]:
+    def _held(self, lane: Lane, turn: str) -> Iterator[bool]:
         """While a turn is under way its lane says so, for as long as this process lives; False for a ghost."""
         if self._said(lane) != _WAITING + turn:
             yield False
@@ -158,26 +174,26 @@ class Lanes:
     def next_task(self, lane: Lane) -> Task | None:
         """What the lane is to do, by the store alone; jobs that have nothing left are closed on the way."""
         for job in self._store.open_jobs(lane.priority, lane.sender):
-            plan = job.plan()
-            if plan is None:
-                if self._share(job, 0) == lane.number:
-                    return Task(job)
+            if job.ended() or not job.is_there():
+                self._store.unmark(job, lane.priority)  # a crash came before
                 continue
-            done = job.outcomes()
-            for number, unit in enumerate(plan.units):
-                if number not in done and self._share(job, number) == lane.number:
-                    return Task(job, number, unit)
-            if len(done) >= len(plan.units):
+            plan = job.plan()
+            if task := self._task(job, plan, lane.number):
+                return task
+            if plan and len(job.outcomes()) >= len(plan.units):
                 self._store.close(job, lane.priority, "finished" if plan.units else "failed")
         return None
+
+    def _task(self, job: Job, plan: Plan | None, lane: int) -> Task | None:
+        first = (lane - crc32(job.id.encode())) % self._count  # jobs of a single series are spread, too
+        if plan is None:
+            return Task(job) if first == 0 else None
+        done = job.outcomes()
+        return next((Task(job, number) for number in plan.units[first :: self._count] if number not in done), None)
 
     def _said(self, lane: Lane) -> str | None:
         said = self._redis.get(lane.key)
         return said.decode() if isinstance(said, bytes) else None
-
-    def _share(self, job: Job, number: int) -> int:
-        """Which lane a series belongs to; jobs of a single series are spread, too."""
-        return (crc32(job.id.encode()) + number) % self._count
 
     def _enqueue(self, lane: Lane, turn: str) -> None:
         self.queue(lane.priority).enqueue_call(

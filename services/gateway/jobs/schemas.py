@@ -29,7 +29,7 @@ class StoredFile(_Frozen):
 
 
 class Manifest(_Frozen):
-    """What was accepted."""
+    """What was accepted, but for the files, of which each has a line below this one."""
 
     id: str
     sender: str
@@ -37,7 +37,7 @@ class Manifest(_Frozen):
     operating_point: OperatingPoint
     created: str
     digest: str | None = Field(None, description="of names and contents, where the sender gave an Idempotency-Key")
-    files: tuple[StoredFile, ...]
+    files: int
 
 
 class Unit(_Frozen):
@@ -58,11 +58,20 @@ class LeftOut(_Frozen):
 
 
 class Plan(_Frozen):
-    """The series of a job. Without any, `problem` says why where a stage failed."""
+    """The series of a job, each with a line below this one. Without any, `problem` says why where a stage failed.
 
-    units: tuple[Unit, ...] = ()
+    slices : how many each series has
+    """
+
+    started: str
+    slices: tuple[int, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     problem: dict[str, Any] | None = None
+
+    @property
+    def units(self) -> range:
+        """The numbers of the series."""
+        return range(len(self.slices))
 
 
 class FailedSeries(_Frozen):
@@ -111,6 +120,7 @@ class JobDocument(_Frozen):
     counts: Counts
     queue_position: int | None = Field(description="unfinished jobs of the same sender and priority before this one")
     created: str
+    started: str | None
     ended: str | None
     left_out: tuple[LeftOut, ...] = Field(description="files that belong to no series; the first hundred")
     left_out_total: int

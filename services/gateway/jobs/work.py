@@ -5,24 +5,30 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from services.common.problems import Problem
-from services.gateway.bundle import Bundles
+from services.gateway.bundle import Bundles, ServedBundle
 from services.gateway.faults import why_set_aside
+from services.gateway.jobs.job import Job
 from services.gateway.jobs.lanes import Task
-from services.gateway.jobs.schemas import FailedReport, FailedSeries, LeftOut, Manifest, Outcome, Plan, Unit
-from services.gateway.jobs.store import Job
-from services.gateway.pipeline import Pipeline
-from services.gateway.predictions import timings
+from services.gateway.jobs.schemas import FailedReport, FailedSeries, LeftOut, Manifest, Outcome, Plan, Unit, now
+from services.gateway.jobs.tries import Tries
+from services.gateway.pipeline import Assessment, Group, Pipeline, SeriesKey
+from services.gateway.predictions import known_point, timings
 from services.gateway.report import build_report
 from services.gateway.settings import Settings
-from services.gateway.stages import StageFault, Stages
+from services.gateway.spool import UploadedFile
+from services.gateway.stages import StageBusy, StageFault, Stages
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-MAX_TRIES: Final = 3  # of a series that the worker did not survive
-_LONGEST_WAIT_S: Final = 20.0
+MAX_LOST: Final = 3
+MAX_FAULTS: Final = 4
+
+
+class GivenBack(Exception):
+    """A stage is out of order: the task is for a later turn."""
 
 
 class WorkerLost(Problem):
@@ -33,90 +39,127 @@ class WorkerLost(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What work is done with."""
+    """What a task is done with.
+
+    wait_s : before the first try that follows a fault; doubled each time
+    turn_s : how long a turn waits in all before the task is given back
+    """
 
     stages: Stages
     settings: Settings
+    tries: Tries
+    wait_s: float = 1.0
+    turn_s: float = 15.0
 
-    @property
-    def pipeline(self) -> Pipeline:
-        return Pipeline(self.stages, self.settings)
 
+async def do(task: Task, bench: Bench, lost: int) -> Outcome | None:
+    """Do a task and keep what came of it; the outcome of a series, None of a plan.
 
-async def do(task: Task, bench: Bench, tries: int) -> Outcome | None:
-    """Do a task and keep what came of it; the outcome of a series, None of a plan."""
-    manifest = task.job.manifest()
-    if task.number is None or task.unit is None:
-        task.job.put_plan(await _plan(task.job, manifest, bench, tries))
+    lost : how often it was begun by workers that did not survive it
+
+    Raises
+    ------
+    GivenBack
+        a stage is out of order, and nothing is known of the task.
+    NotFound
+        the job was cancelled and forgotten.
+    """
+    if task.number is None:
+        task.job.put_plan(*await _plan(task.job, bench, lost))
         return None
-    outcome, document = await _assess(task.job, manifest, task.number, task.unit, bench, tries=tries)
+    outcome, document = await _assess(task, task.job.unit(task.number), bench, lost)
     task.job.put_report(task.number, outcome, document)
     return outcome
 
 
-async def _plan(job: Job, manifest: Manifest, bench: Bench, tries: int) -> Plan:
-    files = job.files(manifest)
-    try:
-        _check(tries)
-        series, set_aside = await _patiently(lambda: bench.pipeline.group(files), bench.settings)
-    except Problem as problem:
-        return Plan(problem=problem.document())
-    units = tuple(
-        Unit(study_uid=key[0], series_uid=key[1], files=tuple(found.files), slices=found.slices)
-        for key, found in sorted(series.items(), key=lambda item: min(item[1].files))
-    )
-    left_out = tuple(
-        LeftOut(file=files[number].name, code=code, reason=why_set_aside(code)) for number, code in set_aside
-    )
-    return Plan(units=units, left_out=left_out)
+async def _plan(job: Job, bench: Bench, lost: int) -> tuple[Plan, Sequence[Unit]]:
+    started = now()
+    with job.files() as files:
+        try:
+            _check(lost)
+            pipeline = Pipeline(bench.stages, bench.settings)
+            groups, aside = await _patiently(lambda: pipeline.group(files), bench)
+        except Problem as problem:
+            return Plan(started=started, problem=problem.document()), ()
+    units = _units(groups)
+    left_out = (LeftOut(file=files[number].name, code=code, reason=why_set_aside(code)) for number, code in aside)
+    return Plan(started=started, slices=tuple(unit.slices for unit in units), left_out=tuple(left_out)), units
 
 
-async def _assess(
-    job: Job, manifest: Manifest, number: int, unit: Unit, bench: Bench, *, tries: int
-) -> tuple[Outcome, bytes]:
-    report_id = f"{job.id}-{number:06d}"
-    files = job.files(manifest, unit.files)
+def _units(groups: dict[SeriesKey, Group]) -> list[Unit]:
+    """In the order in which their first files were sent."""
+    return [
+        Unit(study_uid=study_uid, series_uid=series_uid, files=tuple(found.files), slices=found.slices)
+        for (study_uid, series_uid), found in sorted(groups.items(), key=lambda item: min(item[1].files))
+    ]
+
+
+async def _assess(task: Task, unit: Unit, bench: Bench, lost: int) -> tuple[Outcome, bytes]:
+    manifest = task.job.manifest()
     begin = time.perf_counter()
-    try:
-        _check(tries)
-        assessment, bundle = await _patiently(lambda: _assessed(files, bench), bench.settings)
-    except Problem as problem:
-        series = FailedSeries(
-            study_instance_uid=unit.study_uid, series_instance_uid=unit.series_uid, slices=unit.slices
-        )
-        failed = FailedReport(id=report_id, series=series, problem=problem.document())
-        return "failed", failed.model_dump_json().encode()
+    with task.job.files(unit.files) as files:
+        try:
+            _check(lost)
+            assessment, bundle = await _patiently(lambda: _assessed(files, manifest, bench), bench)
+        except Problem as problem:
+            return "failed", _failed(task, unit, problem)
     report = build_report(
         assessment,
         [file.name for file in files],
         bundle,
-        report_id=report_id,
+        report_id=task.id,
         operating_point=manifest.operating_point,
         timings=timings(assessment.work_ms, upload_s=0.0, total_s=time.perf_counter() - begin),
     )
     return report.status, report.model_dump_json().encode()
 
 
-async def _assessed(files: Sequence[Any], bench: Bench) -> tuple[Any, Any]:
-    assessment = await bench.pipeline.assess_upload(files)
+async def _assessed(files: Sequence[UploadedFile], manifest: Manifest, bench: Bench) -> tuple[Assessment, ServedBundle]:
+    assessment = await Pipeline(bench.stages, bench.settings).assess_upload(files)
     wanted = assessment.scores.card_sha256 if assessment.scores else None
-    return assessment, await Bundles(bench.stages).served(wanted)
+    bundle = await Bundles(bench.stages).served(wanted)
+    known_point(manifest.operating_point, bundle)
+    return assessment, bundle
 
 
-async def _patiently(work: Callable[[], Awaitable[T]], settings: Settings) -> T:
-    """Do it again, ever later, while a stage is at fault; the sender's own faults are raised at once."""
-    end, wait_s = time.monotonic() + settings.job_patience_s, 1.0
+def _failed(task: Task, unit: Unit, problem: Problem) -> bytes:
+    series = FailedSeries(study_instance_uid=unit.study_uid, series_instance_uid=unit.series_uid, slices=unit.slices)
+    return FailedReport(id=task.id, series=series, problem=problem.document()).model_dump_json().encode()
+
+
+async def _patiently(work: Callable[[], Awaitable[T]], bench: Bench) -> T:
+    """Do it; where a stage is at fault, wait until all are ready and do it again. Faults of the input are raised.
+
+    A stage that is out of order counts as one fault however long it is away; a series that brings each try down has
+    only a few.
+    """
+    end, wait_s = time.monotonic() + bench.turn_s, bench.wait_s
     while True:
-        try:
-            return await work()
-        except StageFault as fault:
-            if time.monotonic() + wait_s > end:
-                raise
-            log.warning("a stage is at fault; trying again", extra={"fields": {"code": fault.code, "wait_s": wait_s}})
+        fault = await _out_of_order(bench) if bench.tries.waited_s() else None
+        if fault is None:
+            try:
+                return await work()
+            except StageFault as error:
+                fault = error
+                if bench.tries.fault(counts=not isinstance(error, StageBusy)) >= MAX_FAULTS:
+                    raise
+        if bench.tries.waited_s() > bench.settings.job_patience_s:
+            raise fault
+        if time.monotonic() + wait_s > end:
+            raise GivenBack
+        log.warning("a stage is at fault", extra={"fields": {"code": fault.code, "wait_s": wait_s}})
         await asyncio.sleep(wait_s)
-        wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+        wait_s *= 2
 
 
-def _check(tries: int) -> None:
-    if tries > MAX_TRIES:
-        raise WorkerLost(f"the worker was lost {MAX_TRIES} times in the middle of it")
+async def _out_of_order(bench: Bench) -> StageFault | None:
+    try:
+        await Bundles(bench.stages).check()
+    except StageFault as fault:
+        return fault
+    return None
+
+
+def _check(lost: int) -> None:
+    if lost >= MAX_LOST:
+        raise WorkerLost(f"{MAX_LOST} workers in a row did not survive the work on it")

@@ -1,0 +1,102 @@
+"""One turn at the queue: called by RQ, in a process of its own."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache, partial
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from services.common.problems import NotFound
+from services.gateway.jobs import figures
+from services.gateway.jobs.connection import connect_redis
+from services.gateway.jobs.lanes import Lane, Lanes, Task
+from services.gateway.jobs.schemas import Outcome, Priority
+from services.gateway.jobs.store import JobStore
+from services.gateway.jobs.tries import Tries
+from services.gateway.jobs.work import Bench, GivenBack, do
+from services.gateway.settings import Settings
+from services.gateway.stages import StageFault, connect_all
+
+log = logging.getLogger(__name__)
+Work = Callable[[Tries, int], Outcome | None]
+
+
+def take_turn(priority: Priority, sender: str, number: int, turn: str) -> None:
+    """Work on the lane's next series.
+
+    No exception leaves, for RQ would keep its words in Redis; a lane that is left as it is is mended by the gateway.
+    """
+    settings = read_settings()
+    redis = connect_redis(settings)
+    lanes = Lanes(redis, JobStore.at(settings.jobs_dir, settings.jobs_url), settings.job_lanes)
+
+    def work(task: Task) -> None:
+        work_on(task, redis, partial(_run, task, settings))
+
+    try:
+        lanes.take(Lane(priority, sender, number), turn, work)
+    except (RedisError, OSError):
+        log.exception("a turn was broken off")
+
+
+def work_on(task: Task, redis: Redis, work: Work, *, rest_s: float = 3.0) -> None:
+    """Do a task, or leave it for a later turn.
+
+    rest_s : what a full store is given to get room
+    """
+    tries, fields = Tries(redis, task.id), {"task": task.id}
+    lost = tries.begin()
+    try:
+        outcome = work(tries, lost)
+    except GivenBack:
+        tries.back()
+    except NotFound:
+        tries.clear()
+    except OSError as error:
+        tries.back()
+        if not task.job.ended() and task.job.is_there():  # a full disk is nobody's series' fault
+            log.error("the store is full or broken", extra={"fields": {**fields, "errno": error.errno}})  # noqa: TRY400
+            time.sleep(rest_s)
+    except Exception:  # what is not understood is tried again, three times
+        log.exception("a turn failed", extra={"fields": fields})
+    else:
+        tries.clear()
+        if outcome:
+            figures.count(redis, outcome)
+        log.info("a turn ended", extra={"fields": {**fields, "outcome": outcome or "planned"}})
+
+
+def _run(task: Task, settings: Settings, tries: Tries, lost: int) -> Outcome | None:
+    return asyncio.run(_do(task, settings, tries, lost))
+
+
+async def _do(task: Task, settings: Settings, tries: Tries, lost: int) -> Outcome | None:
+    stages = connect_all(settings)
+    try:
+        return await do(task, Bench(stages, settings, tries), lost)
+    finally:
+        await stages.close()
+
+
+def warm_up() -> None:
+    """Import what the first request does, once for all processes that are forked: it takes as long as a turn."""
+    with suppress(StageFault):
+        asyncio.run(_ask(read_settings()))
+
+
+async def _ask(settings: Settings) -> None:
+    stages = connect_all(settings)
+    try:
+        await stages.preprocess.ready()
+    finally:
+        await stages.close()
+
+
+@cache
+def read_settings() -> Settings:
+    """Once for a worker and all the processes that it forks."""
+    return Settings.read()

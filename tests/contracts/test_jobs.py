@@ -1,0 +1,238 @@
+"""Jobs by the real gateway, the real stages (but for the networks) and a real Redis, in one process.
+
+Turns are taken here, in the order of the queue, by the code that a worker runs.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from anyio import from_thread, to_thread
+from redis import Redis
+from rq.job import Job as Turn
+from rq.serializers import JSONSerializer
+
+from services.gateway.jobs.lanes import Lane, Lanes, Task
+from services.gateway.jobs.schemas import PRIORITIES, Outcome
+from services.gateway.jobs.store import JobStore
+from services.gateway.jobs.tries import Tries
+from services.gateway.jobs.turns import work_on
+from services.gateway.jobs.work import Bench, do
+from services.gateway.settings import Settings
+from services.gateway.stages import Stage, Stages
+from tests.contracts.conftest import Chain
+from tests.redis_process import running_redis
+from tests.running import free_ports
+from tests.scans import ct_slice, picture, zipped
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    (port,) = free_ports(1)
+    with running_redis(tmp_path_factory.mktemp("redis"), port) as client:
+        yield client
+
+
+@pytest.fixture
+def gateway_settings(gateway_settings: Settings, redis: Redis) -> Settings:
+    redis.flushall()
+    port = redis.connection_pool.connection_kwargs["port"]
+    changed = {"redis_url": f"redis://127.0.0.1:{port}/0", "chunk_slices": 64, "max_job_files": 1000}
+    return gateway_settings.model_copy(update=changed)
+
+
+class Batch:
+    """Sends jobs, and is their worker."""
+
+    def __init__(self, chain: Chain, redis: Redis) -> None:
+        self.chain = chain
+        self.redis = redis
+        self.store = JobStore.at(chain.settings.jobs_dir)
+        self.lanes = Lanes(redis, self.store, chain.settings.job_lanes)
+        clients = {
+            name: httpx.AsyncClient(transport=transport, base_url=f"http://{name}")
+            for name, transport in chain.transports.items()
+        }
+        self.stages = Stages(**{name: Stage(name, client) for name, client in clients.items()})
+
+    async def send(self, files: dict[str, bytes], **query: Any) -> str:
+        parts = [("files", (name, content)) for name, content in files.items()]
+        answer = await self.chain.client.post("/v1/jobs", files=parts, params=query)
+        assert answer.status_code == 202, answer.text
+        return str(answer.headers["location"])
+
+    async def work(self) -> list[str]:
+        """Take all turns; what was done, in order."""
+        done: list[str] = []
+        while turn := self._pop():
+            await to_thread.run_sync(self._take, turn, done)
+        return done
+
+    def _pop(self) -> tuple[Lane, str] | None:
+        for priority in PRIORITIES:
+            if turn := self.redis.lpop(self.lanes.queue(priority).key):
+                assert isinstance(turn, bytes)
+                found = Turn.fetch(turn.decode(), connection=self.redis, serializer=JSONSerializer).args
+                return Lane(*found[:3]), found[3]
+        return None
+
+    def _take(self, turn: tuple[Lane, str], done: list[str]) -> None:
+        def work(task: Task) -> None:
+            def run(tries: Tries, lost: int) -> Outcome | None:
+                bench = Bench(self.stages, self.chain.settings, tries, wait_s=0.001)
+                return from_thread.run(do, task, bench, lost)
+
+            done.append(task.id)
+            work_on(task, self.redis, run)
+
+        self.lanes.take(*turn, work)
+
+    async def get(self, address: str) -> Any:
+        return (await self.chain.client.get(address)).json()
+
+
+@pytest.fixture
+async def batch(chain: Chain, redis: Redis) -> AsyncIterator[Batch]:
+    found = Batch(chain, redis)
+    yield found
+    await found.stages.close()
+
+
+def series(number: int, slices: int = 2, **tags: Any) -> dict[str, bytes]:
+    uids: dict[str, Any] = {"SeriesInstanceUID": f"2.25.9.{number}", "StudyInstanceUID": f"2.25.{number // 2 + 1}"}
+    return {f"{number}-{index}.dcm": ct_slice(index + number, **{**uids, **tags}) for index in range(slices)}
+
+
+async def test_each_series_of_a_mixed_job_has_the_report_of_the_waiting_call(batch: Batch) -> None:
+    found = [series(number) for number in range(4)]
+    shuffled = dict(sorted({**found[0], **found[1], **found[2]}.items(), key=lambda item: item[0][::-1]))
+    address = await batch.send({**shuffled, "more.zip": zipped(found[3])})
+    await batch.work()
+    document, page = await batch.get(address), await batch.get(f"{address}/reports")
+    assert (document["status"], document["counts"]["assessed"]) == ("finished", 4)
+    assert document["progress"] == {"series_done": 4, "series": 4, "slices_done": 8, "slices": 8}
+    assert document["created"] <= document["started"] <= document["ended"]
+    reports = {report["series"]["series_instance_uid"]: report for report in page["reports"]}
+    assert len(reports) == len(page["reports"]) == 4
+    for number, files in enumerate(found):
+        waited, report = (await batch.chain.predict(files)).json(), reports[f"2.25.9.{number}"]
+        assert report["series"]["probabilities"] == pytest.approx(waited["series"]["probabilities"], abs=1e-6)
+        assert report["findings"] == waited["findings"]
+        assert [item["sop_instance_uid"] for item in report["slices"]] == [
+            item["sop_instance_uid"] for item in waited["slices"]
+        ]
+
+
+async def test_one_bad_series_fails_alone_and_says_why(batch: Batch) -> None:
+    bad = series(1)
+    bad["1-1.dcm"] = bad["1-1.dcm"][:-1000]
+    address = await batch.send({**series(0), **bad, "notes.txt": b"no image"})
+    before = batch.chain.transports["preprocess"].requests
+    await batch.work()
+    document, page = await batch.get(address), await batch.get(f"{address}/reports")
+    assert (document["status"], document["counts"]) == ("finished", {"assessed": 1, "not_assessed": 0, "failed": 1})
+    assert [(item["file"], item["code"]) for item in document["left_out"]] == [("notes.txt", "not_dicom")]
+    (failed,) = (report for report in page["reports"] if report["status"] == "failed")
+    assert failed["series"]["series_instance_uid"] == "2.25.9.1"
+    assert failed["problem"]["status"] == 422
+    assert failed["problem"]["files"][0]["file"] == "1-1.dcm"
+    assert batch.chain.transports["preprocess"].requests - before == 3  # the headers and each series, once
+    assert failed["problem"]["code"] == (await batch.chain.predict(bad)).json()["code"]
+
+
+async def test_a_corrupt_file_that_names_no_series_is_left_out_and_listed(batch: Batch) -> None:
+    address = await batch.send({**series(0), "corrupt.png": picture()[:20], "a.png": picture()})
+    await batch.work()
+    document = await batch.get(address)
+    assert document["counts"]["assessed"] == 2
+    assert [(item["file"], item["code"]) for item in document["left_out"]] == [("corrupt.png", "corrupt_png")]
+
+
+async def test_a_job_without_a_single_series_is_failed(batch: Batch) -> None:
+    address = await batch.send({"notes.txt": b"no image", "more.txt": b"none"})
+    await batch.work()
+    document = await batch.get(address)
+    assert (document["status"], document["progress"]["series"]) == ("failed", 0)
+    assert len(document["left_out"]) == 2
+    assert document["left_out"][0]["reason"]
+    assert await batch.get(f"{address}/reports") == {"reports": [], "next": None}
+
+
+async def test_pictures_are_one_unit_without_a_series(batch: Batch) -> None:
+    address = await batch.send({"a.png": picture(), "b.png": picture(), **series(0)})
+    await batch.work()
+    reports = (await batch.get(f"{address}/reports"))["reports"]
+    pictures = next(report for report in reports if report["slices"][0]["file"] == "a.png")
+    assert pictures["series"] is None
+    assert [item["file"] for item in pictures["slices"]] == ["a.png", "b.png"]
+    assert len(reports) == 2
+
+
+async def test_a_series_that_is_grouped_in_pieces_stays_one_unit(batch: Batch) -> None:
+    """Headers are asked for 256 files at a time."""
+    other = {f"x{number}.txt": b"no image" for number in range(255)}
+    first, *rest = series(0, 4).items()
+    address = await batch.send(dict([first, *other.items(), *rest]))
+    await batch.work()
+    (report,) = (await batch.get(f"{address}/reports"))["reports"]
+    assert report["series"]["slices"] == 4
+    assert (await batch.get(address))["left_out_total"] == 255
+
+
+async def test_a_stages_fault_passes_and_the_report_is_as_if_it_had_not_been(batch: Batch) -> None:
+    address = await batch.send(series(0))
+    transport = batch.chain.transports["cnn"]
+    real, faults = transport.inner, 2
+
+    class Failing(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            nonlocal faults
+            if request.method == "POST" and faults:
+                faults -= 1
+                return httpx.Response(500, stream=httpx.ByteStream(b"{}"))
+            return await real.handle_async_request(request)
+
+    transport.inner = Failing()
+    await batch.work()
+    assert faults == 0
+    assert (await batch.get(address))["counts"]["assessed"] == 1
+
+
+async def test_what_was_cancelled_in_the_middle_of_the_work_leaves_nothing(batch: Batch) -> None:
+    address = await batch.send({**series(0), **series(1)})
+    turn = batch._pop()
+    assert turn
+    await to_thread.run_sync(batch._take, turn, [])
+    assert (await batch.get(address))["status"] == "running"
+    assert (await batch.chain.client.delete(address)).json()["status"] == "cancelled"
+    assert await batch.work() == []
+    assert (await batch.get(f"{address}/reports"))["reports"] == []
+
+
+async def test_urgent_work_is_done_before_the_backlog(batch: Batch) -> None:
+    for number in range(6):
+        await batch.send(series(number))
+    urgent = (await batch.send(series(9), priority="urgent")).rpartition("/")[2]
+    done = await batch.work()
+    assert [task.split("-")[0] for task in done[:2]] == [urgent, urgent]
+    assert len(done) == 14
+
+
+async def test_nothing_of_a_patient_is_in_redis_or_the_log(
+    batch: Batch, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="services")
+    files = series(0, PatientName="CANARY^JANE", PatientID="CANARY")
+    bad = series(1, PatientName="CANARY^JANE")
+    bad["1-1.dcm"] = bad["1-1.dcm"][:-1000]
+    await batch.send({f"CANARY-{name}": content for name, content in {**files, **bad}.items()})
+    held = [redis.dump(key) or b"" for key in redis.keys("*")]
+    await batch.work()
+    held += [redis.dump(key) or b"" for key in redis.keys("*")]
+    assert b"CANARY" not in b"".join(held)
+    assert "CANARY" not in json.dumps([vars(record) for record in caplog.records], default=str)
+    assert "CANARY" not in (await batch.chain.client.get("/metrics")).text

@@ -1,0 +1,30 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from services.gateway.jobs.store import JobStore
+from tests.gateway.jobs.making import unsynced
+from tests.redis_process import running_redis
+from tests.running import free_ports
+
+
+@pytest.fixture(scope="session")
+def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    (port,) = free_ports(1)
+    with running_redis(tmp_path_factory.mktemp("redis"), port) as client:
+        yield client
+
+
+@pytest.fixture
+def redis(redis_process: Redis) -> Redis:
+    redis_process.flushall()
+    return redis_process
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> JobStore:
+    found = unsynced(tmp_path / "store")
+    found.open()
+    return found

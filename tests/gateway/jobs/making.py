@@ -1,0 +1,112 @@
+"""Jobs in a store, made without a gateway; shelves that crash."""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TypeVar
+
+from services.common.schemas import HeadersReport
+from services.common.tensors import HEADER_LENGTH, FilePart, Message, bytes_tensor, encode
+from services.gateway.jobs.job import Job
+from services.gateway.jobs.schemas import Outcome, Plan, Priority, Unit, now
+from services.gateway.jobs.shelf import LocalShelf, Shelf
+from services.gateway.jobs.store import JobStore, Wishes
+from services.gateway.spool import Spool, SpoolFolder, UploadedFile
+
+T = TypeVar("T")
+_counter = itertools.count()
+
+
+def unsynced(folder: Path) -> JobStore:
+    """In a folder, without waiting for the disk: what waits for it is tested in `test_shelf.py`."""
+    return JobStore(LocalShelf(folder, lambda _: None), Spool(folder / "incoming"))
+
+
+def upload(store: JobStore, folder: Path, files: Mapping[str, bytes], wishes: Wishes) -> tuple[Job, bool]:
+    """Accept files, as a gateway does when it has received them."""
+    spool = SpoolFolder(folder / f"upload-{next(_counter)}")
+    spool.path.mkdir(parents=True)
+    received = []
+    for name, content in files.items():
+        with spool.create() as file:
+            file.write(content)
+        received.append(UploadedFile(name, Path(file.name), len(content)))
+    return store.accept(spool, received, wishes)
+
+
+def job_of(store: JobStore, folder: Path, count: int = 1, sender: str = "ann", priority: Priority = "routine") -> Job:
+    """A job of so many series of a slice each, planned."""
+    job, _ = upload(
+        store,
+        folder / "incoming",
+        {f"{number}.dcm": b"%d" % number for number in range(count)},
+        Wishes(sender, priority, "default"),
+    )
+    job.put_plan(*plan_of(count))
+    return job
+
+
+def plan_of(count: int) -> tuple[Plan, Sequence[Unit]]:
+    units = [
+        Unit(study_uid="2.25.1", series_uid=f"2.25.1.{number}", files=(number,), slices=number + 1)
+        for number in range(count)
+    ]
+    return Plan(started=now(), slices=tuple(unit.slices for unit in units)), units
+
+
+def report_of(status: Outcome, number: int = 0) -> bytes:
+    return f'{{"id":"{number}","status":"{status}","series":null,"slices":[]}}'.encode()
+
+
+def headers_answer(report: HeadersReport) -> tuple[dict[str, str], bytes]:
+    """Headers and body of preprocess' answer about headers of files."""
+    header, parts = encode(Message((bytes_tensor("report", [report.model_dump_json().encode()]),)), "outputs")
+    body = b"".join([header, *(part for part in parts if not isinstance(part, FilePart))])
+    return {HEADER_LENGTH: str(len(header)), "content-length": str(len(body))}, body
+
+
+class Crash(BaseException):
+    """The process is gone: nothing catches this."""
+
+
+class CrashingShelf:
+    """Passes so many calls that write, and crashes at the next: before it or after it."""
+
+    def __init__(self, inner: Shelf, calls: int, *, after: bool) -> None:
+        self._inner = inner
+        self._left = calls
+        self._after = after
+
+    def _crash(self, call: Callable[[], T]) -> T:
+        self._left -= 1
+        if self._left < 0 and not self._after:
+            raise Crash
+        result = call()
+        if self._left < 0:
+            raise Crash
+        return result
+
+    def put_once(self, place: str, content: bytes) -> bool:
+        return self._crash(lambda: self._inner.put_once(place, content))
+
+    def take_in(self, folder: Path, place: str) -> None:
+        self._crash(lambda: self._inner.take_in(folder, place))
+
+    def remove(self, place: str) -> None:
+        self._crash(lambda: self._inner.remove(place))
+
+    def get(self, place: str) -> bytes:
+        return self._inner.get(place)
+
+    def exists(self, place: str) -> bool:
+        return self._inner.exists(place)
+
+    def names(self, place: str) -> list[str]:
+        return self._inner.names(place)
+
+    def fetched(self, places: Sequence[str]) -> AbstractContextManager[list[Path]]:
+        return self._inner.fetched(places)
+
+    def sweep(self) -> None:
+        self._inner.sweep()

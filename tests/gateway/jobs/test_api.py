@@ -1,0 +1,229 @@
+"""The jobs' HTTP, with a real Redis and no stage: what turns do is done by hand."""
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from redis import Redis
+
+from services.gateway.app import create_app
+from services.gateway.jobs.job import Job
+from services.gateway.jobs.store import JobStore
+from services.gateway.settings import Settings
+from services.gateway.stages import Stages, connect
+from tests.gateway.jobs.making import plan_of, report_of
+from tests.running import free_ports
+
+pytestmark = pytest.mark.anyio
+
+KEYS = {"ann": "a-key-of-anns-0001", "bob": "a-key-of-bobs-0001"}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def settings(redis: Redis, tmp_path: Path) -> Settings:
+    keys = tmp_path / "senders"
+    keys.write_text("\n".join(f"{sender} {key}" for sender, key in KEYS.items()))
+    port = redis.connection_pool.connection_kwargs["port"]
+    return Settings(
+        spool_dir=tmp_path / "spool",
+        jobs_dir=tmp_path / "store",
+        redis_url=f"redis://127.0.0.1:{port}/0",
+        senders_file=keys,
+        max_job_files=20,
+    )
+
+
+def app_of(settings: Settings) -> FastAPI:
+    stages = {name: connect(name, "http://127.0.0.1:9", 0.2, 0.2) for name in ("preprocess", "cnn", "rnn")}
+    return create_app(Stages(**stages), settings)
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    app = app_of(settings)
+    async with app.router.lifespan_context(app), client_of(app) as client:
+        yield client
+
+
+def client_of(app: FastAPI, sender: str = "ann") -> httpx.AsyncClient:
+    headers = {"authorization": f"Bearer {KEYS[sender]}"}
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway", headers=headers, timeout=60)
+
+
+async def send(client: httpx.AsyncClient, count: int = 1, key: str | None = None, **query: Any) -> httpx.Response:
+    files = [("files", (f"{number}.dcm", b"%d" % number)) for number in range(count)]
+    headers = {"idempotency-key": key} if key else {}
+    return await client.post("/v1/jobs", files=files, params=query, headers=headers)
+
+
+async def made(client: httpx.AsyncClient, store: JobStore, count: int = 1, **query: Any) -> Job:
+    """A job that is planned."""
+    job = store.job("ann", (await send(client, count, **query)).json()["id"])
+    job.put_plan(*plan_of(count))
+    return job
+
+
+async def test_a_job_is_accepted_with_its_address(client: httpx.AsyncClient, store: JobStore, redis: Redis) -> None:
+    answer = await send(client, 2, priority="urgent")
+    document = answer.json()
+    assert answer.status_code == 202
+    assert answer.headers["location"] == f"/v1/jobs/{document['id']}"
+    assert (document["status"], document["priority"], document["files"]) == ("queued", "urgent", 2)
+    assert [job.id for job in store.open_jobs("urgent", "ann")] == [document["id"]]
+    assert redis.llen("rq:queue:ich-urgent") == 1
+    assert (await client.get(answer.headers["location"])).json() == document
+
+
+async def test_a_key_is_honoured(client: httpx.AsyncClient) -> None:
+    first, again = await send(client, 2, "k"), await send(client, 2, "k")
+    assert first.json()["id"] == again.json()["id"]
+    assert again.status_code == 202
+    other = await send(client, 1, "k")
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    assert len((await client.get("/v1/jobs")).json()["jobs"]) == 1
+
+
+async def test_two_requests_with_one_key_at_once_are_one_job(client: httpx.AsyncClient) -> None:
+    answers = await asyncio.gather(*(send(client, 3, "k") for _ in range(5)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len((await client.get("/v1/jobs")).json()["jobs"]) == 1
+
+
+async def test_jobs_are_their_senders_alone(client: httpx.AsyncClient, settings: Settings) -> None:
+    address = (await send(client)).headers["location"]
+    async with client_of(app_of(settings), "bob") as bob:
+        for method, path in (("GET", ""), ("GET", "/reports"), ("GET", "/events"), ("DELETE", "")):
+            assert (await bob.request(method, address + path)).status_code == 404
+        assert (await bob.get("/v1/jobs")).json()["jobs"] == []
+    assert (await client.get(address)).status_code == 200
+
+
+async def test_without_a_key_nothing_is_taken(client: httpx.AsyncClient) -> None:
+    client.headers.pop("authorization")
+    for answer in (await send(client), await client.get("/v1/jobs"), await client.post("/v1/predictions")):
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_pages_and_filters(client: httpx.AsyncClient, store: JobStore) -> None:
+    jobs = [await made(client, store) for _ in range(5)]
+    for job in jobs[:3]:
+        store.close(job, "routine", "finished")
+    seen, page = [], "/v1/jobs?limit=2&status=finished"
+    while page:
+        answer = (await client.get(page)).json()
+        seen += [job["id"] for job in answer["jobs"]]
+        page = answer["next"]
+    assert seen == [job.id for job in reversed(jobs[:3])]
+    assert [job["id"] for job in (await client.get("/v1/jobs?status=running")).json()["jobs"]] == [
+        job.id for job in reversed(jobs[3:])
+    ]
+    assert (await client.get("/v1/jobs?status=sleeping")).status_code == 400
+
+
+async def test_reports_by_the_page_the_line_and_the_row(client: httpx.AsyncClient, store: JobStore) -> None:
+    job = await made(client, store, 3)
+    for number in range(3):
+        job.put_report(number, "assessed", report_of("assessed", number))
+    address = f"/v1/jobs/{job.id}/reports"
+    first = (await client.get(address, params={"limit": 2})).json()
+    rest = (await client.get(first["next"])).json()
+    assert [report["id"] for report in first["reports"] + rest["reports"]] == ["0", "1", "2"]
+    assert rest["next"] is None
+    lines = await client.get(address, headers={"accept": "application/x-ndjson"})
+    assert [json.loads(line)["id"] for line in lines.text.splitlines()] == ["0", "1", "2"]
+    rows = await client.get(address, headers={"accept": "text/csv"})
+    assert [row["series"] for row in csv.DictReader(io.StringIO(rows.text))] == ["0", "1", "2"]
+    assert rows.headers["content-type"].startswith("text/csv")
+
+
+async def test_events_tell_each_change_until_the_end(client: httpx.AsyncClient, store: JobStore) -> None:
+    job = await made(client, store, 2)
+    reading = asyncio.create_task(client.get(f"/v1/jobs/{job.id}/events"))
+    for number in range(2):
+        await asyncio.sleep(0.7)
+        job.put_report(number, "assessed", report_of("assessed"))
+    store.close(job, "routine", "finished")
+    events = [event.split("\ndata: ") for event in (await reading).text.strip().split("\n\n")]
+    assert [name for name, _ in events][-1] == "event: end"
+    done = [json.loads(data)["progress"]["series_done"] for _, data in events]
+    assert done == sorted(done)
+    assert done[-1] == 2
+
+
+async def test_events_of_a_job_that_is_forgotten_meanwhile_end(client: httpx.AsyncClient, store: JobStore) -> None:
+    job = await made(client, store)
+    reading = asyncio.create_task(client.get(f"/v1/jobs/{job.id}/events"))
+    await asyncio.sleep(0.2)
+    job.remove()
+    assert (await reading).text.endswith("event: gone\ndata: not_found\n\n")
+
+
+async def test_delete_cancels_and_then_forgets(client: httpx.AsyncClient, store: JobStore) -> None:
+    job = await made(client, store)
+    job.put_report(0, "assessed", report_of("assessed"))
+    address = f"/v1/jobs/{job.id}"
+    cancelled = await client.delete(address)
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+    assert (await client.get(f"{address}/reports")).json()["reports"] == []
+    assert (await client.delete(address)).status_code == 204
+    assert (await client.get(address)).status_code == 404
+    assert store.jobs("ann") == []
+
+
+async def test_while_redis_is_full_nothing_is_accepted(
+    client: httpx.AsyncClient, store: JobStore, redis: Redis
+) -> None:
+    redis.config_set("maxmemory", "1")
+    try:
+        answer = await send(client, key="k")
+    finally:
+        redis.config_set("maxmemory", "256mb")
+    assert (answer.status_code, answer.json()["code"]) == (503, "queue_unavailable")
+    assert answer.headers["retry-after"]
+    assert store.jobs("ann") == []
+    assert (await send(client, key="k")).status_code == 202
+
+
+async def test_while_redis_is_down_nothing_is_accepted_and_what_was_is_shown(
+    client: httpx.AsyncClient, settings: Settings
+) -> None:
+    address = (await send(client)).headers["location"]
+    (port,) = free_ports(1)
+    async with client_of(app_of(settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{port}"}))) as cut_off:
+        answer = await send(cut_off)
+        assert (answer.status_code, answer.json()["code"]) == (503, "queue_unavailable")
+        assert answer.headers["retry-after"]
+        jobs = (await cut_off.get("/v1/jobs")).json()["jobs"]
+        assert [job["id"] for job in jobs] == [address.rpartition("/")[2]]
+
+
+@pytest.mark.parametrize(("files", "status", "code"), [([], 400, "no_files"), (["x"] * 21, 413, "too_large")])
+async def test_what_cannot_be_taken_leaves_nothing(
+    client: httpx.AsyncClient, store: JobStore, tmp_path: Path, files: list[str], status: int, code: str
+) -> None:
+    parts: list[Any] = [("files", (name, b"x")) for name in files] or [("other", (None, b"x"))]
+    answer = await client.post("/v1/jobs", files=parts)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert store.jobs("ann") == []
+    assert list((tmp_path / "store/incoming").iterdir()) == []
+
+
+async def test_every_answer_is_described(client: httpx.AsyncClient) -> None:
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    assert set(paths["/v1/jobs"]["post"]["responses"]) >= {"202", "400", "401", "409", "413", "415", "422", "503"}
+    assert set(paths["/v1/jobs/{job_id}"]["delete"]["responses"]) >= {"200", "204", "401", "404"}
+    assert "text/csv" in paths["/v1/jobs/{job_id}/reports"]["get"]["responses"]["200"]["content"]

@@ -1,0 +1,78 @@
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from services.gateway.jobs.documents import COLUMNS, describe, ndjson, reports, table
+from services.gateway.jobs.schemas import JobDocument, LeftOut, Outcome, Plan, now
+from services.gateway.jobs.store import JobStore, Wishes
+from tests.gateway.jobs.making import job_of, report_of, upload
+
+
+def test_a_job_from_its_beginning_to_its_end(store: JobStore, tmp_path: Path) -> None:
+    upload(store, tmp_path, {"a": b"1"}, Wishes("ann", "routine", "default"))
+    job, _ = upload(store, tmp_path, {"a": b"1", "b": b"2"}, Wishes("ann", "routine", "sensitive"))
+    queued = describe(store, job)
+    assert (queued.status, queued.queue_position, queued.files, queued.started) == ("queued", 1, 2, None)
+    assert queued.progress.series is None
+    assert queued.operating_point == "sensitive"
+    store.close(job, "routine", "failed")
+    ended = describe(store, job)
+    assert (ended.status, ended.queue_position) == ("failed", None)
+    assert ended.ended
+    assert ended.ended >= ended.created
+
+
+def test_progress_is_told_in_series_and_slices(store: JobStore, tmp_path: Path) -> None:
+    job = job_of(store, tmp_path, 4)
+    outcomes: dict[int, Outcome] = {0: "assessed", 2: "failed", 3: "assessed"}
+    for number, outcome in outcomes.items():
+        job.put_report(number, outcome, report_of(outcome))
+    document = describe(store, job)
+    assert document.status == "running"
+    assert document.counts.model_dump() == {"assessed": 2, "not_assessed": 0, "failed": 1}
+    assert document.progress.model_dump() == {"series_done": 3, "series": 4, "slices_done": 8, "slices": 10}
+    assert document.started
+    assert document.started >= document.created
+
+
+def test_many_files_that_were_left_out_do_not_make_a_document_long(store: JobStore, tmp_path: Path) -> None:
+    job, _ = upload(store, tmp_path, {"a": b"1"}, Wishes("ann", "routine", "default"))
+    left_out = tuple(LeftOut(file=f"{number}.txt", code="not_dicom", reason="...") for number in range(2000))
+    job.put_plan(Plan(started=now(), left_out=left_out), ())
+    document = describe(store, job)
+    assert (len(document.left_out), document.left_out_total) == (100, 2000)
+    assert JobDocument.model_validate_json(document.model_dump_json()) == document
+
+
+def test_reports_come_in_the_order_of_the_series(store: JobStore, tmp_path: Path) -> None:
+    job = job_of(store, tmp_path, 5)
+    for number in (3, 0, 4):
+        job.put_report(number, "assessed", report_of("assessed", number))
+    assert [number for number, _ in reports(job, -1)] == [0, 3, 4]
+    assert [number for number, _ in reports(job, 0, 1)] == [3]
+    lines = b"".join(ndjson(reports(job, -1))).splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["0", "3", "4"]
+
+
+def test_a_table_has_a_line_for_every_kind_of_report(store: JobStore, tmp_path: Path) -> None:
+    job = job_of(store, tmp_path, 4)
+    uids: dict[str, Any] = {"study_instance_uid": "2.25.1", "series_instance_uid": "2.25.2", "slices": 3}
+    scores = {"probabilities": {"any": 0.75}, "predictions": {"any": True}}
+    codes = [{"code": "resampled"}, {"code": "contrast"}]
+    found: list[tuple[Outcome, dict[str, Any]]] = [
+        ("assessed", {"series": {**uids, **scores}, "reasons": codes}),
+        ("not_assessed", {"series": {**uids, "probabilities": None, "predictions": None}, "reasons": codes[:1]}),
+        ("assessed", {"series": None, "slices": [{}, {}], "reasons": []}),
+        ("failed", {"series": uids, "problem": {"code": "unusable_files"}}),
+    ]
+    for number, (status, members) in enumerate(found):
+        job.put_report(number, status, json.dumps({"status": status, **members}).encode())
+    rows = list(csv.DictReader(io.StringIO(b"".join(table(job, reports(job, -1))).decode())))
+    assert tuple(rows[0]) == COLUMNS
+    assert [row["status"] for row in rows] == [status for status, _ in found]
+    assert [row["codes"] for row in rows] == ["resampled contrast", "resampled", "", "unusable_files"]
+    assert [row["slices"] for row in rows] == ["3", "3", "2", "3"]
+    assert [row["probability_any"] for row in rows] == ["0.75", "", "", ""]
+    assert rows[0]["prediction_any"] == "True"

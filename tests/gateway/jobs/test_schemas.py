@@ -1,0 +1,26 @@
+import re
+
+import pytest
+from pydantic import ValidationError
+
+from services.gateway.jobs.schemas import OUTCOMES, PRIORITIES, Counts, Plan, now
+
+
+def test_times_are_utc_to_the_millisecond() -> None:
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", now())
+
+
+def test_a_plan_numbers_its_series() -> None:
+    plan = Plan(started=now(), slices=(3, 1))
+    assert list(plan.units) == [0, 1]
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+
+
+def test_urgent_comes_first_and_every_outcome_is_counted() -> None:
+    assert PRIORITIES == ("urgent", "routine")
+    assert set(Counts.model_fields) == set(OUTCOMES)
+
+
+def test_documents_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        Counts().assessed = 1  # type: ignore[misc] # that it is refused is what is tested

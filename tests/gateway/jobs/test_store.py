@@ -1,0 +1,256 @@
+import itertools
+from pathlib import Path
+
+import pytest
+
+from services.common.problems import NotFound
+from services.gateway.jobs.job import Job
+from services.gateway.jobs.schemas import Outcome
+from services.gateway.jobs.shelf import LocalShelf
+from services.gateway.jobs.store import JobStore, OtherContent, Wishes
+from services.gateway.spool import Spool
+from tests.gateway.jobs.making import Crash, CrashingShelf, job_of, plan_of, report_of, unsynced, upload
+
+WISHES = Wishes("ann", "routine", "default", "key")
+FILES = {"one.dcm": b"1", "two.dcm": b"22"}
+
+
+def crashing(folder: Path, calls: int, *, after: bool) -> JobStore:
+    return JobStore(CrashingShelf(LocalShelf(folder, lambda _: None), calls, after=after), Spool(folder / "incoming"))
+
+
+def reopened(folder: Path) -> JobStore:
+    """As the next gateway finds it."""
+    store = unsynced(folder)
+    store.open()
+    return store
+
+
+def test_a_job_holds_what_was_sent_under_numbers(store: JobStore, tmp_path: Path) -> None:
+    job, new = upload(store, tmp_path, FILES, WISHES)
+    assert new
+    assert job.manifest().files == 2
+    with job.files() as files:
+        assert {file.name: file.path.read_bytes() for file in files} == FILES
+        assert not any(name in str(file.path) for file in files for name in FILES)
+    with job.files([1]) as files:
+        assert [file.name for file in files] == ["two.dcm"]
+
+
+def test_a_key_gives_the_same_job(store: JobStore, tmp_path: Path) -> None:
+    first, _ = upload(store, tmp_path, FILES, WISHES)
+    again, new = upload(store, tmp_path, FILES, WISHES)
+    assert (again.id, new) == (first.id, False)
+    other, new = upload(store, tmp_path, FILES, Wishes("bob", "routine", "default", "key"))
+    assert new
+    assert other.id != first.id
+    assert len(store.jobs("ann")) == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "wishes"),
+    [
+        ({**FILES, "one.dcm": b"changed"}, WISHES),
+        ({"renamed.dcm": b"1", "two.dcm": b"22"}, WISHES),
+        (FILES, Wishes("ann", "urgent", "default", "key")),
+        (FILES, Wishes("ann", "routine", "sensitive", "key")),
+    ],
+)
+def test_a_key_with_other_content_is_a_conflict(
+    store: JobStore, tmp_path: Path, files: dict[str, bytes], wishes: Wishes
+) -> None:
+    upload(store, tmp_path, FILES, WISHES)
+    with pytest.raises(OtherContent):
+        upload(store, tmp_path, files, wishes)
+    assert len(store.jobs("ann")) == 1
+
+
+def test_a_key_is_free_again_when_its_job_is_forgotten(store: JobStore, tmp_path: Path) -> None:
+    first, _ = upload(store, tmp_path, FILES, WISHES)
+    store.cancel(first, "routine")
+    first.remove()
+    _, new = upload(store, tmp_path, {"other.dcm": b"3"}, WISHES)
+    assert new
+
+
+class RivalShelf(LocalShelf):
+    """Lets another request with the same key be faster, just before the key is claimed."""
+
+    def __init__(self, root: Path, rival: JobStore, folder: Path, files: dict[str, bytes]) -> None:
+        super().__init__(root)
+        self._rival, self._folder, self._files = rival, folder, files
+        self.winner: Job | None = None
+
+    def put_once(self, place: str, content: bytes) -> bool:
+        if place.startswith("keys/") and self.winner is None:
+            self.winner, _ = upload(self._rival, self._folder, self._files, WISHES)
+        return super().put_once(place, content)
+
+
+def test_two_requests_with_one_key_at_once_are_one_job(store: JobStore, tmp_path: Path) -> None:
+    shelf = RivalShelf(tmp_path / "store", store, tmp_path, FILES)
+    job, new = upload(JobStore(shelf, store.incoming), tmp_path, FILES, WISHES)
+    assert shelf.winner
+    assert (job.id, new) == (shelf.winner.id, False)
+    assert [found.id for found in store.jobs("ann")] == [job.id]
+
+
+def test_a_rival_with_other_content_leaves_nothing_of_this_one(store: JobStore, tmp_path: Path) -> None:
+    shelf = RivalShelf(tmp_path / "store", store, tmp_path, {"other.dcm": b"3"})
+    with pytest.raises(OtherContent):
+        upload(JobStore(shelf, store.incoming), tmp_path, FILES, WISHES)
+    assert len(store.jobs("ann")) == 1
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("calls", range(3))
+def test_a_crash_in_an_upload_leaves_all_or_nothing_and_the_key_gives_one_job(
+    tmp_path: Path, calls: int, *, after: bool
+) -> None:
+    folder = tmp_path / "store"
+    with pytest.raises(Crash):
+        upload(crashing(folder, calls, after=after), tmp_path, FILES, WISHES)
+    store = reopened(folder)
+    for job in store.jobs("ann"):
+        assert [found.id for found in store.open_jobs("routine", "ann")] == [job.id]
+    job, _ = upload(store, tmp_path, FILES, WISHES)
+    assert [found.id for found in store.jobs("ann")] == [job.id]
+    assert [found.id for found in store.open_jobs("routine", "ann")] == [job.id]
+
+
+def test_an_upload_is_not_forgotten_by_a_gateway_that_starts_again(store: JobStore, tmp_path: Path) -> None:
+    job, _ = upload(store, tmp_path, FILES, WISHES)
+    assert [found.id for found in reopened(tmp_path / "store").jobs("ann")] == [job.id]
+
+
+class FullShelf(LocalShelf):
+    def put_once(self, place: str, content: bytes) -> bool:
+        if place.startswith("open/"):
+            raise OSError(28, "no space")
+        return super().put_once(place, content)
+
+
+def test_nothing_is_left_of_an_upload_that_found_no_room(store: JobStore, tmp_path: Path) -> None:
+    full = JobStore(FullShelf(tmp_path / "store"), store.incoming)
+    with pytest.raises(OSError, match="no space"):
+        upload(full, tmp_path, FILES, WISHES)
+    assert store.jobs("ann") == []
+    assert upload(store, tmp_path, FILES, WISHES)[1]
+
+
+def _work(store: JobStore, count: int) -> None:
+    """What turns do to the only job of a store, whatever was done before."""
+    for job in store.open_jobs("routine", "ann"):
+        if job.plan() is None:
+            job.put_plan(*plan_of(count))
+        for number in range(count):
+            if number not in job.outcomes():
+                outcome: Outcome = "failed" if number == 1 else "assessed"
+                job.put_report(number, outcome, report_of(outcome, number))
+        store.close(job, "routine", "finished")
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("calls", range(7))
+def test_a_crash_in_the_work_loses_and_doubles_nothing(tmp_path: Path, calls: int, *, after: bool) -> None:
+    folder, count = tmp_path / "store", 2
+    job, _ = upload(reopened(folder), tmp_path, FILES, WISHES)
+    with pytest.raises(Crash):
+        _work(crashing(folder, calls, after=after), count)
+    store = reopened(folder)
+    _work(store, count)
+    done = store.job("ann", job.id)
+    assert done.outcomes() == {0: "assessed", 1: "failed"}
+    assert [done.report(number) for number in range(count)] == [report_of("assessed", 0), report_of("failed", 1)]
+    assert done.ended()
+    assert len(list((folder / "jobs/ann" / job.id / "reports").iterdir())) == count
+
+
+def test_the_first_report_stays_and_so_does_what_became_of_it(store: JobStore, tmp_path: Path) -> None:
+    job = job_of(store, tmp_path)
+    assert job.put_report(0, "failed", report_of("failed"))
+    assert not job.put_report(0, "assessed", report_of("assessed"))
+    assert job.outcomes() == {0: "failed"}
+    assert job.report(0) == report_of("failed")
+
+
+def test_a_plan_is_read_by_the_line(store: JobStore, tmp_path: Path) -> None:
+    job = job_of(store, tmp_path, 3)
+    assert not job.put_plan(*plan_of(2))
+    plan = job.plan()
+    assert plan
+    assert (plan.slices, list(plan.units)) == ((1, 2, 3), [0, 1, 2])
+    assert job.unit(2).series_uid == "2.25.1.2"
+
+
+def test_a_cancelled_job_is_empty_and_stays_so(store: JobStore, tmp_path: Path) -> None:
+    job = job_of(store, tmp_path, 2)
+    job.put_report(0, "assessed", report_of("assessed"))
+    store.cancel(job, "routine")
+    assert not job.put_report(1, "assessed", report_of("assessed"))
+    assert not job.put_plan(*plan_of(2))
+    left = {path.name for path in (tmp_path / "store/jobs/ann" / job.id).iterdir()}
+    assert left == {"manifest.jsonl", "ended.json"}
+    assert store.open_jobs("routine", "ann") == []
+    assert not store.close(job, "routine", "finished")
+
+
+def test_a_report_that_comes_after_its_job_was_forgotten_leaves_nothing(store: JobStore, tmp_path: Path) -> None:
+    job = job_of(store, tmp_path)
+    job.remove()
+    assert not job.put_report(0, "assessed", report_of("assessed"))
+    assert store.jobs("ann") == []
+    with pytest.raises(NotFound):
+        job.manifest()
+
+
+def test_another_senders_job_is_not_there(store: JobStore, tmp_path: Path) -> None:
+    job = job_of(store, tmp_path)
+    for sender, job_id in (("bob", job.id), ("ann", "0" * 28), ("ann", "../ann"), ("ann", "")):
+        with pytest.raises(NotFound):
+            store.job(sender, job_id)
+
+
+def test_jobs_and_all_that_is_theirs_are_swept_some_time_after_their_end(store: JobStore, tmp_path: Path) -> None:
+    ended, _ = upload(store, tmp_path, FILES, WISHES)
+    waiting = job_of(store, tmp_path)
+    store.close(ended, "routine", "finished")
+    assert store.sweep(3600) == 0
+    assert ended.is_there()
+    assert store.sweep(-1) == 1
+    assert [job.id for job in store.jobs("ann")] == [waiting.id]
+    assert list((tmp_path / "store/keys").rglob("*/*")) == []
+
+
+@pytest.mark.usefixtures("store")
+def test_what_an_upload_left_half_is_swept_at_the_start(tmp_path: Path) -> None:
+    half = tmp_path / "store/incoming/upload-half"
+    half.mkdir()
+    (half / "000001").write_bytes(b"x")
+    trash = tmp_path / "store/trash/x"
+    trash.mkdir()
+    reopened(tmp_path / "store")
+    assert not half.exists()
+    assert not trash.exists()
+
+
+def test_jobs_are_listed_by_their_age(store: JobStore, tmp_path: Path) -> None:
+    made = [job_of(store, tmp_path).id for _ in range(3)]
+    assert [job.id for job in store.open_jobs("routine", "ann")] == sorted(made)
+    assert [job.id for job in store.jobs("ann")] == sorted(made, reverse=True)
+
+
+def test_the_same_holds_at_an_fsspec_address(tmp_path: Path) -> None:
+    store = JobStore.at(tmp_path, f"memory://{tmp_path.name}")
+    store.open()
+    job, _ = upload(store, tmp_path, FILES, WISHES)
+    again, new = upload(store, tmp_path, FILES, WISHES)
+    assert (again.id, new) == (job.id, False)
+    for _ in itertools.repeat(None, 2):
+        _work(store, 2)
+    assert job.outcomes() == {0: "assessed", 1: "failed"}
+    with job.files([1]) as files:
+        assert [file.path.read_bytes() for file in files] == [b"22"]
+    assert store.open_jobs("routine", "ann") == []
+    assert store.sweep(-1) == 1
+    assert store.jobs("ann") == []

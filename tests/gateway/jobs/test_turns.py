@@ -1,0 +1,72 @@
+import logging
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from services.common.problems import NotFound
+from services.gateway.jobs.lanes import Task
+from services.gateway.jobs.schemas import Outcome
+from services.gateway.jobs.store import JobStore
+from services.gateway.jobs.tries import Tries
+from services.gateway.jobs.turns import work_on
+from services.gateway.jobs.work import GivenBack
+from tests.gateway.jobs.making import job_of
+
+
+@pytest.fixture
+def task(store: JobStore, tmp_path: Path) -> Task:
+    return Task(job_of(store, tmp_path), 0)
+
+
+def _lost(task: Task, redis: Redis) -> int:
+    return Tries(redis, task.id).begin()
+
+
+class Failing:
+    """Work that ends as it is told, and what it was told of tries before."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.lost: list[int] = []
+
+    def __call__(self, _: Tries, lost: int) -> Outcome | None:
+        self.lost.append(lost)
+        if self.error:
+            raise self.error
+        return "assessed"
+
+
+def test_what_ends_is_counted_and_leaves_nothing_else(task: Task, redis: Redis) -> None:
+    work_on(task, redis, Failing())
+    assert redis.keys("ich:tries:*") == []
+    assert redis.hget("ich:outcomes", "assessed") == b"1"
+
+
+def test_what_is_not_understood_is_tried_again_and_counted(
+    task: Task, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    work = Failing(RuntimeError("CANARY"))
+    for _ in range(3):
+        work_on(task, redis, work)
+    assert work.lost == [0, 1, 2]
+    assert "a turn failed" in caplog.text
+
+
+@pytest.mark.parametrize("error", [GivenBack(), OSError(28, "full")])
+def test_what_is_nobodys_fault_is_not_counted(task: Task, redis: Redis, error: Exception) -> None:
+    for _ in range(5):
+        work_on(task, redis, Failing(error), rest_s=0)
+    assert _lost(task, redis) == 0
+    assert task.job.outcomes() == {}
+
+
+def test_a_job_that_was_cancelled_meanwhile_is_no_news(
+    store: JobStore, task: Task, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    store.cancel(task.job, "routine")
+    work_on(task, redis, Failing(FileNotFoundError()), rest_s=60)
+    task.job.remove()
+    work_on(task, redis, Failing(NotFound("gone")))
+    assert caplog.records == []

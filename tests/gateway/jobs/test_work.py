@@ -1,0 +1,137 @@
+"""What is done about faults, with stages that answer as a test says. The real ones are in tests/contracts."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+
+from services.common.schemas import HeadersReport, SetAside
+from services.gateway.jobs.lanes import Task
+from services.gateway.jobs.store import JobStore, Wishes
+from services.gateway.jobs.tries import Tries
+from services.gateway.jobs.work import MAX_FAULTS, MAX_LOST, Bench, GivenBack, do
+from services.gateway.settings import Settings
+from services.gateway.stages import Stage, Stages
+from tests.gateway.jobs.making import headers_answer, job_of, upload
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Preprocess:
+    """Answers these statuses one after the other, then a report that finds nothing; it may say that it is not ready."""
+
+    def __init__(self, *statuses: int, ready: bool = True) -> None:
+        self.statuses = list(statuses)
+        self.ready = ready
+        self.asked = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return _streamed(200 if self.ready else 503, b"{}")
+        self.asked += 1
+        if self.statuses and (status := self.statuses.pop(0)) != 200:
+            return _streamed(status, b"{}")
+        headers, body = headers_answer(HeadersReport(set_aside=(SetAside(file=0, code="not_dicom"),)))
+        return _streamed(200, body, headers)
+
+
+def _streamed(status: int, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield body
+
+    return httpx.Response(status, headers=headers, content=pieces())
+
+
+MakeBench = Callable[..., Bench]
+
+
+@pytest.fixture
+def bench(redis: Redis) -> MakeBench:
+    def make(preprocess: Preprocess, task: Task, turn_s: float = 60) -> Bench:
+        client = httpx.AsyncClient(transport=httpx.MockTransport(preprocess), base_url="http://stage")
+        stages = Stages(*(Stage(name, client) for name in ("preprocess", "cnn", "rnn")))
+        return Bench(stages, Settings(), Tries(redis, task.id), wait_s=0.001, turn_s=turn_s)
+
+    return make
+
+
+@pytest.fixture
+def plan(store: JobStore, tmp_path: Path) -> Task:
+    return Task(upload(store, tmp_path, {"notes.txt": b"no image"}, Wishes("ann", "routine", "default"))[0])
+
+
+@pytest.fixture
+def series(store: JobStore, tmp_path: Path) -> Task:
+    return Task(job_of(store, tmp_path), 0)
+
+
+async def test_files_that_are_no_series_are_named_with_the_reason(bench: MakeBench, plan: Task) -> None:
+    assert await do(plan, bench(Preprocess(), plan), 0) is None
+    found = plan.job.plan()
+    assert found
+    assert (list(found.units), found.problem) == ([], None)
+    assert [(item.file, item.code) for item in found.left_out] == [("notes.txt", "not_dicom")]
+    assert found.left_out[0].reason
+
+
+async def test_a_stages_fault_passes(bench: MakeBench, plan: Task) -> None:
+    preprocess = Preprocess(500, 500, 200)
+    await do(plan, bench(preprocess, plan), 0)
+    assert preprocess.asked == 3
+    assert plan.job.plan()
+
+
+async def test_what_brings_a_ready_stage_down_each_time_has_a_few_tries(bench: MakeBench, series: Task) -> None:
+    preprocess = Preprocess(*[500] * 20)
+    made = bench(preprocess, series)
+    assert await do(series, made, 0) == "failed"
+    assert preprocess.asked == MAX_FAULTS
+    report = json.loads(series.job.report(0))
+    assert report["problem"]["code"] == "stage_failed"
+    assert report["id"] == f"{series.job.id}-000000"
+    assert report["series"]["series_instance_uid"] == "2.25.1.0"
+
+
+async def test_a_stage_that_is_away_counts_once_and_the_task_is_given_back(bench: MakeBench, series: Task) -> None:
+    preprocess = Preprocess(*[500] * 20, ready=False)
+    for _ in range(MAX_FAULTS + 2):
+        with pytest.raises(GivenBack):
+            await do(series, bench(preprocess, series, turn_s=0.05), 0)
+    assert preprocess.asked == 1
+    assert series.job.outcomes() == {}
+
+
+async def test_a_busy_stage_has_all_patience(bench: MakeBench, series: Task) -> None:
+    preprocess = Preprocess(*[503] * 2 * (MAX_FAULTS + 1))
+    made = bench(preprocess, series)
+    for _ in range(2):
+        with pytest.raises(GivenBack):
+            await do(series, Bench(made.stages, made.settings, made.tries, wait_s=1, turn_s=0), 0)
+    assert series.job.outcomes() == {}
+
+
+async def test_patience_ends_and_the_report_says_why(bench: MakeBench, series: Task) -> None:
+    made = bench(Preprocess(500, ready=False), series)
+    impatient = Bench(made.stages, Settings(job_patience_s=0), made.tries, wait_s=0.001)
+    assert await do(series, impatient, 0) == "failed"
+    assert json.loads(series.job.report(0))["problem"]["code"] == "stage_failed"
+
+
+async def test_what_no_worker_survives_is_given_up(bench: MakeBench, series: Task, plan: Task) -> None:
+    preprocess = Preprocess()
+    assert await do(series, bench(preprocess, series), MAX_LOST) == "failed"
+    assert json.loads(series.job.report(0))["problem"]["code"] == "worker_lost"
+    await do(plan, bench(preprocess, plan), MAX_LOST)
+    found = plan.job.plan()
+    assert found
+    assert found.problem
+    assert found.problem["code"] == "worker_lost"
+    assert preprocess.asked == 0
