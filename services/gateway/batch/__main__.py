@@ -42,7 +42,7 @@ what goes in one job:
 
 exit status:
   0  every file went into a job that finished, and every series has a report
-  1  some could not be: refused files, failed or cancelled jobs, failed series; the rest has its reports
+  1  some could not be: refused or damaged files, failed or cancelled jobs, failed series; the rest has its reports
   2  the command line is wrong
   3  stopped: the gateway stayed away or refused the key, or a file can't be used; run it again to go on
   130  Ctrl-C; run it again to go on

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from services.common.acceptance import CORRUPT_FILES
 from services.gateway.batch.errands import Errands, Refused
 from services.gateway.batch.folders import Bounds, Parcel, Unit, pack
 from services.gateway.batch.journal import Journal, Record
@@ -156,6 +157,7 @@ class Run:
         sizes = self.outputs.sync()
         self._show()
         end = {name: document[name] for name in ("status", "counts", "left_out_total", "problem")}
+        end["damaged"] = sum(file["code"] in CORRUPT_FILES for file in document["left_out"])
         self.journal.note(record.key, sizes, end=end)
         if document["status"] != "finished":
             reason = (document["problem"] or {}).get("detail", _WITHOUT_REPORTS[document["status"]])

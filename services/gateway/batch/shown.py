@@ -67,6 +67,8 @@ def summary(records: Mapping[str, Record], refused: Mapping[str, str]) -> Iterat
     yield f"{sum(counts.values()):,} series: {words}"
     if left_out := sum(end["left_out_total"] for end in ends):
         yield f"{counted(left_out, 'file')} in no series (the first hundred of each job stand in left-out.csv)"
+    if damaged := sum(end.get("damaged", 0) for end in ends):
+        yield f"{counted(damaged, 'file')} of these cannot be read: a series may lack a slice"
     for status in ("failed", "cancelled", "lost"):
         if jobs := [record for record in records.values() if record.end and record.end["status"] == status]:
             yield f"{counted(len(jobs), 'job')} {status}, of {counted(sum(job.files for job in jobs), 'file')}"
@@ -75,6 +77,8 @@ def summary(records: Mapping[str, Record], refused: Mapping[str, str]) -> Iterat
 
 
 def all_well(records: Mapping[str, Record], refused: Mapping[str, str]) -> bool:
-    """Whether every file went into a job that finished, and no series failed."""
+    """Whether every file went into a job that finished and could be read, and no series failed."""
     ends = [record.end for record in records.values() if record.end and record.units]
-    return not refused and all(end["status"] == "finished" and not end["counts"].get("failed") for end in ends)
+    return not refused and all(
+        end["status"] == "finished" and not end["counts"].get("failed") and not end["damaged"] for end in ends
+    )

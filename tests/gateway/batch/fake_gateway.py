@@ -19,6 +19,7 @@ class FakeJob:
     names: list[str]
     reported: list[int] = field(default_factory=list)
     status: str = "running"
+    left_out_code: str = "not_dicom"
 
     @property
     def series(self) -> list[str]:
@@ -41,7 +42,7 @@ class FakeJob:
             "progress": {**progress, "slices_done": len(self.reported), "slices": len(self.series)},
             "counts": {"assessed": len(self.reported), "not_assessed": 0, "failed": 0},
             "ended": None if self.status == "running" else "2026-01-01T00:00:00Z",
-            "left_out": [{"file": name, "code": "not_dicom", "reason": "neither DICOM nor PNG"} for name in left_out],
+            "left_out": [{"file": name, "code": self.left_out_code, "reason": "why"} for name in left_out],
             "left_out_total": len(left_out),
             "problem": None,
         }
@@ -71,6 +72,7 @@ class FakeGateway:
     by_key: dict[str, str] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
     uploads: int = 0
+    left_out_code: str = "not_dicom"
     _numbers: Any = field(default_factory=count)
 
     def client(self) -> httpx.Client:
@@ -106,7 +108,9 @@ class FakeGateway:
         self.uploads += 1
         key, names = request.headers["idempotency-key"], [name.decode() for name in NAME.findall(body)]
         if key not in self.by_key:
-            job = FakeJob(f"{next(self._numbers):028x}", dict(request.url.params), names)
+            job = FakeJob(
+                f"{next(self._numbers):028x}", dict(request.url.params), names, left_out_code=self.left_out_code
+            )
             self.jobs[job.id], self.by_key[key] = job, job.id
         assert self.jobs[self.by_key[key]].names == names
         return httpx.Response(202, json={"id": self.by_key[key]})

@@ -75,6 +75,16 @@ def test_a_folder_becomes_jobs_and_reports(source: Path, out: Path) -> None:
     _sent_once(gateway)
 
 
+def test_a_damaged_file_is_no_success(source: Path, out: Path) -> None:
+    """It may be a slice that a series lacks."""
+    write(source, {"p0/s0/damaged.txt": b"words"})
+    gateway = FakeGateway(left_out_code="truncated")
+    run, _ = run_once(gateway, source, out)
+    assert reported(out) == ALL
+    assert "1 file of these cannot be read: a series may lack a slice" in summary(run.journal.records, run.refused)
+    assert not all_well(run.journal.records, run.refused)
+
+
 def test_a_second_run_asks_for_nothing(source: Path, out: Path) -> None:
     gateway = FakeGateway()
     run_once(gateway, source, out)
