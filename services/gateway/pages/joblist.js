@@ -67,11 +67,11 @@ export class JobList {
     const name = report.status === "failed" ? element("span", { class: "path" }, nameOf(report, number)) : open;
     const node = element(
       "tr",
-      { class: kind },
-      element("th", { scope: "row" }, name, element("code", { class: "uid" }, uid ?? "")),
-      element("td", { class: "numbers column-slices" }, String(report.series?.slices ?? report.slices.length)),
-      element("td", { class: "column-any" }, element("div", { class: "level" }, ...level)),
-      element("td", { class: "column-verdict" }, element("div", { class: "judged" }, sign, words)),
+      { class: kind, role: "row" },
+      element("th", { scope: "row", role: "rowheader" }, name, element("code", { class: "uid" }, uid ?? "")),
+      element("td", { class: "numbers column-slices", role: "cell" }, String(report.series?.slices ?? report.slices.length)),
+      element("td", { class: "column-any", role: "cell" }, element("div", { class: "level" }, ...level)),
+      element("td", { class: "column-verdict", role: "cell" }, element("div", { class: "judged" }, sign, words)),
     );
     return { number, any: any ?? -1, node, open };
   }
