@@ -11,7 +11,7 @@ from services.gateway.batch.journal import Record
 from services.gateway.client import counted
 from services.gateway.jobs.schemas import OUTCOMES
 
-_SHAPE: Final = "{percentage:3.0f} % {bar:20} {n:.0f} of {total} files, {rate_fmt}, {remaining} left{postfix}"
+_SHAPE: Final = "{percentage:3.0f} % {bar:20} {n:.0f} of {total} files, {rate_noinv_fmt}, {remaining} left{postfix}"
 
 
 class Bar:
@@ -24,6 +24,7 @@ class Bar:
             unit=" files",
             disable=None,
             miniters=0,
+            smoothing=0,
             file=sys.stderr,
             bar_format=_SHAPE,
             dynamic_ncols=True,
