@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -36,9 +35,10 @@ def studies(tmp_path: Path) -> Path:
     return tmp_path / "studies"
 
 
-def _start(service: Service, studies: Path, out: Path, more: Sequence[str] = ()) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "services.gateway.batch", studies, out, "--url", service.url, "--job-files", "6"]
-    return subprocess.Popen([*command, *more], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def _start(service: Service, studies: Path, out: Path) -> subprocess.Popen[str]:
+    folders = [str(studies), str(out)]
+    command = [sys.executable, "-m", "services.gateway.batch", *folders, "--url", service.url, "--job-files", "6"]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def _wait_for_reports(out: Path, count: int) -> None:
