@@ -1,7 +1,7 @@
 """Send a folder of head CT to a gateway in jobs, and write the reports as they come.
 
 A run that was broken off (Ctrl-C, a power cut, a gateway that went away) goes on where it stopped when the same command
-is run again: nothing is sent twice, no report is written twice or missed. Studies that came to the folder meanwhile are
+is run again: no job is made twice, no report is written twice or missed. Studies that came to the folder meanwhile are
 sent, too.
 """
 
@@ -32,7 +32,7 @@ _MB: Final = 1_000_000
 _EPILOG: Final = f"""examples:
   {PROGRAM} /data/studies reports
   {PROGRAM} /data/studies reports --url https://ct.example.org --key-file key --format csv
-  {KEY_NAME}=... {PROGRAM} /data/studies reports --priority urgent --operating-point sensitive
+  {PROGRAM} /data/studies reports --priority urgent --operating-point sensitive
 
 what goes in one job:
   Files of one folder go in one job, and a zip does, so that no series is split over two. Only sizes are looked at.

@@ -98,23 +98,23 @@ def pack(units: Sequence[Unit], bounds: Bounds) -> list[Parcel]:
     Failure
         a unit is larger than a job may be, and must not be split.
     """
-    parcels: list[Parcel] = []
-    gathered: list[Unit] = []
+    parcels: list[list[Unit]] = []
+    entries = size = 0
     for unit in (piece for whole in units for piece in _fitting(whole, bounds)):
-        if gathered and not _fit([*gathered, unit], bounds):
-            parcels.append(Parcel(tuple(gathered)))
-            gathered = []
-        gathered.append(unit)
-    return [*parcels, Parcel(tuple(gathered))] if gathered else parcels
+        entries, size = entries + unit.entries, size + unit.unpacked_bytes
+        if not parcels or not _fits(entries, size, bounds):
+            parcels.append([])
+            entries, size = unit.entries, unit.unpacked_bytes
+        parcels[-1].append(unit)
+    return [Parcel(tuple(gathered)) for gathered in parcels]
 
 
-def _fit(units: Sequence[Unit], bounds: Bounds) -> bool:
-    entries, size = sum(unit.entries for unit in units), sum(unit.unpacked_bytes for unit in units)
+def _fits(entries: int, size: int, bounds: Bounds) -> bool:
     return entries <= bounds.files and size <= bounds.bytes
 
 
 def _fitting(unit: Unit, bounds: Bounds) -> list[Unit]:
-    if _fit([unit], bounds):
+    if _fits(unit.entries, unit.unpacked_bytes, bounds):
         return [unit]
     if not bounds.split or len(unit.files) == 1:
         raise Failure(_too_large(unit))

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.batch.__main__ import main
+from services.gateway.batch.__main__ import KEY_NAME, _authorization, main
 from tests.gateway.batch.runs import studies
 
 NOBODY = "http://127.0.0.1:9"
@@ -52,3 +52,12 @@ def test_help_tells_exit_status_and_examples(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit) as wrong:
         main(["in", "out", "--ahead", "0"])
     assert wrong.value.code == 2
+
+
+def test_the_key_is_of_a_file_or_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(KEY_NAME, raising=False)
+    assert _authorization(None) == {}
+    monkeypatch.setenv(KEY_NAME, "of-the-environment")
+    assert _authorization(None) == {"authorization": "Bearer of-the-environment"}
+    (tmp_path / "key").write_text("of-a-file\n")
+    assert _authorization(tmp_path / "key") == {"authorization": "Bearer of-a-file"}
