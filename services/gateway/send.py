@@ -3,21 +3,16 @@
 import argparse
 import json
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
-_POLL_S: Final = 0.3
+from services.gateway.client import Failure, SentFile, files_of, part, wait_until_ready
+
 _BAR: Final = "█"
 _BAR_WIDTH: Final = 20
-
-
-class Failure(Exception):
-    """Something that ends the command; the message is for the person who called it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,44 +43,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def wait_until_ready(client: httpx.Client, seconds: float) -> None:
-    """Return when the gateway can work; Failure where it can't after so many seconds."""
-    deadline, why = time.monotonic() + seconds, ""
-    while True:
-        try:
-            answer = client.get("/readyz")
-            if answer.is_success:
-                return
-            why = answer.json().get("detail", "")
-        except (httpx.TransportError, ValueError) as error:
-            why = type(error).__name__
-        if time.monotonic() >= deadline:
-            raise Failure(f"{client.base_url} is not ready: {why}")
-        time.sleep(_POLL_S)
-
-
-def files_of(paths: Sequence[Path]) -> list[Path]:
-    """The files themselves, those in folders too; hidden ones are left out."""
-    found: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise Failure(f"{path}: there is no such file or folder")
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        found += [file for file in inside if file.is_file() and not file.name.startswith(".")]
-    if not found:
-        raise Failure("there are no files to send")
-    return found
-
-
 def predict(client: httpx.Client, files: Sequence[Path], operating_point: str | None) -> dict[str, Any]:
     """The report of one series; Failure in the gateway's own words where there is none."""
     query = {"operating_point": operating_point} if operating_point else {}
-    with ExitStack() as stack:
-        parts = [("files", (file.name, stack.enter_context(file.open("rb")))) for file in files]
-        try:
-            answer = client.post("/v1/predictions", params=query, files=parts)
-        except httpx.TransportError as error:
-            raise Failure(f"{client.base_url} did not answer ({type(error).__name__})") from error
+    parts = [part(file.name, SentFile(file, file.stat().st_size)) for file in files]
+    try:
+        answer = client.post("/v1/predictions", params=query, files=parts)
+    except httpx.TransportError as error:
+        raise Failure(f"{client.base_url} did not answer ({type(error).__name__})") from error
     document: dict[str, Any] = answer.json()
     if answer.is_error:
         raise Failure(f"{answer.status_code} {document['title']}: {document['detail']}")

@@ -1,58 +1,20 @@
 """The page in a real browser, in front of the real services."""
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from services.common.labels import LABELS
 from services.common.schemas import Report
-from tests.e2e.page_driver import WAIT_MS, PageDriver, labels_of, watched
+from tests.e2e.page_driver import WAIT_MS, PageDriver, labels_of
 from tests.running import Service
 from tests.scans import ct_slice, picture, series, zipped
 
 pytestmark = pytest.mark.e2e
-DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 360, "height": 740}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("needs Chromium")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport=DESKTOP, reduced_motion="reduce")
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def driver(context: BrowserContext, service: Service) -> Iterator[PageDriver]:
-    """The page, open; in the end it must have had no fault."""
-    page = context.new_page()
-    faults = watched(page, service.url)
-    page.goto(service.url)
-    expect(page.locator("#served")).to_contain_text("Served model")
-    yield PageDriver(page)
-    assert faults == []
-
-
-@pytest.fixture(scope="module")
-def study(samples: Path) -> list[Path]:
-    return sorted((samples / "series").glob("*.dcm"))
 
 
 @pytest.fixture

@@ -77,12 +77,13 @@ def ndjson(found: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
 
 def table(job: Job, found: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
     """A series a line, as CSV."""
-    yield _line(COLUMNS)
+    yield csv_line(COLUMNS)
     for number, report in found:
-        yield _line(_row(job.id, number, json.loads(report)))
+        yield csv_line(row(job.id, number, json.loads(report)))
 
 
-def _row(job_id: str, number: int, report: dict[str, Any]) -> Iterator[Any]:
+def row(job_id: str, number: int, report: dict[str, Any]) -> Iterator[Any]:
+    """A series' line of the table, in the order of COLUMNS."""
     series = report["series"] or {"slices": len(report["slices"])}
     probabilities, predictions = series.get("probabilities") or {}, series.get("predictions") or {}
     codes = [reason["code"] for reason in report.get("reasons", ())] or [report.get("problem", {}).get("code", "")]
@@ -93,7 +94,8 @@ def _row(job_id: str, number: int, report: dict[str, Any]) -> Iterator[Any]:
     yield " ".join(codes)
 
 
-def _line(values: Iterable[Any]) -> bytes:
+def csv_line(values: Iterable[Any]) -> bytes:
+    """One line of CSV (RFC 4180)."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(values)
     return text.getvalue().encode()

@@ -12,6 +12,8 @@ const byPath = (one, other) => one.path.localeCompare(other.path, "en", { numeri
 export class Chosen {
   // entries: [{file, path}], where the path is the name inside the folder that was chosen.
   entries = [];
+  // Of the Idempotency-Key: the same choice, sent again after a break, is the same job.
+  token = "";
 
   constructor(onChange) {
     this.onChange = onChange;
@@ -45,7 +47,13 @@ export class Chosen {
     this.changed();
   }
 
+  // Several folders, or a zip, may be several series.
+  get maybeSeveral() {
+    return this.entries.length > 1 || this.entries.some(({ path }) => path.toLowerCase().endsWith(".zip"));
+  }
+
   changed() {
+    this.token = [...crypto.getRandomValues(new Uint32Array(4))].map((word) => word.toString(16)).join("");
     const nothing = this.entries.length === 0;
     const summary = nothing ? "No file is chosen" : `${counted(this.entries.length, "file")}, ${bytes(this.size)}`;
     byId("chosen-summary").textContent = summary;

@@ -39,7 +39,7 @@ export function predictionMark(present) {
   return element("span", { class: `mark ${present ? "present" : "absent"}` }, sign, present ? "yes" : "no");
 }
 
-function bar(p, limit) {
+export function bar(p, limit) {
   const fill = element("span", { class: "fill" });
   const tick = element("span", { class: "tick" });
   fill.style.width = `${100 * p}%`;

@@ -5,6 +5,8 @@ import { counted } from "./words.js";
 
 const MOST_ROWS = 50;
 
+const LARGER_AS_JOB = ["mixed_series", "too_large"];
+
 // `assess(files)` is called where people choose one of several series; null where that can't be offered.
 export function showProblem(failure, assess = null) {
   const retryable = mayPass(failure);
@@ -12,6 +14,7 @@ export function showProblem(failure, assess = null) {
   byId("problem-detail").textContent = sentence(failure.detail);
   byId("problem-more").replaceChildren(...fileList(failure), ...seriesList(failure, assess));
   byId("problem-hint").textContent = hint(failure, retryable);
+  show(byId("problem-all"), LARGER_AS_JOB.includes(failure.code));
   show(byId("retry"), retryable);
   show(byId("choose-others"), !retryable);
   show(byId("problem"));

@@ -19,8 +19,8 @@ export class Progress {
   }
 
   // How long it takes is not known, so the bar shows no amount and a clock runs instead.
-  analysing() {
-    this.say("Analysing");
+  working(words) {
+    this.say(words);
     byId("progress-bar").removeAttribute("value");
     const begin = performance.now();
     const tick = () => {

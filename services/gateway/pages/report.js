@@ -51,19 +51,24 @@ function seriesTable({ series, thresholds }) {
 }
 
 function picturesTable({ slices }, go) {
-  const head = ["Picture", "any", "Predicted"].map((words) => element("th", { scope: "col" }, words));
+  return sliceTable("The pictures", "Picture", slices, go, ({ file }) => file);
+}
+
+// A row for each slice, to be pressed: in a report of pictures, and in place of pictures where there are none.
+export function sliceTable(caption, first, slices, go, nameOf) {
+  const head = [first, "any", "Predicted"].map((words) => element("th", { scope: "col" }, words));
   const table = element(
     "table",
     { class: "pictures" },
-    element("caption", { class: "unseen" }, "Each picture by itself"),
+    element("caption", { class: "unseen" }, caption),
     element("thead", {}, element("tr", {}, ...head)),
-    element("tbody", {}, ...slices.map((slice) => pictureRow(slice, go))),
+    element("tbody", {}, ...slices.map((slice) => sliceRow(slice, go, nameOf(slice)))),
   );
-  return element("div", { class: "scroller", tabindex: "0", role: "group", "aria-label": "The pictures" }, table);
+  return element("div", { class: "scroller", tabindex: "0", role: "group", "aria-label": caption }, table);
 }
 
-function pictureRow({ index, file, probabilities, predictions }, go) {
-  const choose = element("button", { type: "button", class: "plain path" }, file);
+function sliceRow({ index, probabilities, predictions }, go, name) {
+  const choose = element("button", { type: "button", class: "plain path" }, name);
   choose.addEventListener("click", () => go(index));
   const kinds = predictedLabels(predictions).filter((label) => label !== "any");
   const verdict = predictions ? [predictionMark(predictions.any), kinds.length ? `: ${listed(kinds)}` : ""] : ["–"];
@@ -79,7 +84,11 @@ function pictureRow({ index, file, probabilities, predictions }, go) {
 // Without the pictures, as the API answers when it is not asked for them.
 export function downloadReport(report) {
   const bare = { ...report, slices: report.slices.map((slice) => ({ ...slice, image: null })) };
-  const address = URL.createObjectURL(new Blob([JSON.stringify(bare, null, 2)], { type: "application/json" }));
-  element("a", { href: address, download: `report-${report.id}.json` }).click();
+  saveAs(new Blob([JSON.stringify(bare, null, 2)], { type: "application/json" }), `report-${report.id}.json`);
+}
+
+export function saveAs(blob, name) {
+  const address = URL.createObjectURL(blob);
+  element("a", { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 1000);
 }

@@ -1,17 +1,24 @@
-// One call of POST /v1/predictions. XMLHttpRequest, because fetch does not tell how much was sent.
+// One call that sends files. XMLHttpRequest, because fetch does not tell how much was sent.
 
-// Why there is no report, in words for the person who asked.
-export class Failure extends Error {
-  constructor({ title, detail, ...more }) {
-    super(title);
-    Object.assign(this, { title, detail, files: [], series: [], ...more });
-  }
+import { Cancelled, Failure, failureOf, parsed } from "./failure.js";
+import { authorization } from "./key.js";
+
+// Both return {answer, cancel}; `onProgress(sent, total)` is called while bytes go out, `onSent()` when all are gone.
+export function requestReport(entries, operatingPoint, callbacks) {
+  const query = new URLSearchParams({ images: "true", operating_point: operatingPoint });
+  const isReport = (status, found) => status === 200 && Array.isArray(found?.slices);
+  return send(`v1/predictions?${query}`, {}, entries, isReport, callbacks);
 }
 
-export class Cancelled extends Error {}
+// The same key is the same job, however often it is sent.
+export function requestJob(entries, operatingPoint, key, callbacks) {
+  const query = new URLSearchParams({ operating_point: operatingPoint });
+  const headers = { ...authorization(), "idempotency-key": `${key}-${operatingPoint}` };
+  const isJob = (status, found) => status === 202 && Boolean(found?.id);
+  return send(`v1/jobs?${query}`, headers, entries, isJob, callbacks);
+}
 
-// Returns {report, cancel}; `onProgress(sent, total)` is called while bytes go out, `onSent()` when all are gone.
-export function requestReport(entries, operatingPoint, { onProgress, onSent }) {
+function send(address, headers, entries, isAnswer, { onProgress, onSent }) {
   const request = new XMLHttpRequest();
   const sent = { bytes: 0, all: false };
   request.upload.addEventListener("progress", (event) => {
@@ -22,16 +29,16 @@ export function requestReport(entries, operatingPoint, { onProgress, onSent }) {
     sent.all = true;
     onSent();
   });
-  const report = new Promise((resolve, reject) => {
-    request.addEventListener("load", () => settle(request, resolve, reject));
+  const answer = new Promise((resolve, reject) => {
+    request.addEventListener("load", () => settle(request, isAnswer, resolve, reject));
     request.addEventListener("error", () => reject(broken(sent)));
     request.addEventListener("abort", () => reject(new Cancelled()));
   });
-  const query = new URLSearchParams({ images: "true", operating_point: operatingPoint });
-  request.open("POST", `v1/predictions?${query}`);
+  request.open("POST", address);
   request.setRequestHeader("accept", "application/json, application/problem+json");
+  for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
   request.send(form(entries));
-  return { report, cancel: () => request.abort() };
+  return { answer, cancel: () => request.abort() };
 }
 
 // The path is sent as the name: two folders may hold an IM0001 each.
@@ -41,39 +48,10 @@ function form(entries) {
   return data;
 }
 
-function settle(request, resolve, reject) {
-  const document = parsed(request.responseText);
-  if (request.status === 200 && Array.isArray(document?.slices)) resolve(document);
-  else reject(refusal(request, document));
-}
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
-
-function refusal(request, problem) {
-  const more = { status: request.status, retryAfterSeconds: retryAfter(request.getResponseHeader("retry-after")) };
-  if (!problem?.title) return new Failure({ ...unreadable(request.status), ...more });
-  return new Failure({
-    title: problem.title,
-    detail: problem.detail ?? "",
-    files: problem.files ?? [],
-    series: problem.series ?? [],
-    best: problem.best,
-    requestId: problem.request_id,
-    ...more,
-  });
-}
-
-// Something between the page and the service, a proxy say, answered in its own words.
-function unreadable(status) {
-  return status === 413
-    ? { title: "The upload is too large", detail: "A server on the way takes no upload of this size." }
-    : { title: "The answer cannot be understood", detail: `The server answered ${status}, but not with a report.` };
+function settle(request, isAnswer, resolve, reject) {
+  const found = parsed(request.responseText);
+  if (isAnswer(request.status, found)) resolve(found);
+  else reject(failureOf(request.status, request.responseText, request.getResponseHeader("retry-after")));
 }
 
 function broken(sent) {
@@ -84,11 +62,4 @@ function broken(sent) {
       `It broke ${where}. The service may be stopped or out of reach, the upload may be more than it takes, ` +
       "or a file may have changed since it was chosen.",
   });
-}
-
-// RFC 9110, 10.2.3: seconds, or a date.
-function retryAfter(value) {
-  if (!value) return undefined;
-  const seconds = /^\d+$/.test(value) ? Number(value) : Math.ceil((Date.parse(value) - Date.now()) / 1000);
-  return Number.isFinite(seconds) ? Math.max(seconds, 0) : undefined;
 }

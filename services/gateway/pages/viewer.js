@@ -4,6 +4,7 @@ import { byId, element, show } from "./dom.js";
 import { labelTable, notAssessed } from "./labels.js";
 import { paint, Pictures } from "./pictures.js";
 import { Strip } from "./strip.js";
+import { sliceTable } from "./report.js";
 import { predictedLabels } from "./verdict.js";
 import { listed, probability } from "./words.js";
 
@@ -36,8 +37,19 @@ export class Viewer {
     show(byId("viewer"), report.slices.length > 0);
     show(byId("slice"), report.slices.length > 0);
     if (report.slices.length === 0) return;
+    this.openPictures(report);
     this.strip.open(report);
     this.go(report.key_slices[0] ?? Math.floor((report.slices.length - 1) / 2));
+  }
+
+  // Reports of jobs have no pictures: a list of the slices stands in their place.
+  openPictures({ slices }) {
+    const pictured = slices.some(({ image }) => image);
+    for (const id of ["picture", "channels", "slice-window"]) show(byId(id), pictured);
+    show(byId("slice-list"), !pictured);
+    const name = ({ index, file }) => `${index + 1}: ${file.slice(file.lastIndexOf("/") + 1)}`;
+    const list = pictured ? [] : [sliceTable("Slices", "Slice", slices, (index) => this.go(index), name)];
+    byId("slice-list").replaceChildren(...list);
   }
 
   // The pictures of a long series are large; nothing holds on to them longer than they are shown.

@@ -1,0 +1,126 @@
+// The card of one job: how far it is, its series, and what can be done with it.
+
+import { announce, byId, element, present, show } from "./dom.js";
+import { JobList, progressWords } from "./joblist.js";
+import { endJob, follow, reportsAs } from "./jobs.js";
+import { saveAs } from "./report.js";
+import { counted } from "./words.js";
+
+const HARMLESS = ["not_dicom", "dicomdir", "not_an_image", "not_a_ct_slice"];
+const GONE_WITH_IT = "Its files and reports are removed from the server at once.";
+const REMOVED = "Cancelled: files and reports are gone from the server. What had been judged is listed until you leave.";
+
+export class JobView {
+  // `onOpen(report)` when a series is chosen; `onFailure(failure)` where the job can't be followed or ended;
+  // `onForgotten()` when it was removed.
+  constructor({ onOpen, onFailure, onForgotten }) {
+    Object.assign(this, { onFailure, onForgotten });
+    this.list = new JobList(onOpen);
+    byId("job-cancel").addEventListener("click", () => this.end("Cancel this job?"));
+    byId("job-forget").addEventListener("click", () => this.end("Remove this job?"));
+    byId("job-csv").addEventListener("click", () => this.save("text/csv", "csv"));
+    byId("job-ndjson").addEventListener("click", () => this.save("application/x-ndjson", "ndjson"));
+  }
+
+  async open(id) {
+    this.close();
+    const stop = (this.stop = new AbortController());
+    this.id = id;
+    this.say("Looking for the job", "");
+    byId("job-bar").removeAttribute("value");
+    for (const name of ["job-cancel", "job-forget", "job-tools", "job-left-out"]) show(byId(name), false);
+    show(byId("job"));
+    present(byId("job-title"), byId("job"));
+    const told = {
+      onReport: (report) => this.list.add(report),
+      onJob: (job) => this.fill(job),
+      onTrouble: () => this.say("The service does not answer. Trying again …", byId("job-words").textContent),
+    };
+    try {
+      await follow(id, told, stop.signal);
+    } catch (failure) {
+      if (stop.signal.aborted) return;
+      this.close();
+      this.onFailure(failure);
+    }
+  }
+
+  close() {
+    this.stop?.abort();
+    this.id = this.job = undefined;
+    this.list.clear();
+    show(byId("job"), false);
+  }
+
+  fill(job) {
+    const ended = job.ended !== null;
+    if (ended && this.job?.ended !== job.ended) announce(titleOf(job));
+    this.job = job;
+    this.say(titleOf(job), wordsOf(job));
+    const { slices, slices_done: done, series, series_done: seriesDone } = job.progress;
+    byId("job-amount").textContent = series ? `${seriesDone} of ${counted(series, "series", "series")}` : "";
+    if (ended) byId("job-bar").value = 1;
+    else if (slices) byId("job-bar").value = done / slices;
+    show(byId("job-progress"), !ended);
+    show(byId("job-cancel"), !ended);
+    show(byId("job-forget"), ended && job.status !== "cancelled");
+    show(byId("job-tools"), seriesDone > 0);
+    for (const name of ["job-csv", "job-ndjson"]) show(byId(name), job.status !== "cancelled");
+    this.leftOut(job);
+  }
+
+  say(title, words) {
+    byId("job-title").textContent = title;
+    byId("job-words").textContent = words;
+    show(byId("job-words"), words !== "");
+  }
+
+  // A damaged file may be a slice that a series lacks: that is not left to be found in a closed list.
+  leftOut({ left_out: files, left_out_total: total }) {
+    const damaged = files.filter(({ code }) => !HARMLESS.includes(code));
+    show(byId("job-left-out"), total > 0);
+    show(byId("job-damaged"), damaged.length > 0);
+    byId("job-damaged").textContent =
+      `${counted(damaged.length, "file")} cannot be read. A series may lack ${damaged.length === 1 ? "it" : "them"}.`;
+    const more = total > files.length ? `; the first ${files.length} are listed` : "";
+    byId("job-left-out-summary").textContent = `${counted(total, "file")} in no series${more}`;
+    const rows = [...damaged, ...files.filter((file) => !damaged.includes(file))].map(({ file, reason }) =>
+      element("li", {}, element("span", { class: "path" }, file), element("span", { class: "hint" }, reason)),
+    );
+    if (damaged.length > 0) byId("job-left-out").open = true;
+    byId("job-left-out-files").replaceChildren(...rows);
+  }
+
+  async end(question) {
+    if (!confirm(`${question} ${GONE_WITH_IT}`)) return;
+    try {
+      const answer = await endJob(this.id);
+      if (answer.status === 200) this.fill(await answer.json());
+      else this.onForgotten();
+    } catch (failure) {
+      this.onFailure(failure);
+    }
+  }
+
+  async save(type, ending) {
+    try {
+      saveAs(await reportsAs(this.id, type), `job-${this.id}.${ending}`);
+    } catch (failure) {
+      this.onFailure(failure);
+    }
+  }
+}
+
+function titleOf({ status, progress, queue_position: before }) {
+  if (status === "queued") return before ? "Waiting for its turn" : "Finding the series";
+  if (status === "running") return "Assessing the series";
+  if (status === "cancelled") return "Cancelled";
+  if (status === "failed") return "No series could be found";
+  return progress.series === 1 ? "The series is done" : `All ${counted(progress.series, "series", "series")} are done`;
+}
+
+function wordsOf(job) {
+  if (job.status === "cancelled") return REMOVED;
+  if (job.status === "failed") return job.problem?.detail ?? "None of its files belongs to a CT series.";
+  return progressWords(job);
+}

@@ -1,0 +1,76 @@
+"""The batch client as a process of its own, killed in the middle, in front of the real services and workers."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.running import ROOT, Service
+from tests.scans import ct_slice
+
+pytestmark = pytest.mark.e2e
+SERIES = 12
+
+
+@pytest.fixture
+def studies(tmp_path: Path) -> Path:
+    for number in range(SERIES):
+        folder = tmp_path / "studies" / f"patient-{number // 3}" / f"series-{number}"
+        folder.mkdir(parents=True)
+        for index in range(2):
+            tags = {"series": f"2.25.{8000 + number}", "study": f"2.25.{9000 + number // 3}"}
+            content = ct_slice(
+                index,
+                SeriesInstanceUID=tags["series"],
+                StudyInstanceUID=tags["study"],
+                SOPInstanceUID=f"{tags['series']}.{index + 1}",
+            )
+            (folder / f"IM{index}").write_bytes(content)
+    return tmp_path / "studies"
+
+
+def _start(service: Service, studies: Path, out: Path) -> subprocess.Popen[str]:
+    folders = [str(studies), str(out)]
+    command = [sys.executable, "-m", "services.gateway.batch", *folders, "--url", service.url, "--job-files", "6"]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _wait_for_reports(out: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while not (out / "reports.ndjson").exists() or (out / "reports.ndjson").read_bytes().count(b"\n") < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_killed_and_started_again_it_reports_every_series_once(service: Service, studies: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for fault, count in ((signal.SIGKILL, 1), (signal.SIGINT, 4)):
+        with _start(service, studies, out) as broken:
+            _wait_for_reports(out, count)
+            broken.send_signal(fault)
+            words = broken.communicate(timeout=60)[1]
+            assert broken.returncode == (130 if fault == signal.SIGINT else -fault)
+            assert ("run the same command again" in words) == (fault == signal.SIGINT)
+    with _start(service, studies, out) as last:
+        summary, _ = last.communicate(timeout=240)
+    assert last.returncode == 0
+    assert summary.startswith(f"{SERIES} series: {SERIES} assessed, 0 not assessed, 0 failed\n")
+    reports = [json.loads(line) for line in (out / "reports.ndjson").read_text().splitlines()]
+    wanted = sorted(f"2.25.{8000 + number}" for number in range(SERIES))
+    assert sorted(report["series"]["series_instance_uid"] for report in reports) == wanted
+    with (out / "reports.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["series_instance_uid"] for row in rows) == wanted
+    assert {row["file"].rpartition("/")[0] for row in rows} == {
+        f"patient-{number // 3}/series-{number}" for number in range(SERIES)
+    }
+    jobs = {row["job"] for row in rows}
+    assert len(jobs) == SERIES / 3
+    kept = {job["id"] for job in httpx.get(f"{service.url}/v1/jobs", timeout=60).json()["jobs"]}
+    assert not jobs & kept
