@@ -49,6 +49,10 @@ class Archive(ABC):
     def digest(self) -> str:
         """A hash of all names and of what is known of their content without reading it."""
 
+    def size(self, name: str) -> int:
+        """Bytes of one file."""
+        return self.sizes[name]
+
     @abstractmethod
     def only(self, names: Collection[str]) -> "Archive":
         """The same archive as if it held nothing but these files."""
@@ -104,6 +108,9 @@ class ZipArchive(Archive):
     @property
     def sizes(self) -> Mapping[str, int]:
         return {name: member.size_bytes for name, member in self.members.items()}
+
+    def size(self, name: str) -> int:
+        return self.members[name].size_bytes
 
     @property
     def digest(self) -> str:
