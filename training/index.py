@@ -52,7 +52,7 @@ def build_index(archive: Archive, out: Path, *, processes: int | None = None, pa
     CannotGoOn
         the archive has no labels or the disk is full; the parts stay
     """
-    digest = sha256(f"{VERSION} {archive.digest}".encode()).hexdigest()
+    digest = digest_for(archive)
     if digest_of(out) == digest:
         LOG.info("%s is there already, of this very archive", out)
         return
@@ -65,6 +65,11 @@ def build_index(archive: Archive, out: Path, *, processes: int | None = None, pa
     write_report(out, index, labels)
     write_table(out, index, digest, row_group_size=1 << 16)
     shutil.rmtree(folder)
+
+
+def digest_for(archive: Archive) -> str:
+    """What the index of an archive is known by."""
+    return sha256(f"{VERSION} {archive.digest}".encode()).hexdigest()
 
 
 def _read_parts(archive: Archive, folder: Path, part_files: int, processes: int | None) -> None:
