@@ -77,10 +77,19 @@ def write_folds(index: Path, out: Path, *, folds: int, seed: int) -> None:
 
 
 def fold_of(table: Any, dealt: Any) -> NDArray[np.int32]:
-    """The fold of each row of the index; TEST for test slices."""
+    """The fold of each row of the index that is used; TEST for test slices.
+
+    Raises
+    ------
+    CannotGoOn
+        a training slice's patient has no fold
+    """
     row = pc.index_in(table["patient_id"], value_set=dealt["patient_id"].combine_chunks())
-    fold = pc.fill_null(dealt["fold"].take(row), TEST)
-    return np.where(np.array(table["split"]) == "test", TEST, fold.to_numpy()).astype(np.int32)
+    fold = pc.if_else(pc.equal(table["split"], "test"), TEST, dealt["fold"].take(row))
+    if fold.null_count:
+        raise CannotGoOn("Patients of the index have no fold: `python -m training folds` deals those of this index.")
+    found: NDArray[np.int32] = fold.to_numpy().astype(np.int32)
+    return found
 
 
 def assert_no_leak(table: Any, dealt: Any) -> None:
@@ -90,11 +99,14 @@ def assert_no_leak(table: Any, dealt: Any) -> None:
     ------
     Leak
         one does
+    CannotGoOn
+        a training slice's patient has no fold
     """
     if pc.count_distinct(dealt["patient_id"]).as_py() != dealt.num_rows:
         raise Leak("A patient stands twice among the folds: nothing may be trained on them.")
-    used = table.append_column("fold", pa.array(fold_of(table, dealt))).filter(pc.is_null(table["reason"]))
-    trained = used.filter(pc.not_equal(used["fold"], TEST))
+    used = table.filter(pc.is_null(table["reason"]))
+    dealt_to = used.append_column("fold", pa.array(fold_of(used, dealt)))
+    trained = dealt_to.filter(pc.not_equal(dealt_to["fold"], TEST))
     for level in ("patient_id", "study_uid", "series_uid"):
         folds = trained.group_by(level).aggregate([("fold", "count_distinct")])["fold_count_distinct"]
         torn = pc.sum(pc.greater(folds, 1)).as_py()

@@ -4,10 +4,12 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -40,8 +42,8 @@ def pack_archive(
     Raises
     ------
     CannotGoOn
-        index or folds are missing, the index is of another archive, the folds are of another index, the folder holds
-        other shards, or the disk is full; the shards that were finished stay
+        index or folds are missing, the index is of another archive, a patient has no fold, the folder holds other
+        shards, or the disk is full; the shards that were finished stay
     """
     rows, dealt = read_table(index, "index"), read_table(folds, "folds")
     if digest_of(index) != digest_for(archive):
@@ -75,10 +77,16 @@ def _cuts(used: Any, shard_slices: int) -> list[int]:
 def _pack_missing(archive: Archive, shards: Sequence[Shard], processes: int | None) -> None:
     missing = [shard for shard in shards if not shard.is_whole]
     total, to_do = (sum(shard.rows.num_rows for shard in some) for some in (shards, missing))
-    handed_out = ((archive.only(shard.rows["file"].to_pylist()), shard) for shard in missing)
+    handed_out = (_handed_out(archive, shard) for shard in missing)
     with bar("shards", total, "slices", total - to_do) as shown:
         for count in every(pack_shard, handed_out, min(processes or cores(), max(len(missing), 1))):
             shown.update(count)
+
+
+def _handed_out(archive: Archive, shard: Shard) -> tuple[Archive, Shard]:
+    """What another process needs and no more: a slice of a table would take the whole table along."""
+    own = shard.rows.take(np.arange(shard.rows.num_rows))
+    return archive.only(own["file"].to_pylist()), replace(shard, rows=own)
 
 
 def _report(out: Path, shards: Sequence[Shard]) -> None:

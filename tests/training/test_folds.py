@@ -79,7 +79,12 @@ def test_slices_that_are_set_aside_and_test_slices_deal_nobody() -> None:
     more = _table([*index.to_pylist(), aside, test])
     dealt = assign_folds(more)
     assert _by_patient(dealt) == _by_patient(assign_folds(index))
-    assert fold_of(more, dealt)[-1] == TEST
+    assert fold_of(more.filter(pc.is_null(more["reason"])), dealt)[-1] == TEST
+
+
+def test_patients_without_a_fold_are_told() -> None:
+    with pytest.raises(CannotGoOn, match="Patients of the index have no fold"):
+        assert_no_leak(_index(21), assign_folds(_index(20)))
 
 
 def test_fewer_patients_than_folds_are_told() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
@@ -20,7 +21,8 @@ from training.archive import TABLE, open_archive
 from training.failures import CannotGoOn
 from training.folds import TEST, write_folds
 from training.index import build_index
-from training.pack import pack_archive
+from training.pack import _handed_out, pack_archive
+from training.packing import Shard
 from training.shards import Entry, open_shards
 
 LARGE, WIDE, TURNED = name_of(0), name_of(4), name_of(8)
@@ -176,6 +178,15 @@ def test_two_processes_pack_what_one_packs(make: Make, tmp_path: Path) -> None:
         assert (both.out / file.name).read_bytes() == file.read_bytes()
 
 
+def test_a_process_is_handed_its_own_rows_alone(make: Make) -> None:
+    made = make(files(40, 0))
+    rows = pq.read_table(made.index)
+    shard = Shard(made.out / "00000", "digest", DEFAULT_RECIPE, rows.slice(0, 3))
+    handed_out = _handed_out(open_archive(made.path), shard)
+    assert handed_out[1].rows.equals(shard.rows)
+    assert len(pickle.dumps(handed_out)) < len(pickle.dumps(rows)) / 4
+
+
 def test_a_folder_with_the_shards_of_another_index_is_not_touched(make: Make) -> None:
     made = make()
     made.pack()
@@ -212,7 +223,8 @@ import resource, sys
 from pathlib import Path
 from training.archive import open_archive
 from training.failures import CannotGoOn
-from training.pack import pack_archive
+from training.pack import _handed_out, pack_archive
+from training.packing import Shard
 archive, index, folds, out = map(Path, sys.argv[1:5])
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[5]), resource.RLIM_INFINITY))
 try:
