@@ -8,6 +8,37 @@ from dataclasses import replace
 
 LOG = logging.getLogger(__name__)
 
+# -- from the archive to shards ----------------------------------------------------------------------------------------
+
+
+def download(arguments: argparse.Namespace) -> None:
+    """Fetch the archive from Kaggle."""
+    pkgutil.resolve_name("training.download:download")(arguments.out)
+
+
+def index(arguments: argparse.Namespace) -> None:
+    """Read every header of an archive."""
+    archive = pkgutil.resolve_name("training.archive:open_archive")(arguments.archive)
+    pkgutil.resolve_name("training.index:build_index")(archive, arguments.out, processes=arguments.processes)
+
+
+def folds(arguments: argparse.Namespace) -> None:
+    """Deal the patients of an index."""
+    write = pkgutil.resolve_name("training.folds:write_folds")
+    write(arguments.index, arguments.out, folds=arguments.folds, seed=arguments.seed)
+
+
+def shards(arguments: argparse.Namespace) -> None:
+    """Pack the slices of an index."""
+    archive = pkgutil.resolve_name("training.archive:open_archive")(arguments.archive)
+    pack = pkgutil.resolve_name("training.pack:pack_archive")
+    pack(archive, arguments.index, arguments.folds, arguments.out, processes=arguments.processes)
+
+
+# -- from shards to a bundle -------------------------------------------------------------------------------------------
+
+# -- phantoms, and the bundle made of them -----------------------------------------------------------------------------
+
 
 def default(arguments: argparse.Namespace) -> None:
     """Train the default bundle."""
