@@ -31,7 +31,7 @@ def folds(arguments: argparse.Namespace) -> None:
 def shards(arguments: argparse.Namespace) -> None:
     """Pack the slices of an index."""
     archive = pkgutil.resolve_name("training.archive:open_archive")(arguments.archive)
-    pack = pkgutil.resolve_name("training.shards:pack")
+    pack = pkgutil.resolve_name("training.pack:pack_archive")
     pack(archive, arguments.index, arguments.folds, arguments.out, processes=arguments.processes)
 
 

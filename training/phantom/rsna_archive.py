@@ -26,12 +26,12 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
 from services.common.labels import LABELS, SUBTYPES
+from training.archive import FOLDERS, ROOT, TABLE
 from training.phantom.dicom_files import datasets, enlarged, file_of, set_enlarged
 from training.phantom.geometry import SIZE
 from training.phantom.study import Study, draw_patient, make_study
 
 LOG = logging.getLogger(__name__)
-ROOT: Final = "rsna-intracranial-hemorrhage-detection"
 ROWS: Final = (*SUBTYPES, LABELS[0])  # the order of a slice's rows in the table
 TEST_SHARE: Final = 0.14  # of the patients
 AGAIN: Final = 0.15  # of the studies are a second one of the patient before, with traps
@@ -86,7 +86,7 @@ def write_archive(path: Path, plan: Plan, processes: int | None = None) -> None:
             rows[made.test] += _table_rows(made)
         if plan.traps:
             rows[False] = _with_faults(rows[False], rng)
-        for name, test in (("stage_2_train.csv", False), ("stage_2_sample_submission.csv", True)):
+        for name, test in ((TABLE, False), ("stage_2_sample_submission.csv", True)):
             _add(archive, f"{ROOT}/{name}", "\n".join(["ID,Label", *rows[test], ""]).encode())
     part.replace(path)
 
@@ -115,7 +115,7 @@ def make(task: Task) -> Made:
     test = np.random.default_rng([plan.seed, 11, task.patient]).random() < TEST_SHARE
     faulty = plan.traps and rng.random() < 0.2  # noqa: PLR2004 - share of the studies
     signed, implicit, many = (rng.random() < 0.5 for _ in range(3))  # noqa: PLR2004 - half of the studies
-    folder = f"{ROOT}/{'stage_2_test' if test else 'stage_2_train'}"
+    folder = f"{ROOT}/{FOLDERS['test' if test else 'train']}"
     if plan.size != SIZE:
         hu = enlarged(hu)
         for dataset in slices:

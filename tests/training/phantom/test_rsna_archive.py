@@ -15,7 +15,8 @@ from services.common.labels import LABELS
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.dicom import decode
 from services.preprocess.pipeline import Pipeline
-from training.phantom.rsna_archive import KEPT, ROOT, ROWS, Plan, Task, _tasks, _with_faults, make, write_archive
+from training.archive import ROOT
+from training.phantom.rsna_archive import KEPT, ROWS, Plan, Task, _tasks, _with_faults, make, write_archive
 from training.phantom.study import draw_patient, make_study
 
 SEED = 9_500_100

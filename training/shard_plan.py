@@ -1,0 +1,76 @@
+"""Which shards a folder holds, and of what: written before the first of them, and read by whoever opens them."""
+
+import json
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from services.common.recipe import Recipe
+from training.codec import bounds_hu
+from training.failures import CannotGoOn
+from training.files import digest_of, write_whole
+
+VERSION: Final = 1  # of how shards are written
+PLAN: Final = "plan.json"
+FOLDS: Final = "folds.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The plan of a folder. `digest` is the hash of the index, the bounds and the size of a shard."""
+
+    digest: str
+    shards: int
+    lowest_hu: int
+    highest_hu: int
+
+    def stem(self, folder: Path, number: int) -> Path:
+        """The path of a shard's files, without their suffix."""
+        return folder / f"{number:05d}"
+
+
+def plan_for(index: Path, recipe: Recipe, shards: int, shard_slices: int) -> Plan:
+    """The plan of an index."""
+    lowest_hu, highest_hu = bounds_hu(recipe)
+    made_of = f"{VERSION} {digest_of(index)} {lowest_hu} {highest_hu} {shard_slices}"
+    return Plan(sha256(made_of.encode()).hexdigest(), shards, lowest_hu, highest_hu)
+
+
+def settle(folder: Path, plan: Plan) -> None:
+    """Write the plan into an empty folder, or find the same one there.
+
+    Raises
+    ------
+    CannotGoOn
+        the folder holds shards of another index
+    """
+    if not (folder / PLAN).is_file():
+        write_whole(folder / PLAN, lambda part: part.write_text(json.dumps(asdict(plan), indent=1) + "\n"))
+    elif read_plan(folder) != plan:
+        raise CannotGoOn(f"{folder} holds the shards of another index: name another folder, or remove this one.")
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a folder.
+
+    Raises
+    ------
+    CannotGoOn
+        there is none
+    """
+    try:
+        return Plan(**json.loads((folder / PLAN).read_text()))
+    except (OSError, ValueError, TypeError):
+        raise CannotGoOn(f"{folder} holds no shards: `python -m training shards` makes them.") from None
+
+
+def series_starts(rows: Any) -> list[int]:
+    """The rows at which series begin, and the end; the slices of one stand one behind the other."""
+    series = zip(rows["study_uid"].to_pylist(), rows["series_uid"].to_pylist(), strict=True)
+    begins, before = [], None
+    for row, uids in enumerate(series):
+        if uids != before:
+            begins.append(row)
+        before = uids
+    return [*begins, rows.num_rows]
