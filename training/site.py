@@ -136,7 +136,9 @@ def _unlabelled(rows: Sequence[Row], whole: Row) -> bool:
 def _figures(bundle: Bundle, answered: Sequence[Answered]) -> dict[str, Any]:
     patients = np.unique([each.patient for each in answered], return_inverse=True)[1]
     each_slice = np.repeat(patients, [len(each.truth) for each in answered])
-    slices = _judged(np.concatenate([each.slices for each in answered]), [r for a in answered for r in a.truth], each_slice)
+    slices = _judged(
+        np.concatenate([each.slices for each in answered]), [r for a in answered for r in a.truth], each_slice
+    )
     series = _judged(np.stack([each.series for each in answered]), [each.whole for each in answered], patients)
     middle = middle_slices([_shape(each) for each in answered])
     figures = usual_figures(slices, series, middle, bundle.card.thresholds)

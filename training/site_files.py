@@ -101,7 +101,9 @@ def of_slice(truth: Truth, uid: str | None, name: str) -> tuple[str, Row] | None
     """The row of one slice, where the table is of slices and has it."""
     if truth.key == "series_instance_uid":
         return None
-    wanted = [uid or ""] if truth.key == "sop_instance_uid" else [name, PurePosixPath(name).name, PurePosixPath(name).stem]
+    wanted = (
+        [uid or ""] if truth.key == "sop_instance_uid" else [name, PurePosixPath(name).name, PurePosixPath(name).stem]
+    )
     return next(((each, truth.rows[each]) for each in wanted if each in truth.rows), None)
 
 

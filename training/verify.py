@@ -36,6 +36,4 @@ def verify(folder: Path) -> Iterator[str]:
 
 
 def _replayed(bundle: Bundle) -> list[Difference] | None:
-    return replay(
-        bundle.folder, load_signature(bundle.saved_model("cnn")), load_signature(bundle.saved_model("rnn"))
-    )
+    return replay(bundle.folder, load_signature(bundle.saved_model("cnn")), load_signature(bundle.saved_model("rnn")))

@@ -89,7 +89,9 @@ class Deck:
             return self._balanced(step, self.positives)
         every = np.arange(step * self.size, (step + 1) * self.size)
         epochs, places = every // len(self.rows), every % len(self.rows)
-        return np.stack([self.rows[_order(self.seed, int(e), len(self.rows))[p]] for e, p in zip(epochs, places, strict=True)])
+        return np.stack(
+            [self.rows[_order(self.seed, int(e), len(self.rows))[p]] for e, p in zip(epochs, places, strict=True)]
+        )
 
     def base_rates(self) -> NDArray[np.float64]:
         """The share of slices with each label, (6,), never 0 or 1."""

@@ -97,4 +97,3 @@ def _from_bundle(cnn: Cnn, folder: Path) -> None:
 
 def _short(error: BaseException) -> str:
     return str(error).split("\n")[0].rstrip(". ")[:200]
-

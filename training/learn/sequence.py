@@ -48,7 +48,13 @@ def fit_on(rnn: Rnn, shape: RnnShape | SourceShape, fit: RnnFit, studies: Sequen
     keras.utils.set_random_seed(fit.seed)
     source = isinstance(shape, SourceShape)
     optimizer = keras.optimizers.Nadam(fit.rate, clipnorm=1.0) if source else None
-    teach(rnn, fit, _windows(studies, fit) if source else _pieces(studies, fit), optimizer=optimizer, keep=Checkpoints(checkpoint))
+    teach(
+        rnn,
+        fit,
+        _windows(studies, fit) if source else _pieces(studies, fit),
+        optimizer=optimizer,
+        keep=Checkpoints(checkpoint),
+    )
 
 
 def _pieces(studies: Sequence[Series], fit: RnnFit) -> Draw:

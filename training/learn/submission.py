@@ -18,7 +18,9 @@ def slice_name(file: str) -> str:
     return PurePosixPath(file).stem
 
 
-def rows(answers: Mapping[str, NDArray[np.floating[Any]]], wanted: Iterable[str], usual: Sequence[float]) -> Iterator[str]:
+def rows(
+    answers: Mapping[str, NDArray[np.floating[Any]]], wanted: Iterable[str], usual: Sequence[float]
+) -> Iterator[str]:
     """`ID_xxxxxxxxx_<label>,<probability>`; a slice that nothing was said of gets what is usual."""
     for name in wanted:
         for label, value in zip(LABELS, answers.get(name, usual), strict=True):
