@@ -1,4 +1,4 @@
-"""Inputs and answers that a bundle carries, so that anyone can see whether it still answers as on the day it was made."""
+"""Inputs and answers that a bundle carries, so that anyone can see whether it still answers as when it was made."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -53,7 +53,7 @@ def run_all(arguments: argparse.Namespace) -> None:
     index, folds, shards = data / "index.parquet", data / "folds.parquet", data / "shards"
     data.mkdir(parents=True, exist_ok=True)
     build_index(archive, index)
-    write_folds(index, folds)
+    write_folds(index, folds, folds=arguments.folds, seed=0)
     pack_archive(archive, index, folds, shards)
     learning = _learning(arguments, shards)
     for name in STEPS:

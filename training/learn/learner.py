@@ -9,7 +9,6 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from services.common.recipe import Recipe
-from training.cnn import Cnn
 from training.fit_cnn import LABEL_WEIGHTS
 from training.learn.augment import augmented
 from training.learn.batches import Batch
@@ -87,7 +86,7 @@ class Learner:
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
 
     def _on_one(self, slices: Any, labels: Any, known: Any, number: Any) -> Any:
-        """This device's share of the loss; the optimizer adds up the gradients of all."""
+        """One device's share of the loss; the optimizer adds up the gradients of all."""
         context = tf.distribute.get_replica_context()
         seed = tf.stack([self.plan.seed, number * 64 + context.replica_id_in_sync_group])
         pictures = augmented(slices, seed, self.plan.augment, self._recipe)

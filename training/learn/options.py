@@ -63,5 +63,6 @@ def _whole(steps: "Steps") -> None:
     step = steps.add_parser("whole", help="index to verify, one step after the other; what is done is passed over")
     step.add_argument("archive", type=Path, help="the challenge's zip or folder")
     step.add_argument("--data", type=Path, default=Path("data"), help="folder of index, folds and shards")
+    step.add_argument("--folds", type=int, default=5, help="how many")
     step.add_argument("--out", type=Path, help="folder of the bundle; in the run's folder unless told")
     _add_run(step)

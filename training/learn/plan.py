@@ -76,7 +76,7 @@ class CnnPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that a bundle is made by. Fold 0 is held out; `validation_fold` chooses, and no weight learns from it."""
+    """Everything that a bundle is made by; fold 0 is held out, `validation_fold` chooses; neither is learnt from."""
 
     words: Words
     cnn: CnnPlan

@@ -2,8 +2,8 @@
 
     config.json  log.txt  steps/<step>.json  cnn.jsonl  tensorboard/  metrics.json  card.md  card/  bundle/
 
-A step that was finished with the same inputs is passed over; one that was broken off goes on; where an input has changed,
-what was made is put into `old/` and the step begins anew, and says so.
+A step that was finished with the same inputs is passed over; one that was broken off goes on; where an input has
+changed, what was made is put into `old/` and the step begins anew, and says so.
 """
 
 import json

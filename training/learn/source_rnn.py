@@ -1,7 +1,7 @@
 """The source project's RNN: two bidirectional LSTMs, a bidirectional GRU and one dense layer for every slice.
 
-It learns from windows of one length. A series that is shorter is filled up with rows that are no slices: their position is
-NaN. Such rows change nothing, neither other rows' answers nor the loss.
+It learns from windows of one length. A series that is shorter is filled up with rows that are no slices: their position
+is NaN. Such rows change nothing, neither other rows' answers nor the loss.
 """
 
 from dataclasses import dataclass
