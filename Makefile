@@ -100,7 +100,7 @@ train-default: $(VENV)/.dev ## Train models/default on synthetic head CT (an hou
 	$(BIN)/python -m training default
 
 train-smoke: $(VENV)/.dev ## Go from a generated archive to a served bundle, once in one go and once killed at every step
-	$(BIN)/python tests/train_smoke.py $(or $(OUT),.run/train-smoke)
+	$(BIN)/python -m tests.train_smoke $(or $(OUT),.run/train-smoke)
 
 acceptance: $(VENV)/.dev ## Write docs/acceptance.md from the rules again
 	$(BIN)/python -m services.common.acceptance > docs/acceptance.md

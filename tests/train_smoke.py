@@ -1,13 +1,12 @@
 """Training from nothing to a served bundle, once in one go and once killed again and again: both end alike.
 
-    python tests/train_smoke.py FOLDER
+    python -m tests.train_smoke FOLDER
 
 Makes a small archive of phantoms, goes the whole way from it, asks the services' own code for an answer by the new
 bundle, and then goes the whole way again, killed (SIGKILL) when each step has begun and once in the middle of an epoch.
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from training.served import ask_of_real
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDIES = 36
@@ -56,9 +57,6 @@ def main(folder: Path) -> None:
 
 def served(bundle: Path) -> str:
     """What the services' own networks say of the sample series by that bundle."""
-    sys.path.insert(0, str(ROOT))
-    from training.served import ask_of_real
-
     (said,) = ask_of_real(bundle, ROOT / "samples" / "series")
     return f"the services answer by it: {said['slices']} slices, any {said['series']['any']}"
 
@@ -103,5 +101,4 @@ def _say(words: str) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     main(Path(sys.argv[1]))

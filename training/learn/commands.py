@@ -11,10 +11,11 @@ from training.archive import open_archive
 from training.failures import CannotGoOn
 from training.folds import write_folds
 from training.index import build_index
+from training.learn.ground import Options
 from training.learn.measure import write_page
 from training.learn.plan import load_plan
 from training.learn.runs import Run
-from training.learn.steps import Learning, Options, deterministic
+from training.learn.steps import Learning, deterministic
 from training.pack import pack_archive
 from training.site import measure_site
 from training.verify import verify as verified

@@ -45,7 +45,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """What a training leaves: `cnn.npz` to go on from, `cnn-best.npz` to keep, `cnn.jsonl` and TensorBoard's figures."""
+    """What a training leaves: `cnn.npz` to go on from, `cnn-best.npz` to keep, `cnn.jsonl`, TensorBoard's figures."""
 
     path: Path
     save_s: float = 300.0

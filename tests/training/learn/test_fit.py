@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tests.training.learn.fakes import PLAN, FakeShards
 from training.learn.batches import Deck
+from training.learn.classifier import build_classifier
 from training.learn.fit import Folder, State, Training, Watched
 from training.learn.learner import Learner
 
@@ -57,8 +58,6 @@ def test_it_ends_where_it_gets_no_better(tmp_path: Path) -> None:
 
 
 def test_features_and_logits_are_float32_where_layers_compute_in_bfloat16() -> None:
-    from training.learn.classifier import build_classifier
-
     cnn = build_classifier(PLAN, "mixed_bfloat16")
     features = cnn.serving(tf.zeros((1, 512, 512, 3), tf.uint8))[0]
     assert features.dtype == tf.float32
