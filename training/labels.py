@@ -52,11 +52,13 @@ def read_labels(table: bytes) -> LabelTable:
     Raises
     ------
     CannotGoOn
-        it has other columns, labels that are neither 0 nor 1, or names a label that is none of the six
+        it has other columns or no rows, labels that are neither 0 nor 1, or names a label that is none of the six
     """
     read = _read(table)
     if tuple(read.column_names) != _COLUMNS:
         raise CannotGoOn(f"The table of labels has the columns {', '.join(read.column_names)} instead of ID, Label.")
+    if not read.num_rows:
+        raise CannotGoOn("The table of labels has no rows.")
     names = pc.extract_regex(read["ID"].combine_chunks(), _NAME)
     slices = names.field("slice").dictionary_encode()
     values = _values(read["Label"])

@@ -67,7 +67,7 @@ def _timed(what: str, command: list[str]) -> None:
     most = 0
     while process.poll() is None:
         most = max(most, _held_bytes(process.pid))
-        time.sleep(0.2)
+        time.sleep(1)
     if process.returncode:
         sys.exit(process.returncode)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
