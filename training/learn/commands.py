@@ -13,7 +13,7 @@ from training.folds import write_folds
 from training.index import build_index
 from training.learn.ground import Options
 from training.learn.measure import write_page
-from training.learn.plan import load_plan
+from training.learn.plan import Plan, load_plan
 from training.learn.runs import Run
 from training.learn.steps import Learning, deterministic
 from training.pack import pack_archive
@@ -73,9 +73,16 @@ def verify(arguments: argparse.Namespace) -> None:
 def _learning(arguments: argparse.Namespace, shards: Path) -> Learning:
     if not tf.config.list_physical_devices("GPU"):
         deterministic()
-    plan = load_plan(arguments.config)
-    if arguments.batch:
-        plan = replace(plan, cnn=replace(plan.cnn, batch=arguments.batch))
+    plan = _plan(arguments)
     run = Run(arguments.run or Path("runs") / Path(arguments.config).stem)
     run.open(plan)
     return Learning(plan, shards, run, Options(arguments.steps, arguments.limit, arguments.save_s))
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    """The configuration with what the command line puts in its place."""
+    plan = load_plan(arguments.config)
+    cnn = replace(plan.cnn, batch=arguments.batch) if arguments.batch else plan.cnn
+    if arguments.init:
+        cnn = replace(cnn, init=None if arguments.init == "fresh" else arguments.init)
+    return replace(plan, cnn=cnn)

@@ -101,11 +101,11 @@ class Training:
         saved = time.monotonic()
         with bar("cnn", self._steps * self._deck.size, "slices", first * self._deck.size) as progress:
             for loss in self._losses(source):
-                progress.update(self._deck.size)
-                progress.set_postfix(loss=f"{loss:.3f}", best=f"{state.best:.4f}", refresh=False)
                 due = self._due(state.step)
                 if due:
                     self._watch()
+                progress.set_postfix(loss=f"{loss:.3f}", best=f"{state.best:.4f}", refresh=False)
+                progress.update(self._deck.size)
                 if due or time.monotonic() - saved > self._folder.save_s:
                     self.save()
                     saved = time.monotonic()

@@ -37,6 +37,7 @@ def _add_run(step: ArgumentParser) -> None:
     step.add_argument("--run", type=Path, help="folder of the run; runs/ and the configuration's name unless told")
     step.add_argument("--steps", type=int, help="so many steps of CNN and RNN, instead of the configuration's")
     step.add_argument("--batch", type=int, help="slices of a CNN's step, instead of the configuration's")
+    step.add_argument("--init", help="where the CNN's weights begin, instead of the configuration's; fresh for nowhere")
     step.add_argument("--limit", type=int, help="no more series than this of each part, for a trial")
     step.add_argument("--save-s", type=float, default=600, help="seconds between two checkpoints of the CNN")
 
