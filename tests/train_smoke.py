@@ -13,8 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 from training.served import ask_of_real
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,7 +47,7 @@ def main(folder: Path) -> None:
     _say(f"killed {_killed_on_the_way(archive, folder / 'killed')} times and started again")
     losses = [_losses(folder / name / "run") for name in ("straight", "killed")]
     _say(f"log losses of CNN, validation and held-out fold: {losses[0]} in one go, {losses[1]} with kills")
-    apart = float(np.abs(np.subtract(*losses)).max())
+    apart = max(abs(one - two) for one, two in zip(*losses, strict=True))
     if not apart <= ALIKE:
         sys.exit(f"They differ by {apart:g}, more than {ALIKE:g}.")
     _say(f"alike to {apart:.1e}, all in {time.monotonic() - start:.0f} s")

@@ -4,9 +4,9 @@ from tests.training.learn.fakes import FakeShards
 from training.learn.batches import Deck, batches
 
 
-def _deck(**options: float) -> Deck:
+def _deck(seed: int = 0, positives: float | None = None) -> Deck:
     shards = FakeShards()
-    return Deck(shards, shards.entries, size=5, **options)
+    return Deck(shards, shards.entries, size=5, seed=seed, positives=positives)
 
 
 def test_every_slice_is_shown_once_an_epoch() -> None:
