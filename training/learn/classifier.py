@@ -70,6 +70,11 @@ def builder_of(backbone: str) -> Callable[..., Any]:
     return builder
 
 
+def backbone_of(cnn: Cnn) -> keras.Model:
+    """The backbone of Keras inside a trunk."""
+    return next(layer for layer in cnn.trunk.layers if isinstance(layer, keras.Model))
+
+
 def enter(cnn: Cnn, pictures: Any) -> Any:
     """Pictures (n, 512, 512, 3) float32, 0 to 255, as what the trunk takes; the phantoms' networks take less."""
     if cnn.trunk.input_shape[-1] == PICTURE[-1]:
@@ -101,7 +106,7 @@ def _built(plan: CnnPlan) -> Cnn:
 def _backbone(plan: CnnPlan, x: Any) -> Any:
     """The backbone as one layer of the trunk, so that a file of its weights fits it."""
     build = builder_of(plan.backbone)
-    return build(weights=None, include_top=False, input_shape=(plan.side, plan.side, 3), name="backbone")(x)
+    return build(weights=None, include_top=False, input_shape=(plan.side, plan.side, 3))(x)
 
 
 def _brain(plan: CnnPlan) -> Cnn:
