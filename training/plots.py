@@ -60,7 +60,8 @@ def _curves(curves: dict[str, Any], path: Path) -> None:
         row[1].set(title=f"precision and recall by {level}", xlabel="sensitivity", ylabel="precision", ylim=(0, 1.02))
         row[2].set(title=f"reliability by {level}", xlabel="probability said", ylabel="share that came true")
         _diagonal(row[2])
-        row[0].legend(frameon=False, fontsize="small")
+        if row[0].lines:  # there is no curve of a label that is nowhere or everywhere
+            row[0].legend(frameon=False, fontsize="small")
     _save(figure, path)
 
 
