@@ -18,7 +18,7 @@ export RNN_PORT ?= 8003
 export REDIS_PORT ?= 8004
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run demo up down logs test e2e e2e-compose fuzz corpus acceptance check format lock bench train-default phantoms phantom-gallery samples clean free-ports
+.PHONY: help run demo up down logs test e2e e2e-compose fuzz corpus acceptance check format lock bench train-default train-smoke phantoms phantom-gallery samples clean free-ports
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -101,6 +101,9 @@ bench: $(VENV)/.dev ## Measure what it costs to be four services
 
 train-default: $(VENV)/.dev ## Train models/default on synthetic head CT (an hour and a half on two cores)
 	$(BIN)/python -m training default
+
+train-smoke: $(VENV)/.dev ## Go from a generated archive to a served bundle, once in one go and once killed at every step
+	$(BIN)/python -m tests.train_smoke $(or $(OUT),.run/train-smoke)
 
 acceptance: $(VENV)/.dev ## Write docs/acceptance.md from the rules again
 	$(BIN)/python -m services.common.acceptance > docs/acceptance.md

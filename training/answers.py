@@ -84,12 +84,14 @@ def of_cnn(last: Any, studies: Sequence[Series]) -> list[Answer]:
     return [(slices, slices.max(axis=0)) for slices in every]
 
 
-def levels(studies: Sequence[Series], answers: Sequence[Answer]) -> tuple[Judged, Judged]:
-    """Answers beside truth and certainty: of all slices, and of all series."""
+def levels(
+    studies: Sequence[Series], answers: Sequence[Answer], groups: NDArray[np.integer[Any]] | None = None
+) -> tuple[Judged, Judged]:
+    """Answers beside truth and certainty: of all slices, and of all series. Those of one group are drawn together."""
     labels, certain = [study.labels for study in studies], [study.certain for study in studies]
     present = np.stack([every.any(axis=0) for every in labels])
     known = present | np.stack([every.all(axis=0) for every in certain])
-    numbers = np.arange(len(studies))
+    numbers = np.arange(len(studies)) if groups is None else groups
     slices = np.concatenate([given[0] for given in answers])
     series = np.stack([given[1] for given in answers])
     each = np.repeat(numbers, [len(every) for every in labels])
@@ -112,33 +114,40 @@ def figures(
 ) -> dict[str, Any]:
     """All that is measured, whatever it is that answers."""
     studies = [case.series for case in tested]
-    slices, series = levels(studies, answering.bundle(studies))
-    middle = np.concatenate([_middle(len(study.labels)) for study in studies])
+    both = levels(studies, answering.bundle(studies))
+    slices, middle = both[0], middle_slices(studies)
+    others = {name: ask(studies) for name, ask in answering.others.items()} | {
+        "pixels from 50 to 100 HU": [_counted(case.bright) for case in tested],
+        "area of the brain": [_counted(case.brain) for case in tested],
+    }
+    return {"data": "synthetic phantoms: the fixed set of training/configs/phantom_test.py"} | {
+        **usual_figures(*both, middle, points),
+        "beside": {name: beside(*levels(studies, given), middle) for name, given in others.items()},
+        "shifted": {shift: _shifted(answering, found, slices) for shift, found in shifted.items()},
+    }
+
+
+def usual_figures(slices: Judged, series: Judged, middle: NDArray[np.bool_], points: Points) -> dict[str, Any]:
+    """What is measured of any answers to any studies; `middle` says which slices lie in a study's middle half."""
     return {
-        "data": "synthetic phantoms: the fixed set of training/configs/phantom_test.py",
-        "studies": len(studies),
+        "studies": len(series.scores),
         "slices": len(slices.scores),
         "slice": measure(slices, {point: at.slice for point, at in points.items()}),
         "series": measure(series, {point: at.series for point, at in points.items()}),
         "middle_slice_auc": aucs(slices.at(middle)),
         "healthy_slices_median_any": _healthy_median(slices),
-        "beside": _beside(answering, tested, middle),
-        "shifted": {shift: _shifted(answering, found, slices) for shift, found in shifted.items()},
         "curves": _curves(slices, series),
     }
 
 
-def _beside(answering: Answering, tested: Sequence[Case], middle: NDArray[np.bool_]) -> dict[str, Any]:
-    """AUCs of what a reader may compare with: networks by themselves, and two ways of counting pixels."""
-    studies = [case.series for case in tested]
-    others = {name: ask(studies) for name, ask in answering.others.items()} | {
-        "pixels from 50 to 100 HU": [_counted(case.bright) for case in tested],
-        "area of the brain": [_counted(case.brain) for case in tested],
-    }
-    return {
-        name: {"slice": aucs(slices), "series": aucs(series), "middle_slice": aucs(slices.at(middle))}
-        for name, (slices, series) in ((name, levels(studies, given)) for name, given in others.items())
-    }
+def middle_slices(studies: Sequence[Series]) -> NDArray[np.bool_]:
+    """Which of all slices lie in the middle half of their study."""
+    return np.concatenate([_middle(len(study.labels)) for study in studies])
+
+
+def beside(slices: Judged, series: Judged, middle: NDArray[np.bool_]) -> dict[str, Any]:
+    """AUCs of what a reader may compare with."""
+    return {"slice": aucs(slices), "series": aucs(series), "middle_slice": aucs(slices.at(middle))}
 
 
 def _counted(pixels: NDArray[np.int32]) -> Answer:
@@ -161,7 +170,7 @@ def _shifted(answering: Answering, found: Sequence[Case], usual: Judged) -> dict
 
 def _healthy_median(slices: Judged) -> float | None:
     scores, truth, _ = slices.of(0)
-    return rounded(float(np.median(scores[~truth])))
+    return rounded(float(np.median(scores[~truth]))) if not truth.all() else None
 
 
 def _curves(slices: Judged, series: Judged) -> dict[str, Any]:

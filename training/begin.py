@@ -6,28 +6,27 @@ from typing import Any
 
 import tensorflow as tf
 
-from services.common.card import Bundle, open_bundle
+from services.common.card import Bundle, BundleError, open_bundle
 from training.cnn import Cnn
-
-
-class OtherShape(Exception):
-    """A bundle's network is not of the shape that is to be trained."""
+from training.failures import CannotGoOn
 
 
 def begin_from(folder: Path, cnn: Cnn) -> Bundle:
-    """Give a network the weights of a bundle's CNN; the bundle.
+    """Give a network the weights of a bundle's CNN, and of its last layer where the bundle has it; the bundle.
 
     Raises
     ------
-    BundleError
-        the folder is no bundle, or its files are not those of its card
-    OtherShape
-        the bundle's network has other layers, or layers of other sizes
+    CannotGoOn
+        the folder is no bundle, or its network has other layers, or layers of other sizes
     """
-    bundle = open_bundle(folder)
+    try:
+        bundle = open_bundle(folder)
+    except BundleError as error:
+        raise CannotGoOn(f"{error}.") from None
     _assign(cnn.serving.variables, _weights(bundle.saved_model("cnn")), bundle)
     copies = {weight.name.removesuffix(":0"): weight for weight in _weights(bundle.saved_model("rnn"))}
-    _assign(cnn.last.variables, [copies[variable.path] for variable in cnn.last.variables], bundle)
+    if all(variable.path in copies for variable in cnn.last.variables):
+        _assign(cnn.last.variables, [copies[variable.path] for variable in cnn.last.variables], bundle)
     return bundle
 
 
@@ -37,7 +36,10 @@ def _weights(saved_model: Path) -> list[Any]:
 
 
 def _assign(variables: Sequence[Any], weights: Sequence[Any], bundle: Bundle) -> None:
-    if [tuple(weight.shape) for weight in weights] != [tuple(variable.shape) for variable in variables]:
-        raise OtherShape(f"the networks of {bundle.card.name!r} are not of the shape that is to be trained")
-    for variable, weight in zip(variables, weights, strict=True):
+    # What dropout draws from is a variable, too, and a number; a network without dropout has none.
+    learnt = [variable for variable in variables if "float" in variable.dtype]
+    given = [weight for weight in weights if weight.dtype.is_floating]
+    if [tuple(weight.shape) for weight in given] != [tuple(variable.shape) for variable in learnt]:
+        raise CannotGoOn(f"The networks of {bundle.card.name!r} are not of the shape that is to be trained.")
+    for variable, weight in zip(learnt, given, strict=True):
         variable.assign(weight)

@@ -86,11 +86,11 @@ def build(config: Config, folder: Path, run: Path) -> Card:
     cnn = fit_cnn(config.cnn_shape, config.cnn_fit, progress)
     extract, after = extractor(cnn), time.monotonic()
     rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, _series(extract, "rnn", amounts.rnn))
-    points, found = _calibrate(rnn, _series(extract, "calibration", amounts.calibration))
+    points, found = calibrate(rnn, _series(extract, "calibration", amounts.calibration))
     files = save_networks(folder, cnn, rnn)
     metrics = _measured(Networks(extract, cnn.last, rnn), points)
-    card = _card(
-        config,
+    card = make_card(
+        config.words,
         feature_size=int(cnn.last.kernel.shape[0]),
         blood_grid=(GRID, GRID),
         files=files,
@@ -103,7 +103,7 @@ def build(config: Config, folder: Path, run: Path) -> Card:
     return card
 
 
-def _calibrate(rnn: Rnn, studies: list[Series]) -> tuple[dict[OperatingPoint, Thresholds], dict[str, float]]:
+def calibrate(rnn: Rnn, studies: list[Series]) -> tuple[dict[OperatingPoint, Thresholds], dict[str, float]]:
     """Set the graph's temperatures, then find the operating points: both from the same studies."""
     call = tf.function(lambda *inputs: rnn.logits(list(inputs), training=False), reduce_retracing=True)
     logits = [call(tf.constant(study.features[None]), tf.constant(study.position_mm[None])) for study in studies]
@@ -162,8 +162,8 @@ def _training(config: Config, *, minutes: float) -> dict[str, Any]:
     }
 
 
-def _card(config: Config, **parts: Any) -> Card:
-    words = config.words
+def make_card(words: Words, **parts: Any) -> Card:
+    """A card with words, versions and the moment; `parts` are all its other fields."""
     return Card(
         name=words.name,
         description=words.description,

@@ -68,9 +68,16 @@ def calibration_error(probabilities: Floats, truth: Truth) -> float:
 
 
 def log_loss(probabilities: Floats, truth: Truth) -> float:
-    """Mean binary cross-entropy, probabilities kept within 1e-6 of 0 and 1."""
+    """Mean binary cross-entropy, probabilities kept within 1e-6 of 0 and 1; NaN of nothing."""
+    if not len(truth):
+        return float("nan")
     kept = np.clip(probabilities.astype(np.float64), 1e-6, 1 - 1e-6)
     return float(-np.where(truth, np.log(kept), np.log(1 - kept)).mean())
+
+
+def competition_loss(judged: Judged) -> float:
+    """The challenge's metric: log loss averaged over slices, `any` counting twice."""
+    return float(LOSS_WEIGHTS @ [log_loss(*judged.of(column)[:2]) for column in range(len(LABELS))])
 
 
 def measure(judged: Judged, thresholds: Points) -> dict[str, Any]:
@@ -88,8 +95,7 @@ def measure(judged: Judged, thresholds: Points) -> dict[str, Any]:
             "calibration_error": rounded(calibration_error(scores, truth)),
             "log_loss": rounded(log_loss(scores, truth)),
         } | {point: _at(scores, truth, levels[label]) for point, levels in thresholds.items()}
-    losses = [result[label]["log_loss"] or float("nan") for label in LABELS]
-    result["weighted_log_loss"] = rounded(float(LOSS_WEIGHTS @ losses))
+    result["weighted_log_loss"] = rounded(competition_loss(judged))
     return result
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from training.begin import begin_from
+from training.checkpoint import restore, save
 from training.cnn import SMALL, Cnn, CnnShape, build_cnn
 from training.stream import Batch, Stream, StreamPlan
 
@@ -190,21 +191,14 @@ def _follow(training: _Training, source: Iterator[Batch], fit: CnnFit, progress:
 
 
 def _save(training: _Training, path: Path, *, step: int, spent_s: float) -> None:
-    """Write beside the last checkpoint, then in its place."""
-    part = path.with_suffix(".part.npz")
-    arrays = {str(number): np.asarray(variable) for number, variable in enumerate(training.variables())}
-    words = {"step": np.array(step), "spent_s": np.array(spent_s)}
-    np.savez(part, **words, **arrays)  # type: ignore[arg-type] # an option among the keywords is bool
-    part.replace(path)
+    save(path, training.variables(), step=step, spent_s=spent_s)
 
 
 def _restore(training: _Training, path: Path) -> int:
     """Take up a checkpoint where there is one; the step to go on with."""
     if not path.exists():
         return 0
-    with np.load(path) as held:
-        for number, variable in enumerate(training.variables()):
-            variable.assign(held[str(number)])
-        step, training.spent_s = int(held["step"]), float(held["spent_s"])
+    held = restore(path, training.variables())
+    step, training.spent_s = int(held["step"]), held["spent_s"]
     LOG.info("cnn: going on from step %d", step)
     return step

@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -45,6 +45,19 @@ class RnnFit:
     seed: int = 0
 
 
+Draw = Callable[[int], tuple[NDArray[Any], ...]]  # as `draw_batch`, by the number of the step
+
+
+class Keep(Protocol):
+    """Where a training leaves checkpoints."""
+
+    def restore(self, variables: Sequence[Any]) -> int:
+        """Put back what was kept; the steps that are done."""
+
+    def after(self, step: int, variables: Sequence[Any]) -> None:
+        """Keep, where it is time to."""
+
+
 def as_series(pictures: Pictures, features: NDArray[np.float32]) -> list[Series]:
     """Pictures with their features, study by study."""
     return [
@@ -61,22 +74,33 @@ def fit_rnn(shape: RnnShape, fit: RnnFit, last: layers.Dense, studies: Sequence[
 def _fit_one(shape: RnnShape, fit: RnnFit, last: layers.Dense, studies: Sequence[Series]) -> Rnn:
     keras.utils.set_random_seed(fit.seed)
     rnn = build_rnn(shape, last, np.concatenate([study.features for study in studies]))
-    variables = rnn.logits.trainable_variables
-    schedule = keras.optimizers.schedules.CosineDecay(fit.rate, fit.steps, alpha=0.02)
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=fit.decay, use_ema=True, ema_momentum=0.99, clipnorm=1.0)
-    optimizer.build(variables)
-    step, rng, start = (
-        _step(rnn, optimizer, variables, fit),
-        np.random.default_rng(fit.seed),
-        time.monotonic(),
-    )
-    for number in range(1, fit.steps + 1):
-        loss = step(*(tf.constant(array) for array in draw_batch(rng, studies, fit)))
-        if number % max(fit.steps // 5, 1) == 0:
-            left = (time.monotonic() - start) / number * (fit.steps - number)
-            LOG.info("rnn: step %d of %d, loss %.3f, %.0f s left", number, fit.steps, float(loss), left)
-    optimizer.finalize_variable_values(variables)
+    rng = np.random.default_rng(fit.seed)
+    teach(rnn, fit, lambda _: draw_batch(rng, studies, fit))
     return rnn
+
+
+def teach(rnn: Rnn, fit: RnnFit, draw: Draw, *, optimizer: Any = None, keep: Keep | None = None) -> None:
+    """Let a network learn from the batches that `draw` gives for each step, 0 and up."""
+    variables = rnn.logits.trainable_variables
+    optimizer = optimizer or usual_optimizer(fit)
+    optimizer.build(variables)
+    held = [*rnn.logits.variables, *optimizer.variables]
+    step, first, start = _step(rnn, optimizer, variables, fit), keep.restore(held) if keep else 0, time.monotonic()
+    for number in range(first + 1, fit.steps + 1):
+        loss = step(*(tf.constant(array) for array in draw(number - 1)))
+        if keep:
+            keep.after(number, held)
+        if number % max(fit.steps // 5, 1) == 0:
+            left = (time.monotonic() - start) / (number - first) * (fit.steps - number)
+            LOG.info("rnn: step %d of %d, loss %.3f, %.0f s left", number, fit.steps, float(loss), left)
+    if optimizer.use_ema:
+        optimizer.finalize_variable_values(variables)
+
+
+def usual_optimizer(fit: RnnFit) -> Any:
+    """AdamW with a falling rate and a running mean of the weights."""
+    schedule = keras.optimizers.schedules.CosineDecay(fit.rate, fit.steps, alpha=0.02)
+    return keras.optimizers.AdamW(schedule, weight_decay=fit.decay, use_ema=True, ema_momentum=0.99, clipnorm=1.0)
 
 
 def draw_batch(rng: np.random.Generator, studies: Sequence[Series], fit: RnnFit) -> tuple[NDArray[Any], ...]:
@@ -103,7 +127,8 @@ def _piece(rng: np.random.Generator, study: Series, length: int) -> tuple[NDArra
 def _step(rnn: Rnn, optimizer: Any, variables: list[Any], fit: RnnFit) -> Any:
     def step(features: Any, position_mm: Any, labels: Any, certain: Any) -> Any:
         present = tf.reduce_any(labels, axis=1)
-        known = present | tf.reduce_all(certain, axis=1)
+        filled = tf.math.is_nan(position_mm)[..., None]  # rows that are no slices, where series are too short
+        known = present | tf.reduce_all(certain | filled, axis=1)
         with tf.GradientTape() as tape:
             slices, series = rnn.logits([features, position_mm], training=True)
             loss = label_loss(slices, labels, certain) + fit.series_weight * label_loss(series, present, known)

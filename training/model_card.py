@@ -26,23 +26,23 @@ def page(card: Card, folder: Path) -> str:
         card.description,
         "\n".join(f"- {limit}" for limit in card.limits_of_use),
         "## How it was made",
-        f"{card.data_terms}. `{card.training['command']}`: {_made(card.training)}",
+        f"{card.data_terms}. Licence of this bundle: {card.licence}. `{card.training['command']}`: "
+        f"{_made(card.training)}",
         "## What it can do",
         f"Measured on {metrics['studies']} studies with {metrics['slices']} slices ({metrics['data']}). Healthy slices "
-        f"have a median probability of any of {metrics['healthy_slices_median_any']:.3f}.",
+        f"have a median probability of any of {_number(metrics['healthy_slices_median_any'])}.",
         *(_level(metrics[level], title) for level, title in _LEVELS.items()),
         "### Beside others",
         _beside(metrics),
-        "### On shifted phantoms",
-        _shifted(metrics["shifted"]),
-        "### What it was to reach",
-        targets(metrics).rstrip(),
+        *_of_phantoms(metrics),
         *(f"![{words}]({folder.name}/{name})" for name, words in _PICTURES.items() if (folder / name).exists()),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _made(training: Mapping[str, Any]) -> str:
+    if "cnn_slices" not in training:
+        return f"backbone {training['backbone']}; {training['hours']:.2f} hours in all."
     slices = training["cnn_slices"]
     return (
         f"backbone {training['backbone']}; the CNN saw {slices['seen']} slices out of {slices['made']} different ones, "
@@ -84,6 +84,14 @@ def _beside(metrics: Mapping[str, Any]) -> str:
         for name, found in every.items()
     ]
     return _table(["AUC of", "on", *LABELS], rows)
+
+
+def _of_phantoms(metrics: Mapping[str, Any]) -> list[str]:
+    """What only a bundle of phantoms is asked to reach."""
+    if not metrics["shifted"]:
+        return []
+    shifted = _shifted(metrics["shifted"])
+    return ["### On shifted phantoms", shifted, "### What it was to reach", targets(metrics).rstrip()]
 
 
 def _shifted(shifted: Mapping[str, Any]) -> str:

@@ -4,6 +4,8 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.learn.options import add_learning
+
 if TYPE_CHECKING:
     from argparse import _SubParsersAction  # argparse names it nowhere else
 
@@ -52,7 +54,7 @@ _DATA = (_download, _index, _folds, _shards)
 
 # -- from shards to a bundle -------------------------------------------------------------------------------------------
 
-_LEARNING = ()
+_LEARNING = (add_learning,)
 
 # -- phantoms, and the bundle made of them -----------------------------------------------------------------------------
 

@@ -23,7 +23,8 @@ def draw(card: Card, run: Path | None, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _aucs(card.metrics, folder / "auc.svg")
     _curves(card.metrics["curves"], folder / "curves.svg")
-    _shifted(card.metrics, folder / "shifted.svg")
+    if card.metrics["shifted"]:
+        _shifted(card.metrics, folder / "shifted.svg")
     if run:
         _learning(run / "cnn.jsonl", folder / "learning.svg")
 
@@ -53,13 +54,14 @@ def _curves(curves: dict[str, Any], path: Path) -> None:
             if curves[level][label]["roc"]:
                 row[0].plot(np.linspace(0, 1, 21), curves[level][label]["roc"], label=label)
                 row[1].plot(np.linspace(0.05, 1, 20), curves[level][label]["precision_recall"], label=label)
-            said, true, cases = np.array(curves[level][label]["reliability"]).T
+            said, true, cases = np.array(curves[level][label]["reliability"]).reshape(-1, 3).T
             row[2].plot(said, true, marker="o", markersize=3, label=f"{label} ({int(cases.sum())})")
         row[0].set(title=f"ROC by {level}", xlabel="1 - specificity", ylabel="sensitivity")
         row[1].set(title=f"precision and recall by {level}", xlabel="sensitivity", ylabel="precision", ylim=(0, 1.02))
         row[2].set(title=f"reliability by {level}", xlabel="probability said", ylabel="share that came true")
         _diagonal(row[2])
-        row[0].legend(frameon=False, fontsize="small")
+        if row[0].lines:  # there is no curve of a label that is nowhere or everywhere
+            row[0].legend(frameon=False, fontsize="small")
     _save(figure, path)
 
 

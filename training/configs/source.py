@@ -1,0 +1,41 @@
+"""The source project's own recipe: ResNet-101 at 512 pixels, then two BiLSTMs and a BiGRU over windows of 19 slices.
+
+    python -m training whole ARCHIVE --config source
+
+Hours: printed by the step `cnn` for the device in hand; on a CPU it is weeks. Expected log loss on the held-out fold:
+about .06, as single networks of the challenge had; never measured here, since the data are not here.
+
+What differs from the source is what was wrong there: ImageNet's weights get the levels that they expect, a series is a
+series and not a patient, folds are kept apart, short series are filled up under a mask, and the learning ends by the
+validation fold. Its dropout, batch and epochs are not told; these are ours.
+"""
+
+from training.bundle import Words
+from training.configs.terms import RSNA_LICENCE, RSNA_LIMITS, RSNA_TERMS
+from training.fit_rnn import RnnFit
+from training.learn.plan import CnnPlan, Plan
+from training.learn.source_rnn import SourceShape
+
+CONFIG = Plan(
+    words=Words(
+        name="source",
+        description="ResNet-101 and a stack of BiLSTM, BiLSTM and BiGRU, learnt from RSNA 2019 by the source's recipe.",
+        licence=RSNA_LICENCE,
+        data_terms=RSNA_TERMS,
+        limits_of_use=RSNA_LIMITS,
+        command="python -m training whole ARCHIVE --config source",
+    ),
+    cnn=CnnPlan(
+        backbone="resnet101",
+        side=512,
+        init="imagenet",
+        epochs=5,
+        batch=16,
+        optimizer="adam",
+        rate=1e-4,
+        falling=False,
+        ema=None,
+    ),
+    rnn_shape=SourceShape(lstm=(512, 512), gru=256),
+    rnn_fit=RnnFit(steps=40_000, batch=32, rate=3e-5, series_weight=0.0, bag_weight=0.0),
+)

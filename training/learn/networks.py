@@ -1,0 +1,53 @@
+"""A run's trained networks, put together again from what its steps left."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from training.checkpoint import restore
+from training.cnn import Cnn
+from training.fit_rnn import Series
+from training.learn.classifier import build_classifier
+from training.learn.features import Features
+from training.learn.parts import Parts
+from training.learn.plan import Plan
+from training.learn.runs import Run
+from training.learn.sequence import new_rnn
+from training.rnn import Rnn
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Both networks of a run."""
+
+    cnn: Cnn
+    rnn: Rnn
+
+
+def trained_cnn(run: Run, plan: Plan) -> Cnn:
+    """The CNN with its best weights, computing in float32 as it is served."""
+    run.made("cnn")
+    cnn = build_classifier(plan.cnn)
+    restore(run.path("cnn-best.npz"), [*cnn.trunk.variables, *cnn.last.variables])
+    return cnn
+
+
+def trained(run: Run, plan: Plan, features: Features, parts: Parts) -> Trained:
+    """The CNN, and the RNN behind it, its temperatures still at 1."""
+    run.made("rnn")
+    cnn = trained_cnn(run, plan)
+    rnn = fresh_rnn(plan, cnn, lambda: features.series(parts.train))
+    restore(run.path("rnn.npz"), rnn.logits.variables)
+    return Trained(cnn, rnn)
+
+
+def fresh_rnn(plan: Plan, cnn: Cnn, studies: Callable[[], Sequence[Series]]) -> Rnn:
+    """An RNN before it has learnt; its way of looking at features comes from those of the training series."""
+    return new_rnn(plan.rnn_shape, cnn.last, studies())
+
+
+def set_temperatures(rnn: Rnn, found: dict[str, Any]) -> None:
+    """Put what calibration found into the graph."""
+    for level, variable in (("slice", rnn.temperatures.slice), ("series", rnn.temperatures.series)):
+        subtypes = [found[f"{level}_subtypes"]] * (variable.shape[0] - 1)
+        variable.assign([found[f"{level}_any"], *subtypes])

@@ -1,0 +1,160 @@
+"""A bundle measured on a site's own data, as the services would answer: their pixels, networks and acceptance rules."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.cnn.model import SavedModelExtractor
+from services.common.acceptance import fold, refused
+from services.common.card import Bundle, BundleError, Card, open_bundle
+from services.common.labels import LABELS
+from services.common.schemas import HeadersReport, SeriesHeader
+from services.preprocess.pipeline import Pipeline
+from services.rnn.model import SavedModelScorer
+from training.answers import middle_slices, usual_figures
+from training.evaluate import Judged
+from training.failures import CannotGoOn
+from training.fit_rnn import Series
+from training.progress import bar
+from training.site_files import File, Row, Truth, of_slice, read_truth, site_files
+
+LOG = logging.getLogger(__name__)
+HEAD_BYTES: Final = 256 * 1024
+CHUNK: Final = 16  # slices of one call
+UNKNOWN: Final[Row] = (None,) * len(LABELS)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One series: the answer, the truth of its slices and of itself, and whose it is."""
+
+    slices: NDArray[np.float32]
+    series: NDArray[np.float32]
+    truth: tuple[Row, ...]
+    whole: Row
+    patient: str
+
+
+def measure_site(folder: Path, data: Path, table: Path) -> Card:
+    """The bundle's card with the figures of these data in place of its own.
+
+    Raises
+    ------
+    CannotGoOn
+        bundle, files or table can't be read, or the table speaks of no series that was assessed
+    """
+    try:
+        bundle = open_bundle(folder)
+    except BundleError as error:
+        raise CannotGoOn(f"{error}.") from None
+    counts: Counter[str] = Counter()
+    answered = list(_answered(bundle, site_files(data), read_truth(table), counts))
+    if not answered:
+        raise CannotGoOn(f"{table} speaks of no series in {data} that is assessed ({_words(counts)}).")
+    LOG.info("series measured: %d; left out: %s", len(answered), _words(counts) or "none")
+    metrics = {"data": f"a site's own, {data.name}", "left_out": dict(counts), **_figures(bundle, answered)}
+    return bundle.card.model_copy(update={"metrics": metrics})
+
+
+def _answered(bundle: Bundle, files: Sequence[File], truth: Truth, counts: Counter[str]) -> Iterator[Answered]:
+    """Series by series, so that memory holds one."""
+    extractor = SavedModelExtractor(bundle.saved_model("cnn"))
+    scorer = SavedModelScorer(bundle.saved_model("rnn"))
+    with Pipeline(bundle.card.recipe, os.cpu_count() or 1) as pipeline:
+        report = _headers(pipeline, files)
+        counts["files set aside"] += len(report.set_aside)
+        with bar("evaluate", len(report.series), "series") as progress:
+            for header in report.series:
+                rows, whole, patient = _truth(header, files, truth)
+                features = None if _unlabelled(rows, whole) else _features(pipeline, extractor, header, files)
+                if features is None:
+                    counts["without labels" if _unlabelled(rows, whole) else "not assessed"] += 1
+                else:
+                    position_mm = np.array(header.position_mm, np.float32)
+                    yield Answered(*scorer.score(features, position_mm), rows, whole, patient)
+                progress.update(1)
+
+
+def _headers(pipeline: Pipeline, files: Sequence[File]) -> HeadersReport:
+    heads, sizes = [file.read(HEAD_BYTES) for file in files], [file.size for file in files]
+    report = pipeline.read_headers(heads, sizes)
+    if not report.incomplete:
+        return report
+    for number in report.incomplete:
+        heads[number] = files[number].read(None)
+    return pipeline.read_headers(heads, sizes)
+
+
+def _features(
+    pipeline: Pipeline, extractor: SavedModelExtractor, header: SeriesHeader, files: Sequence[File]
+) -> NDArray[np.float32] | None:
+    """Features of a series, (n, d); None where the service would not assess it."""
+    found, evidence = [], []
+    for start in range(0, len(header.items), CHUNK):
+        items = header.items[start : start + CHUNK]
+        numbers = sorted({item.file for item in items})
+        frames = np.array([(numbers.index(item.file), item.frame) for item in items], np.int32)
+        made = pipeline.make_slices([files[number].read(None) for number in numbers], frames)
+        evidence += made.evidence
+        if any(each.failed for each in made.evidence):
+            return None
+        found.append(extractor.extract(made.slices)["features"])
+    if refused([*header.reasons, *fold(evidence, headwards=header.uid is not None)]):
+        return None
+    return np.concatenate(found)
+
+
+def _truth(header: SeriesHeader, files: Sequence[File], truth: Truth) -> tuple[tuple[Row, ...], Row, str]:
+    """What the table says of the slices, of the whole, and whose it is."""
+    found = [of_slice(truth, item.sop_instance_uid, files[item.file].name) for item in header.items]
+    whole = truth.rows.get(header.uid or "") if truth.key == "series_instance_uid" else None
+    keys = [each[0] for each in found if each] + [header.uid or ""]
+    patient = next((truth.patients[key] for key in keys if key in truth.patients), header.study_uid or header.uid or "")
+    if whole is not None:  # what is not in a series is in none of its slices; where it is, is not known
+        return (tuple(False if value is False else None for value in whole),) * len(found), whole, patient
+    rows = tuple(each[1] if each else UNKNOWN for each in found)
+    return rows, tuple(_any(column) for column in zip(*rows, strict=True)), patient
+
+
+def _any(values: Sequence[bool | None]) -> bool | None:
+    if any(values):
+        return True
+    return None if None in values else False
+
+
+def _unlabelled(rows: Sequence[Row], whole: Row) -> bool:
+    return all(value is None for row in (*rows, whole) for value in row)
+
+
+def _figures(bundle: Bundle, answered: Sequence[Answered]) -> dict[str, Any]:
+    patients = np.unique([each.patient for each in answered], return_inverse=True)[1]
+    each_slice = np.repeat(patients, [len(each.truth) for each in answered])
+    slices = _judged(
+        np.concatenate([each.slices for each in answered]), [r for a in answered for r in a.truth], each_slice
+    )
+    series = _judged(np.stack([each.series for each in answered]), [each.whole for each in answered], patients)
+    middle = middle_slices([_shape(each) for each in answered])
+    figures = usual_figures(slices, series, middle, bundle.card.thresholds)
+    return {"patients": int(patients.max()) + 1, **figures, "beside": {}, "shifted": {}}
+
+
+def _judged(scores: NDArray[np.float32], rows: Sequence[Row], groups: NDArray[Any]) -> Judged:
+    truth = np.array([[value is True for value in row] for row in rows])
+    known = np.array([[value is not None for value in row] for row in rows])
+    return Judged(scores, truth, known, groups)
+
+
+def _shape(each: Answered) -> Series:
+    labels = np.zeros((len(each.truth), len(LABELS)), bool)
+    return Series(each.slices, np.zeros(len(labels), np.float32), labels, labels)
+
+
+def _words(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
