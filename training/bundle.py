@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from services.common.card import Card, OperatingPoint, Thresholds
+from services.common.card import Card, OperatingPoint, Thresholds, open_bundle
 from services.common.labels import LABELS
 from services.common.recipe import DEFAULT_RECIPE
 from training.answers import Networks, answer, cases, levels, report
@@ -76,12 +76,14 @@ class Config:
 SEEDS = {"cnn": 0, "rnn": 1_000_000, "calibration": 2_000_000, "watch": 2_500_000}
 
 
-def build(config: Config, folder: Path, run: Path) -> Card:
+def build(config: Config, folder: Path, run: Path, begin: Path | None = None) -> Card:
     """Train a bundle from phantoms and write it to `folder`.
 
-    `run` is where the CNN's training leaves its checkpoint and its figures; what lies there is gone on with.
+    `run` is where the CNN's training leaves its checkpoint and its figures; what lies there is gone on with. `begin` is
+    a bundle whose networks the training begins as.
     """
-    progress = Progress(run, watch=_watch(config.amounts))
+    begun = _begun(begin)
+    progress = Progress(run, watch=_watch(config.amounts), begin=begin)
     amounts = config.amounts
     cnn = fit_cnn(config.cnn_shape, config.cnn_fit, progress)
     extract, after = extractor(cnn), time.monotonic()
@@ -97,7 +99,7 @@ def build(config: Config, folder: Path, run: Path) -> Card:
         metrics=metrics,
         temperatures=found,
         thresholds=points,
-        training=_training(config, minutes=progress.minutes() + (time.monotonic() - after) / 60),
+        training=begun | _training(config, minutes=progress.minutes() + (time.monotonic() - after) / 60),
     )
     seal(folder, card, cnn, rnn)
     return card
@@ -145,6 +147,14 @@ def _measured(networks: Networks, points: Mapping[OperatingPoint, Thresholds]) -
     tested = cases(networks.extract, TEST, name="phantoms to measure on")
     shifted = {shift: cases(networks.extract, every, name=f"shifted: {shift}") for shift, every in SHIFTED.items()}
     return report(networks, tested, shifted, points)
+
+
+def _begun(begin: Path | None) -> dict[str, Any]:
+    """What the training goes on from, and how that was made."""
+    if begin is None:
+        return {}
+    bundle = open_bundle(begin)
+    return {"begins_as": {"name": bundle.card.name, "card_sha256": bundle.card_sha256, **bundle.card.training}}
 
 
 def _training(config: Config, *, minutes: float) -> dict[str, Any]:

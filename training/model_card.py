@@ -43,11 +43,12 @@ def page(card: Card, folder: Path) -> str:
 def _made(training: Mapping[str, Any]) -> str:
     if "cnn_slices" not in training:
         return f"backbone {training['backbone']}; {training['hours']:.2f} hours in all."
-    slices = training["cnn_slices"]
-    return (
+    slices, before = training["cnn_slices"], training.get("begins_as")
+    made = (
         f"backbone {training['backbone']}; the CNN saw {slices['seen']} slices out of {slices['made']} different ones, "
         f"the RNN {training['studies']['rnn']} studies; {training['minutes']:.0f} minutes in all."
     )
+    return f"{made} It began as an earlier bundle `{before['name']}` ({_made(before)})" if before else made
 
 
 def _level(figures: Mapping[str, Any], title: str) -> str:

@@ -65,6 +65,7 @@ def _default(steps: "Steps") -> None:
     step.add_argument(
         "--run", type=Path, default=Path("runs/default"), help="folder to leave progress in, and to go on from"
     )
+    step.add_argument("--begin", type=Path, help="a bundle that the CNN begins as, for fewer steps: MORE, not CONFIG")
     step.add_argument("--minutes", type=float, help="about how long on two cores; fewer phantoms, fewer steps")
 
 

@@ -67,11 +67,12 @@ def verify(arguments: argparse.Namespace) -> None:
 def default(arguments: argparse.Namespace) -> None:
     """Train the default bundle."""
     build = pkgutil.resolve_name("training.bundle:build")
-    config, minutes = (pkgutil.resolve_name(f"training.configs.default:{name}") for name in ("CONFIG", "MINUTES"))
+    chosen = "MORE" if arguments.begin else "CONFIG"
+    config, minutes = (pkgutil.resolve_name(f"training.configs.default:{name}") for name in (chosen, "MINUTES"))
     if arguments.minutes:
         command = f"{config.words.command} --minutes {arguments.minutes:g}"
         config = replace(config.scaled(arguments.minutes / minutes), words=replace(config.words, command=command))
-    card = build(config, arguments.out, arguments.run)
+    card = build(config, arguments.out, arguments.run, arguments.begin)
     metrics = card.metrics
     LOG.info("%s: slices %s", arguments.out, json.dumps(metrics["slice"]["any"]))
     LOG.info("%s: series %s", arguments.out, json.dumps(metrics["series"]["any"]))
