@@ -1,4 +1,4 @@
-"""The source project's RNN: two bidirectional LSTMs, a bidirectional GRU and one dense layer for every slice.
+"""The source project's RNN: two bidirectional LSTMs, a bidirectional GRU, and a dense layer (its 1x1 convolution).
 
 It learns from windows of one length. A series that is shorter is filled up with rows that are no slices: their position
 is NaN. Such rows change nothing, neither other rows' answers nor the loss.
@@ -38,6 +38,10 @@ class IsSlice(layers.Layer):  # type: ignore[misc] # Keras has no types
 class NotSlices(layers.Layer):  # type: ignore[misc] # Keras has no types
     """Logits (b, n, 6), where rows that are no slices are surely negative."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.supports_masking = True  # it is told by itself which rows are slices
+
     def call(self, logits: Any, real: Any) -> Any:
         return ops.where(real[..., None], logits, SURELY_NOT)
 
@@ -52,7 +56,7 @@ def build_source_rnn(shape: SourceShape, features: NDArray[np.float32]) -> Rnn:
     real, x = IsSlice()(position_mm), values
     for cell, width in (*((layers.LSTM, width) for width in shape.lstm), (layers.GRU, shape.gru)):
         x = layers.Bidirectional(cell(width, return_sequences=True, use_cudnn=False))(x, mask=real)
-    slices = NotSlices()(layers.Conv1D(CLASSES, 1)(x), real)
+    slices = NotSlices()(layers.Dense(CLASSES)(x), real)
     temperatures = Temperatures(name="temperatures")
     temperatures.build()
     return Rnn(keras.Model([values, position_mm], [slices, ops.max(slices, axis=1)], name="rnn"), temperatures)
