@@ -1,6 +1,7 @@
 """One turn's work: plan a job, or assess one of its series by the very pipeline of the waiting call."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,6 +23,7 @@ from services.gateway.stages import StageFault, Stages
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 MAX_TRIES: Final = 3  # of a series that the worker did not survive
+NO_SERIES: Final = "no_series"  # why a job failed whose files are all readable, and none a slice of a series
 _LONGEST_WAIT_S: Final = 20.0
 
 
@@ -43,15 +45,33 @@ class Bench:
         return Pipeline(self.stages, self.settings)
 
 
-async def do(task: Task, bench: Bench, tries: int) -> Outcome | None:
-    """Do a task and keep what came of it; the outcome of a series, None of a plan."""
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a task did first: the outcome of a series (None of a plan), and the code of what made it fail."""
+
+    outcome: Outcome | None
+    cause: str | None
+
+
+async def do(task: Task, bench: Bench, tries: int) -> Done | None:
+    """Do a task and keep what came of it; None where it was done before, or the job is gone."""
     manifest = task.job.manifest()
     if task.number is None or task.unit is None:
-        task.job.put_plan(await _plan(task.job, manifest, bench, tries))
-        return None
+        plan = await _plan(task.job, manifest, bench, tries)
+        return Done(None, _why_none(plan)) if task.job.put_plan(plan) else None
     outcome, document = await _assess(task.job, manifest, task.number, task.unit, bench, tries=tries)
-    task.job.put_report(task.number, outcome, document)
-    return outcome
+    first = task.job.put_report(task.number, outcome, document)
+    return Done(outcome, _why_failed(outcome, document)) if first else None
+
+
+def _why_none(plan: Plan) -> str | None:
+    if plan.units:
+        return None
+    return str(plan.problem["code"]) if plan.problem else NO_SERIES
+
+
+def _why_failed(outcome: Outcome, document: bytes) -> str | None:
+    return str(json.loads(document)["problem"]["code"]) if outcome == "failed" else None
 
 
 async def _plan(job: Job, manifest: Manifest, bench: Bench, tries: int) -> Plan:

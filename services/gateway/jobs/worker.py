@@ -20,7 +20,7 @@ from services.gateway.jobs import figures
 from services.gateway.jobs.lanes import Lane, Lanes, Task, queue_name
 from services.gateway.jobs.schemas import PRIORITIES, Priority
 from services.gateway.jobs.store import JobStore
-from services.gateway.jobs.work import Bench, do
+from services.gateway.jobs.work import Bench, Done, do
 from services.gateway.settings import Settings
 from services.gateway.stages import connect_all
 
@@ -55,7 +55,7 @@ def _work(task: Task, settings: Settings, redis: Redis) -> None:
     fields = {"job": task.job.id, "unit": name}
     key = f"ich:tries:{task.job.id}:{name}"
     try:
-        outcome = asyncio.run(_do(task, settings, _count_try(redis, key)))
+        done = asyncio.run(_do(task, settings, _count_try(redis, key)))
     except OSError as error:  # a full disk is nobody's series' fault
         log.error("the store cannot be written", extra={"fields": {**fields, "errno": error.errno}})  # noqa: TRY400
         redis.decr(key)
@@ -65,12 +65,12 @@ def _work(task: Task, settings: Settings, redis: Redis) -> None:
         log.exception("a turn failed", extra={"fields": fields})
         return
     redis.delete(key)
-    if outcome:
-        figures.count(redis, outcome)
-    log.info("a turn ended", extra={"fields": {**fields, "outcome": outcome or "planned"}})
+    if done:
+        figures.count(redis, done.outcome, done.cause)
+        log.info("a turn ended", extra={"fields": {**fields, "outcome": done.outcome or "planned"}})
 
 
-async def _do(task: Task, settings: Settings, tries: int) -> str | None:
+async def _do(task: Task, settings: Settings, tries: int) -> Done | None:
     stages = connect_all(settings)
     try:
         return await do(task, Bench(stages, settings), tries)
