@@ -1,6 +1,7 @@
 """Jobs with real Redis and real processes."""
 
 import base64
+import json
 import os
 import random
 import signal
@@ -15,6 +16,7 @@ import pytest
 from services.common.labels import LABELS
 from tests.drill.sender import ENDED, Sender, Tally
 from tests.e2e import canary
+from tests.receiver import Received, Receiver
 from tests.running import Service
 from tests.scans import ct_slice, head, zipped
 
@@ -22,6 +24,7 @@ _PATIENTS: Final = 50
 _SERIES_A_PATIENT: Final = 4
 _ROUTINE: Final = 500
 _TENTH: Final = 10
+_TOLD: Final = {"job": "id", "status": "status", "counts": "counts"}
 Parts = list[tuple[str, tuple[str, bytes]]]
 Files = dict[str, bytes]
 
@@ -76,6 +79,14 @@ def _reports(client: httpx.Client, job: str) -> list[dict[str, Any]]:
         found += page["reports"]
         address = page["next"]
     return found
+
+
+def _told(receiver: Receiver, job_id: str) -> Received:
+    deadline = time.monotonic() + 30
+    while not (found := [told for told in receiver.received if job_id.encode() in told.body]):
+        assert time.monotonic() < deadline, "the webhook was not told"
+        time.sleep(0.1)
+    return found[0]
 
 
 def _numbers(report: dict[str, Any]) -> list[float]:
@@ -137,13 +148,18 @@ def test_a_worker_that_is_told_to_stop_loses_nothing(service: Service, client: h
     assert sender.tally() == Tally(accepted=16, reported=16, lost=0, duplicated=0)
 
 
-def test_no_name_of_a_patient_or_file_is_kept_or_told(service: Service, client: httpx.Client) -> None:
-    job = _send(client, canary.marked_upload())
-    _ended(client, job, 120)
+def test_no_name_of_a_patient_or_file_is_kept_or_told(
+    service: Service, client: httpx.Client, receiver: Receiver
+) -> None:
+    job = _send(client, canary.marked_upload(), webhook=f"{receiver.url}/hooks/ich")
+    document = _ended(client, job, 120)
     for name, data in canary.broken_uploads():
         assert canary.FILE in client.post("/v1/jobs", files=[("files", (name, data))]).json()["detail"]
 
-    everything = list(canary.everything(service))
+    told = _told(receiver, document["id"])
+    assert json.loads(told.body) == {name: document[key] for name, key in _TOLD.items()}
+
+    everything = [*canary.everything(service), ("webhook", repr(told).encode())]
     assert {"log", "metrics"} < {place for place, _ in everything}
     assert any(b"take_turn" in part for _, text in everything for part in canary.inflated(text)), "RQ's are opened"
     assert canary.search(iter(everything)) == []

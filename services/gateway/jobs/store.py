@@ -46,6 +46,7 @@ class Wishes:
     priority: Priority
     operating_point: OperatingPoint
     idempotency_key: str | None = None
+    webhook: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +317,7 @@ def _sync(path: Path) -> None:
 
 def _digest(files: Sequence[UploadedFile], wishes: Wishes) -> str:
     """Of names, contents and wishes, in the order sent."""
-    whole = hashlib.sha256(f"{wishes.priority} {wishes.operating_point}".encode())
+    whole = hashlib.sha256(f"{wishes.priority} {wishes.operating_point} {wishes.webhook}".encode())
     for file in files:
         content = hashlib.sha256()
         with file.path.open("rb") as opened:
