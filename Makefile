@@ -94,8 +94,9 @@ lock: $(VENV)/.dev ## Resolve every dependency group again into requirements/, w
 	for group in $(GROUPS); do \
 		$(COMPILE) --group $$group -c requirements/all.txt -o requirements/$$group.txt || exit 1; done
 
-bench: $(VENV)/.dev ## Measure what it costs to be four services
+bench: $(VENV)/.dev ## Measure what it costs to be four services, and what batch costs
 	$(BIN)/python -m tests.bench.chain
+	$(BIN)/python -m tests.bench.jobs
 
 # -- train -------------------------------------------------------------------------------------------------------------
 

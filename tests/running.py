@@ -121,7 +121,7 @@ def running_service(
         )
         running = Service(f"http://127.0.0.1:{ports['gateway']}", ports, log, redis_port, supervisor.pid)
         try:
-            running.wait_until_ready(120)
+            running.wait_until_ready(240)
             yield running
         finally:
             supervisor.send_signal(signal.SIGTERM)

@@ -41,8 +41,8 @@ class Sender:
 
     def send(self, series: int, slices: int = 6, wrap: Callable[[bytes], Any] = bytes) -> str:
         """A job's id, once it is accepted. `wrap` may make something of the body that is slow to send."""
-        uids = {f"2.25.{uuid.uuid4().int}" for _ in range(series)}
-        request = self.client.build_request("POST", "/v1/jobs", files=list(_parts(uids, slices)))
+        uids = series_uids(series)
+        request = self.client.build_request("POST", "/v1/jobs", files=list(parts(uids, slices)))
         body, key = request.read(), uuid.uuid4().hex
         headers = {"content-type": request.headers["content-type"], "idempotency-key": key}
         while True:
@@ -109,7 +109,13 @@ class Sender:
                 pass
 
 
-def _parts(uids: set[str], slices: int) -> Iterator[tuple[str, tuple[str, bytes]]]:
+def series_uids(count: int) -> set[str]:
+    """New ones."""
+    return {f"2.25.{uuid.uuid4().int}" for _ in range(count)}
+
+
+def parts(uids: set[str], slices: int) -> Iterator[tuple[str, tuple[str, bytes]]]:
+    """Form fields with a short series of 256 x 256 for each UID."""
     for number, uid in enumerate(sorted(uids)):
         for index in range(slices):
             tags = {"SeriesInstanceUID": uid, "StudyInstanceUID": f"{uid}.1", "SOPInstanceUID": f"{uid}.{index + 2}"}
