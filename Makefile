@@ -18,7 +18,7 @@ export RNN_PORT ?= 8003
 export REDIS_PORT ?= 8004
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run demo up down logs test e2e e2e-compose fuzz corpus acceptance check format lock bench train-default train-smoke phantoms phantom-gallery samples clean free-ports
+.PHONY: help run demo up down logs test e2e e2e-compose drill fuzz corpus acceptance check format lock bench train-default train-smoke phantoms phantom-gallery samples clean free-ports
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,9 @@ e2e: $(VENV)/.dev ## Run the tests that need real parts: Chromium, dcmtk
 e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (minutes)
 	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py
 
+drill: $(VENV)/.dev ## Kill, stop and fill what jobs need, one after the other; count what is lost or double (4 minutes)
+	$(BIN)/python -m tests.drill
+
 fuzz: $(VENV)/.dev ## Send 50,000 damaged files to the readers, look for new paths in them, try the API (12 minutes)
 	$(BIN)/python -m tests.fuzz --count 50000 --seed 1
 	$(BIN)/python -m tests.fuzz.guided --seconds 120
@@ -94,8 +97,9 @@ lock: $(VENV)/.dev ## Resolve every dependency group again into requirements/, w
 corpus: $(VENV)/.dev ## Judge generated files, those in pydicom's wheel and those in DATA= by other decoders; print a table
 	$(BIN)/python -m tests.preprocess.corpus $(DATA)
 
-bench: $(VENV)/.dev ## Measure what it costs to be four services
+bench: $(VENV)/.dev ## Measure what it costs to be four services, and what batch costs
 	$(BIN)/python -m tests.bench.chain
+	$(BIN)/python -m tests.bench.jobs
 
 # -- train -------------------------------------------------------------------------------------------------------------
 

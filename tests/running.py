@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +25,31 @@ class Service:
     ports: dict[str, int]
     log: Path
     redis_port: int
+    supervisor: int
 
     def process(self, name: str) -> int:
         """The process id of a service."""
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and f"--port\0{self.ports[name]}\0" in _command(entry):
-                return int(entry.name)
-        raise LookupError(name)
+        return self.started(f"--port\0{self.ports[name]}\0")
+
+    def worker(self, queues: str) -> int:
+        """The process id of the worker for these queues, as its command names them."""
+        return self.started("services.gateway.jobs.worker\0" + queues.replace(" ", "\0") + "\0")
+
+    def redis(self) -> int:
+        """The process id of Redis."""
+        return self.started(f":{self.redis_port}", "redis-server")
+
+    def started(self, *words: str) -> int:
+        """The process that supervisor started by a command with these words; LookupError while there is none."""
+        for process in children(self.supervisor):
+            if all(word in _command(Path(f"/proc/{process}")) for word in words):
+                return process
+        raise LookupError(" ".join(words).replace("\0", " "))
+
+    @property
+    def jobs_dir(self) -> Path:
+        """Where jobs are kept."""
+        return jobs_dir(self.ports["gateway"])
 
     def ready(self) -> bool:
         """Whether the gateway says that it can work."""
@@ -48,11 +66,31 @@ class Service:
             time.sleep(0.2)
 
 
+def jobs_dir(gateway_port: int) -> Path:
+    """Where `make run` keeps the jobs of the gateway on that port."""
+    return ROOT / ".run" / f"jobs-{gateway_port}"
+
+
 def _command(entry: Path) -> str:
     try:
         return (entry / "cmdline").read_text()
     except OSError:
         return ""
+
+
+def children(process: int) -> list[int]:
+    """The living processes that a process started; none where it is gone."""
+    try:
+        found = "".join(path.read_text() for path in Path(f"/proc/{process}/task").glob("*/children"))
+    except OSError:
+        return []
+    return [int(child) for child in found.split()]
+
+
+def service_ports() -> dict[str, int]:
+    """A free port for each service and for Redis."""
+    names = (*NAMES, "redis")
+    return dict(zip(names, free_ports(len(names)), strict=True))
 
 
 def free_ports(count: int) -> list[int]:
@@ -64,24 +102,26 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def running_service(log: Path) -> Iterator[Service]:
-    """Start everything, wait until it is ready, and stop it at the end."""
-    *free, redis_port = free_ports(len(NAMES) + 1)
-    ports = dict(zip(NAMES, free, strict=True))
+def running_service(
+    log: Path, all_ports: Mapping[str, int] | None = None, more: Mapping[str, str] | None = None
+) -> Iterator[Service]:
+    """Start everything, wait until it is ready, and stop it at the end. `more` settings go to every process."""
+    ports = dict(all_ports or service_ports())
     binaries = Path(sys.executable).parent
-    settings = {f"{name.upper()}_PORT": str(port) for name, port in {**ports, "redis": redis_port}.items()}
+    settings = {f"{name.upper()}_PORT": str(port) for name, port in ports.items()}
+    redis_port = ports.pop("redis")
     (ROOT / ".run").mkdir(exist_ok=True)
     with log.open("wb") as output:
         supervisor = subprocess.Popen(
             [binaries / "supervisord", "-c", ROOT / "supervisord.conf"],
             cwd=ROOT,
-            env={**os.environ, **settings, "BIN": str(binaries)},
+            env={**os.environ, **(more or {}), **settings, "BIN": str(binaries)},
             stdout=output,
             stderr=output,
         )
-        running = Service(f"http://127.0.0.1:{ports['gateway']}", ports, log, redis_port)
+        running = Service(f"http://127.0.0.1:{ports['gateway']}", ports, log, redis_port, supervisor.pid)
         try:
-            running.wait_until_ready(120)
+            running.wait_until_ready(240)
             yield running
         finally:
             supervisor.send_signal(signal.SIGTERM)
@@ -93,11 +133,10 @@ def cpu_s(process: int) -> float:
     try:
         # Behind the command's name, which may hold anything, stand the fields from the third on.
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        children = "".join(path.read_text() for path in Path(f"/proc/{process}/task").glob("*/children")).split()
     except OSError:
         return 0.0
     ticks = sum(map(int, fields[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK") + sum(cpu_s(int(child)) for child in children)
+    return ticks / os.sysconf("SC_CLK_TCK") + sum(map(cpu_s, children(process)))
 
 
 def resident_bytes(process: int) -> int:

@@ -35,6 +35,7 @@ class CnnFit:
     decay: float = 0.02
     positives: float = 0.5  # share of slices with blood in a batch
     blood_weight: float = 4.0
+    kept: float = 0.0  # share of the weights that it began with in those that it ends with
     seed: int = 0
     stream: StreamPlan = field(default_factory=StreamPlan)
 
@@ -72,6 +73,8 @@ class _Training:
         self.cnn = build_cnn(shape)
         if begin:
             begin_from(begin, self.cnn)
+        self.fit = fit
+        self.begun = [variable.numpy() for variable in self._weights()]
         self.learning = [*self.cnn.trunk.trainable_variables, *self.cnn.last.trainable_variables]
         schedule = keras.optimizers.schedules.CosineDecay(
             fit.rate * 0.05, fit.steps, warmup_target=fit.rate, warmup_steps=max(fit.steps // 20, 1), alpha=0.02
@@ -88,15 +91,26 @@ class _Training:
         return [*self.cnn.trunk.variables, *self.cnn.last.variables, *self.optimizer.variables]
 
     def finish(self) -> Cnn:
-        """The network with the running mean of its weights."""
+        """The network with the running mean of its weights, and what it keeps of those that it began with.
+
+        A network between the two is as good on what it learnt now, and better on what neither has seen (Wortsman et
+        al., Robust fine-tuning of zero-shot models, CVPR 2022).
+        """
         self.optimizer.finalize_variable_values(self.learning)
+        for variable, begun in zip(self._weights(), self.begun, strict=True):
+            variable.assign(variable + self.fit.kept * (begun - variable))
         return self.cnn
+
+    def _weights(self) -> list[Any]:
+        every = [*self.cnn.trunk.variables, *self.cnn.last.variables]
+        return [variable for variable in every if "float" in variable.dtype]
 
     def watched(self, watch: Watch) -> dict[str, float]:
         """What is said of the network as `finish` would leave it now."""
-        current = [variable.numpy() for variable in self.learning]
+        held = self._weights()
+        current = [variable.numpy() for variable in held]
         figures = watch(self.finish())
-        for variable, value in zip(self.learning, current, strict=True):
+        for variable, value in zip(held, current, strict=True):
             variable.assign(value)
         return figures
 

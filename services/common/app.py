@@ -94,7 +94,7 @@ def _add_health(app: FastAPI, ready: ReadyCheck) -> None:
         return {"status": "ready"}
 
     @app.get("/metrics", tags=["health"], summary="Prometheus figures", response_class=Response)
-    async def metrics() -> Response:
+    def metrics() -> Response:  # in a thread: figures may come from a disk or another server
         return Response(generate_latest(app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 from tempfile import gettempdir
+from typing import Self
 
+from pydantic import model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.common.card import OperatingPoint
@@ -18,6 +20,9 @@ class Settings(ServiceSettings):
     job_lanes : how many of a sender's series may be worked on at once in each priority
     job_patience_s : how long a series waits for a stage to come back
     senders_file : lines of `id key`, without which anybody may send
+    webhooks_allowed : addresses at or below which a sender may have a job's end told; none without (docs/webhooks.md)
+    webhook_secret_file : the key of their signatures
+    webhook_patience_s : how long after a job's end its webhook is tried
     """
 
     model_config = SettingsConfigDict(env_prefix="ICH_GATEWAY_")
@@ -49,3 +54,12 @@ class Settings(ServiceSettings):
     max_job_bytes: int = 16 * 1024**3
     max_job_files: int = 50_000
     senders_file: Path | None = None
+    webhooks_allowed: tuple[str, ...] = ()
+    webhook_secret_file: Path | None = None
+    webhook_patience_s: float = 24 * 3600.0
+
+    @model_validator(mode="after")
+    def _webhooks_are_signed(self) -> Self:
+        if self.webhooks_allowed and not self.webhook_secret_file:
+            raise ValueError("webhooks are allowed, and there is no webhook_secret_file to sign them with")
+        return self

@@ -15,11 +15,11 @@ from rq.job import Job as Turn
 from rq.serializers import JSONSerializer
 
 from services.gateway.jobs.lanes import Lane, Lanes, Task
-from services.gateway.jobs.schemas import PRIORITIES, Outcome
+from services.gateway.jobs.schemas import PRIORITIES
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.tries import Tries
 from services.gateway.jobs.turns import work_on
-from services.gateway.jobs.work import Bench, do
+from services.gateway.jobs.work import Bench, Done, do
 from services.gateway.settings import Settings
 from services.gateway.stages import Stage, Stages
 from tests.contracts.conftest import Chain
@@ -82,7 +82,7 @@ class Batch:
 
     def _take(self, turn: tuple[Lane, str], done: list[str]) -> None:
         def work(task: Task) -> None:
-            def run(tries: Tries, lost: int) -> Outcome | None:
+            def run(tries: Tries, lost: int) -> Done | None:
                 bench = Bench(self.stages, self.chain.settings, tries, wait_s=0.001)
                 return from_thread.run(do, task, bench, lost)
 

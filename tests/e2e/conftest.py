@@ -1,5 +1,6 @@
 """One running product for all end-to-end tests, and a browser."""
 
+import base64
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, sync_playwright
 
 from tests.e2e.page_driver import PageDriver, watched
+from tests.receiver import Receiver, receiving
 from tests.running import ROOT, Service, running_service
 
 DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 900}
@@ -20,8 +22,21 @@ def samples() -> Path:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running_service(tmp_path_factory.mktemp("service") / "log") as running:
+def receiver() -> Iterator[Receiver]:
+    """Takes webhooks."""
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("service")
+    (folder / "secret").write_text(f"whsec_{base64.b64encode(bytes(range(32))).decode()}")
+    webhooks = {
+        "ICH_GATEWAY_WEBHOOKS_ALLOWED": f'["{receiver.url}/hooks"]',
+        "ICH_GATEWAY_WEBHOOK_SECRET_FILE": str(folder / "secret"),
+    }
+    with running_service(folder / "log", more=webhooks) as running:
         yield running
 
 

@@ -1,12 +1,15 @@
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.training.networks import SMALL_SHAPE
-from training.cnn import Cnn
+from training.cnn import Cnn, build_cnn
 from training.fit_cnn import CnnFit, Progress, disturb, extractor, fit_cnn
 from training.stream import StreamPlan
 
@@ -49,6 +52,20 @@ def test_a_training_goes_on_where_it_was_killed(straight: Straight, tmp_path: Pa
     gone_on = fit_cnn(SMALL_SHAPE, FIT, Progress(tmp_path))
     for one, two in zip(straight[0].trunk.variables, gone_on.trunk.variables, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
+
+
+def test_a_training_keeps_a_share_of_what_it_began_with(straight: Straight, tmp_path: Path) -> None:
+    shutil.copy(straight[1] / "cnn.npz", tmp_path / "cnn.npz")
+    keras.utils.set_random_seed(FIT.seed)
+    began = build_cnn(SMALL_SHAPE)
+    kept = fit_cnn(SMALL_SHAPE, replace(FIT, kept=0.25), Progress(tmp_path))
+    for first, ended, mixed in zip(
+        began.trunk.trainable_variables,
+        straight[0].trunk.trainable_variables,
+        kept.trunk.trainable_variables,
+        strict=True,
+    ):
+        np.testing.assert_allclose(mixed, 0.75 * ended.numpy() + 0.25 * first.numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_disturbed_pictures_stay_pictures_and_keep_bone_and_air() -> None:

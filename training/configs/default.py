@@ -52,6 +52,7 @@ MORE = replace(
         CONFIG.cnn_fit,
         steps=650,
         rate=6e-4,
+        kept=0.5,
         stream=replace(CONFIG.cnn_fit.stream, first_seed=200_000, steps_a_round=14),
     ),
 )

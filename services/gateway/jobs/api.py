@@ -51,7 +51,8 @@ def _add_writing(app: FastAPI, jobs: Jobs, bundles: Bundles, sender_type: Any, j
         responses=JOB_ANSWERS,
         openapi_extra=JOB_BODY,
     )
-    async def create(
+    async def create(  # noqa: PLR0913 - each is a parameter of the API
+        *,
         request: Request,
         response: Response,
         sender: sender_type,
@@ -62,11 +63,16 @@ def _add_writing(app: FastAPI, jobs: Jobs, bundles: Bundles, sender_type: Any, j
         idempotency_key: Annotated[
             str | None, Header(max_length=255, description="the same key gives the same job, sent twice or not")
         ] = None,
+        webhook: Annotated[
+            str | None, Query(max_length=2000, description="an address that this site allows, to be told of the end")
+        ] = None,
     ) -> JobDocument:
         point = operating_point or jobs.settings.operating_point
         if operating_point:
             known_point(operating_point, await bundles.served())
-        job, _ = await jobs.accept(request, Wishes(sender, priority, point, idempotency_key))
+        if webhook:
+            jobs.hooks.allowed.check(webhook)
+        job, _ = await jobs.accept(request, Wishes(sender, priority, point, idempotency_key, webhook))
         response.headers["location"] = f"/v1/jobs/{job.id}"
         return await to_thread.run_sync(describe, jobs.store, job)
 

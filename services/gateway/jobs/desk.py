@@ -20,6 +20,7 @@ from services.gateway.jobs.lanes import Lanes, QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus
 from services.gateway.jobs.senders import Senders
 from services.gateway.jobs.store import JobStore, Wishes, is_full
+from services.gateway.jobs.teller import Hooks
 from services.gateway.settings import Settings
 from services.gateway.spool import UploadedFile
 from services.gateway.uploads import SpoolFull, receive
@@ -37,12 +38,14 @@ class Jobs:
     lanes: Lanes
     senders: Senders
     settings: Settings
+    hooks: Hooks
 
     @classmethod
     def create(cls, settings: Settings, redis: Redis) -> "Jobs":
         """On the store and the queue that the settings name."""
         store = JobStore.at(settings.jobs_dir, settings.jobs_url)
-        return cls(store, Lanes(redis, store, settings.job_lanes), Senders.read(settings.senders_file), settings)
+        lanes, senders = Lanes(redis, store, settings.job_lanes), Senders.read(settings.senders_file)
+        return cls(store, lanes, senders, settings, Hooks.create(settings, store))
 
     async def accept(self, request: Request, wishes: Wishes) -> tuple[Job, bool]:
         """Take a request's files; the job when it is safe and has its turns, and whether it is a new one.
@@ -62,6 +65,7 @@ class Jobs:
     def _settle(self, folder: Any, files: list[UploadedFile], wishes: Wishes) -> tuple[Job, bool]:
         try:
             job, new = self.store.accept(folder, files, wishes)
+            self._promise(job, wishes, new=new)
         except OSError as error:
             if is_full(error):
                 raise SpoolFull("the disk that jobs are kept on is full; nothing was accepted") from error
@@ -71,10 +75,24 @@ class Jobs:
         except RedisError as error:
             if not new:
                 return job, new  # it was accepted before, and `tend` gives it its turns
-            self.store.close(job, wishes.priority, "cancelled")
-            job.remove()
+            self._take_back(job, wishes)
             raise QueueUnavailable("the queue is down or full; nothing was accepted") from error
         return job, new
+
+    def _promise(self, job: Job, wishes: Wishes, *, new: bool) -> None:
+        """Keep the webhook, or take the job back."""
+        if not wishes.webhook:
+            return
+        try:
+            self.hooks.outbox.put(wishes.sender, job.id, wishes.webhook)
+        except OSError:
+            if new:
+                self._take_back(job, wishes)
+            raise
+
+    def _take_back(self, job: Job, wishes: Wishes) -> None:
+        self.store.close(job, wishes.priority, "cancelled")
+        job.remove()
 
     def _limits(self) -> Limits:
         settings = self.settings
@@ -113,7 +131,8 @@ class Jobs:
             )
         task = asyncio.create_task(self._tend())
         try:
-            yield
+            async with self.hooks.telling():
+                yield
         finally:
             task.cancel()
             with suppress(asyncio.CancelledError):

@@ -40,13 +40,14 @@ class Wishes:
     priority: Priority
     operating_point: OperatingPoint
     idempotency_key: str | None = None
+    webhook: str | None = None
 
 
 class JobStore:
     """All jobs. Gateways and workers share one shelf; one gateway takes the uploads."""
 
     def __init__(self, shelf: Shelf, incoming: Spool) -> None:
-        self._shelf = shelf
+        self.shelf = shelf
         self.incoming = incoming
 
     @classmethod
@@ -58,7 +59,7 @@ class JobStore:
     def open(self) -> None:
         """Sweep what a crash left in the middle of an upload, which nobody was told of."""
         self.incoming.open()
-        self._shelf.sweep()
+        self.shelf.sweep()
         working = {place.rpartition("/")[2] for place in self._below("open", 3)}
         for job in self._all():
             if job.id not in working and job.ended() is None:
@@ -91,22 +92,22 @@ class JobStore:
 
     def job(self, sender: str, job_id: str) -> Job:
         """NotFound where the sender has no such job."""
-        job = Job(self._shelf, sender, job_id)
+        job = Job(self.shelf, sender, job_id)
         if not job_id.isalnum() or not job.is_there():
             raise no_such_job()
         return job
 
     def jobs(self, sender: str) -> list[Job]:
         """A sender's jobs, newest first."""
-        return [Job(self._shelf, sender, name) for name in reversed(self._shelf.names(f"jobs/{sender}"))]
+        return [Job(self.shelf, sender, name) for name in reversed(self.shelf.names(f"jobs/{sender}"))]
 
     def open_jobs(self, priority: Priority, sender: str) -> list[Job]:
         """A sender's jobs that are not at their end, oldest first."""
-        return [Job(self._shelf, sender, name) for name in self._shelf.names(f"open/{priority}/{sender}")]
+        return [Job(self.shelf, sender, name) for name in self.shelf.names(f"open/{priority}/{sender}")]
 
     def senders(self, priority: Priority) -> list[str]:
         """Those who have open jobs, or had."""
-        return self._shelf.names(f"open/{priority}")
+        return self.shelf.names(f"open/{priority}")
 
     def close(self, job: Job, priority: Priority, status: EndStatus) -> bool:
         """End a job; False where it had ended before."""
@@ -116,7 +117,7 @@ class JobStore:
 
     def unmark(self, job: Job, priority: Priority) -> None:
         """Let no worker see it any more."""
-        self._shelf.remove(f"open/{priority}/{job.sender}/{job.id}")
+        self.shelf.remove(f"open/{priority}/{job.sender}/{job.id}")
 
     def cancel(self, job: Job, priority: Priority) -> None:
         """End a job and remove its files and reports at once; that it was there stays known."""
@@ -130,25 +131,25 @@ class JobStore:
             job.remove()
         for key in self._below("keys", 2):
             with suppress(FileNotFoundError):
-                if not Job(self._shelf, key.split("/")[1], self._shelf.get(key).decode()).is_there():
-                    self._shelf.remove(key)
+                if not Job(self.shelf, key.split("/")[1], self.shelf.get(key).decode()).is_there():
+                    self.shelf.remove(key)
         return len(old)
 
     def _below(self, place: str, levels: int) -> Iterator[str]:
         if levels == 0:
             yield place
             return
-        for name in self._shelf.names(place):
+        for name in self.shelf.names(place):
             yield from self._below(f"{place}/{name}", levels - 1)
 
     def _all(self) -> Iterator[Job]:
         for place in self._below("jobs", 2):
             _, sender, job_id = place.split("/")
-            yield Job(self._shelf, sender, job_id)
+            yield Job(self.shelf, sender, job_id)
 
     def _new(self, sender: str) -> Job:
         """Ids are in the order of their times."""
-        return Job(self._shelf, sender, f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}")
+        return Job(self.shelf, sender, f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}")
 
     def _settle(
         self, job: Job, folder: SpoolFolder, files: Sequence[UploadedFile], wishes: Wishes, digest: str | None
@@ -169,11 +170,11 @@ class JobStore:
         for file in files:
             file.path.rename(making / FILES / file.path.name)
         (making / MANIFEST).write_text("\n".join(line.model_dump_json() for line in (manifest, *stored)))
-        self._shelf.take_in(making, job.place)
+        self.shelf.take_in(making, job.place)
 
     def _claim_key(self, wishes: Wishes, job: Job, digest: str) -> Job | None:
         """Let the sender's key stand for this job; the job of another request with this key that was faster."""
-        while not self._shelf.put_once(_key(wishes), job.id.encode()):
+        while not self.shelf.put_once(_key(wishes), job.id.encode()):
             if other := self._known(wishes, digest):
                 return other
         return None
@@ -186,18 +187,18 @@ class JobStore:
 
     def _mark_open(self, priority: Priority, job: Job) -> None:
         """Only now may workers see it."""
-        self._shelf.put_once(f"open/{priority}/{job.sender}/{job.id}", b"")
+        self.shelf.put_once(f"open/{priority}/{job.sender}/{job.id}", b"")
 
     def _known(self, wishes: Wishes, digest: str) -> Job | None:
         """The job that this key stands for already."""
         key = _key(wishes)
         try:
-            job = self.job(wishes.sender, self._shelf.get(key).decode())
+            job = self.job(wishes.sender, self.shelf.get(key).decode())
             manifest = job.manifest()
         except FileNotFoundError:
             return None
         except NotFound:
-            self._shelf.remove(key)  # its job was forgotten
+            self.shelf.remove(key)  # its job was forgotten
             return None
         if manifest.digest != digest:
             raise OtherContent("send another key with other files")
@@ -220,7 +221,7 @@ def _age_s(moment: str) -> float:
 
 def _digest(files: Sequence[UploadedFile], wishes: Wishes) -> str:
     """Of names, contents and wishes, in the order sent."""
-    whole = hashlib.sha256(f"{wishes.priority} {wishes.operating_point}".encode())
+    whole = hashlib.sha256(f"{wishes.priority} {wishes.operating_point} {wishes.webhook}".encode())
     for file in files:
         with file.path.open("rb") as opened:
             content = hashlib.file_digest(opened, "sha256")

@@ -14,15 +14,15 @@ from services.common.problems import NotFound
 from services.gateway.jobs import figures
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.lanes import Lane, Lanes, Task
-from services.gateway.jobs.schemas import Outcome, Priority
+from services.gateway.jobs.schemas import Priority
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.tries import Tries
-from services.gateway.jobs.work import Bench, GivenBack, do
+from services.gateway.jobs.work import Bench, Done, GivenBack, do
 from services.gateway.settings import Settings
 from services.gateway.stages import StageFault, connect_all
 
 log = logging.getLogger(__name__)
-Work = Callable[[Tries, int], Outcome | None]
+Work = Callable[[Tries, int], Done | None]
 
 
 def take_turn(priority: Priority, sender: str, number: int, turn: str) -> None:
@@ -51,7 +51,7 @@ def work_on(task: Task, redis: Redis, work: Work, *, rest_s: float = 3.0) -> Non
     tries, fields = Tries(redis, task.id), {"task": task.id}
     lost = tries.begin()
     try:
-        outcome = work(tries, lost)
+        done = work(tries, lost)
     except GivenBack:
         tries.back()
     except NotFound:
@@ -65,16 +65,16 @@ def work_on(task: Task, redis: Redis, work: Work, *, rest_s: float = 3.0) -> Non
         log.exception("a turn failed", extra={"fields": fields})
     else:
         tries.clear()
-        if outcome:
-            figures.count(redis, outcome)
-        log.info("a turn ended", extra={"fields": {**fields, "outcome": outcome or "planned"}})
+        if done:
+            figures.count(redis, done.outcome, done.cause)
+            log.info("a turn ended", extra={"fields": {**fields, "outcome": done.outcome or "planned"}})
 
 
-def _run(task: Task, settings: Settings, tries: Tries, lost: int) -> Outcome | None:
+def _run(task: Task, settings: Settings, tries: Tries, lost: int) -> Done | None:
     return asyncio.run(_do(task, settings, tries, lost))
 
 
-async def _do(task: Task, settings: Settings, tries: Tries, lost: int) -> Outcome | None:
+async def _do(task: Task, settings: Settings, tries: Tries, lost: int) -> Done | None:
     stages = connect_all(settings)
     try:
         return await do(task, Bench(stages, settings, tries), lost)

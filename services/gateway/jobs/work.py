@@ -1,6 +1,7 @@
 """One turn's work: plan a job, or assess one of its series by the very pipeline of the waiting call."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,6 +26,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 MAX_LOST: Final = 3
 MAX_FAULTS: Final = 4
+NO_SERIES: Final = "no_series"  # why a job failed whose files are all readable, and none a slice of a series
 
 
 class GivenBack(Exception):
@@ -52,8 +54,16 @@ class Bench:
     turn_s: float = 15.0
 
 
-async def do(task: Task, bench: Bench, lost: int) -> Outcome | None:
-    """Do a task and keep what came of it; the outcome of a series, None of a plan.
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a task did first: the outcome of a series (None of a plan), and the code of what made it fail."""
+
+    outcome: Outcome | None
+    cause: str | None
+
+
+async def do(task: Task, bench: Bench, lost: int) -> Done | None:
+    """Do a task and keep what came of it; None where it was done before, or the job is at its end.
 
     lost : how often it was begun by workers that did not survive it
 
@@ -65,11 +75,21 @@ async def do(task: Task, bench: Bench, lost: int) -> Outcome | None:
         the job was cancelled and forgotten.
     """
     if task.number is None:
-        task.job.put_plan(*await _plan(task.job, bench, lost))
-        return None
+        plan, units = await _plan(task.job, bench, lost)
+        return Done(None, _why_none(plan)) if task.job.put_plan(plan, units) else None
     outcome, document = await _assess(task, task.job.unit(task.number), bench, lost)
-    task.job.put_report(task.number, outcome, document)
-    return outcome
+    first = task.job.put_report(task.number, outcome, document)
+    return Done(outcome, _why_failed(outcome, document)) if first else None
+
+
+def _why_none(plan: Plan) -> str | None:
+    if plan.units:
+        return None
+    return str(plan.problem["code"]) if plan.problem else NO_SERIES
+
+
+def _why_failed(outcome: Outcome, document: bytes) -> str | None:
+    return str(json.loads(document)["problem"]["code"]) if outcome == "failed" else None
 
 
 async def _plan(job: Job, bench: Bench, lost: int) -> tuple[Plan, Sequence[Unit]]:

@@ -6,11 +6,10 @@ from redis import Redis
 
 from services.common.problems import NotFound
 from services.gateway.jobs.lanes import Task
-from services.gateway.jobs.schemas import Outcome
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.tries import Tries
 from services.gateway.jobs.turns import work_on
-from services.gateway.jobs.work import GivenBack
+from services.gateway.jobs.work import Done, GivenBack
 from tests.gateway.jobs.making import job_of
 
 
@@ -30,11 +29,11 @@ class Failing:
         self.error = error
         self.lost: list[int] = []
 
-    def __call__(self, _: Tries, lost: int) -> Outcome | None:
+    def __call__(self, _: Tries, lost: int) -> Done | None:
         self.lost.append(lost)
         if self.error:
             raise self.error
-        return "assessed"
+        return Done("assessed", None)
 
 
 def test_what_ends_is_counted_and_leaves_nothing_else(task: Task, redis: Redis) -> None:

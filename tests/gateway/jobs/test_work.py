@@ -12,7 +12,7 @@ from services.common.schemas import HeadersReport, SetAside
 from services.gateway.jobs.lanes import Task
 from services.gateway.jobs.store import JobStore, Wishes
 from services.gateway.jobs.tries import Tries
-from services.gateway.jobs.work import MAX_FAULTS, MAX_LOST, Bench, GivenBack, do
+from services.gateway.jobs.work import MAX_FAULTS, MAX_LOST, Bench, Done, GivenBack, do
 from services.gateway.settings import Settings
 from services.gateway.stages import Stage, Stages
 from tests.gateway.jobs.making import headers_answer, job_of, upload
@@ -74,7 +74,7 @@ def series(store: JobStore, tmp_path: Path) -> Task:
 
 
 async def test_files_that_are_no_series_are_named_with_the_reason(bench: MakeBench, plan: Task) -> None:
-    assert await do(plan, bench(Preprocess(), plan), 0) is None
+    assert await do(plan, bench(Preprocess(), plan), 0) == Done(None, "no_series")
     found = plan.job.plan()
     assert found
     assert (list(found.units), found.problem) == ([], None)
@@ -92,7 +92,7 @@ async def test_a_stages_fault_passes(bench: MakeBench, plan: Task) -> None:
 async def test_what_brings_a_ready_stage_down_each_time_has_a_few_tries(bench: MakeBench, series: Task) -> None:
     preprocess = Preprocess(*[500] * 20)
     made = bench(preprocess, series)
-    assert await do(series, made, 0) == "failed"
+    assert await do(series, made, 0) == Done("failed", "stage_failed")
     assert preprocess.asked == MAX_FAULTS
     report = json.loads(series.job.report(0))
     assert report["problem"]["code"] == "stage_failed"
@@ -121,13 +121,13 @@ async def test_a_busy_stage_has_all_patience(bench: MakeBench, series: Task) -> 
 async def test_patience_ends_and_the_report_says_why(bench: MakeBench, series: Task) -> None:
     made = bench(Preprocess(500, ready=False), series)
     impatient = Bench(made.stages, Settings(job_patience_s=0), made.tries, wait_s=0.001)
-    assert await do(series, impatient, 0) == "failed"
+    assert await do(series, impatient, 0) == Done("failed", "stage_failed")
     assert json.loads(series.job.report(0))["problem"]["code"] == "stage_failed"
 
 
 async def test_what_no_worker_survives_is_given_up(bench: MakeBench, series: Task, plan: Task) -> None:
     preprocess = Preprocess()
-    assert await do(series, bench(preprocess, series), MAX_LOST) == "failed"
+    assert await do(series, bench(preprocess, series), MAX_LOST) == Done("failed", "worker_lost")
     assert json.loads(series.job.report(0))["problem"]["code"] == "worker_lost"
     await do(plan, bench(preprocess, plan), MAX_LOST)
     found = plan.job.plan()

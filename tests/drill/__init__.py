@@ -1,0 +1,1 @@
+"""`make drill`: what breaks is broken on purpose, and what was accepted is counted afterwards."""

@@ -1,0 +1,141 @@
+"""The faults. Each returns when it is over; none mends anything that the product should mend by itself."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from redis import Redis
+
+from tests.drill.disk import filled
+from tests.drill.sender import Sender
+from tests.running import Service, children
+
+_CATCH_S: Final = 10
+_MIDDLE_S: Final = 0.05
+_STOP_S: Final = 30
+_FULL_S: Final = 10
+_UPLOAD_S: Final = 4.0
+_PIECES: Final = 20
+_ROUTINE: Final = "urgent routine"
+Strike = Callable[[Service, Sender], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault by its name; `needs_small_disk` says that it fills one."""
+
+    name: str
+    strike: Strike
+    needs_small_disk: bool = False
+
+
+def _kill(process: int) -> None:
+    os.kill(process, signal.SIGKILL)
+
+
+def _horse(service: Service) -> int:
+    """The process that works on a series right now, caught in the middle of it."""
+    deadline = time.monotonic() + _CATCH_S
+    while time.monotonic() < deadline:
+        for horse in children(service.worker(_ROUTINE)):
+            time.sleep(_MIDDLE_S)
+            if horse in children(service.worker(_ROUTINE)):
+                return horse
+    raise TimeoutError("no series was in work")
+
+
+def kill_worker(service: Service, _: Sender) -> None:
+    _horse(service)
+    _kill(service.worker(_ROUTINE))
+
+
+def kill_worker_and_horse(service: Service, _: Sender) -> None:
+    horse = _horse(service)
+    _kill(service.worker(_ROUTINE))
+    _kill(horse)
+
+
+def kill_horse(service: Service, _: Sender) -> None:
+    _kill(_horse(service))
+
+
+def kill_service(name: str) -> Strike:
+    def strike(service: Service, _: Sender) -> None:
+        _kill(service.process(name))
+
+    return strike
+
+
+def kill_gateway_during_uploads(service: Service, sender: Sender) -> None:
+    """One upload is slow and has half its bytes there; others come one after the other, and so one of them may be
+    just behind its commit when the gateway dies, and before its 202."""
+    half = threading.Event()
+    with ThreadPoolExecutor(4) as senders:
+        sent = [senders.submit(sender.send, 1, 6, partial(_slowly, half=half))]
+        half.wait()
+        sent += [senders.submit(sender.send, 1, 2) for _ in range(8)]
+        time.sleep(0.05)
+        _kill(service.process("gateway"))
+    for job in sent:
+        job.result()
+
+
+def _slowly(body: bytes, half: threading.Event) -> Iterator[bytes]:
+    size = len(body) // _PIECES + 1
+    for number in range(_PIECES):
+        if number == _PIECES // 2:
+            half.set()
+        yield body[number * size : (number + 1) * size]
+        time.sleep(_UPLOAD_S / _PIECES)
+
+
+def kill_redis(service: Service, _: Sender) -> None:
+    _kill(service.redis())
+
+
+def empty_redis(service: Service, _: Sender) -> None:
+    Redis(port=service.redis_port).flushall()
+
+
+def stop_stage(name: str) -> Strike:
+    def strike(service: Service, sender: Sender) -> None:
+        process = service.process(name)
+        os.kill(process, signal.SIGSTOP)
+        try:
+            sender.send(2)
+            time.sleep(_STOP_S)
+        finally:
+            os.kill(process, signal.SIGCONT)
+
+    return strike
+
+
+def fill_disk(service: Service, sender: Sender) -> None:
+    """A job that comes meanwhile is refused, and accepted when there is room again."""
+    with ThreadPoolExecutor(1) as other:
+        with filled(service.jobs_dir):
+            sent = other.submit(sender.send, 2)
+            time.sleep(_FULL_S)
+            assert not sent.done(), "a job was accepted on a full disk"
+        sent.result()
+    assert "503 no_space" in sender.refusals, sender.refusals
+
+
+FAULTS: Final = (
+    Fault("kill -9 of a worker in mid-series", kill_worker),
+    Fault("kill -9 of its work horse", kill_horse),
+    Fault("kill -9 of both at once", kill_worker_and_horse),
+    Fault("kill -9 of cnn", kill_service("cnn")),
+    Fault("kill -9 of preprocess", kill_service("preprocess")),
+    Fault("kill -9 of the gateway during uploads", kill_gateway_during_uploads),
+    Fault("kill -9 of Redis", kill_redis),
+    Fault("all that Redis knew is gone", empty_redis),
+    Fault("cnn stopped for 30 s", stop_stage("cnn")),
+    Fault("a full disk for 10 s", fill_disk, needs_small_disk=True),
+)

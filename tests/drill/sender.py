@@ -1,0 +1,122 @@
+"""A sender that doesn't give up: it sends a job again, with the same Idempotency-Key, until it is told 202."""
+
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+
+from services.gateway.uploads import FORM_FIELD
+from tests.scans import ct_slice, head
+
+_HEAD: Final = head(256)
+_PAUSE_S: Final = 0.5
+_LOOK_S: Final = 0.25
+ENDED: Final = ("finished", "failed", "cancelled")
+Parts = list[tuple[str, tuple[str, bytes]]]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of all series that were accepted."""
+
+    accepted: int
+    reported: int
+    lost: int
+    duplicated: int
+
+
+@dataclass
+class Sender:
+    """Sends to one gateway, and remembers what it was promised."""
+
+    client: httpx.Client
+    deadline: float
+    jobs: dict[str, set[str]] = field(default_factory=dict)
+    refusals: list[str] = field(default_factory=list)
+
+    def send(self, series: int, slices: int = 6, wrap: Callable[[bytes], Any] = bytes) -> str:
+        """A job's id, once it is accepted. `wrap` may make something of the body that is slow to send."""
+        uids = series_uids(series)
+        request = self.client.build_request("POST", "/v1/jobs", files=list(parts(uids, slices)))
+        body, key = request.read(), uuid.uuid4().hex
+        headers = {"content-type": request.headers["content-type"], "idempotency-key": key}
+        while True:
+            job_id = self._try(headers, wrap(body))
+            if job_id:
+                self.jobs[job_id] = uids
+                return job_id
+            if time.monotonic() > self.deadline:
+                raise TimeoutError(f"a job was not accepted; refused with {Counter(self.refusals)}")
+            time.sleep(_PAUSE_S)
+
+    def _try(self, headers: dict[str, str], content: Any) -> str | None:
+        try:
+            answer = self.client.post("/v1/jobs", headers=headers, content=content)
+        except httpx.TransportError as error:
+            self.refusals.append(type(error).__name__)
+            return None
+        if answer.status_code == httpx.codes.ACCEPTED:
+            return str(answer.json()["id"])
+        self.refusals.append(f"{answer.status_code} {answer.json()['code']}")
+        return None
+
+    def done(self, job_id: str) -> tuple[bool, int]:
+        """Whether a job has ended, and how many of its series are reported; (False, 0) while nobody answers."""
+        try:
+            document = self.client.get(f"/v1/jobs/{job_id}").raise_for_status().json()
+        except httpx.TransportError:
+            return False, 0
+        return document["status"] in ENDED, document["progress"]["series_done"]
+
+    def wait_until_begun(self, job_id: str) -> None:
+        """Until the first series of a job is reported, but not the last."""
+        self._wait(lambda: self.done(job_id)[1] > 0)
+        assert self.done(job_id)[0] is False, "the job was too short for a fault in its middle"
+
+    def wait_until_ended(self) -> None:
+        """Until every job has."""
+        self._wait(lambda: all(self.done(job_id)[0] for job_id in self.jobs))
+
+    def _wait(self, until: Callable[[], bool]) -> None:
+        while not until():
+            if time.monotonic() > self.deadline:
+                return
+            time.sleep(_LOOK_S)
+
+    def tally(self) -> Tally:
+        """Count reports against promises; one that says `failed` is none, since nothing is wrong with the series."""
+        accepted = {uid for uids in self.jobs.values() for uid in uids}
+        known = {job["id"] for job in self.client.get("/v1/jobs?limit=200").json()["jobs"]}
+        reports = [report for job_id in known for report in self._reports(job_id)]
+        times = Counter(report["series"]["series_instance_uid"] for report in reports if report["status"] != "failed")
+        double = sum(count - 1 for count in times.values()) + len(known - set(self.jobs))
+        return Tally(len(accepted), len(times), len(accepted - set(times)), double)
+
+    def _reports(self, job_id: str) -> Iterator[dict[str, Any]]:
+        accept = {"accept": "application/x-ndjson"}
+        answer = self.client.get(f"/v1/jobs/{job_id}/reports", headers=accept).raise_for_status()
+        return map(json.loads, answer.text.splitlines())
+
+    def forget(self) -> None:
+        """Remove all jobs, so that the next fault finds an empty store."""
+        for job_id in self.jobs:
+            while self.client.delete(f"/v1/jobs/{job_id}").status_code == httpx.codes.OK:
+                pass
+
+
+def series_uids(count: int) -> set[str]:
+    """New ones."""
+    return {f"2.25.{uuid.uuid4().int}" for _ in range(count)}
+
+
+def parts(uids: set[str], slices: int) -> Iterator[tuple[str, tuple[str, bytes]]]:
+    """Form fields with a short series of 256 x 256 for each UID."""
+    for number, uid in enumerate(sorted(uids)):
+        for index in range(slices):
+            tags = {"SeriesInstanceUID": uid, "StudyInstanceUID": f"{uid}.1", "SOPInstanceUID": f"{uid}.{index + 2}"}
+            yield FORM_FIELD, (f"{number}-{index}.dcm", ct_slice(index, _HEAD, **tags))

@@ -1,0 +1,140 @@
+"""Figures of the queue, of a store on disk and counters that are kept in a dictionary."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from redis.exceptions import RedisError
+
+from services.gateway.jobs.figures import QueueFigures, count
+from services.gateway.jobs.job import Job
+from services.gateway.jobs.schemas import Plan, Priority, Unit, now
+from services.gateway.jobs.store import JobStore, Wishes
+from services.gateway.spool import SpoolFolder
+
+
+class CountersInMemory:
+    """Redis' hashes."""
+
+    def __init__(self) -> None:
+        self.hashes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.down = False
+
+    def hincrby(self, name: str, key: str, amount: int) -> None:
+        self.hashes[name][key] += amount
+
+    def hgetall(self, name: str) -> dict[bytes, bytes]:
+        if self.down:
+            raise RedisError
+        return {key.encode(): str(value).encode() for key, value in self.hashes[name].items()}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def counters() -> CountersInMemory:
+    return CountersInMemory()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def figures(counters: CountersInMemory, store: JobStore, clock: Clock) -> Callable[[], dict[str, float]]:
+    """What a scrape says now."""
+    registry = CollectorRegistry()
+    registry.register(QueueFigures(counters, store, kept_s=5.0, clock=clock))
+
+    def scrape() -> dict[str, float]:
+        lines = generate_latest(registry).decode().splitlines()
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line[0] != "#"}
+
+    return scrape
+
+
+def _job(store: JobStore, folder: Path, sender: str = "one", priority: Priority = "routine") -> Job:
+    folder.mkdir()
+    job, _ = store.accept(SpoolFolder(folder), [], Wishes(sender, priority, "default"))
+    return job
+
+
+def _planned(job: Job, series: int) -> Job:
+    units = [Unit(study_uid="1", series_uid=str(n), files=(), slices=1) for n in range(series)]
+    job.put_plan(Plan(started=now(), slices=(1,) * series), units)
+    return job
+
+
+def test_what_waits_is_told_by_priority(
+    store: JobStore, clock: Clock, tmp_path: Path, figures: Callable[[], dict[str, float]]
+) -> None:
+    first = _planned(_job(store, tmp_path / "1"), 5)
+    first.put_report(2, "assessed", b"{}")
+    _planned(_job(store, tmp_path / "2", "two"), 3)
+    _job(store, tmp_path / "3", priority="urgent")
+    clock.now_s = int(first.id[:12], 16) / 1e3 + 60
+
+    found = figures()
+
+    assert found['ich_jobs_open{priority="routine"}'] == 2
+    assert found['ich_jobs_open{priority="urgent"}'] == 1
+    assert found['ich_queue_series{priority="routine"}'] == 7
+    assert found['ich_queue_series{priority="urgent"}'] == 0
+    assert found['ich_queue_oldest_seconds{priority="routine"}'] == pytest.approx(60)
+
+
+def test_an_empty_queue_has_no_age(clock: Clock, figures: Callable[[], dict[str, float]]) -> None:
+    clock.now_s = 1e9
+    assert figures()['ich_queue_oldest_seconds{priority="routine"}'] == 0
+
+
+def test_what_waits_is_looked_up_every_few_seconds_only(
+    store: JobStore, clock: Clock, tmp_path: Path, figures: Callable[[], dict[str, float]]
+) -> None:
+    clock.now_s = 1e9
+    figures()
+    job = _planned(_job(store, tmp_path / "1"), 2)
+    clock.now_s += 4
+    assert figures()['ich_jobs_open{priority="routine"}'] == 0
+    clock.now_s += 1
+    assert figures()['ich_queue_series{priority="routine"}'] == 2
+
+    job.put_report(0, "failed", b"{}")
+    store.close(job, "routine", "cancelled")
+    clock.now_s += 5
+    assert figures()['ich_queue_series{priority="routine"}'] == 0
+
+
+def test_series_are_counted_by_outcome_and_failures_by_cause(
+    counters: CountersInMemory, figures: Callable[[], dict[str, float]]
+) -> None:
+    count(counters, "assessed", None)
+    count(counters, "failed", "unusable_files")
+    count(counters, "failed", "unusable_files")
+    count(counters, None, "no_series")
+
+    found = figures()
+
+    assert found['ich_job_series_total{outcome="assessed"}'] == 1
+    assert found['ich_job_series_total{outcome="not_assessed"}'] == 0
+    assert found['ich_job_series_total{outcome="failed"}'] == 2
+    assert found['ich_job_failures_total{cause="unusable_files"}'] == 2
+    assert found['ich_job_failures_total{cause="no_series"}'] == 1
+
+
+def test_without_redis_the_store_is_told_and_counts_are_left_out(
+    counters: CountersInMemory, clock: Clock, figures: Callable[[], dict[str, float]]
+) -> None:
+    clock.now_s, counters.down = 1e9, True
+    found = figures()
+    assert found['ich_jobs_open{priority="routine"}'] == 0
+    assert not [name for name in found if name.startswith("ich_job_")]

@@ -1,0 +1,64 @@
+"""The Grafana dashboard asks for figures that exist, by labels that they have."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, Metric
+
+from services.common.observability import Metrics
+from services.gateway.jobs.figures import QueueFigures, count
+from services.gateway.jobs.store import JobStore
+from tests.gateway.jobs.test_figures import CountersInMemory
+
+DASHBOARD = Path(__file__).parents[1] / "docs" / "grafana.json"
+_FIGURE = re.compile(r"\b((?:ich|process)_[a-z_]+)")
+_LABELS = re.compile(r"by \(([a-z_, ]+)\)")
+_SET_BY_PROMETHEUS = {"job", "instance", "le"}
+
+
+@pytest.fixture(scope="module")
+def panels() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(DASHBOARD.read_text())["panels"]
+    return found
+
+
+def _figures(store: JobStore) -> Iterator[Metric]:
+    """All that a gateway tells, once everything has happened once."""
+    metrics, counters = Metrics(), CountersInMemory()
+    metrics.requests.labels("/v1/jobs", "POST", 202).inc()
+    metrics.seconds.labels("/v1/jobs").observe(1)
+    count(counters, "failed", "stage_failed")
+    registry = CollectorRegistry()
+    registry.register(QueueFigures(counters, store))
+    yield from metrics.registry.collect()
+    yield from registry.collect()
+
+
+def test_every_query_names_figures_that_exist(panels: list[dict[str, Any]], tmp_path: Path) -> None:
+    samples = [sample for metric in _figures(JobStore.at(tmp_path)) for sample in metric.samples]
+    names = {sample.name for sample in samples}
+    for panel in panels:
+        for target in panel["targets"]:
+            asked = set(_FIGURE.findall(target["expr"]))
+            assert asked, panel["title"]
+            assert asked <= names, panel["title"]
+            known = {label for sample in samples if sample.name in asked for label in sample.labels}
+            for labels in _LABELS.findall(target["expr"]):
+                assert set(labels.split(", ")) <= known | _SET_BY_PROMETHEUS, panel["title"]
+
+
+def test_every_figure_of_the_queue_is_shown(panels: list[dict[str, Any]], tmp_path: Path) -> None:
+    shown = {name for panel in panels for target in panel["targets"] for name in _FIGURE.findall(target["expr"])}
+    ours = {
+        metric.name for metric in _figures(JobStore.at(tmp_path)) if metric.name.startswith(("ich_job", "ich_queue"))
+    }
+    assert ours <= {name.removesuffix("_total") for name in shown}
+
+
+def test_no_two_panels_lie_on_each_other(panels: list[dict[str, Any]]) -> None:
+    places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}
+    assert len(places) == len(panels) == len({panel["id"] for panel in panels})
