@@ -114,7 +114,7 @@ def build_rnn(shape: RnnShape, last: layers.Dense, features: NDArray[np.float32]
     series = Blend(name="series_blend")(ops.max(slices, axis=1), _pooled(x))
     temperatures = Temperatures(name="temperatures")
     temperatures.build()
-    return Rnn(keras.Model([values, position_mm], [slices, series], name="rnn"), temperatures)
+    return Rnn(keras.Model([values, position_mm], [slices, series]), temperatures)
 
 
 def joined(members: Sequence[Rnn]) -> Rnn:

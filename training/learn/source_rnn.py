@@ -45,8 +45,8 @@ class NotSlices(layers.Layer):  # type: ignore[misc] # Keras has no types
     def call(self, logits: Any, real: Any) -> Any:
         return ops.where(real[..., None], logits, SURELY_NOT)
 
-    def compute_output_shape(self, logits: Any, real: Any) -> Any:  # noqa: ARG002 - Keras goes by the names
-        return logits
+    def compute_output_shape(self, logits_shape: Any, real_shape: Any) -> Any:  # noqa: ARG002 - Keras goes by the names
+        return logits_shape
 
 
 def build_source_rnn(shape: SourceShape, features: NDArray[np.float32]) -> Rnn:

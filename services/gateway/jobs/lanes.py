@@ -155,13 +155,12 @@ class Lanes:
             yield False
             return
         ended = threading.Event()
+        self._redis.set(lane.key, _RUNNING + turn, ex=LEASE_S)
 
         def hold() -> None:
-            while True:
+            while not ended.wait(_RENEW_S):
                 with suppress(RedisError):
                     self._redis.set(lane.key, _RUNNING + turn, ex=LEASE_S)
-                if ended.wait(_RENEW_S):
-                    return
 
         holder = threading.Thread(target=hold, daemon=True)
         holder.start()

@@ -59,7 +59,7 @@ def test_it_ends_where_it_gets_no_better(tmp_path: Path) -> None:
 
 def test_features_and_logits_are_float32_where_layers_compute_in_bfloat16() -> None:
     cnn = build_classifier(PLAN, "mixed_bfloat16")
-    features = cnn.serving(tf.zeros((1, 512, 512, 3), tf.uint8))[0]
+    features = cnn.serving(tf.zeros((1, 512, 512, 3), tf.uint8))
     assert features.dtype == tf.float32
     assert cnn.last(features).dtype == tf.float32
     assert keras.config.dtype_policy().name == "float32"

@@ -43,10 +43,10 @@ def test_labels_agree_with_masks(kind: Label) -> None:
 
 def test_blood_is_where_the_mask_says() -> None:
     """The same patient without the bleed differs only near the blood, where oedema and pushed brain lie."""
-    study = make_study(draw_patient(SEED + 5, Order(kinds=("intraparenchymal",))))
+    study = make_study(draw_patient(SEED + 11, Order(kinds=("intraparenchymal",))))
     index = int(study.masks.sum(axis=(1, 2, 3), dtype=np.int64).argmax())
     inside = study.masks[index, ..., SUBTYPES.index("intraparenchymal")] > 250
-    healthy = make_study(draw_patient(SEED + 5, Order(kinds=())), [index])
+    healthy = make_study(draw_patient(SEED + 11, Order(kinds=())), [index])
     assert study.hu[index][inside].mean() > healthy.hu[0][inside].mean() + 8
     assert not healthy.masks.any()
 
