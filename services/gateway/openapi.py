@@ -142,7 +142,10 @@ END_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     204: {"description": "Forgotten"},
     **NO_JOB,
 }
+_WRONG_PARAMETER: Final = _answer(MalformedRequest("a parameter is missing or not valid"))
+PAGE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {400: _WRONG_PARAMETER, 401: NO_JOB[401]}
 REPORT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    400: _WRONG_PARAMETER,
     200: {"description": "Reports in the order of the series", "content": {"application/x-ndjson": {}, "text/csv": {}}},
     **NO_JOB,
 }

@@ -16,7 +16,7 @@ from services.gateway.jobs.documents import describe, ndjson, reports, table
 from services.gateway.jobs.job import Job, no_such_job
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus, Priority, ReportPage
 from services.gateway.jobs.store import Wishes
-from services.gateway.openapi import ACCEPTED, END_ANSWERS, JOB_ANSWERS, JOB_BODY, NO_JOB, REPORT_ANSWERS
+from services.gateway.openapi import ACCEPTED, END_ANSWERS, JOB_ANSWERS, JOB_BODY, NO_JOB, PAGE_ANSWERS, REPORT_ANSWERS
 from services.gateway.predictions import known_point
 
 _LOOK_S: Final = 0.5
@@ -88,7 +88,7 @@ def _add_writing(app: FastAPI, jobs: Jobs, bundles: Bundles, sender_type: Any, j
 
 
 def _add_reading(app: FastAPI, jobs: Jobs, sender_type: Any, job_type: Any) -> None:
-    @app.get("/v1/jobs", tags=["jobs"], summary="Your jobs, newest first", responses={401: NO_JOB[401]})
+    @app.get("/v1/jobs", tags=["jobs"], summary="Your jobs, newest first", responses=PAGE_ANSWERS)
     def every(
         sender: sender_type,
         before: Annotated[str | None, Query(pattern="^[0-9a-f]{1,64}$")] = None,
