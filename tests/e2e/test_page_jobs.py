@@ -187,30 +187,52 @@ def test_files_without_a_series_and_damaged_ones_are_told(driver: PageDriver, tm
     expect(page.locator("#job-left-out-files li").first).to_contain_text("studies/cut.dcm")
 
 
-def test_where_a_key_is_needed_the_page_asks_for_it(driver: PageDriver, tmp_path: Path) -> None:
-    page, keys = driver.page, []
+KEY = "open-sesame-open"
+
+
+def _guard(page: Page, address: str) -> list[str | None]:
+    """Let only those in who bear the key, as a gateway with a senders file does; what they bore."""
+    borne: list[str | None] = []
     problem = {"title": "A key is needed", "status": 401, "detail": "send a key", "code": "unauthorized"}
 
     def guard(route: Route, request: Request) -> None:
-        keys.append(request.headers.get("authorization"))
-        if keys[-1] == "Bearer open-sesame-open":
+        borne.append(request.headers.get("authorization"))
+        if borne[-1] == f"Bearer {KEY}":
             route.continue_()
         else:
             route.fulfill(status=401, json=problem, content_type="application/problem+json")
 
-    page.route("**/v1/jobs**", guard)
+    page.route(address, guard)
+    return borne
+
+
+def test_where_a_key_is_needed_the_page_asks_for_it(driver: PageDriver, tmp_path: Path) -> None:
+    page = driver.page
+    borne = _guard(page, "**/v1/jobs**")
     _choose_folder(page, tmp_path / "studies", {**_series("a", 1), **_series("b", 2)})
     driver.button("Assess every series").click()
     expect(page.get_by_role("heading", name="A key is needed")).to_be_visible()
     page.get_by_label("Key", exact=True).fill("wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="This key is not known here")).to_be_visible()
-    page.get_by_label("Key", exact=True).fill("open-sesame-open")
+    page.get_by_label("Key", exact=True).fill(KEY)
     driver.button("Use this key").click()
     _rows(page, 2)
-    assert keys[:2] == [None, "Bearer wrong"]
+    assert borne[:2] == [None, "Bearer wrong"]
     page.reload()
     _rows(page, 2)
+
+
+def test_a_key_is_asked_for_and_sent_with_a_waiting_call(driver: PageDriver, tmp_path: Path) -> None:
+    page = driver.page
+    borne = _guard(page, "**/v1/predictions**")
+    _choose_folder(page, tmp_path / "studies", _series("a", 1))
+    driver.button("Predict").click()
+    expect(page.get_by_role("heading", name="A key is needed")).to_be_visible()
+    page.get_by_label("Key", exact=True).fill(KEY)
+    driver.button("Use this key").click()
+    expect(page.locator("#verdict-title")).to_be_visible(timeout=WAIT_MS)
+    assert borne == [None, f"Bearer {KEY}"]
 
 
 def test_a_broken_line_is_tried_again(driver: PageDriver, tmp_path: Path) -> None:

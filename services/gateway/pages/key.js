@@ -1,4 +1,4 @@
-// The bearer key of a sender, where the gateway asks for one: kept until the tab is closed, and sent with jobs only.
+// The bearer key of a sender, where the gateway asks for one: kept until the tab is closed, and sent with every upload.
 
 import { byId, present, show } from "./dom.js";
 

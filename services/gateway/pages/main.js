@@ -123,6 +123,8 @@ function fail(error) {
   if (error instanceof Cancelled) {
     announce("Cancelled");
     byId("predict").focus();
+  } else if (error.status === 401) {
+    askForKey(again);
   } else if (error instanceof Failure) {
     showProblem(error, oneOfSeveral(error));
   } else {

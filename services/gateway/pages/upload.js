@@ -7,7 +7,7 @@ import { authorization } from "./key.js";
 export function requestReport(entries, operatingPoint, callbacks) {
   const query = new URLSearchParams({ images: "true", operating_point: operatingPoint });
   const isReport = (status, found) => status === 200 && Array.isArray(found?.slices);
-  return send(`v1/predictions?${query}`, {}, entries, isReport, callbacks);
+  return send(`v1/predictions?${query}`, authorization(), entries, isReport, callbacks);
 }
 
 // The same key is the same job, however often it is sent.
