@@ -20,8 +20,14 @@ ROOT = Path(__file__).resolve().parent.parent
 STUDIES = 36
 ALIKE = 1e-3  # of two log losses
 LATEST_S = 1200.0
-# Several threads add up in an order of their own each time, and a training's first steps make much of the last digit.
-ONE_THREAD = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+# Several threads add up in an order of their own each time, and so, in one start of eight, do oneDNN's graphs on one;
+# a training's first steps make much of the last digit.
+ONE_ORDER = {
+    **os.environ,
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+}
 # What stands on the disk when a step has begun, or an epoch is half over.
 BORDERS = (
     ("index", "data/index.parquet"),
@@ -66,7 +72,7 @@ def _killed_on_the_way(archive: Path, folder: Path) -> int:
     kills = 0
     for name, path in BORDERS:
         process = subprocess.Popen(
-            _command(_whole(archive, folder)), cwd=ROOT, env=ONE_THREAD, stderr=subprocess.DEVNULL
+            _command(_whole(archive, folder)), cwd=ROOT, env=ONE_ORDER, stderr=subprocess.DEVNULL
         )
         began = time.monotonic()
         while not (folder / path).exists() and process.poll() is None and time.monotonic() - began < LATEST_S:
@@ -92,7 +98,7 @@ def _losses(run: Path) -> list[float]:
 
 
 def _run(arguments: list[str]) -> None:
-    subprocess.run(_command(arguments), cwd=ROOT, env=ONE_THREAD, check=True)
+    subprocess.run(_command(arguments), cwd=ROOT, env=ONE_ORDER, check=True)
 
 
 def _command(arguments: list[str]) -> list[str]:
