@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def write_features(cnn: Cnn, source: Source, entries: Sequence[Any], path: Path,
     starts, note = starts_of(entries), path.with_suffix(".json")
     values = _opened(path, int(starts[-1]), int(cnn.last.kernel.shape[0]), note)
     done = _done(note)
-    call = _compiled(cnn)
+    call, begun = _compiled(cnn), time.monotonic()
     with bar("features", int(starts[-1]), "slices", int(starts[done])) as progress, writing(path):
         for number, slices in _read(source, entries, done, readers):
             values[starts[number] : starts[number + 1]] = call(slices)
@@ -77,7 +78,7 @@ def write_features(cnn: Cnn, source: Source, entries: Sequence[Any], path: Path,
             if (number + 1) % SAVED_SERIES == 0 or number + 1 == len(entries):
                 values.flush()
                 write_json(note, {"series": number + 1})
-        return float(progress.format_dict["rate"] or 0.0)
+    return float(starts[-1] - starts[done]) / (time.monotonic() - begun)
 
 
 def starts_of(entries: Sequence[Any]) -> NDArray[np.int64]:
