@@ -40,7 +40,7 @@ class Speed:
     @staticmethod
     def hours_of_features(rate: float) -> str:
         """What the features of all slices would take."""
-        return f"{(TRAINING_SLICES + TEST_SLICES) / max(rate, 1e-9) / 3600:.1f} hours on {device()}"
+        return f"{(TRAINING_SLICES + TEST_SLICES) / rate / 3600:.1f} hours on {device()}"
 
 
 def device() -> str:

@@ -59,7 +59,8 @@ class Learning(Ground):
             return
         cnn = trained_cnn(self.run, self.plan)
         rate = write_features(cnn, self.source, self.entries, self.run.path("features.npy"), self.plan.cnn.readers)
-        LOG.info("features: %.1f slices/s; all of RSNA: %s", rate, Speed.hours_of_features(rate))
+        if rate:  # else all of them were there
+            LOG.info("features: %.1f slices/s; all of RSNA: %s", rate, Speed.hours_of_features(rate))
         self.run.finish("features", slices_a_second=round(rate, 2))
 
     def rnn(self) -> None:

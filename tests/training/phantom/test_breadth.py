@@ -1,9 +1,10 @@
+from services.common.labels import Label
 from training.phantom.breadth import NOISE_HU
 from training.phantom.orders import Order
 from training.phantom.study import draw_patient
 
 SEEDS = range(9_400_000, 9_400_040)
-KINDS = ("subdural",)
+KINDS: tuple[Label, ...] = ("subdural",)
 USUAL, BROAD = ([draw_patient(seed, Order(kinds=KINDS, broad=broad)) for seed in SEEDS] for broad in (False, True))
 
 
