@@ -1,0 +1,50 @@
+"""A bundle as the source project's network is large: ResNet-50 at 512 pixels, untrained, for measuring what it costs."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from services.common.card import Thresholds
+from services.common.labels import LABELS
+from training.bundle import Words, make_card
+from training.export import save_networks, seal
+from training.fit_rnn import Series
+from training.learn.classifier import build_classifier
+from training.learn.plan import CnnPlan
+from training.learn.sequence import new_rnn
+from training.rnn import RnnShape
+
+_WORDS = Words(
+    name="resnet50-untrained",
+    description="ResNet-50 with random weights, to measure what a network of its size costs; it knows nothing.",
+    licence="Apache-2.0",
+    data_terms="none",
+    limits_of_use=("For benchmarks only.",),
+    command="make bench",
+)
+
+
+def write_resnet_bundle(folder: Path, backbone: str = "resnet50", *, side: int = 512) -> Path:
+    """Write it; its answers are worth nothing."""
+    keras.utils.set_random_seed(0)
+    cnn = build_classifier(CnnPlan(backbone, side=side))
+    size = int(cnn.last.kernel.shape[0])
+    features = np.random.default_rng(0).normal(size=(64, size)).astype(np.float32)
+    known = np.ones((64, len(LABELS)), np.bool_)
+    rnn = new_rnn(RnnShape(), cnn.last, [Series(features, np.arange(64, dtype=np.float32) * 5, ~known, known)])
+    folder.mkdir(parents=True, exist_ok=True)
+    files = save_networks(folder, cnn, rnn)
+    even = Thresholds(slice=dict.fromkeys(LABELS, 0.5), series=dict.fromkeys(LABELS, 0.5))
+    card = make_card(
+        _WORDS,
+        feature_size=size,
+        blood_grid=None,
+        files=files,
+        metrics={},
+        temperatures={},
+        thresholds={"default": even},
+        training={},
+    )
+    seal(folder, card, cnn, rnn)
+    return folder
