@@ -63,7 +63,12 @@ def test_without_a_gpu_nothing_asks_for_one() -> None:
     for name, service in _read("docker-compose.yml")["services"].items():
         if "deploy" in service:
             assert str(overlay[name]["deploy"]["resources"]["reservations"].tag) == "!reset"
-    assert overlay["cnn"]["environment"] == {"ICH_CNN_DEVICE": "cpu"}
+    assert overlay["cnn"]["environment"] == {
+        "ICH_CNN_DEVICE": "cpu",
+        "ICH_CNN_ENGINE": "${ICH_CNN_ENGINE:-tensorflow}",
+        "ICH_CNN_MAX_BATCH": "16",
+        "ICH_CNN_MAX_DELAY_S": "0",
+    }
 
 
 def test_the_files_are_valid(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """The cnn service: the Open Inference Protocol around a feature extractor."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from fastapi import FastAPI
 from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
 
+from services.cnn.batching import Batches, FeatureExtractor, Given, Slices, batch_sizes
 from services.cnn.settings import Settings
 from services.common.arrays import array_tensor, read_array
 from services.common.card import Bundle, Card, open_bundle
@@ -21,12 +23,6 @@ class RecipeMismatch(Problem):
     status = 409
     code = "recipe_mismatch"
     title = "The pixels were made by another recipe than the network learnt from"
-
-
-class FeatureExtractor(Protocol):
-    """What computes: (n, 512, 512, 3) uint8 to `features`, (n, d) float32, and what else the network gives."""
-
-    def extract(self, slices: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]: ...
 
 
 class CnnModel:
@@ -52,7 +48,12 @@ class CnnModel:
         return Message((array_tensor("slices", np.zeros((1, 512, 512, 3), np.uint8)),), {"recipe": self._recipe})
 
     def infer(self, message: Message) -> Message:
-        """Features of the slices, and the map of blood where it is asked for by name.
+        """Features of the slices, and the map of blood where it is asked for by name; see `read`."""
+        slices = self.read(message)
+        return self.answer(message, self._extractor.extract(slices) if len(slices) else {})
+
+    def read(self, message: Message) -> Slices:
+        """The slices of a request.
 
         Raises
         ------
@@ -61,8 +62,10 @@ class CnnModel:
         """
         if message.parameters.get("recipe", self._recipe) != self._recipe:
             raise RecipeMismatch(f"this network learnt from recipe {self._recipe}")
-        slices = read_array(message, "slices", "UINT8", (None, 512, 512, 3))
-        given = self._extractor.extract(slices) if len(slices) else {}
+        return read_array(message, "slices", "UINT8", (None, 512, 512, 3))
+
+    def answer(self, message: Message, given: Given) -> Message:
+        """What the network gave, as far as the request asks for it; of no slices it gave nothing."""
         asked = [spec for spec in self.outputs if spec.name == "features" or spec.name in message.wanted]
         tensors = [array_tensor(spec.name, given.get(spec.name, _nothing(spec))) for spec in asked]
         return Message(tuple(tensors), self.parameters)
@@ -85,19 +88,20 @@ def _nothing(spec: TensorSpec) -> NDArray[np.float32]:
 
 def create_app(extractor: FeatureExtractor, bundle: Bundle, settings: Settings) -> FastAPI:
     """The application around an extractor."""
-    return stage_app("cnn", [CnnModel(extractor, bundle)], settings)
+    registry = CollectorRegistry()
+    app = stage_app("cnn", [CnnModel(extractor, bundle)], settings, Batches(extractor, settings.bounds(), registry))
+    app.state.metrics.registry.register(registry)
+    return app
 
 
 def create() -> FastAPI:
     """The application as it is served: bundle checked, graph loaded and warm."""
-    from services.cnn.model import SavedModelExtractor  # noqa: PLC0415 - TensorFlow is loaded only to serve
-    from services.common.saved_model import choose_device  # noqa: PLC0415
+    from services.cnn.engines import load_extractor  # noqa: PLC0415 - a network's library is loaded only to serve
 
     configure_logging("cnn")
     settings = Settings.read()
     bundle = open_bundle(settings.bundle)
-    choose_device(settings.device)
-    extractor = SavedModelExtractor(bundle.saved_model("cnn"))
-    for size in (1, 16):
+    extractor = load_extractor(settings, bundle)
+    for size in batch_sizes(settings.max_batch):
         extractor.extract(np.zeros((size, 512, 512, 3), np.uint8))
     return create_app(extractor, bundle, settings)

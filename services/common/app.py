@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.common.drain import Drain, Lifespan
 from services.common.observability import REQUEST_ID, Metrics, adopt_request_id, current_request_id
 from services.common.problems import MalformedRequest, MethodNotAllowed, NotFound, NotReady, Problem
 
@@ -35,18 +36,27 @@ def new_app(
     *,
     title: str,
     ready: ReadyCheck,
+    drain_s: float,
     make: Callable[..., FastAPI] = FastAPI,
+    lifespan: Lifespan | None = None,
     **options: Any,
 ) -> FastAPI:
     """An application that observes itself.
 
-    `ready` raises a Problem while the service can't do its work; `options` go to `make`, which makes the application.
+    `ready` raises a Problem while the service can't do its work, and it says so itself `drain_s` seconds before SIGTERM
+    ends it; `options` go to `make`, which makes the application.
     """
-    app = make(title=title, version=VERSION, **options)
-    app.state.metrics = Metrics()
+    drain = Drain(drain_s)
+
+    async def ready_and_staying() -> None:
+        drain.check()
+        await ready()
+
+    app = make(title=title, version=VERSION, lifespan=drain.around(lifespan), **options)
+    app.state.metrics, app.state.drain = Metrics(), drain
     app.add_middleware(_Observe, metrics=app.state.metrics)
     _answer_problems(app)
-    _add_health(app, ready)
+    _add_health(app, ready_and_staying)
     return app
 
 

@@ -7,6 +7,7 @@
     |- PayloadTooLarge    413     more bytes, files or slices than this service takes
     |- UnsupportedMedia   415     a content type or encoding that is not spoken here
     |- NotReady           503     not now; `Retry-After` says when to try again
+    |- Overloaded         503     too much waits already
 
 Parts of the system add their own below these, beside the code that raises them.
 A problem's words go to the sender of the request only. They may name the sender's files, so they are never logged.
@@ -21,7 +22,7 @@ class Problem(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "The service failed"
-    retry_after_s: ClassVar[int | None] = None
+    retry_after_s: int | None = None
 
     def __init__(self, detail: str, **extra: Any) -> None:
         super().__init__(self.code)
@@ -79,3 +80,13 @@ class NotReady(Problem):
     code = "not_ready"
     title = "Not ready"
     retry_after_s = 5
+
+
+class Overloaded(Problem):
+    status = 503
+    code = "overloaded"
+    title = "Too much work is waiting"
+
+    def __init__(self, detail: str, *, retry_after_s: int = 1, **extra: Any) -> None:
+        super().__init__(detail, **extra)
+        self.retry_after_s = retry_after_s

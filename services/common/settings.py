@@ -10,9 +10,15 @@ Device = Literal["auto", "cpu", "gpu"]
 
 
 class ServiceSettings(BaseSettings):
-    """What every service can be told. Subclasses set `env_prefix`; names with that prefix that nobody knows stop it."""
+    """What every service can be told. Subclasses set `env_prefix`; names with that prefix that nobody knows stop it.
+
+    drain_s : how long after SIGTERM a service says that it is not ready and still takes requests: longer than whoever
+        asks for its readiness waits between two questions
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    drain_s: float = 1.0
 
     @model_validator(mode="before")
     @classmethod

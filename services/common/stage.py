@@ -5,24 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import anyio
-import anyio.to_thread
 from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from services.common.app import VERSION, log_fault, new_app, problem_response
 from services.common.problems import MalformedRequest, NotFound, NotReady, PayloadTooLarge, Problem, UnsupportedMedia
+from services.common.runners import Runner, Threads, while_wanted
 from services.common.settings import StageSettings
 from services.common.tensors import HEADER_LENGTH, Buffer, FilePart, Message, decode, encode
 
 PROBE_AFTER_S: Final = 10.0
-
-
-class Overloaded(Problem):
-    status = 503
-    code = "overloaded"
-    title = "Too much work is waiting"
-    retry_after_s = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +53,12 @@ class StageModel(Protocol):
 
 
 class Stage:
-    """Runs models in worker threads, bounds what waits for them, and knows when they last answered."""
+    """Models, what brings requests to them, and when they last answered."""
 
-    def __init__(self, models: Sequence[StageModel], settings: StageSettings) -> None:
+    def __init__(self, models: Sequence[StageModel], settings: StageSettings, runner: Runner | None = None) -> None:
         self.models = {model.name: model for model in models}
         self.settings = settings
-        self._threads = anyio.CapacityLimiter(settings.threads)
+        self.runner = runner or Threads(settings)
         self._answered_at = dict.fromkeys(self.models, float("-inf"))
 
     def model(self, name: str) -> StageModel:
@@ -77,14 +69,9 @@ class Stage:
 
     async def infer(self, model: StageModel, message: Message) -> tuple[Message, float]:
         """The answer and the milliseconds of work in it."""
-        answer, work_ms = await anyio.to_thread.run_sync(_timed_infer, model, message, limiter=self._threads)
+        answer, work_ms = await self.runner.run(model, message)
         self._answered_at[model.name] = time.monotonic()
         return answer, work_ms
-
-    def admit(self) -> None:
-        """Refuse while too many requests wait for a thread."""
-        if self._threads.statistics().tasks_waiting >= self.settings.max_waiting:
-            raise Overloaded("more requests are waiting than this stage holds")
 
     async def ready(self) -> None:
         """Let a model that has not answered lately answer its example; NotReady where it can't."""
@@ -95,12 +82,6 @@ class Stage:
                 await self.infer(model, model.example())
             except Exception as error:
                 raise NotReady(f"model {model.name!r} does not answer") from error
-
-
-def _timed_infer(model: StageModel, message: Message) -> tuple[Message, float]:
-    begin = time.perf_counter()
-    answer = model.infer(message)
-    return answer, (time.perf_counter() - begin) * 1e3
 
 
 class _TensorResponse(Response):
@@ -123,10 +104,12 @@ class _TensorResponse(Response):
         await send({"type": "http.response.body", "body": b""})
 
 
-def stage_app(title: str, models: Sequence[StageModel], settings: StageSettings) -> FastAPI:
+def stage_app(
+    title: str, models: Sequence[StageModel], settings: StageSettings, runner: Runner | None = None
+) -> FastAPI:
     """The application of one stage. What it speaks is the protocol's, so it has no documentation of its own."""
-    stage = Stage(models, settings)
-    app = new_app(title=title, ready=stage.ready, openapi_url=None)
+    stage = Stage(models, settings, runner)
+    app = new_app(title=title, ready=stage.ready, drain_s=settings.drain_s, openapi_url=None)
     _add_protocol(app, stage)
 
     @app.exception_handler(Problem)
@@ -148,6 +131,7 @@ def _add_protocol(app: FastAPI, stage: Stage) -> None:
 
     @app.get("/v2/health/ready")
     async def ready() -> dict[str, bool]:
+        app.state.drain.check()
         await stage.ready()
         return {"ready": True}
 
@@ -158,16 +142,18 @@ def _add_protocol(app: FastAPI, stage: Stage) -> None:
     @app.get("/v2/models/{name}/ready")
     async def model_ready(name: str) -> dict[str, Any]:
         stage.model(name)
+        app.state.drain.check()
         await stage.ready()
         return {"name": name, "ready": True}
 
     @app.post("/v2/models/{name}/infer", response_class=Response)
     async def infer(name: str, request: Request) -> Response:
         model = stage.model(name)
-        stage.admit()
-        body = await read_body(request, stage.settings.max_body_bytes)
-        message = decode(body, request.headers.get(HEADER_LENGTH), "inputs")
-        answer, work_ms = await stage.infer(model, message)
+        limit_bytes = stage.settings.max_body_bytes
+        with stage.runner.place(announced_bytes(request) or limit_bytes):
+            body = await read_body(request, limit_bytes)
+            message = decode(body, request.headers.get(HEADER_LENGTH), "inputs")
+            answer, work_ms = await while_wanted(request, stage.infer(model, message))
         app.state.metrics.slices.inc(model.slices(message))
         return _TensorResponse(_only_wanted(answer, message), name, work_ms)
 
@@ -199,8 +185,7 @@ async def read_body(request: Request, limit_bytes: int) -> bytearray:
     """The whole body, in one piece that is allocated once where its length is announced."""
     if request.headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMedia("compressed request bodies are not accepted")
-    announced = request.headers.get("content-length", "")
-    size = int(announced) if announced.isascii() and announced.isdigit() else 0
+    size = announced_bytes(request)
     if size > limit_bytes:
         raise PayloadTooLarge(f"a request may hold {limit_bytes} bytes")
     body, filled = bytearray(size), 0
@@ -210,3 +195,9 @@ async def read_body(request: Request, limit_bytes: int) -> bytearray:
         body[filled : filled + len(piece)] = piece
         filled += len(piece)
     return body
+
+
+def announced_bytes(request: Request) -> int:
+    """How long a request says that its body is; 0 where it does not."""
+    announced = request.headers.get("content-length", "")
+    return int(announced) if announced.isascii() and announced.isdigit() else 0

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final, Literal
 from services.common.problems import MalformedRequest
 
 HEADER_LENGTH: Final = "inference-header-content-length"
+TIMEOUT: Final = "timeout"  # microseconds that a caller waits, among a request's parameters as Triton names it
 ITEM_BYTES: Final[Mapping[str, int]] = {
     "BOOL": 1, "UINT8": 1, "INT8": 1, "UINT16": 2, "INT16": 2, "FP16": 2,
     "UINT32": 4, "INT32": 4, "FP32": 4, "UINT64": 8, "INT64": 8, "FP64": 8,

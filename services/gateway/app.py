@@ -81,6 +81,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     app = new_app(
         title="Intracranial haemorrhage on head CT",
         ready=ready,
+        drain_s=settings.drain_s,
         make=FastAPIOffline,
         description=_DESCRIPTION,
         lifespan=lifespan,

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from services.common.app import PROBLEM_JSON
 from services.common.labels import LABELS, Label
-from services.common.problems import MalformedRequest, PayloadTooLarge, Problem, UnsupportedMedia
+from services.common.problems import MalformedRequest, Overloaded, PayloadTooLarge, Problem, UnsupportedMedia
 from services.gateway.archives import BadArchive
 from services.gateway.faults import MixedSeries, NotACtSlice, UnsupportedFile, UnusableFiles, bad_files
 from services.gateway.jobs.job import no_such_job
@@ -120,6 +120,10 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
         ),
     ),
     **STAGE_ANSWERS,
+    503: _answer(
+        StageBusy("cnn takes no more work now", stage="cnn"),
+        Overloaded("the gateway works on as many slices as it takes; send it again later"),
+    ),
 }
 ACCEPTED: Final = "A `progress` event whenever the job's document changes, then `end`"
 NO_JOB: Final[dict[int | str, dict[str, Any]]] = {

@@ -4,7 +4,6 @@ Slices, features and pictures pass as bytes; only scores are opened. A series of
 chunks. Waiting calls and batch jobs run this very code.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeade
 from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, elements
 from services.gateway.chunks import chunk_request, head, headers_request
 from services.gateway.intake import check_decoded, corrupt_files, notes, the_series
+from services.gateway.room import Admission, Slots
 from services.gateway.scoring import Features, Scores, Work, all_of, score_alone, score_series
 from services.gateway.settings import Settings
 from services.gateway.severities import judged, read_severities
@@ -65,12 +65,13 @@ class Group:
 
 
 class Pipeline:
-    """Chains the stages; one for the whole process, so that the chunks in flight are bounded over all requests."""
+    """Chains the stages; one for the whole process, so that the slices in flight are bounded over all requests."""
 
     def __init__(self, stages: Stages, settings: Settings) -> None:
         self._stages = stages
         self._settings = settings
-        self._in_flight = asyncio.Semaphore(settings.chunks_in_flight)
+        self.admission = Admission(settings.max_slices_in_flight)
+        self._slots = Slots(settings.slices_at_once)
         self._severities = read_severities(settings.acceptance_file)
 
     async def assess_upload(self, files: Sequence[UploadedFile], *, pictures: bool = False) -> Assessment:
@@ -82,6 +83,8 @@ class Pipeline:
             the files are not one readable series.
         StageFault
             a stage failed, or was slow.
+        Overloaded
+            too many slices are in hand.
         """
         work = Work()
         try:
@@ -120,13 +123,19 @@ class Pipeline:
         most = self._settings.chunk_slices
         if len(files) > most or sum(file.size for file in files) > most * _ROOMY_SLICE_BYTES:
             return await self._read_headers(files, work), None
-        async with self._in_flight:
-            parts = [FilePart(file.path, file.size) for file in files]
-            message = await self._preprocess([bytes_tensor("files", parts)], work, pictures=pictures)
-            report = _report(message)
-            whole = len(report.series) == 1 and _rows(message) == len(report.series[0].items)
-            usable = whole and not corrupt_files(files, report) and not self._refused(report.series[0].reasons)
-            return report, await self._extract(message, work) if usable else None
+        with self.admission.of(len(files)):
+            async with self._slots.of(len(files)):
+                return await self._open_one_chunk(files, work, pictures=pictures)
+
+    async def _open_one_chunk(
+        self, files: Sequence[UploadedFile], work: Work, *, pictures: bool
+    ) -> tuple[HeadersReport, _Chunk | None]:
+        parts = [FilePart(file.path, file.size) for file in files]
+        message = await self._preprocess([bytes_tensor("files", parts)], work, pictures=pictures)
+        report = _report(message)
+        whole = len(report.series) == 1 and _rows(message) == len(report.series[0].items)
+        usable = whole and not corrupt_files(files, report) and not self._refused(report.series[0].reasons)
+        return report, await self._extract(message, work) if usable else None
 
     async def _read_headers(self, files: Sequence[UploadedFile], work: Work) -> HeadersReport:
         """Headers from the heads of the files; longer heads, then whole files, where a head was not enough."""
@@ -175,12 +184,14 @@ class Pipeline:
         items, size = header.items, self._settings.chunk_slices
         parts = [items[at : at + size] for at in range(0, len(items), size)]
         requests = [chunk_request(files, part, header.stacks) for part in parts]
-        return await all_of(self._one_chunk(request, work, pictures=pictures) for request in requests)
+        with self.admission.of(len(items)):
+            return await all_of(self._one_chunk(request, work, pictures=pictures) for request in requests)
 
     async def _one_chunk(self, request: Sequence[Tensor], work: Work, *, pictures: bool) -> _Chunk:
-        async with self._in_flight:
+        slices = request[-1].shape[0]
+        async with self._slots.of(slices):
             message = await self._preprocess(request, work, pictures=pictures)
-            if _rows(message) != request[-1].shape[0]:
+            if _rows(message) != slices:
                 raise StageFailed("preprocess answered another number of slices", stage="preprocess")
             return await self._extract(message, work)
 

@@ -8,6 +8,7 @@ from fastapi import Request
 
 from services.common.card import OperatingPoint
 from services.common.problems import MalformedRequest
+from services.common.runners import while_wanted
 from services.common.schemas import Report, Timings
 from services.gateway.archives import Limits
 from services.gateway.bundle import Bundles, ServedBundle
@@ -35,11 +36,12 @@ class Predictions:
     async def predict(self, request: Request, *, images: bool, operating_point: OperatingPoint | None) -> Report:
         """The report of what a request uploads."""
         begin = time.perf_counter()
+        self._pipeline.admission.check()
         point = known_point(operating_point or self._settings.operating_point, await self._bundles.served())
         async with self._spool.folder() as folder:
             files = await receive(request, folder, self._limits())
             uploaded = time.perf_counter()
-            assessment = await self._pipeline.assess_upload(files, pictures=images)
+            assessment = await while_wanted(request, self._pipeline.assess_upload(files, pictures=images))
         bundle = await self._bundles.served(assessment.scores.card_sha256 if assessment.scores else None)
         return build_report(
             assessment,

@@ -15,6 +15,8 @@ class Settings(ServiceSettings):
     """Where the stages are, what an upload may be, how long a stage may take, and how jobs are kept.
 
     host : what `python -m services.gateway` binds to
+    chunk_slices, slices_at_once : how many slices go through preprocess and cnn in one request, and in all requests
+    max_slices_in_flight : of all waiting calls; more are refused with 503 and `Retry-After`
     jobs_dir, jobs_url : where jobs lie: the folder, or an fsspec address (with the folder for what is under way)
     job_ttl_s : how long an ended job is kept
     job_lanes : how many of a sender's series may be worked on at once in each priority
@@ -40,7 +42,8 @@ class Settings(ServiceSettings):
     max_unpacked_ratio: int = 100
 
     chunk_slices: int = 16
-    chunks_in_flight: int = 2
+    slices_at_once: int = 32
+    max_slices_in_flight: int = 512
     head_bytes: int = 64 * 1024
     operating_point: OperatingPoint = "default"
     acceptance_file: Path | None = None

@@ -12,14 +12,14 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import httpx
 
 from services.common.observability import REQUEST_ID, current_request_id
 from services.common.problems import MalformedRequest, Problem
-from services.common.tensors import HEADER_LENGTH, Buffer, FilePart, Message, decode, encode
+from services.common.tensors import HEADER_LENGTH, TIMEOUT, Buffer, FilePart, Message, decode, encode
 from services.gateway.settings import Settings
 
 _PIECE_BYTES: Final = 256 * 1024
@@ -135,7 +135,7 @@ class Stage:
         return document
 
     async def _infer_once(self, model: str, message: Message) -> Answer:
-        header, parts = encode(message, "inputs")
+        header, parts = encode(self._timed(message), "inputs")
         headers = {
             HEADER_LENGTH: str(len(header)),
             "content-length": str(len(header) + sum(map(len, parts))),
@@ -155,6 +155,13 @@ class Stage:
         if answer.is_error:
             raise self._fault(answer.status_code, body)
         return self._understand(answer.headers, body)
+
+    def _timed(self, message: Message) -> Message:
+        """The message with how long its answer is waited for: what comes too late need not be begun."""
+        seconds = self._client.timeout.read
+        if seconds is None:
+            return message
+        return replace(message, parameters={**message.parameters, TIMEOUT: round(seconds * 1e6)})
 
     def _understand(self, headers: httpx.Headers, body: Buffer) -> Answer:
         work = _WORK.search(headers.get("server-timing", ""))

@@ -1,4 +1,4 @@
-"""A bundle as the source project's network is large: ResNet-50 at 512 pixels, untrained, for measuring what it costs."""
+"""A bundle whose network is of the source project's kind: ResNet-50 at 512 pixels, untrained, to measure its cost."""
 
 from pathlib import Path
 

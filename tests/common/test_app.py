@@ -26,7 +26,7 @@ def app() -> FastAPI:
         if not working[0]:
             raise NotReady("the model does not answer")
 
-    app = new_app(title="example", ready=ready)
+    app = new_app(title="example", ready=ready, drain_s=0)
     app.state.working = working
 
     @app.get("/big")

@@ -129,7 +129,7 @@ def _add_reading(app: FastAPI, jobs: Jobs, sender_type: Any, job_type: Any) -> N
         responses={200: {"content": {"text/event-stream": {}}, "description": ACCEPTED}, **NO_JOB},
     )
     async def events(job: job_type) -> StreamingResponse:
-        stream = _events(lambda: describe(jobs.store, job))
+        stream = _events(lambda: describe(jobs.store, job), lambda: bool(app.state.drain.on))
         return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 
@@ -142,10 +142,13 @@ def _page(job: Job, after: int, limit: int) -> Response:
     return Response(content, media_type="application/json")
 
 
-async def _events(look: Callable[[], JobDocument]) -> AsyncIterator[str]:
-    """`progress` with the job's document as often as it changes, then `end` (or `gone`)."""
+async def _events(look: Callable[[], JobDocument], ending: Callable[[], bool]) -> AsyncIterator[str]:
+    """`progress` with the job's document as often as it changes, then `end` (or `gone`).
+
+    A gateway that ends breaks off, and holds nobody up; whoever listens asks the next one.
+    """
     last, quiet_s = None, 0.0
-    while True:
+    while not ending():
         try:
             document = await to_thread.run_sync(look)
         except NotFound:

@@ -1,0 +1,55 @@
+"""What can run a bundle's CNN. TensorFlow is the reference; OpenVINO runs the same SavedModel faster on a CPU."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.cnn.batching import FeatureExtractor
+from services.cnn.settings import Settings
+from services.common.card import Bundle
+
+
+class NoSuchEngine(RuntimeError):
+    """An engine was asked for that is not installed, or not for this device."""
+
+
+def load_extractor(settings: Settings, bundle: Bundle) -> FeatureExtractor:
+    """The bundle's CNN on the engine and the device of the settings.
+
+    Raises
+    ------
+    NoSuchEngine
+        OpenVINO is not installed, or was asked to run on a GPU
+    NoGpu
+        TensorFlow was asked to run on a GPU and sees none
+    """
+    folder = bundle.saved_model("cnn")
+    if settings.engine == "openvino":
+        if settings.device == "gpu":
+            raise NoSuchEngine("OpenVINO is for CPUs here: leave ICH_CNN_ENGINE at tensorflow on a GPU")
+        return OpenVinoExtractor(folder)
+    from services.cnn.model import SavedModelExtractor  # noqa: PLC0415 - TensorFlow is loaded only where it runs
+    from services.common.saved_model import choose_device  # noqa: PLC0415
+
+    choose_device(settings.device)
+    return SavedModelExtractor(folder)
+
+
+class OpenVinoExtractor:
+    """A SavedModel compiled by OpenVINO, in float32 as TensorFlow computes it."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            import openvino  # noqa: PLC0415 - an engine of several
+        except ImportError as error:
+            raise NoSuchEngine("OpenVINO is not installed: it is in requirements/cnn.txt") from error
+        options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        self._call: Any = openvino.Core().compile_model(str(folder), "CPU", options)
+        self._names = [output.get_any_name() for output in self._call.outputs]
+
+    def extract(self, slices: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """All that the network says of slices, as `SavedModelExtractor.extract` gives it."""
+        given = self._call(slices, share_inputs=True)
+        return {name: np.array(given[place]) for place, name in enumerate(self._names)}

@@ -1,0 +1,67 @@
+import asyncio
+
+import pytest
+
+from services.common.problems import Overloaded
+from services.gateway.room import Admission, Slots
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def test_slices_beyond_the_most_are_refused_with_a_time_to_try_again() -> None:
+    admission = Admission(40)
+    with admission.of(34):
+        admission.check()
+        with pytest.raises(Overloaded) as refused, admission.of(7):
+            pass
+        assert int(refused.value.headers()["retry-after"]) >= 1
+        with admission.of(6), pytest.raises(Overloaded):
+            admission.check()
+    admission.check()
+
+
+def test_a_long_series_is_taken_when_it_is_alone() -> None:
+    admission = Admission(40)
+    with admission.of(300), pytest.raises(Overloaded), admission.of(1):
+        pass
+    with admission.of(300):
+        pass
+
+
+async def _hold(slots: Slots, slices: int, order: list[int], seconds: float = 0.01) -> None:
+    async with slots.of(slices):
+        order.append(slices)
+        await asyncio.sleep(seconds)
+
+
+async def test_slots_go_in_the_order_asked_so_that_a_large_chunk_does_not_wait_for_ever() -> None:
+    slots, order = Slots(16), list[int]()
+    async with slots.of(10):
+        tasks = [asyncio.create_task(_hold(slots, slices, order)) for slices in (16, 1, 2)]
+        await asyncio.sleep(0.02)
+        assert order == [], "the small ones fit, and wait behind the large one"
+    await asyncio.gather(*tasks)
+    assert order == [16, 1, 2]
+
+
+async def test_more_than_all_slots_takes_all() -> None:
+    order: list[int] = []
+    await _hold(Slots(4), 300, order)
+    assert order == [300]
+
+
+async def test_who_leaves_the_queue_takes_no_slot_along() -> None:
+    slots, order = Slots(4), list[int]()
+    async with slots.of(4):
+        gone = asyncio.create_task(_hold(slots, 4, order))
+        stays = asyncio.create_task(_hold(slots, 3, order))
+        await asyncio.sleep(0.01)
+        gone.cancel()
+    await stays
+    await _hold(slots, 4, order)
+    assert order == [3, 4]
