@@ -10,7 +10,6 @@ from services.cnn.batching import FeatureExtractor, joined
 from services.cnn.settings import Settings
 from services.common.card import Bundle
 
-
 _FEW: Final = 4
 
 

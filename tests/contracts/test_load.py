@@ -1,0 +1,83 @@
+"""Many waiting calls at once: slices go together, too much is refused, what nobody waits for is not done."""
+
+import asyncio
+import threading
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.gateway.settings import Settings
+from tests.contracts.conftest import Chain, MeanExtractor
+from tests.scans import ct_slice, series
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def gateway_settings(gateway_settings: Settings) -> Settings:
+    return gateway_settings.model_copy(update={"max_slices_in_flight": 12})
+
+
+@pytest.fixture
+def gate(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """The network works when this is set."""
+    opened = threading.Event()
+    extract = MeanExtractor.extract
+
+    def held(self: MeanExtractor, slices: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        opened.wait(20)
+        return extract(self, slices)
+
+    monkeypatch.setattr(MeanExtractor, "extract", held)
+    chain.extractor.batches.clear()
+    return opened
+
+
+async def test_slices_of_several_calls_go_through_the_network_together(chain: Chain, gate: threading.Event) -> None:
+    calls = [asyncio.create_task(chain.predict({"a.dcm": ct_slice()})) for _ in range(9)]
+    await asyncio.sleep(1)
+    gate.set()
+    answers = await asyncio.gather(*calls)
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({str(answer.json()["series"]["probabilities"]) for answer in answers}) == 1
+    assert sum(chain.extractor.batches) == 9
+    assert max(chain.extractor.batches) >= 4
+
+
+async def test_more_slices_than_are_taken_are_refused_with_a_time_to_come_back(
+    chain: Chain, gate: threading.Event
+) -> None:
+    first = asyncio.create_task(chain.predict(series(9)))
+    await asyncio.sleep(1)
+    refused = await chain.predict(series(9))
+    gate.set()
+    assert (await first).status_code == 200
+    assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert (await chain.predict(series(9))).status_code == 200
+
+
+async def test_a_call_that_was_broken_off_frees_its_room(chain: Chain, gate: threading.Event) -> None:
+    call = asyncio.create_task(chain.predict(series(9)))
+    await asyncio.sleep(1)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    gate.set()
+    assert (await chain.predict(series(9))).status_code == 200
+
+
+async def test_a_stage_is_told_how_long_the_gateway_waits(chain: Chain) -> None:
+    sent = list[str]()
+    inner = chain.transports["cnn"].inner
+
+    async def note(request: httpx.Request) -> httpx.Response:
+        body = await request.aread()
+        sent.append(body[: int(request.headers["inference-header-content-length"])].decode())
+        return await inner.handle_async_request(request)
+
+    chain.transports["cnn"].inner = httpx.MockTransport(note)
+    assert (await chain.predict({"a.dcm": ct_slice()})).status_code == 200
+    assert '"timeout":5000000' in sent[0], "httpx's own five seconds, in microseconds"
