@@ -35,7 +35,7 @@ def load_extractor(settings: Settings, bundle: Bundle) -> FeatureExtractor:
     from services.cnn.model import SavedModelExtractor  # noqa: PLC0415 - TensorFlow is loaded only where it runs
     from services.common.saved_model import choose_device  # noqa: PLC0415
 
-    choose_device(settings.device)
+    choose_device(settings.device, mixed_precision=settings.mixed_precision)
     return SavedModelExtractor(folder)
 
 

@@ -15,6 +15,7 @@ class Settings(StageSettings):
     """Where the bundle lies, what runs its graph and where, and how slices gather.
 
     device : `gpu` refuses to start without one
+    mixed_precision : 16 bits where TensorFlow holds them safe, on a GPU alone; not measured on one yet
     engine : `openvino` is faster on CPUs, and knows no GPU here
     max_batch, max_held, max_delay_s : see `Bounds`; a GPU wants larger batches, and a delay of a few milliseconds
     """
@@ -23,6 +24,7 @@ class Settings(StageSettings):
 
     bundle: Path = Path("models/default")
     device: Device = "auto"
+    mixed_precision: bool = False
     engine: Engine = "tensorflow"
     max_batch: int = 16
     max_held: int = 256
