@@ -1,73 +1,49 @@
-"""`make bench`: what batch costs, and what more workers bring. Prints each figure with its bound.
+"""What batch costs, and what more workers bring."""
 
-A ratio compares two ways of the same run, taken in turns; seconds of a machine that is shared mean nothing.
-"""
-
-import argparse
-import statistics
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import httpx
 
+from tests.bench.figures import Figure, measured, of_pairs
+from tests.bench.plan import Plan, served
 from tests.bench.stand import Stand, standing
 from tests.drill.sender import ENDED, parts, series_uids
-from tests.running import resident_bytes, running_service
+from tests.running import resident_bytes
 
 _PARALLEL: Final = 4
-_ROUNDS: Final = 3
-_SERIES: Final = 12
 _SLICES: Final = 28
 _SLEEP_S: Final = 0.2
-_SLEPT: Final = 40
 _JOB: Final = 100
-_FIRST: Final = 200
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A figure and its bound, the least that it should be or the most."""
-
-    name: str
-    value: float
-    least: float | None = None
-    most: float | None = None
-
-    def __str__(self) -> str:
-        good = (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
-        bound = f"at least {self.least}" if self.most is None else f"at most {self.most}"
-        return f"{self.name:66}{self.value:8.2f}   {bound}{'' if good else '   <- missed'}"
+def measure(plan: Plan) -> Iterator[Figure]:
+    """The product as it is; then a stand whose networks are fakes, for what is the batch's alone."""
+    yield _against_waiting(plan)
+    yield _workers(plan)
+    yield from _memory(plan)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and print as it goes."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.jobs", description=__doc__)
-    parser.add_argument("--series", type=int, default=1000, help="after the first 200, for memory (%(default)s)")
-    series = parser.parse_args(arguments).series
-    for figures in (_against_waiting(), _workers(), _memory(series)):
-        for figure in figures:
-            print(figure, flush=True)
-    return 0
+def _against_waiting(plan: Plan) -> Figure:
+    """The same series by waiting calls, four at a time, and as a job; the first round is for warming up."""
+    count = plan.some(12, 4)
+    with served() as service, httpx.Client(base_url=service.url, timeout=600) as client:
+        rounds = plan.some(4, 2)
+        both = [(count / job_s(client, count, _SLICES), count / _waiting_s(client, count)) for _ in range(rounds)][1:]
+    return measured(
+        f"series of {_SLICES} slices in a job, of parallel waiting calls",
+        "series/s",
+        [job for job, _ in both],
+        ratio=of_pairs(both),
+        bound=0.9,
+        better="more",
+    )
 
 
-def _against_waiting() -> Iterator[Figure]:
-    """The product as `make run` starts it: the same series by waiting calls, four at a time, and as a job."""
-    with tempfile.TemporaryDirectory() as folder, running_service(Path(folder) / "log") as service:
-        ratios = []
-        for _ in range(_ROUNDS + 1):  # the first is for warming up
-            with httpx.Client(base_url=service.url, timeout=600) as client:
-                ratios.append(_waiting_s(client) / _job_s(client, _SERIES, _SLICES))
-        yield Figure("batch throughput, of that of parallel waiting calls", statistics.median(ratios[1:]), least=0.9)
-
-
-def _waiting_s(client: httpx.Client) -> float:
-    uploads = [list(parts({uid}, _SLICES)) for uid in series_uids(_SERIES)]
+def _waiting_s(client: httpx.Client, series: int) -> float:
+    uploads = [list(parts({uid}, _SLICES)) for uid in series_uids(series)]
     begin = time.perf_counter()
     with ThreadPoolExecutor(_PARALLEL) as callers:
         for answer in callers.map(lambda files: client.post("/v1/predictions", files=files), uploads):
@@ -75,7 +51,7 @@ def _waiting_s(client: httpx.Client) -> float:
     return time.perf_counter() - begin
 
 
-def _job_s(client: httpx.Client, series: int, slices: int) -> float:
+def job_s(client: httpx.Client, series: int, slices: int) -> float:
     """From the upload to the last report."""
     upload = list(parts(series_uids(series), slices))
     begin = time.perf_counter()
@@ -89,39 +65,39 @@ def _job_s(client: httpx.Client, series: int, slices: int) -> float:
     return took
 
 
-def _workers() -> Iterator[Figure]:
+def _workers(plan: Plan) -> Figure:
     """One worker and then two, where each series waits for a sleeping cnn."""
+    count = plan.some(40, 8)
     with standing(_SLEEP_S) as stand, httpx.Client(base_url=stand.url, timeout=600) as client:
         took = []
         for _ in range(2):
             stand.add_worker()
-            _job_s(client, 8, 1)  # until it works
+            job_s(client, 8, 1)  # until it works
             time.sleep(5)
-            took.append(_job_s(client, _SLEPT, 1))
-        yield Figure("two workers with a fake stage of 200 ms, of one", took[0] / took[1], least=1.7)
+            took.append(job_s(client, count, 1))
+    one, two = (count / seconds for seconds in took)
+    name = "two workers with a fake stage of 200 ms, of one"
+    return Figure(name, two, "series/s", ratio=two / one, bound=1.7, better="more")
 
 
-def _memory(series: int) -> Iterator[Figure]:
+def _memory(plan: Plan) -> Iterator[Figure]:
+    first, then = plan.some((2, 10), (1, 1))
     with standing(0.0) as stand, httpx.Client(base_url=stand.url, timeout=600) as client:
         stand.add_worker()
-        _jobs(client, _FIRST)
+        _jobs(client, first)
         before = _resident(stand)
-        _jobs(client, series)
+        _jobs(client, then)
         after = _resident(stand)
     for name in before:
         if name == "gateway" or name.startswith("worker"):
-            grown = (after[name] - before[name]) / 2**20 / series * 1000
-            yield Figure(f"{name.split()[0]}: MB grown per 1,000 series, over {series}", grown, most=2.0)
+            grown = (after[name] - before[name]) / 2**20 / (then * _JOB) * 1000
+            yield Figure(f"{name.split()[0]}: grown per 1,000 series, after {first * _JOB}", grown, "MB", bound=2.0)
 
 
-def _jobs(client: httpx.Client, series: int) -> None:
-    for _ in range(series // _JOB):
-        _job_s(client, _JOB, 1)
+def _jobs(client: httpx.Client, jobs: int) -> None:
+    for _ in range(jobs):
+        job_s(client, _JOB, 1)
 
 
 def _resident(stand: Stand) -> dict[str, int]:
     return {name: resident_bytes(process.pid) for name, process in stand.processes.items()}
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,95 @@
+"""What a slice costs to make, on one core: our way, the source project's, and the least that it could be."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from services.common.arrays import array_tensor
+from services.common.recipe import DEFAULT_RECIPE
+from services.common.tensors import Message, bytes_tensor
+from services.preprocess.dicom import open_dicom
+from services.preprocess.evidence import measure as measure_evidence
+from services.preprocess.recipe import render
+from services.preprocess.resample import fit
+from tests.bench import source_way
+from tests.bench.clients import inference, took_s
+from tests.bench.figures import Figure, measured, of_pairs
+from tests.bench.plan import Plan, served
+from tests.preprocess.gdcm_files import recompressed
+
+_CHUNK: Final = 16
+_PIXELS: Final = 512 * 512
+_OUT: Final = np.empty((512, 512, 3), np.uint8)
+_LEVELS: Final = render(np.arange(1 << 16, dtype=np.uint16).view(np.int16), DEFAULT_RECIPE)
+
+
+def measure(plan: Plan) -> Iterator[Figure]:
+    """The functions alone, then the service."""
+    where, slices = plan.slices(28)
+    yield from _functions(where, slices, plan.some(20, 2))
+    with served() as service:
+        for kind, files in (("uncompressed", slices), ("JPEG 2000", [_jpeg_2000(data) for data in slices[:_CHUNK]])):
+            chunk = [files[index % len(files)] for index in range(_CHUNK)]
+            frames = np.array([(index, 0) for index in range(_CHUNK)], np.int32)
+            message = Message((bytes_tensor("files", chunk), array_tensor("frames", frames)))
+            call = inference(service.ports["preprocess"], "slices", message)
+            took = [took_s(call) / _CHUNK * 1e3 for _ in range(plan.some(40, 4))][1:]
+            bound = 3.0 if kind == "uncompressed" else None
+            yield measured(f"over HTTP in chunks of 16, {kind} {where}, a slice", "ms", took, bound=bound)
+
+
+def _functions(where: str, slices: Sequence[bytes], rounds: int) -> Iterator[Figure]:
+    ways = {"ours": _our_way, "source": source_way.picture, "floor": _floor}
+    took = _core_ms(slices, ways, rounds)
+    yield measured(
+        f"our way of {where}, against the source project's",
+        "core-ms",
+        took["ours"],
+        ratio=of_pairs(zip(took["source"], took["ours"], strict=True)),
+        bound=5,
+        better="more",
+    )
+    yield measured(f"the source project's way of {where}", "core-ms", took["source"])
+    beyond = of_pairs(zip(took["ours"], took["floor"], strict=True))
+    yield measured(f"our way of {where}, against the floor", "core-ms", took["ours"], ratio=beyond)
+    yield measured(f"the floor of {where}: reading the bytes and one look-up", "core-ms", took["floor"])
+
+
+def _core_ms(
+    slices: Sequence[bytes], ways: Mapping[str, Callable[[bytes], object]], rounds: int
+) -> dict[str, list[float]]:
+    """What each way took for each slice, from the file to its picture; the first round is for warming up."""
+    took: dict[str, list[float]] = {name: [] for name in ways}
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / str(index) for index in range(len(slices))]
+        for path, data in zip(paths, slices, strict=True):
+            path.write_bytes(data)
+        for number in range(rounds + 1):
+            for path in paths:
+                for name, way in ways.items():
+                    begin = time.process_time()
+                    way(path.read_bytes())
+                    took[name] += [(time.process_time() - begin) * 1e3] if number else []
+    return took
+
+
+def _our_way(file: bytes) -> None:
+    """All that the service does of a slice."""
+    image = open_dicom(file).image(0)
+    hu = fit(image.hu, image.row_spacing_mm, image.column_spacing_mm)
+    render(hu, DEFAULT_RECIPE, _OUT)
+    measure_evidence(image.hu)
+
+
+def _floor(file: bytes) -> None:
+    """As if the pixels were known to be the last of the file."""
+    stored = np.frombuffer(file[-2 * _PIXELS :].ljust(2 * _PIXELS), np.uint16).reshape(512, 512)
+    np.take(_LEVELS, stored, axis=0, out=_OUT, mode="clip")
+
+
+def _jpeg_2000(file: bytes) -> bytes:
+    return recompressed(file, "JPEG2000Lossless")
