@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +21,8 @@ SCANS: Final = ROOT.parent / "shared" / "data" / "head-ct"
 DEFAULT: Final = "default"
 RESNET: Final = "ResNet-50"
 REFERENCE: Final = "tensorflow"
-_CACHE: Final = ROOT / ".run" / "bench"
+CACHE: Final = ROOT / ".run" / "bench"
+ERRORS: Final = CACHE / "stderr.log"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Plan:
 
     def repeats(self, cost_s: float, *, budget_s: float = 20.0) -> int:
         """How often something that takes so long is measured: enough for a median, no longer than is worth it."""
-        return self.some(min(max(round(budget_s / cost_s), 3), 60), 2)
+        return self.some(min(max(round(budget_s / cost_s), 3), 60), 1)
 
     def slices(self, at_most: int) -> tuple[str, list[bytes]]:
         """Uncompressed CT slices, and where they are from: real ones where they lie, the samples, generated ones."""
@@ -101,13 +103,20 @@ def served() -> Iterator[Service]:
 @contextmanager
 def apart() -> Iterator[ProcessPoolExecutor]:
     """A process that shares nothing with this one: neither its interpreter's lock nor a library's threads."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_talk_aside) as process:
         yield process
+
+
+def _talk_aside() -> None:
+    """TensorFlow's words on its start go beside the table, not into it; exceptions come back whole."""
+    with ERRORS.open("ab") as file:
+        os.dup2(file.fileno(), sys.stderr.fileno())
 
 
 def resnet() -> Path:
     """An untrained bundle with a ResNet-50, written once and kept."""
-    folder = _CACHE / "resnet50"
+    folder = CACHE / "resnet50"
     if not (folder / "card.json").is_file():
         with apart() as process:
             process.submit(_write_resnet, folder).result()

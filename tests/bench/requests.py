@@ -14,7 +14,7 @@ from typing import Final
 from tests.bench.clients import Call, took_s, upload
 from tests.bench.figures import Figure, measured, of_pairs
 from tests.bench.networks import Bare, Spent
-from tests.bench.plan import DEFAULT, Plan, Setup, setups
+from tests.bench.plan import DEFAULT, ERRORS, Plan, Setup, setups
 from tests.running import ROOT, Service, cpu_s, free_ports
 from tests.scans import ct_slice, series
 
@@ -110,7 +110,8 @@ def _source_running(setup: Setup) -> Iterator[int]:
 def _started(port: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "uvicorn", "--factory", "tests.bench.source_app:create", "--port", str(port)]
     quiet = ["--no-access-log", "--log-level", "error"]
-    return subprocess.Popen([*command, *quiet], cwd=ROOT, env=environment)
+    with ERRORS.open("ab") as file:
+        return subprocess.Popen([*command, *quiet], cwd=ROOT, env=environment, stderr=file)
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
