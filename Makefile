@@ -18,7 +18,7 @@ export RNN_PORT ?= 8003
 export REDIS_PORT ?= 8004
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run demo up down logs test e2e e2e-compose drill fuzz corpus acceptance check format lock bench train-default train-smoke phantoms phantom-gallery samples clean free-ports
+.PHONY: help run demo up down logs test e2e e2e-compose drill fuzz corpus acceptance check format lock bench bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -97,9 +97,11 @@ lock: $(VENV)/.dev ## Resolve every dependency group again into requirements/, w
 corpus: $(VENV)/.dev ## Judge generated files, those in pydicom's wheel and those in DATA= by other decoders; print a table
 	$(BIN)/python -m tests.preprocess.corpus $(DATA)
 
-bench: $(VENV)/.dev ## Measure what it costs to be four services, and what batch costs
-	$(BIN)/python -m tests.bench.chain
-	$(BIN)/python -m tests.bench.jobs
+bench: $(VENV)/.dev ## Measure everything in one run (25 minutes) into OUT=.run/bench; ONLY="cnn load" parts, QUICK=1, SCANS=a folder of real slices
+	$(BIN)/python -m tests.bench --out $(or $(OUT),.run/bench) $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(SCANS),--scans $(SCANS))
+
+bench-check: $(VENV)/.dev ## Compare the ratios of the last `make bench` with the committed ones; say what got worse
+	$(BIN)/python -m tests.bench.check
 
 # -- train -------------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from tests.scans import ct_slice, series
 
 _CLIENTS: Final = (1, 4, 16, 64)
 _QUEUE_SLICES: Final = 512
-_RAMP: Final = 0.25  # of the time, in which nothing is counted
+_RAMP: Final = 0.25  # of the time: what began in it found no queue yet, and its time is not counted
 _MB: Final = 2**20
 
 
@@ -44,6 +44,7 @@ def measure(plan: Plan) -> Iterator[Figure | Curve]:
 def _load(plan: Plan, process: ProcessPoolExecutor, kind: str, slices: int, call: Call) -> Iterator[Figure | Curve]:
     seconds = plan.some(20.0 if slices == 1 else 32.0, 4.0)
     levels = []
+    post(call, each=2)
     for clients in plan.some(_CLIENTS, _CLIENTS[:2]):
         levels.append(_level(clients, seconds, process.submit(post_for, call, clients, seconds).result()))
         yield from _figures(kind, slices, levels[-1])
@@ -66,16 +67,15 @@ def _points(levels: Sequence[_Level], member: str) -> list[tuple[float, float]]:
 
 
 def _level(clients: int, seconds: float, answers: Sequence[Answered]) -> _Level:
-    """Rates are of the time in which all clients send; times of what began in it."""
+    """Until the last answer: what was under way when the clients stopped has kept everything as busy as before."""
     begin = min(answer.begin_s for answer in answers)
-    ramp, end = begin + _RAMP * seconds, begin + seconds
     good = [answer for answer in answers if answer.good]
-    counted = [answer for answer in good if ramp < answer.end_s <= end]
-    took = sorted(answer.took_s for answer in good if answer.begin_s > ramp) or sorted(each.took_s for each in good)
-    assert took, "not one request was answered"
+    assert good, "not one request was answered"
+    took = sorted(answer.took_s for answer in good if answer.begin_s > begin + _RAMP * seconds)
+    took = took or sorted(answer.took_s for answer in good)
     return _Level(
         clients=clients,
-        rate=len(counted) / (end - ramp) or len(good) / (max(answer.end_s for answer in good) - begin),
+        rate=len(good) / (max(answer.end_s for answer in good) - begin),
         p50_s=took[len(took) // 2],
         p99_s=took[math.ceil(0.99 * len(took)) - 1],
         refused=sum(answer.refused for answer in answers),

@@ -21,7 +21,7 @@ def draw(part: str, figures: Sequence[Figure], curves: Sequence[Curve], path: Pa
     """Write one SVG, whose bytes tell nothing but the figures."""
     groups = list(_groups(figures))
     rows = [_CURVE_ROWS] * len(curves) + [len(group) + 2 for _, group in groups]
-    with mpl.rc_context({"svg.hashsalt": "bench", "font.size": 9}):
+    with mpl.rc_context({"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9}):
         figure, every = plt.subplots(
             len(rows),
             1,
@@ -40,7 +40,7 @@ def draw(part: str, figures: Sequence[Figure], curves: Sequence[Curve], path: Pa
 
 
 def _groups(figures: Sequence[Figure]) -> Iterator[tuple[str, list[Figure]]]:
-    """Ratios together, then values by unit; without errors that did not happen."""
+    """Ratios together, then values by unit."""
     ratios = [figure for figure in figures if figure.ratio is not None]
     if ratios:
         yield "ratio", ratios

@@ -1,0 +1,73 @@
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from tests.bench.clients import Call, post, post_for, took_s, upload
+from tests.running import free_ports
+
+
+class _Server(BaseHTTPRequestHandler):
+    """Answers by path: well, busy, or wrong."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response({"/good": 200, "/busy": 503, "/rude": 503}.get(self.path, 500))
+        if self.path == "/busy":
+            self.send_header("retry-after", "0")
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Server) as server:
+        server.daemon_threads = True
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def test_every_client_posts_as_often_as_it_is_told(port: int) -> None:
+    answers = post(_call(port, "/good"), 3, each=4)
+    assert len(answers) == 12
+    assert all(answer.good and answer.took_s > 0 for answer in answers)
+    assert took_s(_call(port, "/good")) > 0
+
+
+def test_clients_stop_when_the_time_is_over(port: int) -> None:
+    answers = post_for(_call(port, "/good"), 2, 0.2)
+    assert len(answers) >= 2
+    assert max(answer.begin_s for answer in answers) - min(answer.begin_s for answer in answers) < 0.3
+
+
+def test_a_refusal_is_one_only_with_a_word_on_when_to_come_again(port: int) -> None:
+    busy, rude, wrong = (post(_call(port, path), each=1)[0] for path in ("/busy", "/rude", "/wrong"))
+    assert busy.refused
+    assert not rude.refused
+    assert not wrong.refused
+    assert not any(answer.good for answer in (busy, rude, wrong))
+
+
+def test_a_broken_connection_is_an_error() -> None:
+    (answer,) = post(_call(free_ports(1)[0], "/good"), each=1)
+    assert not answer.good
+    assert not answer.refused
+
+
+def test_an_upload_is_a_form_in_one_piece() -> None:
+    call = upload(1, {"one.dcm": b"pixels"})
+    assert b'filename="one.dcm"' in call.body
+    assert call.headers["content-type"].startswith("multipart/form-data; boundary=")
+
+
+def _call(port: int, path: str) -> Call:
+    return Call(port, path, {}, b"body")
