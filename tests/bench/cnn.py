@@ -13,7 +13,7 @@ from tests.bench.networks import CHUNK, Bare, pictures
 from tests.bench.plan import Plan, Setup, apart, setups
 
 _CLIENTS: Final = 4
-_ROUND_S: Final = 8
+_ROUND_S: Final = 5
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
@@ -32,7 +32,7 @@ def _call(port: int, count: int) -> Call:
 
 def _one_client(plan: Plan, setup: Setup, bare: Bare, call: Call, count: int) -> Figure:
     took_s(call)
-    repeats = plan.repeats(2 * bare.cnn(count).wall_s, budget_s=30)
+    repeats = plan.repeats(2 * bare.cnn(count).wall_s, budget_s=15)
     both = [(took_s(call), bare.cnn(count).wall_s) for _ in range(repeats)]
     return measured(
         f"{setup.name}: one client, {_of(count)}, against the bare call",
