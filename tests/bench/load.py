@@ -14,7 +14,6 @@ from tests.running import Service, resident_bytes
 from tests.scans import ct_slice, series
 
 _CLIENTS: Final = (1, 4, 16, 64)
-_QUEUE_SLICES: Final = 512
 _RAMP: Final = 0.25  # of the time: what began in it found no queue yet, and its time is not counted
 _MB: Final = 2**20
 
@@ -87,7 +86,7 @@ def _figures(kind: str, slices: int, level: _Level) -> Iterator[Figure]:
     name = f"{kind}, {level.clients} clients"
     yield Figure(f"{name}: throughput", level.rate, "requests/s", better="more")
     yield Figure(f"{name}: p50", level.p50_s * 1e3, "ms")
-    most_s = (_queue_slices() + slices) / (level.rate * slices)
+    most_s = (Settings.model_fields["max_slices_in_flight"].default + slices) / (level.rate * slices)
     yield Figure(
         f"{name}: p99, against a full queue's time",
         level.p99_s * 1e3,
@@ -97,12 +96,6 @@ def _figures(kind: str, slices: int, level: _Level) -> Iterator[Figure]:
     )
     yield Figure(f"{name}: refused with Retry-After", level.refused, "requests")
     yield Figure(f"{name}: other errors", level.errors, "requests", bound=0)
-
-
-def _queue_slices() -> int:
-    """What the gateway admits at once."""
-    field = Settings.model_fields.get("max_slices_in_flight")
-    return int(field.default) if field else _QUEUE_SLICES
 
 
 def _memory(plan: Plan, service: Service, process: ProcessPoolExecutor, call: Call) -> Iterator[Figure]:

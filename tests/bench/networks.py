@@ -5,7 +5,6 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
 from functools import lru_cache, partial
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -13,9 +12,11 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from services.cnn.settings import Settings
+from services.common.card import Card, open_bundle
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.recipe import render
-from tests.bench.plan import REFERENCE, Setup, apart
+from tests.bench.plan import Setup, apart
 from tests.scans import head
 
 CHUNK: Final = 16  # slices in one call of the CNN, as the gateway cuts a series
@@ -101,20 +102,15 @@ def _kept_pictures(count: int) -> NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=1)
-def _card(bundle: Path) -> Any:
-    from services.common.card import open_bundle  # noqa: PLC0415 - in the process of the networks only
-
+def _card(bundle: Path) -> Card:
     return open_bundle(bundle).card
 
 
 @lru_cache(maxsize=1)
 def _extractor(bundle: Path, engine: str) -> Any:
-    from services.cnn.model import SavedModelExtractor  # noqa: PLC0415 - TensorFlow is loaded in that process only
+    from services.cnn.engines import load_extractor  # noqa: PLC0415 - in the process of the networks only
 
-    folder = bundle / "cnn" / "1"
-    if engine == REFERENCE:
-        return SavedModelExtractor(folder)
-    return import_module("services.cnn.engines").OpenVinoExtractor(folder)
+    return load_extractor(Settings.model_validate({"bundle": bundle, "engine": engine}), open_bundle(bundle))
 
 
 @lru_cache(maxsize=1)

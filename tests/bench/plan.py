@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, get_args
 
-from services.cnn.settings import Settings as CnnSettings
+from services.cnn.settings import Engine
 from tests.running import ROOT, Service, running_service
 from tests.scans import series
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 SCANS: Final = ROOT.parent / "shared" / "data" / "head-ct"
 DEFAULT: Final = "default"
 RESNET: Final = "ResNet-50"
-REFERENCE: Final = "tensorflow"
+REFERENCE: Final[Engine] = "tensorflow"
 CACHE: Final = ROOT / ".run" / "bench"
 ERRORS: Final = CACHE / "stderr.log"
 
@@ -59,7 +59,7 @@ class Setup:
 
     bundle_name: str
     bundle: Path
-    engine: str
+    engine: Engine
 
     @property
     def name(self) -> str:
@@ -73,9 +73,8 @@ class Setup:
     @contextmanager
     def running(self) -> Iterator[Service]:
         """The product, as `make run` starts it."""
-        more = {"ICH_CNN_BUNDLE": str(self.bundle), "ICH_RNN_BUNDLE": str(self.bundle)}
-        if "engine" in CnnSettings.model_fields:
-            more["ICH_CNN_ENGINE"] = self.engine
+        bundle = str(self.bundle)
+        more = {"ICH_CNN_BUNDLE": bundle, "ICH_RNN_BUNDLE": bundle, "ICH_CNN_ENGINE": self.engine}
         with tempfile.TemporaryDirectory() as folder, running_service(Path(folder) / "log", more=more) as service:
             yield service
 
@@ -87,10 +86,9 @@ def setups(plan: Plan) -> Iterator[Setup]:
             yield Setup(name, bundle, engine)
 
 
-def engines() -> list[str]:
-    """The reference, and others that are there."""
-    more = "engine" in CnnSettings.model_fields and importlib.util.find_spec("openvino") is not None
-    return [REFERENCE, "openvino"] if more else [REFERENCE]
+def engines() -> list[Engine]:
+    """The reference, and the others that are installed."""
+    return [engine for engine in get_args(Engine) if engine == REFERENCE or importlib.util.find_spec(engine)]
 
 
 @contextmanager
