@@ -17,7 +17,7 @@ from services.preprocess.codestream import check
 from services.preprocess.dataset import File, silenced
 from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.header import JPEG_2000, Codec, Header, read_header
-from services.preprocess.hounsfield import storage, table
+from services.preprocess.hounsfield import hounsfield, storage
 
 __all__ = ["Dicom", "Excerpt", "Header", "HeaderGoesOn", "Image", "Unreadable", "decode", "open_dicom", "read_header"]
 
@@ -165,10 +165,10 @@ class Dicom:
         By PS3.3 C.7.6.3.1.2 only its display is inverted; converters that write it have often inverted the values.
         """
         how = storage(self.header, frame)
-        hu = np.take(table(how), stored)
+        hu = hounsfield(stored, how)
         if self.header.photometric != "MONOCHROME1":
             return hu
-        mirrored = np.take(table(replace(how, inverted=True)), stored)
+        mirrored = hounsfield(stored, replace(how, inverted=True))
         return mirrored if _border_hu(mirrored) < _border_hu(hu) else hu
 
 

@@ -1,6 +1,6 @@
 """Stored values to Hounsfield units: one table of all 65,536 patterns for every way of storing them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from services.preprocess.header import Header
 from services.preprocess.resample import AIR_HU
 
+_SIGNED_ZERO: Final = 1 << 15  # where 0 stands among signed values in their order
 _FAULT_BITS: Final = 12
 _FAULT_INTERCEPT: Final = -100
 _FAULT_OFFSET: Final = 1000
@@ -40,6 +41,50 @@ def storage(header: Header, frame: int) -> Storage:
     found = header.frames[frame]
     shift = header.high_bit + 1 - header.bits_stored if header.native else 0
     return Storage(header.bits_stored, shift, header.signed, found.slope, found.intercept, header.padding)
+
+
+def hounsfield(stored: NDArray[np.unsignedinteger], how: Storage) -> NDArray[np.int16]:
+    """The Hounsfield units of stored values, as the table has them.
+
+    Where the table only adds a number to all values that occur, but for one that is padding, so is it done here: a sum
+    takes a fifth of the time of a look-up.
+
+    Parameters
+    ----------
+    stored : (rows, columns) uint8 or uint16, bit patterns
+
+    Returns
+    -------
+    (rows, columns) int16, Hounsfield units
+    """
+    if stored.dtype != np.uint16 or not stored.dtype.isnative:
+        return np.take(table(how), stored)
+    values = stored.view(np.int16) if how.signed else stored
+    zero = _SIGNED_ZERO if how.signed else 0
+    added, run, padding = _sums(how)
+    lowest, highest = int(values.min()) + zero, int(values.max()) + zero
+    if run[lowest] != run[highest]:
+        return np.take(table(how), stored)
+    hu: NDArray[np.int16] = (stored + added[lowest]).view(np.int16)
+    if padding is not None:
+        hu[stored == padding] = AIR_HU
+    return hu
+
+
+@lru_cache(maxsize=64)
+def _sums(how: Storage) -> tuple[NDArray[np.uint16], NDArray[np.uint16], int | None]:
+    """What the table adds to each value, modulo 65,536, and in which run of equal sums it lies, in the order of values.
+
+    The pattern of padding comes last, where it is one: the runs are those of the table without it.
+    """
+    patterns = np.arange(1 << 16, dtype=np.uint16)
+    plain = table(replace(how, padding=None))
+    padded = np.flatnonzero(plain != table(how))
+    ordered = patterns ^ np.uint16(_SIGNED_ZERO if how.signed else 0)  # of signed values, the negative ones first
+    one_at_most = padded.size <= 1
+    added = (plain if one_at_most else table(how)).view(np.uint16)[ordered] - ordered
+    run = np.cumsum(np.diff(added, prepend=added[:1]) != 0).astype(np.uint16)
+    return added, run, int(padded[0]) if padded.size == 1 else None
 
 
 @lru_cache(maxsize=64)

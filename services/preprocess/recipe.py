@@ -24,8 +24,13 @@ def render(hu: NDArray[np.int16], recipe: Recipe, out: NDArray[np.uint8] | None 
     -------
     (..., rows, columns, 3) uint8, 0 at and below each window's lower edge, 255 at and above its upper one
     """
-    # No index is out of the table's range; "clip" only spares numpy a buffer between it and `out`.
-    return np.take(_table(recipe), hu.view(np.uint16), axis=0, out=out, mode="clip")
+    pixels = np.empty((*hu.shape, 3), np.uint8) if out is None else out
+    # Colours of four bytes are looked up at once, and then the three that count are written, in two thirds of the time
+    # that three bytes take. No index is out of the table's range: "clip" only spares numpy from checking.
+    colours = np.take(_colours(recipe), hu.view(np.uint16), mode="clip").view(np.uint8)
+    for channel in range(3):
+        pixels[..., channel] = colours[..., channel::4]
+    return pixels
 
 
 def could_make(pixels: NDArray[np.uint8], recipe: Recipe) -> bool:
@@ -51,6 +56,13 @@ def _makes(recipe: Recipe) -> NDArray[np.bool_]:
     made = np.zeros(256**3, np.bool_)
     made[np.clip(levels[:, None] + steps, 0, 255) @ _PLACES] = True
     return made
+
+
+@lru_cache(maxsize=4)
+def _colours(recipe: Recipe) -> NDArray[np.uint32]:
+    """The three channels of every int16 value as the first three of four bytes."""
+    levels = _table(recipe)
+    return np.concatenate([levels, np.zeros_like(levels[:, :1])], axis=1).view(np.uint32).ravel()
 
 
 @lru_cache(maxsize=4)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.preprocess.hounsfield import Storage, table
+from services.preprocess.hounsfield import Storage, hounsfield, table
 
 UNSIGNED = Storage(bits_stored=12, shift=0, signed=False, slope=1, intercept=-1024, padding=None)
 SIGNED = Storage(bits_stored=16, shift=0, signed=True, slope=1, intercept=0, padding=None)
@@ -98,3 +98,40 @@ def test_sound_storage_is_not_mended(how: Storage) -> None:
 def test_table_is_not_to_be_written() -> None:
     with pytest.raises(ValueError, match="read-only"):
         table(SIGNED)[0] = 1
+
+
+@st.composite
+def storages(draw: st.DrawFn) -> Storage:
+    """Every kind of storage, common ones more often."""
+    bits_stored = draw(st.sampled_from([8, 12, 16]))
+    padding = draw(st.one_of(st.none(), st.tuples(st.integers(0, 65535), st.integers(0, 65535))))
+    common = draw(st.sampled_from([None, (bits(-2000),) * 2, (0, 0), (bits(-1500),) * 2]))
+    return Storage(
+        bits_stored=bits_stored,
+        shift=draw(st.sampled_from([0, 0, 16 - bits_stored])),
+        signed=draw(st.booleans()),
+        slope=draw(st.sampled_from([1.0, 1.0, 0.5, 2.0, -1.0])),
+        intercept=draw(st.sampled_from([-1024.0, 0.0, -1000.5, -8192.0])),
+        padding=draw(st.sampled_from([padding, common])),
+        inverted=draw(st.booleans()),
+    )
+
+
+@given(storages(), st.tuples(st.integers(0, 65535), st.integers(0, 65535)), st.integers(0, 2**32 - 1))
+def test_a_sum_is_the_look_up(how: Storage, ends: tuple[int, int], seed: int) -> None:
+    """Whatever values occur, around zero or anywhere, padding among them, in either order of bytes."""
+    start, stop = sorted(ends)
+    stored = np.random.default_rng(seed).integers(start, stop + 1, (9, 7), np.uint16)
+    stored[seed % 9, seed % 7] = how.padding[0] if how.padding else 0
+    given_bytes = stored.astype(">u2" if seed % 2 else "<u2")
+    np.testing.assert_array_equal(hounsfield(given_bytes, how), table(how)[stored])
+
+
+@pytest.mark.parametrize("padding", [None, (bits(-2000),) * 2])
+def test_scanners_usual_values_take_the_sum(padding: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = np.array([[bits(-2000), bits(-1024), 0, 40, 3071]], np.uint16)
+    how = replace(SIGNED, padding=padding)
+    expected = table(how)[stored]
+    hounsfield(stored, how)
+    monkeypatch.setattr(np, "take", lambda *_: pytest.fail("looked up"))
+    np.testing.assert_array_equal(hounsfield(stored, how), expected)
