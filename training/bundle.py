@@ -23,7 +23,6 @@ from training.evaluate import auc
 from training.export import save_networks, seal
 from training.fit_cnn import CnnFit, Extractor, Progress, Watch, extractor, fit_cnn
 from training.fit_rnn import RnnFit, Series, fit_rnn
-from training.phantom.orders import ANY_STUDY, Order
 from training.pictures import GRID, Wanted, make
 from training.rnn import Rnn, RnnShape
 
@@ -88,8 +87,7 @@ def build(config: Config, folder: Path, run: Path, begin: Path | None = None) ->
     amounts = config.amounts
     cnn = fit_cnn(config.cnn_shape, config.cnn_fit, progress)
     extract, after = extractor(cnn), time.monotonic()
-    studies = _series(extract, "rnn", amounts.rnn, config.cnn_fit.stream.order)
-    rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, studies)
+    rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, _series(extract, "rnn", amounts.rnn))
     points, found = calibrate(rnn, _series(extract, "calibration", amounts.calibration))
     files = save_networks(folder, cnn, rnn)
     metrics = _measured(Networks(extract, cnn.last, rnn), points)
@@ -122,8 +120,8 @@ def calibrate(rnn: Rnn, studies: list[Series]) -> tuple[dict[OperatingPoint, Thr
     return points, {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
 
 
-def _studies(part: str, count: int, slices: int | None = None, order: Order = ANY_STUDY) -> list[Wanted]:
-    return [Wanted(SEEDS[part] + number, slices, order) for number in range(count)]
+def _studies(part: str, count: int, slices: int | None = None) -> list[Wanted]:
+    return [Wanted(SEEDS[part] + number, slices) for number in range(count)]
 
 
 def _watch(amounts: Amounts) -> Watch:
@@ -141,8 +139,8 @@ def _watch(amounts: Amounts) -> Watch:
     return watch
 
 
-def _series(extract: Extractor, part: str, count: int, order: Order = ANY_STUDY) -> list[Series]:
-    return [case.series for case in cases(extract, _studies(part, count, order=order), name=f"phantoms for {part}")]
+def _series(extract: Extractor, part: str, count: int) -> list[Series]:
+    return [case.series for case in cases(extract, _studies(part, count), name=f"phantoms for {part}")]
 
 
 def _measured(networks: Networks, points: Mapping[OperatingPoint, Thresholds]) -> dict[str, Any]:

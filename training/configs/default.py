@@ -12,7 +12,6 @@ from training.bundle import Amounts, Config, Words
 from training.cnn import CnnShape
 from training.fit_cnn import CnnFit
 from training.fit_rnn import RnnFit
-from training.phantom.orders import Order
 from training.rnn import RnnShape
 from training.stream import StreamPlan
 
@@ -49,12 +48,11 @@ CONFIG = Config(
 MORE = replace(
     CONFIG,
     words=replace(CONFIG.words, command=f"{CONFIG.words.command} --begin BUNDLE"),
-    amounts=replace(CONFIG.amounts, rnn=600),
     cnn_fit=replace(
         CONFIG.cnn_fit,
-        steps=1300,
+        steps=650,
         rate=6e-4,
-        kept=0.4,
-        stream=replace(CONFIG.cnn_fit.stream, first_seed=400_000, steps_a_round=14, order=Order(broad=True)),
+        kept=0.5,
+        stream=replace(CONFIG.cnn_fit.stream, first_seed=200_000, steps_a_round=14),
     ),
 )
