@@ -62,15 +62,18 @@ def _functions(where: str, slices: Sequence[bytes], rounds: int) -> Iterator[Fig
 def _core_ms(
     slices: Sequence[bytes], ways: Mapping[str, Callable[[bytes], object]], rounds: int
 ) -> dict[str, list[float]]:
-    """What each way took for each slice, from the file to its picture; the first round is for warming up."""
+    """What each way took for each slice, from the file to its picture; the first round is for warming up.
+
+    A way has all slices in turn, and then the next: between them, one would pay for the memory that another gave back.
+    """
     took: dict[str, list[float]] = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / str(index) for index in range(len(slices))]
         for path, data in zip(paths, slices, strict=True):
             path.write_bytes(data)
         for number in range(rounds + 1):
-            for path in paths:
-                for name, way in ways.items():
+            for name, way in ways.items():
+                for path in paths:
                     begin = time.process_time()
                     way(path.read_bytes())
                     took[name] += [(time.process_time() - begin) * 1e3] if number else []
