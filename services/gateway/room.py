@@ -22,15 +22,15 @@ class Admission:
         self._held = 0
         self._seconds_a_slice = 0.0
 
-    def check(self) -> None:
-        """Refuse an upload before it is received, where not one slice more would be taken.
+    def check(self, slices: int) -> None:
+        """Refuse an upload before it is received, where it holds at least so many slices.
 
         Raises
         ------
         Overloaded
-            as many slices as may be are in hand
+            there is no room for them beside those in hand
         """
-        if self._held >= self._most:
+        if self._held and self._held + slices > self._most:
             raise self._overloaded()
 
     @contextmanager
@@ -42,8 +42,7 @@ class Admission:
         Overloaded
             there is no room for them beside those in hand
         """
-        if self._held and self._held + slices > self._most:
-            raise self._overloaded()
+        self.check(slices)
         self._held += slices
         held, begin = self._held, time.monotonic()
         try:

@@ -15,6 +15,7 @@ from services.gateway.archives import Limits, is_archive, unpack
 from services.gateway.spool import SpoolFolder, UploadedFile
 
 FORM_FIELD = "files"
+_LARGE_SLICE_BYTES = 600_000  # 512 x 512 of 16 bits, with a long header
 _PIECE_BYTES = 1 << 20
 
 
@@ -69,6 +70,18 @@ async def _spool(request: Request, form: "_Form", limits: Limits) -> list[Upload
     finally:
         form.close()
     return form.files
+
+
+def slices_at_least(request: Request) -> int:
+    """How many slices an upload holds at least, by its announced length; compressed ones are more."""
+    return max(_announced_bytes(request) // _LARGE_SLICE_BYTES, 1)
+
+
+async def discard(request: Request, limits: Limits) -> None:
+    """Take an upload and keep nothing: whoever is cut off while he sends may never read why. None that is too large."""
+    if _announced_bytes(request) <= limits.max_bytes:
+        async for _ in request.stream():
+            pass
 
 
 def _boundary(request: Request) -> bytes:

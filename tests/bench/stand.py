@@ -36,22 +36,24 @@ _APPLICATIONS: Final = {
 }
 
 
-class SleepyExtractor(MeanExtractor):
+class SleepyScorer(FeatureScorer):
     """Takes its time and no processor."""
 
-    def extract(self, slices: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    def score(
+        self, features: NDArray[np.float32], position_mm: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         time.sleep(float(os.environ[_SLEEP_S]))
-        return super().extract(slices)
+        return super().score(features, position_mm)
 
 
 def cnn() -> FastAPI:
-    """For uvicorn; answers several at once."""
-    return create_cnn(SleepyExtractor(), open_bundle(Path(os.environ[_BUNDLE])), CnnSettings(threads=8))
+    """For uvicorn."""
+    return create_cnn(MeanExtractor(), open_bundle(Path(os.environ[_BUNDLE])), CnnSettings())
 
 
 def rnn() -> FastAPI:
-    """For uvicorn."""
-    return create_rnn(FeatureScorer(), open_bundle(Path(os.environ[_BUNDLE])), RnnSettings())
+    """For uvicorn; answers several at once."""
+    return create_rnn(SleepyScorer(), open_bundle(Path(os.environ[_BUNDLE])), RnnSettings(threads=8))
 
 
 @dataclass
@@ -96,7 +98,7 @@ class Stand:
 
 @contextmanager
 def standing(sleep_s: float) -> Iterator[Stand]:
-    """Everything but workers, with a cnn that sleeps so long over each request."""
+    """Everything but workers, with an rnn that sleeps so long over each request."""
     ports = service_ports()
     with tempfile.TemporaryDirectory() as folder:
         stand = Stand(f"http://127.0.0.1:{ports['gateway']}", _environment(Path(folder), ports, sleep_s))

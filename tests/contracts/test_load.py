@@ -51,7 +51,9 @@ async def test_more_slices_than_are_taken_are_refused_with_a_time_to_come_back(
 ) -> None:
     first = asyncio.create_task(chain.predict(series(9)))
     await asyncio.sleep(1)
+    headers = chain.transports["preprocess"].requests
     refused = await chain.predict(series(9))
+    assert chain.transports["preprocess"].requests == headers, "by its length, before it is looked at"
     gate.set()
     assert (await first).status_code == 200
     assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")

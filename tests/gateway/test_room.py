@@ -16,13 +16,15 @@ def anyio_backend() -> str:
 def test_slices_beyond_the_most_are_refused_with_a_time_to_try_again() -> None:
     admission = Admission(40)
     with admission.of(34):
-        admission.check()
+        admission.check(6)
+        with pytest.raises(Overloaded):
+            admission.check(7)
         with pytest.raises(Overloaded) as refused, admission.of(7):
             pass
         assert int(refused.value.headers()["retry-after"]) >= 1
         with admission.of(6), pytest.raises(Overloaded):
-            admission.check()
-    admission.check()
+            admission.check(1)
+    admission.check(300)
 
 
 def test_a_long_series_is_taken_when_it_is_alone() -> None:
