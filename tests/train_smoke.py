@@ -20,8 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STUDIES = 36
 ALIKE = 1e-3  # of two log losses
 LATEST_S = 1200.0
-# Several threads add up in an order of their own each time, and so, in one start of eight, do oneDNN's graphs on one;
-# a training's first steps make much of the last digit.
+# Several threads add up in an order of their own each time; one thread, without oneDNN, nearly always in the same one.
 ONE_ORDER = {
     **os.environ,
     "TF_NUM_INTRAOP_THREADS": "1",

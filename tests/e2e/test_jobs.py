@@ -115,7 +115,8 @@ def test_two_hundred_shuffled_series_have_the_reports_of_the_waiting_call(client
     assert len(_reports(client, job)) == len(reports) == len(sent)
     for one in alone:
         other = reports[one["series"]["series_instance_uid"]]
-        assert _numbers(other) == pytest.approx(_numbers(one), abs=1e-6, rel=0)
+        # Batches differ, and with them the last digit of sums; a report rounds to six places, so to one of the last.
+        assert _numbers(other) == pytest.approx(_numbers(one), abs=1.01e-6, rel=0)
         assert [item["file"] for item in other["slices"]] == [item["file"] for item in one["slices"]]
     assert len({str(_numbers(one)) for one in alone}) == len(sent), "series that look alike prove little"
 
