@@ -2,8 +2,8 @@
 
     make train-smoke
 
-What it learns is worth nothing: a few dozen phantoms, ImageNet's EfficientNet-Lite0 at 96 pixels, some dozen steps. The
-rate is so low that they make nothing of the last digit of a sum, which TensorFlow does not promise to be the same twice.
+What it learns is worth nothing: a few dozen phantoms, ImageNet's EfficientNet-Lite0 at 96 pixels, some dozen steps, and
+a rate so low that they make nothing of the last digit of a sum, which TensorFlow does not promise to be the same.
 Expected log loss on the held-out fold: that of guessing base rates, about .3 to .6.
 """
 
