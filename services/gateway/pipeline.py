@@ -17,7 +17,7 @@ from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeade
 from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, elements
 from services.gateway.chunks import chunk_request, head, headers_request
 from services.gateway.intake import check_decoded, corrupt_files, notes, the_series
-from services.gateway.room import Admission, Slots
+from services.gateway.room import Admission, Place, Slots
 from services.gateway.scoring import Features, Scores, Work, all_of, score_alone, score_series
 from services.gateway.settings import Settings
 from services.gateway.severities import judged, read_severities
@@ -51,6 +51,16 @@ class _Chunk:
     card_sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """What one assessment is of, the room it has, and what its work adds up to."""
+
+    files: Sequence[UploadedFile]
+    pictures: bool
+    place: Place
+    work: Work
+
+
 @dataclass(slots=True)
 class Group:
     """The files of one series, counted from 0 in the order sent, and how many slices they hold."""
@@ -74,8 +84,8 @@ class Pipeline:
         self._slots = Slots(settings.slices_at_once)
         self._severities = read_severities(settings.acceptance_file)
 
-    async def assess_upload(self, files: Sequence[UploadedFile], *, pictures: bool = False) -> Assessment:
-        """Assess files that must be one series (or pictures sent alone).
+    async def assess_upload(self, files: Sequence[UploadedFile], place: Place, *, pictures: bool = False) -> Assessment:
+        """Assess files that must be one series (or pictures sent alone), at a place of this pipeline's `admission`.
 
         Raises
         ------
@@ -86,11 +96,11 @@ class Pipeline:
         Overloaded
             too many slices are in hand.
         """
-        work = Work()
+        upload = _Upload(files, pictures, place, Work())
         try:
-            report, chunk = await self._open(files, work, pictures=pictures)
+            report, chunk = await self._open(upload)
             header = the_series(files, report)
-            return await self._assess(files, header, notes(files, report), work, chunk, pictures=pictures)
+            return await self._assess(upload, header, notes(files, report), chunk)
         except (MalformedRequest, ValidationError, IndexError) as error:
             raise StageFailed("the answer of a stage lacks what was asked for") from error
 
@@ -116,26 +126,23 @@ class Pipeline:
             raise StageFailed("the answer of a stage lacks what was asked for") from error
         return dict(groups), [(item.file, item.code) for item in aside if not _kept(groups, item)]
 
-    async def _open(
-        self, files: Sequence[UploadedFile], work: Work, *, pictures: bool
-    ) -> tuple[HeadersReport, _Chunk | None]:
+    async def _open(self, upload: _Upload) -> tuple[HeadersReport, _Chunk | None]:
         """The headers; and, where all files fit one chunk, that chunk's way through the chain in the same call."""
-        most = self._settings.chunk_slices
+        files, most = upload.files, self._settings.chunk_slices
         if len(files) > most or sum(file.size for file in files) > most * _ROOMY_SLICE_BYTES:
-            return await self._read_headers(files, work), None
-        with self.admission.of(len(files)):
-            async with self._slots.of(len(files)):
-                return await self._open_one_chunk(files, work, pictures=pictures)
+            return await self._read_headers(files, upload.work), None
+        upload.place.take(len(files))
+        async with self._slots.of(len(files)):
+            return await self._open_one_chunk(upload)
 
-    async def _open_one_chunk(
-        self, files: Sequence[UploadedFile], work: Work, *, pictures: bool
-    ) -> tuple[HeadersReport, _Chunk | None]:
+    async def _open_one_chunk(self, upload: _Upload) -> tuple[HeadersReport, _Chunk | None]:
+        files = upload.files
         parts = [FilePart(file.path, file.size) for file in files]
-        message = await self._preprocess([bytes_tensor("files", parts)], work, pictures=pictures)
+        message = await self._preprocess([bytes_tensor("files", parts)], upload)
         report = _report(message)
         whole = len(report.series) == 1 and _rows(message) == len(report.series[0].items)
         usable = whole and not corrupt_files(files, report) and not self._refused(report.series[0].reasons)
-        return report, await self._extract(message, work) if usable else None
+        return report, await self._extract(message, upload.work) if usable else None
 
     async def _read_headers(self, files: Sequence[UploadedFile], work: Work) -> HeadersReport:
         """Headers from the heads of the files; longer heads, then whole files, where a head was not enough."""
@@ -154,50 +161,41 @@ class Pipeline:
         return _report(work.add("preprocess", await self._stages.preprocess.infer("series", request)))
 
     async def _assess(
-        self,
-        files: Sequence[UploadedFile],
-        header: SeriesHeader,
-        said: tuple[Reason, ...],
-        work: Work,
-        chunk: _Chunk | None,
-        *,
-        pictures: bool,
+        self, upload: _Upload, header: SeriesHeader, said: tuple[Reason, ...], chunk: _Chunk | None
     ) -> Assessment:
         reasons = header.reasons + said
         chunks: list[_Chunk] = [chunk] if chunk else []
         if not chunks and not self._refused(reasons):
-            chunks = await self._work_through(files, header, work, pictures=pictures)
+            chunks = await self._work_through(upload, header)
         evidence = [item for each in chunks for item in each.evidence]
-        check_decoded(files, header.items, evidence)
+        check_decoded(upload.files, header.items, evidence)
         reasons += tuple(acceptance.fold(evidence, headwards=header.uid is not None)) if evidence else ()
         reasons = judged(reasons, self._severities)
-        scores = None if acceptance.refused(reasons) else await self._score(header, chunks, work)
+        scores = None if acceptance.refused(reasons) else await self._score(header, chunks, upload.work)
         shown = tuple(picture for each in chunks for picture in each.pictures)
-        return Assessment(header, reasons, scores, shown, work.ms)
+        return Assessment(header, reasons, scores, shown, upload.work.ms)
 
     def _refused(self, reasons: Iterable[Reason]) -> bool:
         return acceptance.refused(judged(reasons, self._severities))
 
-    async def _work_through(
-        self, files: Sequence[UploadedFile], header: SeriesHeader, work: Work, *, pictures: bool
-    ) -> list[_Chunk]:
+    async def _work_through(self, upload: _Upload, header: SeriesHeader) -> list[_Chunk]:
         items, size = header.items, self._settings.chunk_slices
         parts = [items[at : at + size] for at in range(0, len(items), size)]
-        requests = [chunk_request(files, part, header.stacks) for part in parts]
-        with self.admission.of(len(items)):
-            return await all_of(self._one_chunk(request, work, pictures=pictures) for request in requests)
+        requests = [chunk_request(upload.files, part, header.stacks) for part in parts]
+        upload.place.take(len(items))
+        return await all_of(self._one_chunk(request, upload) for request in requests)
 
-    async def _one_chunk(self, request: Sequence[Tensor], work: Work, *, pictures: bool) -> _Chunk:
+    async def _one_chunk(self, request: Sequence[Tensor], upload: _Upload) -> _Chunk:
         slices = request[-1].shape[0]
         async with self._slots.of(slices):
-            message = await self._preprocess(request, work, pictures=pictures)
+            message = await self._preprocess(request, upload)
             if _rows(message) != slices:
                 raise StageFailed("preprocess answered another number of slices", stage="preprocess")
-            return await self._extract(message, work)
+            return await self._extract(message, upload.work)
 
-    async def _preprocess(self, tensors: Sequence[Tensor], work: Work, *, pictures: bool) -> Message:
-        message = Message(tuple(tensors), {"pictures": pictures})
-        return work.add("preprocess", await self._stages.preprocess.infer("slices", message))
+    async def _preprocess(self, tensors: Sequence[Tensor], upload: _Upload) -> Message:
+        message = Message(tuple(tensors), {"pictures": upload.pictures})
+        return upload.work.add("preprocess", await self._stages.preprocess.infer("slices", message))
 
     async def _extract(self, made: Message, work: Work) -> _Chunk:
         """Features of slices that preprocess made; none where one of them could not be decoded."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fastapi import Request
 
 from services.common.card import OperatingPoint
-from services.common.problems import MalformedRequest, Overloaded
+from services.common.problems import MalformedRequest
 from services.common.runners import while_wanted
 from services.common.schemas import Report, Timings
 from services.gateway.archives import Limits
@@ -16,7 +16,7 @@ from services.gateway.pipeline import Pipeline
 from services.gateway.report import build_report
 from services.gateway.settings import Settings
 from services.gateway.spool import Spool
-from services.gateway.uploads import discard, receive, slices_at_least
+from services.gateway.uploads import receive, slices_at_least
 
 
 class UnknownOperatingPoint(MalformedRequest):
@@ -36,12 +36,13 @@ class Predictions:
     async def predict(self, request: Request, *, images: bool, operating_point: OperatingPoint | None) -> Report:
         """The report of what a request uploads."""
         begin = time.perf_counter()
-        await self._let_in(request)
-        point = known_point(operating_point or self._settings.operating_point, await self._bundles.served())
-        async with self._spool.folder() as folder:
-            files = await receive(request, folder, self._limits())
-            uploaded = time.perf_counter()
-            assessment = await while_wanted(request, self._pipeline.assess_upload(files, pictures=images))
+        with self._pipeline.admission.place(slices_at_least(request)) as place:
+            point = known_point(operating_point or self._settings.operating_point, await self._bundles.served())
+            async with self._spool.folder() as folder:
+                files = await receive(request, folder, self._limits())
+                uploaded = time.perf_counter()
+                work = self._pipeline.assess_upload(files, place, pictures=images)
+                assessment = await while_wanted(request, work)
         bundle = await self._bundles.served(assessment.scores.card_sha256 if assessment.scores else None)
         return build_report(
             assessment,
@@ -51,14 +52,6 @@ class Predictions:
             operating_point=known_point(point, bundle),
             timings=timings(assessment.work_ms, upload_s=uploaded - begin, total_s=time.perf_counter() - begin),
         )
-
-    async def _let_in(self, request: Request) -> None:
-        """Refuse what there is no room for before it is looked at."""
-        try:
-            self._pipeline.admission.check(slices_at_least(request))
-        except Overloaded:
-            await discard(request, self._limits())
-            raise
 
     def _limits(self) -> Limits:
         settings = self._settings

@@ -12,50 +12,84 @@ from services.common.problems import Overloaded
 
 _KEPT: Final = 0.8  # of the measured time a slice, at each assessment
 _LONGEST_RETRY_S: Final = 60
+_SLOW_UPLOAD_S: Final = 10.0
+
+
+class Place:
+    """The room that one assessment takes: first what its upload announces, then what it turns out to hold."""
+
+    def __init__(self, admission: "Admission", announced: int) -> None:
+        self._admission = admission
+        self._slices = announced
+        self._lapses_at = time.monotonic() + _SLOW_UPLOAD_S
+        self._begin: float | None = None  # when the work began, and beside how many slices in hand
+        self._beside = 0
+
+    @property
+    def slices(self) -> int:
+        """How many count now; none of an upload that is slow, so that slow lines keep nobody out."""
+        return 0 if self._begin is None and time.monotonic() > self._lapses_at else self._slices
+
+    def take(self, slices: int) -> None:
+        """Hold this many slices from now on, in place of what was announced.
+
+        Raises
+        ------
+        Overloaded
+            there is no room for them beside those of others
+        """
+        self._admission.check(slices, beside=self)
+        self._slices, self._begin = slices, time.monotonic()
+        self._beside = self._admission.held
+
+    def seconds_a_slice(self) -> float | None:
+        """All that was in hand when this was taken was worked on in this time; None where nothing was taken."""
+        return (time.monotonic() - self._begin) / self._beside if self._begin is not None else None
 
 
 class Admission:
-    """Slices of all assessments in hand; more than `most` are refused, so that who is let in waits a bounded time."""
+    """Slices of all assessments in hand and on their way; more than `most` are refused.
+
+    So who is let in waits a bounded time. A series that is alone is always taken, however long it is.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._held = 0
+        self._places: set[Place] = set()
         self._seconds_a_slice = 0.0
 
-    def check(self, slices: int) -> None:
-        """Refuse an upload before it is received, where it holds at least so many slices.
-
-        Raises
-        ------
-        Overloaded
-            there is no room for them beside those in hand
-        """
-        if self._held and self._held + slices > self._most:
-            raise self._overloaded()
+    @property
+    def held(self) -> int:
+        """Slices in hand and on their way."""
+        return sum(place.slices for place in self._places)
 
     @contextmanager
-    def of(self, slices: int) -> Iterator[None]:
-        """Let slices in until they are assessed. A series that is alone is always taken, however long it is.
+    def place(self, announced: int = 0) -> Iterator[Place]:
+        """Room for one assessment, until it is done.
 
         Raises
         ------
         Overloaded
-            there is no room for them beside those in hand
+            there is none for as many slices as are announced
         """
-        self.check(slices)
-        self._held += slices
-        held, begin = self._held, time.monotonic()
+        self.check(announced)
+        place = Place(self, announced)
+        self._places.add(place)
         try:
-            yield
-            # All that was in hand when this came was worked on in this time.
-            seconds = (time.monotonic() - begin) / held
-            self._seconds_a_slice = _KEPT * (self._seconds_a_slice or seconds) + (1 - _KEPT) * seconds
+            yield place
+            if seconds := place.seconds_a_slice():
+                self._seconds_a_slice = _KEPT * (self._seconds_a_slice or seconds) + (1 - _KEPT) * seconds
         finally:
-            self._held -= slices
+            self._places.remove(place)
 
-    def _overloaded(self) -> Overloaded:
-        seconds = min(max(ceil(self._held * self._seconds_a_slice), 1), _LONGEST_RETRY_S)
-        return Overloaded("the gateway works on as many slices as it takes; send it again later", retry_after_s=seconds)
+    def check(self, slices: int, *, beside: Place | None = None) -> None:
+        """Overloaded where there is no room for so many slices, beside those that a place holds already."""
+        others = self.held - (beside.slices if beside else 0)
+        if others and others + slices > self._most:
+            seconds = min(max(ceil(others * self._seconds_a_slice), 1), _LONGEST_RETRY_S)
+            raise Overloaded(
+                "the gateway works on as many slices as it takes; send it again later", retry_after_s=seconds
+            )
 
 
 class Slots:

@@ -77,13 +77,6 @@ def slices_at_least(request: Request) -> int:
     return max(_announced_bytes(request) // _LARGE_SLICE_BYTES, 1)
 
 
-async def discard(request: Request, limits: Limits) -> None:
-    """Take an upload and keep nothing: whoever is cut off while he sends may never read why. None that is too large."""
-    if _announced_bytes(request) <= limits.max_bytes:
-        async for _ in request.stream():
-            pass
-
-
 def _boundary(request: Request) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):

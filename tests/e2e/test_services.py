@@ -107,6 +107,29 @@ def test_an_upload_over_the_limit_is_refused_while_it_is_being_sent(service: Ser
     assert "big.dcm" in problem["detail"]
 
 
+def test_who_finds_no_room_reads_why_and_may_come_again_over_the_same_connection(service: Service) -> None:
+    upload = httpx.Request("POST", service.url, files=_parts(series(40)))
+    kept = http.client.HTTPConnection("127.0.0.1", service.ports["gateway"], timeout=60)
+
+    def post() -> tuple[http.client.HTTPResponse, dict[str, object], object]:
+        kept.request("POST", "/v1/predictions", upload.read(), dict(upload.headers))
+        assert kept.sock
+        answer, end = kept.getresponse(), kept.sock.getsockname()
+        return answer, json.loads(answer.read()), end
+
+    with socket.create_connection((kept.host, kept.port)) as another:
+        announced = "content-type: multipart/form-data; boundary=b\r\ncontent-length: 300000000"
+        another.sendall(f"POST /v1/predictions HTTP/1.1\r\nhost: gateway\r\n{announced}\r\n\r\n".encode())
+        time.sleep(1)
+        refused, problem, first = post()
+    assert (refused.status, problem["code"]) == (503, "overloaded")
+    assert int(refused.headers["retry-after"]) >= 1
+    time.sleep(1)
+    answer, _, second = post()
+    assert (answer.status, second) == (200, first)
+    kept.close()
+
+
 @pytest.mark.parametrize("stage", ["preprocess", "cnn", "rnn"])
 def test_a_stage_killed_in_mid_request_is_told_and_comes_back(service: Service, stage: str) -> None:
     files = series(40)

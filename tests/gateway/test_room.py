@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import pytest
 
@@ -15,24 +16,55 @@ def anyio_backend() -> str:
 
 def test_slices_beyond_the_most_are_refused_with_a_time_to_try_again() -> None:
     admission = Admission(40)
-    with admission.of(34):
+    with admission.place(34):
         admission.check(6)
-        with pytest.raises(Overloaded):
-            admission.check(7)
-        with pytest.raises(Overloaded) as refused, admission.of(7):
+        with pytest.raises(Overloaded) as refused, admission.place(7):
             pass
         assert int(refused.value.headers()["retry-after"]) >= 1
-        with admission.of(6), pytest.raises(Overloaded):
+        with admission.place(6), pytest.raises(Overloaded):
             admission.check(1)
+    assert admission.held == 0
     admission.check(300)
+
+
+def test_a_place_holds_what_the_upload_had_instead_of_what_it_announced() -> None:
+    admission = Admission(40)
+    with admission.place(30) as one, admission.place(1) as other:
+        one.take(20)
+        assert admission.held == 21
+        with pytest.raises(Overloaded):
+            other.take(21)
+        other.take(20)
+        assert admission.held == 40
 
 
 def test_a_long_series_is_taken_when_it_is_alone() -> None:
     admission = Admission(40)
-    with admission.of(300), pytest.raises(Overloaded), admission.of(1):
+    with admission.place(300), pytest.raises(Overloaded), admission.place(1):
         pass
-    with admission.of(300):
-        pass
+    with admission.place(1) as place:
+        place.take(300)
+
+
+def test_an_upload_over_a_slow_line_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    admission, later = Admission(40), time.monotonic() + 11
+    with admission.place(40) as slow:
+        monkeypatch.setattr(time, "monotonic", lambda: later)
+        with admission.place(40), pytest.raises(Overloaded):
+            slow.take(40)
+        slow.take(40)
+        assert admission.held == 40, "what is worked on is counted however long it takes"
+
+
+def test_the_time_to_come_back_is_that_of_the_slices_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, admission = [100.0], Admission(40)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    with admission.place() as place:
+        place.take(10)
+        clock[0] += 5
+    with admission.place(30), pytest.raises(Overloaded) as refused:
+        admission.check(20)
+    assert refused.value.headers()["retry-after"] == "15"
 
 
 async def _hold(slots: Slots, slices: int, order: list[int], seconds: float = 0.01) -> None:

@@ -135,7 +135,9 @@ async def _assess(task: Task, unit: Unit, bench: Bench, lost: int) -> tuple[Outc
 
 
 async def _assessed(files: Sequence[UploadedFile], manifest: Manifest, bench: Bench) -> tuple[Assessment, ServedBundle]:
-    assessment = await Pipeline(bench.stages, bench.settings).assess_upload(files)
+    pipeline = Pipeline(bench.stages, bench.settings)
+    with pipeline.admission.place() as place:
+        assessment = await pipeline.assess_upload(files, place)
     wanted = assessment.scores.card_sha256 if assessment.scores else None
     bundle = await Bundles(bench.stages).served(wanted)
     known_point(manifest.operating_point, bundle)
