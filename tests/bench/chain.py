@@ -29,25 +29,36 @@ def measure(plan: Plan) -> Iterator[Figure]:
 
 
 def _requests(plan: Plan, service: Service) -> Iterator[Figure]:
-    """What is left of a request when the stages' own work is taken from it; of many slices, that overlaps."""
+    """Where the time of a request goes, by what its answer says and by the processes; and what is left."""
     sample = sorted((ROOT / "samples" / "series").glob("*.dcm"))[15].read_bytes()
     sent = {
         "one 512 x 512 slice": ({"one.dcm": ct_slice()}, plan.some(120, 4)),
         "one 256 x 256 slice": ({"one.dcm": sample}, plan.some(120, 4)),
         "34 slices, whose work overlaps": (series(34), plan.some(8, 2)),
     }
+    processes = {process: service.process(process) for process in service.ports}
     with httpx.Client(base_url=service.url, timeout=120) as client:
         for name, (files, repeats) in sent.items():
-            rest = [_rest_ms(client, files) for _ in range(repeats + repeats // 4)][repeats // 4 :]
+            for _ in range(repeats // 4):
+                _told_ms(client, files)
+            before = {process: cpu_s(number) for process, number in processes.items()}
+            told = [_told_ms(client, files) for _ in range(repeats)]
+            for process, number in processes.items():
+                used = (cpu_s(number) - before[process]) / repeats * 1e3
+                yield Figure(f"{name}: {process}, processor time", used, "core-ms")
+            for part in told[0]:
+                yield measured(f"{name}: {part}", "ms", [each[part] for each in told])
+            rest = [each["whole"] - sum(each[stage] for stage in STAGES) for each in told]
             yield measured(f"{name}, less the stages' own work", "ms", rest)
 
 
-def _rest_ms(client: httpx.Client, files: Mapping[str, bytes]) -> float:
+def _told_ms(client: httpx.Client, files: Mapping[str, bytes]) -> dict[str, float]:
+    """The whole by the client's clock, and what the answer says of its parts."""
     begin = time.perf_counter()
     answer = client.post("/v1/predictions", files=[("files", item) for item in files.items()]).raise_for_status()
     took = (time.perf_counter() - begin) * 1e3
     timings = answer.json()["timings_ms"]
-    return took - sum(float(timings[stage]) for stage in STAGES)
+    return {"whole": took} | {part: float(timings[part]) for part in ("upload", *STAGES)}
 
 
 async def _hops(plan: Plan, service: Service) -> list[Figure]:

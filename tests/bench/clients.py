@@ -15,7 +15,6 @@ from services.common.tensors import HEADER_LENGTH, FilePart, Message, encode
 from services.gateway.uploads import FORM_FIELD
 
 _TIMEOUT_S: Final = 600
-_MOST_PATIENCE_S: Final = 5.0
 BROKEN: Final = 0  # in place of a status, where the connection broke
 
 
@@ -97,7 +96,7 @@ def _client(call: Call, more: Callable[[int], bool]) -> list[Answered]:
     connection = http.client.HTTPConnection("127.0.0.1", call.port, timeout=_TIMEOUT_S)
     while more(len(answers)):
         answers.append(_post(connection, call))
-        time.sleep(min(max(answers[-1].retry_after_s, 0), _MOST_PATIENCE_S))
+        time.sleep(max(answers[-1].retry_after_s, 0))
     connection.close()
     return answers
 

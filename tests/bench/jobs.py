@@ -17,6 +17,7 @@ _PARALLEL: Final = 4
 _SLICES: Final = 28
 _SLEEP_S: Final = 0.2
 _JOB: Final = 100
+_LOOK_S: Final = 0.2
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
@@ -28,7 +29,7 @@ def measure(plan: Plan) -> Iterator[Figure]:
 
 def _against_waiting(plan: Plan) -> Figure:
     """The same series by waiting calls, four at a time, and as a job; the first round is for warming up."""
-    count = plan.some(12, 4)
+    count = plan.some(24, 4)
     with served() as service, httpx.Client(base_url=service.url, timeout=600) as client:
         rounds = plan.some(4, 2)
         both = [(count / job_s(client, count, _SLICES), count / _waiting_s(client, count)) for _ in range(rounds)][1:]
@@ -57,7 +58,7 @@ def job_s(client: httpx.Client, series: int, slices: int) -> float:
     begin = time.perf_counter()
     job = client.post("/v1/jobs", files=upload).raise_for_status().headers["location"]
     while (document := client.get(job).json())["status"] not in ENDED:
-        time.sleep(0.05)
+        time.sleep(_LOOK_S)
     took = time.perf_counter() - begin
     assert document["counts"]["failed"] == 0, document
     for _ in range(2):

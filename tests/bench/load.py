@@ -41,7 +41,7 @@ def measure(plan: Plan) -> Iterator[Figure | Curve]:
 
 
 def _load(plan: Plan, process: ProcessPoolExecutor, kind: str, slices: int, call: Call) -> Iterator[Figure | Curve]:
-    seconds = plan.some(15.0 if slices == 1 else 24.0, 4.0)
+    seconds = plan.some(15.0 if slices == 1 else 36.0, 4.0)
     levels = []
     post(call, each=2)
     for clients in plan.some(_CLIENTS, _CLIENTS[:2]):
