@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import pkgutil
+import signal
 import sys
 from collections.abc import Callable
 
@@ -19,6 +20,9 @@ def main() -> None:
         _start(parser.parse_args())
     except CannotGoOn as reason:
         sys.exit(str(reason))
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from what it has kept.", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 def _start(arguments: argparse.Namespace) -> None:

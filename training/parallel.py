@@ -36,7 +36,7 @@ def every(function: Callable[[Task], Result], tasks: Iterable[Task], processes: 
     if count == 1:
         yield from map(function, tasks)
         return
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=_begin) as pool:
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=begin_worker) as pool:
         try:
             yield from _results(pool, function, iter(tasks), count * _HANDED_OUT)
         except BrokenProcessPool:
@@ -58,7 +58,7 @@ def _results(
         yield from (future.result() for future in done)
 
 
-def _begin() -> None:
+def begin_worker() -> None:
     """Leave Ctrl-C to the parent, and end when the parent has been killed: nobody else would end this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()

@@ -5,7 +5,6 @@ Nothing here needs TensorFlow: the processes that make pictures start quickly an
 
 import logging
 import multiprocessing
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.recipe import render
 from services.preprocess.resample import fit
+from training.parallel import begin_worker, cores
 from training.phantom.geometry import SIZE
 from training.phantom.orders import ANY_STUDY, Order
 from training.phantom.study import Study, draw_patient, make_study
@@ -78,8 +78,7 @@ def make(wanted: Sequence[Wanted], *, name: str) -> Pictures:
 
 def made_in_turn(wanted: Sequence[Wanted], *, name: str) -> Iterator[Pictures]:
     """Make studies on all cores, and give each as soon as those before it were given."""
-    cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))
-    with multiprocessing.get_context("spawn").Pool(cores) as pool:
+    with multiprocessing.get_context("spawn").Pool(cores(), begin_worker) as pool:
         yield from _with_progress(pool.imap(make_one, wanted, chunksize=1), total=len(wanted), name=name)
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import multiprocessing
-import os
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from training.answers import Answer, Answering, Case, figures
 from training.configs.phantom_test import SHIFTED, TEST
 from training.evaluate import ALONE, rounded
 from training.fit_rnn import Series
+from training.parallel import begin_worker, cores
 from training.phantom.orders import Shift
 from training.phantom.study import draw_patient, make_study
 from training.pictures import BRAIN_HU, BRIGHT_HU, Wanted, count_inside, picture
@@ -72,7 +72,7 @@ def ask_of_real(folder: Path, files: Path) -> list[dict[str, Any]]:
     bundle = open_bundle(folder)
     extractor, scorer = _services(bundle)
     data = [path.read_bytes() for path in sorted(files.rglob("*")) if path.is_file()]
-    with Pipeline(bundle.card.recipe, os.cpu_count() or 1) as pipeline:
+    with Pipeline(bundle.card.recipe, cores()) as pipeline:
         every = pipeline.read_headers(data, [len(file) for file in data]).series
         frames = [np.array([(item.file, item.frame) for item in series.items], np.int32) for series in every]
         made = [pipeline.make_slices(data, wanted).slices for wanted in frames]
@@ -113,9 +113,9 @@ def _cases(extractor: SavedModelExtractor, wanted: Sequence[Wanted], name: str) 
 
 def _made(wanted: Sequence[Wanted]) -> Iterator[Sent]:
     """Studies in turn, made on all cores, few of them ahead."""
-    cores, every = len(os.sched_getaffinity(0)), iter(wanted)
-    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as workers:
-        coming: deque[Future[Sent]] = deque(workers.submit(make_sent, one) for one in islice(every, cores + AHEAD))
+    count, every = cores(), iter(wanted)
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=begin_worker) as workers:
+        coming: deque[Future[Sent]] = deque(workers.submit(make_sent, one) for one in islice(every, count + AHEAD))
         while coming:
             yield coming.popleft().result()
             coming.extend(workers.submit(make_sent, one) for one in islice(every, 1))

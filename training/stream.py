@@ -17,6 +17,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from training.parallel import begin_worker, cores
 from training.phantom.orders import ANY_STUDY, Order
 from training.pictures import Pictures, Wanted, joined, make_one
 
@@ -61,11 +62,11 @@ class Stream:
     ) -> None:
         self._plan, self._batch, self._seed = plan, batch, seed
         self._count = round(batch * positives)
-        self._processes = processes or len(os.sched_getaffinity(0))
+        self._processes = processes or cores()
 
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("spawn")
-        self._workers = ProcessPoolExecutor(self._processes, context, initializer=os.nice, initargs=(5,))
+        self._workers = ProcessPoolExecutor(self._processes, context, initializer=_begin_nicely)
         return self
 
     def __exit__(
@@ -101,6 +102,11 @@ class Stream:
         drawn = [_moved(index.pool[part], place, rng) for part, place in chosen]
         small, labels, certain, blood = zip(*drawn, strict=True)
         return np.stack(small), np.stack(labels), np.stack(certain), np.stack(blood)
+
+
+def _begin_nicely() -> None:
+    begin_worker()
+    os.nice(5)  # the network's steps go first
 
 
 class _Index:

@@ -1,5 +1,8 @@
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 PROGRAM = """
 import runpy, sys
@@ -22,3 +25,15 @@ def test_a_step_that_cannot_go_on_says_why_in_one_sentence_and_fails() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "nothing.zip cannot be read: No such file or directory.\n"
+
+
+def test_ctrl_c_ends_a_step_in_one_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "training", "phantoms", "--studies", "200", "--out", str(tmp_path / "made.zip")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as step:
+        assert step.stderr
+        first = step.stderr.readline()
+        os.killpg(step.pid, signal.SIGINT)  # as a terminal does: the processes that make phantoms get it, too
+        rest = step.stderr.read()
+    assert step.returncode == 130
+    assert "Traceback" not in rest, first
+    assert rest.endswith("Stopped. The same command goes on from what it has kept.\n")

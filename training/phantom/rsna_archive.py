@@ -8,7 +8,6 @@ rsna-intracranial-hemorrhage-detection/stage_2_sample_submission.csv     the sam
 
 import logging
 import multiprocessing
-import os
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from services.common.labels import LABELS, SUBTYPES
 from training.archive import FOLDERS, ROOT, TABLE
+from training.parallel import begin_worker, cores
 from training.phantom.dicom_files import datasets, enlarged, file_of, set_enlarged
 from training.phantom.geometry import SIZE
 from training.phantom.study import Study, draw_patient, make_study
@@ -92,7 +92,7 @@ def write_archive(path: Path, plan: Plan, processes: int | None = None) -> None:
 
 
 def _made(plan: Plan, processes: int | None) -> Iterator[Made]:
-    with multiprocessing.get_context("spawn").Pool(processes or len(os.sched_getaffinity(0))) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes or cores(), begin_worker) as pool:
         yield from pool.imap(make, _tasks(plan))
 
 
