@@ -13,8 +13,9 @@ from services.gateway.jobs.schemas import JobDocument
 from services.gateway.jobs.senders import Unauthorized
 from services.gateway.jobs.store import OtherContent
 from services.gateway.report import DISCLAIMER, finding
+from services.gateway.spool import SpoolFull
 from services.gateway.stages import StageBusy, StageFailed, StageSlow
-from services.gateway.uploads import FORM_FIELD, SpoolFull
+from services.gateway.uploads import FORM_FIELD
 
 _LOCATION: Final = {"description": "the job's address", "schema": {"type": "string"}}
 

@@ -1,16 +1,26 @@
 """A folder on disk that an upload lives in while it is worked on. Files there are numbered, never named."""
 
+import errno
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from anyio import to_thread
 
+from services.common.problems import Problem
+
 _PREFIX: Final = "upload-"
+
+
+class SpoolFull(Problem):
+    status = 503
+    code = "no_space"
+    title = "There is no room for the upload now"
+    retry_after_s = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +59,29 @@ class Spool:
 
     @asynccontextmanager
     async def folder(self) -> AsyncIterator[SpoolFolder]:
-        """A folder for one request, removed at its end."""
-        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._root))
+        """A folder for one request, removed at its end; SpoolFull where the disk has no room for one."""
+        with full_disk_told("uploads"):
+            path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._root))
         try:
             yield SpoolFolder(path)
         finally:
             await to_thread.run_sync(_remove, path)
+
+
+@contextmanager
+def full_disk_told(what: str) -> Iterator[None]:
+    """Let a full disk be answered as SpoolFull: what it was to keep is not accepted."""
+    try:
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise SpoolFull(f"the disk that {what} are kept on is full; nothing was accepted") from error
+        raise
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a disk, or a sender's share of it, has no room."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _remove(path: Path) -> None:

@@ -1,6 +1,5 @@
 """Multipart uploads, streamed to the spool: never more than a piece of one in memory."""
 
-import errno
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,20 +9,13 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from services.common.problems import MalformedRequest, PayloadTooLarge, Problem, UnsupportedMedia
+from services.common.problems import MalformedRequest, PayloadTooLarge, UnsupportedMedia
 from services.gateway.archives import Limits, is_archive, unpack
-from services.gateway.spool import SpoolFolder, UploadedFile
+from services.gateway.spool import SpoolFolder, UploadedFile, full_disk_told
 
 FORM_FIELD = "files"
 _LARGE_SLICE_BYTES = 600_000  # 512 x 512 of 16 bits, with a long header
 _PIECE_BYTES = 1 << 20
-
-
-class SpoolFull(Problem):
-    status = 503
-    code = "no_space"
-    title = "There is no room for the upload now"
-    retry_after_s = 30
 
 
 class NoFiles(MalformedRequest):
@@ -48,13 +40,9 @@ async def receive(request: Request, folder: SpoolFolder, limits: Limits) -> list
         the disk has no room.
     """
     boundary = _boundary(request)
-    try:
+    with full_disk_told("uploads"):
         files = await _spool(request, _Form(boundary, folder, limits), limits)
         return await to_thread.run_sync(_unpack_all, files, folder, limits)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise SpoolFull("the disk that uploads are kept on is full") from error
-        raise
 
 
 async def _spool(request: Request, form: "_Form", limits: Limits) -> list[UploadedFile]:

@@ -1,3 +1,4 @@
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,8 +11,8 @@ from starlette.requests import Request
 
 from services.common.problems import PayloadTooLarge
 from services.gateway.archives import Limits
-from services.gateway.spool import Spool, SpoolFolder, UploadedFile
-from services.gateway.uploads import SpoolFull, receive
+from services.gateway.spool import Spool, SpoolFolder, SpoolFull, UploadedFile
+from services.gateway.uploads import receive
 
 LIMITS = Limits(max_bytes=10_000, max_files=5, max_ratio=100)
 DATA = st.binary(max_size=300).filter(lambda data: not data.startswith(b"PK"))
@@ -75,6 +76,20 @@ def test_a_full_disk_is_told() -> None:
 
     with pytest.raises(SpoolFull):
         anyio.run(receive, _request(_body([("a", b"x" * 100)]), 50), FullFolder(Path("/")), LIMITS)
+
+
+async def _use(spool: Spool) -> None:
+    async with spool.folder():
+        pass
+
+
+def test_a_disk_without_room_for_a_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> str:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr("services.gateway.spool.tempfile.mkdtemp", full)
+    with pytest.raises(SpoolFull):
+        anyio.run(_use, Spool(tmp_path))
 
 
 def test_what_a_crash_left_is_swept_at_the_next_start_and_nothing_else(tmp_path: Path) -> None:

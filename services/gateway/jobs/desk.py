@@ -19,11 +19,11 @@ from services.gateway.jobs.job import Job
 from services.gateway.jobs.lanes import Lanes, QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus
 from services.gateway.jobs.senders import Senders
-from services.gateway.jobs.store import JobStore, Wishes, is_full
+from services.gateway.jobs.store import JobStore, Wishes
 from services.gateway.jobs.teller import Hooks
 from services.gateway.settings import Settings
-from services.gateway.spool import UploadedFile
-from services.gateway.uploads import SpoolFull, receive
+from services.gateway.spool import UploadedFile, full_disk_told
+from services.gateway.uploads import receive
 
 log = logging.getLogger(__name__)
 _TEND_S: Final = 5.0
@@ -63,13 +63,9 @@ class Jobs:
             return await to_thread.run_sync(self._settle, folder, files, wishes)
 
     def _settle(self, folder: Any, files: list[UploadedFile], wishes: Wishes) -> tuple[Job, bool]:
-        try:
+        with full_disk_told("jobs"):
             job, new = self.store.accept(folder, files, wishes)
             self._promise(job, wishes, new=new)
-        except OSError as error:
-            if is_full(error):
-                raise SpoolFull("the disk that jobs are kept on is full; nothing was accepted") from error
-            raise
         try:
             self.lanes.wake(wishes.priority, wishes.sender)
         except RedisError as error:

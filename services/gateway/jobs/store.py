@@ -6,7 +6,6 @@ keys/<sender>/<hash of an Idempotency-Key>
 incoming/                       uploads under way, always on this machine
 """
 
-import errno
 import hashlib
 import json
 import secrets
@@ -203,11 +202,6 @@ class JobStore:
         if manifest.digest != digest:
             raise OtherContent("send another key with other files")
         return job
-
-
-def is_full(error: OSError) -> bool:
-    """Whether a disk has no room."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _key(wishes: Wishes) -> str:
