@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import ceil
 from typing import Any, Final, Protocol
 
@@ -158,17 +159,16 @@ class Batches:
         try:
             loop = asyncio.get_running_loop()
             given, seconds = await loop.run_in_executor(self._network, self._extract, [piece.slices for piece in batch])
+            self._note(sum(sizes), seconds)
+            shares = shared_out(given, sizes)
         except Exception as error:  # noqa: BLE001 - it is the callers' to know
             for piece in batch:
                 if not piece.given.done():
                     piece.given.set_exception(error)
             return
-        self._note(sum(sizes), seconds)
-        ends = np.cumsum(sizes)
-        for piece, size, end in zip(batch, sizes, ends, strict=True):
-            own = {name: array[end - size : end] for name, array in given.items()}
+        for piece, size, own in zip(batch, sizes, shares, strict=True):
             if not piece.given.done():
-                piece.given.set_result((own, 1e3 * seconds * size / ends[-1]))
+                piece.given.set_result((own, 1e3 * seconds * size / sum(sizes)))
 
     def _extract(self, parts: Sequence[Slices]) -> tuple[Given, float]:
         """In the network's thread: all parts as batches of the fixed sizes."""
@@ -216,6 +216,14 @@ def cut(slices: Slices, sizes: Sequence[int]) -> Iterator[Slices]:
         while len(slices) - at >= size:
             yield slices[at : at + size]
             at += size
+
+
+def shared_out(given: Given, sizes: Sequence[int]) -> list[Given]:
+    """An answer in parts of these sizes; ValueError where it has another number of rows."""
+    if any(len(array) != sum(sizes) for array in given.values()):
+        raise ValueError("the network answered another number of slices than it was asked for")
+    places = [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes), strict=True)]
+    return [{name: array[place] for name, array in given.items()} for place in places]
 
 
 def joined(parts: Sequence[Given]) -> Given:

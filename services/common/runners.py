@@ -12,7 +12,7 @@ import anyio.to_thread
 from fastapi import Request
 
 from services.common.problems import MalformedRequest, Overloaded, Problem
-from services.common.settings import StageSettings
+from services.common.settings import ThreadedSettings
 from services.common.tensors import TIMEOUT, Message
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class Runner(Protocol):
 class Threads:
     """Each request by itself in a worker thread; a bounded number of requests waits."""
 
-    def __init__(self, settings: StageSettings) -> None:
+    def __init__(self, settings: ThreadedSettings) -> None:
         self._limiter = anyio.CapacityLimiter(settings.threads)
         self._most = settings.threads + settings.max_waiting
         self._held = 0

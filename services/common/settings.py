@@ -39,6 +39,11 @@ class ServiceSettings(BaseSettings):
 class StageSettings(ServiceSettings):
     """What preprocess, cnn and rnn have in common."""
 
-    threads: int = 1
     max_body_bytes: int = 256 * 1024**2
+
+
+class ThreadedSettings(StageSettings):
+    """Of a stage that works on requests one by one: how many at once, and how many in line."""
+
+    threads: int = 1
     max_waiting: int = 64

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from services.common.app import VERSION, log_fault, new_app, problem_response
 from services.common.problems import MalformedRequest, NotFound, NotReady, PayloadTooLarge, Problem, UnsupportedMedia
-from services.common.runners import Runner, Threads, while_wanted
+from services.common.runners import Runner, while_wanted
 from services.common.settings import StageSettings
 from services.common.tensors import HEADER_LENGTH, Buffer, FilePart, Message, decode, encode
 
@@ -55,10 +55,10 @@ class StageModel(Protocol):
 class Stage:
     """Models, what brings requests to them, and when they last answered."""
 
-    def __init__(self, models: Sequence[StageModel], settings: StageSettings, runner: Runner | None = None) -> None:
+    def __init__(self, models: Sequence[StageModel], settings: StageSettings, runner: Runner) -> None:
         self.models = {model.name: model for model in models}
         self.settings = settings
-        self.runner = runner or Threads(settings)
+        self.runner = runner
         self._answered_at = dict.fromkeys(self.models, float("-inf"))
 
     def model(self, name: str) -> StageModel:
@@ -104,9 +104,7 @@ class _TensorResponse(Response):
         await send({"type": "http.response.body", "body": b""})
 
 
-def stage_app(
-    title: str, models: Sequence[StageModel], settings: StageSettings, runner: Runner | None = None
-) -> FastAPI:
+def stage_app(title: str, models: Sequence[StageModel], settings: StageSettings, runner: Runner) -> FastAPI:
     """The application of one stage. What it speaks is the protocol's, so it has no documentation of its own."""
     stage = Stage(models, settings, runner)
     app = new_app(title=title, ready=stage.ready, drain_s=settings.drain_s, openapi_url=None)

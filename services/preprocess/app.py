@@ -11,6 +11,7 @@ from services.common.arrays import array_tensor, read_array
 from services.common.observability import configure_logging
 from services.common.problems import MalformedRequest
 from services.common.recipe import DEFAULT_RECIPE, Recipe
+from services.common.runners import Threads
 from services.common.schemas import HeadersReport
 from services.common.stage import StageModel, TensorSpec, stage_app
 from services.common.tensors import Message, Tensor, bytes_tensor, elements
@@ -141,7 +142,7 @@ def create_app(recipe: Recipe, settings: Settings) -> FastAPI:
     """The application for one recipe."""
     pipeline, uid_key = Pipeline(recipe, settings.decoders), read_key(settings.uid_key_file)
     doors: list[StageModel] = [SeriesDoor(uid_key), SlicesDoor(pipeline, recipe, settings, uid_key)]
-    return stage_app("preprocess", doors, settings)
+    return stage_app("preprocess", doors, settings, Threads(settings))
 
 
 def create() -> FastAPI:

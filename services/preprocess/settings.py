@@ -5,10 +5,10 @@ from pathlib import Path
 
 from pydantic_settings import SettingsConfigDict
 
-from services.common.settings import StageSettings
+from services.common.settings import ThreadedSettings
 
 
-class Settings(StageSettings):
+class Settings(ThreadedSettings):
     """How many slices are worked on at once, how much one call may carry, and whether UIDs leave as they are."""
 
     model_config = SettingsConfigDict(env_prefix="ICH_PREPROCESS_")

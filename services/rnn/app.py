@@ -11,6 +11,7 @@ from services.common.arrays import array_tensor, read_array
 from services.common.card import Bundle, open_bundle
 from services.common.observability import configure_logging
 from services.common.problems import MalformedRequest, Problem
+from services.common.runners import Threads
 from services.common.stage import TensorSpec, stage_app
 from services.common.tensors import Message
 from services.rnn.settings import Settings
@@ -79,7 +80,7 @@ class RnnModel:
 
 def create_app(scorer: Scorer, bundle: Bundle, settings: Settings) -> FastAPI:
     """The application around a scorer."""
-    return stage_app("rnn", [RnnModel(scorer, bundle)], settings)
+    return stage_app("rnn", [RnnModel(scorer, bundle)], settings, Threads(settings))
 
 
 def create() -> FastAPI:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic_settings import SettingsConfigDict
 
-from services.common.settings import StageSettings
+from services.common.settings import ThreadedSettings
 
 
-class Settings(StageSettings):
+class Settings(ThreadedSettings):
     """Where the bundle lies. The network is small and runs on the CPU."""
 
     model_config = SettingsConfigDict(env_prefix="ICH_RNN_")

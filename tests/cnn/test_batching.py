@@ -27,7 +27,7 @@ class Network:
     def __init__(self, *, held: bool = False) -> None:
         self.sizes: list[int] = []
         self.let = threading.Event()
-        self.broken = False
+        self.broken = self.short = False
         if not held:
             self.let.set()
 
@@ -36,6 +36,8 @@ class Network:
         self.sizes.append(len(slices))
         if self.broken:
             raise RuntimeError("out of memory")
+        if self.short:
+            slices = slices[1:]
         return {"features": slices[:, :1].astype(np.float32)}
 
 
@@ -113,6 +115,13 @@ async def test_work_that_nobody_waits_for_is_dropped() -> None:
         registry.get_sample_value("ich_cnn_dropped_slices_total", {"why": why}) for why in ("caller_gone", "too_late")
     ]
     assert dropped == [2, 1]
+
+
+async def test_a_network_that_answers_too_few_slices_leaves_nobody_waiting() -> None:
+    network = Network()
+    network.short = True
+    with pytest.raises(ValueError, match="another number of slices"):
+        await asyncio.wait_for(_numbers(Batches(network, Bounds()), [1, 2]), 10)
 
 
 async def test_a_fault_is_told_to_those_whom_it_met_and_the_next_are_served() -> None:

@@ -10,7 +10,8 @@ from pydantic_settings import SettingsConfigDict
 
 from services.common.arrays import array_tensor, read_array
 from services.common.problems import MalformedRequest
-from services.common.settings import StageSettings
+from services.common.runners import Threads
+from services.common.settings import ThreadedSettings
 from services.common.stage import TensorSpec, stage_app
 from services.common.tensors import HEADER_LENGTH, FilePart, Message, decode, encode
 
@@ -22,7 +23,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-class Settings(StageSettings):
+class Settings(ThreadedSettings):
     model_config = SettingsConfigDict(env_prefix="ICH_EXAMPLE_")
 
 
@@ -53,7 +54,8 @@ class Doubler:
 
 
 def _client(model: Doubler, **settings: int) -> httpx.AsyncClient:
-    app = stage_app("stage", [model], Settings.model_validate(settings))
+    chosen = Settings.model_validate(settings)
+    app = stage_app("stage", [model], chosen, Threads(chosen))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://stage")
 
