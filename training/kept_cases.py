@@ -1,0 +1,67 @@
+"""Features of whole studies, kept in a run's folder: a build that was stopped makes no phantom a second time."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.answers import Case, cases
+from training.cnn import Cnn
+from training.failures import writing
+from training.fit_cnn import Extractor, extractor
+from training.fit_rnn import Series
+from training.pictures import Wanted
+
+_SERIES: Final = tuple(field.name for field in fields(Series))
+_COUNTS: Final = ("bright", "brain")
+
+
+class KeptCases:
+    """Cases by one CNN. What another CNN made of a study, or this one of another study, is made anew."""
+
+    def __init__(self, cnn: Cnn, folder: Path) -> None:
+        self._extract: Extractor = extractor(cnn)
+        self._folder = folder
+        self.spent_before_s = 0.0  # by earlier runs on what this one took up
+        self._cnn = sha256(b"".join(variable.numpy().tobytes() for variable in cnn.trunk.variables)).hexdigest()
+
+    def of(self, wanted: Sequence[Wanted], *, name: str) -> list[Case]:
+        """The cases of these studies, in their order; `name` is said in the log and names the file."""
+        path = self._folder / f"{name.replace(': ', '-').replace(' ', '-')}.npz"
+        key = sha256(f"{self._cnn} {list(wanted)}".encode()).hexdigest()
+        if path.exists():
+            with np.load(path) as held:
+                if str(held["key"]) == key:
+                    self.spent_before_s += float(held["spent_s"])
+                    return _apart({column: held[column] for column in held.files})
+        begin = time.monotonic()
+        made = cases(self._extract, wanted, name=name)
+        words = {"key": np.array(key), "spent_s": np.array(time.monotonic() - begin)}
+        part = path.with_suffix(".part.npz")
+        with writing(path):
+            np.savez(part, **words, **_together(made))  # type: ignore[arg-type] # an option among the keywords is bool
+            part.replace(path)
+        return made
+
+
+def _together(made: Sequence[Case]) -> dict[str, NDArray[Any]]:
+    columns = {name: np.concatenate([getattr(case.series, name) for case in made]) for name in _SERIES}
+    columns |= {name: np.concatenate([getattr(case, name) for case in made]) for name in _COUNTS}
+    return columns | {"slices": np.array([len(case.bright) for case in made])}
+
+
+def _apart(columns: dict[str, NDArray[Any]]) -> list[Case]:
+    ends = np.cumsum(columns["slices"])
+    places = [slice(end - size, end) for size, end in zip(columns["slices"], ends, strict=True)]
+    return [
+        Case(
+            Series(**{name: columns[name][place] for name in _SERIES}),
+            **{name: columns[name][place] for name in _COUNTS},
+        )
+        for place in places
+    ]
