@@ -37,7 +37,6 @@ class Case:
 class Networks:
     """What is measured: `last` gives the CNN's own logits from features, `rnn` the answers."""
 
-    extract: Extractor
     last: Any
     rnn: Rnn
 

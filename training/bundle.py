@@ -15,14 +15,16 @@ import tensorflow as tf
 from services.common.card import Card, OperatingPoint, Thresholds, open_bundle
 from services.common.labels import LABELS
 from services.common.recipe import DEFAULT_RECIPE
-from training.answers import Networks, answer, cases, levels, report
+from training.answers import Networks, answer, levels, report
 from training.calibrate import operating_points, temperatures
 from training.cnn import Cnn, CnnShape
 from training.configs.phantom_test import SHIFTED, TEST
 from training.evaluate import auc
 from training.export import save_networks, seal
-from training.fit_cnn import CnnFit, Extractor, Progress, Watch, extractor, fit_cnn
+from training.fit_cnn import CnnFit, Progress, Watch, extractor, fit_cnn
 from training.fit_rnn import RnnFit, Series, fit_rnn
+from training.kept_cases import KeptCases
+from training.phantom.orders import ANY_STUDY, Order
 from training.pictures import GRID, Wanted, make
 from training.rnn import Rnn, RnnShape
 
@@ -79,18 +81,20 @@ SEEDS = {"cnn": 0, "rnn": 1_000_000, "calibration": 2_000_000, "watch": 2_500_00
 def build(config: Config, folder: Path, run: Path, begin: Path | None = None) -> Card:
     """Train a bundle from phantoms and write it to `folder`.
 
-    `run` is where the CNN's training leaves its checkpoint and its figures; what lies there is gone on with. `begin` is
-    a bundle whose networks the training begins as.
+    `run` is where the CNN's training leaves its checkpoint and its figures, and what it made of whole studies; what
+    lies there is gone on with. `begin` is a bundle whose networks the training begins as.
     """
     begun = _begun(begin)
     progress = Progress(run, watch=_watch(config.amounts), begin=begin)
     amounts = config.amounts
     cnn = fit_cnn(config.cnn_shape, config.cnn_fit, progress)
-    extract, after = extractor(cnn), time.monotonic()
-    rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, _series(extract, "rnn", amounts.rnn))
-    points, found = calibrate(rnn, _series(extract, "calibration", amounts.calibration))
+    kept, after = KeptCases(cnn, run), time.monotonic()
+    studies = _series(kept, "rnn", amounts.rnn, config.cnn_fit.stream.order)
+    rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, studies)
+    points, found = calibrate(rnn, _series(kept, "calibration", amounts.calibration))
     files = save_networks(folder, cnn, rnn)
-    metrics = _measured(Networks(extract, cnn.last, rnn), points)
+    metrics = _measured(kept, Networks(cnn.last, rnn), points)
+    minutes = progress.minutes() + (kept.spent_before_s + time.monotonic() - after) / 60
     card = make_card(
         config.words,
         feature_size=int(cnn.last.kernel.shape[0]),
@@ -99,7 +103,7 @@ def build(config: Config, folder: Path, run: Path, begin: Path | None = None) ->
         metrics=metrics,
         temperatures=found,
         thresholds=points,
-        training=begun | _training(config, minutes=progress.minutes() + (time.monotonic() - after) / 60),
+        training=begun | _training(config, minutes=minutes),
     )
     seal(folder, card, cnn, rnn)
     return card
@@ -120,8 +124,8 @@ def calibrate(rnn: Rnn, studies: list[Series]) -> tuple[dict[OperatingPoint, Thr
     return points, {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
 
 
-def _studies(part: str, count: int, slices: int | None = None) -> list[Wanted]:
-    return [Wanted(SEEDS[part] + number, slices) for number in range(count)]
+def _studies(part: str, count: int, slices: int | None = None, order: Order = ANY_STUDY) -> list[Wanted]:
+    return [Wanted(SEEDS[part] + number, slices, order) for number in range(count)]
 
 
 def _watch(amounts: Amounts) -> Watch:
@@ -139,13 +143,13 @@ def _watch(amounts: Amounts) -> Watch:
     return watch
 
 
-def _series(extract: Extractor, part: str, count: int) -> list[Series]:
-    return [case.series for case in cases(extract, _studies(part, count), name=f"phantoms for {part}")]
+def _series(kept: KeptCases, part: str, count: int, order: Order = ANY_STUDY) -> list[Series]:
+    return [case.series for case in kept.of(_studies(part, count, order=order), name=f"phantoms for {part}")]
 
 
-def _measured(networks: Networks, points: Mapping[OperatingPoint, Thresholds]) -> dict[str, Any]:
-    tested = cases(networks.extract, TEST, name="phantoms to measure on")
-    shifted = {shift: cases(networks.extract, every, name=f"shifted: {shift}") for shift, every in SHIFTED.items()}
+def _measured(kept: KeptCases, networks: Networks, points: Mapping[OperatingPoint, Thresholds]) -> dict[str, Any]:
+    tested = kept.of(TEST, name="phantoms to measure on")
+    shifted = {shift: kept.of(every, name=f"shifted: {shift}") for shift, every in SHIFTED.items()}
     return report(networks, tested, shifted, points)
 
 
