@@ -1,6 +1,12 @@
-"""Clients that post the same thing again and again, over connections that they keep, with as little work as can be."""
+"""Clients that post the same thing again and again, over connections that they keep, with as little work as can be.
+
+They share the machine with what they measure. So, as curl does, they ask with `Expect: 100-continue` whether a large
+body is wanted, instead of sending it to be thrown away.
+"""
 
 import http.client
+import select
+import socket
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +21,9 @@ from services.common.tensors import HEADER_LENGTH, FilePart, Message, encode
 from services.gateway.uploads import FORM_FIELD
 
 _TIMEOUT_S: Final = 600
+_LARGE_BYTES: Final = 2**20
+_GO_ON: Final = b"HTTP/1.1 100"
+_WORD_S: Final = 1.0  # how long a word is waited for, before a body is sent without one
 BROKEN: Final = 0  # in place of a status, where the connection broke
 
 
@@ -104,11 +113,35 @@ def _client(call: Call, more: Callable[[int], bool]) -> list[Answered]:
 def _post(connection: http.client.HTTPConnection, call: Call) -> Answered:
     begin = time.perf_counter()
     try:
-        with suppress(BrokenPipeError, ConnectionResetError):  # refused before all was sent: the answer is there
-            connection.request("POST", call.path, call.body, dict(call.headers))
+        sent = _send(connection, call)
         answer = connection.getresponse()
         answer.read()
     except (OSError, http.client.HTTPException):
+        sent, answer = False, None
+    if not sent:  # a body that is not sent would be waited for
         connection.close()
+    if answer is None:
         return Answered(begin, time.perf_counter(), BROKEN)
     return Answered(begin, time.perf_counter(), answer.status, float(answer.headers.get("retry-after", -1)))
+
+
+def _send(connection: http.client.HTTPConnection, call: Call) -> bool:
+    """False where a large body was not wanted; what is refused before all is sent has its answer nonetheless."""
+    large = len(call.body) > _LARGE_BYTES
+    connection.putrequest("POST", call.path)
+    for name, value in {**call.headers, "content-length": str(len(call.body))}.items():
+        connection.putheader(name, value)
+    if large:
+        connection.putheader("expect", "100-continue")
+    connection.endheaders()
+    if large and not _wanted(connection):
+        return False
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.send(call.body)
+    return True
+
+
+def _wanted(connection: http.client.HTTPConnection) -> bool:
+    """Whether the first word is to go on, which `getresponse` passes over; where none comes, too."""
+    ready, _, _ = select.select([connection.sock], [], [], _WORD_S)
+    return not ready or connection.sock.recv(len(_GO_ON), socket.MSG_PEEK) == _GO_ON

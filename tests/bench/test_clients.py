@@ -13,8 +13,15 @@ class _Server(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
+    def handle_expect_100(self) -> bool:
+        if self.path == "/good":
+            return super().handle_expect_100()
+        self.do_POST(unread=True)
+        return False
+
+    def do_POST(self, *, unread: bool = False) -> None:
+        if not unread:
+            self.rfile.read(int(self.headers["content-length"]))
         self.send_response({"/good": 200, "/busy": 503, "/rude": 503}.get(self.path, 500))
         if self.path == "/busy":
             self.send_header("retry-after", "0")
@@ -61,6 +68,14 @@ def test_a_broken_connection_is_an_error() -> None:
     (answer,) = post(_call(free_ports(1)[0], "/good"), each=1)
     assert not answer.good
     assert not answer.refused
+
+
+def test_a_large_body_is_sent_where_it_is_wanted(port: int) -> None:
+    large = b"x" * 2**21
+    for path in ("/good", "/busy"):
+        answers = post(Call(port, path, {}, large), 2, each=3)
+        assert len(answers) == 6
+        assert all(answer.good == (path == "/good") and answer.refused != answer.good for answer in answers)
 
 
 def test_an_upload_is_a_form_in_one_piece() -> None:

@@ -81,13 +81,13 @@ class Batch:
         return None
 
     def _take(self, turn: tuple[Lane, str], done: list[str]) -> None:
-        def work(task: Task) -> None:
+        def work(task: Task) -> bool:
             def run(tries: Tries, lost: int) -> Done | None:
                 bench = Bench(self.stages, self.chain.settings, tries, wait_s=0.001)
                 return from_thread.run(do, task, bench, lost)
 
             done.append(task.id)
-            work_on(task, self.redis, run)
+            return work_on(task, self.redis, run)
 
         self.lanes.take(*turn, work)
 

@@ -2,8 +2,9 @@
 
 Each sender has a few lanes in each priority, and each lane has at most one turn in the queue. A turn works on one
 series, the lane's next in the store, and queues the lane's next turn behind all others: so senders take turns, however
-much each has sent. Which series a turn is for stands nowhere in Redis, and so nothing of it can be lost with Redis:
-`tend` looks again and again for work that has no turn, and gives it one.
+much each has sent. Where nobody else waits, a turn goes on to the lane's next series for a few seconds, since a process
+and connections of its own cost as much as some slices. Which series a turn is for stands nowhere in Redis, and so
+nothing of it can be lost with Redis: `tend` looks again and again for work that has no turn, and gives it one.
 
 A lane's key in Redis says `waiting:<turn>`, or `running:<turn>` for a few seconds at a time; a turn that does not find
 itself there is a ghost, and does nothing.
@@ -11,6 +12,7 @@ itself there is a ghost, and does nothing.
 
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from services.gateway.jobs.store import JobStore
 
 LEASE_S: Final = 20
 _RENEW_S: Final = 4.0
+_TURN_S: Final = 5.0
 _TURN: Final = "services.gateway.jobs.turns.take_turn"
 _WAITING: Final = "waiting:"
 _RUNNING: Final = "running:"
@@ -69,12 +72,16 @@ class Task:
 
 
 class Lanes:
-    """All lanes of all senders."""
+    """All lanes of all senders.
 
-    def __init__(self, redis: Redis, store: JobStore, count: int) -> None:
+    turn_s : how long a turn goes on where nobody else waits
+    """
+
+    def __init__(self, redis: Redis, store: JobStore, count: int, *, turn_s: float = _TURN_S) -> None:
         self._redis = redis
         self._store = store
         self._count = count
+        self._turn_s = turn_s
         self._doubtful: dict[str, str] = {}  # keys that said `waiting` at the last look, with no turn in the queue
 
     def check(self) -> None:
@@ -127,16 +134,32 @@ class Lanes:
         self._redis.set(lane.key, _WAITING + turn)
         self._enqueue(lane, turn)
 
-    def take(self, lane: Lane, turn: str, work: Callable[[Task], None]) -> None:
-        """A turn: do the lane's next task, and queue its next turn where there is more. A ghost does nothing."""
+    def take(self, lane: Lane, turn: str, work: Callable[[Task], bool]) -> None:
+        """A turn: do the lane's next task, and queue its next turn where there is more. A ghost does nothing.
+
+        work : does a task, and says whether to go on
+        """
         with self._held(lane, turn) as mine:
-            task = self.next_task(lane) if mine else None
-            if task:
-                work(task)
+            if mine:
+                self._work(lane, work)
         if mine:
             self.go_on(lane) if self.next_task(lane) else self._rest(lane)
-        if task and task.number is None:
-            self.wake(lane.priority, lane.sender)
+
+    def _work(self, lane: Lane, work: Callable[[Task], bool]) -> None:
+        end = time.monotonic() + self._turn_s
+        while task := self.next_task(lane):
+            well = work(task)
+            if task.number is None:
+                self.wake(lane.priority, lane.sender)
+            if not well or time.monotonic() >= end or self._others_wait(lane):
+                return
+
+    def _others_wait(self, lane: Lane) -> bool:
+        """Whether another sender has jobs of this class, or anybody has more urgent ones."""
+        mine = lane.priority, lane.sender
+        classes = PRIORITIES[: PRIORITIES.index(lane.priority) + 1]
+        all_of_them = ((priority, sender) for priority in classes for sender in self._store.senders(priority))
+        return any(self._store.open_jobs(*theirs) for theirs in all_of_them if theirs != mine)
 
     def _rest(self, lane: Lane) -> None:
         """End a lane that found nothing to do; where work came at that very moment, it goes on."""

@@ -26,25 +26,29 @@ Work = Callable[[Tries, int], Done | None]
 
 
 def take_turn(priority: Priority, sender: str, number: int, turn: str) -> None:
-    """Work on the lane's next series.
+    """Work on the lane's next series, over the same connections as long as the turn goes on.
 
     No exception leaves, for RQ would keep its words in Redis; a lane that is left as it is is mended by the gateway.
     """
     settings = read_settings()
     redis = connect_redis(settings)
     lanes = Lanes(redis, JobStore.at(settings.jobs_dir, settings.jobs_url), settings.job_lanes)
+    with asyncio.Runner() as runner:
+        stages = connect_all(settings)
 
-    def work(task: Task) -> None:
-        work_on(task, redis, partial(_run, task, settings))
+        def work(task: Task, tries: Tries, lost: int) -> Done | None:
+            return runner.run(do(task, Bench(stages, settings, tries), lost))
 
-    try:
-        lanes.take(Lane(priority, sender, number), turn, work)
-    except (RedisError, OSError):
-        log.exception("a turn was broken off")
+        try:
+            lanes.take(Lane(priority, sender, number), turn, lambda task: work_on(task, redis, partial(work, task)))
+        except (RedisError, OSError):
+            log.exception("a turn was broken off")
+        finally:
+            runner.run(stages.close())
 
 
-def work_on(task: Task, redis: Redis, work: Work, *, rest_s: float = 3.0) -> None:
-    """Do a task, or leave it for a later turn.
+def work_on(task: Task, redis: Redis, work: Work, *, rest_s: float = 3.0) -> bool:
+    """Do a task, or leave it for a later turn, and say False.
 
     rest_s : what a full store is given to get room
     """
@@ -54,6 +58,7 @@ def work_on(task: Task, redis: Redis, work: Work, *, rest_s: float = 3.0) -> Non
         done = work(tries, lost)
     except GivenBack:
         tries.back()
+        return False
     except NotFound:
         tries.clear()
     except OSError as error:
@@ -61,25 +66,16 @@ def work_on(task: Task, redis: Redis, work: Work, *, rest_s: float = 3.0) -> Non
         if not task.job.ended() and task.job.is_there():  # a full disk is nobody's series' fault
             log.error("the store is full or broken", extra={"fields": {**fields, "errno": error.errno}})  # noqa: TRY400
             time.sleep(rest_s)
+        return False
     except Exception:  # what is not understood is tried again, three times
         log.exception("a turn failed", extra={"fields": fields})
+        return False
     else:
         tries.clear()
         if done:
             figures.count(redis, done.outcome, done.cause)
             log.info("a turn ended", extra={"fields": {**fields, "outcome": done.outcome or "planned"}})
-
-
-def _run(task: Task, settings: Settings, tries: Tries, lost: int) -> Done | None:
-    return asyncio.run(_do(task, settings, tries, lost))
-
-
-async def _do(task: Task, settings: Settings, tries: Tries, lost: int) -> Done | None:
-    stages = connect_all(settings)
-    try:
-        return await do(task, Bench(stages, settings, tries), lost)
-    finally:
-        await stages.close()
+    return True
 
 
 def warm_up() -> None:

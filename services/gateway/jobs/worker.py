@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Work until a signal; the series in hand is finished first."""
+    """Work until a signal; the turn in hand is finished first."""
     parser = argparse.ArgumentParser(prog="python -m services.gateway.jobs.worker", description=__doc__)
     parser.add_argument(
         "queues", nargs="*", default=list(PRIORITIES), help="urgent, routine: what to take, the first first (both)"

@@ -37,7 +37,7 @@ class Failing:
 
 
 def test_what_ends_is_counted_and_leaves_nothing_else(task: Task, redis: Redis) -> None:
-    work_on(task, redis, Failing())
+    assert work_on(task, redis, Failing())
     assert redis.keys("ich:tries:*") == []
     assert redis.hget("ich:outcomes", "assessed") == b"1"
 
@@ -47,7 +47,7 @@ def test_what_is_not_understood_is_tried_again_and_counted(
 ) -> None:
     work = Failing(RuntimeError("CANARY"))
     for _ in range(3):
-        work_on(task, redis, work)
+        assert not work_on(task, redis, work)
     assert work.lost == [0, 1, 2]
     assert "a turn failed" in caplog.text
 
@@ -55,7 +55,7 @@ def test_what_is_not_understood_is_tried_again_and_counted(
 @pytest.mark.parametrize("error", [GivenBack(), OSError(28, "full")])
 def test_what_is_nobodys_fault_is_not_counted(task: Task, redis: Redis, error: Exception) -> None:
     for _ in range(5):
-        work_on(task, redis, Failing(error), rest_s=0)
+        assert not work_on(task, redis, Failing(error), rest_s=0)
     assert _lost(task, redis) == 0
     assert task.job.outcomes() == {}
 
