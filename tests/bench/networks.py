@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from services.cnn.engines import load_extractor
 from services.cnn.settings import Settings
 from services.common.card import Card, open_bundle
 from services.common.recipe import DEFAULT_RECIPE
@@ -33,7 +34,7 @@ class Bare:
     """Calls the networks of a setup. Its process sleeps in between, so that something else can be measured."""
 
     def __init__(self, setup: Setup) -> None:
-        self._of = (setup.bundle, setup.engine)
+        self._setup = setup
         self._apart: AbstractContextManager[ProcessPoolExecutor] = apart()
 
     def __enter__(self) -> Self:
@@ -49,15 +50,15 @@ class Bare:
 
     def cnn(self, slices: int) -> Spent:
         """One call of the CNN."""
-        return self._process.submit(_cnn, *self._of, slices).result()
+        return self._process.submit(_cnn, self._setup, slices).result()
 
     def rnn(self, slices: int) -> Spent:
         """One call of the RNN."""
-        return self._process.submit(_rnn, *self._of, slices).result()
+        return self._process.submit(_rnn, self._setup, slices).result()
 
     def series(self, slices: int) -> Spent:
         """A whole series: chunks through the CNN, then the RNN."""
-        return self._process.submit(_series, *self._of, slices).result()
+        return self._process.submit(_series, self._setup, slices).result()
 
 
 def pictures(count: int) -> NDArray[np.uint8]:
@@ -65,22 +66,22 @@ def pictures(count: int) -> NDArray[np.uint8]:
     return np.stack([render(head(skull=0.04 + 0.002 * (index % 34)), DEFAULT_RECIPE) for index in range(count)])
 
 
-def _cnn(bundle: Path, engine: str, slices: int) -> Spent:
-    return _spent(partial(_extractor(bundle, engine).extract, _kept_pictures(slices)))
+def _cnn(setup: Setup, slices: int) -> Spent:
+    return _spent(partial(_extractor(setup).extract, _kept_pictures(slices)))
 
 
-def _rnn(bundle: Path, engine: str, slices: int) -> Spent:  # noqa: ARG001 - the three are called alike
-    return _spent(partial(_score, bundle, slices))
+def _rnn(setup: Setup, slices: int) -> Spent:
+    return _spent(partial(_score, setup.bundle, slices))
 
 
-def _series(bundle: Path, engine: str, slices: int) -> Spent:
-    extract = _extractor(bundle, engine).extract
+def _series(setup: Setup, slices: int) -> Spent:
+    extract = _extractor(setup).extract
     chunks = [_kept_pictures(min(CHUNK, slices - at)) for at in range(0, slices, CHUNK)]
 
     def work() -> None:
         for chunk in chunks:
             extract(chunk)
-        _score(bundle, slices)
+        _score(setup.bundle, slices)
 
     return _spent(work)
 
@@ -107,10 +108,9 @@ def _card(bundle: Path) -> Card:
 
 
 @lru_cache(maxsize=1)
-def _extractor(bundle: Path, engine: str) -> Any:
-    from services.cnn.engines import load_extractor  # noqa: PLC0415 - in the process of the networks only
-
-    return load_extractor(Settings.model_validate({"bundle": bundle, "engine": engine}), open_bundle(bundle))
+def _extractor(setup: Setup) -> Any:
+    settings = Settings(bundle=setup.bundle, engine=setup.engine, mixed_precision=setup.mixed_precision)
+    return load_extractor(settings, open_bundle(setup.bundle))
 
 
 @lru_cache(maxsize=1)

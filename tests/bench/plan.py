@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, TypeVar, get_args
 
+from services.cnn.engines import cpu_precisions
 from services.cnn.settings import Engine
 from tests.running import ROOT, Service, running_service
 from tests.scans import series
@@ -55,35 +56,40 @@ class Plan:
 
 @dataclass(frozen=True)
 class Setup:
-    """Which bundle is served, and by which engine."""
+    """Which bundle is served, by which engine, and whether in 16 bits."""
 
     bundle_name: str
     bundle: Path
     engine: Engine
+    mixed_precision: bool = False
 
     @property
     def name(self) -> str:
         """For the names of figures."""
-        return f"{self.bundle_name}, {self.engine}"
+        return f"{self.bundle_name}, {self.engine}{' in bfloat16' if self.mixed_precision else ''}"
 
     def bound(self, bound: float) -> float | None:
-        """A bound that holds for the large network only: beside a small one, all that surrounds it looms larger."""
-        return bound if self.bundle_name == RESNET else None
+        """A bound that holds beside a network that takes its time: beside a fast one, all else looms larger."""
+        return bound if self.bundle_name == RESNET and not self.mixed_precision else None
 
     @contextmanager
     def running(self) -> Iterator[Service]:
         """The product, as `make run` starts it."""
         bundle = str(self.bundle)
-        more = {"ICH_CNN_BUNDLE": bundle, "ICH_RNN_BUNDLE": bundle, "ICH_CNN_ENGINE": self.engine}
+        mixed = str(self.mixed_precision).lower()
+        more = {"ICH_CNN_BUNDLE": bundle, "ICH_RNN_BUNDLE": bundle}
+        more |= {"ICH_CNN_ENGINE": self.engine, "ICH_CNN_MIXED_PRECISION": mixed}
         with tempfile.TemporaryDirectory() as folder, running_service(Path(folder) / "log", more=more) as service:
             yield service
 
 
 def setups(plan: Plan) -> Iterator[Setup]:
-    """Every bundle with every engine that cnn offers and that is installed."""
+    """Every bundle with every engine that cnn offers and that is installed; in 16 bits where this CPU has them."""
     for name, bundle in plan.bundles().items():
         for engine in engines():
             yield Setup(name, bundle, engine)
+        if "openvino" in engines() and "bf16" in cpu_precisions():
+            yield Setup(name, bundle, "openvino", mixed_precision=True)
 
 
 def engines() -> list[Engine]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.cnn.engines import NoSuchEngine, load_extractor
+from services.cnn.engines import NoSuchEngine, cpu_precisions, load_extractor
 from services.cnn.settings import Settings
 from services.common.card import open_bundle
 from services.common.recipe import DEFAULT_RECIPE
@@ -23,18 +23,33 @@ def _slices() -> NDArray[np.uint8]:
         return pipeline.make_slices(files, frames).slices
 
 
+def _scores(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    position_mm = np.arange(len(features), dtype=np.float32) * 5
+    return SavedModelScorer(BUNDLE.saved_model("rnn")).score(features, position_mm)
+
+
+def _by(settings: Settings) -> NDArray[np.float32]:
+    return load_extractor(settings, BUNDLE).extract(_slices())["features"]
+
+
 def test_openvino_says_what_tensorflow_says() -> None:
-    slices = _slices()
-    features = [
-        load_extractor(Settings(engine=engine), BUNDLE).extract(slices)["features"]
-        for engine in ("tensorflow", "openvino")
-    ]
-    scorer = SavedModelScorer(BUNDLE.saved_model("rnn"))
-    position_mm = np.arange(len(slices), dtype=np.float32) * 5
-    scores = [scorer.score(rows, position_mm) for rows in features]
-    for one, two in zip(*scores, strict=True):
+    features = [_by(Settings(engine=engine)) for engine in ("tensorflow", "openvino")]
+    for one, two in zip(*map(_scores, features), strict=True):
         assert np.abs(one - two).max() < 1e-3
     assert np.abs(features[0] - features[1]).max() < 1e-3 * np.abs(features[0]).max()
+
+
+@pytest.mark.skipif("bf16" not in cpu_precisions(), reason="a CPU that computes in bfloat16 is needed")
+def test_16_bits_cost_hundredths_of_a_probability() -> None:
+    whole, half = (_by(Settings(engine="openvino", mixed_precision=mixed)) for mixed in (False, True))
+    largest = max(np.abs(one - two).max() for one, two in zip(_scores(whole), _scores(half), strict=True))
+    assert 0 < largest < 0.1
+
+
+def test_a_cpu_without_16_bits_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.cnn.engines.cpu_precisions", lambda: ("f32",))
+    with pytest.raises(NoSuchEngine, match="ICH_CNN_MIXED_PRECISION"):
+        load_extractor(Settings(engine="openvino", mixed_precision=True), BUNDLE)
 
 
 def test_openvino_is_not_for_a_gpu() -> None:
