@@ -97,7 +97,7 @@ lock: $(VENV)/.dev ## Resolve every dependency group again into requirements/, w
 corpus: $(VENV)/.dev ## Judge generated files, those in pydicom's wheel and those in DATA= by other decoders; print a table
 	$(BIN)/python -m tests.preprocess.corpus $(DATA)
 
-bench: $(VENV)/.dev ## Measure everything in one run (25 minutes) into OUT=.run/bench; ONLY="cnn load" parts, QUICK=1, SCANS=a folder of real slices
+bench: $(VENV)/.dev ## Measure everything in one run (50 minutes) into OUT=.run/bench; ONLY="cnn load" parts, QUICK=1, SCANS=a folder of real slices
 	$(BIN)/python -m tests.bench --out $(or $(OUT),.run/bench) $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(SCANS),--scans $(SCANS))
 
 bench-check: $(VENV)/.dev ## Compare the ratios of the last `make bench` with the committed ones; say what got worse
