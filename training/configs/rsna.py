@@ -16,7 +16,7 @@ from training.rnn import RnnShape
 CONFIG = Plan(
     words=Words(
         name="rsna",
-        description="EfficientNetV2-M and a bidirectional GRU with positions, learnt from RSNA 2019.",
+        description="EfficientNetV2-M and three bidirectional GRUs with positions, learnt from RSNA 2019.",
         licence=RSNA_LICENCE,
         data_terms=RSNA_TERMS,
         limits_of_use=RSNA_LIMITS,
@@ -38,5 +38,5 @@ CONFIG = Plan(
         readers=14,
     ),
     rnn_shape=RnnShape(width=256, state=256),
-    rnn_fit=RnnFit(steps=20_000, batch=32, longest=48, rate=1e-3, series_weight=0.25, bag_weight=0.1),
+    rnn_fit=RnnFit(steps=20_000, batch=32, longest=48, rate=1e-3, series_weight=0.25, bag_weight=0.1, members=3),
 )

@@ -34,5 +34,5 @@ CONFIG = Plan(
         readers=2,
     ),
     rnn_shape=RnnShape(width=32, state=16),
-    rnn_fit=RnnFit(steps=60, batch=8, longest=16),
+    rnn_fit=RnnFit(steps=60, batch=8, longest=16, members=2),
 )

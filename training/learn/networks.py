@@ -1,6 +1,6 @@
 """A run's trained networks, put together again from what its steps left."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,8 @@ from training.learn.features import Features
 from training.learn.parts import Parts
 from training.learn.plan import Plan
 from training.learn.runs import Run
-from training.learn.sequence import new_rnn
-from training.rnn import Rnn
+from training.learn.sequence import new_members
+from training.rnn import Rnn, joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ def trained(run: Run, plan: Plan, features: Features, parts: Parts) -> Trained:
     """The CNN, and the RNN behind it, its temperatures still at 1."""
     run.made("rnn")
     cnn = trained_cnn(run, plan)
-    rnn = fresh_rnn(plan, cnn, lambda: features.series(parts.train))
+    rnn = joined(fresh_members(plan, cnn, features.series(parts.train)))
     restore(run.path("rnn.npz"), rnn.logits.variables)
     return Trained(cnn, rnn)
 
 
-def fresh_rnn(plan: Plan, cnn: Cnn, studies: Callable[[], Sequence[Series]]) -> Rnn:
-    """An RNN before it has learnt; its way of looking at features comes from those of the training series."""
-    return new_rnn(plan.rnn_shape, cnn.last, studies())
+def fresh_members(plan: Plan, cnn: Cnn, studies: Sequence[Series]) -> list[Rnn]:
+    """The RNN's members before they have learnt; their way of looking at features comes from the training series."""
+    return new_members(plan.rnn_shape, plan.rnn_fit, cnn.last, studies)
 
 
 def set_temperatures(rnn: Rnn, found: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ LOG = logging.getLogger(__name__)
 MADE: Final[Mapping[str, tuple[str, ...]]] = {
     "cnn": ("cnn-best.npz", "cnn.npz", "cnn.jsonl", "tensorboard"),
     "features": ("features.npy", "features.json"),
-    "rnn": ("rnn.npz", "rnn-going.npz"),
+    "rnn": ("rnn.npz", "rnn-going"),
     "calibrate": ("calibration.json",),
     "evaluate": ("metrics.json", "card.md", "card"),
     "submit": ("submission.csv",),

@@ -1,7 +1,7 @@
 """Training of the RNN on the features of shards: the phantoms' way, or the source project's windows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,7 +43,38 @@ def new_rnn(shape: RnnShape | SourceShape, last: layers.Dense, studies: Sequence
     return build_source_rnn(shape, features) if isinstance(shape, SourceShape) else build_rnn(shape, last, features)
 
 
-def fit_on(rnn: Rnn, shape: RnnShape | SourceShape, fit: RnnFit, studies: Sequence[Series], checkpoint: Path) -> None:
+def new_members(shape: RnnShape | SourceShape, fit: RnnFit, last: layers.Dense, studies: Sequence[Series]) -> list[Rnn]:
+    """As many fresh networks as together make the RNN; each has weights by a seed of its own."""
+    members = []
+    for number in range(fit.members):
+        keras.utils.set_random_seed(fit.seed + number)
+        members.append(new_rnn(shape, last, studies))
+    return members
+
+
+def fit_members(
+    members: Sequence[Rnn],
+    shape: RnnShape | SourceShape,
+    fit: RnnFit,
+    studies: Sequence[Series],
+    folder: Path,
+    *,
+    every: int = KEPT_STEPS,
+) -> None:
+    """Let each network learn from these series, in an order of its own.
+
+    folder : of their checkpoints; a member that had learnt before it was broken off is passed over
+    every : steps between two checkpoints of a member
+    """
+    folder.mkdir(exist_ok=True)
+    for number, member in enumerate(members):
+        own = replace(fit, seed=fit.seed + number)
+        fit_on(member, shape, own, studies, Checkpoints(folder / f"{number}.npz", every))
+
+
+def fit_on(
+    rnn: Rnn, shape: RnnShape | SourceShape, fit: RnnFit, studies: Sequence[Series], checkpoints: Checkpoints
+) -> None:
     """Let the network learn from these series."""
     keras.utils.set_random_seed(fit.seed)
     source = isinstance(shape, SourceShape)
@@ -53,7 +84,7 @@ def fit_on(rnn: Rnn, shape: RnnShape | SourceShape, fit: RnnFit, studies: Sequen
         fit,
         _windows(studies, fit) if source else _pieces(studies, fit),
         optimizer=optimizer,
-        keep=Checkpoints(checkpoint),
+        keep=checkpoints,
     )
 
 

@@ -5,7 +5,6 @@ import logging
 from pathlib import Path
 from typing import Final
 
-import keras
 import tensorflow as tf
 
 from training.answers import answer, levels
@@ -22,13 +21,14 @@ from training.learn.fit import Folder, Training, Watched
 from training.learn.ground import Ground
 from training.learn.learner import Learner
 from training.learn.measure import measure_networks, write_page
-from training.learn.networks import fresh_rnn, trained_cnn
+from training.learn.networks import fresh_members, trained_cnn
 from training.learn.parts import patients
 from training.learn.plan import fingerprint
 from training.learn.runs import write_json
-from training.learn.sequence import fit_on
+from training.learn.sequence import fit_members
 from training.learn.speed import Speed
 from training.learn.submission import slice_name, write_submission
+from training.rnn import joined
 
 LOG = logging.getLogger(__name__)
 EVERY: Final = 600  # seconds between two checkpoints of the CNN on a large machine
@@ -70,10 +70,9 @@ class Learning(Ground):
         if not self.run.begin("rnn", {"configuration": configuration, "features": self.run.made("features")}):
             return
         cnn, studies = trained_cnn(self.run, self.plan), self.features_made().series(self.places.train)
-        keras.utils.set_random_seed(fit.seed)
-        rnn = fresh_rnn(self.plan, cnn, lambda: studies)
-        fit_on(rnn, shape, fit, studies, self.run.path("rnn-going.npz"))
-        save(self.run.path("rnn.npz"), rnn.logits.variables)
+        members = fresh_members(self.plan, cnn, studies)
+        fit_members(members, shape, fit, studies, self.run.path("rnn-going"))
+        save(self.run.path("rnn.npz"), joined(members).logits.variables)
         self.run.finish("rnn", steps=fit.steps)
 
     def calibrate(self) -> None:

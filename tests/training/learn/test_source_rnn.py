@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from training.fit_cnn import label_loss
 from training.fit_rnn import RnnFit, Series
-from training.learn.sequence import filled_up, fit_on, new_rnn
+from training.learn.sequence import Checkpoints, filled_up, fit_on, new_rnn
 from training.learn.source_rnn import SourceShape, build_source_rnn
 
 SHAPE = SourceShape(lstm=(6, 5), gru=4)
@@ -35,7 +35,7 @@ def test_it_learns_from_windows_of_short_and_long_series(tmp_path: Path) -> None
     studies = [_series(count) for count in (3, 19, 30)]
     rnn = new_rnn(SHAPE, None, studies)
     before = [np.asarray(each) for each in rnn.logits.trainable_variables]
-    fit_on(rnn, SHAPE, RnnFit(steps=2, batch=4, rate=1e-3), studies, tmp_path / "going.npz")
+    fit_on(rnn, SHAPE, RnnFit(steps=2, batch=4, rate=1e-3), studies, Checkpoints(tmp_path / "going.npz"))
     after = [np.asarray(each) for each in rnn.logits.trainable_variables]
     assert all(np.isfinite(each).all() for each in after)
     assert any(not np.array_equal(one, two) for one, two in zip(before, after, strict=True))
