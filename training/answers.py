@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from services.common.card import OperatingPoint, Thresholds
 from services.common.labels import LABELS
@@ -79,7 +80,7 @@ def alone(rnn: Rnn, studies: Sequence[Series]) -> list[Answer]:
 def of_cnn(last: Any, studies: Sequence[Series]) -> list[Answer]:
     """The CNN's own opinion without an RNN; the series has the largest of its slices."""
     weights, bias = last.get_weights()
-    every = [1 / (1 + np.exp(-(study.features @ weights + bias))) for study in studies]
+    every = [expit(study.features @ weights + bias) for study in studies]
     return [(slices, slices.max(axis=0)) for slices in every]
 
 

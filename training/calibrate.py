@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from services.common.card import OperatingPoint, Thresholds
 from services.common.labels import LABELS, SUBTYPES
@@ -20,12 +21,12 @@ def temperatures(judged: Judged) -> NDArray[np.float32]:
     """
     logits = judged.scores
     known = judged.certain[:, 1:]
-    subtypes = _best(lambda value: log_loss(_sigmoid(logits[:, 1:] / value)[known], judged.truth[:, 1:][known]))
-    largest = _sigmoid(logits[:, 1:] / subtypes).max(axis=1)
+    subtypes = _best(lambda value: log_loss(expit(logits[:, 1:] / value)[known], judged.truth[:, 1:][known]))
+    largest = expit(logits[:, 1:] / subtypes).max(axis=1)
     known = judged.certain[:, 0]
 
     def loss(value: float) -> float:
-        served = np.maximum(_sigmoid(logits[:, 0] / value), largest)
+        served = np.maximum(expit(logits[:, 0] / value), largest)
         return log_loss(served[known], judged.truth[:, 0][known])
 
     return np.array([_best(loss)] + [subtypes] * len(SUBTYPES), np.float32)
@@ -34,10 +35,6 @@ def temperatures(judged: Judged) -> NDArray[np.float32]:
 def _best(loss: Callable[[float], float]) -> float:
     candidates = np.exp(np.linspace(np.log(0.3), np.log(5), 120))
     return float(min(candidates, key=loss))
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    return 1 / (1 + np.exp(-logits))
 
 
 def operating_points(slices: Judged, series: Judged) -> dict[OperatingPoint, Thresholds]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
+from scipy.special import expit
 from tensorflow.core.framework.summary_pb2 import SummaryMetadata
 
 from training.checkpoint import restore, save
@@ -39,7 +40,7 @@ class Watched:
             known.append(entry.known)
             study.append(np.full(len(entry.labels), number))
         logits = np.concatenate(scores)
-        judged = Judged(1 / (1 + np.exp(-logits)), np.concatenate(labels), np.concatenate(known), np.concatenate(study))
+        judged = Judged(expit(logits), np.concatenate(labels), np.concatenate(known), np.concatenate(study))
         return competition_loss(judged)
 
 

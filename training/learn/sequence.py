@@ -1,5 +1,6 @@
 """Training of the RNN on the features of shards: the phantoms' way, or the source project's windows."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from training.fit_rnn import Draw, RnnFit, Series, draw_batch, teach
 from training.learn.source_rnn import SourceShape, build_source_rnn
 from training.rnn import Rnn, RnnShape, build_rnn
 
+LOG = logging.getLogger(__name__)
 LOOKED_AT: Final = 1000  # series that say what features are like
 KEPT_STEPS: Final = 200  # steps between two checkpoints
 WINDOW: Final = 19  # slices, in the source project
@@ -68,6 +70,8 @@ def fit_members(
     """
     folder.mkdir(exist_ok=True)
     for number, member in enumerate(members):
+        if len(members) > 1:
+            LOG.info("rnn: network %d of %d", number + 1, len(members))
         own = replace(fit, seed=fit.seed + number)
         fit_on(member, shape, own, studies, Checkpoints(folder / f"{number}.npz", every))
 

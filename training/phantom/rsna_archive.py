@@ -79,6 +79,7 @@ def write_archive(path: Path, plan: Plan, processes: int | None = None) -> None:
     part = path.with_name(path.name + ".part")
     rows: dict[bool, list[str]] = {False: [], True: []}
     rng = np.random.default_rng([plan.seed, 8])
+    path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for made in _with_progress(_made(plan, processes), plan.studies):
             for name, data in made.files:

@@ -24,7 +24,7 @@ SEED = 9_500_100
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("archive") / "phantoms.zip"
+    path = tmp_path_factory.mktemp("archive") / "new folder" / "phantoms.zip"
     write_archive(path, Plan(3, SEED, traps=True, masks=True))
     return path
 
