@@ -2,9 +2,11 @@
 
 from typing import Final
 
+# After RSNA's own page: https://github.com/RSNA/AI-Challenge-Data/wiki/RSNA-Intracranial-Hemorrhage-Detection
 RSNA_TERMS: Final = (
-    "RSNA 2019 Brain CT Hemorrhage Challenge: for academic research and education and other non-commercial purposes; "
-    "cite Flanders et al., Radiology: AI 2020;2(3):e190211; the licence of the challenge holds for what is made of it"
+    "Brain CT Hemorrhage Dataset, Copyright RSNA, 2019: for non-commercial purposes only, academic research and "
+    "education among them; nobody may try to identify or contact those who are seen in it; where it is passed on, cite "
+    "Flanders AF et al., Radiology: Artificial Intelligence 2020;2(3):e190211"
 )
 RSNA_LICENCE: Final = "weights: non-commercial research only, as the data's terms ask; code: Apache-2.0"
 RSNA_LIMITS: Final = (
