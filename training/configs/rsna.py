@@ -2,7 +2,8 @@
 
     python -m training whole ARCHIVE --config rsna
 
-Hours: printed by the step `cnn` for the device in hand; three epochs of EfficientNetV2-M at 512 pixels in bfloat16.
+Hours: three epochs of EfficientNetV2-M at 512 pixels in bfloat16; 674 on two CPU cores, projected from what the step
+`cnn` printed there. It prints them for the device in hand; on a GPU they were never measured.
 Expected log loss on the held-out fold: .045 to .055, from what single networks with a sequence stage had in the
 challenge (.0437 to .0461); never measured here, since the data are not here.
 """
