@@ -16,7 +16,7 @@ class Settings(StageSettings):
 
     device : `gpu` refuses to start without one
     mixed_precision : 16 bits; by TensorFlow where it holds them safe, on a GPU alone (not measured on one yet); by
-        OpenVINO bfloat16, on a CPU that has it: a large network in a third of the time, at a price (docs/speed.md)
+        OpenVINO bfloat16, on a CPU that has it: a large network in a fraction of the time, at a price (docs/speed.md)
     engine : `openvino` is faster on CPUs, and knows no GPU here
     max_batch, max_held, max_delay_s : see `Bounds`; a GPU wants larger batches, and a delay of a few milliseconds
     """
