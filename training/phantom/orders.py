@@ -16,6 +16,7 @@ class Order:
     kinds : the haemorrhages it has, () for none; drawn where None
     mimic : whether it has something that looks like a haemorrhage and is none; drawn where None
     shift : in which way it lies outside of what is drawn otherwise
+    broad : whether half of the scanners and of the bleeds are drawn harder than otherwise, to learn from
     borders : whether the scanner blurs bone into the brain, and dura lies along it; without, a study is too easy
     """
 
@@ -23,6 +24,7 @@ class Order:
     mimic: bool | None = None
     shift: Shift | None = None
     borders: bool = True
+    broad: bool = False
 
 
 ANY_STUDY: Final = Order()

@@ -59,17 +59,20 @@ def shifted_scanner(rng: np.random.Generator, scanner: Scanner, shift: Shift | N
 
 def shifted_bleed(bleed: Bleed, shift: Shift | None) -> Bleed:
     """Smaller and less dense."""
-    if shift != "lesions":
-        return bleed
-    blood = replace(bleed.blood, hu=bleed.blood.hu - PALER_HU)
+    return lessened(bleed, SMALLER, PALER_HU) if shift == "lesions" else bleed
+
+
+def lessened(bleed: Bleed, scale: float, paler_hu: float) -> Bleed:
+    """The bleed with its lengths scaled, and so much less dense."""
+    blood = replace(bleed.blood, hu=bleed.blood.hu - paler_hu)
     match bleed:
         case Haematoma(radii_mm=(x, y, z)):
-            return replace(bleed, blood=blood, radii_mm=(SMALLER * x, SMALLER * y, SMALLER * z))
+            return replace(bleed, blood=blood, radii_mm=(scale * x, scale * y, scale * z))
         case Crescent() | Sheet() | Lens():
-            thinner = max(SMALLER * bleed.thickness_mm, 2.5)
-            return replace(bleed, blood=blood, thickness_mm=thinner, radius_mm=SMALLER * bleed.radius_mm)
+            thinner = max(scale * bleed.thickness_mm, 2.5)
+            return replace(bleed, blood=blood, thickness_mm=thinner, radius_mm=scale * bleed.radius_mm)
         case Film():
-            return replace(bleed, blood=blood, radius_mm=SMALLER * bleed.radius_mm)
+            return replace(bleed, blood=blood, radius_mm=scale * bleed.radius_mm)
         case Cast():
             return replace(bleed, blood=blood)
     raise TypeError(type(bleed).__name__)
