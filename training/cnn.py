@@ -53,6 +53,12 @@ class Cnn:
     last: keras.layers.Dense
 
 
+def weights(cnn: Cnn) -> list[Any]:
+    """All that a network is, without what it draws from in training."""
+    every = [*cnn.trunk.variables, *cnn.last.variables]
+    return [variable for variable in every if "float" in variable.dtype]
+
+
 class Look(layers.Layer):  # type: ignore[misc] # Keras has no types
     """Small pictures, 0 to 255, as three channels: the brain against its own mean, the brain as it is, bone."""
 

@@ -1,4 +1,7 @@
-"""Training of the CNN on shrunk pictures as they are made: six labels, and where the blood is."""
+"""Training of the CNN on shrunk pictures as they are made: six labels, and where the blood is.
+
+All of it is Keras' own, so that it runs on any of its backends: here on TensorFlow, on a GPU's machine on JAX.
+"""
 
 import json
 import logging
@@ -10,24 +13,26 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 from numpy.typing import NDArray
 
-from training.begin import begin_from
 from training.checkpoint import restore, save
-from training.cnn import SMALL, Cnn, CnnShape, build_cnn
+from training.cnn import SMALL, Cnn, CnnShape, build_cnn, weights
+from training.disturb import Disturb
+from training.failures import CannotGoOn
 from training.stream import Batch, Stream, StreamPlan
 
 LOG = logging.getLogger(__name__)
 LABEL_WEIGHTS = np.array([2, 1, 1, 1, 1, 1], np.float32)
-SOFT = 255 / 200  # levels of the subdural window for a Hounsfield unit
+PACE = 50  # steps between two lines of the log
 Extractor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 Watch = Callable[[Cnn], dict[str, float]]
+Begin = Callable[[Cnn], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class CnnFit:
-    """How the CNN is trained."""
+    """How the CNN is trained; `noise_hu` and `grain` are of `Disturb`."""
 
     steps: int
     batch: int = 32
@@ -35,6 +40,9 @@ class CnnFit:
     decay: float = 0.02
     positives: float = 0.5  # share of slices with blood in a batch
     blood_weight: float = 4.0
+    noise_hu: float = 2.5
+    grain: float = 0.0
+    ema: float = 0.995  # momentum of the running mean of the weights, which is what is kept
     kept: float = 0.0  # share of the weights that it began with in those that it ends with
     seed: int = 0
     stream: StreamPlan = field(default_factory=StreamPlan)
@@ -42,21 +50,29 @@ class CnnFit:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What one training leaves in its folder: `cnn.npz` to go on from, `cnn.jsonl` with the loss."""
+    """What one training leaves in its folder.
+
+    `cnn.npz` to go on from, `cnn.jsonl` with the loss, and in the end `cnn-ended.npz`, the weights alone: small enough
+    to be carried to another machine, where the rest of a bundle is made from it.
+    """
 
     folder: Path
     watch: Watch | None = None  # asked for figures after every so many steps
     watch_steps: int = 1000
     save_s: float = 240.0  # between two checkpoints
-    begin: Path | None = None  # a bundle whose networks the training goes on from
+    begin: Begin | None = None  # gives the network the weights that it begins with
 
     @property
     def checkpoint(self) -> Path:
         return self.folder / "cnn.npz"
 
+    @property
+    def ended(self) -> Path:
+        return self.folder / "cnn-ended.npz"
+
     def minutes(self) -> float:
-        """How long the training took up to its last checkpoint, over all its runs."""
-        with np.load(self.checkpoint) as held:
+        """How long the training took, over all its runs."""
+        with np.load(self.ended) as held:
             return float(held["spent_s"]) / 60
 
     def write(self, **figures: float) -> None:
@@ -65,30 +81,54 @@ class Progress:
             file.write(json.dumps(figures) + "\n")
 
 
-class _Training:
-    """A network, its optimizer and the compiled step between them."""
+class _Learner(keras.Model):  # type: ignore[misc] # Keras has no types
+    """The trunk and its last layer behind disturbed pictures, and the loss of both."""
 
-    def __init__(self, shape: CnnShape, fit: CnnFit, begin: Path | None) -> None:
+    def __init__(self, cnn: Cnn, fit: CnnFit) -> None:
+        pictures = keras.Input(SMALL, dtype="uint8")
+        vector, grid = cnn.trunk(Disturb(noise_hu=fit.noise_hu, grain=fit.grain, seed=fit.seed)(pictures))
+        super().__init__(pictures, [cnn.last(vector), grid], name="learner")
+        self.blood_weight = fit.blood_weight
+
+    def compute_loss(self, x: Any, y: Any, y_pred: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG002 - Keras gives it
+        """What Keras' trainer makes smaller."""
+        (logits, grid), (labels, certain, blood) = y_pred, y
+        return label_loss(logits, labels, certain) + self.blood_weight * _blood_loss(grid, blood)
+
+
+class _Training:
+    """A network, its optimizer and the step between them."""
+
+    def __init__(self, shape: CnnShape, fit: CnnFit, begin: Begin | None) -> None:
         keras.utils.set_random_seed(fit.seed)
         self.cnn = build_cnn(shape)
         if begin:
-            begin_from(begin, self.cnn)
+            begin(self.cnn)
         self.fit = fit
-        self.begun = [variable.numpy() for variable in self._weights()]
-        self.learning = [*self.cnn.trunk.trainable_variables, *self.cnn.last.trainable_variables]
+        self.begun = [variable.numpy() for variable in weights(self.cnn)]
+        self.learner = _Learner(self.cnn, fit)
         schedule = keras.optimizers.schedules.CosineDecay(
             fit.rate * 0.05, fit.steps, warmup_target=fit.rate, warmup_steps=max(fit.steps // 20, 1), alpha=0.02
         )
         self.optimizer = keras.optimizers.AdamW(
-            schedule, weight_decay=fit.decay, use_ema=True, ema_momentum=0.995, clipnorm=2.0
+            schedule, weight_decay=fit.decay, use_ema=True, ema_momentum=fit.ema, clipnorm=2.0
         )
-        self.optimizer.build(self.learning)
-        self.step = _step(self.cnn, self.optimizer, self.learning, fit)
+        self.learner.compile(self.optimizer)
+        self.optimizer.build(self.learner.trainable_variables)
         self.spent_s = 0.0  # in runs that have ended
 
     def variables(self) -> list[Any]:
         """Everything that a checkpoint holds."""
-        return [*self.cnn.trunk.variables, *self.cnn.last.variables, *self.optimizer.variables]
+        return [*self.learner.variables, *self.optimizer.variables]
+
+    def step(self, batch: Batch) -> float:
+        """Learn from one batch; the mean loss since `begin_line`."""
+        small, *truth = batch
+        return float(self.learner.train_on_batch(small, tuple(truth)))
+
+    def begin_line(self) -> None:
+        """Let the mean of the loss begin anew."""
+        self.learner.reset_metrics()
 
     def finish(self) -> Cnn:
         """The network with the running mean of its weights, and what it keeps of those that it began with.
@@ -96,18 +136,14 @@ class _Training:
         A network between the two is as good on what it learnt now, and better on what neither has seen (Wortsman et
         al., Robust fine-tuning of zero-shot models, CVPR 2022).
         """
-        self.optimizer.finalize_variable_values(self.learning)
-        for variable, begun in zip(self._weights(), self.begun, strict=True):
+        self.optimizer.finalize_variable_values(self.learner.trainable_variables)
+        for variable, begun in zip(weights(self.cnn), self.begun, strict=True):
             variable.assign(variable + self.fit.kept * (begun - variable))
         return self.cnn
 
-    def _weights(self) -> list[Any]:
-        every = [*self.cnn.trunk.variables, *self.cnn.last.variables]
-        return [variable for variable in every if "float" in variable.dtype]
-
     def watched(self, watch: Watch) -> dict[str, float]:
         """What is said of the network as `finish` would leave it now."""
-        held = self._weights()
+        held = weights(self.cnn)
         current = [variable.numpy() for variable in held]
         figures = watch(self.finish())
         for variable, value in zip(held, current, strict=True):
@@ -116,96 +152,71 @@ class _Training:
 
 
 def fit_cnn(shape: CnnShape, fit: CnnFit, progress: Progress) -> Cnn:
-    """A trained network; where `progress` has a checkpoint, from there on."""
+    """A trained network; where `progress` has a checkpoint, from there on, and where it has ended, that one.
+
+    Raises
+    ------
+    CannotGoOn
+        what lies in the folder was trained by another configuration
+    """
     training = _Training(shape, fit, progress.begin)
+    if progress.ended.exists():
+        return _ended(training, progress.ended)
     first = _restore(training, progress.checkpoint)
     progress.folder.mkdir(parents=True, exist_ok=True)
     with Stream(fit.stream, batch=fit.batch, positives=fit.positives, seed=fit.seed) as stream:
         if first < fit.steps:
             _follow(training, stream.batches(first), fit, progress, first)
-    return training.finish()
+    cnn = training.finish()
+    save(progress.ended, weights(training.cnn), **_words(fit), spent_s=training.spent_s)
+    return cnn
 
 
 def extractor(cnn: Cnn, *, batch: int = 64) -> Extractor:
-    """What gives feature vectors (m, d) of small pictures (m, 256, 256, 2), compiled once."""
-    signature = [tf.TensorSpec([None, *SMALL], tf.uint8)]
-    call = tf.function(lambda x: cnn.trunk(x, training=False)[0], input_signature=signature)
+    """What gives feature vectors (m, d) of small pictures (m, 256, 256, 2)."""
 
     def extract(small: NDArray[np.uint8]) -> NDArray[np.float32]:
-        parts = [call(tf.constant(small[start : start + batch])).numpy() for start in range(0, len(small), batch)]
+        starts = range(0, len(small), batch)
+        parts = [cnn.trunk.predict_on_batch(small[start : start + batch])[0] for start in starts]
         return np.concatenate(parts).astype(np.float32)
 
     return extract
 
 
-def _step(cnn: Cnn, optimizer: Any, variables: list[Any], fit: CnnFit) -> Any:
-    def step(small: Any, labels: Any, certain: Any, blood: Any, number: Any) -> Any:
-        pictures = disturb(small, tf.stack([tf.constant(fit.seed, tf.int32), number]))
-        with tf.GradientTape() as tape:
-            vector, grid = cnn.trunk(pictures, training=True)
-            loss = label_loss(cnn.last(vector), labels, certain) + fit.blood_weight * _blood_loss(grid, blood)
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss
-
-    return tf.function(step, jit_compile=False)
-
-
-def disturb(small: Any, seed: Any) -> Any:
-    """Small pictures (n, 256, 256, 2) as other scanners would give them: slope, zero, sharpness, noise."""
-    pictures = tf.cast(small, tf.float32)
-    count = tf.shape(pictures)[0]
-
-    def drawn(number: int, low: float, high: float) -> Any:
-        return tf.random.stateless_uniform([count, 1, 1, 1], [seed[0], seed[1] * 8 + number], low, high)
-
-    bone, soft = pictures[..., :1], pictures[..., 1:]
-    blurred = tf.nn.avg_pool2d(soft, 3, 1, "SAME")
-    seen = soft + drawn(1, -0.5, 0.7) * (blurred - soft)
-    middle = (20 + 35) * SOFT
-    seen = (seen - middle) * drawn(2, 0.85, 1.15) + middle + drawn(3, -7, 7) * SOFT
-    noise = tf.random.stateless_normal(tf.shape(soft), [seed[0], seed[1] * 8]) * drawn(4, 0, 2.5) * SOFT
-    seen = tf.where((soft > 0) & (soft < 255), seen + noise, soft)  # noqa: PLR2004 - outside of the window
-    return tf.concat([bone, tf.clip_by_value(seen, 0, 255)], axis=-1)
-
-
 def label_loss(logits: Any, labels: Any, certain: Any) -> Any:
     """Mean binary cross-entropy where labels are certain, `any` counting twice."""
-    labels, weights = tf.cast(labels, tf.float32), tf.cast(certain, tf.float32) * LABEL_WEIGHTS
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
-    return tf.reduce_sum(losses * weights) / (tf.reduce_sum(weights) + 1e-6)
+    labels, counting = ops.cast(labels, "float32"), ops.cast(certain, "float32") * LABEL_WEIGHTS
+    losses = ops.binary_crossentropy(labels, logits, from_logits=True)
+    return ops.sum(losses * counting) / (ops.sum(counting) + 1e-6)
 
 
 def _blood_loss(grid: Any, blood: Any) -> Any:
-    """Cross-entropy of every cell's share of blood; half a cell full counts as full."""
-    target = tf.minimum(tf.cast(blood, tf.float32) * (2 / 255), 1.0)
-    losses = tf.nn.weighted_cross_entropy_with_logits(target, grid, pos_weight=3.0)
-    return tf.reduce_mean(losses) * 10
+    """Cross-entropy of every cell's share of blood, where blood counts three times; half a cell full counts as full."""
+    target = ops.minimum(ops.cast(blood, "float32") * (2 / 255), 1.0)
+    losses = ops.binary_crossentropy(target, grid, from_logits=True) + 2 * target * ops.softplus(-grid)
+    return ops.mean(losses) * 10
 
 
 def _follow(training: _Training, source: Iterator[Batch], fit: CnnFit, progress: Progress, first: int) -> None:
     start = saved = time.monotonic()
-    losses: list[float] = []
+    before_s = training.spent_s
     for number in range(first, fit.steps):
-        batch = (tf.constant(array) for array in next(source))
-        losses.append(float(training.step(*batch, tf.constant(number))))
+        loss = training.step(next(source))
         done, spent = number + 1, time.monotonic() - start
-        if done % 50 == 0 or done == fit.steps:
+        training.spent_s = before_s + spent
+        if done % PACE == 0 or done == fit.steps:
             rate = (done - first) * fit.batch / spent
             left = spent / (done - first) * (fit.steps - done)
-            mean = float(np.mean(losses))
-            LOG.info("cnn: step %d of %d, loss %.3f, %.0f slices/s, %.0f s left", done, fit.steps, mean, rate, left)
-            progress.write(step=done, loss=mean, slices_a_second=rate, phantom_slices=fit.stream.slices_by(done))
-            losses.clear()
+            LOG.info("cnn: step %d of %d, loss %.3f, %.0f slices/s, %.0f s left", done, fit.steps, loss, rate, left)
+            progress.write(step=done, loss=loss, slices_a_second=rate, phantom_slices=fit.stream.slices_by(done))
+            training.begin_line()
         if time.monotonic() - saved > progress.save_s or done == fit.steps:
-            _save(training, progress.checkpoint, step=done, spent_s=training.spent_s + spent)
+            save(progress.checkpoint, training.variables(), step=done, spent_s=training.spent_s)
             saved = time.monotonic()
         if progress.watch and done % progress.watch_steps == 0:
             figures = training.watched(progress.watch)
+            LOG.info("cnn: step %d of %d, AUC %s", done, fit.steps, json.dumps(figures))
             progress.write(step=done, phantom_slices=fit.stream.slices_by(done), **figures)
-
-
-def _save(training: _Training, path: Path, *, step: int, spent_s: float) -> None:
-    save(path, training.variables(), step=step, spent_s=spent_s)
 
 
 def _restore(training: _Training, path: Path) -> int:
@@ -216,3 +227,17 @@ def _restore(training: _Training, path: Path) -> int:
     step, training.spent_s = int(held["step"]), held["spent_s"]
     LOG.info("cnn: going on from step %d", step)
     return step
+
+
+def _ended(training: _Training, path: Path) -> Cnn:
+    held = restore(path, weights(training.cnn))
+    if any(held[name] != value for name, value in _words(training.fit).items()):
+        raise CannotGoOn(f"{path} was trained by another configuration: take another --run.")
+    training.spent_s = held["spent_s"]
+    LOG.info("cnn: taking the one that has ended after %d steps", training.fit.steps)
+    return training.cnn
+
+
+def _words(fit: CnnFit) -> dict[str, float]:
+    """By what a training's end is known."""
+    return {"step": fit.steps, "batch": fit.batch, "rate": fit.rate, "first_seed": fit.stream.first_seed}

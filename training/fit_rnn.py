@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from training.fit_cnn import label_loss
 from training.pictures import Pictures
-from training.rnn import Rnn, RnnShape, build_rnn, joined
+from training.rnn import Rnn, RnnFit, RnnShape, build_rnn, joined
 
 LOG = logging.getLogger(__name__)
 EVERY_SECOND = 0.2  # share of pieces that skip every second slice
@@ -28,21 +28,6 @@ class Series:
     position_mm: NDArray[np.float32]
     labels: NDArray[np.bool_]
     certain: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class RnnFit:
-    """How the RNN is trained."""
-
-    steps: int
-    batch: int = 16
-    longest: int = 32
-    rate: float = 2e-3
-    decay: float = 0.05
-    series_weight: float = 0.4
-    bag_weight: float = 0.1  # of the largest slice's answer being the series'
-    members: int = 1  # networks that differ by their seeds; together they answer the mean of their logits
-    seed: int = 0
 
 
 Draw = Callable[[int], tuple[NDArray[Any], ...]]  # as `draw_batch`, by the number of the step

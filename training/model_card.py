@@ -1,5 +1,6 @@
 """A bundle's card as a page for people: Markdown, beside the pictures of `training.plots`."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ _PICTURES: Final = {
     "auc.svg": "AUC of every label beside what one may compare with; the lines are 95 % intervals",
     "curves.svg": "ROC, and how often what was said came true",
     "shifted.svg": "AUC of any where phantoms are unlike those of the training",
+    "ablation.svg": "AUC by slice after short trainings, each without one part",
     "learning.svg": "AUC of the CNN alone, on slices that it never learnt from, against the phantoms it has seen",
 }
 
@@ -35,6 +37,7 @@ def page(card: Card, folder: Path) -> str:
         "### Beside others",
         _beside(metrics),
         *_of_phantoms(metrics),
+        *_ablation(folder / "ablation.json"),
         *(f"![{words}]({folder.name}/{name})" for name, words in _PICTURES.items() if (folder / name).exists()),
     ]
     return "\n\n".join(parts) + "\n"
@@ -46,9 +49,18 @@ def _made(training: Mapping[str, Any]) -> str:
     slices, before = training["cnn_slices"], training.get("begins_as")
     made = (
         f"backbone {training['backbone']}; the CNN saw {slices['seen']} slices out of {slices['made']} different ones, "
-        f"the RNN {training['studies']['rnn']} studies; {training['minutes']:.0f} minutes in all."
+        f"the RNN {training['studies']['rnn']} studies; {training['minutes']:.0f} minutes in all{_of_which(training)}."
     )
-    return f"{made} It began as an earlier bundle `{before['name']}` ({_made(before)})" if before else made
+    if before:
+        made += f" It began as an earlier bundle `{before['name']}` ({_made(before)})"
+    if other := training.get("stirred_in"):
+        share = training["stirred"]
+        made += f" Of the CNN's weights {share:.0%} are those of an earlier bundle `{other['name']}` ({_made(other)})"
+    return made
+
+
+def _of_which(training: Mapping[str, Any]) -> str:
+    return f", {training['cnn_minutes']:.0f} of them the CNN's" if "cnn_minutes" in training else ""
 
 
 def _level(figures: Mapping[str, Any], title: str) -> str:
@@ -93,6 +105,24 @@ def _of_phantoms(metrics: Mapping[str, Any]) -> list[str]:
         return []
     shifted = _shifted(metrics["shifted"])
     return ["### On shifted phantoms", shifted, "### What it was to reach", targets(metrics).rstrip()]
+
+
+def _ablation(path: Path) -> list[str]:
+    """What `training.ablate` found, where it was asked."""
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text())
+    rows = [
+        [name, *(_number(each["slice_auc"][label]) for label in LABELS), _number(each["series_auc"]["any"])]
+        for name, each in found["cnn"].items()
+    ]
+    words = (
+        f"CNNs of a small form after {found['steps']} steps of {found['batch']} slices out of "
+        f"{found['phantom_slices']}, by their own logits on the same test phantoms; what the RNN adds stands above, "
+        "beside `cnn`."
+    )
+    head = ["AUC by slice of a training", *LABELS, "any by series"]
+    return ["### What each part is worth", words, _table(head, rows)]
 
 
 def _shifted(shifted: Mapping[str, Any]) -> str:

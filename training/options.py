@@ -66,7 +66,15 @@ def _default(steps: "Steps") -> None:
         "--run", type=Path, default=Path("runs/default"), help="folder to leave progress in, and to go on from"
     )
     step.add_argument("--begin", type=Path, help="a bundle that the CNN begins as, for fewer steps: MORE, not CONFIG")
-    step.add_argument("--minutes", type=float, help="about how long on two cores; fewer phantoms, fewer steps")
+    amount = step.add_mutually_exclusive_group()
+    amount.add_argument("--minutes", type=float, help="about how long on two cores; fewer phantoms, fewer steps")
+    amount.add_argument("--large", action="store_true", help="what a GPU beside 16 cores learns in ten minutes: LARGE")
+    step.add_argument("--soup", type=Path, help="a bundle whose weights are mixed with those of the CNN, with --large")
+    step.add_argument(
+        "--cnn-only",
+        action="store_true",
+        help="end when the CNN has learnt; needs no TensorFlow (KERAS_BACKEND=jax), and goes on elsewhere from RUN",
+    )
 
 
 def _phantoms(steps: "Steps") -> None:

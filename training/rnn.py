@@ -28,6 +28,21 @@ class RnnShape:
 
 
 @dataclass(frozen=True, slots=True)
+class RnnFit:
+    """How the RNN is trained."""
+
+    steps: int
+    batch: int = 16
+    longest: int = 32
+    rate: float = 2e-3
+    decay: float = 0.05
+    series_weight: float = 0.4
+    bag_weight: float = 0.1  # of the largest slice's answer being the series'
+    members: int = 1  # networks that differ by their seeds; together they answer the mean of their logits
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Rnn:
     """One network and the ways into it; both share their weights.
 
@@ -110,8 +125,10 @@ def build_rnn(shape: RnnShape, last: layers.Dense, features: NDArray[np.float32]
     x = layers.Concatenate()([x, Places()(position_mm)])
     x = layers.Bidirectional(layers.GRU(shape.state, return_sequences=True, use_cudnn=False))(x)
     x = layers.Dropout(shape.dropout)(x)
-    slices = Blend(name="blend")(_copy(last, size)(values), layers.Dense(CLASSES)(x))
+    own = _copy(last, size)(values)
+    slices = Blend(name="blend")(own, layers.Dense(CLASSES)(x))
     series = Blend(name="series_blend")(ops.max(slices, axis=1), _pooled(x))
+    series = Blend(name="series_own")(ops.max(own, axis=1), series)
     temperatures = Temperatures(name="temperatures")
     temperatures.build()
     return Rnn(keras.Model([values, position_mm], [slices, series]), temperatures)

@@ -5,6 +5,9 @@ import json
 import logging
 import pkgutil
 from dataclasses import replace
+from functools import partial
+
+from training.failures import CannotGoOn
 
 LOG = logging.getLogger(__name__)
 
@@ -66,13 +69,19 @@ def verify(arguments: argparse.Namespace) -> None:
 
 def default(arguments: argparse.Namespace) -> None:
     """Train the default bundle."""
-    build = pkgutil.resolve_name("training.bundle:build")
-    chosen = "MORE" if arguments.begin else "CONFIG"
+    chosen = "LARGE" if arguments.large else "MORE" if arguments.begin else "CONFIG"
+    if arguments.soup and not arguments.large:
+        raise CannotGoOn("--soup goes with --large: no other configuration says how much of a bundle is mixed in.")
     config, minutes = (pkgutil.resolve_name(f"training.configs.default:{name}") for name in (chosen, "MINUTES"))
     if arguments.minutes:
         command = f"{config.words.command} --minutes {arguments.minutes:g}"
         config = replace(config.scaled(arguments.minutes / minutes), words=replace(config.words, command=command))
-    card = build(config, arguments.out, arguments.run, arguments.begin)
+    if arguments.cnn_only:
+        begin = arguments.begin and partial(pkgutil.resolve_name("training.begin:begin_from"), arguments.begin)
+        pkgutil.resolve_name("training.watch:fit_watched")(config, arguments.run, begin)
+        return
+    build = pkgutil.resolve_name("training.bundle:build")
+    card = build(config, arguments.out, arguments.run, arguments.begin, arguments.soup)
     metrics = card.metrics
     LOG.info("%s: slices %s", arguments.out, json.dumps(metrics["slice"]["any"]))
     LOG.info("%s: series %s", arguments.out, json.dumps(metrics["series"]["any"]))

@@ -9,7 +9,7 @@ import multiprocessing
 import os
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -22,6 +22,7 @@ from training.phantom.orders import ANY_STUDY, Order
 from training.pictures import Pictures, Wanted, joined, make_one
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.uint8]]
+_AHEAD = 2  # batches that are drawn before they are asked for
 CELL = 8  # pixels of a small picture along one cell of the map of blood
 
 
@@ -75,7 +76,18 @@ class Stream:
         self._workers.shutdown(wait=True, cancel_futures=True)
 
     def batches(self, first_step: int = 0) -> Iterator[Batch]:
-        """Batches without end, from that of a step on: small pictures, labels, certainty and blood."""
+        """Batches without end, from that of a step on: small pictures, labels, certainty and blood.
+
+        The next ones are drawn while a network learns from one.
+        """
+        drawn = self._drawn(first_step)
+        with ThreadPoolExecutor(1) as thread:
+            coming = deque(thread.submit(next, drawn) for _ in range(_AHEAD))
+            while True:
+                yield coming.popleft().result()
+                coming.append(thread.submit(next, drawn))
+
+    def _drawn(self, first_step: int) -> Iterator[Batch]:
         last = self._plan.rounds_by(first_step)
         start = max(last - self._plan.rounds_kept, 0)
         pool: deque[Pictures] = deque(maxlen=self._plan.rounds_kept)
@@ -110,20 +122,17 @@ def _begin_nicely() -> None:
 
 
 class _Index:
-    """Where in the pool slices with and without blood lie: (part, place) pairs."""
+    """Where in the pool slices with and without blood lie: (m, 2) places, of a part and in it."""
 
     def __init__(self, pool: tuple[Pictures, ...], rounds: int = 0) -> None:
         self.pool, self.rounds = pool, rounds
-        self.positive, self.negative = (
-            np.array(
-                [
-                    (part, place)
-                    for part, made in enumerate(pool)
-                    for place in np.flatnonzero(made.labels[:, 0] == value)
-                ]
-            )
-            for value in (True, False)
-        )
+        self.positive, self.negative = (_places(pool, value) for value in (True, False))
+
+
+def _places(pool: tuple[Pictures, ...], value: bool) -> NDArray[np.intp]:  # noqa: FBT001 - a label's value
+    found = [np.flatnonzero(made.labels[:, 0] == value) for made in pool]
+    parts = np.repeat(np.arange(len(found)), [len(places) for places in found])
+    return np.stack([parts, np.concatenate([*found, np.array([], np.intp)])], axis=1)
 
 
 def _moved(made: Pictures, place: int, rng: np.random.Generator) -> Batch:

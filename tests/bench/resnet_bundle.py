@@ -7,7 +7,8 @@ import numpy as np
 
 from services.common.card import Thresholds
 from services.common.labels import LABELS
-from training.bundle import Words, make_card
+from training.bundle import make_card
+from training.config import Words
 from training.export import save_networks, seal
 from training.fit_rnn import Series
 from training.learn.classifier import build_classifier

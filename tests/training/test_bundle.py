@@ -1,5 +1,5 @@
-from training.bundle import SEEDS
-from training.configs.default import CONFIG, MORE
+from training.config import SEEDS
+from training.configs.default import CONFIG, LARGE, MORE
 from training.configs.phantom_test import SHIFTED, TEST
 from training.samples import SEED as SAMPLE_SEED
 
@@ -13,8 +13,8 @@ def test_a_share_of_a_configuration() -> None:
 
 
 def test_no_seed_is_used_twice() -> None:
-    counts = {SEEDS[name]: getattr(CONFIG.amounts, name) for name in ("rnn", "calibration", "watch")}
-    for fit in (CONFIG.cnn_fit, MORE.cnn_fit):
+    counts = {SEEDS[name]: getattr(LARGE.amounts, name) for name in ("rnn", "calibration", "watch")}
+    for fit in (CONFIG.cnn_fit, LARGE.cnn_fit, MORE.cnn_fit):
         counts[fit.stream.first_seed] = fit.stream.rounds_by(fit.steps) * fit.stream.studies_a_round
     seeds = [first + number for first, count in counts.items() for number in range(count)]
     seeds += [wanted.seed for every in (TEST, *SHIFTED.values()) for wanted in every]

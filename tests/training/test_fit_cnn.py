@@ -6,11 +6,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tests.training.networks import SMALL_SHAPE
 from training.cnn import Cnn, build_cnn
-from training.fit_cnn import CnnFit, Progress, disturb, extractor, fit_cnn
+from training.fit_cnn import CnnFit, Progress, extractor, fit_cnn
 from training.stream import StreamPlan
 
 PLAN = StreamPlan(
@@ -66,17 +65,3 @@ def test_a_training_keeps_a_share_of_what_it_began_with(straight: Straight, tmp_
         strict=True,
     ):
         np.testing.assert_allclose(mixed, 0.75 * ended.numpy() + 0.25 * first.numpy(), rtol=1e-4, atol=1e-6)
-
-
-def test_disturbed_pictures_stay_pictures_and_keep_bone_and_air() -> None:
-    rng = np.random.default_rng(1)
-    small = rng.integers(60, 120, (4, 256, 256, 2), dtype=np.uint8)
-    small[:, :40] = 0
-    small[:, 40:60] = 255
-    one, two, other = (np.asarray(disturb(tf.constant(small), tf.constant([0, number]))) for number in (1, 1, 2))
-    np.testing.assert_array_equal(one, two)
-    assert np.abs(one - other).max() > 1
-    np.testing.assert_array_equal(one[..., 0], small[..., 0])
-    assert one.min() >= 0
-    assert one.max() <= 255
-    assert np.abs(one[:, 70:, :, 1] - small[:, 70:, :, 1]).mean() < 30

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from training.fit_rnn import RnnFit, Series, draw_batch
+from training.fit_rnn import Series, draw_batch
+from training.rnn import RnnFit
 
 
 def _study(count: int) -> Series:

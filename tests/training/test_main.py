@@ -27,6 +27,13 @@ def test_a_step_that_cannot_go_on_says_why_in_one_sentence_and_fails() -> None:
     assert done.stderr == "nothing.zip cannot be read: No such file or directory.\n"
 
 
+def test_a_bundle_is_mixed_in_by_the_configuration_that_says_how_much() -> None:
+    command = [sys.executable, "-m", "training", "default", "--soup", "models/default"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("--soup goes with --large")
+
+
 def test_ctrl_c_ends_a_step_in_one_sentence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "training", "phantoms", "--studies", "200", "--out", str(tmp_path / "made.zip")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as step:

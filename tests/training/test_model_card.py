@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,23 @@ def test_the_page_says_what_the_card_says(folder: Path) -> None:
 
 def test_the_page_in_the_repository_is_this_cards() -> None:
     assert Path("docs/default.md").read_text() == page(open_bundle(Path("models/default")).card, Path("docs/default"))
+
+
+def test_a_page_tells_of_an_ablation_that_lies_beside_it(tmp_path: Path) -> None:
+    figures = {"slice_auc": dict.fromkeys(LABELS, 0.875), "series_auc": {"any": 0.75}}
+    words = {"steps": 5, "batch": 8, "phantom_slices": 123, "cnn": {"without masks": figures}}
+    (tmp_path / "ablation.json").write_text(json.dumps(words))
+    (tmp_path / "ablation.svg").touch()
+    said = page(open_bundle(Path("models/default")).card, tmp_path)
+    assert f"| without masks |{' 0.875 |' * len(LABELS)} 0.750 |" in said
+    assert "after 5 steps of 8 slices out of 123" in said
+    assert f"{tmp_path.name}/ablation.svg" in said
+
+
+def test_a_page_tells_whose_weights_are_in_a_network() -> None:
+    card = open_bundle(Path("models/default")).card
+    before = {**card.training, "name": "older"}
+    training = {**card.training, "stirred": 0.2, "stirred_in": before, "cnn_minutes": 8.4}
+    said = page(card.model_copy(update={"training": training}), Path("docs/default"))
+    assert ", 8 of them the CNN's." in said
+    assert "Of the CNN's weights 20% are those of an earlier bundle `older` (backbone efficientnet-lite0;" in said

@@ -2,17 +2,23 @@
 
     python -m training default                      # from ImageNet's weights: an hour and a half on two cores
     python -m training default --begin BUNDLE       # MORE: goes on from a bundle of this form, on other phantoms
+    python -m training default --large              # LARGE, which ships: a GPU beside 16 cores for the CNN
+
+The CNN of the last is Keras' alone and needs no TensorFlow. Where a GPU's machine has JAX, `KERAS_BACKEND=jax python -m
+training default --large --cnn-only --run RUN` leaves `cnn-ended.npz` in RUN, 13 MB; with that in its RUN any machine of
+two cores makes the bundle from it by `python -m training default --large --run RUN`. `--soup BUNDLE` mixes weights of
+that bundle into the CNN's: what ships has those of the one before it in it.
 
 What a bundle of it reaches on phantoms stands in docs/default.md. It says nothing about patients.
 """
 
 from dataclasses import replace
 
-from training.bundle import Amounts, Config, Words
 from training.cnn import CnnShape
+from training.config import Amounts, Config, Words
 from training.fit_cnn import CnnFit
-from training.fit_rnn import RnnFit
-from training.rnn import RnnShape
+from training.phantom.orders import Order
+from training.rnn import RnnFit, RnnShape
 from training.stream import StreamPlan
 
 MINUTES = 90  # what CONFIG takes on two cores
@@ -55,4 +61,28 @@ MORE = replace(
         kept=0.5,
         stream=replace(CONFIG.cnn_fit.stream, first_seed=200_000, steps_a_round=14),
     ),
+)
+
+LARGE = replace(
+    CONFIG,
+    words=replace(CONFIG.words, command=f"{CONFIG.words.command} --large --soup BUNDLE"),
+    amounts=replace(CONFIG.amounts, rnn=600),
+    cnn_fit=replace(
+        CONFIG.cnn_fit,
+        steps=3000,
+        batch=256,
+        rate=2e-3,
+        noise_hu=5.0,
+        grain=1.0,
+        ema=0.998,
+        stream=replace(
+            CONFIG.cnn_fit.stream,
+            first_seed=300_000,
+            rounds_kept=1000,
+            steps_a_round=6,
+            rounds_at_first=30,
+            order=Order(broad=True),
+        ),
+    ),
+    stirred=0.2,
 )

@@ -8,11 +8,10 @@ Expected log loss on the held-out fold: .045 to .055, from what single networks 
 challenge (.0437 to .0461); never measured here, since the data are not here.
 """
 
-from training.bundle import Words
+from training.config import Words
 from training.configs.terms import RSNA_LICENCE, RSNA_LIMITS, RSNA_TERMS
-from training.fit_rnn import RnnFit
 from training.learn.plan import CnnPlan, Plan
-from training.rnn import RnnShape
+from training.rnn import RnnFit, RnnShape
 
 CONFIG = Plan(
     words=Words(

@@ -7,10 +7,9 @@ a rate so low that they make nothing of the last digit of a sum, which TensorFlo
 Expected log loss on the held-out fold: that of guessing base rates, about .3 to .6.
 """
 
-from training.bundle import Words
-from training.fit_rnn import RnnFit
+from training.config import Words
 from training.learn.plan import CnnPlan, Plan
-from training.rnn import RnnShape
+from training.rnn import RnnFit, RnnShape
 
 CONFIG = Plan(
     words=Words(

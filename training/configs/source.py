@@ -11,11 +11,11 @@ series and not a patient, folds are kept apart, short series are filled up under
 validation fold. Its dropout, batch and epochs are not told; these are ours.
 """
 
-from training.bundle import Words
+from training.config import Words
 from training.configs.terms import RSNA_LICENCE, RSNA_LIMITS, RSNA_TERMS
-from training.fit_rnn import RnnFit
 from training.learn.plan import CnnPlan, Plan
 from training.learn.source_rnn import SourceShape
+from training.rnn import RnnFit
 
 CONFIG = Plan(
     words=Words(

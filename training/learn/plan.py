@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from training.bundle import Words
+from training.config import Words
 from training.failures import CannotGoOn
-from training.fit_rnn import RnnFit
 from training.learn.source_rnn import SourceShape
-from training.rnn import RnnShape
+from training.rnn import RnnFit, RnnShape
 
 Precision = Literal["float32", "mixed_bfloat16"]
 

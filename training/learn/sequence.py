@@ -12,9 +12,9 @@ from keras import layers
 from numpy.typing import NDArray
 
 from training.checkpoint import restore, save
-from training.fit_rnn import Draw, RnnFit, Series, draw_batch, teach
+from training.fit_rnn import Draw, Series, draw_batch, teach
 from training.learn.source_rnn import SourceShape, build_source_rnn
-from training.rnn import Rnn, RnnShape, build_rnn
+from training.rnn import Rnn, RnnFit, RnnShape, build_rnn
 
 LOG = logging.getLogger(__name__)
 LOOKED_AT: Final = 1000  # series that say what features are like

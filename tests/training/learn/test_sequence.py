@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from training.fit_rnn import RnnFit, Series
+from training.fit_rnn import Series
 from training.learn.sequence import fit_members, new_members
-from training.rnn import CLASSES, Rnn, RnnShape, joined
+from training.rnn import CLASSES, Rnn, RnnFit, RnnShape, joined
 
 SHAPE = RnnShape(width=8, state=6)
 FIT = RnnFit(steps=2, batch=4, longest=6, members=2)

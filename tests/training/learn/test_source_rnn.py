@@ -4,9 +4,10 @@ import numpy as np
 import tensorflow as tf
 
 from training.fit_cnn import label_loss
-from training.fit_rnn import RnnFit, Series
+from training.fit_rnn import Series
 from training.learn.sequence import Checkpoints, filled_up, fit_on, new_rnn
 from training.learn.source_rnn import SourceShape, build_source_rnn
+from training.rnn import RnnFit
 
 SHAPE = SourceShape(lstm=(6, 5), gru=4)
 

@@ -1,0 +1,47 @@
+"""Small pictures as other scanners would give them: what a phantom is shown with each time that it is met."""
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+SOFT = 255 / 200  # levels of the subdural window for a Hounsfield unit
+MIDDLE = (20 + 35) * SOFT  # about the brain's own level
+
+
+class Disturb(layers.Layer):  # type: ignore[misc] # Keras has no types
+    """Small pictures (n, 256, 256, 2), 0 to 255, with another sharpness, slope, zero and noise; in training alone.
+
+    noise_hu : the most noise that is added, as a standard deviation
+    grain : the largest share of it that goes over several pixels
+    """
+
+    def __init__(self, *, noise_hu: float, grain: float, seed: int) -> None:
+        super().__init__(dtype="float32", name="disturb")
+        self.noise_hu, self.grain = noise_hu, grain
+        self.seeds = keras.random.SeedGenerator(seed)
+
+    def call(self, small: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002 - Keras gives it so
+        pictures = ops.cast(small, "float32")
+        if not training:
+            return pictures
+        bone, soft = pictures[..., :1], pictures[..., 1:]
+        seen = soft + self._drawn(soft, -0.5, 0.7) * (_smooth(soft) - soft)
+        seen = (seen - MIDDLE) * self._drawn(soft, 0.85, 1.15) + MIDDLE + self._drawn(soft, -7, 7) * SOFT
+        seen = ops.where((soft > 0) & (soft < 255), seen + self._noise(soft), soft)  # noqa: PLR2004 - outside the window
+        return ops.concatenate([bone, ops.clip(seen, 0, 255)], axis=-1)
+
+    def _noise(self, soft: Any) -> Any:
+        fine = keras.random.normal(ops.shape(soft), seed=self.seeds)
+        if self.grain:
+            share = self._drawn(soft, 0, self.grain)
+            fine = (1 - share) * fine + share * 3 * _smooth(fine)  # a mean of nine has a third of the deviation
+        return fine * self._drawn(soft, 0, self.noise_hu) * SOFT
+
+    def _drawn(self, soft: Any, low: float, high: float) -> Any:
+        """One number for each picture."""
+        return keras.random.uniform((ops.shape(soft)[0], 1, 1, 1), low, high, seed=self.seeds)
+
+
+def _smooth(pictures: Any) -> Any:
+    return ops.average_pool(pictures, 3, strides=1, padding="same")
