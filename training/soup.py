@@ -1,7 +1,6 @@
 """One network out of two that began as the same and learnt apart: the mean of their weights.
 
-Such a mean is as good on what both have learnt, and better on what neither has seen (Wortsman et al., Model soups, ICML
-2022).
+Such means are known to hold better away from what was learnt (Wortsman et al., Model soups, ICML 2022).
 """
 
 from pathlib import Path
