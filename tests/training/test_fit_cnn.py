@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.training.networks import SMALL_SHAPE
-from training.cnn import Cnn, build_cnn
+from training.cnn import Cnn, build_cnn, weights
 from training.fit_cnn import CnnFit, Progress, extractor, fit_cnn
 from training.stream import StreamPlan
 
@@ -51,6 +51,15 @@ def test_a_training_goes_on_where_it_was_killed(straight: Straight, tmp_path: Pa
     gone_on = fit_cnn(SMALL_SHAPE, FIT, Progress(tmp_path))
     for one, two in zip(straight[0].trunk.variables, gone_on.trunk.variables, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
+
+
+def test_a_training_that_has_ended_is_taken_as_it_ended(straight: Straight, tmp_path: Path) -> None:
+    shutil.copy(straight[1] / "cnn-ended.npz", tmp_path / "cnn-ended.npz")
+    progress = Progress(tmp_path)
+    taken = fit_cnn(SMALL_SHAPE, FIT, progress)
+    for one, two in zip(weights(straight[0]), weights(taken), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert progress.minutes() > 0
 
 
 def test_a_training_keeps_a_share_of_what_it_began_with(straight: Straight, tmp_path: Path) -> None:
