@@ -12,14 +12,12 @@ from tests.training.networks import SMALL_SHAPE
 from training.failures import CannotGoOn
 from training.fit_cnn import Progress, extractor, fit_cnn
 
-HASTY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-
 
 @pytest.fixture(scope="module")
 def learnt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("jax")
     command = [sys.executable, "-m", "tests.training.learn_on_jax", str(folder)]
-    subprocess.run(command, env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": HASTY}, check=True)
+    subprocess.run(command, env={**os.environ, "KERAS_BACKEND": "jax"}, check=True)
     return folder
 
 
