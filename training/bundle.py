@@ -40,7 +40,7 @@ def build(config: Config, folder: Path, run: Path, begin: Path | None = None, so
     lies there is gone on with. `begin` is a bundle whose networks the training begins as, `soup` one whose weights are
     mixed with those that have learnt, by the share that the configuration says.
     """
-    before = _before("begins_as", begin) | _before("stirred_in", soup)
+    before = _before("begins_as", begin) | _before("stirred_in", soup) | ({"stirred": config.stirred} if soup else {})
     amounts = config.amounts
     cnn, progress = fit_watched(config, run, partial(begin_from, begin) if begin else None)
     if soup:
@@ -112,7 +112,6 @@ def _training(config: Config) -> dict[str, Any]:
         "backbone": config.cnn_shape.backbone,
         "cnn": asdict(fit),
         "rnn": asdict(config.rnn_fit),
-        "stirred": config.stirred,
     }
 
 

@@ -76,6 +76,8 @@ def default(arguments: argparse.Namespace) -> None:
     if arguments.minutes:
         command = f"{config.words.command} --minutes {arguments.minutes:g}"
         config = replace(config.scaled(arguments.minutes / minutes), words=replace(config.words, command=command))
+    if arguments.soup:
+        config = replace(config, words=replace(config.words, command=f"{config.words.command} --soup BUNDLE"))
     if arguments.cnn_only:
         begin = arguments.begin and partial(pkgutil.resolve_name("training.begin:begin_from"), arguments.begin)
         pkgutil.resolve_name("training.watch:fit_watched")(config, arguments.run, begin)

@@ -30,4 +30,4 @@ def test_a_cnn_that_learnt_on_jax_answers_alike_on_tensorflow(learnt: Path) -> N
 
 def test_one_that_ended_by_another_configuration_is_refused(learnt: Path) -> None:
     with pytest.raises(CannotGoOn, match="another --run"):
-        fit_cnn(SMALL_SHAPE, replace(FIT, steps=3), Progress(learnt))
+        fit_cnn(SMALL_SHAPE, replace(FIT, grain=0.5), Progress(learnt))

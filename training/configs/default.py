@@ -65,7 +65,7 @@ MORE = replace(
 
 LARGE = replace(
     CONFIG,
-    words=replace(CONFIG.words, command=f"{CONFIG.words.command} --large --soup BUNDLE"),
+    words=replace(CONFIG.words, command=f"{CONFIG.words.command} --large"),
     amounts=replace(CONFIG.amounts, rnn=600),
     cnn_fit=replace(
         CONFIG.cnn_fit,
