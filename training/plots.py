@@ -43,7 +43,7 @@ def _aucs(metrics: dict[str, Any], path: Path) -> None:
         axes.errorbar(first, middle, [middle - low, high - middle], fmt="none", color="black", linewidth=1)
         axes.set(title=f"AUC by {level}", ylim=(0.4, 1.01), xticks=range(len(LABELS)))
         axes.set_xticklabels(LABELS, rotation=20)
-    both[0].legend(frameon=False, fontsize="small", loc="lower left")
+    figure.legend(*both[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
     _save(figure, path)
 
 
@@ -77,7 +77,7 @@ def _shifted(metrics: dict[str, Any], path: Path) -> None:
         )
     axes.set(title="AUC of any on shifted phantoms", ylim=(0.5, 1.01), xticks=range(len(rows)))
     axes.set_xticklabels(list(rows), rotation=12)
-    axes.legend(frameon=False, loc="lower right")
+    figure.legend(loc="outside right upper", frameon=False)
     _save(figure, path)
 
 
