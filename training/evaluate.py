@@ -67,6 +67,16 @@ def calibration_error(probabilities: Floats, truth: Truth) -> float:
     return float(np.sum(gaps) / max(len(truth), 1))
 
 
+def chance_calibration_error(probabilities: Floats, *, seed: int = 0) -> float:
+    """The calibration error that these probabilities would have if they were true: no less can be asked for.
+
+    Few cases leave a large one: of a hundred series .05 to .1.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = (rng.random(len(probabilities)) < probabilities for _ in range(ROUNDS))
+    return float(np.mean([calibration_error(probabilities, truth) for truth in drawn]))
+
+
 def log_loss(probabilities: Floats, truth: Truth) -> float:
     """Mean binary cross-entropy, probabilities kept within 1e-6 of 0 and 1; NaN of nothing."""
     if not len(truth):
@@ -93,6 +103,7 @@ def measure(judged: Judged, thresholds: Points) -> dict[str, Any]:
             "average_precision": rounded(average_precision(scores, truth)),
             "average_precision_95_interval": interval(average_precision, scores, truth, study),
             "calibration_error": rounded(calibration_error(scores, truth)),
+            "chance_calibration_error": rounded(chance_calibration_error(scores)),
             "log_loss": rounded(log_loss(scores, truth)),
         } | {point: _at(scores, truth, levels[label]) for point, levels in thresholds.items()}
     result["weighted_log_loss"] = rounded(competition_loss(judged))

@@ -14,6 +14,7 @@ from training.evaluate import (
     aucs,
     average_precision,
     calibration_error,
+    chance_calibration_error,
     interval,
     log_loss,
     measure,
@@ -59,6 +60,14 @@ def test_calibration_of_the_honest_and_of_the_sure() -> None:
     assert calibration_error(honest, truth) < 0.02
     assert calibration_error(np.ones(20000), truth) == pytest.approx(0.5, abs=0.02)
     assert calibration_error(np.zeros(0), np.zeros(0, bool)) == 0
+
+
+def test_chance_alone_leaves_a_calibration_error_the_larger_the_fewer_the_cases() -> None:
+    said = np.random.default_rng(1).uniform(0, 1, 20000)
+    few, many = chance_calibration_error(said[:100]), chance_calibration_error(said)
+    assert many < 0.01
+    assert 0.08 < few < 0.16
+    assert chance_calibration_error(np.ones(50)) == 0
 
 
 def test_roc_and_reliability() -> None:

@@ -66,3 +66,12 @@ def test_what_was_not_measured_neither_holds_nor_fails() -> None:
     assert _failing(metrics) == []
     assert table(metrics).count("not measured") == 4
     assert "| AUC of any by slice | at least 0.95 | 0.960 | yes |" in table(metrics)
+
+
+def test_a_hundred_series_are_asked_for_no_more_than_true_probabilities_have() -> None:
+    metrics = _metrics()
+    any_series = {**metrics["series"]["any"], "calibration_error": 0.09}
+    metrics["series"] = {**metrics["series"], "any": any_series}
+    assert _failing(metrics) == ["calibration error of any by series, beyond what chance alone leaves"]
+    any_series["chance_calibration_error"] = 0.065
+    assert _failing(metrics) == []
