@@ -6,6 +6,7 @@ import keras
 from keras import layers, ops
 
 SOFT = 255 / 200  # levels of the subdural window for a Hounsfield unit
+HILLS = 8  # along a side of the picture
 MIDDLE = (20 + 35) * SOFT  # about the brain's own level
 
 
@@ -14,11 +15,12 @@ class Disturb(layers.Layer):  # type: ignore[misc] # Keras has no types
 
     noise_hu : the most noise that is added, as a standard deviation
     grain : the largest share of it that goes over several pixels
+    slow_hu : the most that is added as hills and valleys of an eighth of the picture, as a standard deviation
     """
 
-    def __init__(self, *, noise_hu: float, grain: float, seed: int) -> None:
+    def __init__(self, *, noise_hu: float, grain: float, seed: int, slow_hu: float = 0.0) -> None:
         super().__init__(dtype="float32", name="disturb")
-        self.noise_hu, self.grain = noise_hu, grain
+        self.noise_hu, self.grain, self.slow_hu = noise_hu, grain, slow_hu
         self.seeds = keras.random.SeedGenerator(seed)
 
     def call(self, small: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002 - Keras gives it so
@@ -28,6 +30,8 @@ class Disturb(layers.Layer):  # type: ignore[misc] # Keras has no types
         bone, soft = pictures[..., :1], pictures[..., 1:]
         seen = soft + self._drawn(soft, -0.5, 0.7) * (_smooth(soft) - soft)
         seen = (seen - MIDDLE) * self._drawn(soft, 0.85, 1.15) + MIDDLE + self._drawn(soft, -7, 7) * SOFT
+        if self.slow_hu:
+            seen = seen + self._hills(soft)
         seen = ops.where((soft > 0) & (soft < 255), seen + self._noise(soft), soft)  # noqa: PLR2004 - outside the window
         return ops.concatenate([bone, ops.clip(seen, 0, 255)], axis=-1)
 
@@ -37,6 +41,12 @@ class Disturb(layers.Layer):  # type: ignore[misc] # Keras has no types
             share = self._drawn(soft, 0, self.grain)
             fine = (1 - share) * fine + share * 3 * _smooth(fine)  # a mean of nine has a third of the deviation
         return fine * self._drawn(soft, 0, self.noise_hu) * SOFT
+
+    def _hills(self, soft: Any) -> Any:
+        count, rows, columns, _ = ops.shape(soft)
+        coarse = keras.random.normal((count, HILLS, HILLS, 1), seed=self.seeds)
+        hills = ops.image.resize(coarse, (rows, columns), interpolation="bicubic")
+        return hills * self._drawn(soft, 0, self.slow_hu) * SOFT
 
     def _drawn(self, soft: Any, low: float, high: float) -> Any:
         """One number for each picture."""

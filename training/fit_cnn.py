@@ -33,7 +33,7 @@ Begin = Callable[[Cnn], Any]
 
 @dataclass(frozen=True, slots=True)
 class CnnFit:
-    """How the CNN is trained; `noise_hu` and `grain` are of `Disturb`."""
+    """How the CNN is trained; `noise_hu`, `grain` and `slow_hu` are of `Disturb`."""
 
     steps: int
     batch: int = 32
@@ -43,6 +43,7 @@ class CnnFit:
     blood_weight: float = 4.0
     noise_hu: float = 2.5
     grain: float = 0.0
+    slow_hu: float = 0.0
     ema: float = 0.995  # momentum of the running mean of the weights, which is what is kept
     kept: float = 0.0  # share of the weights that it began with in those that it ends with
     seed: int = 0
@@ -87,7 +88,8 @@ class _Learner(keras.Model):  # type: ignore[misc] # Keras has no types
 
     def __init__(self, cnn: Cnn, fit: CnnFit) -> None:
         pictures = keras.Input(SMALL, dtype="uint8")
-        vector, grid = cnn.trunk(Disturb(noise_hu=fit.noise_hu, grain=fit.grain, seed=fit.seed)(pictures))
+        disturb = Disturb(noise_hu=fit.noise_hu, grain=fit.grain, slow_hu=fit.slow_hu, seed=fit.seed)
+        vector, grid = cnn.trunk(disturb(pictures))
         super().__init__(pictures, [cnn.last(vector), grid], name="learner")
         self.blood_weight = fit.blood_weight
 

@@ -11,10 +11,10 @@ def _pictures() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return small
 
 
-@pytest.mark.parametrize("grain", [0.0, 1.0])
-def test_disturbed_pictures_stay_pictures_and_keep_bone_and_air(grain: float) -> None:
+@pytest.mark.parametrize(("grain", "slow_hu"), [(0.0, 0.0), (1.0, 0.0), (1.0, 3.0)])
+def test_disturbed_pictures_stay_pictures_and_keep_bone_and_air(grain: float, slow_hu: float) -> None:
     small = _pictures()
-    first, second = (Disturb(noise_hu=2.5, grain=grain, seed=0) for _ in range(2))
+    first, second = (Disturb(noise_hu=2.5, grain=grain, slow_hu=slow_hu, seed=0) for _ in range(2))
     one, same, other = (np.asarray(layer(small, training=True)) for layer in (first, second, first))
     np.testing.assert_array_equal(one, same)
     assert np.abs(one - other).max() > 1
@@ -33,3 +33,12 @@ def test_more_noise_is_more_noise() -> None:
     flat = np.full((32, 64, 64, 2), 90, np.uint8)
     little, much = (np.asarray(Disturb(noise_hu=hu, grain=0, seed=3)(flat, training=True)) for hu in (1, 8))
     assert much[..., 1].std(axis=(1, 2)).mean() > 4 * little[..., 1].std(axis=(1, 2)).mean()
+
+
+def test_hills_are_low_and_wide() -> None:
+    flat = np.full((16, 64, 64, 2), 90, np.uint8)
+    plain, hilly = (np.asarray(Disturb(noise_hu=0, grain=0, slow_hu=hu, seed=3)(flat, training=True)) for hu in (0, 6))
+    hills = hilly[..., 1] - hilly[..., 1].mean(axis=(1, 2), keepdims=True)
+    assert plain[..., 1].std(axis=(1, 2)).max() < 0.01
+    assert 1 < hills.std(axis=(1, 2)).mean() < 6 * 255 / 200
+    assert np.abs(np.diff(hills, axis=1)).mean() < 0.3 * hills.std()

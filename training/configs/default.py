@@ -7,7 +7,8 @@
 The CNN of the last is Keras' alone and needs no TensorFlow. Where a GPU's machine has JAX, `KERAS_BACKEND=jax python -m
 training default --large --cnn-only --run RUN` leaves `cnn-ended.npz` in RUN, 13 MB; with that in its RUN any machine of
 two cores makes the bundle from it by `python -m training default --large --run RUN`. `--soup BUNDLE` mixes weights of
-that bundle into the CNN's: what ships has those of the one before it in it.
+that bundle into the CNN's: what ships has those of the one before it in it. It learnt before LARGE had `slow_hu`, and
+before broad orders had full heads and busy skull bases: its card has its own configuration.
 
 What a bundle of it reaches on phantoms stands in docs/default.md. It says nothing about patients.
 """
@@ -74,6 +75,7 @@ LARGE = replace(
         rate=2e-3,
         noise_hu=5.0,
         grain=1.0,
+        slow_hu=3.0,
         ema=0.998,
         stream=replace(
             CONFIG.cnn_fit.stream,

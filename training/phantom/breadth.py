@@ -1,4 +1,4 @@
-"""Harder studies to learn from: half of them noisier, of other kernels, with smaller and paler blood.
+"""Harder studies to learn from: noisier, of other kernels, with smaller and paler blood, fuller and busier heads.
 
 All within what a study is otherwise drawn from or at its edge, and short of the shifted sets, which stay unseen.
 """
@@ -8,8 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from training.phantom.acquisition import Scanner
+from training.phantom.base import draw_base
 from training.phantom.bleeds import Bleed
+from training.phantom.mimics import Mimics
 from training.phantom.shifts import lessened
+from training.phantom.skull import Skull
 
 SHARE = 0.5
 NOISE_HU = (3.5, 8.0)
@@ -18,6 +21,20 @@ GRAIN_PIXELS = (0.2, 1.4)
 SHARPENING = 0.35
 SMALLEST = 0.8
 PALEST_HU = 5.0
+TAIL_HU = (60, 320)  # of bone on the brain beside it
+ROOM_MM = (-1.4, 0.4)  # hardly any fluid between brain and dura
+
+
+def broad_skull(rng: np.random.Generator, skull: Skull) -> Skull:
+    """A head that its brain fills up to the inner table, or the same one."""
+    if rng.random() >= SHARE:
+        return skull
+    return replace(skull, head=replace(skull.head, room_mm=float(rng.uniform(*ROOM_MM))))
+
+
+def broad_mimics(rng: np.random.Generator, skull: Skull, mimics: Mimics) -> Mimics:
+    """More that is bright at the skull base, or the same."""
+    return mimics + draw_base(rng, skull) if rng.random() < SHARE else mimics
 
 
 def broad_scanner(rng: np.random.Generator, scanner: Scanner) -> Scanner:
@@ -30,6 +47,7 @@ def broad_scanner(rng: np.random.Generator, scanner: Scanner) -> Scanner:
         blur_pixels=float(rng.uniform(*BLUR_PIXELS)),
         noise_grain_pixels=float(rng.uniform(*GRAIN_PIXELS)),
         sharpening=float(rng.choice([0, rng.uniform(0, SHARPENING)])),
+        tail_hu=float(rng.uniform(*TAIL_HU)),
     )
 
 

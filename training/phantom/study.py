@@ -10,7 +10,7 @@ from services.common.labels import SUBTYPES
 from training.phantom.acquisition import Scanner, acquire, draw_scanner
 from training.phantom.bleeds import Bleed, mix
 from training.phantom.brain import Brain, anatomy, draw_brain
-from training.phantom.breadth import broad_bleeds, broad_scanner
+from training.phantom.breadth import broad_bleeds, broad_mimics, broad_scanner, broad_skull
 from training.phantom.cases import draw_bleeds, draw_kinds
 from training.phantom.geometry import SIZE, Points, Scan, draw_scan
 from training.phantom.mimics import Mimics, contrasted, draw_mimics, fill_brain, fill_headrest, fill_scalp
@@ -62,7 +62,10 @@ class Study:
 def draw_patient(seed: int, order: Order = ANY_STUDY) -> Patient:
     """Everything of a study but its pixels."""
     rng, shift = np.random.default_rng([seed, 1]), order.shift
+    apart = np.random.default_rng([seed, 5])  # for what is broad: all else stays as it is without
     skull = shifted_skull(rng, draw_skull(rng), shift)
+    if order.broad:
+        skull = broad_skull(apart, skull)
     scan = shifted_scan(rng, draw_scan(rng), shift)
     scanner = shifted_scanner(rng, draw_scanner(rng), shift)
     brain = draw_brain(rng, skull.head, atrophy=shifted_atrophy(rng, shift))
@@ -70,9 +73,9 @@ def draw_patient(seed: int, order: Order = ANY_STUDY) -> Patient:
     drawn = draw_kinds(rng)
     kinds = drawn if order.kinds is None else order.kinds
     bleeds = tuple(shifted_bleed(bleed, shift) for kind in kinds for bleed in draw_bleeds(rng, kind, skull))
-    if order.broad:  # with draws of its own: everything else stays as it is without
-        apart = np.random.default_rng([seed, 5])
+    if order.broad:
         scanner, bleeds = broad_scanner(apart, scanner), broad_bleeds(apart, bleeds)
+        mimics = broad_mimics(apart, skull, mimics)
     patient = Patient(
         skull=replace(skull, holes=mimics.holes),
         brain=contrasted(brain, mimics).pushed(tuple(push for bleed in bleeds for push in bleed.pushes())),

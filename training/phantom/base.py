@@ -1,0 +1,56 @@
+"""What is bright at the skull base and no blood: sinuses beside the sella, bone that a slice cuts in part, chalk."""
+# ruff: noqa: PLR2004 - lengths in mm and Hounsfield units, each beside what it is of
+
+import numpy as np
+
+from training.phantom.mimics import Grain, Mimics
+from training.phantom.places import outwards
+from training.phantom.skull import Skull
+
+
+def draw_base(rng: np.random.Generator, skull: Skull) -> Mimics:
+    """More of it than the usual studies have."""
+    return Mimics((*_cavernous(rng), *_ridges(rng, skull), *_carotids(rng)))
+
+
+def _cavernous(rng: np.random.Generator) -> list[Grain]:
+    """The cavernous sinuses, as dense as other veins, on both sides of the sella."""
+    hu, share = float(rng.uniform(44, 72)), float(rng.uniform(0.3, 1))
+    back, height = float(rng.normal(-6, 3)), float(rng.normal(-25, 3))
+    wide, long, high = rng.uniform((3, 6, 3), (5.5, 11, 7))
+    radii = (float(wide), float(long), float(high))
+    return [_grain(rng, (side * float(rng.normal(12, 2)), back, height), radii, hu=hu, share=share) for side in (-1, 1)]
+
+
+def _ridges(rng: np.random.Generator, skull: Skull) -> list[Grain]:
+    """Clinoids, wings, roofs of the orbits, petrous tips: haze where a thick slice holds a part of them."""
+    grains = []
+    for _ in range(rng.poisson(6)):
+        turn, down = rng.uniform(0, 2 * np.pi), float(rng.uniform(-0.9, -0.25))
+        flat = np.sqrt(1 - down**2)
+        place = outwards(skull, (float(np.cos(turn) * flat), float(np.sin(turn) * flat), down))
+        x, y, z = rng.uniform(1.5, 5) * np.exp(rng.normal(0, 0.4, 3))
+        radii = (float(x), float(y), float(z))
+        grains.append(_grain(rng, place, radii, hu=float(rng.uniform(80, 500)), share=float(rng.uniform(0.15, 0.9))))
+    return grains
+
+
+def _carotids(rng: np.random.Generator) -> list[Grain]:
+    """Chalk in the walls of the carotids."""
+    sides = [side for side in (-1.0, 1.0) if rng.random() < 0.35]
+    hu = float(rng.uniform(150, 800))
+    return [
+        _grain(rng, (side * 11, float(rng.normal(-10, 2)), -20.0), (2.0, 3.0, 2.5), hu=hu, share=0.9) for side in sides
+    ]
+
+
+def _grain(
+    rng: np.random.Generator,
+    place: tuple[float, float, float],
+    radii: tuple[float, float, float],
+    *,
+    hu: float,
+    share: float,
+) -> Grain:
+    rough, seed = float(rng.uniform(0.1, 0.4)), int(rng.integers(1 << 16))
+    return Grain(place, radii, hu, share, rough, seed, soft_mm=float(rng.uniform(0.8, 3)))
