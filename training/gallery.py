@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from services.common.labels import SUBTYPES
-from services.preprocess.dicom import open_dicom
 from training.phantom.geometry import SIZE
 from training.phantom.mimics import KINDS, contrasted
 from training.phantom.orders import Order
 from training.phantom.study import Patient, draw_patient, make_study
+from training.real_series import read_series
 from training.realism import EDGES_MM, HU_BINS, Look, look_at
 
 mpl.use("Agg")
@@ -32,16 +32,16 @@ Hu = NDArray[Any]
 def draw(folder: Path, real: Path | None) -> None:
     """Write all pictures; the comparison only where there is a folder of a real series."""
     folder.mkdir(parents=True, exist_ok=True)
-    _sheet(folder / "anatomy.jpg", [_levels(draw_patient(SEED + n, Order((), mimic=False))) for n in range(5)])
-    _sheet(folder / "bleeds.jpg", [[_largest(SEED + 20 + n, kind) for n in range(8)] for kind in SUBTYPES])
-    _sheet(folder / "mimics.jpg", _mimics())
-    _sheet(folder / "acquisition.jpg", [_scanners("noise_hu"), _scanners("blur_pixels"), _scanners("glow_hu")])
-    _sheet(folder / "study.jpg", _study(SEED + 300))
+    sheet(folder / "anatomy.jpg", [_levels(draw_patient(SEED + n, Order((), mimic=False))) for n in range(5)])
+    sheet(folder / "bleeds.jpg", [[_largest(SEED + 20 + n, kind) for n in range(8)] for kind in SUBTYPES])
+    sheet(folder / "mimics.jpg", _mimics())
+    sheet(folder / "acquisition.jpg", [_scanners("noise_hu"), _scanners("blur_pixels"), _scanners("glow_hu")])
+    sheet(folder / "study.jpg", _study(SEED + 300))
     if real:
         _compare(folder, real)
 
 
-def _sheet(path: Path, rows: Sequence[Sequence[Hu]]) -> None:
+def sheet(path: Path, rows: Sequence[Sequence[Hu]]) -> None:
     """Slices side by side in the brain window, at half size."""
     picture = np.concatenate([np.concatenate([_shown(hu) for hu in row], axis=1) for row in rows], axis=0)
     Image.fromarray(picture).save(path, quality=72, optimize=True)
@@ -98,10 +98,10 @@ def _study(seed: int) -> list[list[Hu]]:
 
 
 def _compare(folder: Path, real: Path, phantoms: int = COMPARED) -> None:
-    slices, pixel_mm = _read(real)
+    slices, pixel_mm = read_series(real).reduced()
     chosen = [slices[int(place)] for place in np.linspace(0.2, 0.92, 8) * (len(slices) - 1)]
     beside = [_levels(draw_patient(SEED + n, Order((), mimic=False))) for n in (1, 3)]
-    _sheet(folder / "comparison.jpg", [chosen, *beside])
+    sheet(folder / "comparison.jpg", [chosen, *beside])
     theirs = [look for hu in slices if (look := look_at(hu, pixel_mm))]
     ours = []
     for number in range(phantoms):
@@ -113,21 +113,6 @@ def _compare(folder: Path, real: Path, phantoms: int = COMPARED) -> None:
         border = np.nanmedian([look.border_hu for look in looks], axis=0)
         LOG.info("%s: %d slices, noise %.1f HU (%.1f to %.1f)", name, len(looks), noise, low, high)
         LOG.info("%s: border %s HU at %s mm", name, np.round(border, 1).tolist(), EDGES_MM[1:])
-
-
-def _read(folder: Path) -> tuple[list[Hu], float]:
-    """Slices of a real series in order, at the phantoms' size."""
-    opened = [open_dicom(memoryview(path.read_bytes())) for path in sorted(folder.rglob("*")) if path.is_file()]
-    opened.sort(key=lambda dicom: dicom.header.frames[0].position_mm or (0.0, 0.0, 0.0))
-    images = [dicom.image(0) for dicom in opened]
-    step = images[0].hu.shape[0] // SIZE
-    return [_reduced(image.hu, step) for image in images], images[0].row_spacing_mm * step
-
-
-def _reduced(hu: Hu, step: int) -> Hu:
-    rows, columns = (size // step for size in hu.shape)
-    mean: Hu = hu.reshape(rows, step, columns, step).mean(axis=(1, 3))
-    return mean
 
 
 def _plot(path: Path, theirs: Sequence[Look], ours: Sequence[Look]) -> None:

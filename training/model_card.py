@@ -16,6 +16,7 @@ _PICTURES: Final = {
     "curves.svg": "ROC, and how often what was said came true",
     "shifted.svg": "AUC of any where phantoms are unlike those of the training",
     "ablation.svg": "AUC by slice after short trainings, each without one part",
+    "implanted.jpg": "Blood put into a real series, a kind a row, in the order of the table",
     "learning.svg": "AUC of the CNN alone, on slices that it never learnt from, against the phantoms it has seen",
 }
 
@@ -37,6 +38,7 @@ def page(card: Card, folder: Path) -> str:
         "### Beside others",
         _beside(metrics),
         *_of_phantoms(metrics),
+        *_implanted(folder / "implanted.json"),
         *_ablation(folder / "ablation.json"),
         *(f"![{words}]({folder.name}/{name})" for name, words in _PICTURES.items() if (folder / name).exists()),
     ]
@@ -64,7 +66,12 @@ def _of_which(training: Mapping[str, Any]) -> str:
 
 
 def _level(figures: Mapping[str, Any], title: str) -> str:
-    head = ["label", "positives", "AUC (95 %)", "average precision (95 %)", "calibration error"]
+    head = ["label", "positives", "AUC (95 %)", "average precision (95 %)"]
+    head.append(
+        "calibration error (what chance alone leaves)"
+        if "chance_calibration_error" in figures["any"]
+        else "calibration error"
+    )
     head += [f"{point}: sensitivity / specificity" for point in _POINTS]
     rows = [_row(label, figures[label]) for label in LABELS]
     loss = f"Weighted log loss {_number(figures['weighted_log_loss'])}."
@@ -77,9 +84,14 @@ def _row(label: str, figures: Mapping[str, Any]) -> list[str]:
         f"{figures['positives']} of {figures['positives'] + figures['negatives']}",
         _with_interval(figures, "auc"),
         _with_interval(figures, "average_precision"),
-        _number(figures["calibration_error"]),
+        _calibration(figures),
         *(f"{_number(figures[p]['sensitivity'])} / {_number(figures[p]['specificity'])}" for p in _POINTS),
     ]
+
+
+def _calibration(figures: Mapping[str, Any]) -> str:
+    error, chance = _number(figures["calibration_error"]), figures.get("chance_calibration_error")
+    return error if chance is None else f"{error} ({_number(chance)})"
 
 
 def _with_interval(figures: Mapping[str, Any], name: str) -> str:
@@ -105,6 +117,29 @@ def _of_phantoms(metrics: Mapping[str, Any]) -> list[str]:
         return []
     shifted = _shifted(metrics["shifted"])
     return ["### On shifted phantoms", shifted, "### What it was to reach", targets(metrics).rstrip()]
+
+
+def _implanted(path: Path) -> list[str]:
+    """What `training.implanted` found, where it was asked."""
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text())
+    plain = found["without"]
+    names = ("any_auc", "any_auc_alone", "own_auc", "slices_called", "series_called", "series_above_clean")
+    rows = [
+        [kind, str(each["series"]), str(each["slices"]), *(_number(each[name]) for name in names)]
+        for kind, each in found["kinds"].items()
+    ]
+    words = (
+        "Blood of simple form, painted into one real series in which nothing bleeds: another head and another scanner "
+        f"than any phantom's, and no patient who bled. Without it {plain['slices_called']} of the series' "
+        f"{plain['slices']} slices are called, their median of any is {_number(plain['median_any'])}, and the series, "
+        f"at {_number(plain['series_any'])}, is {'' if plain['series_called'] else 'not '}called. AUCs are of slices "
+        "with blood against those of the series without."
+    )
+    head = ["painted", "series", "slices", "AUC of any", "of slices alone", "AUC of its own label"]
+    head += ["slices called", "series called", "series above the one without"]
+    return ["### Blood put into a real series", words, _table(head, rows)]
 
 
 def _ablation(path: Path) -> list[str]:

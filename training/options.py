@@ -114,9 +114,17 @@ def _evaluate_phantoms(steps: "Steps") -> None:
     step.add_argument("--out", type=Path, default=Path("runs/measured"), help="folder of the figures and plots")
 
 
+def _implant(steps: "Steps") -> None:
+    step = steps.add_parser("implant", help="blood put into a real series without any: does a bundle find it?")
+    step.add_argument("series", type=Path, help="a folder of the DICOM files of one head CT in which nothing bleeds")
+    step.add_argument("--bundle", type=Path, default=Path("models/default"), help="folder of the bundle")
+    step.add_argument("--each", type=int, default=20, help="haemorrhages of every kind")
+    step.add_argument("--out", type=Path, default=Path("runs/implanted"), help="folder of the figures and the picture")
+
+
 def _samples(steps: "Steps") -> None:
     step = steps.add_parser("samples", help="the synthetic sample series and slice")
     step.add_argument("--out", type=Path, default=Path("samples"), help="folder of the samples")
 
 
-_PHANTOMS = (_default, _phantoms, _gallery, _plots, _ablate, _evaluate_phantoms, _samples)
+_PHANTOMS = (_default, _phantoms, _gallery, _plots, _ablate, _evaluate_phantoms, _implant, _samples)

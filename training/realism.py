@@ -35,7 +35,7 @@ class Look:
 
 def look_at(hu: NDArray[Any], pixel_mm: float) -> Look | None:
     """Figures of a slice, (n, n) Hounsfield units; None where there is too little brain."""
-    inside = _inside(hu)
+    inside = cavity(hu)
     if inside.sum() * pixel_mm**2 < LEAST_MM2:
         return None
     depth = ndimage.distance_transform_edt(inside) * pixel_mm
@@ -48,7 +48,7 @@ def look_at(hu: NDArray[Any], pixel_mm: float) -> Look | None:
     return Look(np.array(border), shares, noise, _spectrum(fine, core))
 
 
-def _inside(hu: NDArray[Any]) -> NDArray[np.bool_]:
+def cavity(hu: NDArray[Any]) -> NDArray[np.bool_]:
     """The largest piece that bone surrounds."""
     bone = hu > BONE_HU
     closed = ndimage.binary_fill_holes(ndimage.binary_closing(bone, iterations=2)) & ~bone

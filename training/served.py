@@ -60,7 +60,7 @@ def measure_bundle(
         return [scorer.score(study.features, study.position_mm) for study in studies]
 
     return figures(
-        Answering(ask, {ALONE: lambda studies: [_one_by_one(scorer, study) for study in studies]}),
+        Answering(ask, {ALONE: lambda studies: [one_by_one(scorer, study.features) for study in studies]}),
         _cases(extractor, tested, "phantoms to measure on"),
         {shift: _cases(extractor, every, f"shifted: {shift}") for shift, every in shifted.items()},
         bundle.card.thresholds,
@@ -77,7 +77,7 @@ def ask_of_real(folder: Path, files: Path) -> list[dict[str, Any]]:
         frames = [np.array([(item.file, item.frame) for item in series.items], np.int32) for series in every]
         made = [pipeline.make_slices(data, wanted).slices for wanted in frames]
     return [
-        _said(bundle, scorer.score(_features(extractor, slices), np.array(series.position_mm, np.float32)))
+        _said(bundle, scorer.score(features_of(extractor, slices), np.array(series.position_mm, np.float32)))
         for series, slices in zip(every, made, strict=True)
     ]
 
@@ -99,7 +99,7 @@ def _cases(extractor: SavedModelExtractor, wanted: Sequence[Wanted], name: str) 
     """Studies with their features; pictures are let go of at once."""
     found, start = [], time.monotonic()
     for done, sent in enumerate(_made(wanted), 1):
-        series = Series(_features(extractor, sent.slices), sent.position_mm, sent.labels, sent.certain)
+        series = Series(features_of(extractor, sent.slices), sent.position_mm, sent.labels, sent.certain)
         bright, brain = (
             np.array([count_inside(slice_, between) for slice_ in sent.slices], np.int32)
             for between in (BRIGHT_HU, BRAIN_HU)
@@ -121,14 +121,16 @@ def _made(wanted: Sequence[Wanted]) -> Iterator[Sent]:
             coming.extend(workers.submit(make_sent, one) for one in islice(every, 1))
 
 
-def _features(extractor: SavedModelExtractor, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
+def features_of(extractor: SavedModelExtractor, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Feature vectors (n, d) of slices (n, 512, 512, 3), a few in a call."""
     parts = [extractor.extract(slices[start : start + CHUNK])["features"] for start in range(0, len(slices), CHUNK)]
     return np.concatenate(parts)
 
 
-def _one_by_one(scorer: SavedModelScorer, study: Series) -> Answer:
-    rows = range(len(study.features))
-    every = np.concatenate([scorer.score(study.features[n : n + 1], study.position_mm[n : n + 1])[0] for n in rows])
+def one_by_one(scorer: SavedModelScorer, features: NDArray[np.float32]) -> Answer:
+    """What is said of slices (n, d) that are sent as a series each; the series has the largest of their answers."""
+    nowhere = np.zeros(1, np.float32)
+    every = np.concatenate([scorer.score(row[None], nowhere)[0] for row in features])
     return every, every.max(axis=0)
 
 

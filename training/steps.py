@@ -125,6 +125,14 @@ def evaluate_phantoms(arguments: argparse.Namespace) -> None:
     LOG.info("%s:\n%s", arguments.out, table)
 
 
+def implant(arguments: argparse.Namespace) -> None:
+    """Put blood into a real series, and measure what a bundle makes of it."""
+    measure = pkgutil.resolve_name("training.implanted:measure_implanted")
+    found = measure(arguments.bundle, arguments.series, arguments.out, each=arguments.each)
+    (arguments.out / "implanted.json").write_text(json.dumps(found, indent=1) + "\n")
+    LOG.info("%s, without blood: %s", arguments.out, json.dumps(found["without"]))
+
+
 def ablate(arguments: argparse.Namespace) -> None:
     """Train without one part at a time."""
     fit = pkgutil.resolve_name("training.fit_cnn:CnnFit")(steps=arguments.steps)

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.gallery import _compare, _sheet
+from training.gallery import _compare, sheet
 from training.phantom.dicom_files import dicom_files
 from training.phantom.orders import Order
 from training.phantom.study import draw_patient, make_study
@@ -11,7 +11,7 @@ from training.phantom.study import draw_patient, make_study
 
 def test_a_sheet_shows_slices_side_by_side(tmp_path: Path) -> None:
     dark, bright = (np.full((256, 256), hu, np.int16) for hu in (0, 80))
-    _sheet(tmp_path / "sheet.jpg", [[dark, bright], [bright, dark]])
+    sheet(tmp_path / "sheet.jpg", [[dark, bright], [bright, dark]])
     shown = np.asarray(Image.open(tmp_path / "sheet.jpg"))
     assert shown.shape == (256, 256)
     assert shown[64, 64] < 10

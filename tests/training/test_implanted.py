@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from services.common.labels import SUBTYPES
+from training.failures import CannotGoOn
+from training.implanted import measure_implanted
+from training.phantom.dicom_files import dicom_files
+from training.phantom.orders import Order
+from training.phantom.study import draw_patient, make_study
+from training.served import ask_of_real
+
+BUNDLE = Path("models/default")
+
+
+def _written(folder: Path, heights_mm: tuple[float, float]) -> Path:
+    patient = draw_patient(9_830_000, Order((), mimic=False))
+    places = np.array(patient.scan.position_mm)
+    chosen = np.flatnonzero((places > heights_mm[0]) & (places < heights_mm[1]))
+    folder.mkdir()
+    for number, data in enumerate(dicom_files(make_study(patient, [int(index) for index in chosen]), "secret")):
+        (folder / f"secret {number}.dcm").write_bytes(data)
+    return folder
+
+
+def test_a_bundle_is_asked_with_and_without_blood(tmp_path: Path) -> None:
+    series = _written(tmp_path / "series", (0, 40))
+    found = measure_implanted(BUNDLE, series, tmp_path / "out", each=2)
+    (said,) = ask_of_real(BUNDLE, series)
+    assert found["without"]["median_any"] == pytest.approx(said["median_any"], abs=1e-3)
+    assert found["without"]["series_any"] == pytest.approx(said["series"]["any"], abs=1e-3)
+    assert set(found["kinds"]) == set(SUBTYPES)
+    for figures in found["kinds"].values():
+        assert figures["series"] == 2
+        assert figures["slices"] >= 2
+        assert 0 <= figures["any_auc"] <= 1
+    # What lies in a phantom that is not what the networks know best is still found mostly.
+    assert np.mean([figures["any_auc"] for figures in found["kinds"].values()]) > 0.6
+    with Image.open(tmp_path / "out" / "implanted.jpg") as shown:
+        assert shown.size == (256, 128 * len(SUBTYPES))
+    assert "secret" not in str(found)
+
+
+def test_a_series_without_brain_is_refused(tmp_path: Path) -> None:
+    series = _written(tmp_path / "series", (72, 200))
+    with pytest.raises(CannotGoOn, match="too little brain"):
+        measure_implanted(BUNDLE, series, tmp_path / "out", each=1)

@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.failures import CannotGoOn
+from training.phantom.dicom_files import dicom_files
+from training.phantom.orders import Order
+from training.phantom.study import draw_patient, make_study
+from training.real_series import read_series
+
+
+def test_a_series_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    study = make_study(draw_patient(9_810_000, Order((), mimic=False)), range(6, 10))
+    for number, data in enumerate(dicom_files(study, "real")):
+        (tmp_path / f"{9 - number}.dcm").write_bytes(data)
+    (tmp_path / "notes.txt").write_text("no slice")
+    series = read_series(tmp_path)
+    assert series.hu.shape == (4, 512, 512)
+    small, pixel_mm = series.reduced()
+    assert pixel_mm == pytest.approx(study.scan.pixel_mm, rel=1e-3)
+    inside = np.abs(study.hu) < 100
+    assert abs((small - study.hu)[inside].mean()) < 0.5
+    assert np.corrcoef(small[inside], study.hu[inside])[0, 1] > 0.75  # scaled up and down again
+    np.testing.assert_allclose(np.diff(series.position_mm), np.diff(study.position_mm), rtol=1e-3)
+
+
+def test_a_folder_without_slices_is_refused_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no slice")
+    with pytest.raises(CannotGoOn, match=f"{tmp_path} holds no slices"):
+        read_series(tmp_path)

@@ -1,0 +1,52 @@
+"""A series of real slices out of a folder of DICOM files, in Hounsfield units."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.preprocess.dicom import open_dicom
+from services.preprocess.pipeline import Pipeline
+from services.preprocess.resample import fit
+from training.failures import CannotGoOn
+from training.phantom.geometry import SIZE
+from training.phantom.shapes import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class RealSeries:
+    """Slices as they lie behind the services' pictures, towards the head.
+
+    hu : (n, 512, 512) int16, Hounsfield units
+    position_mm : (n,) float32
+    """
+
+    hu: NDArray[np.int16]
+    pixel_mm: float
+    position_mm: NDArray[np.float32]
+
+    def reduced(self) -> tuple[Floats, float]:
+        """The slices at the phantoms' size, (n, 256, 256), and the length of a pixel there."""
+        step = self.hu.shape[1] // SIZE
+        return self.hu.reshape(len(self.hu), SIZE, step, SIZE, step).mean(axis=(2, 4)), self.pixel_mm * step
+
+
+def read_series(folder: Path) -> RealSeries:
+    """The series of most slices in a folder, in the services' order.
+
+    Raises
+    ------
+    CannotGoOn
+        no file of the folder is a slice
+    """
+    data = [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()]
+    every = Pipeline.read_headers(data, [len(file) for file in data]).series
+    if not every:
+        raise CannotGoOn(f"{folder} holds no slices: give a folder of the DICOM files of one series.")
+    series = max(every, key=lambda found: len(found.items))
+    images = [open_dicom(memoryview(data[item.file])).image(item.frame) for item in series.items]
+    rows, columns = images[0].hu.shape
+    larger_mm = max(rows * images[0].row_spacing_mm, columns * images[0].column_spacing_mm)
+    hu = np.stack([fit(image.hu, image.row_spacing_mm, image.column_spacing_mm) for image in images])
+    return RealSeries(hu, larger_mm / hu.shape[1], np.array(series.position_mm, np.float32))
