@@ -16,7 +16,7 @@ except SystemExit:
 
 def test_help_lists_the_steps_without_tensorflow() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
-    for step in ("download", "index", "folds", "shards", "default", "evaluate-phantoms", "samples"):
+    for step in ("download", "index", "folds", "shards", "default", "evaluate-phantoms", "implant", "samples"):
         assert step in done.stdout
 
 

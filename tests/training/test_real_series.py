@@ -29,3 +29,17 @@ def test_a_folder_without_slices_is_refused_with_its_name(tmp_path: Path) -> Non
     (tmp_path / "notes.txt").write_text("no slice")
     with pytest.raises(CannotGoOn, match=f"{tmp_path} holds no slices"):
         read_series(tmp_path)
+
+
+def test_a_slice_that_is_cut_off_is_left_out_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    study = make_study(draw_patient(9_810_000, Order((), mimic=False)), range(6, 9))
+    for number, data in enumerate(dicom_files(study, "real")):
+        (tmp_path / f"{number}.dcm").write_bytes(data[:-1000] if number == 1 else data)
+    assert len(read_series(tmp_path).hu) == 2
+    assert f"{tmp_path}/1.dcm is left out: truncated" in caplog.text
+
+
+def test_a_picture_is_no_slice_to_measure(tmp_path: Path) -> None:
+    (tmp_path / "slice.png").write_bytes(Path("samples/slice.png").read_bytes())
+    with pytest.raises(CannotGoOn, match=rf"{tmp_path}/slice.png cannot be read: not_dicom"):
+        read_series(tmp_path)
