@@ -21,7 +21,8 @@ Place = tuple[int, int, int]  # slice, row, column
 Where = NDArray[np.bool_]  # (n, 256, 256)
 SEEN_HU, SEEN_MM2 = 8, 30.0  # blood is seen where it has made so much of a slice so much brighter
 CSF_HU: Final = 20  # what is darker, of some size, is CSF
-BEHIND_MM: Final = 22.0  # CSF that lies deeper is a ventricle's
+BEHIND_MM: Final = 22.0  # CSF that lies deeper, and
+BESIDE_MM: Final = 30.0  # so near to the middle, is a ventricle's
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,15 @@ def head_of(hu: Floats, pixel_mm: float, position_mm: NDArray[np.float32]) -> He
 
 
 def implanted(head: Head, kind: Label, rng: np.random.Generator) -> Floats:
-    """The head's slices with a haemorrhage of one kind, (n, 256, 256) Hounsfield units."""
-    share = FORMS[kind](head, _place(head, kind, rng), rng) * head.wide[:, None, None]
+    """The head's slices with a haemorrhage of one kind, (n, 256, 256) Hounsfield units.
+
+    It may be too small to be seen (`truth`); and nothing is changed where a head has no place for it, as one without
+    fluid has none for blood in it.
+    """
+    place = _place(head, kind, rng)
+    if place is None:
+        return head.hu
+    share = FORMS[kind](head, place, rng) * head.wide[:, None, None]
     soft = np.stack([ndimage.gaussian_filter(slice_.astype(np.float32), 0.6) for slice_ in share])
     return _bleeding(head, soft * (head.depth_mm > 0), float(rng.uniform(52, 74)))
 
@@ -91,11 +99,21 @@ def _mean_inside(hu: Floats, where: NDArray[np.bool_], pixels: float) -> Floats:
     return mean
 
 
-def _place(head: Head, kind: Label, rng: np.random.Generator) -> Place:
-    """Slice, row and column that blood lies around."""
-    at_the_skull, deep = (head.depth_mm > 0) & (head.depth_mm < 2), head.depth_mm > 18
-    where = {"epidural": at_the_skull, "subdural": at_the_skull, "subarachnoid": _outer_csf(head)}.get(kind, deep)
-    slice_ = int(rng.choice(np.flatnonzero(head.wide & where.any(axis=(1, 2)))))
+def _place(head: Head, kind: Label, rng: np.random.Generator) -> Place | None:
+    """Slice, row and column that blood lies around; None where there is none."""
+    match kind:
+        case "intraventricular":
+            where = _inner_csf(head)
+        case "subarachnoid":
+            where = _outer_csf(head)
+        case "intraparenchymal":
+            where = head.depth_mm > 18
+        case _:
+            where = (head.depth_mm > 0) & (head.depth_mm < 2)
+    slices = np.flatnonzero(head.wide & where.any(axis=(1, 2)))
+    if not slices.size:
+        return None
+    slice_ = int(rng.choice(slices))
     row, column = rng.choice(np.argwhere(where[slice_]))
     return slice_, int(row), int(column)
 
@@ -126,11 +144,10 @@ def _film(head: Head, place: Place, rng: np.random.Generator) -> Where:
 
 def _level(head: Head, place: Place, rng: np.random.Generator) -> Where:
     """What lies lowest in ventricles near a point, the patient being supine."""
-    middle = np.median(np.nonzero(head.depth_mm > BEHIND_MM)[2])
-    beside_mm = np.abs(np.arange(head.hu.shape[2]) - middle) * head.pixel_mm
-    inner = _csf(head) & (head.depth_mm > BEHIND_MM) & (head.away_mm(place) < 45) & (beside_mm < 30)
-    rows = np.nonzero(inner)[1]
-    return inner & (np.arange(head.hu.shape[1])[None, :, None] > np.quantile(rows, rng.uniform(0.1, 0.8)))
+    inner = _inner_csf(head) & (head.away_mm(place) < 45)
+    highest = np.quantile(np.nonzero(inner)[1], rng.uniform(0.1, 0.8))
+    lowest: Where = inner & (np.arange(head.hu.shape[1])[None, :, None] >= highest)
+    return lowest
 
 
 def _csf(head: Head) -> Where:
@@ -139,6 +156,15 @@ def _csf(head: Head) -> Where:
 
 def _outer_csf(head: Head) -> Where:
     found: Where = _csf(head) & (head.depth_mm > 2) & (head.depth_mm < BEHIND_MM)
+    return found
+
+
+def _inner_csf(head: Head) -> Where:
+    """Ventricles, and not an old infarct: fluid near the middle."""
+    inner = head.depth_mm > BEHIND_MM
+    middle = np.median(np.nonzero(inner)[2]) if inner.any() else 0
+    beside_mm = np.abs(np.arange(head.hu.shape[2]) - middle) * head.pixel_mm
+    found: Where = _csf(head) & inner & (beside_mm < BESIDE_MM)
     return found
 
 

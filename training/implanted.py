@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from training.served import features_of, one_by_one
 
 LOG = logging.getLogger(__name__)
 EACH: Final = 20  # haemorrhages of every kind
+TRIES: Final = 10  # for each that shall be seen
 SHOWN: Final = 8
 SEED: Final = 2019
 
@@ -76,9 +78,12 @@ def measure_implanted(bundle: Path, series: Path, out: Path, *, each: int = EACH
     kinds, rows = {}, []
     for number, kind in enumerate(SUBTYPES):
         made = list(_made(head, kind, each, np.random.default_rng([SEED, number])))
+        if not made:
+            LOG.warning("%s: this head has no place for it", kind)
+            continue
         asked = [_ask(networks, real, head, hu, plain) for hu in made]
         kinds[kind] = _figures(kind, asked, clean, head.wide, networks)
-        rows.append([_largest(head, hu) for hu in made[:SHOWN]])
+        rows.append([_largest(head, hu) for hu in islice(cycle(made), SHOWN)])
         LOG.info("%s: %s", kind, kinds[kind])
     out.mkdir(parents=True, exist_ok=True)
     sheet(out / "implanted.jpg", rows)
@@ -86,12 +91,9 @@ def measure_implanted(bundle: Path, series: Path, out: Path, *, each: int = EACH
 
 
 def _made(head: Head, kind: Label, each: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """As many series as are wanted in which some slice shows blood."""
-    while each:
-        hu = implanted(head, kind, rng)
-        if truth(head, hu).any():
-            each -= 1
-            yield hu
+    """As many series as are wanted in which some slice shows blood; fewer, where this head hardly shows any."""
+    drawn = (implanted(head, kind, rng) for _ in range(TRIES * each))
+    return islice((hu for hu in drawn if truth(head, hu).any()), each)
 
 
 def _ask(networks: _Bundle, real: RealSeries, head: Head, hu: Floats, plain: NDArray[np.float32]) -> _Asked:

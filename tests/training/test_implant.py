@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,3 +61,9 @@ def test_distance_goes_through_the_slices(head: Head) -> None:
     assert away[1, 50, 60] == 0
     assert away[1, 50, 70] == pytest.approx(10 * head.pixel_mm)
     assert away[2, 50, 60] == pytest.approx(abs(head.position_mm[2] - head.position_mm[1]))
+
+
+def test_a_head_without_fluid_has_no_place_for_blood_in_it(head: Head) -> None:
+    dry = replace(head, hu=np.maximum(head.hu, 30))
+    for kind in ("subarachnoid", "intraventricular"):
+        assert implanted(dry, kind, np.random.default_rng(0)) is dry.hu

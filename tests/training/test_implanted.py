@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,15 @@ from training.served import ask_of_real
 BUNDLE = Path("models/default")
 
 
-def _written(folder: Path, heights_mm: tuple[float, float]) -> Path:
+def _written(folder: Path, heights_mm: tuple[float, float], *, dry: bool = False) -> Path:
     patient = draw_patient(9_830_000, Order((), mimic=False))
     places = np.array(patient.scan.position_mm)
     chosen = np.flatnonzero((places > heights_mm[0]) & (places < heights_mm[1]))
     folder.mkdir()
-    for number, data in enumerate(dicom_files(make_study(patient, [int(index) for index in chosen]), "secret")):
+    study = make_study(patient, [int(index) for index in chosen])
+    if dry:
+        study = replace(study, hu=np.where((study.hu > -50) & (study.hu < 30), 30, study.hu).astype(np.int16))
+    for number, data in enumerate(dicom_files(study, "secret")):
         (folder / f"secret {number}.dcm").write_bytes(data)
     return folder
 
@@ -39,7 +43,7 @@ def test_a_bundle_is_asked_with_and_without_blood(tmp_path: Path) -> None:
     # What lies in a phantom that is not what the networks know best is still found mostly.
     assert np.mean([figures["any_auc"] for figures in found["kinds"].values()]) > 0.6
     with Image.open(tmp_path / "out" / "implanted.jpg") as shown:
-        assert shown.size == (256, 128 * len(SUBTYPES))
+        assert shown.size == (128 * 8, 128 * len(SUBTYPES))
     assert "secret" not in str(found)
 
 
@@ -47,3 +51,10 @@ def test_a_series_without_brain_is_refused(tmp_path: Path) -> None:
     series = _written(tmp_path / "series", (72, 200))
     with pytest.raises(CannotGoOn, match="too little brain"):
         measure_implanted(BUNDLE, series, tmp_path / "out", each=1)
+
+
+def test_a_kind_that_a_head_has_no_place_for_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    series = _written(tmp_path / "series", (10, 30), dry=True)
+    found = measure_implanted(BUNDLE, series, tmp_path / "out", each=1)
+    assert set(found["kinds"]) == {"epidural", "intraparenchymal", "subdural"}
+    assert "subarachnoid: this head has no place for it" in caplog.text
