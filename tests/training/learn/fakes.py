@@ -11,7 +11,7 @@ from services.common.recipe import DEFAULT_RECIPE
 from training.learn.plan import Augment, CnnPlan
 
 PLAN = CnnPlan(
-    backbone="mobilenetv3small", side=32, epochs=1, batch=4, rate=1e-3, ema=0.9, watches=2, readers=2, augment=Augment()
+    backbone="vgg16", side=32, epochs=1, batch=4, rate=1e-3, ema=0.9, watches=2, readers=2, augment=Augment()
 )
 
 
