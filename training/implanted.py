@@ -10,11 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.cnn.model import SavedModelExtractor
 from services.common.card import open_bundle
 from services.common.labels import LABELS, SUBTYPES, Label
 from services.preprocess.recipe import render
-from services.rnn.model import SavedModelScorer
 from training.answers import Answer
 from training.evaluate import auc, rounded
 from training.failures import CannotGoOn
@@ -22,7 +20,7 @@ from training.gallery import sheet
 from training.implant import Head, head_of, implanted, truth
 from training.phantom.shapes import Floats
 from training.real_series import RealSeries, read_series
-from training.served import features_of, one_by_one
+from training.served import features_of, one_by_one, services_of
 
 LOG = logging.getLogger(__name__)
 EACH: Final = 20  # haemorrhages of every kind
@@ -47,8 +45,7 @@ class _Bundle:
         bundle = open_bundle(folder)
         self.at = bundle.card.thresholds["default"]
         self._recipe = bundle.card.recipe
-        self._extractor = SavedModelExtractor(bundle.saved_model("cnn"))
-        self._scorer = SavedModelScorer(bundle.saved_model("rnn"))
+        self._extractor, self._scorer = services_of(bundle)
 
     def features(self, hu: NDArray[np.int16]) -> NDArray[np.float32]:
         """Of slices (n, 512, 512) in Hounsfield units."""

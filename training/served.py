@@ -54,7 +54,7 @@ def measure_bundle(
         the folder is no bundle, or its files are not those of its card
     """
     bundle = open_bundle(folder)
-    extractor, scorer = _services(bundle)
+    extractor, scorer = services_of(bundle)
 
     def ask(studies: Sequence[Series]) -> list[Answer]:
         return [scorer.score(study.features, study.position_mm) for study in studies]
@@ -70,7 +70,7 @@ def measure_bundle(
 def ask_of_real(folder: Path, files: Path) -> list[dict[str, Any]]:
     """What a bundle says of each series in a folder of DICOM files, at its default operating point. No identifiers."""
     bundle = open_bundle(folder)
-    extractor, scorer = _services(bundle)
+    extractor, scorer = services_of(bundle)
     data = [path.read_bytes() for path in sorted(files.rglob("*")) if path.is_file()]
     with Pipeline(bundle.card.recipe, cores()) as pipeline:
         every = pipeline.read_headers(data, [len(file) for file in data]).series
@@ -91,7 +91,8 @@ def make_sent(wanted: Wanted) -> Sent:
     return Sent(slices, study.position_mm, study.labels, study.certain)
 
 
-def _services(bundle: Bundle) -> tuple[SavedModelExtractor, SavedModelScorer]:
+def services_of(bundle: Bundle) -> tuple[SavedModelExtractor, SavedModelScorer]:
+    """What the cnn service and the rnn service have of a bundle."""
     return SavedModelExtractor(bundle.saved_model("cnn")), SavedModelScorer(bundle.saved_model("rnn"))
 
 

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from training.phantom.mimics import Grain, Mimics
+from training.phantom.mimics import Grain, Mimics, grain
 from training.phantom.places import outwards
 from training.phantom.skull import Skull
 
@@ -19,7 +19,7 @@ def _cavernous(rng: np.random.Generator) -> list[Grain]:
     back, height = float(rng.normal(-6, 3)), float(rng.normal(-25, 3))
     wide, long, high = rng.uniform((3, 6, 3), (5.5, 11, 7))
     radii = (float(wide), float(long), float(high))
-    return [_grain(rng, (side * float(rng.normal(12, 2)), back, height), radii, hu=hu, share=share) for side in (-1, 1)]
+    return [grain(rng, (side * float(rng.normal(12, 2)), back, height), radii, hu=hu, share=share) for side in (-1, 1)]
 
 
 def _ridges(rng: np.random.Generator, skull: Skull) -> list[Grain]:
@@ -31,7 +31,8 @@ def _ridges(rng: np.random.Generator, skull: Skull) -> list[Grain]:
         place = outwards(skull, (float(np.cos(turn) * flat), float(np.sin(turn) * flat), down))
         x, y, z = rng.uniform(1.5, 5) * np.exp(rng.normal(0, 0.4, 3))
         radii = (float(x), float(y), float(z))
-        grains.append(_grain(rng, place, radii, hu=float(rng.uniform(80, 500)), share=float(rng.uniform(0.15, 0.9))))
+        hu, share, soft_mm = (float(value) for value in rng.uniform((80, 0.15, 0.8), (500, 0.9, 3)))
+        grains.append(grain(rng, place, radii, hu=hu, share=share, soft_mm=soft_mm))
     return grains
 
 
@@ -40,17 +41,5 @@ def _carotids(rng: np.random.Generator) -> list[Grain]:
     sides = [side for side in (-1.0, 1.0) if rng.random() < 0.35]
     hu = float(rng.uniform(150, 800))
     return [
-        _grain(rng, (side * 11, float(rng.normal(-10, 2)), -20.0), (2.0, 3.0, 2.5), hu=hu, share=0.9) for side in sides
+        grain(rng, (side * 11, float(rng.normal(-10, 2)), -20.0), (2.0, 3.0, 2.5), hu=hu, share=0.9) for side in sides
     ]
-
-
-def _grain(
-    rng: np.random.Generator,
-    place: tuple[float, float, float],
-    radii: tuple[float, float, float],
-    *,
-    hu: float,
-    share: float,
-) -> Grain:
-    rough, seed = float(rng.uniform(0.1, 0.4)), int(rng.integers(1 << 16))
-    return Grain(place, radii, hu, share, rough, seed, soft_mm=float(rng.uniform(0.8, 3)))

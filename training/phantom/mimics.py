@@ -154,31 +154,34 @@ def fill_headrest(hu: Floats, points: Points, seed: int) -> None:
     hu[foam] = -960
 
 
-def _grain(rng: np.random.Generator, place: Place, radii: Place, *, hu: float, share: float) -> Grain:
-    return Grain(place, radii, hu, share, float(rng.uniform(0, 0.35)), int(rng.integers(1 << 16)))
+def grain(
+    rng: np.random.Generator, place: Place, radii: Place, *, hu: float, share: float, soft_mm: float = 1.0
+) -> Grain:
+    """A lump with a surface of its own."""
+    return Grain(place, radii, hu, share, float(rng.uniform(0, 0.35)), int(rng.integers(1 << 16)), soft_mm)
 
 
 def _pineal(rng: np.random.Generator) -> list[Grain]:
     if rng.random() < 0.35:
         return []
     radius, hu = float(rng.uniform(1.2, 4)), float(rng.uniform(80, 380))
-    return [_grain(rng, (float(rng.normal(0, 1)), 22.0, float(rng.normal(1, 2))), (radius,) * 3, hu=hu, share=0.9)]
+    return [grain(rng, (float(rng.normal(0, 1)), 22.0, float(rng.normal(1, 2))), (radius,) * 3, hu=hu, share=0.9)]
 
 
 def _choroid(rng: np.random.Generator) -> list[Grain]:
     radius, hu, chance = float(rng.uniform(1.2, 4.5)), float(rng.uniform(50, 380)), rng.uniform(0, 1)
     sides = [side for side in (-1, 1) if rng.random() < chance]
-    return [_grain(rng, (side * 22.0, 30.0, 9.0), (radius, radius * 1.6, radius), hu=hu, share=0.8) for side in sides]
+    return [grain(rng, (side * 22.0, 30.0, 9.0), (radius, radius * 1.6, radius), hu=hu, share=0.8) for side in sides]
 
 
 def _vessels(rng: np.random.Generator) -> list[Grain]:
     """The carotids, the basilar artery and the middle cerebral arteries, sometimes with chalk in their walls."""
     hu, share = float(rng.uniform(42, 64)), float(rng.uniform(0, 1))
     chalk = float(rng.uniform(120, 600)) if rng.random() < 0.25 else hu
-    grains = [_grain(rng, (float(rng.normal(0, 1)), 2.0, -22.0), (1.8, 1.8, 10.0), hu=hu, share=share)]
+    grains = [grain(rng, (float(rng.normal(0, 1)), 2.0, -22.0), (1.8, 1.8, 10.0), hu=hu, share=share)]
     for side in (-1.0, 1.0):
-        grains.append(_grain(rng, (side * 11, -10.0, -18.0), (2.0, 2.0, 5.0), hu=chalk, share=share))
-        grains.append(_grain(rng, (side * 24, -10.0, -15.0), (11.0, 1.6, 1.6), hu=hu, share=share * 0.9))
+        grains.append(grain(rng, (side * 11, -10.0, -18.0), (2.0, 2.0, 5.0), hu=chalk, share=share))
+        grains.append(grain(rng, (side * 24, -10.0, -15.0), (11.0, 1.6, 1.6), hu=hu, share=share * 0.9))
     return grains
 
 
@@ -186,8 +189,8 @@ def _deep_veins(rng: np.random.Generator) -> list[Grain]:
     """The internal cerebral veins and the great vein behind the pineal gland, where blood in a cistern would lie."""
     hu, share = float(rng.uniform(42, 66)), float(rng.uniform(0, 1))
     middle = float(rng.normal(0, 0.8))
-    inner = _grain(rng, (middle, 10.0, 8.0), (2.0, 10.0, 1.7), hu=hu, share=share * 0.9)
-    return [inner, _grain(rng, (middle, 31.0, 5.0), (2.4, 6.0, 3.2), hu=hu, share=share)]
+    inner = grain(rng, (middle, 10.0, 8.0), (2.0, 10.0, 1.7), hu=hu, share=share * 0.9)
+    return [inner, grain(rng, (middle, 31.0, 5.0), (2.4, 6.0, 3.2), hu=hu, share=share)]
 
 
 def _chalk(rng: np.random.Generator, skull: Skull) -> Mimics:
@@ -196,14 +199,14 @@ def _chalk(rng: np.random.Generator, skull: Skull) -> Mimics:
     if kind == 0:
         share, radii = float(rng.uniform(0.2, 0.9)), rng.uniform(1, 4, 3)
         size = (float(radii[0]), float(radii[1]) * 1.8, float(radii[2]))
-        return Mimics(tuple(_grain(rng, (side * 19.0, -2.0, 1.0), size, hu=hu, share=share) for side in (-1, 1)))
+        return Mimics(tuple(grain(rng, (side * 19.0, -2.0, 1.0), size, hu=hu, share=share) for side in (-1, 1)))
     if kind == 1:
         place = (0.0, float(rng.uniform(-65, -25)), float(rng.uniform(20, 60)))
         size = (1.4, float(rng.uniform(2, 8)), float(rng.uniform(2, 6)))
-        return Mimics((_grain(rng, place, size, hu=hu + 150, share=1),))
+        return Mimics((grain(rng, place, size, hu=hu + 150, share=1),))
     places = [in_the_brain(rng, skull, 3) for _ in range(int(rng.integers(1, 4)))]
     sizes = [float(rng.uniform(0.8, 4)) for _ in places]
-    return Mimics(tuple(_grain(rng, p, (r, r, r), hu=hu + 60, share=0.95) for p, r in zip(places, sizes, strict=True)))
+    return Mimics(tuple(grain(rng, p, (r, r, r), hu=hu + 60, share=0.95) for p, r in zip(places, sizes, strict=True)))
 
 
 def _infarct(rng: np.random.Generator, skull: Skull) -> Mimics:
@@ -227,7 +230,7 @@ def _infarct(rng: np.random.Generator, skull: Skull) -> Mimics:
     if rng.random() < 0.3:
         side = float(rng.choice([-1, 1]))
         grains.append(
-            _grain(rng, (side * 24, -10.0, -15.0), (12.0, 1.8, 1.8), hu=float(rng.uniform(60, 78)), share=0.95)
+            grain(rng, (side * 24, -10.0, -15.0), (12.0, 1.8, 1.8), hu=float(rng.uniform(60, 78)), share=0.95)
         )
     return Mimics(tuple(grains))
 
@@ -238,12 +241,12 @@ def _tumour(rng: np.random.Generator, skull: Skull) -> Mimics:
     if rng.random() < 0.5:
         place = on_the_vault(rng, skull, lowest=-0.3, highest=0.95)
         hu, share = float(rng.uniform(44, 60)), float(rng.uniform(0.6, 1))
-        return Mimics((_grain(rng, place, (radius, radius, radius), hu=hu, share=share),))
+        return Mimics((grain(rng, place, (radius, radius, radius), hu=hu, share=share),))
     place = in_the_brain(rng, skull, radius)
     wide = radius * float(rng.uniform(1.1, 2))
     oedema = Grain(place, (wide, wide, wide), float(rng.uniform(16, 24)), 0.8, 0.35, int(rng.integers(1 << 16)), 6)
     core = float(rng.uniform(12, 24)) if rng.random() < 0.5 else float(rng.uniform(32, 50))
-    ring = _grain(rng, place, (radius, radius, radius), hu=float(rng.uniform(34, 52)), share=0.9)
+    ring = grain(rng, place, (radius, radius, radius), hu=float(rng.uniform(34, 52)), share=0.9)
     middle = replace(ring, radii_mm=(radius * 0.75,) * 3, hu=core)
     return Mimics((oedema, ring, middle))
 
@@ -252,7 +255,7 @@ def _contrast(rng: np.random.Generator, skull: Skull) -> Mimics:  # noqa: ARG001
     more, chance = float(rng.uniform(25, 110)), rng.uniform(0.3, 1)
     grains = [replace(grain, hu=50 + more, share=0.9) for grain in _vessels(rng)]
     sides = [side for side in (-1.0, 1.0) if rng.random() < chance]
-    plexus = [_grain(rng, (x * 22, 30.0, 8.0), (2.5, 6.0, 3.0), hu=40 + 0.7 * more, share=0.8) for x in sides]
+    plexus = [grain(rng, (x * 22, 30.0, 8.0), (2.5, 6.0, 3.0), hu=40 + 0.7 * more, share=0.8) for x in sides]
     return Mimics((*grains, *plexus), contrast_hu=more)
 
 
@@ -275,7 +278,7 @@ def _surgery(rng: np.random.Generator, skull: Skull) -> Mimics:
         found += _air(rng, skull)
     if rng.random() < 0.3:
         clip = (float(rng.normal(0, 14)), float(rng.normal(-10, 5)), float(rng.normal(-15, 4)))
-        found += Mimics((_grain(rng, clip, (1.5, 3.0, 1.5), hu=3000, share=1),))
+        found += Mimics((grain(rng, clip, (1.5, 3.0, 1.5), hu=3000, share=1),))
     return found + Mimics(swellings=(_swelling_at(rng, place),))
 
 
@@ -298,7 +301,7 @@ def _air(rng: np.random.Generator, skull: Skull) -> Mimics:
         side, height = float(rng.uniform(-35, 35)), float(rng.uniform(5, 50))
         radius = float(rng.uniform(1.5, 7))
         place = outwards(skull, (side, -70.0, height))
-        grains.append(_grain(rng, place, (radius * 2, radius, radius), hu=-950, share=1))
+        grains.append(grain(rng, place, (radius * 2, radius, radius), hu=-950, share=1))
     return Mimics(tuple(grains))
 
 

@@ -16,7 +16,7 @@ class Order:
     kinds : the haemorrhages it has, () for none; drawn where None
     mimic : whether it has something that looks like a haemorrhage and is none; drawn where None
     shift : in which way it lies outside of what is drawn otherwise
-    broad : whether half of the scanners and of the bleeds are drawn harder than otherwise, to learn from
+    broad : whether scanners, bleeds, heads and skull bases are drawn harder than otherwise, half of each, to learn from
     borders : whether the scanner blurs bone into the brain, and dura lies along it; without, a study is too easy
     """
 
