@@ -253,7 +253,7 @@ def _tumour(rng: np.random.Generator, skull: Skull) -> Mimics:
 
 def _contrast(rng: np.random.Generator, skull: Skull) -> Mimics:  # noqa: ARG001 - one way to draw all kinds
     more, chance = float(rng.uniform(25, 110)), rng.uniform(0.3, 1)
-    grains = [replace(grain, hu=50 + more, share=0.9) for grain in _vessels(rng)]
+    grains = [replace(vessel, hu=50 + more, share=0.9) for vessel in _vessels(rng)]
     sides = [side for side in (-1.0, 1.0) if rng.random() < chance]
     plexus = [grain(rng, (x * 22, 30.0, 8.0), (2.5, 6.0, 3.0), hu=40 + 0.7 * more, share=0.8) for x in sides]
     return Mimics((*grains, *plexus), contrast_hu=more)
