@@ -97,7 +97,7 @@ def shown(study: Study, seed: int) -> Pictures:
     large = np.stack([picture(hu, study.scan.pixel_mm) for hu in study.hu])
     cells = study.masks.reshape(len(large), GRID, SIZE // GRID, GRID, SIZE // GRID, -1)
     return Pictures(
-        small=shrink(large.astype(np.int32)).astype(np.uint8),
+        small=shrink(large.astype(np.uint16)).astype(np.uint8),
         labels=study.labels,
         certain=study.certain,
         blood=np.rint(cells.mean(axis=(2, 4))).astype(np.uint8),
@@ -115,11 +115,17 @@ def count_inside(slice_: NDArray[np.uint8], between_hu: tuple[float, float]) -> 
     """
     hu = slice_[..., 1].astype(np.float32) * (200 / 255) - 20
     bone = slice_[..., 0] > (300 + 800) * 255 / 2800
-    inside = np.ones_like(bone)
-    for axis in (0, 1):
-        inside &= np.logical_or.accumulate(bone, axis=axis)
-        inside &= np.flip(np.logical_or.accumulate(np.flip(bone, axis), axis=axis), axis)
+    inside = _between(bone) & _between(bone.T).T
     return int(((hu >= between_hu[0]) & (hu <= between_hu[1]) & inside).sum())
+
+
+def _between(bone: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What lies from the first to the last true pixel of its row."""
+    column, some = np.arange(bone.shape[1]), bone.any(axis=1)
+    first = np.where(some, bone.argmax(axis=1), bone.shape[1])
+    last = bone.shape[1] - 1 - bone[:, ::-1].argmax(axis=1)
+    between: NDArray[np.bool_] = (column >= first[:, None]) & (column <= last[:, None])
+    return between
 
 
 def joined(parts: Iterable[Pictures]) -> Pictures:

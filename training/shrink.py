@@ -11,11 +11,11 @@ def shrink(slices: Any) -> Any:
 
     Parameters
     ----------
-    slices : (n, 512, 512, 3) int32, 0 to 255: bone, subdural and soft-tissue window
+    slices : (n, 512, 512, 3) of 16 bits or more, 0 to 255: bone, subdural and soft-tissue window
 
     Returns
     -------
-    (n, 256, 256, 2) int32, 0 to 255: bone and subdural window, the rounded mean of four pixels
+    (n, 256, 256, 2) of the same type, 0 to 255: bone and subdural window, the rounded mean of four pixels
     """
     kept = slices[..., :2]
     rows = kept[:, ::2] + kept[:, 1::2]

@@ -83,7 +83,7 @@ def _values(inner: Points, names: Sequence[str]) -> list[Floats]:
     fields, numbers = _fields(), [FIELDS.index(name) for name in names]
     values = [np.zeros(len(index), np.float32) for _ in numbers]
     for step, weight in weights:
-        near = fields[index + step].view(np.uint8).reshape(-1, len(FIELDS))
+        near = fields.take(index + step).view(np.uint8).reshape(-1, len(FIELDS))
         for place, number in enumerate(numbers):
             values[place] += near[:, number] * weight
     return values

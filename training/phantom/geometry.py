@@ -57,10 +57,11 @@ class Scan:
         """Points of all pixels of a plane, row by row, (SIZE * SIZE,) each, in the head's frame."""
         axes = self.orientation() @ rotation(pitch_deg=self.pitch_deg, roll_deg=self.roll_deg, yaw_deg=self.yaw_deg)
         steps = (np.arange(SIZE) - (SIZE - 1) / 2) * self.pixel_mm
-        columns = (steps + self.centre_mm[0])[None, :, None] * axes[0]
-        rows = (steps + self.centre_mm[1])[:, None, None] * axes[1]
-        points = (columns + rows + position_mm * axes[2]).astype(np.float32).reshape(-1, 3)
-        x, y, z = np.ascontiguousarray(points.T)
+        columns, rows = steps + self.centre_mm[0], (steps + self.centre_mm[1])[:, None]
+        x, y, z = (
+            (columns * column + rows * row + position_mm * normal).astype(np.float32).ravel()
+            for column, row, normal in axes.T
+        )
         return Points(x, y, z)
 
 

@@ -12,6 +12,7 @@ from training.phantom.noise import sample, waves
 from training.phantom.shapes import Floats, bump, ramp
 
 RIDGE_MM = 15  # wavelength of the skull base's ridges
+BROW_MM = -16
 NEAR_MM = 16  # the vault ends so far from the cavity, where its hull bridges the neck
 
 
@@ -84,14 +85,14 @@ def draw_skull(rng: np.random.Generator) -> Skull:
 def depths(skull: Skull, points: Points) -> Depths:
     """How deep points lie inside the vault, inside the dura and under the skin."""
     inner = standard(skull.head, points)
-    cavity, vault = walls_mm(skull.head, inner)
+    cavity, hull = walls_mm(skull.head, inner)
+    vault = hull
     if skull.hyperostosis_mm:
         rough = np.clip(waves(points.x, points.y, points.z, wavelength_mm=22, offset=skull.seed + 9) + 0.4, 0, 2)
         grown = np.float32(skull.hyperostosis_mm) * rough * bump(points.x / 40, (points.y + 70) / 30, points.z / 45)
         cavity, vault = cavity - grown, vault - grown
     cavity = _ridged(skull, points, cavity, vault)
-    # Below the brow the skin goes straight down.
-    column = vault_mm(skull.head, Points(inner.x, inner.y, np.maximum(inner.z, np.float32(-16))))
+    column = _column(skull.head, inner, hull)
     face = bump(points.x / 40, (points.y + 70) / 30, (points.z + 55) / 35) * 8
     temporal = bump((np.abs(points.x) - 62) / 16, (points.y + 22) / 28, (points.z + 12) / 26) * 7
     neck = np.clip((points.z + 60) * np.float32(0.25), -12, 0)
@@ -99,6 +100,15 @@ def depths(skull: Skull, points: Points) -> Depths:
     scalp = np.float32(skull.scalp_mm) * (1 + 0.2 * slow)
     skin = column + np.float32(skull.thickness_mm) + scalp + face + temporal + neck
     return Depths(vault, np.minimum(cavity, vault), skin.astype(np.float32))
+
+
+def _column(head: Head, inner: Points, hull: Floats) -> Floats:
+    """How deep standard points lie in the hull; below the brow, where the skin goes straight down, as at the brow."""
+    below = np.flatnonzero(inner.z < BROW_MM)
+    column = hull.copy()
+    under = inner.at(below)
+    column[below] = vault_mm(head, Points(under.x, under.y, np.full_like(under.z, BROW_MM)))
+    return column
 
 
 def _ridged(skull: Skull, points: Points, cavity: Floats, vault: Floats) -> Floats:

@@ -25,6 +25,8 @@ PLANE_MM = 1.7  # a slice is the mean of planes at most so far apart, up to
 PLANES = 3
 PLANES_ABOVE = 5  # high up, where the skull lies almost in the slice
 HIGH_MM = 46.0
+BLOCK = 8  # rows and columns of the picture that are left out together where they are air,
+FAR_MM = 16.0  # so far from the skin that none of their points is in it
 TRACE_MM2 = 2.0  # below this it is false; between the two nobody can say
 
 
@@ -123,17 +125,25 @@ def _slice(patient: Patient, index: int) -> tuple[NDArray[np.int16], Floats]:
 
 
 def _plane(patient: Patient, points: Points) -> tuple[Floats, Floats]:
-    depth = depths(patient.skull, points)
     hu = np.full(points.x.shape, -1000, np.float32)
     blood = np.zeros((*points.x.shape, len(SUBTYPES)), np.float32)
+    near = near_skin(patient.skull, points)
+    depth = depths(patient.skull, points.at(near))
     cavity = depth.cavity > 0
-    around = np.flatnonzero((depth.skin > -1) & ~cavity)
-    hu[around] = _around(patient, points.at(around), depth.at(around))
-    inside = np.flatnonzero(cavity)
+    around, inside = np.flatnonzero((depth.skin > -1) & ~cavity), np.flatnonzero(cavity)
+    hu[near[around]] = _around(patient, points.at(near[around]), depth.at(around))
     if inside.size:
-        hu[inside], blood[inside] = _brain(patient, points.at(inside), depth.at(inside))
+        hu[near[inside]], blood[near[inside]] = _brain(patient, points.at(near[inside]), depth.at(inside))
     fill_headrest(hu, points, patient.skull.seed)
     return hu.reshape(SIZE, SIZE), blood.reshape(SIZE, SIZE, -1)
+
+
+def near_skin(skull: Skull, points: Points) -> NDArray[np.intp]:
+    """Indices of the points of a plane that may lie in the head: all but blocks whose middle is far outside."""
+    every = np.arange(SIZE * SIZE).reshape(SIZE, SIZE)
+    middles = every[BLOCK // 2 :: BLOCK, BLOCK // 2 :: BLOCK]
+    near = depths(skull, points.at(middles.ravel())).skin.reshape(middles.shape) > -FAR_MM
+    return np.flatnonzero(np.repeat(np.repeat(near, BLOCK, 0), BLOCK, 1))
 
 
 def _around(patient: Patient, points: Points, depth: Depths) -> Floats:

@@ -4,7 +4,8 @@ import pytest
 from services.common.labels import LABELS, SUBTYPES, Label
 from training.phantom.cases import draw_kinds
 from training.phantom.orders import Order
-from training.phantom.study import SEEN_MM2, TRACE_MM2, draw_patient, make_study
+from training.phantom.skull import depths
+from training.phantom.study import SEEN_MM2, TRACE_MM2, draw_patient, make_study, near_skin
 
 SEED = 9_000_000
 
@@ -49,6 +50,15 @@ def test_blood_is_where_the_mask_says() -> None:
     healthy = make_study(draw_patient(SEED + 11, Order(kinds=())), [index])
     assert study.hu[index][inside].mean() > healthy.hu[0][inside].mean() + 8
     assert not healthy.masks.any()
+
+
+@pytest.mark.parametrize("height_mm", [-50, 0, 60])
+def test_no_point_of_a_head_is_left_out(height_mm: float) -> None:
+    for seed in range(SEED, SEED + 6):
+        patient = draw_patient(seed)
+        points = patient.scan.points(height_mm)
+        seen = np.flatnonzero(depths(patient.skull, points).skin > -1)
+        assert np.isin(seen, near_skin(patient.skull, points)).all()
 
 
 def test_half_of_all_studies_have_no_blood() -> None:
