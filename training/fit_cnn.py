@@ -21,7 +21,8 @@ from training.checkpoint import restore, save
 from training.cnn import SMALL, Cnn, CnnShape, build_cnn, weights
 from training.disturb import Disturb
 from training.failures import CannotGoOn
-from training.stream import Batch, Stream, StreamPlan
+from training.stream import Batch, Stream, StreamPlan, empty_batch
+from training.turn import Turn, turned
 
 LOG = logging.getLogger(__name__)
 LABEL_WEIGHTS = np.array([2, 1, 1, 1, 1, 1], np.float32)
@@ -33,7 +34,7 @@ Begin = Callable[[Cnn], Any]
 
 @dataclass(frozen=True, slots=True)
 class CnnFit:
-    """How the CNN is trained; `noise_hu`, `grain` and `slow_hu` are of `Disturb`."""
+    """How the CNN is trained; `noise_hu`, `grain` and `slow_hu` are of `Disturb`, `turn_deg` is of `Turn`."""
 
     steps: int
     batch: int = 32
@@ -44,6 +45,7 @@ class CnnFit:
     noise_hu: float = 2.5
     grain: float = 0.0
     slow_hu: float = 0.0
+    turn_deg: float = 0.0
     ema: float = 0.995  # momentum of the running mean of the weights, which is what is kept
     kept: float = 0.0  # share of the weights that it began with in those that it ends with
     seed: int = 0
@@ -84,18 +86,21 @@ class Progress:
 
 
 class _Learner(keras.Model):  # type: ignore[misc] # Keras has no types
-    """The trunk and its last layer behind disturbed pictures, and the loss of both."""
+    """The trunk and its last layer behind turned and disturbed pictures, and the loss of both."""
 
     def __init__(self, cnn: Cnn, fit: CnnFit) -> None:
         pictures = keras.Input(SMALL, dtype="uint8")
+        shown, ways = Turn(most_deg=fit.turn_deg, seed=fit.seed + 1)(pictures) if fit.turn_deg else (pictures, None)
         disturb = Disturb(noise_hu=fit.noise_hu, grain=fit.grain, slow_hu=fit.slow_hu, seed=fit.seed)
-        vector, grid = cnn.trunk(disturb(pictures))
-        super().__init__(pictures, [cnn.last(vector), grid], name="learner")
+        vector, grid = cnn.trunk(disturb(shown))
+        super().__init__(pictures, [cnn.last(vector), grid, *([] if ways is None else [ways])], name="learner")
         self.blood_weight = fit.blood_weight
 
     def compute_loss(self, x: Any, y: Any, y_pred: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG002 - Keras gives it
         """What Keras' trainer makes smaller."""
-        (logits, grid), (labels, certain, blood) = y_pred, y
+        (logits, grid, *ways), (labels, certain, blood) = y_pred, y
+        for way in ways:
+            blood = turned(ops.cast(blood, "float32"), way)
         return label_loss(logits, labels, certain) + self.blood_weight * _blood_loss(grid, blood)
 
 
@@ -128,6 +133,14 @@ class _Training:
         """Learn from one batch; the mean loss since `begin_line`."""
         small, *truth = batch
         return float(self.learner.train_on_batch(small, tuple(truth)))
+
+    def warm_up(self) -> None:
+        """Have the step compiled, which takes a minute or two on a GPU, and be as before."""
+        held = [variable.numpy() for variable in self.variables()]
+        self.step(empty_batch(self.fit.batch))
+        for variable, value in zip(self.variables(), held, strict=True):
+            variable.assign(value)
+        self.begin_line()
 
     def begin_line(self) -> None:
         """Let the mean of the loss begin anew."""
@@ -169,10 +182,23 @@ def fit_cnn(shape: CnnShape, fit: CnnFit, progress: Progress) -> Cnn:
     progress.folder.mkdir(parents=True, exist_ok=True)
     with Stream(fit.stream, batch=fit.batch, positives=fit.positives, seed=fit.seed) as stream:
         if first < fit.steps:
-            _follow(training, stream.batches(first), fit, progress, first)
+            source = stream.batches(first)
+            training.warm_up()
+            _follow(training, source, fit, progress, first)
     cnn = training.finish()
     save(progress.ended, weights(training.cnn), **_words(fit), spent_s=training.spent_s)
     return cnn
+
+
+def begin_from_weights(path: Path, cnn: Cnn) -> None:
+    """Give a network weights that were kept alone: `Progress.ended` of another training, or what `weights` wrote.
+
+    Raises
+    ------
+    CannotGoOn
+        they are another network's
+    """
+    restore(path, weights(cnn))
 
 
 def extractor(cnn: Cnn, *, batch: int = 64) -> Extractor:

@@ -17,9 +17,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from services.common.labels import LABELS, SUBTYPES
 from training.parallel import begin_worker, cores
+from training.phantom.geometry import SIZE
 from training.phantom.orders import ANY_STUDY, Order
-from training.pictures import Pictures, Wanted, joined, make_one
+from training.pictures import GRID, Pictures, Wanted, joined, make_one
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.uint8]]
 _AHEAD = 2  # batches that are drawn before they are asked for
@@ -78,14 +80,10 @@ class Stream:
     def batches(self, first_step: int = 0) -> Iterator[Batch]:
         """Batches without end, from that of a step on: small pictures, labels, certainty and blood.
 
-        The next ones are drawn while a network learns from one.
+        The first ones are drawn from now on, the next ones while a network learns from one.
         """
-        drawn = self._drawn(first_step)
-        with ThreadPoolExecutor(1) as thread:
-            coming = deque(thread.submit(next, drawn) for _ in range(_AHEAD))
-            while True:
-                yield coming.popleft().result()
-                coming.append(thread.submit(next, drawn))
+        thread, drawn = ThreadPoolExecutor(1), self._drawn(first_step)
+        return _ahead(thread, drawn, deque(thread.submit(next, drawn) for _ in range(_AHEAD)))
 
     def _drawn(self, first_step: int) -> Iterator[Batch]:
         last = self._plan.rounds_by(first_step)
@@ -114,6 +112,20 @@ class Stream:
         drawn = [_moved(index.pool[part], place, rng) for part, place in chosen]
         small, labels, certain, blood = zip(*drawn, strict=True)
         return np.stack(small), np.stack(labels), np.stack(certain), np.stack(blood)
+
+
+def empty_batch(size: int) -> Batch:
+    """As a batch, but of black pictures without blood."""
+    labels = np.zeros((size, len(LABELS)), np.bool_)
+    grid = np.zeros((size, GRID, GRID, len(SUBTYPES)), np.uint8)
+    return np.zeros((size, SIZE, SIZE, 2), np.uint8), labels, ~labels, grid
+
+
+def _ahead(thread: ThreadPoolExecutor, drawn: Iterator[Batch], coming: "deque[Future[Batch]]") -> Iterator[Batch]:
+    with thread:
+        while True:
+            yield coming.popleft().result()
+            coming.append(thread.submit(next, drawn))
 
 
 def _begin_nicely() -> None:

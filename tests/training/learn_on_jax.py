@@ -17,6 +17,7 @@ FIT: Final = CnnFit(
     steps=1,
     batch=4,
     grain=1.0,
+    turn_deg=10.0,
     stream=StreamPlan(
         studies_a_round=3, slices_a_study=4, steps_a_round=2, rounds_kept=2, rounds_at_first=2, first_seed=9_710_000
     ),

@@ -9,7 +9,7 @@ import pytest
 
 from tests.training.networks import SMALL_SHAPE
 from training.cnn import Cnn, build_cnn, weights
-from training.fit_cnn import CnnFit, Progress, extractor, fit_cnn
+from training.fit_cnn import CnnFit, Progress, _Training, extractor, fit_cnn
 from training.stream import StreamPlan
 
 PLAN = StreamPlan(
@@ -50,6 +50,15 @@ def test_a_training_goes_on_where_it_was_killed(straight: Straight, tmp_path: Pa
         fit_cnn(SMALL_SHAPE, FIT, Progress(tmp_path, watch=kill, watch_steps=4, save_s=0))
     gone_on = fit_cnn(SMALL_SHAPE, FIT, Progress(tmp_path))
     for one, two in zip(straight[0].trunk.variables, gone_on.trunk.variables, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
+
+
+def test_compiling_the_step_teaches_nothing(
+    straight: Straight, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Training, "warm_up", lambda _: None)
+    without = fit_cnn(SMALL_SHAPE, FIT, Progress(tmp_path))
+    for one, two in zip(weights(straight[0]), weights(without), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
 
 

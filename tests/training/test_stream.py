@@ -3,7 +3,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from training.stream import Batch, Stream, StreamPlan
+from training.stream import Batch, Stream, StreamPlan, empty_batch
 
 PLAN = StreamPlan(
     studies_a_round=3, slices_a_study=4, steps_a_round=2, rounds_kept=3, rounds_at_first=2, first_seed=9_600_000
@@ -38,6 +38,11 @@ def test_a_stream_taken_up_gives_what_it_would_have_given(straight: list[Batch])
 
 def test_another_step_is_another_batch(straight: list[Batch]) -> None:
     assert (straight[0][0] != straight[1][0]).any()
+
+
+def test_an_empty_batch_is_like_any_other(straight: list[Batch]) -> None:
+    for empty, drawn in zip(empty_batch(6), straight[0], strict=True):
+        assert (empty.shape, empty.dtype) == (drawn.shape, drawn.dtype)
 
 
 def test_rounds_come_by_the_step() -> None:
