@@ -7,7 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from services.common.card import Bundle, BundleError, open_bundle
-from training.cnn import Cnn
+from training.checkpoint import save
+from training.cnn import Cnn, CnnShape, build_cnn, weights
 from training.failures import CannotGoOn
 
 
@@ -28,6 +29,19 @@ def begin_from(folder: Path, cnn: Cnn) -> Bundle:
     if all(variable.path in copies for variable in cnn.last.variables):
         _assign(cnn.last.variables, [copies[variable.path] for variable in cnn.last.variables], bundle)
     return bundle
+
+
+def keep_weights(folder: Path, shape: CnnShape, out: Path) -> None:
+    """Write the weights of a bundle's CNN alone, for `fit_cnn.begin_from_weights` where there is no TensorFlow.
+
+    Raises
+    ------
+    CannotGoOn
+        as of `begin_from`, or the file can't be written
+    """
+    cnn = build_cnn(shape)
+    begin_from(folder, cnn)
+    save(out, weights(cnn))
 
 
 def _weights(saved_model: Path) -> list[Any]:

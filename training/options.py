@@ -65,7 +65,11 @@ def _default(steps: "Steps") -> None:
     step.add_argument(
         "--run", type=Path, default=Path("runs/default"), help="folder to leave progress in, and to go on from"
     )
-    step.add_argument("--begin", type=Path, help="a bundle that the CNN begins as, for fewer steps: MORE, not CONFIG")
+    step.add_argument(
+        "--begin",
+        type=Path,
+        help="a bundle that the CNN begins as, for fewer steps: MORE, not CONFIG; its `weights` alone with --cnn-only",
+    )
     amount = step.add_mutually_exclusive_group()
     amount.add_argument("--minutes", type=float, help="about how long on two cores; fewer phantoms, fewer steps")
     amount.add_argument("--large", action="store_true", help="what a GPU beside 16 cores learns in ten minutes: LARGE")
@@ -75,6 +79,12 @@ def _default(steps: "Steps") -> None:
         action="store_true",
         help="end when the CNN has learnt; needs no TensorFlow (KERAS_BACKEND=jax), and goes on elsewhere from RUN",
     )
+
+
+def _weights(steps: "Steps") -> None:
+    step = steps.add_parser("weights", help="what --begin takes of a bundle where there is no TensorFlow")
+    step.add_argument("--bundle", type=Path, default=Path("models/default"), help="folder of the bundle")
+    step.add_argument("--out", type=Path, default=Path("runs/weights.npz"), help="the file")
 
 
 def _phantoms(steps: "Steps") -> None:
@@ -127,4 +137,4 @@ def _samples(steps: "Steps") -> None:
     step.add_argument("--out", type=Path, default=Path("samples"), help="folder of the samples")
 
 
-_PHANTOMS = (_default, _phantoms, _gallery, _plots, _ablate, _evaluate_phantoms, _implant, _samples)
+_PHANTOMS = (_default, _weights, _phantoms, _gallery, _plots, _ablate, _evaluate_phantoms, _implant, _samples)

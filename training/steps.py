@@ -72,14 +72,19 @@ def default(arguments: argparse.Namespace) -> None:
     chosen = "LARGE" if arguments.large else "MORE" if arguments.begin else "CONFIG"
     if arguments.soup and not arguments.large:
         raise CannotGoOn("--soup goes with --large: no other configuration says how much of a bundle is mixed in.")
+    alone = arguments.begin is not None and arguments.begin.is_file()
+    if alone and not arguments.cnn_only:
+        raise CannotGoOn("--begin with weights alone goes with --cnn-only: a bundle's card says what its CNN began as.")
     config, minutes = (pkgutil.resolve_name(f"training.configs.default:{name}") for name in (chosen, "MINUTES"))
     if arguments.minutes:
         command = f"{config.words.command} --minutes {arguments.minutes:g}"
         config = replace(config.scaled(arguments.minutes / minutes), words=replace(config.words, command=command))
-    if arguments.soup:
-        config = replace(config, words=replace(config.words, command=f"{config.words.command} --soup BUNDLE"))
+    others = [name for name in ("begin", "soup") if arguments.large and getattr(arguments, name)]
+    command = " ".join([config.words.command, *(f"--{name} BUNDLE" for name in others)])
+    config = replace(config, words=replace(config.words, command=command))
     if arguments.cnn_only:
-        begin = arguments.begin and partial(pkgutil.resolve_name("training.begin:begin_from"), arguments.begin)
+        where = "training.fit_cnn:begin_from_weights" if alone else "training.begin:begin_from"
+        begin = arguments.begin and partial(pkgutil.resolve_name(where), arguments.begin)
         pkgutil.resolve_name("training.watch:fit_watched")(config, arguments.run, begin)
         return
     build = pkgutil.resolve_name("training.bundle:build")
@@ -87,6 +92,12 @@ def default(arguments: argparse.Namespace) -> None:
     metrics = card.metrics
     LOG.info("%s: slices %s", arguments.out, json.dumps(metrics["slice"]["any"]))
     LOG.info("%s: series %s", arguments.out, json.dumps(metrics["series"]["any"]))
+
+
+def weights(arguments: argparse.Namespace) -> None:
+    """Write the weights of a bundle's CNN alone."""
+    shape = pkgutil.resolve_name("training.configs.default:CONFIG").cnn_shape
+    pkgutil.resolve_name("training.begin:keep_weights")(arguments.bundle, shape, arguments.out)
 
 
 def phantoms(arguments: argparse.Namespace) -> None:

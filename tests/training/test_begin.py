@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from tests.training.networks import SMALL_SHAPE, small_cnn
-from training.begin import begin_from
-from training.cnn import build_cnn
+from training.begin import begin_from, keep_weights
+from training.cnn import build_cnn, weights
 from training.configs.default import CONFIG
 from training.failures import CannotGoOn
+from training.fit_cnn import begin_from_weights
 
 BUNDLE = Path("models/default")
 
@@ -21,6 +22,15 @@ def test_a_network_begins_as_the_bundles_own() -> None:
         np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(one.last.kernel, two.last.kernel)
     assert np.abs(one.last.bias).max() > 0
+
+
+def test_weights_kept_alone_are_the_bundles_own(tmp_path: Path) -> None:
+    keep_weights(BUNDLE, CONFIG.cnn_shape, tmp_path / "weights.npz")
+    one, two = build_cnn(CONFIG.cnn_shape), build_cnn(CONFIG.cnn_shape)
+    begin_from(BUNDLE, one)
+    begin_from_weights(tmp_path / "weights.npz", two)
+    for first, second in zip(weights(one), weights(two), strict=True):
+        np.testing.assert_array_equal(first, second)
 
 
 def test_a_network_of_another_shape_is_refused() -> None:

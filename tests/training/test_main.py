@@ -34,6 +34,14 @@ def test_a_bundle_is_mixed_in_by_the_configuration_that_says_how_much() -> None:
     assert done.stderr.startswith("--soup goes with --large")
 
 
+def test_weights_alone_are_begun_with_where_only_the_cnn_is_wanted(tmp_path: Path) -> None:
+    (tmp_path / "weights.npz").touch()
+    command = [sys.executable, "-m", "training", "default", "--large", "--begin", str(tmp_path / "weights.npz")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("--begin with weights alone goes with --cnn-only")
+
+
 def test_ctrl_c_ends_a_step_in_one_sentence(tmp_path: Path) -> None:
     # Whoever starts the tests in the background may have told them to ignore the signal.
     heeding = (

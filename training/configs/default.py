@@ -6,9 +6,9 @@
 
 The CNN of the last is Keras' alone and needs no TensorFlow. Where a GPU's machine has JAX, `KERAS_BACKEND=jax python -m
 training default --large --cnn-only --run RUN` leaves `cnn-ended.npz` in RUN, 13 MB; with that in its RUN any machine of
-two cores makes the bundle from it by `python -m training default --large --run RUN`. `--soup BUNDLE` mixes weights of
-that bundle into the CNN's: what ships has those of the one before it in it. It learnt before LARGE had `slow_hu`, and
-before broad orders had full heads and busy skull bases: its card has its own configuration.
+two cores makes the bundle from it by `python -m training default --large --run RUN`. It goes on from a bundle by `--begin
+weights.npz` there, which `python -m training weights` writes, and `--begin BUNDLE` here; `--soup BUNDLE` mixes weights of
+that bundle into the CNN's. What ships did both with the one before it.
 
 What a bundle of it reaches on phantoms stands in docs/default.md. It says nothing about patients.
 """
@@ -70,21 +70,22 @@ LARGE = replace(
     amounts=replace(CONFIG.amounts, rnn=600),
     cnn_fit=replace(
         CONFIG.cnn_fit,
-        steps=3000,
+        steps=2800,
         batch=256,
-        rate=2e-3,
-        noise_hu=5.0,
+        rate=1.2e-3,
+        noise_hu=6.0,
         grain=1.0,
         slow_hu=3.0,
+        turn_deg=12.0,
         ema=0.998,
         stream=replace(
             CONFIG.cnn_fit.stream,
-            first_seed=300_000,
-            rounds_kept=1000,
-            steps_a_round=6,
-            rounds_at_first=30,
+            first_seed=400_000,
+            rounds_kept=400,
+            steps_a_round=4,
+            rounds_at_first=100,
             order=Order(broad=True),
         ),
     ),
-    stirred=0.2,
+    stirred=0.35,
 )
