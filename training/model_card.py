@@ -56,8 +56,9 @@ def _made(training: Mapping[str, Any]) -> str:
     if before:
         made += f" It began as an earlier bundle `{before['name']}` ({_made(before)})"
     if other := training.get("stirred_in"):
-        share = training["stirred"]
-        made += f" Of the CNN's weights {share:.0%} are those of an earlier bundle `{other['name']}` ({_made(other)})"
+        made += f" Of the CNN's weights {training['stirred']:.0%} are "
+        again = before and before["card_sha256"] == other["card_sha256"]
+        made += "still its." if again else f"those of an earlier bundle `{other['name']}` ({_made(other)})"
     return made
 
 

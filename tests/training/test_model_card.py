@@ -62,8 +62,13 @@ def test_a_page_tells_of_blood_put_into_a_real_series(tmp_path: Path) -> None:
 
 def test_a_page_tells_whose_weights_are_in_a_network() -> None:
     card = open_bundle(Path("models/default")).card
-    before = {**card.training, "name": "older"}
-    training = {**card.training, "stirred": 0.2, "stirred_in": before, "cnn_minutes": 8.4}
-    said = page(card.model_copy(update={"training": training}), Path("docs/default"))
-    assert ", 8 of them the CNN's." in said
-    assert "Of the CNN's weights 20% are those of an earlier bundle `older` (backbone efficientnet-lite0;" in said
+    older, begun = ({**card.training, "name": name, "card_sha256": name * 2} for name in ("older", "begun"))
+    training = {**card.training, "begins_as": begun, "stirred": 0.2, "cnn_minutes": 8.4}
+    others, same = (
+        page(card.model_copy(update={"training": {**training, "stirred_in": stirred}}), Path("docs/default"))
+        for stirred in (older, begun)
+    )
+    assert ", 8 of them the CNN's." in others
+    assert "Of the CNN's weights 20% are those of an earlier bundle `older` (backbone efficientnet-lite0;" in others
+    assert "It began as an earlier bundle `begun` (backbone efficientnet-lite0;" in same
+    assert "Of the CNN's weights 20% are still its." in same
