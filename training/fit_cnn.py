@@ -242,7 +242,7 @@ def _follow(training: _Training, source: Iterator[Batch], fit: CnnFit, progress:
         if time.monotonic() - saved > progress.save_s or done == fit.steps:
             save(progress.checkpoint, training.variables(), step=done, spent_s=training.spent_s)
             saved = time.monotonic()
-        if progress.watch and done % progress.watch_steps == 0:
+        if progress.watch and (done % progress.watch_steps == 0 or done == fit.steps):
             figures = training.watched(progress.watch)
             LOG.info("cnn: step %d of %d, AUC %s", done, fit.steps, json.dumps(figures))
             progress.write(step=done, phantom_slices=fit.stream.slices_by(done), **figures)

@@ -96,8 +96,12 @@ def _calibration(figures: Mapping[str, Any]) -> str:
 
 
 def _with_interval(figures: Mapping[str, Any], name: str) -> str:
-    low, high = figures[f"{name}_95_interval"]
-    return f"{_number(figures[name])} ({_number(low)} to {_number(high)})"
+    return f"{_number(figures[name])} {_interval(figures[f'{name}_95_interval'])}"
+
+
+def _interval(ends: Sequence[float | None]) -> str:
+    low, high = ends
+    return f"({_number(low)} to {_number(high)})"
 
 
 def _beside(metrics: Mapping[str, Any]) -> str:
@@ -162,11 +166,11 @@ def _ablation(path: Path) -> list[str]:
 
 
 def _shifted(shifted: Mapping[str, Any]) -> str:
-    head = ["shift", "AUC of any, slices", "lost", "AUC of any, series", "median of healthy slices"]
+    head = ["shift", "AUC of any, slices (95 %)", "lost", "AUC of any, series", "median of healthy slices"]
     rows = [
         [
             name,
-            _number(found["slice_auc"]["any"]),
+            f"{_number(found['slice_auc']['any'])} {_interval(found['any_slice_auc_95_interval'])}",
             _number(found["any_slice_auc_drop"]),
             _number(found["series_auc"]["any"]),
             _number(found["healthy_slices_median_any"]),

@@ -26,12 +26,12 @@ class Killed(Exception):
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory) -> Straight:
     folder = tmp_path_factory.mktemp("straight")
-    return fit_cnn(SMALL_SHAPE, FIT, Progress(folder, watch=lambda _: {"any": 0.5}, watch_steps=3)), folder
+    return fit_cnn(SMALL_SHAPE, FIT, Progress(folder, watch=lambda _: {"any": 0.5}, watch_steps=4)), folder
 
 
 def test_a_training_leaves_figures(straight: Straight) -> None:
     lines = [json.loads(line) for line in (straight[1] / "cnn.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines if "any" in line] == [3, 6]
+    assert [line["step"] for line in lines if "any" in line] == [4, 6]
     assert np.isfinite([line["loss"] for line in lines if "loss" in line]).all()
 
 
