@@ -105,8 +105,8 @@ bench-check: $(VENV)/.dev ## Compare the ratios of the last `make bench` with th
 
 # -- train -------------------------------------------------------------------------------------------------------------
 
-train-default: $(VENV)/.dev ## Train models/default on synthetic head CT (an hour and a half on two cores); LARGE=1 SOUP=a bundle on a GPU, as what ships
-	$(BIN)/python -m training default $(if $(LARGE),--large) $(if $(SOUP),--soup $(SOUP))
+train-default: $(VENV)/.dev ## Train models/default on synthetic head CT (an hour and a half on two cores); LARGE=1 BEGIN=a bundle SOUP=a bundle on a GPU, as what ships
+	$(BIN)/python -m training default $(if $(LARGE),--large) $(if $(BEGIN),--begin $(BEGIN)) $(if $(SOUP),--soup $(SOUP))
 
 train-smoke: $(VENV)/.dev ## Go from a generated archive to a served bundle, once in one go and once killed at every step
 	$(BIN)/python -m tests.train_smoke $(or $(OUT),.run/train-smoke)

@@ -18,6 +18,7 @@ from training.evaluate import auc, rounded
 from training.failures import CannotGoOn
 from training.gallery import sheet
 from training.implant import Head, head_of, implanted, truth
+from training.otherwise import CHANGES, Change
 from training.phantom.shapes import Floats
 from training.real_series import RealSeries, read_series
 from training.served import features_of, one_by_one, services_of
@@ -51,9 +52,13 @@ class _Bundle:
         """Of slices (n, 512, 512) in Hounsfield units."""
         return features_of(self._extractor, np.stack([render(slice_, self._recipe) for slice_ in hu]))
 
+    def score(self, features: NDArray[np.float32], position_mm: NDArray[np.float32]) -> Answer:
+        """About a series."""
+        return self._scorer.score(features, position_mm)
+
     def ask(self, features: NDArray[np.float32], position_mm: NDArray[np.float32], seen: NDArray[np.bool_]) -> _Asked:
         """About a series, and about its slices alone."""
-        return _Asked(self._scorer.score(features, position_mm), one_by_one(self._scorer, features), seen)
+        return _Asked(self.score(features, position_mm), one_by_one(self._scorer, features), seen)
 
 
 def measure_implanted(bundle: Path, series: Path, out: Path, *, each: int = EACH) -> dict[str, Any]:
@@ -84,7 +89,14 @@ def measure_implanted(bundle: Path, series: Path, out: Path, *, each: int = EACH
         LOG.info("%s: %s", kind, kinds[kind])
     out.mkdir(parents=True, exist_ok=True)
     sheet(out / "implanted.jpg", rows)
-    return {"without": _without(clean, networks), "kinds": kinds}
+    otherwise = {name: _otherwise(networks, real, change) for name, change in CHANGES.items()}
+    return {"without": _without(clean.given, networks), "otherwise": otherwise, "kinds": kinds}
+
+
+def _otherwise(networks: _Bundle, real: RealSeries, change: Change) -> dict[str, Any]:
+    """What is said without blood, had another scanner made the slices."""
+    hu = np.rint(change(real.hu.astype(np.float32))).astype(np.int16)
+    return _without(networks.score(networks.features(hu), real.position_mm), networks)
 
 
 def _made(head: Head, kind: Label, each: int, rng: np.random.Generator) -> Iterator[Floats]:
@@ -128,8 +140,8 @@ def _above(bleeding: NDArray[np.float32], plain: NDArray[np.float32]) -> float |
     return rounded(auc(np.concatenate([bleeding, plain]), np.arange(len(bleeding) + len(plain)) < len(bleeding)))
 
 
-def _without(clean: _Asked, networks: _Bundle) -> dict[str, Any]:
-    slices, series = clean.given
+def _without(given: Answer, networks: _Bundle) -> dict[str, Any]:
+    slices, series = given
     return {
         "slices": len(slices),
         "median_any": rounded(float(np.median(slices[:, 0]))),

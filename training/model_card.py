@@ -144,7 +144,19 @@ def _implanted(path: Path) -> list[str]:
     )
     head = ["painted", "series", "slices", "AUC of any", "of slices alone", "AUC of its own label"]
     head += ["slices called", "series called", "series above the one without"]
-    return ["### Blood put into a real series", words, _table(head, rows)]
+    return ["### Blood put into a real series", words, _table(head, rows), *_otherwise(found)]
+
+
+def _otherwise(found: Mapping[str, Any]) -> list[str]:
+    """What is said of the series without blood, had another scanner made it; older figures have none of it."""
+    if "otherwise" not in found:
+        return []
+    rows = [
+        [name, str(said["slices_called"]), _number(said["median_any"]), _number(said["series_any"])]
+        for name, said in {"as it is": found["without"], **found["otherwise"]}.items()
+    ]
+    head = ["the series without blood", "slices called", "median of any", "any of the series"]
+    return ["And without blood, as other scanners might have shown it:", _table(head, rows)]
 
 
 def _ablation(path: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """Small pictures turned, scaled and sheared about their middle, each in its own way, and their maps of blood alike."""
 
+import math
 from typing import Any
 
 import keras
@@ -26,7 +27,7 @@ class Turn(layers.Layer):  # type: ignore[misc] # Keras has no types
 
     def _ways(self, count: Any) -> Any:
         """From where a pixel lies, seen from the middle, to where its value comes from."""
-        angle = self._drawn(count, -1, 1) * (self.most_deg * 3.14159265 / 180)
+        angle = self._drawn(count, -1, 1) * (math.radians(self.most_deg))
         larger, shear = self._drawn(count, SMALLEST, LARGEST), self._drawn(count, -SHEAR, SHEAR)
         cosine, sine = ops.cos(angle) / larger, ops.sin(angle) / larger
         rows = [cosine, shear * cosine - sine, sine, shear * sine + cosine]

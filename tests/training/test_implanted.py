@@ -8,6 +8,7 @@ from PIL import Image
 from services.common.labels import SUBTYPES
 from training.failures import CannotGoOn
 from training.implanted import measure_implanted
+from training.otherwise import CHANGES
 from training.phantom.dicom_files import dicom_files
 from training.phantom.orders import Order
 from training.phantom.study import draw_patient, make_study
@@ -35,6 +36,8 @@ def test_a_bundle_is_asked_with_and_without_blood(tmp_path: Path) -> None:
     (said,) = ask_of_real(BUNDLE, series)
     assert found["without"]["median_any"] == pytest.approx(said["median_any"], abs=1e-3)
     assert found["without"]["series_any"] == pytest.approx(said["series"]["any"], abs=1e-3)
+    assert set(found["otherwise"]) == set(CHANGES)
+    assert any(other != found["without"] for other in found["otherwise"].values())
     assert set(found["kinds"]) == set(SUBTYPES)
     for figures in found["kinds"].values():
         assert figures["series"] == 2
