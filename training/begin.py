@@ -9,7 +9,7 @@ import tensorflow as tf
 from services.common.card import Bundle, BundleError, open_bundle
 from training.checkpoint import save
 from training.cnn import Cnn, CnnShape, build_cnn, weights
-from training.failures import CannotGoOn
+from training.failures import CannotGoOn, writing
 
 
 def begin_from(folder: Path, cnn: Cnn) -> Bundle:
@@ -41,6 +41,8 @@ def keep_weights(folder: Path, shape: CnnShape, out: Path) -> None:
     """
     cnn = build_cnn(shape)
     begin_from(folder, cnn)
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
     save(out, weights(cnn))
 
 

@@ -1,5 +1,6 @@
 """Variables on disk: written beside the last file and then in its place, so that a kill leaves one or the other."""
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,15 @@ def restore(path: Path, variables: Sequence[Any]) -> dict[str, float]:
     Raises
     ------
     CannotGoOn
-        the file holds the variables of another network
+        the file is broken, or holds the variables of another network
     """
-    with np.load(path) as held:
-        names = [name for name in held.files if name.isdigit()]
-        values = [held[str(number)] for number in range(len(names))]
-        words = {name: float(held[name]) for name in held.files if not name.isdigit()}
+    try:
+        with path.open("rb") as file, np.load(file) as held:
+            names = [name for name in held.files if name.isdigit()]
+            values = [held[str(number)] for number in range(len(names))]
+            words = {name: float(held[name]) for name in held.files if not name.isdigit()}
+    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile):
+        raise CannotGoOn(f"{path} is broken or holds no weights: make it again.") from None
     assign(variables, values, str(path))
     return words
 

@@ -1,4 +1,7 @@
-"""Small pictures turned, scaled and sheared about their middle, each in its own way, and their maps of blood alike."""
+"""Small pictures turned, scaled and sheared about their middle, each in its own way, and their maps of blood alike.
+
+In Keras' own operations, as `Disturb` is: a GPU's machine may have no TensorFlow, which `learn.augment` is written in.
+"""
 
 import math
 from typing import Any

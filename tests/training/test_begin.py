@@ -25,12 +25,19 @@ def test_a_network_begins_as_the_bundles_own() -> None:
 
 
 def test_weights_kept_alone_are_the_bundles_own(tmp_path: Path) -> None:
-    keep_weights(BUNDLE, CONFIG.cnn_shape, tmp_path / "weights.npz")
+    keep_weights(BUNDLE, CONFIG.cnn_shape, tmp_path / "runs" / "weights.npz")
     one, two = build_cnn(CONFIG.cnn_shape), build_cnn(CONFIG.cnn_shape)
     begin_from(BUNDLE, one)
-    begin_from_weights(tmp_path / "weights.npz", two)
+    begin_from_weights(tmp_path / "runs" / "weights.npz", two)
     for first, second in zip(weights(one), weights(two), strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("data", [b"", b"no weights", b"PK\x03\x04 cut short"])
+def test_weights_that_are_broken_are_refused_by_their_name(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "weights.npz").write_bytes(data)
+    with pytest.raises(CannotGoOn, match=r"weights\.npz is broken"):
+        begin_from_weights(tmp_path / "weights.npz", small_cnn())
 
 
 def test_a_network_of_another_shape_is_refused() -> None:
