@@ -1,6 +1,6 @@
 """Small pictures turned, scaled and sheared about their middle, each in its own way, and their maps of blood alike.
 
-In Keras' own operations, as `Disturb` is: a GPU's machine may have no TensorFlow, which `learn.augment` is written in.
+In Keras' own operations, as `Disturb` is: a GPU's machine may have no TensorFlow.
 """
 
 import math
@@ -40,13 +40,13 @@ class Turn(layers.Layer):  # type: ignore[misc] # Keras has no types
         return keras.random.uniform((count,), low, high, seed=self.seeds)
 
 
-def turned(pictures: Any, ways: Any) -> Any:
-    """Pictures (n, s, s, c) as the ways (n, 2, 2) say; what comes in from outside is 0.
+def turned(pictures: Any, ways: Any, shift: Any = 0.0) -> Any:
+    """Pictures (n, s, s, c) as the ways (n, 2, 2) say, and the shift (n, 2), columns and rows; outside it is 0.
 
-    The middle stays where it is, so the same way turns a picture and any coarser map of it.
+    Without a shift the middle stays where it is, so the same way turns a picture and any coarser map of it.
     """
     middle = (pictures.shape[1] - 1) / 2
-    moved = middle - ops.sum(ways, axis=2) * middle
+    moved = middle - ops.sum(ways, axis=2) * middle + shift
     rows = ops.concatenate([ways, moved[..., None]], axis=2)
     transform = ops.concatenate([ops.reshape(rows, (-1, 6)), ops.zeros_like(moved)], axis=1)
     return ops.image.affine_transform(pictures, transform, interpolation="bilinear", fill_mode="constant")

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from services.common.recipe import Recipe
 from training.learn.plan import Augment
+from training.turn import turned
 
 TOP: Final = 255.0
 
@@ -41,18 +42,9 @@ def _moved(pictures: Any, drawn: _Drawn, plan: Augment) -> Any:
     scale = 1 + drawn.between(-plan.scale, plan.scale)
     mirror = tf.where((drawn.between(0, 1) < 0.5) & plan.flip, -1.0, 1.0)  # noqa: PLR2004 - half of them
     down, right = (drawn.between(-plan.shift, plan.shift) * side for _ in range(2))
-    cos, sin, zero, middle = tf.cos(angle) * scale, tf.sin(angle) * scale, tf.zeros_like(angle), (side - 1) / 2
-    a, b, c, d = cos * mirror, -sin, sin * mirror, cos
-    # Each row says where a pixel of the result comes from: x' = a x + b y + e, y' = c x + d y + f.
-    e, f = middle - a * middle - b * middle + right, middle - c * middle - d * middle + down
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=pictures,
-        transforms=tf.stack([a, b, e, c, d, f, zero, zero], axis=1),
-        output_shape=tf.shape(pictures)[1:3],
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
-        fill_value=0.0,
-    )
+    cos, sin = tf.cos(angle) * scale, tf.sin(angle) * scale
+    ways = tf.reshape(tf.stack([cos * mirror, -sin, sin * mirror, cos], axis=1), (-1, 2, 2))
+    return turned(pictures, ways, tf.stack([right, down], axis=1))
 
 
 def _with_windows(pictures: Any, drawn: _Drawn, plan: Augment, recipe: Recipe) -> Any:
