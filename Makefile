@@ -59,7 +59,7 @@ logs: ## Follow the logs of all containers
 # -- change ------------------------------------------------------------------------------------------------------------
 
 test: $(VENV)/.dev ## Set up and run all tests that need nothing but Python
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 e2e: $(VENV)/.dev ## Run the tests that need real parts: Chromium, dcmtk
 	$(BIN)/python -m pytest -m e2e tests/e2e
