@@ -58,6 +58,7 @@ def main() -> None:
             for number, data in enumerate(files if kind.startswith("DICOM") else ()):
                 Path(folder, f"{kind} {number}").write_bytes(data)
         limits = [f"-max_total_time={options.seconds}", f"-runs={options.runs}", f"-seed={options.seed}"]
+        limits += ["-reload=0"]  # nobody else writes there, and what is read again would count among the runs
         # libFuzzer's own limit of memory asks for `ru_maxrss`; `read` asks for what this process has taken.
         limits += ["-rss_limit_mb=0", f"-timeout={TIMEOUT_S}", "-max_len=40000", f"-artifact_prefix={options.faults}/"]
         atheris.Setup([sys.argv[0], *limits, folder], read)

@@ -1,4 +1,3 @@
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,19 +6,15 @@ from tests.fuzz.memory import peak_bytes
 from tests.running import ROOT
 
 HELD_BYTES = 200_000_000
-RUNS = 400
 
 
 def test_guided_fuzzing_finds_no_fault_and_new_paths(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.fuzz.guided", "--runs", str(RUNS), "--seconds", "60"]
-    command += ["--faults", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.fuzz.guided", "--runs", "400", "--seconds", "60", "--faults", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert list(tmp_path.iterdir()) == []
     assert "NEW" in done.stderr
-    ended = re.search(r"Done (\d+) runs", done.stderr)
-    assert ended is not None
-    assert int(ended[1]) >= RUNS  # now and then libFuzzer ends a few later
+    assert "Done 400 runs" in done.stderr
 
 
 def test_a_process_is_not_charged_for_the_memory_of_its_parent() -> None:

@@ -38,6 +38,12 @@ def test_a_quarter_turn_is_a_quarter_turn() -> None:
     assert any(np.allclose(whole, np.rot90(_spot(), way, axes=(1, 2)), atol=1e-2) for way in (1, 3))
 
 
+def test_a_shift_says_from_how_far_right_and_down_pixels_come() -> None:
+    still, shift = np.tile(np.eye(2, dtype=np.float32), (8, 1, 1)), np.tile(np.array([5, -3], np.float32), (8, 1))
+    moved = np.asarray(turned(_spot().astype(np.float32), still, shift))
+    np.testing.assert_allclose(moved, np.roll(_spot(), (3, -5), axis=(1, 2)), atol=1e-2)
+
+
 def test_a_map_of_blood_is_turned_as_its_picture_is() -> None:
     pictures, ways = Turn(most_deg=20, seed=3)(_spot(), training=True)
     coarse = _spot().reshape(8, 32, CELL, 32, CELL, 2).mean(axis=(2, 4)).astype(np.float32)
