@@ -16,11 +16,11 @@ import tensorflow as tf
 from services.common.card import Card, OperatingPoint, Thresholds, open_bundle
 from services.common.labels import LABELS
 from services.common.recipe import DEFAULT_RECIPE
-from training.answers import Networks, answer, levels, report
+from training.answers import Networks, Pairs, answer, levels, report
 from training.begin import begin_from
 from training.calibrate import operating_points, temperatures
 from training.config import SEEDS, Config, Words, studies
-from training.configs.phantom_test import SHIFTED, TEST
+from training.configs.phantom_test import SHIFTED, TEST, twins
 from training.export import save_networks, seal
 from training.fit_rnn import Series, fit_rnn
 from training.kept_cases import KeptCases
@@ -89,8 +89,11 @@ def _series(kept: KeptCases, part: str, count: int, order: Order = ANY_STUDY) ->
 
 def _measured(kept: KeptCases, networks: Networks, points: Mapping[OperatingPoint, Thresholds]) -> dict[str, Any]:
     tested = kept.of(TEST, name="phantoms to measure on")
-    shifted = {shift: kept.of(every, name=f"shifted: {shift}") for shift, every in SHIFTED.items()}
-    return report(networks, tested, shifted, points)
+    pairs = {
+        shift: Pairs(kept.of(every, name=f"shifted: {shift}"), kept.of(twins(every), name=f"twins: {shift}"))
+        for shift, every in SHIFTED.items()
+    }
+    return report(networks, tested, pairs, points)
 
 
 def _before(part: str, folder: Path | None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What is measured: discrimination, calibration and operating points of every label, with intervals by studies."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from services.common.labels import LABELS, Label
 
 Floats = NDArray[np.floating[Any]]
 Truth = NDArray[np.bool_]
+Drawn = NDArray[np.integer[Any]]
 Points = Mapping[str, Mapping[Label, float]]  # thresholds by operating point and label
 LOSS_WEIGHTS: Final = np.array([2, 1, 1, 1, 1, 1]) / 7
 BINS: Final = 15
@@ -119,14 +120,22 @@ def interval(
     figure: Callable[[Floats, Truth], float], scores: Floats, truth: Truth, study: NDArray[Any], *, seed: int = 0
 ) -> list[float | None]:
     """95 % interval of a figure when whole studies are drawn again (bootstrap)."""
-    rng = np.random.default_rng(seed)
-    parts = [np.flatnonzero(study == number) for number in np.unique(study)]
-    found = []
-    for _ in range(ROUNDS):
-        rows = np.concatenate([parts[number] for number in rng.integers(0, len(parts), len(parts))])
-        found.append(figure(scores[rows], truth[rows]))
-    low, high = np.nanquantile(found, [0.025, 0.975]) if not np.isnan(found).all() else (np.nan, np.nan)
-    return [rounded(float(low)), rounded(float(high))]
+    numbers = np.unique(study)
+    again = _drawing(study, numbers)
+    return _ends(lambda rows: figure(scores[rows], truth[rows]), map(again, _draws(len(numbers), seed)))
+
+
+def lost(before: Judged, after: Judged, *, column: int = 0, seed: int = 0) -> tuple[float | None, list[float | None]]:
+    """How much less an AUC is in the same studies `after`, and the 95 % interval when pairs are drawn again."""
+    both, numbers = (before.of(column), after.of(column)), np.unique(before.study)
+    again = [_drawing(study, numbers) for _, _, study in both]
+
+    def difference(drawn: Drawn) -> float:
+        rows = [draw(drawn) for draw in again]
+        one, other = (auc(scores[at], truth[at]) for (scores, truth, _), at in zip(both, rows, strict=True))
+        return one - other
+
+    return rounded(difference(np.arange(len(numbers)))), _ends(difference, _draws(len(numbers), seed))
 
 
 def roc(scores: Floats, truth: Truth) -> list[float]:
@@ -161,6 +170,24 @@ def reliability(probabilities: Floats, truth: Truth) -> list[list[float]]:
 def rounded(value: float) -> float | None:
     """Four decimals; None for NaN, which JSON does not have."""
     return None if np.isnan(value) else round(value, 4)
+
+
+def _draws(count: int, seed: int) -> Iterator[Drawn]:
+    rng = np.random.default_rng(seed)
+    return (rng.integers(0, count, count) for _ in range(ROUNDS))
+
+
+def _drawing(study: NDArray[Any], numbers: NDArray[Any]) -> Callable[[Drawn], Drawn]:
+    """From places among `numbers` to the rows of those studies, as often as they were drawn."""
+    parts = [np.flatnonzero(study == number) for number in numbers]
+    return lambda drawn: np.concatenate([parts[place] for place in drawn])
+
+
+def _ends(figure: Callable[[Drawn], float], draws: Iterable[Drawn]) -> list[float | None]:
+    """Between which two values a figure lies in 95 of 100 draws."""
+    found = [figure(drawn) for drawn in draws]
+    low, high = np.nanquantile(found, [0.025, 0.975]) if not np.isnan(found).all() else (np.nan, np.nan)
+    return [rounded(float(low)), rounded(float(high))]
 
 
 def _at(scores: Floats, truth: Truth, threshold: float) -> dict[str, float | None]:

@@ -75,6 +75,11 @@ def _shifted(metrics: dict[str, Any], path: Path) -> None:
         axes.bar(
             np.arange(len(rows)) + 0.4 * number - 0.2, [found[level] for found in rows.values()], 0.38, label=level
         )
+    twins = [
+        found["slice_auc"]["any"] + found.get("any_slice_auc_lost", np.nan) for found in metrics["shifted"].values()
+    ]
+    places = np.arange(1, len(rows)) - 0.2
+    axes.hlines(twins, places - 0.19, places + 0.19, color="black", label="slice, the same\nwithout the shift")
     axes.set(title="AUC of any on shifted phantoms", ylim=(0.5, 1.01), xticks=range(len(rows)))
     axes.set_xticklabels(list(rows), rotation=12)
     figure.legend(loc="outside right upper", frameon=False)

@@ -19,8 +19,8 @@ from services.common.card import Bundle, open_bundle
 from services.common.labels import LABELS
 from services.preprocess.pipeline import Pipeline
 from services.rnn.model import SavedModelScorer
-from training.answers import Answer, Answering, Case, figures
-from training.configs.phantom_test import SHIFTED, TEST
+from training.answers import Answer, Answering, Case, Pairs, figures
+from training.configs.phantom_test import SHIFTED, TEST, twins
 from training.evaluate import ALONE, rounded
 from training.fit_rnn import Series
 from training.parallel import begin_worker, cores
@@ -62,7 +62,12 @@ def measure_bundle(
     return figures(
         Answering(ask, {ALONE: lambda studies: [one_by_one(scorer, study.features) for study in studies]}),
         _cases(extractor, tested, "phantoms to measure on"),
-        {shift: _cases(extractor, every, f"shifted: {shift}") for shift, every in shifted.items()},
+        {
+            shift: Pairs(
+                _cases(extractor, every, f"shifted: {shift}"), _cases(extractor, twins(every), f"twins: {shift}")
+            )
+            for shift, every in shifted.items()
+        },
         bundle.card.thresholds,
     )
 

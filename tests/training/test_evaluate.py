@@ -17,6 +17,7 @@ from training.evaluate import (
     chance_calibration_error,
     interval,
     log_loss,
+    lost,
     measure,
     precision_recall,
     reliability,
@@ -124,3 +125,38 @@ def test_the_interval_holds_the_figure_and_draws_whole_studies() -> None:
     assert high is not None
     assert low < auc(scores, truth) < high
     assert interval(auc, scores, truth, np.zeros(200, int)) == [pytest.approx(auc(scores, truth), abs=1e-4)] * 2
+
+
+def _of_studies(scores: np.ndarray, truth: np.ndarray, study: np.ndarray) -> Judged:
+    every = np.ones((1, 6), bool)
+    return Judged(scores[:, None] * every, truth[:, None] & every, np.ones((len(truth), 6), bool), study)
+
+
+def _difference(before: Judged, after: Judged) -> float:
+    return auc(*before.of(0)[:2]) - auc(*after.of(0)[:2])
+
+
+def test_what_is_lost_is_drawn_by_pairs() -> None:
+    rng = np.random.default_rng(2)
+    study = np.repeat(np.arange(40), 10)
+    truth = np.repeat(np.arange(40) % 2 == 0, 10)
+    easy = np.repeat(rng.normal(0, 1, 40), 10)  # some studies are harder than others, before and after alike
+    before = _of_studies(2 * truth + easy, truth, study)
+    after = _of_studies(truth + easy, truth, study)
+    loss, (low, high) = lost(before, after)
+    assert loss is not None
+    assert low is not None
+    assert high is not None
+    assert loss == pytest.approx(_difference(before, after), abs=1e-4)
+    assert 0 < low < loss < high
+    narrower, _ = interval(auc, *after.of(0))
+    assert narrower is not None
+    assert loss - low < auc(*after.of(0)[:2]) - narrower
+
+
+def test_nothing_is_lost_by_what_stays_and_other_slices_may_be_asked_about() -> None:
+    study, truth = np.repeat(np.arange(6), 4), np.tile([True, False], 12)
+    judged = _of_studies(np.linspace(0, 1, 24), truth, study)
+    assert lost(judged, judged) == (0, [0, 0])
+    fewer = judged.at(np.arange(24) % 4 < 2)
+    assert lost(judged, fewer)[0] == pytest.approx(_difference(judged, fewer), abs=1e-4)

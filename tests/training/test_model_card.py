@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,3 +76,19 @@ def test_a_page_tells_whose_weights_are_in_a_network() -> None:
     assert "Of the CNN's weights 20% are those of an earlier bundle `older` (backbone efficientnet-lite0;" in others
     assert "It began as an earlier bundle `begun` (backbone efficientnet-lite0;" in same
     assert "Of the CNN's weights 20% are still its." in same
+
+
+def test_a_page_tells_what_a_shift_costs_by_itself_where_that_was_measured() -> None:
+    card = open_bundle(Path("models/default")).card
+    shifted: dict[str, Any] = {
+        name: {**found, "any_slice_auc_lost": 0.125, "any_slice_auc_lost_95_interval": [0.0625, None]}
+        for name, found in card.metrics["shifted"].items()
+    }
+    said = page(card.model_copy(update={"metrics": card.metrics | {"shifted": shifted}}), Path("docs/default"))
+    assert "the same studies' without the shift" in said
+    assert said.count("| 0.125 (0.062 to -) |") == len(shifted)
+    for found in shifted.values():
+        del found["any_slice_auc_lost"]
+    older = page(card.model_copy(update={"metrics": card.metrics | {"shifted": shifted}}), Path("docs/default"))
+    assert "the same studies' without the shift" not in older
+    assert all(f"| {name} | " in older for name in shifted)

@@ -1,9 +1,10 @@
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from services.common.labels import SUBTYPES
-from training.configs.phantom_test import SHIFTED, TEST
+from training.configs.phantom_test import SHIFTED, TEST, twins
 from training.phantom.orders import SHIFTS
 from training.pictures import Wanted
 
@@ -31,3 +32,9 @@ def test_each_shift_has_forty_studies_of_its_own() -> None:
         assert len(every) == 40
         assert {wanted.order.shift for wanted in every} == {shift}
         assert sum(wanted.order.kinds == () for wanted in every) == 20
+
+
+def test_twins_are_the_same_studies_without_their_shift() -> None:
+    for every in SHIFTED.values():
+        pairs = list(zip(every, twins(every), strict=True))
+        assert all(twin == replace(wanted, order=replace(wanted.order, twin=True)) for wanted, twin in pairs)

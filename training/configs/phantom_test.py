@@ -2,9 +2,12 @@
 
 A hundred studies: fifty without blood, twenty of them with a mimic; fifty with blood, each of the five kinds leading
 ten of them, every second one joined by another kind, two of each ten with a mimic beside. Sizes are those of the
-generator. And five sets of forty, twenty with blood, each unlike all others in one way.
+generator. And five sets of forty, twenty with blood, each unlike all others in one way; of each study there is a twin
+without its shift, since forty studies may be harder than the hundred by chance.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import cycle, islice
 from typing import Final
 
@@ -41,3 +44,8 @@ TEST: Final = _studies(FIRST_SEED, 50, None)
 SHIFTED: Final[dict[Shift, tuple[Wanted, ...]]] = {
     shift: _studies(SHIFTED_SEED + number * SEEDS_A_SHIFT, 20, shift) for number, shift in enumerate(SHIFTS)
 }
+
+
+def twins(studies: Sequence[Wanted]) -> tuple[Wanted, ...]:
+    """Shifted studies without their shift, in the same order."""
+    return tuple(replace(wanted, order=replace(wanted.order, twin=True)) for wanted in studies)

@@ -16,6 +16,7 @@ class Order:
     kinds : the haemorrhages it has, () for none; drawn where None
     mimic : whether it has something that looks like a haemorrhage and is none; drawn where None
     shift : in which way it lies outside of what is drawn otherwise
+    twin : whether it is made without its shift after all: the same patient and scanner, but for that
     broad : whether scanners, bleeds, heads and skull bases are drawn harder than otherwise, half of each, to learn from
     borders : whether the scanner blurs bone into the brain, and dura lies along it; without, a study is too easy
     """
@@ -23,6 +24,7 @@ class Order:
     kinds: tuple[Label, ...] | None = None
     mimic: bool | None = None
     shift: Shift | None = None
+    twin: bool = False
     borders: bool = True
     broad: bool = False
 

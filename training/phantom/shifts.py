@@ -1,4 +1,7 @@
-"""Studies that lie outside of what is drawn otherwise, each in one way: for measuring, never for training."""
+"""Studies that lie outside of what is drawn otherwise, each in one way: for measuring, never for training.
+
+A shifted study's twin draws the same numbers and leaves the shift out: what it costs is the difference of the two.
+"""
 
 from dataclasses import replace
 
@@ -7,7 +10,7 @@ import numpy as np
 from training.phantom.acquisition import Scanner
 from training.phantom.bleeds import Bleed, Cast, Crescent, Film, Haematoma, Lens, Sheet
 from training.phantom.geometry import Scan
-from training.phantom.orders import Shift
+from training.phantom.orders import Order, Shift
 from training.phantom.skull import Skull
 
 OLD = (2.6, 4.0)  # atrophy of shifted brains
@@ -15,26 +18,33 @@ SMALLER = 0.75  # lengths of shifted lesions
 PALER_HU = 6.0
 
 
-def shifted_skull(rng: np.random.Generator, skull: Skull, shift: Shift | None) -> Skull:
+def shifted_skull(rng: np.random.Generator, skull: Skull, order: Order) -> Skull:
     """A head of another form, for the shift of anatomy."""
-    if shift != "anatomy":
+    if order.shift != "anatomy":
         return skull
-    head = skull.head
-    x, y, z = (float(scale * factor) for scale, factor in zip(head.scale, rng.uniform(0.93, 1.07, 3), strict=True))
+    head, factors = skull.head, rng.uniform(0.93, 1.07, 3)
+    if order.twin:
+        return skull
+    x, y, z = (float(scale * factor) for scale, factor in zip(head.scale, factors, strict=True))
     return replace(skull, head=replace(head, scale=(x, y, z), wobble_mm=1.6 * head.wobble_mm + 1))
 
 
-def shifted_atrophy(rng: np.random.Generator, shift: Shift | None) -> float | None:
+def shifted_atrophy(rng: np.random.Generator, order: Order) -> float | None:
     """How much an old brain has shrunk, for the shift of anatomy."""
-    return float(rng.uniform(*OLD)) if shift == "anatomy" else None
+    if order.shift != "anatomy":
+        return None
+    old = float(rng.uniform(*OLD))
+    return None if order.twin else old
 
 
-def shifted_scan(rng: np.random.Generator, scan: Scan, shift: Shift | None) -> Scan:
+def shifted_scan(rng: np.random.Generator, scan: Scan, order: Order) -> Scan:
     """Slices thicker or much thinner, farther apart or closer than otherwise."""
-    if shift != "thickness":
+    if order.shift != "thickness":
         return scan
     thin = rng.random() < 0.5  # noqa: PLR2004
     spacing = float(rng.uniform(1.2, 2) if thin else rng.uniform(7, 9))
+    if order.twin:
+        return scan
     low, high = scan.position_mm[0], scan.position_mm[-1]
     return replace(
         scan,
@@ -43,8 +53,13 @@ def shifted_scan(rng: np.random.Generator, scan: Scan, shift: Shift | None) -> S
     )
 
 
-def shifted_scanner(rng: np.random.Generator, scanner: Scanner, shift: Shift | None) -> Scanner:
+def shifted_scanner(rng: np.random.Generator, scanner: Scanner, order: Order) -> Scanner:
     """More noise and another kernel; or another zero and another slope of the Hounsfield scale."""
+    shifted = _shifted_scanner(rng, scanner, order.shift)
+    return scanner if order.twin else shifted
+
+
+def _shifted_scanner(rng: np.random.Generator, scanner: Scanner, shift: Shift | None) -> Scanner:
     side = float(rng.choice([-1, 1]))
     if shift == "noise and kernel":
         noisy = replace(scanner, noise_hu=float(rng.uniform(8, 12)))
@@ -57,9 +72,9 @@ def shifted_scanner(rng: np.random.Generator, scanner: Scanner, shift: Shift | N
     return scanner
 
 
-def shifted_bleed(bleed: Bleed, shift: Shift | None) -> Bleed:
+def shifted_bleed(bleed: Bleed, order: Order) -> Bleed:
     """Smaller and less dense."""
-    return lessened(bleed, SMALLER, PALER_HU) if shift == "lesions" else bleed
+    return lessened(bleed, SMALLER, PALER_HU) if order.shift == "lesions" and not order.twin else bleed
 
 
 def lessened(bleed: Bleed, scale: float, paler_hu: float) -> Bleed:

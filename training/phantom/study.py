@@ -63,18 +63,18 @@ class Study:
 
 def draw_patient(seed: int, order: Order = ANY_STUDY) -> Patient:
     """Everything of a study but its pixels."""
-    rng, shift = np.random.default_rng([seed, 1]), order.shift
+    rng = np.random.default_rng([seed, 1])
     apart = np.random.default_rng([seed, 5])  # for what is broad: all else stays as it is without
-    skull = shifted_skull(rng, draw_skull(rng), shift)
+    skull = shifted_skull(rng, draw_skull(rng), order)
     if order.broad:
         skull = broad_skull(apart, skull)
-    scan = shifted_scan(rng, draw_scan(rng), shift)
-    scanner = shifted_scanner(rng, draw_scanner(rng), shift)
-    brain = draw_brain(rng, skull.head, atrophy=shifted_atrophy(rng, shift))
+    scan = shifted_scan(rng, draw_scan(rng), order)
+    scanner = shifted_scanner(rng, draw_scanner(rng), order)
+    brain = draw_brain(rng, skull.head, atrophy=shifted_atrophy(rng, order))
     mimics = draw_mimics(rng, skull, wanted=order.mimic)
     drawn = draw_kinds(rng)
     kinds = drawn if order.kinds is None else order.kinds
-    bleeds = tuple(shifted_bleed(bleed, shift) for kind in kinds for bleed in draw_bleeds(rng, kind, skull))
+    bleeds = tuple(shifted_bleed(bleed, order) for kind in kinds for bleed in draw_bleeds(rng, kind, skull))
     if order.broad:
         scanner, bleeds = broad_scanner(apart, scanner), broad_bleeds(apart, bleeds)
         mimics = broad_mimics(apart, skull, mimics)

@@ -1,3 +1,5 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,8 @@ from training.phantom.study import Patient, draw_patient
 SEEDS = range(9_400_000, 9_400_008)
 
 
-def _patients(shift: Shift | None) -> list[Patient]:
-    return [draw_patient(seed, Order(kinds=("subdural",), shift=shift)) for seed in SEEDS]
+def _patients(shift: Shift | None, *, twin: bool = False) -> list[Patient]:
+    return [draw_patient(seed, Order(kinds=("subdural",), shift=shift, twin=twin)) for seed in SEEDS]
 
 
 def test_noise_and_kernel() -> None:
@@ -41,3 +43,35 @@ def test_lesions() -> None:
 @pytest.mark.parametrize("shift", SHIFTS)
 def test_each_shift_changes_a_study(shift: Shift) -> None:
     assert _patients(shift) != _patients(None)
+
+
+SHIFTED_PARTS: dict[Shift, set[str]] = {
+    "noise and kernel": {"scanner"},
+    "thickness": {"scan"},
+    "hounsfield": {"scanner"},
+    "anatomy": {"skull", "brain"},
+    "lesions": {"bleeds"},
+}
+CONSEQUENCES: dict[Shift, set[str]] = {
+    "anatomy": {"bleeds", "mimics"},  # both lie where their head has room for them
+    "lesions": {"brain"},  # smaller blood pushes it less
+}
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+def test_a_twin_differs_in_nothing_but_the_shift(shift: Shift) -> None:
+    for shifted, twin in zip(_patients(shift), _patients(shift, twin=True), strict=True):
+        differing = {
+            field.name for field in fields(Patient) if getattr(shifted, field.name) != getattr(twin, field.name)
+        }
+        assert SHIFTED_PARTS[shift] <= differing <= SHIFTED_PARTS[shift] | CONSEQUENCES.get(shift, set())
+        assert [type(bleed) for bleed in shifted.bleeds] == [type(bleed) for bleed in twin.bleeds]
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+def test_a_twin_is_drawn_as_studies_usually_are(shift: Shift) -> None:
+    for twin in _patients(shift, twin=True):
+        assert twin.scanner.noise_hu <= 8
+        assert twin.scan.thickness_mm < 7
+        assert abs(twin.scanner.gain - 1) < 0.2
+        assert twin.brain.atrophy <= 3.4
