@@ -28,6 +28,7 @@ from training.evaluate import (
 from training.export import rnn_signature
 from training.fit_cnn import Extractor
 from training.fit_rnn import Series, as_series
+from training.other_scanners import AS_DRAWN, OtherScanners
 from training.phantom.orders import Shift
 from training.pictures import Wanted, made_in_turn
 from training.rnn import Rnn
@@ -70,12 +71,13 @@ class Answering:
     others: Mapping[str, Callable[[Sequence[Series]], list[Answer]]]
 
 
-def cases(extract: Extractor, wanted: Sequence[Wanted], *, name: str) -> list[Case]:
-    """Whole studies; their pictures are let go of as soon as the CNN has seen them."""
+def cases(extract: Extractor, wanted: Sequence[Wanted], *, name: str, others: OtherScanners = AS_DRAWN) -> list[Case]:
+    """Whole studies, each followed by what other scanners make of it; pictures are let go of once the CNN saw them."""
     found = []
     for made in made_in_turn(wanted, name=name):
-        (series,) = as_series(made, extract(made.small))
-        found.append(Case(series, made.bright, made.brain))
+        for small in (made.small, *others.show(made)):
+            (series,) = as_series(made, extract(small))
+            found.append(Case(series, made.bright, made.brain))
     return found
 
 

@@ -24,6 +24,7 @@ from training.configs.phantom_test import SHIFTED, TEST, twins
 from training.export import save_networks, seal
 from training.fit_rnn import Series, fit_rnn
 from training.kept_cases import KeptCases
+from training.other_scanners import AS_DRAWN, OtherScanners
 from training.phantom.orders import ANY_STUDY, Order
 from training.pictures import GRID
 from training.rnn import Rnn
@@ -46,7 +47,8 @@ def build(config: Config, folder: Path, run: Path, begin: Path | None = None, so
     if soup:
         stir_in(cnn, soup, config.stirred)
     kept, after = KeptCases(cnn, run), time.monotonic()
-    learnt = _series(kept, "rnn", amounts.rnn, config.cnn_fit.stream.order)
+    order, others = config.cnn_fit.stream.order, config.other_scanners
+    learnt = _series(kept, "rnn", amounts.rnn, order=order, others=others)
     rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, learnt)
     points, found = calibrate(rnn, _series(kept, "calibration", amounts.calibration))
     files = save_networks(folder, cnn, rnn)
@@ -83,8 +85,11 @@ def calibrate(rnn: Rnn, studies: list[Series]) -> tuple[dict[OperatingPoint, Thr
     return points, {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
 
 
-def _series(kept: KeptCases, part: str, count: int, order: Order = ANY_STUDY) -> list[Series]:
-    return [case.series for case in kept.of(studies(part, count, order=order), name=f"phantoms for {part}")]
+def _series(
+    kept: KeptCases, part: str, count: int, *, order: Order = ANY_STUDY, others: OtherScanners = AS_DRAWN
+) -> list[Series]:
+    made = kept.of(studies(part, count, order=order), name=f"phantoms for {part}", others=others)
+    return [case.series for case in made]
 
 
 def _measured(kept: KeptCases, networks: Networks, points: Mapping[OperatingPoint, Thresholds]) -> dict[str, Any]:
@@ -114,7 +119,7 @@ def _training(config: Config) -> dict[str, Any]:
         "cnn_slices": {"made": fit.stream.slices_by(fit.steps), "seen": fit.steps * fit.batch},
         "backbone": config.cnn_shape.backbone,
         "cnn": asdict(fit),
-        "rnn": asdict(config.rnn_fit),
+        "rnn": asdict(config.rnn_fit) | {"other_scanners": asdict(config.other_scanners)},
     }
 
 

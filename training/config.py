@@ -5,6 +5,7 @@ from typing import Final
 
 from training.cnn import CnnShape
 from training.fit_cnn import CnnFit
+from training.other_scanners import AS_DRAWN, OtherScanners
 from training.phantom.orders import ANY_STUDY, Order
 from training.pictures import Wanted
 from training.rnn import RnnFit, RnnShape
@@ -44,6 +45,7 @@ class Config:
     cnn_fit: CnnFit
     rnn_shape: RnnShape
     rnn_fit: RnnFit
+    other_scanners: OtherScanners = AS_DRAWN  # that show the RNN its studies once more
     stirred: float = 0.0  # share of another bundle's weights in the CNN's, where one is given (`training.soup`)
 
     def scaled(self, share: float) -> "Config":

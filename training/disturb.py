@@ -5,7 +5,9 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+BONE_WINDOW, SOFT_WINDOW = (-800.0, 2000.0), (-20.0, 180.0)  # Hounsfield units that both channels begin and end with
 SOFT = 255 / 200  # levels of the subdural window for a Hounsfield unit
+SMOOTHER, SHARPER = 0.7, 0.8  # shares of what is finer than a kernel that it takes away or adds
 HILLS = 8  # along a side of the picture
 MIDDLE = (20 + 35) * SOFT  # about the brain's own level
 
@@ -16,24 +18,45 @@ class Disturb(layers.Layer):  # type: ignore[misc] # Keras has no types
     noise_hu : the most noise that is added, as a standard deviation
     grain : the largest share of it that goes over several pixels
     slow_hu : the most that is added as hills and valleys of an eighth of the picture, as a standard deviation
+    kernel : whether sharpness is that of a kernel, which acts on bone, too, and leaves rims on the brain along it
+    alike : whether all pictures of a call come from one scanner, as those of a series do
     """
 
-    def __init__(self, *, noise_hu: float, grain: float, seed: int, slow_hu: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        noise_hu: float,
+        grain: float,
+        seed: int,
+        slow_hu: float = 0.0,
+        kernel: bool = False,
+        alike: bool = False,
+    ) -> None:
         super().__init__(dtype="float32", name="disturb")
         self.noise_hu, self.grain, self.slow_hu = noise_hu, grain, slow_hu
+        self.kernel, self.alike = kernel, alike
         self.seeds = keras.random.SeedGenerator(seed)
 
     def call(self, small: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002 - Keras gives it so
         pictures = ops.cast(small, "float32")
         if not training:
             return pictures
+        if self.kernel:
+            pictures = self._through_a_kernel(pictures)
         bone, soft = pictures[..., :1], pictures[..., 1:]
-        seen = soft + self._drawn(soft, -0.5, 0.7) * (_smooth(soft) - soft)
+        seen = soft if self.kernel else soft + self._drawn(soft, -0.5, 0.7) * (_smooth(soft) - soft)
         seen = (seen - MIDDLE) * self._drawn(soft, 0.85, 1.15) + MIDDLE + self._drawn(soft, -7, 7) * SOFT
         if self.slow_hu:
             seen = seen + self._hills(soft)
         seen = ops.where((soft > 0) & (soft < 255), seen + self._noise(soft), soft)  # noqa: PLR2004 - outside the window
         return ops.concatenate([bone, ops.clip(seen, 0, 255)], axis=-1)
+
+    def _through_a_kernel(self, pictures: Any) -> Any:
+        hu = _hounsfield(pictures)
+        near = _smooth(hu)
+        smooth = near + self._drawn(hu, 0, 1) * (_smooth(near) - near)
+        hu = hu + self._drawn(hu, -SMOOTHER, SHARPER) * (hu - smooth)
+        return ops.concatenate([_through_a_window(hu, window) for window in (BONE_WINDOW, SOFT_WINDOW)], axis=-1)
 
     def _noise(self, soft: Any) -> Any:
         fine = keras.random.normal(ops.shape(soft), seed=self.seeds)
@@ -49,8 +72,26 @@ class Disturb(layers.Layer):  # type: ignore[misc] # Keras has no types
         return hills * self._drawn(soft, 0, self.slow_hu) * SOFT
 
     def _drawn(self, soft: Any, low: float, high: float) -> Any:
-        """One number for each picture."""
-        return keras.random.uniform((ops.shape(soft)[0], 1, 1, 1), low, high, seed=self.seeds)
+        """One number for each picture, or for all."""
+        count = 1 if self.alike else ops.shape(soft)[0]
+        return keras.random.uniform((count, 1, 1, 1), low, high, seed=self.seeds)
+
+
+def _hounsfield(pictures: Any) -> Any:
+    """What both windows together show, (n, s, s, 1): fine within the subdural one, in steps of 11 HU beyond it."""
+    bone = _behind_a_window(pictures[..., :1], BONE_WINDOW)
+    soft = _behind_a_window(pictures[..., 1:], SOFT_WINDOW)
+    return soft + ops.relu(bone - SOFT_WINDOW[1]) - ops.relu(SOFT_WINDOW[0] - bone)
+
+
+def _behind_a_window(levels: Any, window: tuple[float, float]) -> Any:
+    low, high = window
+    return levels * ((high - low) / 255) + low
+
+
+def _through_a_window(hu: Any, window: tuple[float, float]) -> Any:
+    low, high = window
+    return ops.clip((hu - low) * (255 / (high - low)), 0, 255)
 
 
 def _smooth(pictures: Any) -> Any:

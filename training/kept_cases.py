@@ -15,6 +15,7 @@ from training.cnn import Cnn
 from training.failures import writing
 from training.fit_cnn import Extractor, extractor
 from training.fit_rnn import Series
+from training.other_scanners import AS_DRAWN, OtherScanners
 from training.pictures import Wanted
 
 _SERIES: Final = tuple(field.name for field in fields(Series))
@@ -30,17 +31,17 @@ class KeptCases:
         self.spent_before_s = 0.0  # by earlier runs on what this one took up
         self._cnn = sha256(b"".join(variable.numpy().tobytes() for variable in cnn.trunk.variables)).hexdigest()
 
-    def of(self, wanted: Sequence[Wanted], *, name: str) -> list[Case]:
+    def of(self, wanted: Sequence[Wanted], *, name: str, others: OtherScanners = AS_DRAWN) -> list[Case]:
         """The cases of these studies, in their order; `name` is said in the log and names the file."""
         path = self._folder / f"{name.replace(': ', '-').replace(' ', '-')}.npz"
-        key = sha256(f"{self._cnn} {list(wanted)}".encode()).hexdigest()
+        key = sha256(f"{self._cnn} {list(wanted)} {others}".encode()).hexdigest()
         if path.exists():
             with np.load(path) as held:
                 if str(held["key"]) == key:
                     self.spent_before_s += float(held["spent_s"])
                     return _apart({column: held[column] for column in held.files})
         begin = time.monotonic()
-        made = cases(self._extract, wanted, name=name)
+        made = cases(self._extract, wanted, name=name, others=others)
         words = {"key": np.array(key), "spent_s": np.array(time.monotonic() - begin)}
         part = path.with_suffix(".part.npz")
         with writing(path):

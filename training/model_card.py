@@ -51,7 +51,8 @@ def _made(training: Mapping[str, Any]) -> str:
     slices, before = training["cnn_slices"], training.get("begins_as")
     made = (
         f"backbone {training['backbone']}; the CNN saw {slices['seen']} slices out of {slices['made']} different ones, "
-        f"the RNN {training['studies']['rnn']} studies; {training['minutes']:.0f} minutes in all{_of_which(training)}."
+        f"the RNN {training['studies']['rnn']} studies{_once_more(training)}; {training['minutes']:.0f} minutes in all"
+        f"{_of_which(training)}."
     )
     if before:
         made += f" It began as an earlier bundle `{before['name']}` ({_made(before)})"
@@ -60,6 +61,11 @@ def _made(training: Mapping[str, Any]) -> str:
         again = before and before["card_sha256"] == other["card_sha256"]
         made += "still its." if again else f"those of an earlier bundle `{other['name']}` ({_made(other)})"
     return made
+
+
+def _once_more(training: Mapping[str, Any]) -> str:
+    count = training["rnn"].get("other_scanners", {}).get("count", 0)
+    return f", each also as {count} other scanners would show it" if count else ""
 
 
 def _of_which(training: Mapping[str, Any]) -> str:

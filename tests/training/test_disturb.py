@@ -42,3 +42,36 @@ def test_hills_are_low_and_wide() -> None:
     assert plain[..., 1].std(axis=(1, 2)).max() < 0.01
     assert 1 < hills.std(axis=(1, 2)).mean() < 6 * 255 / 200
     assert np.abs(np.diff(hills, axis=1)).mean() < 0.3 * hills.std()
+
+
+def _head() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Brain of 30 HU, a band of bone of 1,200 HU down the middle."""
+    hu = np.full((8, 64, 64), 30.0)
+    hu[:, :, 28:36] = 1200
+    windows = ((hu + 800) * 255 / 2800, (hu + 20) * 255 / 200)
+    return np.stack([np.rint(np.clip(levels, 0, 255)) for levels in windows], axis=-1).astype(np.uint8)
+
+
+def test_a_kernel_leaves_rims_on_the_brain_along_bone() -> None:
+    small = _head()
+    plain, rims = (
+        np.asarray(Disturb(noise_hu=0, grain=0, seed=5, kernel=kernel)(small, training=True))
+        for kernel in (False, True)
+    )
+    beside, away = slice(26, 28), slice(4, 20)
+    soft = [seen[..., 1] - seen[:, :, away, 1].mean(axis=(1, 2), keepdims=True) for seen in (plain, rims)]
+    in_hu = [np.abs(levels[:, 10:-10, beside]).mean(axis=(1, 2)) * 200 / 255 for levels in soft]
+    assert in_hu[1].max() > 20
+    assert np.abs(rims[:, :, away, 1] - rims[:, :1, 10:11, 1]).max() < 2
+    assert np.abs(rims[..., 0].astype(float) - small[..., 0]).max() > 10
+    np.testing.assert_array_equal(plain[..., 0], small[..., 0])
+
+
+def test_pictures_of_one_scanner_are_disturbed_alike() -> None:
+    small = _head()
+    alike, each = (
+        np.asarray(Disturb(noise_hu=0, grain=0, seed=6, kernel=True, alike=alike)(small, training=True))
+        for alike in (True, False)
+    )
+    assert np.ptp(alike, axis=0).max() == 0
+    assert np.ptp(each, axis=0).max() > 5

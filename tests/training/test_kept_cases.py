@@ -9,6 +9,7 @@ from tests.training.networks import small_cnn
 from training import kept_cases
 from training.answers import Case
 from training.kept_cases import KeptCases
+from training.other_scanners import OtherScanners
 from training.phantom.orders import Order
 from training.pictures import Wanted
 
@@ -43,3 +44,17 @@ def test_another_network_and_other_studies_are_not_answered_from_the_folder(tmp_
     (third,) = changed.of(WANTED[:1], name="test")
     assert changed.spent_before_s == 0
     assert not np.array_equal(first.series.features, third.series.features)
+
+
+def test_what_other_scanners_make_of_a_study_follows_it_and_is_kept_apart(tmp_path: Path) -> None:
+    cnn = small_cnn()
+    (drawn,) = KeptCases(cnn, tmp_path).of(WANTED[:1], name="test")
+    shown = KeptCases(cnn, tmp_path)
+    found = shown.of(WANTED[:1], name="test", others=OtherScanners(count=2))
+    assert shown.spent_before_s == 0
+    assert len(found) == 3
+    np.testing.assert_array_equal(found[0].series.features, drawn.series.features)
+    for case in found[1:]:
+        assert not np.array_equal(case.series.features, drawn.series.features)
+        np.testing.assert_array_equal(case.series.labels, drawn.series.labels)
+        np.testing.assert_array_equal(case.series.position_mm, drawn.series.position_mm)

@@ -92,3 +92,10 @@ def test_a_page_tells_what_a_shift_costs_by_itself_where_that_was_measured() -> 
     older = page(card.model_copy(update={"metrics": card.metrics | {"shifted": shifted}}), Path("docs/default"))
     assert "the same studies' without the shift" not in older
     assert all(f"| {name} | " in older for name in shifted)
+
+
+def test_a_page_tells_of_other_scanners_that_the_rnn_saw() -> None:
+    card = open_bundle(Path("models/default")).card
+    rnn = {**card.training["rnn"], "other_scanners": {"count": 3}}
+    said = page(card.model_copy(update={"training": {**card.training, "rnn": rnn}}), Path("docs/default"))
+    assert "studies, each also as 3 other scanners would show it; " in said

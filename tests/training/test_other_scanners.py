@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from training.other_scanners import AS_DRAWN, OtherScanners
+from training.phantom.orders import Order
+from training.pictures import Pictures, Wanted, make_one
+
+
+@pytest.fixture(scope="module")
+def study() -> Pictures:
+    return make_one(Wanted(9_700_000, 3, Order(kinds=("subdural",))))
+
+
+def test_a_study_is_shown_by_so_many_scanners_and_always_the_same(study: Pictures) -> None:
+    first, again = (list(OtherScanners(count=2).show(study)) for _ in range(2))
+    assert len(first) == 2
+    for one, same in zip(first, again, strict=True):
+        assert one.shape == study.small.shape
+        assert one.dtype == np.uint8
+        np.testing.assert_array_equal(one, same)
+        assert 0.5 < np.abs(one.astype(float) - study.small).mean() < 40
+    assert np.abs(first[0].astype(float) - first[1]).mean() > 0.5
+
+
+def test_other_studies_meet_other_scanners(study: Pictures) -> None:
+    other = make_one(Wanted(9_700_001, 3, Order(kinds=("subdural",))))
+    mine, theirs = (next(OtherScanners(count=1).show(each)).astype(float) - each.small for each in (study, other))
+    assert abs(mine[..., 1].std() - theirs[..., 1].std()) > 0.01
+
+
+def test_as_drawn_is_shown_by_none(study: Pictures) -> None:
+    assert list(AS_DRAWN.show(study)) == []
