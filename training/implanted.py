@@ -1,7 +1,7 @@
 """What a bundle says of a real series with blood put into it, beside the same series without."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -18,7 +18,7 @@ from training.evaluate import auc, rounded
 from training.failures import CannotGoOn
 from training.gallery import sheet
 from training.implant import Head, head_of, implanted, truth
-from training.otherwise import CHANGES, Change
+from training.otherwise import AS_IT_IS, CHANGES, Change, unchanged
 from training.phantom.shapes import Floats
 from training.real_series import RealSeries, read_series
 from training.served import features_of, one_by_one, services_of
@@ -32,10 +32,10 @@ SEED: Final = 2019
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What was said of one series, and of each of its slices alone; seen (n,) bool."""
+    """What was said of one series by its features (n, d); seen (n,) bool are the slices that show blood."""
 
+    features: NDArray[np.float32]
     given: Answer
-    alone: Answer
     seen: NDArray[np.bool_]
 
 
@@ -52,17 +52,30 @@ class _Bundle:
         """Of slices (n, 512, 512) in Hounsfield units."""
         return features_of(self._extractor, np.stack([render(slice_, self._recipe) for slice_ in hu]))
 
-    def score(self, features: NDArray[np.float32], position_mm: NDArray[np.float32]) -> Answer:
-        """About a series."""
-        return self._scorer.score(features, position_mm)
-
     def ask(self, features: NDArray[np.float32], position_mm: NDArray[np.float32], seen: NDArray[np.bool_]) -> _Asked:
-        """About a series, and about its slices alone."""
-        return _Asked(self.score(features, position_mm), one_by_one(self._scorer, features), seen)
+        """About a series."""
+        return _Asked(features, self._scorer.score(features, position_mm), seen)
+
+    def alone(self, features: NDArray[np.float32]) -> Answer:
+        """About each slice as a series of its own."""
+        return one_by_one(self._scorer, features)
 
 
-def measure_implanted(bundle: Path, series: Path, out: Path, *, each: int = EACH) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The series without blood as one scanner shows it: the features (n, d) of its slices, and what is said of it."""
+
+    change: Change
+    features: NDArray[np.float32]
+    clean: _Asked
+
+
+def measure_implanted(
+    bundle: Path, series: Path, out: Path, *, each: int = EACH, changes: Mapping[str, Change] = CHANGES
+) -> dict[str, Any]:
     """AUCs by kind of blood, and how often a series is called; `out` gets `implanted.jpg`, where one can see them.
+
+    All of it once more as other scanners might have shown it, by the names of `changes`.
 
     Raises
     ------
@@ -75,28 +88,40 @@ def measure_implanted(bundle: Path, series: Path, out: Path, *, each: int = EACH
     head = head_of(*real.reduced(), real.position_mm)
     if not head.wide.any():
         raise CannotGoOn(f"{series} shows too little brain for blood to be put into it.")
-    plain = networks.features(real.hu)
-    clean = networks.ask(plain, real.position_mm, np.zeros(len(plain), bool))
-    kinds, rows = {}, []
+    shown = {name: _shown(networks, real, change) for name, change in {AS_IT_IS: unchanged, **changes}.items()}
+    asked: dict[str, dict[Label, list[_Asked]]] = {name: {} for name in shown}
+    rows = []
     for number, kind in enumerate(SUBTYPES):
         made = list(_made(head, kind, each, np.random.default_rng([SEED, number])))
         if not made:
             LOG.warning("%s: this head has no place for it", kind)
             continue
-        asked = [_ask(networks, real, head, hu, plain) for hu in made]
-        kinds[kind] = _figures(kind, asked, clean, head.wide, networks)
+        for name, by in shown.items():
+            asked[name][kind] = [_ask(networks, real, head, hu, by) for hu in made]
         rows.append([_largest(head, hu) for hu in islice(cycle(made), SHOWN)])
-        LOG.info("%s: %s", kind, kinds[kind])
+        LOG.info("%s: asked about %d series by %d scanners", kind, len(made), len(shown))
     out.mkdir(parents=True, exist_ok=True)
     sheet(out / "implanted.jpg", rows)
-    otherwise = {name: _otherwise(networks, real, change) for name, change in CHANGES.items()}
-    return {"without": _without(clean.given, networks), "otherwise": otherwise, "kinds": kinds}
+    figures = _Figures(networks, head.wide)
+    plain = shown[AS_IT_IS].clean
+    return {
+        "without": figures.without(plain),
+        "kinds": {kind: figures.of_kind(kind, every, plain) for kind, every in asked[AS_IT_IS].items()},
+        "with": figures.with_blood(asked[AS_IT_IS], plain),
+        "otherwise": {
+            name: figures.without(shown[name].clean) | figures.with_blood(asked[name], shown[name].clean)
+            for name in changes
+        },
+    }
 
 
-def _otherwise(networks: _Bundle, real: RealSeries, change: Change) -> dict[str, Any]:
-    """What is said without blood, had another scanner made the slices."""
-    hu = np.rint(change(real.hu.astype(np.float32))).astype(np.int16)
-    return _without(networks.score(networks.features(hu), real.position_mm), networks)
+def _shown(networks: _Bundle, real: RealSeries, change: Change) -> _Shown:
+    features = networks.features(_changed(real.hu, change))
+    return _Shown(change, features, networks.ask(features, real.position_mm, np.zeros(len(features), bool)))
+
+
+def _changed(hu: NDArray[np.int16], change: Change) -> NDArray[np.int16]:
+    return np.rint(change(hu.astype(np.float32))).astype(np.int16)
 
 
 def _made(head: Head, kind: Label, each: int, rng: np.random.Generator) -> Iterator[Floats]:
@@ -105,50 +130,80 @@ def _made(head: Head, kind: Label, each: int, rng: np.random.Generator) -> Itera
     return islice((hu for hu in drawn if truth(head, hu).any()), each)
 
 
-def _ask(networks: _Bundle, real: RealSeries, head: Head, hu: Floats, plain: NDArray[np.float32]) -> _Asked:
+def _ask(networks: _Bundle, real: RealSeries, head: Head, hu: Floats, shown: _Shown) -> _Asked:
     """The CNN sees the changed slices alone: of the others it has said what it says."""
     brighter = hu - head.hu
-    changed = np.flatnonzero(brighter.any(axis=(1, 2)))
+    bled = np.flatnonzero(brighter.any(axis=(1, 2)))
     step = real.hu.shape[1] // hu.shape[1]
-    fine = np.rint(brighter[changed]).astype(np.int16).repeat(step, axis=1).repeat(step, axis=2)
-    features = plain.copy()
-    features[changed] = networks.features(real.hu[changed] + fine)
+    fine = np.rint(brighter[bled]).astype(np.int16).repeat(step, axis=1).repeat(step, axis=2)
+    features = shown.features.copy()
+    features[bled] = networks.features(_changed(real.hu[bled] + fine, shown.change))
     return networks.ask(features, real.position_mm, truth(head, hu))
 
 
-def _figures(
-    kind: Label, asked: list[_Asked], clean: _Asked, wide: NDArray[np.bool_], networks: _Bundle
-) -> dict[str, Any]:
-    bleeding = np.concatenate([one.given[0][one.seen] for one in asked])
-    alone = np.concatenate([one.alone[0][one.seen] for one in asked])
-    plain, plain_alone = clean.given[0][wide], clean.alone[0][wide]
-    series = np.array([one.given[1][0] for one in asked])
-    return {
-        "series": len(asked),
-        "slices": len(bleeding),
-        "any_auc": _above(bleeding[:, 0], plain[:, 0]),
-        "any_auc_alone": _above(alone[:, 0], plain_alone[:, 0]),
-        "own_auc": _above(bleeding[:, LABELS.index(kind)], plain[:, LABELS.index(kind)]),
-        "slices_called": rounded(float((bleeding[:, 0] > networks.at.slice["any"]).mean())),
-        "series_called": rounded(float((series > networks.at.series["any"]).mean())),
-        "series_above_clean": rounded(float((series > clean.given[1][0]).mean())),
-    }
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """What is counted of answers; `wide` (n,) are the slices without blood that those with are set against."""
+
+    networks: _Bundle
+    wide: NDArray[np.bool_]
+
+    def of_kind(self, kind: Label, asked: list[_Asked], clean: _Asked) -> dict[str, Any]:
+        """Of one kind of blood."""
+        bleeding, plain = _bleeding(asked), clean.given[0][self.wide]
+        alone = np.concatenate([self.networks.alone(one.features)[0][one.seen] for one in asked])
+        plain_alone = self.networks.alone(clean.features)[0][self.wide]
+        series = _series(asked)
+        return {
+            "series": len(asked),
+            "slices": len(bleeding),
+            "any_auc": _above(bleeding[:, 0], plain[:, 0]),
+            "any_auc_alone": _above(alone[:, 0], plain_alone[:, 0]),
+            "own_auc": _above(bleeding[:, LABELS.index(kind)], plain[:, LABELS.index(kind)]),
+            "slices_called": rounded(float((bleeding[:, 0] > self.networks.at.slice["any"]).mean())),
+            "series_called": rounded(float((series > self.networks.at.series["any"]).mean())),
+            "series_above_clean": rounded(float((series > clean.given[1][0]).mean())),
+        }
+
+    def with_blood(self, asked: Mapping[Label, list[_Asked]], clean: _Asked) -> dict[str, float | None]:
+        """Of all kinds, each counting alike."""
+        plain, every = clean.given[0][self.wide, 0], list(asked.values())
+        series = [_series(one) for one in every]
+        return {
+            "any_auc": _mean([_above(_bleeding(one)[:, 0], plain) for one in every]),
+            "painted_called": _mean([float((one > self.networks.at.series["any"]).mean()) for one in series]),
+            "painted_above_clean": _mean([float((one > clean.given[1][0]).mean()) for one in series]),
+        }
+
+    def without(self, clean: _Asked) -> dict[str, Any]:
+        """Of the series in which nothing bleeds."""
+        slices, series = clean.given
+        return {
+            "slices": len(slices),
+            "median_any": rounded(float(np.median(slices[:, 0]))),
+            "slices_called": int((slices[:, 0] > self.networks.at.slice["any"]).sum()),
+            "series_any": rounded(float(series[0])),
+            "series_called": bool(series[0] > self.networks.at.series["any"]),
+        }
+
+
+def _bleeding(asked: list[_Asked]) -> NDArray[np.float32]:
+    """Of slices that show blood, (m, 6)."""
+    return np.concatenate([one.given[0][one.seen] for one in asked])
+
+
+def _series(asked: list[_Asked]) -> NDArray[np.float32]:
+    return np.array([one.given[1][0] for one in asked])
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return rounded(float(np.mean(known))) if known else None
 
 
 def _above(bleeding: NDArray[np.float32], plain: NDArray[np.float32]) -> float | None:
     """The AUC of slices with blood against slices without."""
     return rounded(auc(np.concatenate([bleeding, plain]), np.arange(len(bleeding) + len(plain)) < len(bleeding)))
-
-
-def _without(given: Answer, networks: _Bundle) -> dict[str, Any]:
-    slices, series = given
-    return {
-        "slices": len(slices),
-        "median_any": rounded(float(np.median(slices[:, 0]))),
-        "slices_called": int((slices[:, 0] > networks.at.slice["any"]).sum()),
-        "series_any": rounded(float(series[0])),
-        "series_called": bool(series[0] > networks.at.series["any"]),
-    }
 
 
 def _largest(head: Head, hu: Floats) -> Floats:

@@ -7,10 +7,18 @@ from typing import Any, Final
 
 from services.common.card import Card
 from services.common.labels import LABELS
+from training.otherwise import AS_IT_IS
 from training.targets import table as targets
 
 _LEVELS: Final = {"slice": "By slice", "series": "By series"}
 _POINTS: Final = ("default", "sensitive", "specific")
+_ELSEWHERE: Final = {
+    "median_any": "median of any",
+    "series_any": "any of the series",
+    "any_auc": "with blood: AUC of any",
+    "painted_called": "series called",
+    "painted_above_clean": "series above the one without",
+}
 _PICTURES: Final = {
     "auc.svg": "AUC of every label beside what one may compare with; the lines are 95 % intervals",
     "curves.svg": "ROC, and how often what was said came true",
@@ -154,15 +162,19 @@ def _implanted(path: Path) -> list[str]:
 
 
 def _otherwise(found: Mapping[str, Any]) -> list[str]:
-    """What is said of the series without blood, had another scanner made it; older figures have none of it."""
-    if "otherwise" not in found:
+    """What is said of the series with and without blood, had another scanner made it; older figures lack it."""
+    if "with" not in found:
         return []
+    every = {AS_IT_IS: found["without"] | found["with"], **found["otherwise"]}
     rows = [
-        [name, str(said["slices_called"]), _number(said["median_any"]), _number(said["series_any"])]
-        for name, said in {"as it is": found["without"], **found["otherwise"]}.items()
+        [name, str(said["slices_called"]), *(_number(said[column]) for column in _ELSEWHERE)]
+        for name, said in every.items()
     ]
-    head = ["the series without blood", "slices called", "median of any", "any of the series"]
-    return ["And without blood, as other scanners might have shown it:", _table(head, rows)]
+    words = (
+        "And as other scanners might have shown it, without and with blood. Kinds of blood count alike; AUCs are of "
+        "slices with blood against those without on the same scanner."
+    )
+    return [words, _table(["the series", "without blood: slices called", *_ELSEWHERE.values()], rows)]
 
 
 def _ablation(path: Path) -> list[str]:

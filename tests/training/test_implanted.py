@@ -8,13 +8,14 @@ from PIL import Image
 from services.common.labels import SUBTYPES
 from training.failures import CannotGoOn
 from training.implanted import measure_implanted
-from training.otherwise import CHANGES
+from training.otherwise import CHANGES, unchanged
 from training.phantom.dicom_files import dicom_files
 from training.phantom.orders import Order
 from training.phantom.study import draw_patient, make_study
 from training.served import ask_of_real
 
 BUNDLE = Path("models/default")
+TWO = {name: CHANGES[name] for name in ("6 HU of noise more", "sharper")}
 
 
 def _written(folder: Path, heights_mm: tuple[float, float], *, dry: bool = False) -> Path:
@@ -32,12 +33,17 @@ def _written(folder: Path, heights_mm: tuple[float, float], *, dry: bool = False
 
 def test_a_bundle_is_asked_with_and_without_blood(tmp_path: Path) -> None:
     series = _written(tmp_path / "series", (0, 40))
-    found = measure_implanted(BUNDLE, series, tmp_path / "out", each=2)
+    found = measure_implanted(BUNDLE, series, tmp_path / "out", each=2, changes=TWO)
     (said,) = ask_of_real(BUNDLE, series)
     assert found["without"]["median_any"] == pytest.approx(said["median_any"], abs=1e-3)
     assert found["without"]["series_any"] == pytest.approx(said["series"]["any"], abs=1e-3)
-    assert set(found["otherwise"]) == set(CHANGES)
-    assert any(other != found["without"] for other in found["otherwise"].values())
+    assert set(found["otherwise"]) == set(TWO)
+    assert any(other["median_any"] != found["without"]["median_any"] for other in found["otherwise"].values())
+    assert found["with"]["any_auc"] == pytest.approx(
+        np.mean([figures["any_auc"] for figures in found["kinds"].values()]), abs=1e-4
+    )
+    for other in found["otherwise"].values():
+        assert all(0 <= other[name] <= 1 for name in found["with"])
     assert set(found["kinds"]) == set(SUBTYPES)
     for figures in found["kinds"].values():
         assert figures["series"] == 2
@@ -56,8 +62,14 @@ def test_a_series_without_brain_is_refused(tmp_path: Path) -> None:
         measure_implanted(BUNDLE, series, tmp_path / "out", each=1)
 
 
+def test_a_scanner_that_changes_nothing_is_answered_alike(tmp_path: Path) -> None:
+    series = _written(tmp_path / "series", (10, 30))
+    found = measure_implanted(BUNDLE, series, tmp_path / "out", each=1, changes={"the same": unchanged})
+    assert found["otherwise"]["the same"] == found["without"] | found["with"]
+
+
 def test_a_kind_that_a_head_has_no_place_for_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     series = _written(tmp_path / "series", (10, 30), dry=True)
-    found = measure_implanted(BUNDLE, series, tmp_path / "out", each=1)
+    found = measure_implanted(BUNDLE, series, tmp_path / "out", each=1, changes={})
     assert set(found["kinds"]) == {"epidural", "intraparenchymal", "subdural"}
     assert "subarachnoid: this head has no place for it" in caplog.text

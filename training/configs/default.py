@@ -18,6 +18,7 @@ from dataclasses import replace
 from training.cnn import CnnShape
 from training.config import Amounts, Config, Words
 from training.fit_cnn import CnnFit
+from training.other_scanners import OtherScanners
 from training.phantom.orders import Order
 from training.rnn import RnnFit, RnnShape
 from training.stream import StreamPlan
@@ -87,5 +88,6 @@ LARGE = replace(
             order=Order(broad=True),
         ),
     ),
+    other_scanners=OtherScanners(count=2),
     stirred=0.35,
 )
