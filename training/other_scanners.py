@@ -1,7 +1,8 @@
 """Whole studies as other scanners would give them: what an RNN learns from beside the studies as they were drawn.
 
 An RNN that has only seen features of one kind of picture trusts a CNN that another kernel misleads: dark and bright
-rims along the inner table look like blood to it, slice after slice.
+rims along the inner table look like blood to it, slice after slice. What it is measured by is made in another way, on
+real slices of full size: `training.otherwise`.
 """
 
 from collections.abc import Iterator
