@@ -88,7 +88,7 @@ def _difference(one: Aucs | None, other: Aucs | None, labels: tuple[str, ...]) -
         return None
     pairs = [(one[label], other[label]) for label in labels]
     known = [mine - theirs for mine, theirs in pairs if mine is not None and theirs is not None]
-    return round(sum(known) / len(known), 4) if len(known) == len(pairs) else None
+    return round(sum(known) / len(known), 6) if len(known) == len(pairs) else None
 
 
 def table(metrics: Mapping[str, Any]) -> str:
