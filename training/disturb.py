@@ -5,8 +5,10 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-BONE_WINDOW, SOFT_WINDOW = (-800.0, 2000.0), (-20.0, 180.0)  # Hounsfield units that both channels begin and end with
-SOFT = 255 / 200  # levels of the subdural window for a Hounsfield unit
+from services.common.recipe import DEFAULT_RECIPE, Window
+
+BONE_WINDOW, SOFT_WINDOW = DEFAULT_RECIPE.windows[:2]  # of the two channels of small pictures
+SOFT = 255 / SOFT_WINDOW.width_hu  # levels for a Hounsfield unit
 SMOOTHER, SHARPER = 0.7, 0.8  # shares of what is finer than a kernel that it takes away or adds
 HILLS = 8  # along a side of the picture
 MIDDLE = (20 + 35) * SOFT  # about the brain's own level
@@ -81,17 +83,15 @@ def _hounsfield(pictures: Any) -> Any:
     """What both windows together show, (n, s, s, 1): fine within the subdural one, in steps of 11 HU beyond it."""
     bone = _behind_a_window(pictures[..., :1], BONE_WINDOW)
     soft = _behind_a_window(pictures[..., 1:], SOFT_WINDOW)
-    return soft + ops.relu(bone - SOFT_WINDOW[1]) - ops.relu(SOFT_WINDOW[0] - bone)
+    return soft + ops.relu(bone - SOFT_WINDOW.upper_hu) - ops.relu(SOFT_WINDOW.lower_hu - bone)
 
 
-def _behind_a_window(levels: Any, window: tuple[float, float]) -> Any:
-    low, high = window
-    return levels * ((high - low) / 255) + low
+def _behind_a_window(levels: Any, window: Window) -> Any:
+    return levels * (window.width_hu / 255) + window.lower_hu
 
 
-def _through_a_window(hu: Any, window: tuple[float, float]) -> Any:
-    low, high = window
-    return ops.clip((hu - low) * (255 / (high - low)), 0, 255)
+def _through_a_window(hu: Any, window: Window) -> Any:
+    return ops.clip((hu - window.lower_hu) * (255 / window.width_hu), 0, 255)
 
 
 def _smooth(pictures: Any) -> Any:

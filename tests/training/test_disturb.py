@@ -61,7 +61,7 @@ def test_a_kernel_leaves_rims_on_the_brain_along_bone() -> None:
     beside, away = slice(26, 28), slice(4, 20)
     soft = [seen[..., 1] - seen[:, :, away, 1].mean(axis=(1, 2), keepdims=True) for seen in (plain, rims)]
     in_hu = [np.abs(levels[:, 10:-10, beside]).mean(axis=(1, 2)) * 200 / 255 for levels in soft]
-    assert in_hu[1].max() > 20
+    assert in_hu[1].max() > max(20, 2 * in_hu[0].max())
     assert np.abs(rims[:, :, away, 1] - rims[:, :1, 10:11, 1]).max() < 2
     assert np.abs(rims[..., 0].astype(float) - small[..., 0]).max() > 10
     np.testing.assert_array_equal(plain[..., 0], small[..., 0])
