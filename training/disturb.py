@@ -1,5 +1,6 @@
 """Small pictures as other scanners would give them: what a phantom is shown with each time that it is met."""
 
+import math
 from typing import Any
 
 import keras
@@ -12,13 +13,17 @@ SOFT = 255 / SOFT_WINDOW.width_hu  # levels for a Hounsfield unit
 SMOOTHER, SHARPER = 0.7, 0.8  # shares of what is finer than a kernel that it takes away or adds
 HILLS = 8  # along a side of the picture
 MIDDLE = (20 + 35) * SOFT  # about the brain's own level
+COARSER = (
+    3.0,
+    27 / 19,
+)  # what white noise loses of its deviation where it is smoothed once, and once more
 
 
 class Disturb(layers.Layer):  # type: ignore[misc] # Keras has no types
     """Small pictures (n, 256, 256, 2), 0 to 255, with another sharpness, slope, zero and noise; in training alone.
 
     noise_hu : the most noise that is added, as a standard deviation
-    grain : the largest share of it that goes over several pixels
+    grain : the largest share of it that goes over 3 x 3 pixels; beyond 1, of that over 5 x 5
     slow_hu : the most that is added as hills and valleys of an eighth of the picture, as a standard deviation
     kernel : whether sharpness is that of a kernel, which acts on bone, too, and leaves rims on the brain along it
     alike : whether all pictures of a call come from one scanner, as those of a series do
@@ -61,11 +66,12 @@ class Disturb(layers.Layer):  # type: ignore[misc] # Keras has no types
         return ops.concatenate([_through_a_window(hu, window) for window in (BONE_WINDOW, SOFT_WINDOW)], axis=-1)
 
     def _noise(self, soft: Any) -> Any:
-        fine = keras.random.normal(ops.shape(soft), seed=self.seeds)
+        noise = keras.random.normal(ops.shape(soft), seed=self.seeds)
         if self.grain:
-            share = self._drawn(soft, 0, self.grain)
-            fine = (1 - share) * fine + share * 3 * _smooth(fine)  # a mean of nine has a third of the deviation
-        return fine * self._drawn(soft, 0, self.noise_hu) * SOFT
+            grain = self._drawn(soft, 0, self.grain)
+            for already, gain in enumerate(COARSER[: math.ceil(self.grain)]):
+                noise = noise + ops.clip(grain - already, 0, 1) * (gain * _smooth(noise) - noise)
+        return noise * self._drawn(soft, 0, self.noise_hu) * SOFT
 
     def _hills(self, soft: Any) -> Any:
         count, rows, columns, _ = ops.shape(soft)

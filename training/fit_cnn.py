@@ -34,7 +34,7 @@ Begin = Callable[[Cnn], Any]
 
 @dataclass(frozen=True, slots=True)
 class CnnFit:
-    """How the CNN is trained; `noise_hu`, `grain` and `slow_hu` are of `Disturb`, `turn_deg` is of `Turn`."""
+    """How the CNN is trained; `noise_hu`, `grain`, `slow_hu` and `kernel` are of `Disturb`, `turn_deg` is of `Turn`."""
 
     steps: int
     batch: int = 32
@@ -45,6 +45,7 @@ class CnnFit:
     noise_hu: float = 2.5
     grain: float = 0.0
     slow_hu: float = 0.0
+    kernel: bool = False
     turn_deg: float = 0.0
     ema: float = 0.995  # momentum of the running mean of the weights, which is what is kept
     kept: float = 0.0  # share of the weights that it began with in those that it ends with
@@ -91,7 +92,7 @@ class _Learner(keras.Model):  # type: ignore[misc] # Keras has no types
     def __init__(self, cnn: Cnn, fit: CnnFit) -> None:
         pictures = keras.Input(SMALL, dtype="uint8")
         shown, ways = Turn(most_deg=fit.turn_deg, seed=fit.seed + 1)(pictures) if fit.turn_deg else (pictures, None)
-        disturb = Disturb(noise_hu=fit.noise_hu, grain=fit.grain, slow_hu=fit.slow_hu, seed=fit.seed)
+        disturb = Disturb(noise_hu=fit.noise_hu, grain=fit.grain, slow_hu=fit.slow_hu, kernel=fit.kernel, seed=fit.seed)
         vector, grid = cnn.trunk(disturb(shown))
         super().__init__(pictures, [cnn.last(vector), grid, *([] if ways is None else [ways])], name="learner")
         self.blood_weight = fit.blood_weight

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ def _pictures() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return small
 
 
-@pytest.mark.parametrize(("grain", "slow_hu"), [(0.0, 0.0), (1.0, 0.0), (1.0, 3.0)])
+@pytest.mark.parametrize(("grain", "slow_hu"), [(0.0, 0.0), (1.0, 0.0), (1.0, 3.0), (2.0, 3.0)])
 def test_disturbed_pictures_stay_pictures_and_keep_bone_and_air(grain: float, slow_hu: float) -> None:
     small = _pictures()
     first, second = (Disturb(noise_hu=2.5, grain=grain, slow_hu=slow_hu, seed=0) for _ in range(2))
@@ -33,6 +35,24 @@ def test_more_noise_is_more_noise() -> None:
     flat = np.full((32, 64, 64, 2), 90, np.uint8)
     little, much = (np.asarray(Disturb(noise_hu=hu, grain=0, seed=3)(flat, training=True)) for hu in (1, 8))
     assert much[..., 1].std(axis=(1, 2)).mean() > 4 * little[..., 1].std(axis=(1, 2)).mean()
+
+
+def test_grain_goes_over_more_pixels_and_leaves_the_noise_as_strong() -> None:
+    flat = np.full((128, 64, 64, 2), 128, np.uint8)
+    deviations, likeness = zip(
+        *(_noise(Disturb(noise_hu=6, grain=grain, seed=4)(flat, training=True)) for grain in (0.0, 1.0, 2.0)),
+        strict=True,
+    )
+    assert min(deviations) > 0.75 * max(deviations)
+    assert likeness[0] < 0.1 < likeness[1] < likeness[2] - 0.1
+
+
+def _noise(pictures: Any) -> tuple[float, float]:
+    """Its mean deviation, and how alike two pixels in a row are that lie two apart."""
+    noise = np.asarray(pictures)[:, 2:-2, 2:-2, 1]
+    noise = noise - noise.mean(axis=(1, 2), keepdims=True)
+    alike = (noise[:, :, 2:] * noise[:, :, :-2]).mean() / noise.var()
+    return float(noise.std(axis=(1, 2)).mean()), float(alike)
 
 
 def test_hills_are_low_and_wide() -> None:

@@ -1,7 +1,8 @@
-"""Harder studies to learn from: noisier, of other kernels, with smaller and paler blood, fuller and busier heads.
+"""Harder studies to learn from: noisier, of other kernels, with smaller and paler blood, fuller, older, busier heads.
 
-All within what a study is otherwise drawn from or at its edge. Noise and density stay short of the shifted sets; sizes
-go a little below theirs, as what bleeds in patients is small, so in that alone the set of lesions is no news.
+All within what a study is otherwise drawn from or at its edge. Noise and density stay short of the shifted sets. Sizes
+go a little below theirs, as what bleeds in patients is small; heads are odd and brains old up to the middle of what
+those of anatomy are, as patients are old: in that these sets are no news, or only in their farther half.
 """
 
 from dataclasses import replace
@@ -24,13 +25,25 @@ SMALLEST = 0.7
 PALEST_HU = 5.0
 TAIL_HU = (60, 320)  # of bone on the brain beside it
 ROOM_MM = (-1.4, 0.4)  # hardly any fluid between brain and dura
+FACTOR = (0.96, 1.04)  # of a head's scale along each axis
+WOBBLE_MM = (0.8, 4.2)
+ATROPHY = (0.0, 3.4)  # as often much as little
 
 
 def broad_skull(rng: np.random.Generator, skull: Skull) -> Skull:
-    """A head that its brain fills up to the inner table, or the same one."""
-    if rng.random() >= SHARE:
-        return skull
-    return replace(skull, head=replace(skull.head, room_mm=float(rng.uniform(*ROOM_MM))))
+    """A head that its brain fills up to the inner table, one of a form of its own, both, or the same one."""
+    head = skull.head
+    if rng.random() < SHARE:
+        head = replace(head, room_mm=float(rng.uniform(*ROOM_MM)))
+    if rng.random() < SHARE:
+        x, y, z = (float(scale * rng.uniform(*FACTOR)) for scale in head.scale)
+        head = replace(head, scale=(x, y, z), wobble_mm=float(rng.uniform(*WOBBLE_MM)))
+    return replace(skull, head=head)
+
+
+def broad_atrophy(rng: np.random.Generator, atrophy: float | None) -> float | None:
+    """How much a brain has shrunk: much as often as little, or the same."""
+    return float(rng.uniform(*ATROPHY)) if rng.random() < SHARE else atrophy
 
 
 def broad_mimics(rng: np.random.Generator, skull: Skull, mimics: Mimics) -> Mimics:

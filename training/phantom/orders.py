@@ -17,7 +17,7 @@ class Order:
     mimic : whether it has something that looks like a haemorrhage and is none; drawn where None
     shift : in which way it lies outside of what is drawn otherwise
     twin : whether it is made without its shift after all: the same patient and scanner, but for that
-    broad : whether scanners, bleeds, heads and skull bases are drawn harder than otherwise, half of each, to learn from
+    broad : whether scanners, bleeds, heads, brains and skull bases are drawn harder, half of each, to learn from
     borders : whether the scanner blurs bone into the brain, and dura lies along it; without, a study is too easy
     """
 

@@ -10,7 +10,7 @@ from services.common.labels import SUBTYPES
 from training.phantom.acquisition import Scanner, acquire, draw_scanner
 from training.phantom.bleeds import Bleed, mix
 from training.phantom.brain import Brain, anatomy, draw_brain
-from training.phantom.breadth import broad_bleeds, broad_mimics, broad_scanner, broad_skull
+from training.phantom.breadth import broad_atrophy, broad_bleeds, broad_mimics, broad_scanner, broad_skull
 from training.phantom.cases import draw_bleeds, draw_kinds
 from training.phantom.geometry import SIZE, Points, Scan, draw_scan
 from training.phantom.mimics import Mimics, contrasted, draw_mimics, fill_brain, fill_headrest, fill_scalp
@@ -70,7 +70,10 @@ def draw_patient(seed: int, order: Order = ANY_STUDY) -> Patient:
         skull = broad_skull(apart, skull)
     scan = shifted_scan(rng, draw_scan(rng), order)
     scanner = shifted_scanner(rng, draw_scanner(rng), order)
-    brain = draw_brain(rng, skull.head, atrophy=shifted_atrophy(rng, order))
+    atrophy = shifted_atrophy(rng, order)
+    if order.broad:
+        atrophy = broad_atrophy(apart, atrophy)
+    brain = draw_brain(rng, skull.head, atrophy=atrophy)
     mimics = draw_mimics(rng, skull, wanted=order.mimic)
     drawn = draw_kinds(rng)
     kinds = drawn if order.kinds is None else order.kinds
