@@ -72,10 +72,10 @@ class Answering:
 
 
 def cases(extract: Extractor, wanted: Sequence[Wanted], *, name: str, others: OtherScanners = AS_DRAWN) -> list[Case]:
-    """Whole studies, each followed by what other scanners make of it; pictures are let go of once the CNN saw them."""
+    """Whole studies, each as all that show it give it; pictures are let go of once the CNN saw them."""
     found = []
     for made in made_in_turn(wanted, name=name):
-        for small in (made.small, *others.show(made)):
+        for small in others.show(made):
             (series,) = as_series(made, extract(small))
             found.append(Case(series, made.bright, made.brain))
     return found

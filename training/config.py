@@ -45,7 +45,7 @@ class Config:
     cnn_fit: CnnFit
     rnn_shape: RnnShape
     rnn_fit: RnnFit
-    other_scanners: OtherScanners = AS_DRAWN  # that show the RNN its studies once more
+    other_scanners: OtherScanners = AS_DRAWN  # that show the RNN its studies
     stirred: float = 0.0  # share of another bundle's weights in the CNN's, where one is given (`training.soup`)
 
     def scaled(self, share: float) -> "Config":

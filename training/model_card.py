@@ -72,8 +72,9 @@ def _made(training: Mapping[str, Any]) -> str:
 
 
 def _once_more(training: Mapping[str, Any]) -> str:
-    count = training["rnn"].get("other_scanners", {}).get("count", 0)
-    return f", each also as {count} other scanners would show it" if count else ""
+    others = training["rnn"].get("other_scanners", {"count": 0})
+    also = "" if others.get("alone") else "also "
+    return f", each {also}as {others['count']} other scanners would show it" if others["count"] else ""
 
 
 def _of_which(training: Mapping[str, Any]) -> str:

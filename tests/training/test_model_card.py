@@ -96,8 +96,9 @@ def test_a_page_tells_what_a_shift_costs_by_itself_where_that_was_measured() -> 
     assert all(f"| {name} | " in older for name in shifted)
 
 
-def test_a_page_tells_of_other_scanners_that_the_rnn_saw() -> None:
+@pytest.mark.parametrize(("alone", "words"), [(False, "each also as 3"), (True, "each as 3")])
+def test_a_page_tells_of_other_scanners_that_the_rnn_saw(alone: bool, words: str) -> None:  # noqa: FBT001 - a case
     card = open_bundle(Path("models/default")).card
-    rnn = {**card.training["rnn"], "other_scanners": {"count": 3}}
+    rnn = {**card.training["rnn"], "other_scanners": {"count": 3, "alone": alone}}
     said = page(card.model_copy(update={"training": {**card.training, "rnn": rnn}}), Path("docs/default"))
-    assert "studies, each also as 3 other scanners would show it; " in said
+    assert f"studies, {words} other scanners would show it; " in said
