@@ -89,7 +89,7 @@ LARGE = replace(
             order=Order(broad=True),
         ),
     ),
-    rnn_fit=replace(CONFIG.rnn_fit, seed=10),
+    rnn_fit=replace(CONFIG.rnn_fit, seed=10),  # chosen among others: docs/phantoms.md
     other_scanners=OtherScanners(count=2, alone=True, noise_hu=8.0, grain=2.0),
     stirred=0.5,
 )
