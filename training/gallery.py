@@ -1,8 +1,9 @@
 """Pictures for docs/phantoms/: what the generator makes, and how it compares with a real series."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.common.labels import SUBTYPES
+from services.common.labels import SUBTYPES, Label
 from training.phantom.geometry import SIZE
 from training.phantom.mimics import KINDS, contrasted
 from training.phantom.orders import Order
@@ -33,7 +34,8 @@ def draw(folder: Path, real: Path | None) -> None:
     """Write all pictures; the comparison only where there is a folder of a real series."""
     folder.mkdir(parents=True, exist_ok=True)
     sheet(folder / "anatomy.jpg", [_levels(draw_patient(SEED + n, Order((), mimic=False))) for n in range(5)])
-    sheet(folder / "bleeds.jpg", [[_largest(SEED + 20 + n, kind) for n in range(8)] for kind in SUBTYPES])
+    sheet(folder / "bleeds.jpg", [[_largest(_bleeding(SEED + 20 + n, kind)) for n in range(8)] for kind in SUBTYPES])
+    sheet(folder / "small.jpg", [[_largest(patient) for patient in islice(_small(kind), 8)] for kind in SUBTYPES])
     sheet(folder / "mimics.jpg", _mimics())
     sheet(folder / "acquisition.jpg", [_scanners("noise_hu"), _scanners("blur_pixels"), _scanners("glow_hu")])
     sheet(folder / "study.jpg", _study(SEED + 300))
@@ -58,8 +60,21 @@ def _levels(patient: Patient) -> list[Hu]:
     return list(make_study(patient, [int(np.abs(places - height).argmin()) for height in HEIGHTS_MM]).hu)
 
 
-def _largest(seed: int, kind: Any) -> Hu:
-    study = make_study(draw_patient(seed, Order(kinds=(kind,), mimic=False)))
+def _bleeding(seed: int, kind: Label, *, small: bool = False) -> Patient:
+    return draw_patient(seed, Order(kinds=(kind,), mimic=False, small=small))
+
+
+def _small(kind: Label) -> Iterator[Patient]:
+    """Those whose haemorrhages an order of small ones has made so."""
+    for seed in count(SEED + 500):
+        patient = _bleeding(seed, kind, small=True)
+        if patient.bleeds != _bleeding(seed, kind).bleeds:
+            yield patient
+
+
+def _largest(patient: Patient) -> Hu:
+    """The slice with most blood."""
+    study = make_study(patient)
     largest: Hu = study.hu[int(study.masks.sum(axis=(1, 2, 3), dtype=np.int64).argmax())]
     return largest
 

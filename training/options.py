@@ -95,6 +95,8 @@ def _phantoms(steps: "Steps") -> None:
     step.add_argument("--size", type=int, choices=(256, 512), default=256, help="512 are interpolated from 256")
     step.add_argument("--traps", action="store_true", help="with the faults of the challenge's data")
     step.add_argument("--masks", action="store_true", help="with every slice's share of blood")
+    step.add_argument("--broad", action="store_true", help="half of scanners, heads, brains and bleeds drawn harder")
+    step.add_argument("--small", action="store_true", help="half of what bleeds as small as most of patients' is")
 
 
 def _gallery(steps: "Steps") -> None:

@@ -102,8 +102,14 @@ def weights(arguments: argparse.Namespace) -> None:
 
 def phantoms(arguments: argparse.Namespace) -> None:
     """Write an archive of phantoms."""
+    order = pkgutil.resolve_name("training.phantom.orders:Order")(broad=arguments.broad, small=arguments.small)
     plan = pkgutil.resolve_name("training.phantom.rsna_archive:Plan")(
-        arguments.studies, arguments.seed, traps=arguments.traps, masks=arguments.masks, size=arguments.size
+        arguments.studies,
+        arguments.seed,
+        traps=arguments.traps,
+        masks=arguments.masks,
+        size=arguments.size,
+        order=order,
     )
     pkgutil.resolve_name("training.phantom.rsna_archive:write_archive")(arguments.out, plan)
 

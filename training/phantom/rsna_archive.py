@@ -29,6 +29,7 @@ from training.archive import FOLDERS, ROOT, TABLE
 from training.parallel import begin_worker, cores
 from training.phantom.dicom_files import datasets, enlarged, file_of, set_enlarged
 from training.phantom.geometry import SIZE
+from training.phantom.orders import ANY_STUDY, Order
 from training.phantom.study import Study, draw_patient, make_study
 
 LOG = logging.getLogger(__name__)
@@ -47,13 +48,17 @@ MOMENT: Final = (2019, 9, 24, 12, 0, 0)  # every entry's, so that the archive is
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an archive shall hold: files of `size` 256, as the phantoms are computed, or 512, interpolated."""
+    """What an archive shall hold: files of `size` 256, as the phantoms are computed, or 512, interpolated.
+
+    order : what each study shall be like
+    """
 
     studies: int
     seed: int = 7_000_000
     traps: bool = False
     masks: bool = False
     size: int = SIZE
+    order: Order = ANY_STUDY
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,7 @@ def _tasks(plan: Plan) -> list[Task]:
 def make(task: Task) -> Made:
     """One study's files and rows; the same for the same task."""
     plan, rng = task.plan, np.random.default_rng([task.plan.seed, 10, task.number])
-    study = make_study(draw_patient(plan.seed + task.number))
+    study = make_study(draw_patient(plan.seed + task.number, plan.order))
     name = f"{plan.seed} {task.number}"
     slices, hu = datasets(study, name), study.hu
     names = [_id(name, "slice", str(index)) for index in range(len(slices))]

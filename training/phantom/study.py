@@ -18,6 +18,7 @@ from training.phantom.orders import ANY_STUDY, Order
 from training.phantom.shapes import Floats
 from training.phantom.shifts import shifted_atrophy, shifted_bleed, shifted_scan, shifted_scanner, shifted_skull
 from training.phantom.skull import Depths, Skull, depths, draw_skull, tissue
+from training.phantom.small import small_bleeds
 
 SEEN_MM2 = 14.0  # blood of this area in a slice makes its label true, where it is
 SEEN = 0.5  # at least this share of a pixel: thinner blood is no denser than brain
@@ -81,6 +82,8 @@ def draw_patient(seed: int, order: Order = ANY_STUDY) -> Patient:
     if order.broad:
         scanner, bleeds = broad_scanner(apart, scanner), broad_bleeds(apart, bleeds)
         mimics = broad_mimics(apart, skull, mimics)
+    if order.small:
+        bleeds = small_bleeds(np.random.default_rng([seed, 6]), bleeds)
     patient = Patient(
         skull=replace(skull, holes=mimics.holes),
         brain=contrasted(brain, mimics).pushed(tuple(push for bleed in bleeds for push in bleed.pushes())),

@@ -16,6 +16,7 @@ from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.dicom import decode
 from services.preprocess.pipeline import Pipeline
 from training.archive import ROOT
+from training.phantom.orders import Order
 from training.phantom.rsna_archive import KEPT, ROWS, Plan, Task, _tasks, _with_faults, make, write_archive
 from training.phantom.study import draw_patient, make_study
 
@@ -74,9 +75,10 @@ def test_the_services_read_what_the_phantom_was(number: int) -> None:
         np.testing.assert_array_equal(np.clip(found, -1000, 3000), np.clip(hu[:rows], -1000, 3000))
 
 
-def test_rows_are_the_labels() -> None:
-    made = make(Task(1, 1, Plan(6, SEED)))
-    study = make_study(draw_patient(SEED + 1))
+@pytest.mark.parametrize("order", [Order(), Order(broad=True, small=True)])
+def test_rows_are_the_labels(order: Order) -> None:
+    made = make(Task(1, 1, Plan(6, SEED, order=order)))
+    study = make_study(draw_patient(SEED + 1, order))
     for (_, values), labels in zip(made.rows, study.labels, strict=True):
         assert dict(zip(ROWS, values, strict=True)) == dict(zip(LABELS, labels.astype(int), strict=True))
 
