@@ -47,8 +47,7 @@ def build(config: Config, folder: Path, run: Path, begin: Path | None = None, so
     if soup:
         stir_in(cnn, soup, config.stirred)
     kept, after = KeptCases(cnn, run), time.monotonic()
-    order, others = config.cnn_fit.stream.order, config.other_scanners
-    learnt = _series(kept, "rnn", amounts.rnn, order=order, others=others)
+    learnt = _series(kept, "rnn", amounts.rnn, order=_rnn_order(config), others=config.other_scanners)
     rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, learnt)
     points, found = calibrate(rnn, _series(kept, "calibration", amounts.calibration))
     files = save_networks(folder, cnn, rnn)
@@ -119,8 +118,13 @@ def _training(config: Config) -> dict[str, Any]:
         "cnn_slices": {"made": fit.stream.slices_by(fit.steps), "seen": fit.steps * fit.batch},
         "backbone": config.cnn_shape.backbone,
         "cnn": asdict(fit),
-        "rnn": asdict(config.rnn_fit) | {"other_scanners": asdict(config.other_scanners)},
+        "rnn": asdict(config.rnn_fit)
+        | {"order": asdict(_rnn_order(config)), "other_scanners": asdict(config.other_scanners)},
     }
+
+
+def _rnn_order(config: Config) -> Order:
+    return config.rnn_order or config.cnn_fit.stream.order
 
 
 def make_card(words: Words, **parts: Any) -> Card:

@@ -45,6 +45,7 @@ class Config:
     cnn_fit: CnnFit
     rnn_shape: RnnShape
     rnn_fit: RnnFit
+    rnn_order: Order | None = None  # of the RNN's studies; the CNN's where None
     other_scanners: OtherScanners = AS_DRAWN  # that show the RNN its studies
     stirred: float = 0.0  # share of another bundle's weights in the CNN's, where one is given (`training.soup`)
 
