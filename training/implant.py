@@ -26,6 +26,51 @@ BESIDE_MM: Final = 30.0  # so near to the middle, is a ventricle's
 
 
 @dataclass(frozen=True, slots=True)
+class Sizes:
+    """From what and to what blood is drawn: lengths in mm, density in Hounsfield units.
+
+    lens_share : how deep a lens is, of its radius
+    level_share : how much of the ventricles near a point lies above the blood's level
+    level_around_mm : how near to that point
+    """
+
+    blood_hu: tuple[float, float]
+    haematoma_mm: tuple[float, float]
+    crescent_mm: tuple[float, float]
+    crescent_deep_mm: tuple[float, float]
+    lens_mm: tuple[float, float]
+    lens_share: tuple[float, float]
+    film_mm: tuple[float, float]
+    level_share: tuple[float, float]
+    level_around_mm: float
+
+
+LARGE: Final = Sizes(
+    blood_hu=(52, 74),
+    haematoma_mm=(4, 14),
+    crescent_mm=(35, 75),
+    crescent_deep_mm=(4, 12),
+    lens_mm=(15, 38),
+    lens_share=(0.3, 0.6),
+    film_mm=(15, 40),
+    level_share=(0.1, 0.8),
+    level_around_mm=45,
+)
+# As most of patients' are. Along the skull they are thick enough to stand out of what bone blurs there.
+SMALL: Final = Sizes(
+    blood_hu=(46, 68),
+    haematoma_mm=(3.5, 9),
+    crescent_mm=(10, 28),
+    crescent_deep_mm=(4, 9),
+    lens_mm=(12, 24),
+    lens_share=(0.4, 0.6),
+    film_mm=(6, 16),
+    level_share=(0.4, 0.9),
+    level_around_mm=20,
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """A real series without blood, and what its slices say of themselves.
 
@@ -61,7 +106,7 @@ def head_of(hu: Floats, pixel_mm: float, position_mm: NDArray[np.float32]) -> He
     return Head(hu.astype(np.float32), pixel_mm, position_mm, np.array(depth, np.float32))
 
 
-def implanted(head: Head, kind: Label, rng: np.random.Generator) -> Floats:
+def implanted(head: Head, kind: Label, rng: np.random.Generator, sizes: Sizes = LARGE) -> Floats:
     """The head's slices with a haemorrhage of one kind, (n, 256, 256) Hounsfield units.
 
     It may be too small to be seen (`truth`); and nothing is changed where a head has no place for it, as one without
@@ -70,9 +115,9 @@ def implanted(head: Head, kind: Label, rng: np.random.Generator) -> Floats:
     place = _place(head, kind, rng)
     if place is None:
         return head.hu
-    share = FORMS[kind](head, place, rng) * head.wide[:, None, None]
+    share = FORMS[kind](head, place, rng, sizes) * head.wide[:, None, None]
     soft = np.stack([ndimage.gaussian_filter(slice_.astype(np.float32), 0.6) for slice_ in share])
-    return _bleeding(head, soft * (head.depth_mm > 0), float(rng.uniform(52, 74)))
+    return _bleeding(head, soft * (head.depth_mm > 0), float(rng.uniform(*sizes.blood_hu)))
 
 
 def truth(head: Head, made: Floats) -> NDArray[np.bool_]:
@@ -118,34 +163,34 @@ def _place(head: Head, kind: Label, rng: np.random.Generator) -> Place | None:
     return slice_, int(row), int(column)
 
 
-def _haematoma(head: Head, place: Place, rng: np.random.Generator) -> Where:
-    radius = float(rng.uniform(4, 14))
+def _haematoma(head: Head, place: Place, rng: np.random.Generator, sizes: Sizes) -> Where:
+    radius = float(rng.uniform(*sizes.haematoma_mm))
     rough = ndimage.gaussian_filter(rng.standard_normal(head.hu.shape[1:]), 4)
     inside: Where = head.away_mm(place) < radius * (1 + 0.15 * rough / rough.std())
     return inside
 
 
-def _crescent(head: Head, place: Place, rng: np.random.Generator) -> Where:
-    away = head.away_mm(place) / rng.uniform(35, 75)
-    inside: Where = head.depth_mm < rng.uniform(4, 12) * np.sqrt(np.clip(1 - away**2, 0, 1))
+def _crescent(head: Head, place: Place, rng: np.random.Generator, sizes: Sizes) -> Where:
+    away = head.away_mm(place) / rng.uniform(*sizes.crescent_mm)
+    inside: Where = head.depth_mm < rng.uniform(*sizes.crescent_deep_mm) * np.sqrt(np.clip(1 - away**2, 0, 1))
     return inside
 
 
-def _lens(head: Head, place: Place, rng: np.random.Generator) -> Where:
-    radius = float(rng.uniform(15, 38))
+def _lens(head: Head, place: Place, rng: np.random.Generator, sizes: Sizes) -> Where:
+    radius = float(rng.uniform(*sizes.lens_mm))
     away = head.away_mm(place) / radius
-    inside: Where = head.depth_mm < min(radius * rng.uniform(0.3, 0.6), 20) * np.clip(1 - away**2, 0, 1)
+    inside: Where = head.depth_mm < min(radius * rng.uniform(*sizes.lens_share), 20) * np.clip(1 - away**2, 0, 1)
     return inside
 
 
-def _film(head: Head, place: Place, rng: np.random.Generator) -> Where:
-    return _outer_csf(head) & (head.away_mm(place) < rng.uniform(15, 40))
+def _film(head: Head, place: Place, rng: np.random.Generator, sizes: Sizes) -> Where:
+    return _outer_csf(head) & (head.away_mm(place) < rng.uniform(*sizes.film_mm))
 
 
-def _level(head: Head, place: Place, rng: np.random.Generator) -> Where:
+def _level(head: Head, place: Place, rng: np.random.Generator, sizes: Sizes) -> Where:
     """What lies lowest in ventricles near a point, the patient being supine."""
-    inner = _inner_csf(head) & (head.away_mm(place) < 45)
-    highest = np.quantile(np.nonzero(inner)[1], rng.uniform(0.1, 0.8))
+    inner = _inner_csf(head) & (head.away_mm(place) < sizes.level_around_mm)
+    highest = np.quantile(np.nonzero(inner)[1], rng.uniform(*sizes.level_share))
     lowest: Where = inner & (np.arange(head.hu.shape[1])[None, :, None] >= highest)
     return lowest
 
@@ -168,7 +213,7 @@ def _inner_csf(head: Head) -> Where:
     return found
 
 
-FORMS: Final[Mapping[Label, Callable[[Head, Place, np.random.Generator], Where]]] = {
+FORMS: Final[Mapping[Label, Callable[[Head, Place, np.random.Generator, Sizes], Where]]] = {
     "epidural": _lens,
     "intraparenchymal": _haematoma,
     "intraventricular": _level,

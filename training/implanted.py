@@ -17,7 +17,7 @@ from training.answers import Answer
 from training.evaluate import auc, rounded
 from training.failures import CannotGoOn
 from training.gallery import sheet
-from training.implant import Head, head_of, implanted, truth
+from training.implant import LARGE, SMALL, Head, Sizes, head_of, implanted, truth
 from training.otherwise import AS_IT_IS, CHANGES, Change, unchanged
 from training.phantom.shapes import Floats
 from training.real_series import RealSeries, read_series
@@ -75,7 +75,8 @@ def measure_implanted(
 ) -> dict[str, Any]:
     """AUCs by kind of blood, and how often a series is called; `out` gets `implanted.jpg`, where one can see them.
 
-    All of it once more as other scanners might have shown it, by the names of `changes`.
+    Of large haemorrhages, and of such as most of patients' are: `small`. All of it once more as other scanners might
+    have shown it, by the names of `changes`.
 
     Raises
     ------
@@ -89,29 +90,20 @@ def measure_implanted(
     if not head.wide.any():
         raise CannotGoOn(f"{series} shows too little brain for blood to be put into it.")
     shown = {name: _shown(networks, real, change) for name, change in {AS_IT_IS: unchanged, **changes}.items()}
-    asked: dict[str, dict[Label, list[_Asked]]] = {name: {} for name in shown}
-    rows = []
-    for number, kind in enumerate(SUBTYPES):
-        made = list(_made(head, kind, each, np.random.default_rng([SEED, number])))
-        if not made:
-            LOG.warning("%s: this head has no place for it", kind)
-            continue
-        for name, by in shown.items():
-            asked[name][kind] = [_ask(networks, real, head, hu, by) for hu in made]
-        rows.append([_largest(head, hu) for hu in islice(cycle(made), SHOWN)])
-        LOG.info("%s: asked about %d series by %d scanners", kind, len(made), len(shown))
+    painter = _Painter(networks, real, head, shown, each)
+    large, small = painter.paint(LARGE), painter.paint(SMALL)
     out.mkdir(parents=True, exist_ok=True)
-    sheet(out / "implanted.jpg", rows)
+    sheet(out / "implanted.jpg", [*large.rows, *small.rows])
     figures = _Figures(networks, head.wide)
-    plain = shown[AS_IT_IS].clean
+    clean = {name: by.clean for name, by in shown.items()}
     return {
-        "without": figures.without(plain),
-        "kinds": {kind: figures.of_kind(kind, every, plain) for kind, every in asked[AS_IT_IS].items()},
-        "with": figures.with_blood(asked[AS_IT_IS], plain),
+        "without": figures.without(clean[AS_IT_IS]),
+        **figures.of_painted(large, clean),
         "otherwise": {
-            name: figures.without(shown[name].clean) | figures.with_blood(asked[name], shown[name].clean)
-            for name in changes
+            name: figures.without(clean[name]) | figures.with_blood(large.asked[name], clean[name]) for name in changes
         },
+        "small": figures.of_painted(small, clean)
+        | {"otherwise": {name: figures.with_blood(small.asked[name], clean[name]) for name in changes}},
     }
 
 
@@ -124,21 +116,52 @@ def _changed(hu: NDArray[np.int16], change: Change) -> NDArray[np.int16]:
     return np.rint(change(hu.astype(np.float32))).astype(np.int16)
 
 
-def _made(head: Head, kind: Label, each: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """As many series as are wanted in which some slice shows blood; fewer, where this head hardly shows any."""
-    drawn = (implanted(head, kind, rng) for _ in range(TRIES * each))
-    return islice((hu for hu in drawn if truth(head, hu).any()), each)
+@dataclass(frozen=True, slots=True)
+class _Painted:
+    """The series with blood of some size: what is said of it by scanner and kind, and pictures, a kind a row."""
+
+    asked: dict[str, dict[Label, list[_Asked]]]
+    rows: list[list[Floats]]
 
 
-def _ask(networks: _Bundle, real: RealSeries, head: Head, hu: Floats, shown: _Shown) -> _Asked:
-    """The CNN sees the changed slices alone: of the others it has said what it says."""
-    brighter = hu - head.hu
-    bled = np.flatnonzero(brighter.any(axis=(1, 2)))
-    step = real.hu.shape[1] // hu.shape[1]
-    fine = np.rint(brighter[bled]).astype(np.int16).repeat(step, axis=1).repeat(step, axis=2)
-    features = shown.features.copy()
-    features[bled] = networks.features(_changed(real.hu[bled] + fine, shown.change))
-    return networks.ask(features, real.position_mm, truth(head, hu))
+@dataclass(frozen=True, slots=True)
+class _Painter:
+    """Puts blood into a series, `each` times of every kind, and asks what is said of it by every scanner."""
+
+    networks: _Bundle
+    real: RealSeries
+    head: Head
+    shown: Mapping[str, _Shown]
+    each: int
+
+    def paint(self, sizes: Sizes) -> _Painted:
+        """Of every kind that the head has a place for."""
+        painted = _Painted({name: {} for name in self.shown}, [])
+        for number, kind in enumerate(SUBTYPES):
+            made = list(self._made(kind, sizes, np.random.default_rng([SEED, number])))
+            if not made:
+                LOG.warning("%s: this head has no place for it", kind)
+                continue
+            for name, by in self.shown.items():
+                painted.asked[name][kind] = [self._ask(hu, by) for hu in made]
+            painted.rows.append([_largest(self.head, hu) for hu in islice(cycle(made), SHOWN)])
+            LOG.info("%s: asked about %d series by %d scanners", kind, len(made), len(self.shown))
+        return painted
+
+    def _made(self, kind: Label, sizes: Sizes, rng: np.random.Generator) -> Iterator[Floats]:
+        """As many series as are wanted in which some slice shows blood; fewer, where this head hardly shows any."""
+        drawn = (implanted(self.head, kind, rng, sizes) for _ in range(TRIES * self.each))
+        return islice((hu for hu in drawn if truth(self.head, hu).any()), self.each)
+
+    def _ask(self, hu: Floats, shown: _Shown) -> _Asked:
+        """The CNN sees the changed slices alone: of the others it has said what it says."""
+        brighter = hu - self.head.hu
+        bled = np.flatnonzero(brighter.any(axis=(1, 2)))
+        step = self.real.hu.shape[1] // hu.shape[1]
+        fine = np.rint(brighter[bled]).astype(np.int16).repeat(step, axis=1).repeat(step, axis=2)
+        features = shown.features.copy()
+        features[bled] = self.networks.features(_changed(self.real.hu[bled] + fine, shown.change))
+        return self.networks.ask(features, self.real.position_mm, truth(self.head, hu))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +170,14 @@ class _Figures:
 
     networks: _Bundle
     wide: NDArray[np.bool_]
+
+    def of_painted(self, painted: _Painted, clean: Mapping[str, _Asked]) -> dict[str, Any]:
+        """Of blood as the series' own scanner shows it, by kind and of all kinds."""
+        asked, plain = painted.asked[AS_IT_IS], clean[AS_IT_IS]
+        return {
+            "kinds": {kind: self.of_kind(kind, every, plain) for kind, every in asked.items()},
+            "with": self.with_blood(asked, plain),
+        }
 
     def of_kind(self, kind: Label, asked: list[_Asked], clean: _Asked) -> dict[str, Any]:
         """Of one kind of blood."""

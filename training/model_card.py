@@ -24,7 +24,7 @@ _PICTURES: Final = {
     "curves.svg": "ROC, and how often what was said came true",
     "shifted.svg": "AUC of any where phantoms are unlike those of the training",
     "ablation.svg": "AUC by slice after short trainings, each without one part",
-    "implanted.jpg": "Blood put into a real series, a kind a row, in the order of the table",
+    "implanted.jpg": "Blood put into a real series, a kind a row, in the order of both tables",
     "learning.svg": "AUC of the CNN alone, on slices that it never learnt from, against the phantoms it has seen",
 }
 
@@ -145,11 +145,6 @@ def _implanted(path: Path) -> list[str]:
         return []
     found = json.loads(path.read_text())
     plain = found["without"]
-    names = ("any_auc", "any_auc_alone", "own_auc", "slices_called", "series_called", "series_above_clean")
-    rows = [
-        [kind, str(each["series"]), str(each["slices"]), *(_number(each[name]) for name in names)]
-        for kind, each in found["kinds"].items()
-    ]
     words = (
         "Blood of simple form, painted into one real series in which nothing bleeds: another head and another scanner "
         f"than any phantom's, and no patient who bled. Without it {plain['slices_called']} of the series' "
@@ -157,9 +152,21 @@ def _implanted(path: Path) -> list[str]:
         f"at {_number(plain['series_any'])}, is {'' if plain['series_called'] else 'not '}called. AUCs are of slices "
         "with blood against those of the series without."
     )
+    parts = ["### Blood put into a real series", words, _painted(found["kinds"])]
+    if small := found.get("small"):
+        parts += ["And blood as small as most of patients' is, on a few slices:", _painted(small["kinds"])]
+    return [*parts, *_otherwise(found)]
+
+
+def _painted(kinds: Mapping[str, Any]) -> str:
+    names = ("any_auc", "any_auc_alone", "own_auc", "slices_called", "series_called", "series_above_clean")
+    rows = [
+        [kind, str(each["series"]), str(each["slices"]), *(_number(each[name]) for name in names)]
+        for kind, each in kinds.items()
+    ]
     head = ["painted", "series", "slices", "AUC of any", "of slices alone", "AUC of its own label"]
     head += ["slices called", "series called", "series above the one without"]
-    return ["### Blood put into a real series", words, _table(head, rows), *_otherwise(found)]
+    return _table(head, rows)
 
 
 def _otherwise(found: Mapping[str, Any]) -> list[str]:
@@ -167,15 +174,20 @@ def _otherwise(found: Mapping[str, Any]) -> list[str]:
     if "with" not in found:
         return []
     every = {AS_IT_IS: found["without"] | found["with"], **found["otherwise"]}
+    head = ["the series", "without blood: slices called", *_ELSEWHERE.values()]
     rows = [
         [name, str(said["slices_called"]), *(_number(said[column]) for column in _ELSEWHERE)]
         for name, said in every.items()
     ]
+    if small := found.get("small"):
+        head.append("with small blood: AUC of any")
+        given = {AS_IT_IS: small["with"], **small["otherwise"]}
+        rows = [[*row, _number(given[row[0]]["any_auc"])] for row in rows]
     words = (
         "And as other scanners might have shown it, without and with blood. Kinds of blood count alike; AUCs are of "
         "slices with blood against those without on the same scanner."
     )
-    return [words, _table(["the series", "without blood: slices called", *_ELSEWHERE.values()], rows)]
+    return [words, _table(head, rows)]
 
 
 def _ablation(path: Path) -> list[str]:

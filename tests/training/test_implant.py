@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.common.labels import SUBTYPES, Label
-from training.implant import Head, head_of, implanted, truth
+from training.implant import LARGE, SMALL, Head, Sizes, head_of, implanted, truth
 from training.phantom.orders import Order
 from training.phantom.study import draw_patient, make_study
 
@@ -35,6 +35,15 @@ def test_blood_lies_inside_the_skull_where_its_kind_does(head: Head, kind: Label
         assert np.quantile(every, 0.99) < outer[kind]
     else:
         assert np.median(every) > 15
+
+
+@pytest.mark.parametrize("kind", SUBTYPES)
+def test_small_blood_is_less_of_it(head: Head, kind: Label) -> None:
+    def most(sizes: Sizes) -> float:
+        made = [implanted(head, kind, np.random.default_rng(seed), sizes) for seed in range(6)]
+        return float(np.mean([np.count_nonzero(hu - head.hu > 8) for hu in made]))
+
+    assert 0 < most(SMALL) < 0.6 * most(LARGE)
 
 
 def test_blood_is_as_dense_as_blood(head: Head) -> None:

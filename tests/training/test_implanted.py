@@ -50,8 +50,12 @@ def test_a_bundle_is_asked_with_and_without_blood(tmp_path: Path) -> None:
         assert 0 <= figures["any_auc"] <= 1
     # What lies in a phantom that is not what the networks know best is still found mostly.
     assert np.mean([figures["any_auc"] for figures in found["kinds"].values()]) > 0.6
+    assert set(found["small"]["otherwise"]) == set(CHANGES)
+    for kind, figures in found["small"]["kinds"].items():
+        assert figures["series"] == 2
+        assert figures["slices"] < found["kinds"][kind]["slices"]
     with Image.open(tmp_path / "out" / "implanted.jpg") as shown:
-        assert shown.size == (128 * 8, 128 * len(SUBTYPES))
+        assert shown.size == (128 * 8, 128 * 2 * len(SUBTYPES))
     assert "secret" not in str(found)
 
 

@@ -56,14 +56,24 @@ def test_a_page_tells_of_blood_put_into_a_real_series(tmp_path: Path) -> None:
     kinds = {"subdural": {"series": 20, "slices": 99, **dict.fromkeys(names, 0.625)}}
     painted = {"any_auc": 0.875, "painted_called": 0.5, "painted_above_clean": 1.0}
     noisier = {**without, **painted, "median_any": 0.25, "series_any": 0.75, "slices_called": 3, "any_auc": 0.625}
-    found = {"without": without, "with": painted, "otherwise": {"noisier": noisier}, "kinds": kinds}
+    smaller = {
+        "kinds": {"epidural": {"series": 19, "slices": 33, **dict.fromkeys(names, 0.375)}},
+        "with": {"any_auc": 0.8125},
+        "otherwise": {"noisier": {"any_auc": 0.5625}},
+    }
+    found = {"without": without, "with": painted, "otherwise": {"noisier": noisier}, "kinds": kinds, "small": smaller}
     (tmp_path / "implanted.json").write_text(json.dumps(found))
     said = page(open_bundle(Path("models/default")).card, tmp_path)
     assert f"| subdural | 20 | 99 |{' 0.625 |' * len(names)}" in said
     assert "1 of the series' 28 slices are called, their median of any is 0.125" in said
     assert "at 0.375, is not called" in said
-    assert "| as it is | 1 | 0.125 | 0.375 | 0.875 | 0.500 | 1.000 |" in said
-    assert "| noisier | 3 | 0.250 | 0.750 | 0.625 | 0.500 | 1.000 |" in said
+    assert "| as it is | 1 | 0.125 | 0.375 | 0.875 | 0.500 | 1.000 | 0.812 |" in said
+    assert "| noisier | 3 | 0.250 | 0.750 | 0.625 | 0.500 | 1.000 | 0.562 |" in said
+    assert f"| epidural | 19 | 33 |{' 0.375 |' * len(names)}" in said
+    del found["small"]
+    (tmp_path / "implanted.json").write_text(json.dumps(found))
+    older = page(open_bundle(Path("models/default")).card, tmp_path)
+    assert "| noisier | 3 | 0.250 | 0.750 | 0.625 | 0.500 | 1.000 |\n" in older
 
 
 def test_a_page_tells_whose_weights_are_in_a_network() -> None:

@@ -90,6 +90,7 @@ LARGE = replace(
         ),
     ),
     rnn_fit=replace(CONFIG.rnn_fit, seed=10),  # chosen among others: docs/phantoms.md
+    rnn_order=Order(broad=True, small=True),
     other_scanners=OtherScanners(count=2, alone=True, noise_hu=8.0, grain=2.0),
-    stirred=0.5,
+    stirred=0.65,
 )
