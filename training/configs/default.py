@@ -8,7 +8,7 @@ The CNN of the last is Keras' alone and needs no TensorFlow. Where a GPU's machi
 training default --large --cnn-only --run RUN` leaves `cnn-ended.npz` in RUN, 13 MB; with that in its RUN any machine of
 two cores makes the bundle from it by `python -m training default --large --run RUN`. It goes on from a bundle by
 `--begin weights.npz` there, which `python -m training weights` writes, and `--begin BUNDLE` here; `--soup BUNDLE` mixes
-weights of that bundle into the CNN's. What ships did both with the one before it.
+weights of that bundle into the CNN's. What ships did both with an edition before it.
 
 What a bundle of it reaches on phantoms stands in docs/default.md. It says nothing about patients.
 """
