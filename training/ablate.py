@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib import pyplot as plt
 
 from services.common.labels import LABELS
 from training.answers import levels, of_cnn
@@ -23,9 +23,7 @@ from training.fit_cnn import CnnFit, Progress, extractor, fit_cnn
 from training.fit_rnn import as_series
 from training.phantom.orders import Order
 from training.pictures import Pictures, Wanted, made_in_turn
-
-mpl.use("Agg")
-from matplotlib import pyplot as plt
+from training.plotting import save_plot
 
 LOG = logging.getLogger(__name__)
 SMALL: Final = CnnShape()
@@ -84,5 +82,4 @@ def _plot(found: dict[str, Any], path: Path) -> None:
     axes.set(title="AUC by slice of the small CNN after a short training", ylim=(0.5, 1.0), xticks=range(len(LABELS)))
     axes.set_xticklabels(LABELS)
     axes.legend(frameon=False, fontsize="small", ncols=2)
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
+    save_plot(figure, path)

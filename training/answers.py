@@ -17,7 +17,10 @@ from training.evaluate import (
     Judged,
     auc,
     aucs,
+    calibration_error,
+    chance_calibration_error,
     interval,
+    log_loss,
     lost,
     measure,
     precision_recall,
@@ -146,6 +149,7 @@ def figures(
         **usual_figures(*both, middle, points),
         "beside": {name: beside(*levels(studies, given), middle) for name, given in others.items()},
         "shifted": {shift: _shifted(answering, pairs, slices) for shift, pairs in shifted.items()},
+        "with_twins": _calibration(answering, [*tested, *(case for pairs in shifted.values() for case in pairs.twins)]),
     }
 
 
@@ -191,6 +195,18 @@ def _shifted(answering: Answering, pairs: Pairs, usual: Judged) -> dict[str, Any
         "any_slice_auc_lost": alone,
         "any_slice_auc_lost_95_interval": ends,
         "healthy_slices_median_any": _healthy_median(slices),
+    }
+
+
+def _calibration(answering: Answering, cases: Sequence[Case]) -> dict[str, Any]:
+    """How far what is said of `any` is off in more series than the usual ones: their twins differ by seeds alone."""
+    _, series = _asked(answering, cases)
+    said, true, _ = series.of(0)
+    return {
+        "series": len(said),
+        "calibration_error": rounded(calibration_error(said, true)),
+        "chance_calibration_error": rounded(chance_calibration_error(said)),
+        "log_loss": rounded(log_loss(said, true)),
     }
 
 

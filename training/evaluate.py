@@ -71,7 +71,7 @@ def calibration_error(probabilities: Floats, truth: Truth) -> float:
 def chance_calibration_error(probabilities: Floats, *, seed: int = 0) -> float:
     """The calibration error that these probabilities would have if they were true: no less can be asked for.
 
-    Few cases leave a large one: of a hundred series .05 to .1.
+    Few cases leave a large one: of a hundred series .03 and more.
     """
     rng = np.random.default_rng(seed)
     drawn = (rng.random(len(probabilities)) < probabilities for _ in range(ROUNDS))

@@ -7,8 +7,8 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -17,11 +17,9 @@ from training.phantom.geometry import SIZE
 from training.phantom.mimics import KINDS, contrasted
 from training.phantom.orders import Order
 from training.phantom.study import Patient, draw_patient, make_study
+from training.plotting import save_plot
 from training.real_series import read_series
 from training.realism import EDGES_MM, HU_BINS, Look, look_at
-
-mpl.use("Agg")
-from matplotlib import pyplot as plt
 
 LOG = logging.getLogger(__name__)
 SEED: Final = 6_000_000  # of no phantom that a bundle learns from or is measured on
@@ -148,6 +146,5 @@ def _plot(path: Path, theirs: Sequence[Look], ours: Sequence[Look]) -> None:
         axes.set(xlabel=below, ylabel=beside)
     left.set_ylim(0, 120)
     left.legend(frameon=False)
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
+    save_plot(figure, path)
     LOG.info("%s", path)

@@ -4,16 +4,13 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 from services.common.card import Card
 from services.common.labels import LABELS
-
-mpl.use("Agg")
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from training.plotting import save_plot
 
 LEVELS: Final = ("slice", "series")
 
@@ -44,7 +41,7 @@ def _aucs(metrics: dict[str, Any], path: Path) -> None:
         axes.set(title=f"AUC by {level}", ylim=(0.4, 1.01), xticks=range(len(LABELS)))
         axes.set_xticklabels(LABELS, rotation=20)
     figure.legend(*both[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
-    _save(figure, path)
+    save_plot(figure, path)
 
 
 def _curves(curves: dict[str, Any], path: Path) -> None:
@@ -62,7 +59,7 @@ def _curves(curves: dict[str, Any], path: Path) -> None:
         _diagonal(row[2])
         if row[0].lines:  # there is no curve of a label that is nowhere or everywhere
             row[0].legend(frameon=False, fontsize="small")
-    _save(figure, path)
+    save_plot(figure, path)
 
 
 def _shifted(metrics: dict[str, Any], path: Path) -> None:
@@ -83,7 +80,7 @@ def _shifted(metrics: dict[str, Any], path: Path) -> None:
     axes.set(title="AUC of any on shifted phantoms", ylim=(0.5, 1.01), xticks=range(len(rows)))
     axes.set_xticklabels(list(rows), rotation=12)
     figure.legend(loc="outside right upper", frameon=False)
-    _save(figure, path)
+    save_plot(figure, path)
 
 
 def _learning(path: Path, out: Path) -> None:
@@ -95,13 +92,8 @@ def _learning(path: Path, out: Path) -> None:
         axes.plot(x, [line[label] for line in watched.values()], marker="o", markersize=3, label=label)
     axes.set(title="AUC of the CNN alone against phantoms seen", xlabel="phantom slices", ylabel="AUC by slice")
     axes.legend(frameon=False, fontsize="small", ncols=2)
-    _save(figure, out)
+    save_plot(figure, out)
 
 
 def _diagonal(axes: Axes) -> None:
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)

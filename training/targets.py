@@ -54,6 +54,9 @@ def _calibration(metrics: Mapping[str, Any]) -> Iterator[Target]:
     chance = metrics["series"]["any"].get("chance_calibration_error")
     if chance is not None:
         yield Target("the same, beyond what chance alone leaves", round(error - chance, 4), 0.03, at_most=True)
+    if more := metrics.get("with_twins"):
+        what = f"the same of {more['series']} series, with the twins of shifted studies"
+        yield Target(what, more["calibration_error"], 0.03, at_most=True)
     yield Target("median probability of any in healthy slices", metrics["healthy_slices_median_any"], 0.1, at_most=True)
 
 

@@ -14,6 +14,7 @@ from training.evaluate import auc
 from training.phantom.orders import Order
 from training.phantom.study import draw_patient, make_study
 from training.pictures import BRIGHT_HU, count_inside, picture
+from training.targets import targets
 
 FOLDER = Path("models/default")
 FRESH = range(9_400_000, 9_400_006)
@@ -38,6 +39,11 @@ def test_the_stated_auc_beats_the_stated_baseline(bundle: Bundle) -> None:
         for counted in ("pixels from 50 to 100 HU", "area of the brain"):
             assert low > metrics["beside"][counted]["slice"][label]
     assert metrics["studies"] == len(TEST)
+
+
+def test_what_is_missed_of_what_it_was_to_reach_is_known(bundle: Bundle) -> None:
+    missed = [target.what for target in targets(bundle.card.metrics) if target.holds is False]
+    assert missed == ["calibration error of any by series"]
 
 
 def test_the_network_maps_blood(bundle: Bundle) -> None:

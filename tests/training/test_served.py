@@ -36,6 +36,9 @@ def test_figures_are_those_of_the_saved_models() -> None:
     assert shifted["slice_auc"] == {label: metrics["slice"][label]["auc"] for label in LABELS}
     assert shifted["any_slice_auc_lost"] == 0  # these studies have no shift, so they are their own twins
     assert shifted["any_slice_auc_lost_95_interval"] == [0, 0]
+    usual, more = metrics["series"]["any"], metrics["with_twins"]
+    assert more["series"] == 2 * (usual["positives"] + usual["negatives"])
+    assert (more["calibration_error"], more["log_loss"]) == (usual["calibration_error"], usual["log_loss"])
     assert set(metrics["beside"]) == {"rnn, slices alone", "pixels from 50 to 100 HU", "area of the brain"}
 
 

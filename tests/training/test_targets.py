@@ -76,3 +76,13 @@ def test_a_calibration_error_stands_also_beyond_what_chance_leaves() -> None:
     assert _failing(metrics) == [plain, beyond]
     any_series["calibration_error"] = 0.09
     assert _failing(metrics) == [plain]
+
+
+def test_a_calibration_error_stands_also_of_more_series() -> None:
+    metrics = _metrics() | {"with_twins": {"series": 299, "calibration_error": 0.026}}
+    assert _failing(metrics) == []
+    assert "| the same of 299 series, with the twins of shifted studies | at most 0.03 | 0.026 | yes |" in table(
+        metrics
+    )
+    metrics["with_twins"]["calibration_error"] = 0.031
+    assert _failing(metrics) == ["the same of 299 series, with the twins of shifted studies"]
