@@ -52,7 +52,7 @@ class Journal:
         self._lock()
         self.begun: dict[str, Any] | None = None
         self._file.seek(0)
-        for line in self._file.read().splitlines(keepends=True):
+        for line in self._file.readlines():  # which end at \n alone: what is torn may hold any other byte
             if not line.endswith(b"\n"):
                 self._file.truncate(self._file.tell() - len(line))
                 break

@@ -28,11 +28,12 @@ def test_what_was_noted_is_read_again(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_torn_line_was_never_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("torn", [b'{"job": "k", "set": {"af', b"\0\0\0", b"\r\0", b"\x85\r\r"])
+def test_a_torn_line_was_never_written(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "state.jsonl"
     _written(path)
     whole = path.read_bytes()
-    path.write_bytes(whole + b'{"job": "k", "set": {"af')
+    path.write_bytes(whole + torn)
     journal = Journal(path)
     assert journal.records["k"].after == 3
     journal.note("k", after=4)

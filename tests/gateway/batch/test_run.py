@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.gateway.batch.errands import Unreachable
@@ -102,6 +102,7 @@ def test_a_second_run_asks_for_nothing(source: Path, out: Path) -> None:
     torn=st.binary(max_size=40).filter(lambda tail: b"\n" not in tail),
     ahead=st.integers(1, 5),
 )
+@example([0, 16], b"\r\0", 1)  # no end of a line
 @settings(max_examples=20, deadline=None)
 def test_any_interruptions_give_the_same_reports(cuts: list[int], torn: bytes, ahead: int) -> None:
     """The line or the power goes at any border, and what was written last is torn."""
