@@ -1,13 +1,8 @@
 """A bundle as the services run it: measured on phantoms, and asked about a real series."""
 
 import logging
-import multiprocessing
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,24 +18,13 @@ from training.answers import Answer, Answering, Case, Pairs, figures
 from training.configs.phantom_test import SHIFTED, TEST, twins
 from training.evaluate import ALONE, rounded
 from training.fit_rnn import Series
-from training.parallel import begin_worker, cores
+from training.parallel import cores
 from training.phantom.orders import Shift
-from training.phantom.study import draw_patient, make_study
-from training.pictures import BRAIN_HU, BRIGHT_HU, Wanted, count_inside, picture
+from training.pictures import BRAIN_HU, BRIGHT_HU, Wanted, count_inside
+from training.sent import sent_in_turn
 
 LOG = logging.getLogger(__name__)
 CHUNK: Final = 16  # slices of one call, as the gateway sends them
-AHEAD: Final = 2  # studies in the making beyond one a process: each holds some 20 MB
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """One phantom as the cnn service is sent it: slices (n, 512, 512, 3) uint8, and its truth (n, 6)."""
-
-    slices: NDArray[np.uint8]
-    position_mm: NDArray[np.float32]
-    labels: NDArray[np.bool_]
-    certain: NDArray[np.bool_]
 
 
 def measure_bundle(
@@ -87,15 +71,6 @@ def ask_of_real(folder: Path, files: Path) -> list[dict[str, Any]]:
     ]
 
 
-def make_sent(wanted: Wanted) -> Sent:
-    """One study, in this process."""
-    patient = draw_patient(wanted.seed, wanted.order)
-    chosen = range(len(patient.scan.position_mm))[: wanted.slices]
-    study = make_study(patient, chosen)
-    slices = np.stack([picture(hu, study.scan.pixel_mm) for hu in study.hu])
-    return Sent(slices, study.position_mm, study.labels, study.certain)
-
-
 def services_of(bundle: Bundle) -> tuple[SavedModelExtractor, SavedModelScorer]:
     """What the cnn service and the rnn service have of a bundle."""
     return SavedModelExtractor(bundle.saved_model("cnn")), SavedModelScorer(bundle.saved_model("rnn"))
@@ -104,7 +79,7 @@ def services_of(bundle: Bundle) -> tuple[SavedModelExtractor, SavedModelScorer]:
 def _cases(extractor: SavedModelExtractor, wanted: Sequence[Wanted], name: str) -> list[Case]:
     """Studies with their features; pictures are let go of at once."""
     found, start = [], time.monotonic()
-    for done, sent in enumerate(_made(wanted), 1):
+    for done, sent in enumerate(sent_in_turn(wanted), 1):
         series = Series(features_of(extractor, sent.slices), sent.position_mm, sent.labels, sent.certain)
         bright, brain = (
             np.array([count_inside(slice_, between) for slice_ in sent.slices], np.int32)
@@ -115,16 +90,6 @@ def _cases(extractor: SavedModelExtractor, wanted: Sequence[Wanted], name: str) 
             left = (time.monotonic() - start) / done * (len(wanted) - done)
             LOG.info("%s: %d of %d studies, %.0f s left", name, done, len(wanted), left)
     return found
-
-
-def _made(wanted: Sequence[Wanted]) -> Iterator[Sent]:
-    """Studies in turn, made on all cores, few of them ahead."""
-    count, every = cores(), iter(wanted)
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=begin_worker) as workers:
-        coming: deque[Future[Sent]] = deque(workers.submit(make_sent, one) for one in islice(every, count + AHEAD))
-        while coming:
-            yield coming.popleft().result()
-            coming.extend(workers.submit(make_sent, one) for one in islice(every, 1))
 
 
 def features_of(extractor: SavedModelExtractor, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
