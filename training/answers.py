@@ -145,11 +145,15 @@ def figures(
         "pixels from 50 to 100 HU": [_counted(case.bright) for case in tested],
         "area of the brain": [_counted(case.brain) for case in tested],
     }
+    twins = {shift: _asked(answering, pairs.twins) for shift, pairs in shifted.items()}
     return {"data": "synthetic phantoms: the fixed set of training/configs/phantom_test.py"} | {
         **usual_figures(*both, middle, points),
         "beside": {name: beside(*levels(studies, given), middle) for name, given in others.items()},
-        "shifted": {shift: _shifted(answering, pairs, slices) for shift, pairs in shifted.items()},
-        "with_twins": _calibration(answering, [*tested, *(case for pairs in shifted.values() for case in pairs.twins)]),
+        "shifted": {
+            shift: _shifted(_asked(answering, pairs.shifted), twins[shift][0], slices)
+            for shift, pairs in shifted.items()
+        },
+        "with_twins": _calibration([both[1], *(series for _, series in twins.values())]),
     }
 
 
@@ -181,10 +185,9 @@ def _counted(pixels: NDArray[np.int32]) -> Answer:
     return every, every.max(axis=0)
 
 
-def _shifted(answering: Answering, pairs: Pairs, usual: Judged) -> dict[str, Any]:
+def _shifted(asked: tuple[Judged, Judged], twins: Judged, usual: Judged) -> dict[str, Any]:
     """By `drop` less than in the usual studies, whose blood is other blood; `lost` by the shift alone."""
-    slices, series = _asked(answering, pairs.shifted)
-    twins, _ = _asked(answering, pairs.twins)
+    slices, series = asked
     alone, ends = lost(twins, slices)
     drop = auc(*usual.of(0)[:2]) - auc(*slices.of(0)[:2])
     return {
@@ -198,10 +201,9 @@ def _shifted(answering: Answering, pairs: Pairs, usual: Judged) -> dict[str, Any
     }
 
 
-def _calibration(answering: Answering, cases: Sequence[Case]) -> dict[str, Any]:
-    """How far what is said of `any` is off in more series than the usual ones: their twins differ by seeds alone."""
-    _, series = _asked(answering, cases)
-    said, true, _ = series.of(0)
+def _calibration(every: Sequence[Judged]) -> dict[str, Any]:
+    """How far what is said of `any` is off in more than the usual series: twins differ from them by seeds alone."""
+    said, true = (np.concatenate(column) for column in zip(*(series.of(0)[:2] for series in every), strict=True))
     return {
         "series": len(said),
         "calibration_error": rounded(calibration_error(said, true)),

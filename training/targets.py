@@ -47,7 +47,7 @@ def _discrimination(metrics: Mapping[str, Any]) -> Iterator[Target]:
 
 
 def _calibration(metrics: Mapping[str, Any]) -> Iterator[Target]:
-    """By series also beyond chance: a hundred of them leave even true probabilities a larger error than is wanted."""
+    """By series beyond chance and of more, too: a hundred leave true probabilities a larger error than is wanted."""
     for level in ("slice", "series"):
         error = metrics[level]["any"]["calibration_error"]
         yield Target(f"calibration error of any by {level}", error, 0.03, at_most=True)

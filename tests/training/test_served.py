@@ -16,8 +16,8 @@ from training.served import ask_of_real, measure_bundle
 BUNDLE = Path("models/default")
 SEED = 9_600_000
 WANTED = [
-    Wanted(SEED, 12, Order((), mimic=False)),
-    Wanted(SEED + 1, 12, Order(("intraparenchymal",), mimic=False)),  # on the fourth to the seventh slice
+    Wanted(SEED, 24, Order((), mimic=False)),  # more than go in one call
+    Wanted(SEED + 1, 24, Order(("intraparenchymal",), mimic=False)),
 ]
 
 
