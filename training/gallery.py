@@ -58,14 +58,14 @@ def _levels(patient: Patient) -> list[Hu]:
     return list(make_study(patient, [int(np.abs(places - height).argmin()) for height in HEIGHTS_MM]).hu)
 
 
-def _bleeding(seed: int, kind: Label, *, small: bool = False) -> Patient:
+def _bleeding(seed: int, kind: Label, *, small: float = 0.0) -> Patient:
     return draw_patient(seed, Order(kinds=(kind,), mimic=False, small=small))
 
 
 def _small(kind: Label) -> Iterator[Patient]:
     """Those whose haemorrhages an order of small ones has made so."""
     for seed in count(SEED + 500):
-        patient = _bleeding(seed, kind, small=True)
+        patient = _bleeding(seed, kind, small=0.5)
         if patient.bleeds != _bleeding(seed, kind).bleeds:
             yield patient
 

@@ -96,7 +96,15 @@ def _phantoms(steps: "Steps") -> None:
     step.add_argument("--traps", action="store_true", help="with the faults of the challenge's data")
     step.add_argument("--masks", action="store_true", help="with every slice's share of blood")
     step.add_argument("--broad", action="store_true", help="half of scanners, heads, brains and bleeds drawn harder")
-    step.add_argument("--small", action="store_true", help="half of what bleeds as small as most of patients' is")
+    step.add_argument(
+        "--small",
+        type=float,
+        nargs="?",
+        const=0.5,
+        default=0.0,
+        metavar="SHARE",
+        help="of what bleeds, half or a share of it as small as most of patients' is",
+    )
 
 
 def _gallery(steps: "Steps") -> None:

@@ -71,7 +71,7 @@ LARGE = replace(
     amounts=replace(CONFIG.amounts, rnn=600),
     cnn_fit=replace(
         CONFIG.cnn_fit,
-        steps=3600,
+        steps=4000,
         batch=256,
         rate=1.2e-3,
         noise_hu=8.0,
@@ -82,15 +82,15 @@ LARGE = replace(
         ema=0.998,
         stream=replace(
             CONFIG.cnn_fit.stream,
-            first_seed=700_000,
+            first_seed=900_000,
             rounds_kept=400,
-            steps_a_round=5,
+            steps_a_round=8,
             rounds_at_first=100,
-            order=Order(broad=True),
+            order=Order(broad=True, small=0.75),
         ),
     ),
     rnn_fit=replace(CONFIG.rnn_fit, seed=10),  # chosen among others: docs/phantoms.md
-    rnn_order=Order(broad=True, small=True),
+    rnn_order=Order(broad=True, small=0.5),
     other_scanners=OtherScanners(count=2, alone=True, noise_hu=8.0, grain=2.0),
     stirred=0.65,
 )

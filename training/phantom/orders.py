@@ -18,7 +18,7 @@ class Order:
     shift : in which way it lies outside of what is drawn otherwise
     twin : whether it is made without its shift after all: the same patient and scanner, but for that
     broad : whether scanners, bleeds, heads, brains and skull bases are drawn harder, half of each, to learn from
-    small : whether half of the studies that bleed have haemorrhages as small as most of patients' are, to learn from
+    small : share of the studies that bleed in which haemorrhages are as small as most of patients' are, to learn from
     borders : whether the scanner blurs bone into the brain, and dura lies along it; without, a study is too easy
     """
 
@@ -28,7 +28,7 @@ class Order:
     twin: bool = False
     borders: bool = True
     broad: bool = False
-    small: bool = False
+    small: float = 0.0
 
 
 ANY_STUDY: Final = Order()

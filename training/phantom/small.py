@@ -10,12 +10,10 @@ import numpy as np
 
 from training.phantom.bleeds import Bleed, Cast, Crescent, Film, Haematoma, Lens, Sheet
 
-SHARE = 0.5
 
-
-def small_bleeds(rng: np.random.Generator, bleeds: tuple[Bleed, ...]) -> tuple[Bleed, ...]:
-    """All of them small, where they are; or the same."""
-    return bleeds if rng.random() >= SHARE else tuple(small(rng, bleed) for bleed in bleeds)
+def small_bleeds(rng: np.random.Generator, bleeds: tuple[Bleed, ...], share: float) -> tuple[Bleed, ...]:
+    """All of a study's small, in that share of studies; else the same."""
+    return bleeds if rng.random() >= share else tuple(small(rng, bleed) for bleed in bleeds)
 
 
 def small(rng: np.random.Generator, bleed: Bleed) -> Bleed:

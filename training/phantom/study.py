@@ -83,7 +83,7 @@ def draw_patient(seed: int, order: Order = ANY_STUDY) -> Patient:
         scanner, bleeds = broad_scanner(apart, scanner), broad_bleeds(apart, bleeds)
         mimics = broad_mimics(apart, skull, mimics)
     if order.small:
-        bleeds = small_bleeds(np.random.default_rng([seed, 6]), bleeds)
+        bleeds = small_bleeds(np.random.default_rng([seed, 6]), bleeds, order.small)
     patient = Patient(
         skull=replace(skull, holes=mimics.holes),
         brain=contrasted(brain, mimics).pushed(tuple(push for bleed in bleeds for push in bleed.pushes())),

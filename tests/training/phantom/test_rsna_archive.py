@@ -75,7 +75,7 @@ def test_the_services_read_what_the_phantom_was(number: int) -> None:
         np.testing.assert_array_equal(np.clip(found, -1000, 3000), np.clip(hu[:rows], -1000, 3000))
 
 
-@pytest.mark.parametrize("order", [Order(), Order(broad=True, small=True)])
+@pytest.mark.parametrize("order", [Order(), Order(broad=True, small=0.5)])
 def test_rows_are_the_labels(order: Order) -> None:
     made = make(Task(1, 1, Plan(6, SEED, order=order)))
     study = make_study(draw_patient(SEED + 1, order))

@@ -9,7 +9,7 @@ from training.phantom.study import Patient, draw_patient, make_study
 SEEDS = range(9_770_000, 9_770_060)
 
 
-def _drawn(kind: Label, *, small: bool) -> list[Patient]:
+def _drawn(kind: Label, *, small: float) -> list[Patient]:
     return [draw_patient(seed, Order(kinds=(kind,), small=small)) for seed in SEEDS]
 
 
@@ -28,7 +28,7 @@ def _lengths(bleed: Bleed) -> tuple[float, ...]:
 
 @pytest.mark.parametrize("kind", SUBTYPES)
 def test_about_half_of_what_bleeds_is_smaller_and_lies_where_it_lay(kind: Label) -> None:
-    pairs = list(zip(_drawn(kind, small=False), _drawn(kind, small=True), strict=True))
+    pairs = list(zip(_drawn(kind, small=0.0), _drawn(kind, small=0.5), strict=True))
     changed = [(usual.bleeds, small.bleeds) for usual, small in pairs if usual.bleeds != small.bleeds]
     assert 18 < len(changed) < 42
     before, after = (np.median([_lengths(bleeds[0])[0] for bleeds in every]) for every in zip(*changed, strict=True))
@@ -41,20 +41,20 @@ def test_about_half_of_what_bleeds_is_smaller_and_lies_where_it_lay(kind: Label)
 
 
 def test_all_else_of_a_patient_stays() -> None:
-    for usual, small in zip(_drawn("subdural", small=False), _drawn("subdural", small=True), strict=True):
+    for usual, small in zip(_drawn("subdural", small=0.0), _drawn("subdural", small=0.5), strict=True):
         for part in ("skull", "mimics", "scan", "scanner"):
             assert getattr(usual, part) == getattr(small, part)
 
 
 def test_crescents_stand_out_of_what_bone_blurs() -> None:
-    drawn = [bleed for patient in _drawn("subdural", small=True) for bleed in patient.bleeds]
+    drawn = [bleed for patient in _drawn("subdural", small=0.5) for bleed in patient.bleeds]
     crescents = [bleed for bleed in drawn if isinstance(bleed, Crescent)]
     assert min(bleed.thickness_mm for bleed in crescents) >= 3
     assert min(bleed.radius_mm for bleed in crescents) >= 10
 
 
 def test_small_haemorrhages_are_on_few_slices() -> None:
-    pairs = zip(_drawn("intraparenchymal", small=False), _drawn("intraparenchymal", small=True), strict=True)
+    pairs = zip(_drawn("intraparenchymal", small=0.0), _drawn("intraparenchymal", small=0.5), strict=True)
     changed = [(usual, small) for usual, small in pairs if usual.bleeds != small.bleeds][:3]
     before, after = (
         [make_study(patient).labels[:, 0].sum() for patient in every] for every in zip(*changed, strict=True)
