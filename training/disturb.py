@@ -101,4 +101,13 @@ def _through_a_window(hu: Any, window: Window) -> Any:
 
 
 def _smooth(pictures: Any) -> Any:
-    return ops.average_pool(pictures, 3, strides=1, padding="same")
+    """Means of 3 x 3 pixels, of fewer along the edges: much sooner there on a CPU than by pooling."""
+    return _sums(pictures) / _sums(ops.ones_like(pictures[:1]))
+
+
+def _sums(pictures: Any) -> Any:
+    """Of each pixel and its eight neighbours, where there are such."""
+    rows = ops.pad(pictures, ((0, 0), (1, 1), (0, 0), (0, 0)))
+    rows = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    both = ops.pad(rows, ((0, 0), (0, 0), (1, 1), (0, 0)))
+    return both[:, :, :-2] + both[:, :, 1:-1] + both[:, :, 2:]

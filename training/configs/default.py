@@ -71,7 +71,7 @@ LARGE = replace(
     amounts=replace(CONFIG.amounts, rnn=600),
     cnn_fit=replace(
         CONFIG.cnn_fit,
-        steps=4000,
+        steps=3600,
         batch=256,
         rate=1.2e-3,
         noise_hu=8.0,
@@ -82,11 +82,11 @@ LARGE = replace(
         ema=0.998,
         stream=replace(
             CONFIG.cnn_fit.stream,
-            first_seed=900_000,
+            first_seed=700_000,
             rounds_kept=400,
-            steps_a_round=8,
+            steps_a_round=5,
             rounds_at_first=100,
-            order=Order(broad=True, small=0.75),
+            order=Order(broad=True),
         ),
     ),
     rnn_fit=replace(CONFIG.rnn_fit, seed=10),  # chosen among others: docs/phantoms.md
