@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from services.gateway.client import Failure
-from services.gateway.jobs.documents import COLUMNS, csv_line, row
+from services.gateway.jobs.documents import COLUMNS, csv_line, on_one_line, row
 
 LEFT_OUT: Final = "left-out.csv"
 _LEFT_OUT_COLUMNS: Final = ("job", "file", "code", "reason")
@@ -26,7 +26,7 @@ def _first_file(report: dict[str, Any]) -> str | None:
 
 
 def _as_ndjson(_job_id: str, _number: int, report: dict[str, Any]) -> bytes:
-    return json.dumps(report, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return on_one_line(json.dumps(report, ensure_ascii=False, separators=(",", ":")).encode()) + b"\n"
 
 
 _REPORTS: Final[dict[str, tuple[str, Line, bytes]]] = {

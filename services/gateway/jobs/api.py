@@ -12,7 +12,7 @@ from services.common.card import OperatingPoint
 from services.common.problems import NotFound
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.desk import Jobs
-from services.gateway.jobs.documents import describe, ndjson, reports, table
+from services.gateway.jobs.documents import describe, ndjson, on_one_line, reports, table
 from services.gateway.jobs.job import Job, no_such_job
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus, Priority, ReportPage
 from services.gateway.jobs.store import Wishes
@@ -156,7 +156,7 @@ async def _events(look: Callable[[], JobDocument], ending: Callable[[], bool]) -
             return
         if document != last:
             name = "end" if document.ended else "progress"
-            yield f"event: {name}\ndata: {document.model_dump_json()}\n\n"
+            yield f"event: {name}\ndata: {on_one_line(document.model_dump_json().encode()).decode()}\n\n"
             last, quiet_s = document, 0.0
         if document.ended:
             return

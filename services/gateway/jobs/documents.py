@@ -13,6 +13,7 @@ from services.gateway.jobs.schemas import OUTCOMES, Counts, JobDocument, JobStat
 from services.gateway.jobs.store import JobStore
 
 _LEFT_OUT_SHOWN: Final = 100
+_UNICODE_BREAKS: Final = tuple((mark.encode(), f"\\u{ord(mark):04x}".encode()) for mark in "\x85\u2028\u2029")
 COLUMNS: Final = (
     "job",
     "series",
@@ -72,7 +73,17 @@ def reports(job: Job, after: int, limit: int | None = None) -> Iterator[tuple[in
 
 def ndjson(found: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
     """A report a line."""
-    return (report + b"\n" for _, report in found)
+    return (on_one_line(report) + b"\n" for _, report in found)
+
+
+def on_one_line(document: bytes) -> bytes:
+    """JSON that is one line for those readers, too, that end lines where Unicode does, as Python's `splitlines`.
+
+    Names of files may hold such marks; JSON allows them as they are, and escaped.
+    """
+    for mark, escaped in _UNICODE_BREAKS:
+        document = document.replace(mark, escaped)
+    return document
 
 
 def table(job: Job, found: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:

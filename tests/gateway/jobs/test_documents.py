@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from services.gateway.jobs.documents import COLUMNS, describe, ndjson, reports, table
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from services.gateway.jobs.documents import COLUMNS, describe, ndjson, on_one_line, reports, table
 from services.gateway.jobs.schemas import JobDocument, LeftOut, Outcome, Plan, now
 from services.gateway.jobs.store import JobStore, Wishes
 from tests.gateway.jobs.making import job_of, report_of, upload
@@ -54,6 +57,14 @@ def test_reports_come_in_the_order_of_the_series(store: JobStore, tmp_path: Path
     assert [number for number, _ in reports(job, 0, 1)] == [3]
     lines = b"".join(ndjson(reports(job, -1))).splitlines()
     assert [json.loads(line)["id"] for line in lines] == ["0", "3", "4"]
+
+
+@given(st.text())
+@example("a\u2028b\x85c\u2029\x0b\r\n.dcm")
+def test_a_line_of_json_is_one_however_lines_are_told_apart(name: str) -> None:
+    line = on_one_line(json.dumps({"file": name}, ensure_ascii=False).encode())
+    assert json.loads(line) == {"file": name}
+    assert len(line.decode().splitlines()) == 1
 
 
 def test_a_table_has_a_line_for_every_kind_of_report(store: JobStore, tmp_path: Path) -> None:
