@@ -47,7 +47,7 @@ def test_ctrl_c_ends_a_step_in_one_sentence(tmp_path: Path) -> None:
     heeding = (
         "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
     )
-    step_of = ["-m", "training", "phantoms", "--studies", "200", "--out", str(tmp_path / "made.zip")]
+    step_of = ["-m", "training", "phantoms", "--studies", "40", "--out", str(tmp_path / "made.zip")]
     command = [sys.executable, "-c", heeding, sys.executable, *step_of]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as step:
         assert step.stderr
