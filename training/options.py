@@ -1,6 +1,7 @@
 """The steps of the command line and their options. `training.steps` has a function of the same name for each."""
 
-from argparse import ArgumentParser
+import math
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,13 +99,23 @@ def _phantoms(steps: "Steps") -> None:
     step.add_argument("--broad", action="store_true", help="half of scanners, heads, brains and bleeds drawn harder")
     step.add_argument(
         "--small",
-        type=float,
+        type=_share,
         nargs="?",
         const=0.5,
         default=0.0,
         metavar="SHARE",
-        help="of what bleeds, half or a share of it as small as most of patients' is",
+        help="half of what bleeds, or another share of it, as small as most of patients' is",
     )
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise ArgumentTypeError(f"{text} is no share: one lies from 0 to 1")
+    return share
 
 
 def _gallery(steps: "Steps") -> None:

@@ -2,8 +2,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras import ops
 
-from training.disturb import Disturb
+from training.disturb import Disturb, _smooth
 
 
 def _pictures() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -95,3 +96,10 @@ def test_pictures_of_one_scanner_are_disturbed_alike() -> None:
     )
     assert np.ptp(alike, axis=0).max() == 0
     assert np.ptp(each, axis=0).max() > 5
+
+
+def test_smoothing_is_pooling_and_keeps_what_is_even_up_to_the_edges() -> None:
+    noise = np.random.default_rng(3).normal(0, 50, (3, 20, 30, 1)).astype(np.float32)
+    pooled = np.asarray(ops.average_pool(noise, 3, strides=1, padding="same"))
+    np.testing.assert_allclose(np.asarray(_smooth(noise)), pooled, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(_smooth(np.full((1, 8, 8, 1), 7, np.float32))), 7, rtol=1e-6)

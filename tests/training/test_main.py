@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from training.__main__ import main
+
 PROGRAM = """
 import runpy, sys
 sys.argv = ["training", "--help"]
@@ -40,6 +44,16 @@ def test_weights_alone_are_begun_with_where_only_the_cnn_is_wanted(tmp_path: Pat
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("--begin with weights alone goes with --cnn-only")
+
+
+@pytest.mark.parametrize("share", ["1.5", "-0.1", "nan", "some"])
+def test_what_is_no_share_is_refused(
+    share: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["training", "phantoms", f"--small={share}"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert f"{share} is no share" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_a_step_in_one_sentence(tmp_path: Path) -> None:

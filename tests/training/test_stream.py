@@ -3,7 +3,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from training.stream import Batch, Stream, StreamPlan, empty_batch
+from training.stream import Batch, Stream, StreamPlan, _roll, empty_batch
 
 PLAN = StreamPlan(
     studies_a_round=3, slices_a_study=4, steps_a_round=2, rounds_kept=3, rounds_at_first=2, first_seed=9_600_000
@@ -34,6 +34,15 @@ def test_a_stream_taken_up_gives_what_it_would_have_given(straight: list[Batch])
     for here, there in zip(straight[6:], _batches(6, 1), strict=True):
         for one, two in zip(here, there, strict=True):
             np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("down", [-2, 0, 1])
+@pytest.mark.parametrize("right", [-1, 0, 2])
+def test_pictures_are_rolled_as_numpy_rolls_them(down: int, right: int) -> None:
+    source = np.arange(5 * 6 * 2).reshape(5, 6, 2)
+    out = np.zeros_like(source)
+    _roll(source[:, ::-1], down, right, out)
+    np.testing.assert_array_equal(out, np.roll(source[:, ::-1], (down, right), (0, 1)))
 
 
 def test_another_step_is_another_batch(straight: list[Batch]) -> None:

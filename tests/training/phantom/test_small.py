@@ -40,6 +40,14 @@ def test_about_half_of_what_bleeds_is_smaller_and_lies_where_it_lay(kind: Label)
             assert 46 <= other.blood.hu <= 70
 
 
+def test_another_share_is_of_the_same_studies_and_of_more() -> None:
+    usual, half, most, every = (_drawn("subarachnoid", small=share) for share in (0.0, 0.5, 0.75, 1.0))
+    for patient, *shares in zip(usual, half, most, every, strict=True):
+        changed = [patient.bleeds != other.bleeds for other in shares]
+        assert changed == sorted(changed)
+        assert changed[-1]
+
+
 def test_all_else_of_a_patient_stays() -> None:
     for usual, small in zip(_drawn("subdural", small=0.0), _drawn("subdural", small=0.5), strict=True):
         for part in ("skull", "mimics", "scan", "scanner"):
