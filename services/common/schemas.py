@@ -91,6 +91,21 @@ class Evidence(_FromStage):
     failed: str | None = None
 
 
+class SeriesEvidence(_Frozen):
+    """What was measured of one series. Shares are of the picture, each the median over the slices that were read."""
+
+    slices_read: int = Field(description="slices whose pixels were measured; 0 where the headers alone were enough")
+    constant_slices: int = Field(description="of these, uniform images")
+    bone: float | None = Field(None, description="share above 300 HU")
+    brain: float | None = Field(None, description="share from 10 to 60 HU")
+    air: float | None = Field(None, description="share below -300 HU")
+    metal: float | None = Field(None, description="share above 3000 HU")
+    air_hu: float | None = Field(None, description="HU of the air; null where there is little, or it is clipped")
+    thickness_mm: float | None = Field(None, description="SliceThickness")
+    spacing_mm: float | None = Field(None, description="median distance of neighbouring slices")
+    length_mm: float | None = Field(None, description="distance of the first slice from the last")
+
+
 class ReportSeries(_Frozen):
     """The series as a whole; null where slices were sent that do not belong together."""
 
@@ -104,7 +119,7 @@ class ReportSeries(_Frozen):
 class ReportSlice(_Frozen):
     """One slice, in anatomical order."""
 
-    index: int
+    index: int = Field(description="place in `slices`, counted from 0; texts for people count from 1")
     file: str
     sop_instance_uid: str | None
     position_mm: float
@@ -144,11 +159,14 @@ class Report(_Frozen):
 
     id: str
     status: Literal["assessed", "not_assessed"]
+    created: str | None = Field(None, description="UTC, ISO 8601; older reports lack it")
+    version: str | None = Field(None, description="of the software; older reports lack it")
     reasons: tuple[Reason, ...]
+    evidence: SeriesEvidence | None = Field(None, description="the measurements, where the status is `not_assessed`")
     series: ReportSeries | None
     slices: tuple[ReportSlice, ...]
     findings: tuple[str, ...] = Field(description="one line for every label; empty where nothing was assessed")
-    key_slices: tuple[int, ...] = Field(description="up to five indices by highest `any`, only where predicted")
+    key_slices: tuple[int, ...] = Field(description="`index` of up to five slices by highest `any`, where predicted")
     model: ReportModel
     thresholds: ReportThresholds
     timings_ms: Timings

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from services.common.app import PROBLEM_JSON
+from services.common.app import PROBLEM_JSON, VERSION
 from services.common.labels import LABELS, Label
 from services.common.problems import MalformedRequest, Overloaded, PayloadTooLarge, Problem, UnsupportedMedia
 from services.gateway.archives import BadArchive
@@ -36,6 +36,8 @@ _PREDICTIONS: Final = {label: _PROBABILITIES[label] > _THRESHOLDS[label] for lab
 _REPORT: Final[dict[str, Any]] = {
     "id": "2f1c5b0d6f7a4c0e9b1d3a5c7e9f0a1b",
     "status": "assessed",
+    "created": "2026-02-03T10:20:30.405Z",
+    "version": VERSION,
     "reasons": [{"code": "resampled", "detail": "The slices are 256 x 256 and were resampled.", "severity": "note"}],
     "series": {
         "study_instance_uid": "2.25.1",
@@ -70,6 +72,18 @@ _NOT_ASSESSED: Final[dict[str, Any]] = {
     **_REPORT,
     "status": "not_assessed",
     "reasons": [{"code": "not_a_head", "detail": "The pixels do not look like a head.", "severity": "refuse"}],
+    "evidence": {
+        "slices_read": 1,
+        "constant_slices": 0,
+        "bone": 0.1204,
+        "brain": 0.0011,
+        "air": 0.7312,
+        "metal": 0.0,
+        "air_hu": -998.0,
+        "thickness_mm": 5.0,
+        "spacing_mm": None,
+        "length_mm": 0.0,
+    },
     "series": {**_REPORT["series"], "probabilities": None, "predictions": None},
     "slices": [{**_REPORT["slices"][0], "probabilities": None, "predictions": None}],
     "findings": [],

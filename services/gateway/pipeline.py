@@ -39,6 +39,7 @@ class Assessment:
     scores: Scores | None
     pictures: tuple[bytes, ...]
     work_ms: Mapping[str, float]
+    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ class Pipeline:
         reasons = judged(reasons, self._severities)
         scores = None if acceptance.refused(reasons) else await self._score(header, chunks, upload.work)
         shown = tuple(picture for each in chunks for picture in each.pictures)
-        return Assessment(header, reasons, scores, shown, upload.work.ms)
+        return Assessment(header, reasons, scores, shown, upload.work.ms, tuple(evidence))
 
     def _refused(self, reasons: Iterable[Reason]) -> bool:
         return acceptance.refused(judged(reasons, self._severities))

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from fastapi import Request
 
 from services.common.card import OperatingPoint
+from services.common.clock import now
 from services.common.problems import MalformedRequest
 from services.common.runners import while_wanted
 from services.common.schemas import Report, Timings
 from services.gateway.archives import Limits
 from services.gateway.bundle import Bundles, ServedBundle
 from services.gateway.pipeline import Pipeline
-from services.gateway.report import build_report
+from services.gateway.report import Stamp, build_report
 from services.gateway.settings import Settings
 from services.gateway.spool import Spool
 from services.gateway.uploads import receive, slices_at_least
@@ -48,7 +49,7 @@ class Predictions:
             assessment,
             [file.name for file in files],
             bundle,
-            report_id=uuid.uuid4().hex,
+            stamp=Stamp(uuid.uuid4().hex, now()),
             operating_point=known_point(point, bundle),
             timings=timings(assessment.work_ms, upload_s=uploaded - begin, total_s=time.perf_counter() - begin),
         )

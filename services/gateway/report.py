@@ -2,10 +2,13 @@
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from services.common.acceptance import refused
+from services.common.app import VERSION
 from services.common.card import OperatingPoint, Thresholds
+from services.common.evidence import series_evidence
 from services.common.labels import LABELS, Label
 from services.common.schemas import Report, ReportModel, ReportSeries, ReportSlice, ReportThresholds, Timings
 from services.gateway.bundle import ServedBundle
@@ -18,12 +21,20 @@ DISCLAIMER: Final = (
 _KEY_SLICES: Final = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells reports of the same files apart: an id, and a time in UTC (ISO 8601)."""
+
+    id: str
+    created: str
+
+
 def build_report(
     assessment: Assessment,
     names: Sequence[str],
     bundle: ServedBundle,
     *,
-    report_id: str,
+    stamp: Stamp,
     operating_point: OperatingPoint,
     timings: Timings,
 ) -> Report:
@@ -31,10 +42,14 @@ def build_report(
     card, thresholds = bundle.card, bundle.card.thresholds[operating_point]
     slices = _slices(assessment, names, thresholds)
     series = _series(assessment, thresholds)
+    not_assessed = refused(assessment.reasons)
     return Report(
-        id=report_id,
-        status="not_assessed" if refused(assessment.reasons) else "assessed",
+        id=stamp.id,
+        status="not_assessed" if not_assessed else "assessed",
+        created=stamp.created,
+        version=VERSION,
         reasons=assessment.reasons,
+        evidence=series_evidence(assessment.header, assessment.evidence) if not_assessed else None,
         series=series,
         slices=slices,
         findings=_findings(series, slices),

@@ -1,14 +1,16 @@
 import json
 import logging
+import tomllib
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.common.app import new_app
+from services.common.app import VERSION, new_app
 from services.common.observability import JsonFormatter, configure_logging
 from services.common.problems import NotReady, PayloadTooLarge
+from tests.running import ROOT
 
 pytestmark = pytest.mark.anyio
 
@@ -140,3 +142,7 @@ def test_an_exception_is_logged_by_class_and_place(capsys: pytest.CaptureFixture
     assert "test_app.py" in line["trace"][0]
     assert "Zebedee" not in json.dumps(line)
     logging.getLogger().handlers.clear()
+
+
+def test_the_project_and_the_services_have_one_version() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION

@@ -3,18 +3,20 @@ from pathlib import Path
 import pytest
 
 from services.common.acceptance import reason
+from services.common.app import VERSION
 from services.common.card import OperatingPoint
 from services.common.labels import LABELS
-from services.common.schemas import Item, Report, SeriesHeader, Timings
+from services.common.schemas import Evidence, Item, Report, SeriesHeader, Timings
 from services.gateway.bundle import ServedBundle
 from services.gateway.openapi import PREDICTION_ANSWERS
 from services.gateway.pipeline import Assessment
-from services.gateway.report import build_report
+from services.gateway.report import Stamp, build_report
 from services.gateway.scoring import Scores
 from tests.bundles import fake_bundle
 
 WORK = {"preprocess": 1.0, "cnn": 2.0, "rnn": 3.0}
 TIMINGS = Timings(upload=1, total=9, **WORK)
+STAMP = Stamp("r1", "2026-02-03T10:20:30.405Z")
 
 
 def _header(slices: int, uid: str | None = "2.25.2") -> SeriesHeader:
@@ -34,7 +36,7 @@ def bundle(tmp_path: Path) -> ServedBundle:
 
 def _report(bundle: ServedBundle, assessment: Assessment, point: OperatingPoint = "default") -> Report:
     names = [f"{index}.dcm" for index in range(len(assessment.header.items))]
-    return build_report(assessment, names, bundle, report_id="r1", operating_point=point, timings=TIMINGS)
+    return build_report(assessment, names, bundle, stamp=STAMP, operating_point=point, timings=TIMINGS)
 
 
 def _assessed(values: list[float], uid: str | None = "2.25.2") -> Assessment:
@@ -69,12 +71,28 @@ def test_pictures_that_do_not_belong_together_have_no_series(bundle: ServedBundl
 
 def test_what_is_not_assessed_has_no_numbers(bundle: ServedBundle) -> None:
     refusal = reason("not_a_head", bone=0.0, brain=0.0, air=1.0)
-    report = _report(bundle, Assessment(_header(2), (refusal,), None, (), WORK))
+    seen = (Evidence(bone=0.1, air=0.6, air_hu=-990), Evidence(bone=0.3, air=0.8))
+    report = _report(bundle, Assessment(_header(2), (refusal,), None, (), WORK, seen))
     assert report.status == "not_assessed"
     assert report.series is not None
     assert report.series.probabilities is None
     assert all(item.probabilities is None and item.predictions is None for item in report.slices)
     assert (report.findings, report.key_slices) == ((), ())
+    assert report.evidence
+    assert (report.evidence.slices_read, report.evidence.bone, report.evidence.air_hu) == (2, 0.2, -990)
+
+
+def test_a_report_says_when_and_by_which_software_it_was_made(bundle: ServedBundle) -> None:
+    report = _report(bundle, _assessed([0.2]))
+    assert (report.id, report.created, report.version) == (STAMP.id, STAMP.created, VERSION)
+    assert report.evidence is None
+
+
+def test_a_report_of_an_older_version_is_still_one(bundle: ServedBundle) -> None:
+    report = _report(bundle, _assessed([0.2]))
+    older = Report.model_validate_json(report.model_dump_json(exclude={"created", "version", "evidence"}))
+    assert (older.created, older.version, older.evidence) == (None, None, None)
+    assert older.findings == report.findings
 
 
 def test_pictures_stand_with_their_slices(bundle: ServedBundle) -> None:

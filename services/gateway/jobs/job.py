@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from services.common.clock import now
 from services.common.problems import NotFound
-from services.gateway.jobs.schemas import OUTCOMES, EndStatus, Manifest, Outcome, Plan, StoredFile, Unit, now
+from services.gateway.jobs.schemas import OUTCOMES, EndStatus, Manifest, Outcome, Plan, StoredFile, Unit
 from services.gateway.jobs.shelf import Shelf
 from services.gateway.spool import UploadedFile
 

@@ -1,6 +1,5 @@
 """What is said about jobs: on disk, and in the public API."""
 
-from datetime import UTC, datetime
 from typing import Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -87,6 +86,8 @@ class FailedReport(_Frozen):
 
     id: str
     status: Literal["failed"] = "failed"
+    created: str | None = Field(None, description="UTC, ISO 8601; older reports lack it")
+    version: str | None = Field(None, description="of the software; older reports lack it")
     series: FailedSeries
     problem: dict[str, Any]
 
@@ -139,8 +140,3 @@ class ReportPage(_Frozen):
 
     reports: tuple[Report | FailedReport, ...]
     next: str | None
-
-
-def now() -> str:
-    """The time, as documents state it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -17,10 +17,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from services.common.card import OperatingPoint
+from services.common.clock import now
 from services.common.problems import NotFound, Problem
 from services.gateway.jobs.job import FILES, MANIFEST, Job, no_such_job
 from services.gateway.jobs.remote import RemoteShelf
-from services.gateway.jobs.schemas import EndStatus, Manifest, Priority, StoredFile, now
+from services.gateway.jobs.schemas import EndStatus, Manifest, Priority, StoredFile
 from services.gateway.jobs.shelf import LocalShelf, Shelf
 from services.gateway.spool import Spool, SpoolFolder, UploadedFile
 

@@ -8,16 +8,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from services.common.app import VERSION
+from services.common.clock import now
 from services.common.problems import Problem
 from services.gateway.bundle import Bundles, ServedBundle
 from services.gateway.faults import why_set_aside
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.lanes import Task
-from services.gateway.jobs.schemas import FailedReport, FailedSeries, LeftOut, Manifest, Outcome, Plan, Unit, now
+from services.gateway.jobs.schemas import FailedReport, FailedSeries, LeftOut, Manifest, Outcome, Plan, Unit
 from services.gateway.jobs.tries import Tries
 from services.gateway.pipeline import Assessment, Group, Pipeline, SeriesKey
 from services.gateway.predictions import known_point, timings
-from services.gateway.report import build_report
+from services.gateway.report import Stamp, build_report
 from services.gateway.settings import Settings
 from services.gateway.spool import UploadedFile
 from services.gateway.stages import StageBusy, StageFault, Stages
@@ -127,7 +129,7 @@ async def _assess(task: Task, unit: Unit, bench: Bench, lost: int) -> tuple[Outc
         assessment,
         [file.name for file in files],
         bundle,
-        report_id=task.id,
+        stamp=Stamp(task.id, now()),
         operating_point=manifest.operating_point,
         timings=timings(assessment.work_ms, upload_s=0.0, total_s=time.perf_counter() - begin),
     )
@@ -146,7 +148,8 @@ async def _assessed(files: Sequence[UploadedFile], manifest: Manifest, bench: Be
 
 def _failed(task: Task, unit: Unit, problem: Problem) -> bytes:
     series = FailedSeries(study_instance_uid=unit.study_uid, series_instance_uid=unit.series_uid, slices=unit.slices)
-    return FailedReport(id=task.id, series=series, problem=problem.document()).model_dump_json().encode()
+    report = FailedReport(id=task.id, created=now(), version=VERSION, series=series, problem=problem.document())
+    return report.model_dump_json().encode()
 
 
 async def _patiently(work: Callable[[], Awaitable[T]], bench: Bench) -> T:

@@ -7,8 +7,9 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from services.common.clock import now
 from services.gateway.jobs.documents import COLUMNS, describe, ndjson, on_one_line, reports, table
-from services.gateway.jobs.schemas import JobDocument, LeftOut, Outcome, Plan, now
+from services.gateway.jobs.schemas import JobDocument, LeftOut, Outcome, Plan
 from services.gateway.jobs.store import JobStore, Wishes
 from tests.gateway.jobs.making import job_of, report_of, upload
 
