@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -12,24 +12,26 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.drain import Drain, Lifespan
+from services.common.head import AnswerHead
 from services.common.observability import REQUEST_ID, Metrics, adopt_request_id, current_request_id
-from services.common.problems import MalformedRequest, MethodNotAllowed, NotFound, NotReady, Problem
+from services.common.problems import CallerGone, MalformedRequest, MethodNotAllowed, NotFound, NotReady, Problem
+from services.common.readiness import PROBES, Readiness, ReadyCheck
 
 log = logging.getLogger(__name__)
 
 PROBLEM_JSON: Final = "application/problem+json"
 VERSION: Final = "0.1.0"
-_REFUSALS: Final[dict[int, type[Problem]]] = {404: NotFound, 405: MethodNotAllowed}
 _NOT_READY: Final[dict[int | str, dict[str, Any]]] = {
     503: {
         "description": NotReady.title,
         "content": {PROBLEM_JSON: {"example": NotReady("cnn cannot be reached").document()}},
     }
 }
-ReadyCheck = Callable[[], Awaitable[None]]
 
 
 def new_app(
@@ -47,24 +49,24 @@ def new_app(
     ends it; `options` go to `make`, which makes the application.
     """
     drain = Drain(drain_s)
-
-    async def ready_and_staying() -> None:
-        drain.check()
-        await ready()
-
     app = make(title=title, version=VERSION, lifespan=drain.around(lifespan), **options)
-    app.state.metrics, app.state.drain = Metrics(), drain
+    app.state.metrics, app.state.drain, app.state.readiness = Metrics(), drain, Readiness(ready, drain)
+    app.add_middleware(AnswerHead)
     app.add_middleware(_Observe, metrics=app.state.metrics)
     _answer_problems(app)
-    _add_health(app, ready_and_staying)
+    _add_health(app)
     return app
 
 
 def _answer_problems(app: FastAPI) -> None:
     @app.exception_handler(Problem)
-    async def problem(_: Request, error: Problem) -> Response:
-        log_fault(error)
+    async def problem(request: Request, error: Problem) -> Response:
+        log_fault(request, error)
         return problem_response(error)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, error: ClientDisconnect) -> Response:  # noqa: ARG001 - it says nothing
+        return problem_response(CallerGone("the connection was closed before the request was whole"))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
@@ -72,35 +74,56 @@ def _answer_problems(app: FastAPI) -> None:
         return problem_response(MalformedRequest("a parameter is missing or not valid", fields=fields))
 
     @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> Response:
-        return problem_response(_REFUSALS.get(error.status_code, MalformedRequest)(str(error.detail)))
+    async def refused(request: Request, error: HTTPException) -> Response:
+        return problem_response(_refusal(app.routes, request, error))
 
     @app.exception_handler(Exception)
     async def failed(_: Request, error: Exception) -> Response:  # noqa: ARG001 - its words are never passed on
         return problem_response(Problem("an unexpected fault; the request id finds it in the service's log"))
 
 
-def log_fault(problem: Problem) -> None:
-    """Write down where a problem of our own making came from; a problem of the sender's is no news."""
-    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+def _refusal(routes: Sequence[BaseRoute], request: Request, error: HTTPException) -> Problem:
+    """The router's refusals, mended: of several routes it knows the first, and a mounted folder takes every path."""
+    allowed = _allowed_methods(routes, request.scope)
+    if allowed or error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = allowed or {"GET", "HEAD"}  # what a folder of pages has
+        words = f"{request.method} is not a method of this resource; it has {', '.join(sorted(allowed))}"
+        return MethodNotAllowed(words, allowed=allowed)
+    kind = NotFound if error.status_code == HTTPStatus.NOT_FOUND else MalformedRequest
+    return kind(str(error.detail))
+
+
+def _allowed_methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:
+    """The methods of every route of this path; none where a route has the request's own."""
+    whole = {**scope, "root_path": scope.get("app_root_path", "")}  # as it was before a mount took its part
+    found = [(route, route.matches(whole)[0]) for route in routes if isinstance(route, Route)]
+    if any(match is Match.FULL for _, match in found):
+        return set()
+    methods = {method for route, match in found if match is Match.PARTIAL for method in route.methods or ()}
+    return methods | ({"HEAD"} if "GET" in methods else set())
+
+
+def log_fault(request: Request, problem: Problem) -> None:
+    """Write down where a problem of our own making came from; one of the sender's, or a probe's, is no news."""
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and route_of(request.scope) not in PROBES:
         log.error("problem", exc_info=problem, extra={"fields": {"code": problem.code}})
 
 
 def problem_response(problem: Problem, **members: Any) -> JSONResponse:
     """A problem as an answer (RFC 9457), with further members."""
     document = {**problem.document(), "request_id": current_request_id(), **members}
-    headers = {**problem.headers(), REQUEST_ID: current_request_id()}
+    headers = {**problem.headers(), REQUEST_ID: current_request_id(), "cache-control": "no-store"}
     return JSONResponse(document, problem.status, headers, PROBLEM_JSON)
 
 
-def _add_health(app: FastAPI, ready: ReadyCheck) -> None:
+def _add_health(app: FastAPI) -> None:
     @app.get("/livez", tags=["health"], summary="Is the process alive?")
     async def livez() -> dict[str, str]:
         return {"status": "alive"}
 
     @app.get("/readyz", tags=["health"], summary="Can it do its work now?", responses=_NOT_READY)
     async def readyz() -> dict[str, str]:
-        await ready()
+        await app.state.readiness.check()
         return {"status": "ready"}
 
     @app.get("/metrics", tags=["health"], summary="Prometheus figures", response_class=Response)
@@ -134,14 +157,21 @@ class _Observe:
             self._record(scope, status, time.perf_counter() - begin)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "other")
+        route = route_of(scope)
         self._metrics.requests.labels(route, scope["method"], status).inc()
         self._metrics.seconds.labels(route).observe(seconds)
         fields = {"route": route, "method": scope["method"], "status": status, "ms": round(seconds * 1e3, 1)}
         log.log(_level(route, status), "request", extra={"fields": fields})
 
 
+def route_of(scope: Scope) -> str:
+    """The template of the path, such as `/v1/jobs/{job_id}`: never the path itself, which may hold anything."""
+    return str(getattr(scope.get("route"), "path", "other"))
+
+
 def _level(route: str, status: int) -> int:
+    if route in PROBES and status in (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE):
+        return logging.DEBUG  # `Readiness` logs the changes
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return logging.ERROR
-    return logging.DEBUG if route in ("/livez", "/readyz", "/metrics") else logging.INFO
+    return logging.DEBUG if route in ("/livez", "/metrics") else logging.INFO

@@ -3,9 +3,11 @@
     Problem                       RFC 9457 problem details
     |- MalformedRequest   400     the request itself is not understood
     |- NotFound           404     there is no such model, job or page
-    |- MethodNotAllowed   405     not this way
+    |- MethodNotAllowed   405     the resource has other methods; `Allow` lists them
+    |- NotAcceptable      406     no representation that `Accept` allows
     |- PayloadTooLarge    413     more bytes, files or slices than this service takes
     |- UnsupportedMedia   415     a content type or encoding that is not spoken here
+    |- CallerGone         499     the client closed the connection; nobody reads this answer
     |- NotReady           503     not now; `Retry-After` says when to try again
     |- Overloaded         503     too much waits already
 
@@ -13,6 +15,7 @@ Parts of the system add their own below these, beside the code that raises them.
 A problem's words go to the sender of the request only. They may name the sender's files, so they are never logged.
 """
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 
@@ -58,9 +61,25 @@ class NotFound(Problem):
 
 
 class MethodNotAllowed(Problem):
+    """`allowed`: the methods that the resource has."""
+
     status = 405
     code = "method_not_allowed"
-    title = "Not this way"
+    title = "Method not allowed"
+
+    def __init__(self, detail: str, *, allowed: Collection[str] = (), **extra: Any) -> None:
+        super().__init__(detail, **extra)
+        self._allowed = allowed
+
+    def headers(self) -> dict[str, str]:
+        """What is allowed (RFC 9110, section 15.5.6)."""
+        return {"allow": ", ".join(sorted(self._allowed))}
+
+
+class NotAcceptable(Problem):
+    status = 406
+    code = "not_acceptable"
+    title = "No representation fits the Accept header"
 
 
 class PayloadTooLarge(Problem):
@@ -73,6 +92,12 @@ class UnsupportedMedia(Problem):
     status = 415
     code = "unsupported_media"
     title = "This kind of content is not accepted"
+
+
+class CallerGone(Problem):
+    status = 499
+    code = "caller_gone"
+    title = "The caller broke the connection off"
 
 
 class NotReady(Problem):

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 from fastapi import Request
 
-from services.common.problems import MalformedRequest, Overloaded, Problem
+from services.common.problems import CallerGone, MalformedRequest, Overloaded, Problem
 from services.common.settings import ThreadedSettings
 from services.common.tensors import TIMEOUT, Message
 
@@ -22,12 +22,6 @@ class TooLate(Problem):
     status = 504
     code = "too_late"
     title = "The caller's time was over before the work was begun"
-
-
-class CallerGone(Problem):
-    status = 499
-    code = "caller_gone"
-    title = "The caller broke the connection off"
 
 
 class Model(Protocol):

@@ -111,8 +111,8 @@ def stage_app(title: str, models: Sequence[StageModel], settings: StageSettings,
     _add_protocol(app, stage)
 
     @app.exception_handler(Problem)
-    async def problem(_: Request, error: Problem) -> Response:
-        log_fault(error)
+    async def problem(request: Request, error: Problem) -> Response:
+        log_fault(request, error)
         return problem_response(error, error=error.detail)  # the member that the protocol's clients read
 
     return app
@@ -129,8 +129,7 @@ def _add_protocol(app: FastAPI, stage: Stage) -> None:
 
     @app.get("/v2/health/ready")
     async def ready() -> dict[str, bool]:
-        app.state.drain.check()
-        await stage.ready()
+        await app.state.readiness.check()
         return {"ready": True}
 
     @app.get("/v2/models/{name}")
@@ -140,8 +139,7 @@ def _add_protocol(app: FastAPI, stage: Stage) -> None:
     @app.get("/v2/models/{name}/ready")
     async def model_ready(name: str) -> dict[str, Any]:
         stage.model(name)
-        app.state.drain.check()
-        await stage.ready()
+        await app.state.readiness.check()
         return {"name": name, "ready": True}
 
     @app.post("/v2/models/{name}/infer", response_class=Response)

@@ -68,7 +68,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         try:
             await bundles.check()
         except StageFault as fault:
-            raise NotReady(fault.detail, cause=fault.code) from fault
+            raise NotReady(fault.detail, cause=fault.code, **fault.extra) from fault
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

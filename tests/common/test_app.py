@@ -1,3 +1,4 @@
+import asyncio
 import json
 import logging
 import tomllib
@@ -5,9 +6,12 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from services.common.app import VERSION, new_app
+from services.common.head import AnswerHead
 from services.common.observability import JsonFormatter, configure_logging
 from services.common.problems import NotReady, PayloadTooLarge
 from tests.running import ROOT
@@ -35,11 +39,29 @@ def app() -> FastAPI:
     async def big() -> None:
         raise PayloadTooLarge("patient Zebedee's file is too large", files=["zebedee.dcm"])
 
+    @app.post("/big")
+    async def send() -> None:
+        pass
+
+    @app.get("/endless")
+    async def endless() -> StreamingResponse:
+        return StreamingResponse(_endless(), media_type="text/event-stream")
+
+    @app.post("/upload")
+    async def upload(request: Request) -> int:
+        return len(await request.body())
+
     @app.get("/fault")
     async def fault(number: int = 0) -> float:
         return 1 / number
 
     return app
+
+
+async def _endless() -> AsyncIterator[str]:
+    while True:
+        yield "event\n\n"
+        await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -67,7 +89,7 @@ async def test_a_problem_is_answered_as_problem_details(client: httpx.AsyncClien
     ("method", "path", "status", "code"),
     [
         ("GET", "/nowhere", 404, "not_found"),
-        ("POST", "/big", 405, "method_not_allowed"),
+        ("DELETE", "/big", 405, "method_not_allowed"),
         ("GET", "/fault?number=one", 400, "malformed_request"),
         ("GET", "/fault", 500, "internal_error"),
     ],
@@ -79,6 +101,91 @@ async def test_every_failure_has_the_same_shape(
     assert (answer.status_code, answer.json()["status"], answer.json()["code"]) == (status, status, code)
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
     assert "ZeroDivision" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/big", "GET, HEAD, POST"),
+        ("POST", "/livez", "GET, HEAD"),
+        ("GET", "/upload", "POST"),
+        ("HEAD", "/upload", "POST"),
+        ("GET", "/nowhere", None),
+    ],
+)
+async def test_a_method_that_is_not_allowed_is_answered_by_those_that_are(
+    client: httpx.AsyncClient, method: str, path: str, allowed: str | None
+) -> None:
+    answer = await client.request(method, path)
+    assert answer.headers.get("allow") == allowed
+    assert answer.status_code == (405 if allowed else 404)
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/big", "/fault?number=2", "/openapi.json", "/no"])
+async def test_head_is_get_without_its_body(client: httpx.AsyncClient, path: str) -> None:
+    get, head = await client.get(path), await client.head(path)
+    volatile = {"x-request-id", "content-length"} if path == "/metrics" else {"x-request-id"}
+    assert head.status_code == get.status_code
+    assert head.content == b""
+    assert {name: head.headers[name] for name in get.headers if name not in volatile} == {
+        name: value for name, value in get.headers.items() if name not in volatile
+    }
+
+
+async def test_head_of_a_stream_that_never_ends_is_answered(client: httpx.AsyncClient, app: FastAPI) -> None:
+    head = await asyncio.wait_for(client.head("/endless"), 2)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"].startswith("text/event-stream")
+    counted = app.state.metrics.requests.labels("/endless", "HEAD", 200)
+    assert counted._value.get() == 1
+
+
+async def test_head_tells_the_server_its_own_method() -> None:
+    """uvicorn frames the body by the method of the scope at that moment."""
+    seen: list[str] = []
+
+    async def inner(scope: Scope, _: Receive, send: Send) -> None:
+        seen.append(scope["method"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x"})
+
+    async def outer(_: Message) -> None:
+        seen.append(scope["method"])
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    scope: Scope = {"type": "http", "method": "HEAD"}
+    await AnswerHead(inner)(scope, receive, outer)
+    assert seen == ["GET", "HEAD", "HEAD"]
+
+
+async def test_a_client_that_hangs_up_while_it_sends_is_no_fault_of_ours(
+    app: FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"half", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/upload", "headers": [], "query_string": b""}
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 499
+    assert app.state.metrics.requests.labels("/upload", "POST", 499)._value.get() == 1
+    assert [(record.levelname, record.exc_info) for record in caplog.records] == [("INFO", None)]
+
+
+async def test_problems_are_kept_by_no_cache(client: httpx.AsyncClient) -> None:
+    for path in ("/big", "/nowhere", "/fault", "/fault?number=x"):
+        assert (await client.get(path)).headers["cache-control"] == "no-store"
 
 
 async def test_health(client: httpx.AsyncClient, app: FastAPI) -> None:

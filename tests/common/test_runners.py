@@ -6,8 +6,8 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from services.common.problems import MalformedRequest, Overloaded
-from services.common.runners import CallerGone, Threads, TooLate, deadline_of, while_wanted
+from services.common.problems import CallerGone, MalformedRequest, Overloaded
+from services.common.runners import Threads, TooLate, deadline_of, while_wanted
 from services.common.tensors import TIMEOUT, Message
 from tests.common.test_stage import Settings
 

@@ -88,7 +88,7 @@ async def test_metadata_and_health_speak_the_protocol() -> None:
         assert (missing.status_code, missing.json()["error"]) == (404, "the models here are doubler")
 
 
-async def test_ready_only_while_the_model_answers() -> None:
+async def test_ready_only_while_the_model_answers(caplog: pytest.LogCaptureFixture) -> None:
     model = Doubler()
 
     def broken() -> None:
@@ -96,7 +96,9 @@ async def test_ready_only_while_the_model_answers() -> None:
 
     model.before = broken
     async with _client(model) as client:
-        assert (await client.get("/readyz")).status_code == 503
+        for path in ("/readyz", "/v2/health/ready", "/v2/models/doubler/ready"):
+            assert (await client.get(path)).status_code == 503
+        assert not [record for record in caplog.records if record.levelname != "INFO"], "it is not ready yet: no news"
         assert (await client.get("/livez")).status_code == 200
         model.before = lambda: None
         assert (await client.get("/readyz")).status_code == 200

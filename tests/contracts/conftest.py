@@ -56,6 +56,7 @@ class Chain:
     """The gateway's client, and what stands behind it, to be swapped by a test."""
 
     client: httpx.AsyncClient
+    gateway: FastAPI
     apps: dict[str, FastAPI]
     extractor: MeanExtractor
     settings: GatewaySettings
@@ -115,4 +116,4 @@ async def chain(tmp_path: Path, gateway_settings: GatewaySettings) -> AsyncItera
         gateway.router.lifespan_context(gateway),
         httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://gateway", timeout=60) as client,
     ):
-        yield Chain(client, apps, extractor, gateway_settings, tmp_path / "bundle", transports)
+        yield Chain(client, gateway, apps, extractor, gateway_settings, tmp_path / "bundle", transports)
