@@ -7,7 +7,7 @@ from typing import BinaryIO, Final, cast
 
 import httpx
 
-from services.gateway.uploads import FORM_FIELD
+from services.gateway.form import FORM_FIELD
 
 _POLL_S: Final = 0.3
 

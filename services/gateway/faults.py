@@ -7,8 +7,8 @@ UnusableUpload                 422
 UnsupportedFile         415    neither DICOM, PNG nor zip
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from services.common.acceptance import CORRUPT_FILES, FOREIGN_FILES
 from services.common.problems import Problem, UnsupportedMedia
@@ -40,6 +40,21 @@ class MixedSeries(UnusableUpload):
 class UnsupportedFile(UnsupportedMedia):
     code = "unsupported_file"
     title = "This is neither DICOM, PNG nor zip"
+
+
+class RefusedFile(NamedTuple):
+    """A file, or a part of a request, that makes the whole upload refused."""
+
+    file: str
+    code: str
+    reason: str
+
+
+def refused_files(kind: type[Problem], refused: Sequence[RefusedFile]) -> Problem:
+    """A problem about files: the words of the first, and the list of all."""
+    first, more = refused[0], len(refused) - 1
+    others = f" (and {more} more)" if more else ""
+    return kind(f"{first.file}: {first.reason}{others}.", files=[file._asdict() for file in refused])
 
 
 def bad_files(kind: type[Problem], files: Iterable[tuple[str, str]]) -> Problem:

@@ -7,6 +7,7 @@ from services.common.labels import LABELS, Label
 from services.common.problems import MalformedRequest, Overloaded, PayloadTooLarge, Problem, UnsupportedMedia
 from services.gateway.archives import BadArchive
 from services.gateway.faults import MixedSeries, NotACtSlice, UnsupportedFile, UnusableFiles, bad_files
+from services.gateway.form import FORM_FIELD
 from services.gateway.jobs.job import no_such_job
 from services.gateway.jobs.lanes import QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument
@@ -15,7 +16,6 @@ from services.gateway.jobs.store import OtherContent
 from services.gateway.report import DISCLAIMER, finding
 from services.gateway.spool import SpoolFull
 from services.gateway.stages import StageBusy, StageFailed, StageSlow
-from services.gateway.uploads import FORM_FIELD
 
 _LOCATION: Final = {"description": "the job's address", "schema": {"type": "string"}}
 

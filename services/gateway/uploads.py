@@ -1,26 +1,20 @@
 """Multipart uploads, streamed to the spool: never more than a piece of one in memory."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Final
 
 from anyio import to_thread
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from services.common.problems import MalformedRequest, PayloadTooLarge, UnsupportedMedia
+from services.common.problems import PayloadTooLarge, UnsupportedMedia
 from services.gateway.archives import Limits, is_archive, unpack
+from services.gateway.form import FORM_FIELD, Form, NoFiles, UnsupportedEncoding
+from services.gateway.parts import is_plain_coding
 from services.gateway.spool import SpoolFolder, UploadedFile, full_disk_told
 
-FORM_FIELD = "files"
-_LARGE_SLICE_BYTES = 600_000  # 512 x 512 of 16 bits, with a long header
-_PIECE_BYTES = 1 << 20
-
-
-class NoFiles(MalformedRequest):
-    code = "no_files"
-    title = "No file was sent"
+_LARGE_SLICE_BYTES: Final = 600_000  # 512 x 512 of 16 bits, with a long header
+_PIECE_BYTES: Final = 1 << 20
 
 
 async def receive(request: Request, folder: SpoolFolder, limits: Limits) -> list[UploadedFile]:
@@ -29,9 +23,9 @@ async def receive(request: Request, folder: SpoolFolder, limits: Limits) -> list
     Raises
     ------
     UnsupportedMedia
-        the request is not multipart.
+        the request is not multipart, or it or a part of it is encoded.
     MalformedRequest
-        the multipart body is broken, or holds no file.
+        the multipart body is broken, holds no file, or data that is no file.
     PayloadTooLarge
         more bytes or files than the limits allow, packed or unpacked.
     BadArchive
@@ -39,13 +33,14 @@ async def receive(request: Request, folder: SpoolFolder, limits: Limits) -> list
     SpoolFull
         the disk has no room.
     """
+    _check_coding(request)
     boundary = _boundary(request)
     with full_disk_told("uploads"):
-        files = await _spool(request, _Form(boundary, folder, limits), limits)
+        files = await _spool(request, Form(boundary, folder, limits), limits)
         return await to_thread.run_sync(_unpack_all, files, folder, limits)
 
 
-async def _spool(request: Request, form: "_Form", limits: Limits) -> list[UploadedFile]:
+async def _spool(request: Request, form: Form, limits: Limits) -> list[UploadedFile]:
     announced = _announced_bytes(request)
     received = 0
     try:
@@ -63,6 +58,12 @@ async def _spool(request: Request, form: "_Form", limits: Limits) -> list[Upload
 def slices_at_least(request: Request) -> int:
     """How many slices an upload holds at least, by its announced length; compressed ones are more."""
     return max(_announced_bytes(request) // _LARGE_SLICE_BYTES, 1)
+
+
+def _check_coding(request: Request) -> None:
+    coding = ", ".join(request.headers.getlist("content-encoding"))
+    if not is_plain_coding(coding):
+        raise UnsupportedEncoding(f"the body has Content-Encoding {coding}, and is not decoded here; send it as it is")
 
 
 def _boundary(request: Request) -> bytes:
@@ -94,85 +95,6 @@ async def _pieces(request: Request) -> AsyncIterator[bytes]:
             gathered.clear()
     if gathered:
         yield bytes(gathered)
-
-
-class _Form:
-    """Writes each file part of a multipart body to the spool as it comes. `name` is that of the latest file."""
-
-    def __init__(self, boundary: bytes, folder: SpoolFolder, limits: Limits) -> None:
-        self.files: list[UploadedFile] = []
-        self._folder = folder
-        self._limits = limits
-        self._headers: dict[bytes, bytes] = {}
-        self._field = self._value = b""
-        self._file: BinaryIO | None = None
-        self.name = ""
-        self._ended = False
-        self._parser = MultipartParser(boundary, self._callbacks())
-
-    def _callbacks(self) -> Any:
-        return {
-            "on_part_begin": self._headers.clear,
-            "on_header_field": self._on_header_field,
-            "on_header_value": self._on_header_value,
-            "on_header_end": self._on_header_end,
-            "on_headers_finished": self._on_headers_finished,
-            "on_part_data": self._on_part_data,
-            "on_part_end": self._on_part_end,
-            "on_end": self._on_end,
-        }
-
-    def write(self, piece: bytes) -> None:
-        """Take the next piece of the body."""
-        try:
-            self._parser.write(piece)
-        except FormParserError as error:
-            raise MalformedRequest("the multipart body is broken") from error
-
-    def finish(self) -> None:
-        """Make sure that the body was whole and held a file."""
-        if not self._ended:
-            raise MalformedRequest("the multipart body ends too early")
-        if not self.files:
-            raise NoFiles(f"choose at least one DICOM, PNG or zip file for the form field {FORM_FIELD!r}")
-
-    def close(self) -> None:
-        """Close a file that was left open by a fault."""
-        if self._file:
-            self._file.close()
-
-    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._field += data[start:end]
-
-    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _on_header_end(self) -> None:
-        self._headers[self._field.lower()] = self._value
-        self._field = self._value = b""
-
-    def _on_headers_finished(self) -> None:
-        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
-        name = options.get(b"filename", b"").decode("utf-8", "replace")
-        if not name:
-            return
-        if len(self.files) >= self._limits.max_files:
-            raise PayloadTooLarge(f"an upload may hold {self._limits.max_files} files")
-        self.name, self._file = name, self._folder.create()
-
-    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._file:
-            self._file.write(memoryview(data)[start:end])
-
-    def _on_part_end(self) -> None:
-        if self._file:
-            size = self._file.tell()
-            self._file.close()
-            self.files.append(UploadedFile(self.name, Path(self._file.name), size))
-            self._file = None
-
-    def _on_end(self) -> None:
-        self._ended = True
 
 
 def _unpack_all(files: list[UploadedFile], folder: SpoolFolder, limits: Limits) -> list[UploadedFile]:

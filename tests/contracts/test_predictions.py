@@ -229,10 +229,11 @@ async def test_no_file_at_all(chain: Chain) -> None:
         parts = [("files", ("", b""))] if body is None else None
         answer = await chain.client.post("/v1/predictions", data=body, files=parts)
         assert answer.status_code in (400, 415)
-    boundary = "--b\r\ncontent-disposition: form-data; name=x\r\n\r\n1\r\n--b--\r\n"
     headers = {"content-type": "multipart/form-data; boundary=b"}
-    answer = await chain.client.post("/v1/predictions", content=boundary, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (400, "no_files")
+    for value, code in (("", "no_files"), ("1", "unknown_field")):
+        boundary = f"--b\r\ncontent-disposition: form-data; name=x\r\n\r\n{value}\r\n--b--\r\n"
+        answer = await chain.client.post("/v1/predictions", content=boundary, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 
 @pytest.mark.parametrize(

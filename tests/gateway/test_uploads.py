@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from services.common.problems import PayloadTooLarge
+from services.common.problems import MalformedRequest, PayloadTooLarge, Problem
 from services.gateway.archives import Limits
+from services.gateway.form import UnknownField, UnsupportedEncoding
 from services.gateway.spool import Spool, SpoolFolder, SpoolFull, UploadedFile
 from services.gateway.uploads import receive
 
@@ -36,6 +37,14 @@ def _request(body: bytes, piece_bytes: int) -> Request:
 
     headers = [(b"content-type", b"multipart/form-data; boundary=b")]
     return Request({"type": "http", "method": "POST", "headers": headers}, read)
+
+
+def _part(headers: str, data: bytes = b"data") -> bytes:
+    return f"--b\r\n{headers}\r\n\r\n".encode() + data + b"\r\n"
+
+
+FILE = _part('Content-Disposition: form-data; name="files"; filename="a.dcm"', b"first")
+END = b"--b--\r\n"
 
 
 async def _received(root: Path, body: bytes, piece_bytes: int = 100) -> list[tuple[str, bytes, int]]:
@@ -103,3 +112,90 @@ def test_what_a_crash_left_is_swept_at_the_next_start_and_nothing_else(tmp_path:
 def test_limits_shrink_by_what_is_used() -> None:
     used = [UploadedFile("a", Path("a"), 4_000)]
     assert LIMITS.less(used) == Limits(max_bytes=6_000, max_files=4, max_ratio=100)
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ("form-data; name=files; filename*=utf-8''Sch%C3%A4del.dcm", "Schädel.dcm"),
+        ('form-data; name=files; filename=""', "part 2"),
+        ("form-data; name=files", "part 2"),
+        ("form-data; name=scan; filename=b.dcm", "b.dcm"),
+        ('form-data; name=scan; filename=""', "part 2"),
+        ("attachment; filename=b.dcm", "b.dcm"),
+    ],
+)
+def test_every_file_part_is_received_whatever_its_name_or_field(tmp_path: Path, disposition: str, name: str) -> None:
+    body = FILE + _part(f"Content-Disposition: {disposition}") + END
+    got = anyio.run(_received, tmp_path, body)
+    assert [(file, data) for file, data, _ in got] == [("a.dcm", b"first"), (name, b"data")]
+
+
+@pytest.mark.parametrize("disposition", ['form-data; name=files; filename=""', "form-data; name=note", "form-data"])
+def test_a_part_without_name_and_data_is_nothing(tmp_path: Path, disposition: str) -> None:
+    body = FILE + _part(f"Content-Disposition: {disposition}", b"") + END
+    assert [file[:2] for file in anyio.run(_received, tmp_path, body)] == [("a.dcm", b"first")]
+
+
+@pytest.mark.parametrize(
+    ("headers", "kind", "words"),
+    [
+        ("Content-Disposition: form-data; name=operating_point", UnknownField, "part 1: the form field 'operating_poi"),
+        ("Content-Disposition: form-data", UnknownField, "part 1: a part without a field name"),
+        ("Content-Type: application/dicom", UnknownField, "part 1: a part without a field name"),
+        ("Content-Disposition: form-data; name=files; filename=b.dcm\r\nContent-Transfer-Encoding: base64",
+         UnsupportedEncoding, "b.dcm: Content-Transfer-Encoding base64"),
+        ("Content-Disposition: form-data; name=files\r\nContent-Encoding: gzip",
+         UnsupportedEncoding, "part 1: Content-Encoding gzip"),
+        ("Content-Disposition: form-data; name=files\r\nContent-Type: multipart/mixed; boundary=c",
+         UnsupportedEncoding, "part 1: Content-Type multipart/mixed"),
+    ],
+)  # fmt: skip
+def test_a_part_that_is_no_file_is_refused_by_name(
+    tmp_path: Path, headers: str, kind: type[Problem], words: str
+) -> None:
+    with pytest.raises(kind) as refused:
+        anyio.run(_received, tmp_path, _part(headers) + FILE + END)
+    assert refused.value.detail.startswith(words)
+    (named,) = refused.value.extra["files"]
+    assert f"{named['file']}: {named['reason']}" == refused.value.detail.removesuffix(".")
+    assert named["code"] == kind.code
+
+
+def test_every_refused_part_is_named_up_to_a_hundred(tmp_path: Path) -> None:
+    for sent, named in ((3, 3), (500, 100)):
+        with pytest.raises(UnknownField) as refused:
+            anyio.run(_received, tmp_path, _part("Content-Disposition: form-data; name=x") * sent + FILE + END)
+        assert len(refused.value.extra["files"]) == named
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 7, 100, 10_000])
+@pytest.mark.parametrize(
+    "body", [FILE + END + FILE + END, FILE + END + b"\r\nmore", b"\r\nmore\r\n" + FILE + END, b"more" + FILE + END]
+)
+def test_data_outside_of_the_parts_is_not_ignored(tmp_path: Path, body: bytes, piece_bytes: int) -> None:
+    with pytest.raises(MalformedRequest):
+        anyio.run(_received, tmp_path, body, piece_bytes)
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 7, 100, 10_000])
+def test_blank_lines_around_the_parts_are_nothing(tmp_path: Path, piece_bytes: int) -> None:
+    (got,) = anyio.run(_received, tmp_path, b"\r\n" + FILE + END + b"\r\n\r\n", piece_bytes)
+    assert got[:2] == ("a.dcm", b"first")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "x-gzip", "identity, gzip"])
+def test_an_encoded_body_is_refused(tmp_path: Path, coding: str) -> None:
+    request = _request(_body([("a", b"x")]), 100)
+    request.scope["headers"].append((b"content-encoding", coding.encode()))
+    with pytest.raises(UnsupportedEncoding) as refused:
+        anyio.run(receive, request, SpoolFolder(tmp_path), LIMITS)
+    assert coding in refused.value.detail
+    assert refused.value.headers() == {"accept-encoding": "identity"}
+
+
+def test_a_boundary_that_is_too_long_is_the_senders_fault(tmp_path: Path) -> None:
+    request = _request(b"", 100)
+    request.scope["headers"] = [(b"content-type", b"multipart/form-data; boundary=" + b"b" * 300)]
+    with pytest.raises(MalformedRequest):
+        anyio.run(receive, request, SpoolFolder(tmp_path), LIMITS)

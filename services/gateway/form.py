@@ -1,0 +1,189 @@
+"""A multipart body, taken apart as it comes: each part that carries data becomes a file of the spool, or is refused."""
+
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser
+
+from services.common.problems import MalformedRequest, PayloadTooLarge, Problem, UnsupportedMedia
+from services.gateway.archives import Limits
+from services.gateway.faults import RefusedFile, refused_files
+from services.gateway.parts import PartHead, read_part_head
+from services.gateway.spool import SpoolFolder, UploadedFile
+
+FORM_FIELD: Final = "files"
+_BLANK: Final = b" \t\r\n"
+_MOST_REFUSED: Final = 100  # parts may be tiny, and an answer that names thousands is of no use
+
+
+class NoFiles(MalformedRequest):
+    code = "no_files"
+    title = "No file was sent"
+
+
+class UnknownField(MalformedRequest):
+    code = "unknown_field"
+    title = "A form field is not known here"
+
+
+class UnsupportedEncoding(UnsupportedMedia):
+    code = "unsupported_encoding"
+    title = "This encoding is not accepted"
+
+    def headers(self) -> dict[str, str]:
+        """RFC 9110, section 15.5.16: which content codings are accepted."""
+        return {**super().headers(), "accept-encoding": "identity"}
+
+
+class Form:
+    """Writes each file of a multipart body to the spool. `name` is that of the latest file.
+
+    A file is a part that names one, by `filename` or `filename*`, in whatever field, and every part of the field
+    `files`; without a name it is called by its number. Other parts are refused if they carry data.
+    """
+
+    def __init__(self, boundary: bytes, folder: SpoolFolder, limits: Limits) -> None:
+        self.files: list[UploadedFile] = []
+        self.name = ""
+        self._folder = folder
+        self._limits = limits
+        self._refused: list[RefusedFile] = []
+        self._headers: dict[bytes, bytes] = {}
+        self._field = self._value = b""
+        self._head = PartHead()
+        self._number = 0
+        self._file: BinaryIO | None = None
+        self._skipped = False
+        self._border = _Border(boundary)
+        try:
+            self._parser = MultipartParser(boundary, self._callbacks())
+        except FormParserError as error:
+            raise MalformedRequest("the boundary of the multipart body is too long") from error
+
+    def _callbacks(self) -> Any:
+        return {
+            "on_part_begin": self._headers.clear,
+            "on_header_field": self._on_header_field,
+            "on_header_value": self._on_header_value,
+            "on_header_end": self._on_header_end,
+            "on_headers_finished": self._on_headers_finished,
+            "on_part_data": self._on_part_data,
+            "on_part_end": self._on_part_end,
+            "on_end": self._border.end,
+        }
+
+    def write(self, piece: bytes) -> None:
+        """Take the next piece of the body."""
+        self._border.check_begin(piece)
+        try:
+            self._parser.write(piece)
+        except FormParserError as error:
+            raise MalformedRequest("the multipart body is broken") from error
+        self._border.check_end(piece)
+
+    def finish(self) -> None:
+        """Make sure that the body was whole, held a file, and nothing that is refused."""
+        if not self._border.ended:
+            raise MalformedRequest("the multipart body ends too early")
+        if self._refused:
+            raise self._refusal()
+        if not self.files:
+            raise NoFiles(f"choose at least one DICOM, PNG or zip file for the form field {FORM_FIELD!r}")
+
+    def close(self) -> None:
+        """Close a file that was left open by a fault."""
+        if self._file:
+            self._file.close()
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        self._headers[self._field.lower()] = self._value
+        self._field = self._value = b""
+
+    def _on_headers_finished(self) -> None:
+        self._number += 1
+        self._skipped = False
+        self._head = read_part_head(self._headers)
+        if self._head.filename:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Open a file for a part that has a name or carries data, or refuse the part."""
+        name = self._head.filename or f"part {self._number}"
+        if code_and_reason := _why_refused(self._head):
+            self._skipped = True
+            self._refused.append(RefusedFile(name, *code_and_reason))
+            if len(self._refused) >= _MOST_REFUSED:
+                raise self._refusal()
+            return
+        if len(self.files) >= self._limits.max_files:
+            raise PayloadTooLarge(f"an upload may hold {self._limits.max_files} files")
+        self.name, self._file = name, self._folder.create()
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if not (self._file or self._skipped):
+            self._begin()
+        if self._file:
+            self._file.write(memoryview(data)[start:end])
+
+    def _on_part_end(self) -> None:
+        if self._file:
+            size = self._file.tell()
+            self._file.close()
+            self.files.append(UploadedFile(self.name, Path(self._file.name), size))
+            self._file = None
+
+    def _refusal(self) -> Problem:
+        encoded = any(part.code == UnsupportedEncoding.code for part in self._refused)
+        kind = UnsupportedEncoding if encoded else UnknownField
+        return refused_files(kind, self._refused)
+
+
+class _Border:
+    """Where a multipart body begins and ends: data before and behind belong to no part, and are not ignored."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self.ended = False
+        self._begun = self._checked = False
+        self._last = b"\r\n--" + boundary + b"--"
+        self._tail = b""
+
+    def end(self) -> None:
+        self.ended = True
+
+    def check_begin(self, piece: bytes) -> None:
+        """Before a piece is parsed: the parser steps over what stands before the first boundary."""
+        if self._begun or not (first := piece.lstrip(b"\r\n")[:1]):
+            return
+        self._begun = True
+        if first != b"-":
+            raise MalformedRequest("the multipart body does not begin with its boundary")
+
+    def check_end(self, piece: bytes) -> None:
+        """After a piece is parsed: the parser steps over what stands behind the last boundary."""
+        if self._checked:
+            behind = piece
+        elif self.ended:
+            self._checked = True
+            _, _, behind = (self._tail + piece).partition(self._last)
+        else:
+            self._tail = (self._tail + piece[-len(self._last) :])[-len(self._last) :]
+            return
+        if behind.strip(_BLANK):
+            raise MalformedRequest("the multipart body goes on behind its end: send all files in one body")
+
+
+def _why_refused(head: PartHead) -> tuple[str, str] | None:
+    """A code and words for a part that cannot be taken as a file."""
+    if head.encoding:
+        return UnsupportedEncoding.code, f"{head.encoding} is not decoded here; send the file as it is"
+    if head.filename is None and head.field != FORM_FIELD:
+        where = f"the form field {head.field!r} is" if head.field else "a part without a field name is"
+        return UnknownField.code, f"{where} not known; send files as {FORM_FIELD!r}, and options in the query string"
+    return None

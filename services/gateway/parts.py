@@ -1,0 +1,74 @@
+"""What the header of one part of a multipart body says: its field, its file's name, its encoding."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.message import Message
+from typing import Any, Final
+
+from python_multipart.multipart import parse_options_header
+
+_LATIN_1: Final = frozenset({"iso-8859-1", "latin-1", "latin1"})
+_PLAIN_TRANSFERS: Final = frozenset({"", "7bit", "8bit", "binary"})
+_PLAIN_CODINGS: Final = frozenset({"", "identity"})
+
+
+@dataclass(frozen=True, slots=True)
+class PartHead:
+    """`filename` is None where the header has no such parameter, and empty where that names nothing.
+
+    encoding : what the data would have to be freed of, in the header's words; none where they are the file itself
+    """
+
+    field: str = ""
+    filename: str | None = None
+    encoding: str = ""
+
+
+def read_part_head(headers: Mapping[bytes, bytes]) -> PartHead:
+    """Read a part's headers, given by their names in lower case."""
+    disposition = headers.get(b"content-disposition", b"")
+    _, options = parse_options_header(disposition)
+    plain = options.get(b"filename")
+    name = _extended_filename(disposition) or (None if plain is None else _text(plain))
+    return PartHead(_text(options.get(b"name", b"")), name, _encoding(headers))
+
+
+def is_plain_coding(header: str) -> bool:
+    """Whether a Content-Encoding leaves the content as it is."""
+    return all(coding.strip().lower() in _PLAIN_CODINGS for coding in header.split(","))
+
+
+def _extended_filename(disposition: bytes) -> str | None:
+    """The name in `filename*` (RFC 5987) or in continuations (RFC 2231).
+
+    RFC 7578 forbids both in forms; some clients send them.
+    """
+    if b"filename*" not in disposition.lower():
+        return None
+    message = Message()
+    message["content-disposition"] = disposition.decode("latin-1")
+    found: list[tuple[str, Any]] = message.get_params(failobj=[], header="content-disposition")
+    *_, last = ["", *(value for name, value in found if name.lower() == "filename")]
+    return _decoded(last) if isinstance(last, tuple) else _text(last.encode("latin-1", "replace"))
+
+
+def _decoded(value: tuple[str | None, str | None, str]) -> str:
+    """A value that was percent-encoded, in its own character set or in UTF-8."""
+    charset, _, text = value
+    data = text.encode("latin-1", "replace")
+    return data.decode("latin-1") if (charset or "").lower() in _LATIN_1 else _text(data)
+
+
+def _encoding(headers: Mapping[bytes, bytes]) -> str:
+    transfer = _text(headers.get(b"content-transfer-encoding", b"")).strip()
+    if transfer.lower() not in _PLAIN_TRANSFERS:
+        return f"Content-Transfer-Encoding {transfer}"
+    coding = _text(headers.get(b"content-encoding", b"")).strip()
+    if not is_plain_coding(coding):
+        return f"Content-Encoding {coding}"
+    kind = _text(headers.get(b"content-type", b"")).strip().lower()
+    return f"Content-Type {kind.partition(';')[0]}" if kind.startswith("multipart/") else ""
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
