@@ -34,7 +34,7 @@ from training.parallel import every
 from training.progress import bar
 
 LOG = logging.getLogger(__name__)
-VERSION: Final = 1  # of what the index holds: an index of another one is made anew
+VERSION: Final = 2  # of what the index holds: an index of another one is made anew
 _SORTED: Final = [(column, "ascending") for column in ("split", "study_uid", "series_uid", "order", "file")]
 
 

@@ -59,9 +59,10 @@ _RULES: Final = (
     Rule(
         "contrast",
         "warn",
-        "A contrast agent or an angiography is recorded; the networks learnt from plain CT.",
-        "Contrast in vessels and membranes is as bright as fresh blood.",
-        "DICOM PS3.3 C.7.6.4 (Contrast/Bolus)",
+        "Contrast agent is recorded in {tags}; the networks learnt from plain CT.",
+        "Contrast in vessels and membranes is as bright as fresh blood. Descriptions count, too: agents are often not "
+        "recorded.",
+        "DICOM PS3.3 C.7.6.4 (Contrast/Bolus), C.7.3.1 (SeriesDescription, ProtocolName)",
     ),
     Rule(
         "bone_kernel",

@@ -1,6 +1,5 @@
 """What a DICOM file says about itself, read from its first bytes and before any pixel is decoded."""
 
-import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -8,7 +7,8 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 
 from services.common.tensors import Buffer
-from services.preprocess.dataset import File, Pixels, items, read_meta, read_until_pixels, silenced
+from services.preprocess.contrast import contrast_tags
+from services.preprocess.dataset import File, Pixels, read_meta, read_until_pixels, silenced
 from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.frames import FrameHeader, frame_datasets, frame_header
 from services.preprocess.values import binary, number, short, text, texts
@@ -24,8 +24,6 @@ SUPPORTED: Final = NATIVE | JPEG_2000 | {uid.RLELossless, *uid.JPEGTransferSynta
 CT_CLASSES: Final = frozenset(
     {uid.CTImageStorage, uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageStorage}
 )
-_NO_CONTRAST: Final = frozenset({"", "NONE", "NO", "N", "0", "NO CONTRAST", "WITHOUT", "WITHOUT CONTRAST", "NATIVE"})
-_ANGIOGRAPHY: Final = re.compile(r"\bCT[AP]\b|ANGIO|PERFUSION")
 
 
 class Codec(NamedTuple):
@@ -53,7 +51,7 @@ class Header:
     image_type: tuple[str, ...]
     body_part: str
     kernel: str
-    contrast: bool
+    contrast_tags: tuple[str, ...]
     kvp: float | None
     instance_number: int | None
     slice_thickness_mm: float | None
@@ -169,7 +167,7 @@ def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header
         image_type=tuple(part.upper() for part in texts(dataset, "ImageType")),
         body_part=text(dataset, "BodyPartExamined").upper(),
         kernel=text(frames[0], "ConvolutionKernel"),
-        contrast=_contrast(file, dataset),
+        contrast_tags=contrast_tags(file, dataset),
         kvp=number(frames[0], "KVP"),
         instance_number=None if instance_number is None else int(instance_number),
         slice_thickness_mm=number(frames[0], "SliceThickness"),
@@ -188,13 +186,6 @@ def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header
         pixels=pixels,
         offsets=offsets if all(offsets) else None,
     )
-
-
-def _contrast(file: File, dataset: Dataset) -> bool:
-    """Whether an agent is named, or the series is called an angiography or a perfusion."""
-    named = text(dataset, "ContrastBolusAgent").upper() not in _NO_CONTRAST
-    called = bool(_ANGIOGRAPHY.search(text(dataset, "SeriesDescription").upper()))
-    return named or called or bool(items(file, dataset, "ContrastBolusAgentSequence"))
 
 
 def _padding(dataset: Dataset) -> tuple[int, int] | None:

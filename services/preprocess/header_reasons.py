@@ -38,8 +38,8 @@ def header_reasons(headers: Collection[Header]) -> list[Reason]:
     slices = sum(header.frame_count for header in headers)
     if 1 < slices < MIN_SLICES_OF_A_HEAD:
         found.append(reason("few_slices", slices=slices))
-    if any(header.contrast for header in headers):
-        found.append(reason("contrast"))
+    if tags := sorted({tag for header in headers for tag in header.contrast_tags}):
+        found.append(reason("contrast", tags=" and ".join(tags)))
     if not all(frame.rescaled for header in headers for frame in header.frames):
         found.append(reason("no_rescale"))
     if any(storage(header, 0).faulty_intercept for header in headers):

@@ -86,7 +86,7 @@ def _series(slices: Sequence[_Slice]) -> SeriesHeader:
         reasons=tuple(reasons),
         kernel=read_kernel(header.kernel).kind,
         thickness_mm=header.slice_thickness_mm,
-        contrast=any(item.header.contrast for item in ranked),
+        contrast=any(item.header.contrast_tags for item in ranked),
         derived="DERIVED" in header.image_type[:1],
         stacks=tuple(
             Stack(file=file, pixels_at=found.pixels.start, frame_bytes=found.frame_bytes)

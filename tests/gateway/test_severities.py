@@ -16,14 +16,16 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_file_changes_nothing() -> None:
-    reasons = (reason("contrast"), reason("no_rescale"))
+    reasons = (reason("contrast", tags="SeriesDescription"), reason("no_rescale"))
     assert judged(reasons, read_severities(None)) == reasons
 
 
 def test_refusals_become_warnings_and_warnings_refusals() -> None:
     HERE.write_text('[severity]\nother_body_part = "warn"\ncontrast = "refuse"\nresampled = "note"\n')
     severities = read_severities(HERE)
-    lowered, raised = judged([reason("other_body_part", part="NECK"), reason("contrast")], severities)
+    lowered, raised = judged(
+        [reason("other_body_part", part="NECK"), reason("contrast", tags="SeriesDescription")], severities
+    )
     assert (lowered.severity, raised.severity) == ("warn", "refuse")
     assert refused([raised])
     assert not refused([lowered])

@@ -69,13 +69,13 @@ def test_header_that_goes_on() -> None:
 
 @pytest.mark.parametrize("agent", ["NONE", "no", ""])
 def test_no_contrast(agent: str) -> None:
-    assert not header_of(ct(ContrastBolusAgent=agent)).contrast
-    assert not header_of(ct()).contrast
+    assert not header_of(ct(ContrastBolusAgent=agent)).contrast_tags
+    assert not header_of(ct()).contrast_tags
 
 
 def test_contrast() -> None:
-    assert header_of(ct(ContrastBolusAgent="IOHEXOL 300")).contrast
-    assert header_of(ct(ContrastBolusAgentSequence=[pydicom.Dataset()])).contrast
+    assert header_of(ct(ContrastBolusAgent="IOHEXOL 300")).contrast_tags
+    assert header_of(ct(ContrastBolusAgentSequence=[pydicom.Dataset()])).contrast_tags
 
 
 def test_values_that_cannot_be_read_count_as_absent() -> None:
@@ -252,7 +252,7 @@ def test_nothing_is_said_of_a_file(caplog: pytest.LogCaptureFixture, recwarn: py
     odd = odd.replace(b"-125.0\\-125.0\\0.0", b"-125.0\\SECRET\\0.0")
     assert header_of(odd).body_part == "HEAD"
     file = ct(SpecificCharacterSet="ISO_IR 192", ContrastBolusAgent="SECRET").replace(b"SECRET", b"SE\xffRET")
-    assert header_of(file).contrast
+    assert header_of(file).contrast_tags
     assert not caplog.records
     assert not recwarn.list
     assert config.settings.reading_validation_mode == before

@@ -64,7 +64,11 @@ def test_kvp(kvp: float | None, warned: bool) -> None:  # noqa: FBT001 - paramet
 
 
 def test_contrast_warns() -> None:
-    assert "contrast" in codes(header_reasons([header(), header(ContrastBolusAgent="OMNIPAQUE")]))
+    named = header(ContrastBolusAgent="OMNIPAQUE", SeriesDescription="DOE^JANE_CTA")
+    (found,) = (item for item in header_reasons([header(), named]) if item.code == "contrast")
+    assert "ContrastBolusAgent and SeriesDescription" in found.detail
+    assert "OMNIPAQUE" not in found.detail
+    assert "DOE" not in found.detail
 
 
 @pytest.mark.parametrize(
