@@ -1,6 +1,6 @@
 """What is said about slices and series: between preprocess and the gateway, and in the public report."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -8,6 +8,7 @@ from services.common.card import OperatingPoint
 from services.common.labels import Label
 
 Severity = Literal["refuse", "warn", "note"]
+SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 KernelKind = Literal["soft", "sharp", "unknown"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 

@@ -8,11 +8,11 @@ from services.common.problems import MalformedRequest, Overloaded, PayloadTooLar
 from services.gateway.archives import BadArchive
 from services.gateway.faults import MixedSeries, NotACtSlice, UnsupportedFile, UnusableFiles, bad_files
 from services.gateway.form import FORM_FIELD
+from services.gateway.jobs.idempotency import OtherContent
 from services.gateway.jobs.job import no_such_job
 from services.gateway.jobs.lanes import QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument
 from services.gateway.jobs.senders import Unauthorized
-from services.gateway.jobs.store import OtherContent
 from services.gateway.report import DISCLAIMER, finding
 from services.gateway.spool import SpoolFull
 from services.gateway.stages import StageBusy, StageFailed, StageSlow
@@ -148,7 +148,12 @@ NO_JOB: Final[dict[int | str, dict[str, Any]]] = {
 JOB_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     **{status: PREDICTION_ANSWERS[status] for status in (400, 401, 413)},
     202: {"description": "Accepted: files and manifest are safely on disk", "headers": {"Location": _LOCATION}},
-    409: _answer(OtherContent("send another key with other files")),
+    409: _answer(
+        OtherContent(
+            "the first request with this key is kept: its priority is routine, not urgent; ...",
+            differences=[{"what": "priority", "first": "routine", "now": "urgent"}],
+        )
+    ),
     415: _answer(UnsupportedMedia("send multipart/form-data, with the files in the field 'files'")),
     422: _answer(BadArchive("study.zip: the zip is damaged.", files=_DAMAGED)),
     503: _answer(
@@ -157,15 +162,19 @@ JOB_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     ),
 }
 END_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"model": JobDocument, "description": "Cancelled; files and reports are gone"},
+    200: {"model": JobDocument, "description": "Cancelled: the files are gone, and the reports that were ready stay"},
     204: {"description": "Forgotten"},
     **NO_JOB,
 }
+_REPORTS: Final = (
+    "Reports in the order of the series. `after`, ids and `index` count from 0; the column `series` of the CSV counts "
+    "from 1, as the page does, and its column `report` has the id."
+)
 _WRONG_PARAMETER: Final = _answer(MalformedRequest("a parameter is missing or not valid"))
 PAGE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {400: _WRONG_PARAMETER, 401: NO_JOB[401]}
 REPORT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     400: _WRONG_PARAMETER,
-    200: {"description": "Reports in the order of the series", "content": {"application/x-ndjson": {}, "text/csv": {}}},
+    200: {"description": _REPORTS, "content": {"application/x-ndjson": {}, "text/csv": {}}},
     **NO_JOB,
 }
 MODEL_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {

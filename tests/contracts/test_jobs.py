@@ -202,15 +202,21 @@ async def test_a_stages_fault_passes_and_the_report_is_as_if_it_had_not_been(bat
     assert (await batch.get(address))["counts"]["assessed"] == 1
 
 
-async def test_what_was_cancelled_in_the_middle_of_the_work_leaves_nothing(batch: Batch) -> None:
+async def test_what_was_cancelled_in_the_middle_of_the_work_keeps_its_reports(batch: Batch) -> None:
     address = await batch.send({**series(0), **series(1)})
     turn = batch._pop()
     assert turn
     await to_thread.run_sync(batch._take, turn, [])
     assert (await batch.get(address))["status"] == "running"
-    assert (await batch.chain.client.delete(address)).json()["status"] == "cancelled"
+    ready = (await batch.get(f"{address}/reports"))["reports"]
+    assert len(ready) == 1
+    cancelled = (await batch.chain.client.delete(address)).json()
+    assert (cancelled["status"], cancelled["counts"]["assessed"]) == ("cancelled", 1)
     assert await batch.work() == []
-    assert (await batch.get(f"{address}/reports"))["reports"] == []
+    assert (await batch.get(f"{address}/reports"))["reports"] == ready
+    assert (await batch.get(address))["progress"]["series_done"] == 1
+    assert (await batch.chain.client.delete(address)).status_code == 204
+    assert (await batch.chain.client.get(f"{address}/reports")).status_code == 404
 
 
 async def test_urgent_work_is_done_before_the_backlog(batch: Batch) -> None:

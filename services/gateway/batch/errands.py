@@ -71,8 +71,11 @@ class Errands:
             return None
         return document
 
-    def reports(self, job_id: str, after: int) -> list[tuple[int, dict[str, Any]]]:
-        """Reports with their numbers, from behind that one up to the first that is still missing, a page at most."""
+    def reports(self, job_id: str, after: int, *, gaps: bool = False) -> list[tuple[int, dict[str, Any]]]:
+        """Reports with their numbers, from behind that one on, a page at most.
+
+        gaps : whether there may be missing ones between; else the first that is still missing ends them
+        """
         address, query = f"/v1/jobs/{job_id}/reports", {"after": after, "limit": _PAGE}
         try:
             page = self._ask(lambda: self.client.get(address, params=query)).json()["reports"]
@@ -80,7 +83,7 @@ class Errands:
             _unless_gone(refused)
             return []
         found = ((number_of(report), report) for report in page)
-        return [(number, report) for at, (number, report) in enumerate(found, start=after + 1) if number == at]
+        return [(number, report) for at, (number, report) in enumerate(found, start=after + 1) if gaps or number == at]
 
     def remove(self, job_id: str) -> None:
         """Let the gateway forget a job that has ended."""

@@ -45,7 +45,7 @@ class Outputs:
         Raises
         ------
         Failure
-            a file is shorter than it was, or there is one that no run has made.
+            a file is shorter than it was, or was begun by a version with other columns.
         """
         self.paths = [folder / _REPORTS[name][0] for name in formats]
         self._lines = {_REPORTS[name][0]: _REPORTS[name][1] for name in formats}
@@ -81,6 +81,9 @@ def _open(path: Path, size: int | None, head: bytes) -> BinaryIO:
     if there < (size or 0):
         raise Failure(f"{path} is shorter than this command left it; put it back, or choose another folder")
     file = path.open("r+b" if path.exists() else "w+b")
+    if size and file.read(len(head)) != head:
+        file.close()
+        raise Failure(f"{path} was begun by a version with other columns; choose another folder for the reports")
     file.truncate(size or 0)
     file.seek(size or 0)
     if not size:

@@ -12,9 +12,9 @@ from services.gateway.batch.journal import Journal, Record
 from services.gateway.batch.outputs import Outputs
 from services.gateway.client import counted, sendable
 
-_WITHOUT_REPORTS: Final = {
+_WHY_ENDED: Final = {
     "failed": "no series could be formed of its files",
-    "cancelled": "somebody ended it, and its reports are gone",
+    "cancelled": "somebody cancelled it; the reports that were ready are kept here",
 }
 
 
@@ -135,8 +135,9 @@ class Run:
             return True
         self.shares[record.key] = _share(document)
         moved = False
-        while document["progress"]["series_done"] > record.after + 1:
-            ready = self.errands.reports(document["id"], record.after)
+        cancelled = document["status"] == "cancelled"
+        while cancelled or document["progress"]["series_done"] > record.after + 1:
+            ready = self.errands.reports(document["id"], record.after, gaps=cancelled)
             if not ready:
                 break
             self.outputs.write(document["id"], ready)
@@ -160,8 +161,10 @@ class Run:
         end["damaged"] = sum(file["code"] in CORRUPT_FILES for file in document["left_out"])
         self.journal.note(record.key, sizes, end=end)
         if document["status"] != "finished":
-            reason = (document["problem"] or {}).get("detail", _WITHOUT_REPORTS[document["status"]])
+            reason = (document["problem"] or {}).get("detail", _WHY_ENDED[document["status"]])
             self.shown.say(f"job {document['id']} {document['status']}: {reason}")
+        for warning in document.get("warnings", ()):
+            self.shown.say(f"job {document['id']}: {warning['detail']}")
 
     def _lose(self, record: Record) -> None:
         """The gateway has forgotten a job before its reports were here: send it again, as it was, or say so."""

@@ -79,7 +79,7 @@ def _add_writing(app: FastAPI, jobs: Jobs, bundles: Bundles, sender_type: Any, j
     @app.delete(
         "/v1/jobs/{job_id}",
         tags=["jobs"],
-        summary="Cancel a job and remove its files and reports; one that has ended is forgotten",
+        summary="Cancel a job and remove its files; one that has ended is forgotten, with its reports",
         response_model=None,
         responses=END_ANSWERS,
     )
@@ -111,7 +111,7 @@ def _add_reading(app: FastAPI, jobs: Jobs, sender_type: Any, job_type: Any) -> N
     def read(
         job: job_type,
         accept: Annotated[str, Header()] = "application/json",
-        after: Annotated[int, Query(ge=-1, description="the number of the last series seen")] = -1,
+        after: Annotated[int, Query(ge=-1, description="the number of the last series seen, from 0")] = -1,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> Response:
         job.manifest()

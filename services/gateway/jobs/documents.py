@@ -4,14 +4,17 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from services.common.labels import LABELS
+from services.common.schemas import SEVERITIES, Reason
 from services.gateway.jobs.job import Ended, Job
-from services.gateway.jobs.schemas import OUTCOMES, Counts, JobDocument, JobStatus, Outcome, Plan, Progress
+from services.gateway.jobs.results import SeriesResult, model_of, short
+from services.gateway.jobs.schemas import OUTCOMES, Counts, JobDocument, JobStatus, Plan, Progress, UsedModel
 from services.gateway.jobs.store import JobStore
 
+SEVERAL_MODELS: Final = "several_models"
 _LEFT_OUT_SHOWN: Final = 100
 _UNICODE_BREAKS: Final = tuple((mark.encode(), f"\\u{ord(mark):04x}".encode()) for mark in "\x85\u2028\u2029")
 COLUMNS: Final = (
@@ -24,23 +27,34 @@ COLUMNS: Final = (
     *(f"probability_{label}" for label in LABELS),
     *(f"prediction_{label}" for label in LABELS),
     "codes",
+    "warnings",
+    *(f"codes_{severity}" for severity in SEVERITIES),
+    "model_sha256",
+    "created",
+    "version",
+    "report",
 )
 
 
 def describe(store: JobStore, job: Job) -> JobDocument:
     """A job as it stands now; NotFound where it is gone."""
-    manifest, plan, outcomes, ended = job.manifest(), job.plan(), job.outcomes(), job.ended()
+    manifest, plan, results, ended = job.manifest(), job.plan(), job.results(), job.ended()
     waiting = [other.id for other in store.open_jobs(manifest.priority, manifest.sender)]
-    counts = Counter(outcomes.values())
+    counts = Counter(result.outcome for result in results.values())
     left_out = plan.left_out if plan else ()
+    models = _models(job.models(), results.values())
     return JobDocument(
         id=job.id,
         status=_status(plan, ended),
         priority=manifest.priority,
         operating_point=manifest.operating_point,
         files=manifest.files,
-        progress=_progress(plan, outcomes),
+        progress=_progress(plan, results),
         counts=Counts(**{outcome: counts[outcome] for outcome in OUTCOMES}),
+        series_present=sum(bool(result.present) for result in results.values()),
+        series_with_warnings=sum(result.warnings > 0 for result in results.values()),
+        models=models,
+        warnings=_warnings(models),
         queue_position=waiting.index(job.id) if job.id in waiting and not ended else None,
         created=manifest.created,
         started=plan.started if plan else None,
@@ -51,17 +65,32 @@ def describe(store: JobStore, job: Job) -> JobDocument:
     )
 
 
+def _models(names: Mapping[str, str], results: Iterable[SeriesResult]) -> tuple[UsedModel, ...]:
+    counts = Counter(result.model for result in results)
+    used = (UsedModel(name=name, sha256=sha256, reports=counts[short(sha256)]) for sha256, name in names.items())
+    return tuple(sorted((model for model in used if model.reports), key=lambda model: (-model.reports, model.sha256)))
+
+
+def _warnings(models: Sequence[UsedModel]) -> tuple[Reason, ...]:
+    """Of the job as a whole: whether its reports can be compared."""
+    if len(models) < 2:  # noqa: PLR2004 - two bundles are one too many
+        return ()
+    listed = ", ".join(f"{model.name} {short(model.sha256)} ({model.reports} reports)" for model in models)
+    detail = f"The reports are by {len(models)} bundles: {listed}. Send the files again to have all by one bundle."
+    return (Reason(code=SEVERAL_MODELS, severity="warn", detail=detail),)
+
+
 def _status(plan: Plan | None, ended: Ended | None) -> JobStatus:
     if ended:
         return ended.status
     return "running" if plan else "queued"
 
 
-def _progress(plan: Plan | None, outcomes: dict[int, Outcome]) -> Progress:
+def _progress(plan: Plan | None, results: Collection[int]) -> Progress:
     if plan is None:
         return Progress(series_done=0, series=None, slices_done=0, slices=None)
-    done = sum(plan.slices[number] for number in outcomes)
-    return Progress(series_done=len(outcomes), series=len(plan.units), slices_done=done, slices=sum(plan.slices))
+    done = sum(plan.slices[number] for number in results)
+    return Progress(series_done=len(results), series=len(plan.units), slices_done=done, slices=sum(plan.slices))
 
 
 def reports(job: Job, after: int, limit: int | None = None) -> Iterator[tuple[int, bytes]]:
@@ -94,15 +123,29 @@ def table(job: Job, found: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
 
 
 def row(job_id: str, number: int, report: dict[str, Any]) -> Iterator[Any]:
-    """A series' line of the table, in the order of COLUMNS."""
+    """A series' line of the table, in the order of COLUMNS; `number` counts from 0, and the table from 1."""
     series = report["series"] or {"slices": len(report["slices"])}
     probabilities, predictions = series.get("probabilities") or {}, series.get("predictions") or {}
-    codes = [reason["code"] for reason in report.get("reasons", ())] or [report.get("problem", {}).get("code", "")]
-    yield from (job_id, number, report["status"], series.get("study_instance_uid"), series.get("series_instance_uid"))
-    yield series["slices"]
+    yield from (job_id, number + 1, report["status"], series.get("study_instance_uid"))
+    yield from (series.get("series_instance_uid"), series["slices"])
     yield from (probabilities.get(label) for label in LABELS)
-    yield from (predictions.get(label) for label in LABELS)
-    yield " ".join(codes)
+    yield from (_as_json(predictions.get(label)) for label in LABELS)
+    yield from _codes(report)
+    yield from (model_of(report)[0], report.get("created"), report.get("version"), report.get("id"))
+
+
+def _codes(report: Mapping[str, Any]) -> Iterator[Any]:
+    """All codes, the number of warnings, and the codes of each severity."""
+    codes = [(reason["severity"], reason["code"]) for reason in report.get("reasons", ())]
+    yield " ".join(code for _, code in codes) or report.get("problem", {}).get("code", "")
+    yield sum(severity == "warn" for severity, _ in codes)
+    for wanted in SEVERITIES:
+        yield " ".join(code for severity, code in codes if severity == wanted)
+
+
+def _as_json(value: object) -> str | None:
+    """`true` or `false`; nothing where nothing was predicted."""
+    return None if value is None else json.dumps(value)
 
 
 def csv_line(values: Iterable[Any]) -> bytes:

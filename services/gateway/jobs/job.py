@@ -4,25 +4,29 @@
 <job>/files/000001          its files, under numbers
 <job>/plan.jsonl            its series; a line for all, and one for each
 <job>/reports/000012.json   the one report of series 12 ...
-<job>/done/000012.failed    ... and what became of it, in a name
+<job>/done/000012.failed... ... and what became of it, in a name: see `results.py`
+<job>/models/9f86d08...     a bundle that reports are by, under its hash: its name
 <job>/ended.json            when and how it ended
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from services.common.clock import now
 from services.common.problems import NotFound
-from services.gateway.jobs.schemas import OUTCOMES, EndStatus, Manifest, Outcome, Plan, StoredFile, Unit
+from services.gateway.jobs.results import SeriesResult, model_of
+from services.gateway.jobs.schemas import EndStatus, Manifest, Outcome, Plan, StoredFile, Unit
 from services.gateway.jobs.shelf import Shelf
 from services.gateway.spool import UploadedFile
 
 MANIFEST: Final = "manifest.jsonl"
 PLAN: Final = "plan.jsonl"
 FILES: Final = "files"
+_DONE: Final = "done"
+_MODELS: Final = "models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +82,63 @@ class Job:
         lines = "\n".join(part.model_dump_json() for part in (plan, *units))
         return self._put(PLAN, lines.encode())
 
-    def put_report(self, number: int, outcome: Outcome, document: bytes) -> bool:
+    def put_report(self, number: int, document: bytes) -> bool:
         """Keep a series' report; False where it has one already, or the job is at its end.
 
         The report is kept first, and then what became of the series, by the report that was kept: a crash between the
-        two has the series done once more, and changes nothing.
+        two has the series done once more, and changes nothing. Without the second the first is not seen.
         """
-        name = f"{number:06d}"
-        first = self._put(f"reports/{name}.json", document)
+        name = f"reports/{number:06d}.json"
+        first = self._put(name, document)
         if not first and (self.ended() or not self.is_there()):
             return False
-        kept = outcome if first else json.loads(self.report(number))["status"]
-        self._put(f"done/{name}.{kept}", b"")
+        report = json.loads(document if first else self.report(number))
+        self._put_model(report)
+        marker = f"{_DONE}/{SeriesResult.of(report).name(number)}"
+        self._put(marker, b"")
+        if not self._exists(marker):  # the job was cancelled at this very moment
+            self._remove(name)
+            return False
         return first
+
+    def _put_model(self, report: Mapping[str, Any]) -> None:
+        """Keep which bundle a report is by; once, for this is asked for each report."""
+        sha256, name = model_of(report)
+        place = f"{_MODELS}/{sha256}"
+        if sha256 and not self._exists(place):
+            self._write(place, name.encode())
 
     def outcomes(self) -> dict[int, Outcome]:
         """What became of every series that has a report, in their order."""
-        parts = (name.split(".") for name in self._shelf.names(f"{self.place}/done"))
-        return {int(number): outcome for number, outcome in parts if outcome in OUTCOMES}
+        return {number: outcome for number, outcome, _ in self._markers()}
+
+    def results(self) -> dict[int, SeriesResult]:
+        """What every report says in short, in the order of the series."""
+        found = {number: (outcome, result) for number, outcome, result in self._markers()}
+        read = {number: result or self._mended(number, outcome) for number, (outcome, result) in found.items()}
+        return {number: result for number, result in read.items() if result}
+
+    def _markers(self) -> Iterator[tuple[int, Outcome, SeriesResult | None]]:
+        names = self._shelf.names(f"{self.place}/{_DONE}")
+        return (marker for name in names if (marker := SeriesResult.parse(name)))
+
+    def _mended(self, number: int, outcome: Outcome) -> SeriesResult | None:
+        """By its report, where an older version marked the series; it is marked anew, so that this is done once."""
+        try:
+            report = json.loads(self.report(number))
+        except NotFound:  # the job was forgotten meanwhile
+            return None
+        result = SeriesResult.of(report)
+        with suppress(OSError):  # a full disk: next time, then
+            self._put_model(report)
+            if self._write(f"{_DONE}/{result.name(number)}", b""):
+                self._remove(f"{_DONE}/{number:06d}.{outcome}")
+        return result
+
+    def models(self) -> dict[str, str]:
+        """Hash and name of each bundle that reports are by."""
+        found = self._shelf.names(f"{self.place}/{_MODELS}")
+        return {sha256: self._get(f"{_MODELS}/{sha256}").decode() for sha256 in found}
 
     def report(self, number: int) -> bytes:
         """NotFound where there is none, or the job was cancelled meanwhile."""
@@ -114,19 +157,26 @@ class Job:
 
     def is_there(self) -> bool:
         """Whether it was accepted, and not forgotten."""
-        return self._shelf.exists(f"{self.place}/{MANIFEST}")
+        return self._exists(MANIFEST)
 
     def clear(self) -> None:
-        """Remove its files and reports; that it was there stays known."""
-        for name in (FILES, PLAN, "reports", "done"):
-            self._shelf.remove(f"{self.place}/{name}")
+        """Remove its files; its plan and the reports so far stay until it is forgotten."""
+        self._remove(FILES)
 
     def remove(self) -> None:
         """Remove everything."""
         self._shelf.remove(self.place)
 
     def _put(self, name: str, content: bytes) -> bool:
-        """Write once, and not after the end: who ends a job removes what is there, and what comes later goes here."""
+        """Write once, and not after a cancellation: what comes later goes again."""
+        first = self._write(name, content)
+        if first and (ended := self.ended()) and ended.status == "cancelled":
+            self._remove(name)
+            return False
+        return first
+
+    def _write(self, name: str, content: bytes) -> bool:
+        """Write once; what comes when the job was forgotten goes again."""
         try:
             first = self._shelf.put_once(f"{self.place}/{name}", content)
         except FileNotFoundError:  # its folder was removed at this very moment
@@ -134,10 +184,13 @@ class Job:
         if not self.is_there():
             self.remove()
             return False
-        if (ended := self.ended()) and ended.status == "cancelled":
-            self.clear()
-            return False
         return first
+
+    def _exists(self, name: str) -> bool:
+        return self._shelf.exists(f"{self.place}/{name}")
+
+    def _remove(self, name: str) -> None:
+        self._shelf.remove(f"{self.place}/{name}")
 
     def _get(self, name: str) -> bytes:
         try:

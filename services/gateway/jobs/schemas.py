@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.common.card import OperatingPoint
-from services.common.schemas import Report
+from services.common.schemas import Reason, Report
 
 Priority = Literal["urgent", "routine"]
 PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
@@ -35,7 +35,9 @@ class Manifest(_Frozen):
     priority: Priority
     operating_point: OperatingPoint
     created: str
-    digest: str | None = Field(None, description="of names and contents, where the sender gave an Idempotency-Key")
+    digest: str | None = Field(None, description="of files and options, where the sender gave an Idempotency-Key")
+    files_digest: str | None = Field(None, description="of names and contents; jobs of older versions lack it")
+    webhook_digest: str | None = Field(None, description="of the webhook's address")
     files: int
 
 
@@ -102,11 +104,19 @@ class Progress(_Frozen):
 
 
 class Counts(_Frozen):
-    """Series by what became of them."""
+    """Series by what became of them; the sum is `progress.series_done`."""
 
     assessed: int = 0
     not_assessed: int = 0
     failed: int = 0
+
+
+class UsedModel(_Frozen):
+    """A bundle that reports of a job are by."""
+
+    name: str
+    sha256: str = Field(description="of the bundle's card.json")
+    reports: int
 
 
 class JobDocument(_Frozen):
@@ -119,6 +129,10 @@ class JobDocument(_Frozen):
     files: int
     progress: Progress
     counts: Counts
+    series_present: int = Field(description="assessed series with a haemorrhage predicted, of any kind")
+    series_with_warnings: int = Field(description="series whose report has a reason of severity `warn`")
+    models: tuple[UsedModel, ...] = Field(description="bundles that the reports are by, most reports first")
+    warnings: tuple[Reason, ...] = Field(description="about the job as a whole: `several_models`")
     queue_position: int | None = Field(description="unfinished jobs of the same sender and priority before this one")
     created: str
     started: str | None

@@ -7,7 +7,6 @@ incoming/                       uploads under way, always on this machine
 """
 
 import hashlib
-import json
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -18,18 +17,13 @@ from pathlib import Path
 
 from services.common.card import OperatingPoint
 from services.common.clock import now
-from services.common.problems import NotFound, Problem
+from services.common.problems import NotFound
+from services.gateway.jobs.idempotency import OtherContent, check_same, digests, webhook_digest
 from services.gateway.jobs.job import FILES, MANIFEST, Job, no_such_job
 from services.gateway.jobs.remote import RemoteShelf
 from services.gateway.jobs.schemas import EndStatus, Manifest, Priority, StoredFile
 from services.gateway.jobs.shelf import LocalShelf, Shelf
 from services.gateway.spool import Spool, SpoolFolder, UploadedFile
-
-
-class OtherContent(Problem):
-    status = 409
-    code = "idempotency_conflict"
-    title = "This Idempotency-Key was used for other files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +65,17 @@ class JobStore:
         Raises
         ------
         OtherContent
-            the sender's Idempotency-Key stands for other files.
+            the sender's Idempotency-Key stands for other files or options.
         OSError
             the disk is full, or broken: nothing was accepted.
         """
-        digest = _digest(files, wishes) if wishes.idempotency_key else None
-        if digest and (known := self._known(wishes, digest)):
-            return self._again(known, wishes), False
         job = self._new(wishes.sender)
+        manifest = _manifest(job, files, wishes)
+        if known := self._known(wishes, manifest):
+            return self._again(known, wishes), False
         try:
-            self._settle(job, folder, files, wishes, digest)
-            if digest and (faster := self._claim_key(wishes, job, digest)):
+            self._settle(job, folder, files, manifest)
+            if faster := self._claim_key(wishes, job, manifest):
                 job.remove()
                 return self._again(faster, wishes), False
             self._mark_open(wishes.priority, job)
@@ -120,7 +114,7 @@ class JobStore:
         self.shelf.remove(f"open/{priority}/{job.sender}/{job.id}")
 
     def cancel(self, job: Job, priority: Priority) -> None:
-        """End a job and remove its files and reports at once; that it was there stays known."""
+        """End a job and remove its files at once; the reports that are ready stay until it is forgotten."""
         self.close(job, priority, "cancelled")
         job.clear()
 
@@ -151,19 +145,8 @@ class JobStore:
         """Ids are in the order of their times."""
         return Job(self.shelf, sender, f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}")
 
-    def _settle(
-        self, job: Job, folder: SpoolFolder, files: Sequence[UploadedFile], wishes: Wishes, digest: str | None
-    ) -> None:
+    def _settle(self, job: Job, folder: SpoolFolder, files: Sequence[UploadedFile], manifest: Manifest) -> None:
         """Files and manifest to their place, and to the disk."""
-        manifest = Manifest(
-            id=job.id,
-            sender=wishes.sender,
-            priority=wishes.priority,
-            operating_point=wishes.operating_point,
-            created=now(),
-            digest=digest,
-            files=len(files),
-        )
         stored = (StoredFile(name=file.name, number=file.path.name, size=file.size) for file in files)
         making = folder.path / "job"
         (making / FILES).mkdir(parents=True)
@@ -172,10 +155,10 @@ class JobStore:
         (making / MANIFEST).write_text("\n".join(line.model_dump_json() for line in (manifest, *stored)))
         self.shelf.take_in(making, job.place)
 
-    def _claim_key(self, wishes: Wishes, job: Job, digest: str) -> Job | None:
+    def _claim_key(self, wishes: Wishes, job: Job, manifest: Manifest) -> Job | None:
         """Let the sender's key stand for this job; the job of another request with this key that was faster."""
-        while not self.shelf.put_once(_key(wishes), job.id.encode()):
-            if other := self._known(wishes, digest):
+        while wishes.idempotency_key and not self.shelf.put_once(_key(wishes), job.id.encode()):
+            if other := self._known(wishes, manifest):
                 return other
         return None
 
@@ -189,20 +172,35 @@ class JobStore:
         """Only now may workers see it."""
         self.shelf.put_once(f"open/{priority}/{job.sender}/{job.id}", b"")
 
-    def _known(self, wishes: Wishes, digest: str) -> Job | None:
-        """The job that this key stands for already."""
+    def _known(self, wishes: Wishes, manifest: Manifest) -> Job | None:
+        """The job that this key stands for already; OtherContent where that is another one."""
+        if not wishes.idempotency_key:
+            return None
         key = _key(wishes)
         try:
             job = self.job(wishes.sender, self.shelf.get(key).decode())
-            manifest = job.manifest()
+            first = job.manifest()
         except FileNotFoundError:
             return None
         except NotFound:
             self.shelf.remove(key)  # its job was forgotten
             return None
-        if manifest.digest != digest:
-            raise OtherContent("send another key with other files")
+        check_same(first, manifest)
         return job
+
+
+def _manifest(job: Job, files: Sequence[UploadedFile], wishes: Wishes) -> Manifest:
+    options = (wishes.priority, wishes.operating_point, wishes.webhook)
+    return Manifest(
+        id=job.id,
+        sender=wishes.sender,
+        priority=wishes.priority,
+        operating_point=wishes.operating_point,
+        created=now(),
+        files=len(files),
+        webhook_digest=webhook_digest(wishes.webhook),
+        **(digests(files, *options) if wishes.idempotency_key else {}),
+    )
 
 
 def _key(wishes: Wishes) -> str:
@@ -212,13 +210,3 @@ def _key(wishes: Wishes) -> str:
 
 def _age_s(moment: str) -> float:
     return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
-
-
-def _digest(files: Sequence[UploadedFile], wishes: Wishes) -> str:
-    """Of names, contents and wishes, in the order sent."""
-    whole = hashlib.sha256(f"{wishes.priority} {wishes.operating_point} {wishes.webhook}".encode())
-    for file in files:
-        with file.path.open("rb") as opened:
-            content = hashlib.file_digest(opened, "sha256")
-        whole.update(json.dumps([file.name, content.hexdigest()]).encode())
-    return whole.hexdigest()

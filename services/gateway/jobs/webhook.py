@@ -95,8 +95,15 @@ def read_secret(path: Path) -> bytes:
 
 
 def message(job: JobDocument, secret: bytes, timestamp: int) -> Message:
-    """What is told of a job that has ended: ids and counts only. The id is the same however often it is sent."""
-    said = {"job": job.id, "status": job.status, "counts": job.counts.model_dump()}
+    """What is told of a job that has ended: ids, counts and codes only. The id is the same however often it is sent."""
+    said = {
+        "job": job.id,
+        "status": job.status,
+        "counts": job.counts.model_dump(),
+        "series_present": job.series_present,
+        "series_with_warnings": job.series_with_warnings,
+        "warnings": [warning.code for warning in job.warnings],
+    }
     body = json.dumps(said, separators=(",", ":")).encode()
     message_id = f"msg_{job.id}"
     headers = {

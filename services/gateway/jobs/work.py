@@ -80,7 +80,7 @@ async def do(task: Task, bench: Bench, lost: int) -> Done | None:
         plan, units = await _plan(task.job, bench, lost)
         return Done(None, _why_none(plan)) if task.job.put_plan(plan, units) else None
     outcome, document = await _assess(task, task.job.unit(task.number), bench, lost)
-    first = task.job.put_report(task.number, outcome, document)
+    first = task.job.put_report(task.number, document)
     return Done(outcome, _why_failed(outcome, document)) if first else None
 
 

@@ -20,6 +20,7 @@ class FakeJob:
     reported: list[int] = field(default_factory=list)
     status: str = "running"
     left_out_code: str = "not_dicom"
+    warnings: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def series(self) -> list[str]:
@@ -45,6 +46,7 @@ class FakeJob:
             "left_out": [{"file": name, "code": self.left_out_code, "reason": "why"} for name in left_out],
             "left_out_total": len(left_out),
             "problem": None,
+            "warnings": self.warnings,
         }
 
     def reports(self, after: int) -> list[dict[str, Any]]:
@@ -73,6 +75,7 @@ class FakeGateway:
     removed: list[str] = field(default_factory=list)
     uploads: int = 0
     left_out_code: str = "not_dicom"
+    warnings: list[dict[str, str]] = field(default_factory=list)
     _numbers: Any = field(default_factory=count)
 
     def client(self) -> httpx.Client:
@@ -109,7 +112,11 @@ class FakeGateway:
         key, names = request.headers["idempotency-key"], [name.decode() for name in NAME.findall(body)]
         if key not in self.by_key:
             job = FakeJob(
-                f"{next(self._numbers):028x}", dict(request.url.params), names, left_out_code=self.left_out_code
+                f"{next(self._numbers):028x}",
+                dict(request.url.params),
+                names,
+                left_out_code=self.left_out_code,
+                warnings=self.warnings,
             )
             self.jobs[job.id], self.by_key[key] = job, job.id
         assert self.jobs[self.by_key[key]].names == names

@@ -283,8 +283,36 @@ def test_a_job_that_fails_or_is_cancelled_is_told(tmp_path: Path, out: Path) -> 
     assert reported(out) == ["a"]
     assert [words[len("job ") + 29 :] for words in seen.said] == [
         "failed: no series could be formed of its files",
-        "cancelled: somebody ended it, and its reports are gone",
+        "cancelled: somebody cancelled it; the reports that were ready are kept here",
     ]
     lines = list(summary(run.journal.records, run.refused))
     assert lines[2:] == ["1 job failed, of 1 file", "1 job cancelled, of 1 file"]
     assert not all_well(run.journal.records, run.refused)
+
+
+def test_a_cancelled_job_leaves_the_reports_that_were_ready(tmp_path: Path, out: Path) -> None:
+    """Series end in any order, so there may be gaps between them."""
+    write(tmp_path / "source", {f"{name}/0.dcm": name.encode() for name in "abcde"})
+    gateway = FakeGateway()
+
+    def cancel(_: httpx.Request) -> None:
+        for job in gateway.jobs.values():
+            job.status, job.reported = "cancelled", [0, 1, 3, 4]
+
+    gateway.answer_first = cancel
+    run_once(gateway, tmp_path / "source", out, wishes=Wishes(Bounds(100, 1000)))
+    assert reported(out) == ["a", "b", "d", "e"]
+
+
+def test_a_job_of_two_bundles_is_told(source: Path, out: Path) -> None:
+    gateway = FakeGateway(warnings=[{"code": "several_models", "detail": "two bundles", "severity": "warn"}])
+    _, seen = run_once(gateway, source, out)
+    assert [words.partition(": ")[2] for words in seen.said] == ["two bundles"] * JOBS
+
+
+def test_a_table_of_another_version_is_not_gone_on_with(source: Path, out: Path) -> None:
+    run_once(FakeGateway(), source, out)
+    path = out / "reports.csv"
+    path.write_bytes(path.read_bytes().replace(b"warnings", b"cautions", 1))
+    with pytest.raises(Failure, match="other columns"):
+        run_once(FakeGateway(), source, out)

@@ -1,10 +1,11 @@
 """Jobs in a store, made without a gateway; shelves that crash."""
 
 import itertools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from services.common.clock import now
 from services.common.schemas import HeadersReport
@@ -56,8 +57,18 @@ def plan_of(count: int) -> tuple[Plan, Sequence[Unit]]:
     return Plan(started=now(), slices=tuple(unit.slices for unit in units)), units
 
 
-def report_of(status: Outcome, number: int = 0) -> bytes:
-    return f'{{"id":"{number}","status":"{status}","series":null,"slices":[]}}'.encode()
+MODELS = ("9f86d081884c7d65" * 4, "60303ae22b998861" * 4)
+
+
+def report_of(status: Outcome, number: int = 0, *, present: bool = False, warnings: int = 0, model: int = 0) -> bytes:
+    """A report of the bundle of that number in MODELS, as far as jobs look at it."""
+    document: dict[str, Any] = {"id": f"{number}", "status": status, "series": None, "slices": []}
+    if status == "assessed":
+        document["slices"] = [{"predictions": {"any": present}}]
+    if status != "failed":
+        reason = {"code": "contrast", "detail": "...", "severity": "warn"}
+        document |= {"reasons": [reason] * warnings, "model": {"name": f"bundle-{model}", "sha256": MODELS[model]}}
+    return json.dumps(document).encode()
 
 
 def headers_answer(report: HeadersReport) -> tuple[dict[str, str], bytes]:

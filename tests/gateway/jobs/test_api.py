@@ -92,6 +92,10 @@ async def test_a_key_is_honoured(client: httpx.AsyncClient) -> None:
     assert again.status_code == 202
     other = await send(client, 1, "k")
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    assert other.json()["differences"] == [{"what": "files"}]
+    urgent = await send(client, 2, "k", priority="urgent")
+    assert urgent.status_code == 409
+    assert urgent.json()["differences"] == [{"what": "priority", "first": "routine", "now": "urgent"}]
     assert len((await client.get("/v1/jobs")).json()["jobs"]) == 1
 
 
@@ -137,7 +141,7 @@ async def test_pages_and_filters(client: httpx.AsyncClient, store: JobStore) -> 
 async def test_reports_by_the_page_the_line_and_the_row(client: httpx.AsyncClient, store: JobStore) -> None:
     job = await made(client, store, 3)
     for number in range(3):
-        job.put_report(number, "assessed", report_of("assessed", number))
+        job.put_report(number, report_of("assessed", number))
     address = f"/v1/jobs/{job.id}/reports"
     first = (await client.get(address, params={"limit": 2})).json()
     rest = (await client.get(first["next"])).json()
@@ -146,7 +150,7 @@ async def test_reports_by_the_page_the_line_and_the_row(client: httpx.AsyncClien
     lines = await client.get(address, headers={"accept": "application/x-ndjson"})
     assert [json.loads(line)["id"] for line in lines.text.splitlines()] == ["0", "1", "2"]
     rows = await client.get(address, headers={"accept": "text/csv"})
-    assert [row["series"] for row in csv.DictReader(io.StringIO(rows.text))] == ["0", "1", "2"]
+    assert [row["series"] for row in csv.DictReader(io.StringIO(rows.text))] == ["1", "2", "3"]
     assert rows.headers["content-type"].startswith("text/csv")
 
 
@@ -155,7 +159,7 @@ async def test_events_tell_each_change_until_the_end(client: httpx.AsyncClient, 
     reading = asyncio.create_task(client.get(f"/v1/jobs/{job.id}/events"))
     for number in range(2):
         await asyncio.sleep(0.7)
-        job.put_report(number, "assessed", report_of("assessed"))
+        job.put_report(number, report_of("assessed"))
     store.close(job, "routine", "finished")
     events = [event.split("\ndata: ") for event in (await reading).text.strip().split("\n\n")]
     assert [name for name, _ in events][-1] == "event: end"
@@ -172,13 +176,15 @@ async def test_events_of_a_job_that_is_forgotten_meanwhile_end(client: httpx.Asy
     assert (await reading).text.endswith("event: gone\ndata: not_found\n\n")
 
 
-async def test_delete_cancels_and_then_forgets(client: httpx.AsyncClient, store: JobStore) -> None:
-    job = await made(client, store)
-    job.put_report(0, "assessed", report_of("assessed"))
+async def test_delete_cancels_and_then_forgets(client: httpx.AsyncClient, store: JobStore, tmp_path: Path) -> None:
+    job = await made(client, store, 2)
+    job.put_report(0, report_of("assessed"))
     address = f"/v1/jobs/{job.id}"
     cancelled = await client.delete(address)
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
-    assert (await client.get(f"{address}/reports")).json()["reports"] == []
+    assert cancelled.json()["counts"]["assessed"] == 1
+    assert [report["id"] for report in (await client.get(f"{address}/reports")).json()["reports"]] == ["0"]
+    assert not (tmp_path / "store/jobs/ann" / job.id / "files").exists()
     assert (await client.delete(address)).status_code == 204
     assert (await client.get(address)).status_code == 404
     assert store.jobs("ann") == []

@@ -11,7 +11,7 @@ from services.common.clock import now
 from services.gateway.jobs.documents import COLUMNS, describe, ndjson, on_one_line, reports, table
 from services.gateway.jobs.schemas import JobDocument, LeftOut, Outcome, Plan
 from services.gateway.jobs.store import JobStore, Wishes
-from tests.gateway.jobs.making import job_of, report_of, upload
+from tests.gateway.jobs.making import MODELS, job_of, report_of, upload
 
 
 def test_a_job_from_its_beginning_to_its_end(store: JobStore, tmp_path: Path) -> None:
@@ -32,13 +32,50 @@ def test_progress_is_told_in_series_and_slices(store: JobStore, tmp_path: Path) 
     job = job_of(store, tmp_path, 4)
     outcomes: dict[int, Outcome] = {0: "assessed", 2: "failed", 3: "assessed"}
     for number, outcome in outcomes.items():
-        job.put_report(number, outcome, report_of(outcome))
+        job.put_report(number, report_of(outcome))
     document = describe(store, job)
     assert document.status == "running"
     assert document.counts.model_dump() == {"assessed": 2, "not_assessed": 0, "failed": 1}
     assert document.progress.model_dump() == {"series_done": 3, "series": 4, "slices_done": 8, "slices": 10}
     assert document.started
     assert document.started >= document.created
+
+
+def test_verdicts_and_warnings_are_counted(store: JobStore, tmp_path: Path) -> None:
+    job = job_of(store, tmp_path, 5)
+    for number, (present, warnings) in enumerate([(True, 0), (False, 3), (True, 1)]):
+        job.put_report(number, report_of("assessed", number, present=present, warnings=warnings))
+    job.put_report(3, report_of("not_assessed", 3, warnings=1))
+    job.put_report(4, report_of("failed", 4))
+    document = describe(store, job)
+    assert (document.series_present, document.series_with_warnings) == (2, 3)
+    assert document.counts.model_dump() == {"assessed": 3, "not_assessed": 1, "failed": 1}
+
+
+def test_a_job_that_met_two_bundles_says_so(store: JobStore, tmp_path: Path) -> None:
+    job = job_of(store, tmp_path, 4)
+    job.put_report(0, report_of("assessed", model=0))
+    one = describe(store, job)
+    assert [model.model_dump() for model in one.models] == [{"name": "bundle-0", "sha256": MODELS[0], "reports": 1}]
+    assert one.warnings == ()
+    for number in (1, 2):
+        job.put_report(number, report_of("assessed", number, model=1))
+    job.put_report(3, report_of("failed"))
+    two = describe(store, job)
+    assert [(model.sha256, model.reports) for model in two.models] == [(MODELS[1], 2), (MODELS[0], 1)]
+    (warning,) = two.warnings
+    assert (warning.code, warning.severity) == ("several_models", "warn")
+    assert warning.detail.startswith("The reports are by 2 bundles: bundle-1 60303ae22b99 (2 reports), bundle-0 9f86")
+
+
+def test_a_look_at_a_job_reads_no_report(store: JobStore, tmp_path: Path) -> None:
+    job = job_of(store, tmp_path, 2)
+    for number in range(2):
+        job.put_report(number, report_of("assessed", number, present=True, model=number))
+    before = describe(store, job)
+    for path in (tmp_path / "store/jobs/ann" / job.id / "reports").iterdir():
+        path.unlink()
+    assert describe(store, job) == before
 
 
 def test_many_files_that_were_left_out_do_not_make_a_document_long(store: JobStore, tmp_path: Path) -> None:
@@ -53,7 +90,7 @@ def test_many_files_that_were_left_out_do_not_make_a_document_long(store: JobSto
 def test_reports_come_in_the_order_of_the_series(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path, 5)
     for number in (3, 0, 4):
-        job.put_report(number, "assessed", report_of("assessed", number))
+        job.put_report(number, report_of("assessed", number))
     assert [number for number, _ in reports(job, -1)] == [0, 3, 4]
     assert [number for number, _ in reports(job, 0, 1)] == [3]
     lines = b"".join(ndjson(reports(job, -1))).splitlines()
@@ -71,20 +108,27 @@ def test_a_line_of_json_is_one_however_lines_are_told_apart(name: str) -> None:
 def test_a_table_has_a_line_for_every_kind_of_report(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path, 4)
     uids: dict[str, Any] = {"study_instance_uid": "2.25.1", "series_instance_uid": "2.25.2", "slices": 3}
-    scores = {"probabilities": {"any": 0.75}, "predictions": {"any": True}}
-    codes = [{"code": "resampled"}, {"code": "contrast"}]
+    scores = {"probabilities": {"any": 0.75}, "predictions": {"any": True, "epidural": False}}
+    codes = [{"code": "resampled", "severity": "note"}, {"code": "contrast", "severity": "warn"}]
+    model = {"model": {"name": "default", "sha256": MODELS[0]}, "created": now(), "version": "1", "id": "j-000000"}
     found: list[tuple[Outcome, dict[str, Any]]] = [
-        ("assessed", {"series": {**uids, **scores}, "reasons": codes}),
+        ("assessed", {"series": {**uids, **scores}, "reasons": codes, **model}),
         ("not_assessed", {"series": {**uids, "probabilities": None, "predictions": None}, "reasons": codes[:1]}),
         ("assessed", {"series": None, "slices": [{}, {}], "reasons": []}),
         ("failed", {"series": uids, "problem": {"code": "unusable_files"}}),
     ]
     for number, (status, members) in enumerate(found):
-        job.put_report(number, status, json.dumps({"status": status, **members}).encode())
+        job.put_report(number, json.dumps({"status": status, **members}).encode())
     rows = list(csv.DictReader(io.StringIO(b"".join(table(job, reports(job, -1))).decode())))
     assert tuple(rows[0]) == COLUMNS
     assert [row["status"] for row in rows] == [status for status, _ in found]
     assert [row["codes"] for row in rows] == ["resampled contrast", "resampled", "", "unusable_files"]
     assert [row["slices"] for row in rows] == ["3", "3", "2", "3"]
     assert [row["probability_any"] for row in rows] == ["0.75", "", "", ""]
-    assert rows[0]["prediction_any"] == "True"
+    assert [row["series"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["prediction_any"] for row in rows] == ["true", "", "", ""]
+    assert rows[0]["prediction_epidural"] == "false"
+    assert [row["warnings"] for row in rows] == ["1", "0", "0", "0"]
+    assert (rows[0]["codes_refuse"], rows[0]["codes_warn"], rows[0]["codes_note"]) == ("", "contrast", "resampled")
+    assert [row["model_sha256"] for row in rows] == [MODELS[0], "", "", ""]
+    assert (rows[0]["report"], rows[0]["version"], rows[0]["created"]) == ("j-000000", "1", model["created"])

@@ -14,6 +14,7 @@ from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import Plan, Priority, Unit
 from services.gateway.jobs.store import JobStore, Wishes
 from services.gateway.spool import SpoolFolder
+from tests.gateway.jobs.making import report_of
 
 
 class CountersInMemory:
@@ -79,7 +80,7 @@ def test_what_waits_is_told_by_priority(
     store: JobStore, clock: Clock, tmp_path: Path, figures: Callable[[], dict[str, float]]
 ) -> None:
     first = _planned(_job(store, tmp_path / "1"), 5)
-    first.put_report(2, "assessed", b"{}")
+    first.put_report(2, report_of("assessed"))
     _planned(_job(store, tmp_path / "2", "two"), 3)
     _job(store, tmp_path / "3", priority="urgent")
     clock.now_s = int(first.id[:12], 16) / 1e3 + 60
@@ -109,7 +110,7 @@ def test_what_waits_is_looked_up_every_few_seconds_only(
     clock.now_s += 1
     assert figures()['ich_queue_series{priority="routine"}'] == 2
 
-    job.put_report(0, "failed", b"{}")
+    job.put_report(0, report_of("failed"))
     store.close(job, "routine", "cancelled")
     clock.now_s += 5
     assert figures()['ich_queue_series{priority="routine"}'] == 0

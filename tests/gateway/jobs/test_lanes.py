@@ -36,7 +36,7 @@ def report(task: Task) -> bool:
     if task.number is None:
         task.job.put_plan(*plan_of(task.job.manifest().files))
     else:
-        assert task.job.put_report(task.number, "assessed", report_of("assessed", task.number))
+        assert task.job.put_report(task.number, report_of("assessed", task.number))
     return True
 
 

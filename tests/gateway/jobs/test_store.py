@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from services.common.problems import NotFound
+from services.gateway.jobs.idempotency import OtherContent
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import Outcome
 from services.gateway.jobs.shelf import LocalShelf
-from services.gateway.jobs.store import JobStore, OtherContent, Wishes
+from services.gateway.jobs.store import JobStore, Wishes
 from services.gateway.spool import Spool
 from tests.gateway.jobs.making import Crash, CrashingShelf, job_of, plan_of, report_of, unsynced, upload
 
@@ -47,21 +48,34 @@ def test_a_key_gives_the_same_job(store: JobStore, tmp_path: Path) -> None:
     assert len(store.jobs("ann")) == 1
 
 
-@pytest.mark.parametrize(
-    ("files", "wishes"),
-    [
-        ({**FILES, "one.dcm": b"changed"}, WISHES),
-        ({"renamed.dcm": b"1", "two.dcm": b"22"}, WISHES),
-        (FILES, Wishes("ann", "urgent", "default", "key")),
-        (FILES, Wishes("ann", "routine", "sensitive", "key")),
-    ],
-)
-def test_a_key_with_other_content_is_a_conflict(
-    store: JobStore, tmp_path: Path, files: dict[str, bytes], wishes: Wishes
+CONFLICTS: list[tuple[dict[str, bytes], Wishes, list[dict[str, str]]]] = [
+    ({**FILES, "one.dcm": b"changed"}, WISHES, [{"what": "files"}]),
+    ({"renamed.dcm": b"1", "two.dcm": b"22"}, WISHES, [{"what": "files"}]),
+    (
+        FILES,
+        Wishes("ann", "urgent", "default", "key"),
+        [{"what": "priority", "first": "routine", "now": "urgent"}],
+    ),
+    (
+        FILES,
+        Wishes("ann", "routine", "sensitive", "key"),
+        [{"what": "operating_point", "first": "default", "now": "sensitive"}],
+    ),
+    (FILES, Wishes("ann", "routine", "default", "key", "https://pacs.example.org/?key=s3cret"), [{"what": "webhook"}]),
+]
+
+
+@pytest.mark.parametrize(("files", "wishes", "differences"), CONFLICTS)
+def test_a_key_with_another_request_is_a_conflict_that_names_what_differs(
+    store: JobStore, tmp_path: Path, files: dict[str, bytes], wishes: Wishes, differences: list[dict[str, str]]
 ) -> None:
     upload(store, tmp_path, FILES, WISHES)
-    with pytest.raises(OtherContent):
+    with pytest.raises(OtherContent) as caught:
         upload(store, tmp_path, files, wishes)
+    document = caught.value.document()
+    assert document["differences"] == differences
+    assert all(value in document["detail"] for value in list(differences[0].values())[1:])
+    assert "s3cret" not in str(document)
     assert len(store.jobs("ann")) == 1
 
 
@@ -146,12 +160,12 @@ def _work(store: JobStore, count: int) -> None:
         for number in range(count):
             if number not in job.outcomes():
                 outcome: Outcome = "failed" if number == 1 else "assessed"
-                job.put_report(number, outcome, report_of(outcome, number))
+                job.put_report(number, report_of(outcome, number))
         store.close(job, "routine", "finished")
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("calls", range(7))
+@pytest.mark.parametrize("calls", range(8))
 def test_a_crash_in_the_work_loses_and_doubles_nothing(tmp_path: Path, calls: int, *, after: bool) -> None:
     folder, count = tmp_path / "store", 2
     job, _ = upload(reopened(folder), tmp_path, FILES, WISHES)
@@ -168,8 +182,8 @@ def test_a_crash_in_the_work_loses_and_doubles_nothing(tmp_path: Path, calls: in
 
 def test_the_first_report_stays_and_so_does_what_became_of_it(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path)
-    assert job.put_report(0, "failed", report_of("failed"))
-    assert not job.put_report(0, "assessed", report_of("assessed"))
+    assert job.put_report(0, report_of("failed"))
+    assert not job.put_report(0, report_of("assessed"))
     assert job.outcomes() == {0: "failed"}
     assert job.report(0) == report_of("failed")
 
@@ -183,14 +197,19 @@ def test_a_plan_is_read_by_the_line(store: JobStore, tmp_path: Path) -> None:
     assert job.unit(2).series_uid == "2.25.1.2"
 
 
-def test_a_cancelled_job_is_empty_and_stays_so(store: JobStore, tmp_path: Path) -> None:
+def test_a_cancelled_job_keeps_its_reports_and_takes_no_more(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path, 2)
-    job.put_report(0, "assessed", report_of("assessed"))
+    job.put_report(0, report_of("assessed"))
     store.cancel(job, "routine")
-    assert not job.put_report(1, "assessed", report_of("assessed"))
+    assert not job.put_report(1, report_of("assessed"))
+    assert not job.put_report(0, report_of("failed"))
     assert not job.put_plan(*plan_of(2))
+    assert job.outcomes() == {0: "assessed"}
+    assert job.report(0) == report_of("assessed")
+    with pytest.raises(NotFound):
+        job.report(1)
     left = {path.name for path in (tmp_path / "store/jobs/ann" / job.id).iterdir()}
-    assert left == {"manifest.jsonl", "ended.json"}
+    assert left == {"manifest.jsonl", "plan.jsonl", "reports", "done", "models", "ended.json"}
     assert store.open_jobs("routine", "ann") == []
     assert not store.close(job, "routine", "finished")
 
@@ -198,7 +217,7 @@ def test_a_cancelled_job_is_empty_and_stays_so(store: JobStore, tmp_path: Path) 
 def test_a_report_that_comes_after_its_job_was_forgotten_leaves_nothing(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path)
     job.remove()
-    assert not job.put_report(0, "assessed", report_of("assessed"))
+    assert not job.put_report(0, report_of("assessed"))
     assert store.jobs("ann") == []
     with pytest.raises(NotFound):
         job.manifest()

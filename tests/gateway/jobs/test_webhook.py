@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.jobs.schemas import Counts, JobDocument, Progress
+from services.common.schemas import Reason
+from services.gateway.jobs.schemas import Counts, JobDocument, Progress, UsedModel
 from services.gateway.jobs.webhook import Allowed, WebhookRefused, message, read_secret, signature
 
 SITE = Allowed(["https://pacs.example.org/hooks", "http://10.0.0.7:8080/in/"])
@@ -72,7 +73,7 @@ def test_a_signature_is_that_of_the_standard() -> None:
     assert found == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-def test_a_message_holds_ids_and_counts_only() -> None:
+def test_a_message_holds_ids_counts_and_codes_only() -> None:
     job = JobDocument(
         id="01a2",
         status="finished",
@@ -81,6 +82,10 @@ def test_a_message_holds_ids_and_counts_only() -> None:
         files=3,
         progress=Progress(series_done=1, series=1, slices_done=3, slices=3),
         counts=Counts(assessed=1),
+        series_present=1,
+        series_with_warnings=0,
+        models=(UsedModel(name="default", sha256="9f86", reports=1),),
+        warnings=(Reason(code="several_models", detail="...", severity="warn"),),
         queue_position=None,
         created="2026-01-01T00:00:00.000Z",
         started="2026-01-01T00:00:00.000Z",
@@ -90,8 +95,14 @@ def test_a_message_holds_ids_and_counts_only() -> None:
         problem=None,
     )
     sent = message(job, bytes(24), 7)
-    counts = {"assessed": 1, "not_assessed": 0, "failed": 0}
-    assert json.loads(sent.body) == {"job": "01a2", "status": "finished", "counts": counts}
+    assert json.loads(sent.body) == {
+        "job": "01a2",
+        "status": "finished",
+        "counts": {"assessed": 1, "not_assessed": 0, "failed": 0},
+        "series_present": 1,
+        "series_with_warnings": 0,
+        "warnings": ["several_models"],
+    }
     assert sent.headers["webhook-id"] == message(job, bytes(24), 8).headers["webhook-id"]
     assert sent.headers["webhook-signature"] == signature(bytes(24), "msg_01a2", 7, sent.body)
 

@@ -1,0 +1,142 @@
+"""Jobs that meet a cancellation, and jobs of the version before this one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from services.common.problems import NotFound
+from services.gateway.jobs.documents import COLUMNS, describe, reports, table
+from services.gateway.jobs.job import Job
+from services.gateway.jobs.shelf import LocalShelf
+from services.gateway.jobs.store import JobStore, Wishes
+from tests.gateway.jobs.making import MODELS, job_of, plan_of, report_of, upload
+
+OLD_ID = "0198f00000000123456789abcdef"
+
+
+class CancellingShelf(LocalShelf):
+    """Has the job cancelled just before something of that name is written, or just after."""
+
+    def __init__(self, root: Path, store: JobStore, name: str, *, after: bool) -> None:
+        super().__init__(root, lambda _: None)
+        self._store, self._name, self._after = store, name, after
+
+    def put_once(self, place: str, content: bytes) -> bool:
+        if f"/{self._name}" not in place:
+            return super().put_once(place, content)
+        if self._after:
+            first = super().put_once(place, content)
+            self._cancel()
+            return first
+        self._cancel()
+        return super().put_once(place, content)
+
+    def _cancel(self) -> None:
+        for job in self._store.open_jobs("routine", "ann"):
+            self._store.cancel(job, "routine")
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("name", ["reports/000001", "models/", "done/000001"])
+def test_a_report_that_comes_with_the_cancellation_is_dropped(
+    store: JobStore, tmp_path: Path, name: str, *, after: bool
+) -> None:
+    job = job_of(store, tmp_path, 2)
+    job.put_report(0, report_of("assessed", model=0))
+    slow = Job(CancellingShelf(tmp_path / "store", store, name, after=after), "ann", job.id)
+    assert not slow.put_report(1, report_of("assessed", 1, model=1))
+    assert job.outcomes() == {0: "assessed"}
+    assert [number for number, _ in reports(job, -1)] == [0]
+    with pytest.raises(NotFound):
+        job.report(1)
+    assert [(model.sha256, model.reports) for model in describe(store, job).models] == [(MODELS[0], 1)]
+
+
+def test_a_slow_worker_removes_no_report_that_another_has_marked(store: JobStore, tmp_path: Path) -> None:
+    """Both did the series; the faster one marked it, the job was cancelled, and the slower one comes back."""
+    job = job_of(store, tmp_path, 2)
+    shelf = LocalShelf(tmp_path / "store", lambda _: None)
+    shelf.put_once(f"{job.place}/reports/000000.json", report_of("assessed"))
+    assert not job.put_report(0, report_of("assessed"))
+    store.cancel(job, "routine")
+    assert not job.put_report(0, report_of("assessed"))
+    assert job.report(0) == report_of("assessed")
+
+
+def test_a_cancelled_job_is_forgotten_some_time_later(store: JobStore, tmp_path: Path) -> None:
+    job = job_of(store, tmp_path)
+    job.put_report(0, report_of("assessed"))
+    store.cancel(job, "routine")
+    assert store.sweep(3600) == 0
+    assert store.sweep(-1) == 1
+    assert not job.is_there()
+
+
+@pytest.fixture
+def old(store: JobStore, tmp_path: Path) -> Job:
+    """As the version before this one left it: outcomes alone in the names, and reports without the newer members."""
+    folder = tmp_path / "store/jobs/ann" / OLD_ID
+    for name in ("reports", "done", "files"):
+        (folder / name).mkdir(parents=True)
+    manifest = {"id": OLD_ID, "sender": "ann", "priority": "routine", "operating_point": "default"}
+    lines = [{**manifest, "created": "2026-01-01T00:00:00.000Z", "digest": None, "files": 3}]
+    lines += [{"name": f"{number}.dcm", "number": f"{number:06d}", "size": 1} for number in range(3)]
+    (folder / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    job = store.job("ann", OLD_ID)
+    store._mark_open("routine", job)
+    job.put_plan(*plan_of(3))
+    for number, status in enumerate(("assessed", "failed")):
+        (folder / f"reports/{number:06d}.json").write_bytes(report_of(status, number, present=True, warnings=1))  # type: ignore[arg-type] # one of three words
+        (folder / f"done/{number:06d}.{status}").touch()
+    return job
+
+
+def test_a_job_of_the_version_before_is_counted_from_its_reports_once(
+    store: JobStore, old: Job, tmp_path: Path
+) -> None:
+    assert old.outcomes() == {0: "assessed", 1: "failed"}
+    assert old.put_report(2, report_of("assessed", 2, model=1))
+    document = describe(store, old)
+    assert document.counts.model_dump() == {"assessed": 2, "not_assessed": 0, "failed": 1}
+    assert (document.series_present, document.series_with_warnings) == (1, 1)
+    assert [(model.sha256, model.reports) for model in document.models] == [(MODELS[1], 1), (MODELS[0], 1)]
+    assert [warning.code for warning in document.warnings] == ["several_models"]
+    for path in (tmp_path / "store/jobs/ann" / OLD_ID / "reports").iterdir():
+        path.unlink()
+    assert describe(store, old) == document
+
+
+def test_reports_of_the_version_before_are_listed_and_tabled(old: Job) -> None:
+    assert [number for number, _ in reports(old, -1)] == [0, 1]
+    head, *rows = b"".join(table(old, reports(old, -1))).decode().splitlines()
+    assert head.split(",") == list(COLUMNS)
+    assert [row.split(",")[1:3] for row in rows] == [["1", "assessed"], ["2", "failed"]]
+    assert [row.count(",") for row in rows] == [len(COLUMNS) - 1] * 2
+
+
+def test_a_job_of_the_version_before_can_be_cancelled_and_keeps_its_counts(store: JobStore, old: Job) -> None:
+    store.cancel(old, "routine")
+    for _ in range(2):
+        document = describe(store, old)
+        assert (document.status, document.counts.assessed, document.series_present) == ("cancelled", 1, 1)
+
+
+def test_a_full_disk_hides_no_result_of_the_version_before(store: JobStore, old: Job, tmp_path: Path) -> None:
+    class Full(LocalShelf):
+        def put_once(self, place: str, content: bytes) -> bool:
+            raise OSError(28, "no space", f"{place}, {len(content)} bytes")
+
+    job = Job(Full(tmp_path / "store"), "ann", OLD_ID)
+    assert [result.present for result in job.results().values()] == [True, None]
+    assert describe(store, old).series_present == 1
+
+
+def test_a_key_of_the_version_before_still_stands_for_its_job(store: JobStore, tmp_path: Path) -> None:
+    wishes, files = Wishes("ann", "routine", "default", "key"), {"a.dcm": b"1"}
+    job, _ = upload(store, tmp_path, files, wishes)
+    path = tmp_path / "store/jobs/ann" / job.id / "manifest.jsonl"
+    head, rest = path.read_text().split("\n", 1)
+    older = {name: value for name, value in json.loads(head).items() if name not in ("files_digest", "webhook_digest")}
+    path.write_text(f"{json.dumps(older)}\n{rest}")
+    assert upload(store, tmp_path, files, wishes)[0].id == job.id
