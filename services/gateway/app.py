@@ -21,9 +21,11 @@ from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.desk import Jobs
 from services.gateway.jobs.figures import QueueFigures
 from services.gateway.jobs.senders import Senders
+from services.gateway.middleware import gateway_middleware
 from services.gateway.openapi import MODEL_ANSWERS, PREDICTION_ANSWERS, PREDICTION_BODY
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import Predictions
+from services.gateway.query import check_query
 from services.gateway.report import DISCLAIMER
 from services.gateway.settings import Settings
 from services.gateway.spool import Spool
@@ -84,6 +86,8 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         drain_s=settings.drain_s,
         make=FastAPIOffline,
         description=_DESCRIPTION,
+        dependencies=[Depends(check_query)],
+        middleware=gateway_middleware(settings.cors_origins),
         lifespan=lifespan,
         static_url="/docs-assets",
     )

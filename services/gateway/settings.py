@@ -1,14 +1,17 @@
 """Settings of the gateway, `ICH_GATEWAY_*`."""
 
+import re
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Self
+from typing import Final, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.common.card import OperatingPoint
 from services.common.settings import ServiceSettings
+
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
 
 class Settings(ServiceSettings):
@@ -24,6 +27,7 @@ class Settings(ServiceSettings):
     senders_file : lines of `id key`, without which anybody may send
     webhooks_allowed : addresses at or below which a sender may have a job's end told; none without (docs/webhooks.md)
     webhook_secret_file : the key of their signatures
+    cors_origins : pages of these origins may call the gateway from a browser; none without
     webhook_patience_s : how long after a job's end its webhook is tried
     """
 
@@ -60,6 +64,19 @@ class Settings(ServiceSettings):
     webhooks_allowed: tuple[str, ...] = ()
     webhook_secret_file: Path | None = None
     webhook_patience_s: float = 24 * 3600.0
+
+    cors_origins: tuple[str, ...] = ()
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _exact_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no exact origin such as 'https://viewer.example.org'; '*' would let every page "
+                    "that a user opens read this gateway's reports"
+                )
+        return origins
 
     @model_validator(mode="after")
     def _webhooks_are_signed(self) -> Self:

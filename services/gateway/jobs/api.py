@@ -9,13 +9,14 @@ from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from services.common.card import OperatingPoint
-from services.common.problems import NotFound
+from services.common.problems import NotAcceptable, NotFound
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.desk import Jobs
 from services.gateway.jobs.documents import describe, ndjson, on_one_line, reports, table
 from services.gateway.jobs.job import Job, no_such_job
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus, Priority, ReportPage
 from services.gateway.jobs.store import Wishes
+from services.gateway.negotiation import best
 from services.gateway.openapi import ACCEPTED, END_ANSWERS, JOB_ANSWERS, JOB_BODY, NO_JOB, PAGE_ANSWERS, REPORT_ANSWERS
 from services.gateway.predictions import known_point
 
@@ -23,6 +24,8 @@ _LOOK_S: Final = 0.5
 _BEAT_S: Final = 15.0
 _NDJSON: Final = "application/x-ndjson"
 _CSV: Final = "text/csv"
+_REPRESENTATIONS: Final = ("application/json", _NDJSON, _CSV)
+_VARY: Final = {"vary": "Accept"}
 
 
 def add_jobs(app: FastAPI, jobs: Jobs, bundles: Bundles) -> None:
@@ -109,16 +112,17 @@ def _add_reading(app: FastAPI, jobs: Jobs, sender_type: Any, job_type: Any) -> N
         responses=REPORT_ANSWERS,
     )
     def read(
+        request: Request,
         job: job_type,
-        accept: Annotated[str, Header()] = "application/json",
         after: Annotated[int, Query(ge=-1, description="the number of the last series seen, from 0")] = -1,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> Response:
         job.manifest()
-        if _NDJSON in accept:
-            return StreamingResponse(ndjson(reports(job, after)), media_type=_NDJSON)
-        if _CSV in accept:
-            return StreamingResponse(table(job, reports(job, after)), media_type=_CSV)
+        kind = _representation(request)
+        if kind == _NDJSON:
+            return StreamingResponse(ndjson(reports(job, after)), media_type=_NDJSON, headers=_VARY)
+        if kind == _CSV:
+            return StreamingResponse(table(job, reports(job, after)), media_type=_CSV, headers=_VARY)
         return _page(job, after, limit)
 
     @app.get(
@@ -139,7 +143,15 @@ def _page(job: Job, after: int, limit: int) -> Response:
     shown = found[:limit]
     more = f'"/v1/jobs/{job.id}/reports?after={shown[-1][0]}&limit={limit}"' if len(found) > limit else "null"
     content = b'{"reports":[' + b",".join(report for _, report in shown) + b'],"next":' + more.encode() + b"}"
-    return Response(content, media_type="application/json")
+    return Response(content, media_type="application/json", headers=_VARY)
+
+
+def _representation(request: Request) -> str:
+    """The media type that the sender likes best; NotAcceptable where none fits."""
+    chosen = best(", ".join(request.headers.getlist("accept")), _REPRESENTATIONS)
+    if chosen is None:
+        raise NotAcceptable(f"reports are served as {', '.join(_REPRESENTATIONS)}; name one of them in Accept")
+    return chosen
 
 
 async def _events(look: Callable[[], JobDocument], ending: Callable[[], bool]) -> AsyncIterator[str]:

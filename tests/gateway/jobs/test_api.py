@@ -154,6 +154,42 @@ async def test_reports_by_the_page_the_line_and_the_row(client: httpx.AsyncClien
     assert rows.headers["content-type"].startswith("text/csv")
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("*/*", "application/json"),
+        ("application/json;q=0.2, text/csv;q=0.9", "text/csv; charset=utf-8"),
+        ("application/x-ndjson, */*;q=0.1", "application/x-ndjson"),
+        ("application/json;q=0, text/*", "text/csv; charset=utf-8"),
+        ("text/html", None),
+        ("application/json;q=0", None),
+    ],
+)
+async def test_reports_come_as_their_reader_likes_them_best(
+    client: httpx.AsyncClient, store: JobStore, accept: str, kind: str | None
+) -> None:
+    job = await made(client, store)
+    answer = await client.get(f"/v1/jobs/{job.id}/reports", headers={"accept": accept})
+    if kind:
+        assert answer.headers["content-type"] == kind
+        assert "Accept" in answer.headers["vary"].split(", ")
+    else:
+        assert (answer.status_code, answer.json()["code"]) == (406, "not_acceptable")
+        assert "text/csv" in answer.json()["detail"]
+
+
+async def test_head_and_misspelt_parameters_below_a_job(client: httpx.AsyncClient, store: JobStore) -> None:
+    job = await made(client, store)
+    for path, kind in (("", "json"), ("/reports", "json"), ("/events", "event-stream")):
+        head = await asyncio.wait_for(client.head(f"/v1/jobs/{job.id}{path}"), 2)
+        assert (head.status_code, head.content, head.headers["cache-control"]) == (200, b"", "no-store")
+        assert kind in head.headers["content-type"]
+        answer = await client.get(f"/v1/jobs/{job.id}{path}?limt=1")
+        assert (answer.status_code, answer.json()["code"]) == (400, "unknown_parameter")
+    near = await client.get(f"/v1/jobs/{job.id}/reports?limt=1")
+    assert near.json()["detail"] == "unknown query parameter 'limt'; did you mean 'limit'?"
+
+
 async def test_events_tell_each_change_until_the_end(client: httpx.AsyncClient, store: JobStore) -> None:
     job = await made(client, store, 2)
     reading = asyncio.create_task(client.get(f"/v1/jobs/{job.id}/events"))

@@ -1,0 +1,73 @@
+"""Query parameters: only those that a route declares, each once.
+
+A misspelt parameter that is ignored has a scan assessed at another operating point than its sender meant.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import Final
+
+from fastapi import Request
+from fastapi.dependencies.models import Dependant
+
+from services.common.problems import MalformedRequest
+
+UNCHECKED_TAG: Final = "health"  # a probe whose cache-buster is refused would take a working gateway out of service
+_LONGEST_ECHO: Final = 64
+
+
+class UnknownParameter(MalformedRequest):
+    code = "unknown_parameter"
+    title = "There is no such query parameter"
+
+
+class RepeatedParameter(MalformedRequest):
+    code = "repeated_parameter"
+    title = "A query parameter is given more than once"
+
+
+def check_query(request: Request) -> None:
+    """Judge the query of a request to a documented route, as a dependency of the application.
+
+    Raises
+    ------
+    UnknownParameter
+        the route declares no parameter of that name; the nearest one is named.
+    RepeatedParameter
+        every parameter here takes one value, and none may win in silence.
+    """
+    route = request.scope["route"]
+    if route.include_in_schema and UNCHECKED_TAG not in route.tags:
+        judge([name for name, _ in request.query_params.multi_items()], sorted(set(_declared(route.dependant))))
+
+
+def judge(sent: Sequence[str], known: Sequence[str]) -> None:
+    """Let names pass that are known and not repeated; else UnknownParameter or RepeatedParameter."""
+    counts = Counter(sent)
+    if unknown := [_unknown(name, known) for name in counts if name not in known]:
+        raise UnknownParameter(unknown[0]["reason"], fields=unknown)
+    if repeated := [_repeated(name, count) for name, count in counts.items() if count > 1]:
+        raise RepeatedParameter(repeated[0]["reason"], fields=repeated)
+
+
+def _unknown(name: str, known: Sequence[str]) -> dict[str, str]:
+    shown = name if len(name) <= _LONGEST_ECHO else f"{name[:_LONGEST_ECHO]}…"
+    return {"field": f"query.{shown}", "reason": f"unknown query parameter {shown!r}; {_advice(name, known)}"}
+
+
+def _advice(name: str, known: Sequence[str]) -> str:
+    if not known:
+        return "this call takes none"
+    near = get_close_matches(name[:_LONGEST_ECHO].lower().replace("-", "_"), known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"this call knows {', '.join(map(repr, known))}"
+
+
+def _repeated(name: str, count: int) -> dict[str, str]:
+    return {"field": f"query.{name}", "reason": f"query parameter {name!r} is given {count} times; give it once"}
+
+
+def _declared(dependant: Dependant) -> Iterator[str]:
+    yield from (field.alias for field in dependant.query_params)
+    for dependency in dependant.dependencies:
+        yield from _declared(dependency)

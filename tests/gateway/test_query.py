@@ -1,0 +1,75 @@
+from typing import Annotated
+
+import httpx
+import pytest
+from fastapi import Depends, Query
+
+from services.common.app import new_app
+from services.gateway.query import RepeatedParameter, UnknownParameter, check_query, judge
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+KNOWN = ["images", "limit", "operating_point"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "advice"),
+    [
+        ("operating_piont", "did you mean 'operating_point'?"),
+        ("operating-point", "did you mean 'operating_point'?"),
+        ("OPERATING_POINT", "did you mean 'operating_point'?"),
+        ("image", "did you mean 'images'?"),
+        ("zebra", "this call knows 'images', 'limit', 'operating_point'"),
+        ("", "this call knows 'images', 'limit', 'operating_point'"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_known_one(sent: str, advice: str) -> None:
+    with pytest.raises(UnknownParameter) as refused:
+        judge([sent], KNOWN)
+    assert refused.value.detail == f"unknown query parameter {sent!r}; {advice}"
+
+
+def test_a_call_without_parameters_says_so() -> None:
+    with pytest.raises(UnknownParameter) as refused:
+        judge(["x"], [])
+    assert refused.value.detail == "unknown query parameter 'x'; this call takes none"
+
+
+def test_every_unknown_name_is_listed_and_none_at_length() -> None:
+    with pytest.raises(UnknownParameter) as refused:
+        judge(["images", "a" * 5000, "b"], KNOWN)
+    names = [field["field"] for field in refused.value.extra["fields"]]
+    assert names == [f"query.{'a' * 64}…", "query.b"]
+    assert len(refused.value.detail) < 200
+
+
+def test_a_parameter_is_given_once() -> None:
+    with pytest.raises(RepeatedParameter) as refused:
+        judge(["limit", "images", "limit"], KNOWN)
+    assert refused.value.detail == "query parameter 'limit' is given 2 times; give it once"
+
+
+@pytest.mark.anyio
+async def test_what_a_route_and_its_dependencies_declare_is_known_under_its_public_name() -> None:
+    async def ready() -> None:
+        pass
+
+    app = new_app(title="example", ready=ready, drain_s=0, dependencies=[Depends(check_query)])
+
+    def shared(page: int = 1) -> int:
+        return page
+
+    @app.get("/things/{name}")
+    def things(name: str, page: Annotated[int, Depends(shared)], kind: Annotated[str, Query(alias="type")] = "") -> str:
+        return f"{name} {page} {kind}"
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
+        assert (await client.get("/things/a?page=2&type=b")).json() == "a 2 b"
+        assert (await client.get("/livez?_=123")).json() == {"status": "alive"}, "a probe's cache-buster is let pass"
+        for query in ("kind=b", "name=b", "page=1&typ=b"):
+            answer = await client.get(f"/things/a?{query}")
+            assert (answer.status_code, answer.json()["code"]) == (400, "unknown_parameter")
