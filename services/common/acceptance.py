@@ -19,6 +19,7 @@ from services.common.schemas import Evidence, Reason
 FOREIGN_FILES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "not_dicom": "neither DICOM nor PNG",
+        "system_file": "a file that macOS or Windows adds to folders",
         "dicomdir": "a DICOMDIR, which lists files and holds no image",
         "not_an_image": "a DICOM object without pixels",
         "not_a_ct_slice": "not an axial CT slice (a localizer, a secondary capture or another modality)",

@@ -1,27 +1,30 @@
-"""Zip archives, unpacked to the spool with bounds on entries, ratio and total.
+"""One zip, unpacked to the spool with bounds on entries, ratio and total.
 
 What a zip says of itself is not believed: bytes are counted as they come.
 """
 
 import errno
 import lzma
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from services.common.problems import PayloadTooLarge, Problem
+from services.gateway.containers import is_system_file
 from services.gateway.spool import SpoolFolder, UploadedFile
+from services.gateway.zip_end import ZipEnd, read_end
 
 _PIECE_BYTES: Final = 1 << 20
 _RATIO_COUNTS_FROM_BYTES: Final = 64 * 1024**2
-_END_RECORD: Final = b"PK\x05\x06"
-_END_RECORD_BYTES: Final = 22
-_MAX_COMMENT_BYTES: Final = 0xFFFF
+_ENTRY: Final = b"PK\x03\x04"
 _DIRECTORY_BYTES_AN_ENTRY: Final = 2048
 _ENCRYPTED: Final = 0x1
+_MS_DOS_FOLDER: Final = 0x10  # of the attributes, whatever system made them
+_EMPTY_PACKED_BYTES: Final = 16  # what deflate makes of nothing is 2 bytes, and encryption adds 12
 # What the standard library raises on damaged data, encryption and methods that it does not know.
 _DAMAGE: Final = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError
@@ -36,39 +39,51 @@ class BadArchive(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an upload may hold, unpacked."""
+    """What an upload may hold, unpacked.
+
+    max_entries : files and those of the operating system, which macOS adds to a zip one for one; by `max_files` if None
+    """
 
     max_bytes: int
     max_files: int
     max_ratio: int
+    max_entries: int | None = None
 
-    def less(self, files: Sequence[UploadedFile]) -> "Limits":
+    @property
+    def entries(self) -> int:
+        """How many entries a zip may have, folders and files of the operating system included."""
+        return 2 * self.max_files + 16 if self.max_entries is None else self.max_entries
+
+    def less(self, files: Sequence[UploadedFile], sign: int = 1) -> "Limits":
         """What is left of the limits after these files."""
-        used = sum(file.size for file in files)
-        return replace(self, max_bytes=self.max_bytes - used, max_files=self.max_files - len(files))
+        counted = sum(not is_system_file(file.name) for file in files)
+        return Limits(
+            self.max_bytes - sign * sum(file.size for file in files),
+            self.max_files - sign * counted,
+            self.max_ratio,
+            self.entries - sign * len(files),
+        )
 
-
-def is_archive(path: Path) -> bool:
-    """Whether a file is a zip by its first bytes (and not a DICOM whose preamble looks like one)."""
-    with path.open("rb") as file:
-        head = file.read(132)
-    return head[:4] in (b"PK\x03\x04", _END_RECORD) and head[128:] != b"DICM"
+    def more(self, file: UploadedFile) -> "Limits":
+        """The limits once this file is replaced by others."""
+        return self.less([file], sign=-1)
 
 
 def unpack(archive: UploadedFile, folder: SpoolFolder, limits: Limits) -> list[UploadedFile]:
-    """Unpack an archive to numbered files; the archive itself stays as it is.
+    """Unpack a zip to numbered files; the zip itself, and zips in it, stay as they are.
 
     Raises
     ------
     PayloadTooLarge
         it holds more files or bytes than the limits allow, or is packed so tightly that it can only be a bomb.
     BadArchive
-        it is damaged, encrypted, or packed by a method that is not known here.
+        it is damaged, encrypted, packed by a method that is not known here, or its directory leaves out data.
     """
     try:
-        _check_directory(archive, limits)
+        end = _check_end(archive, limits)
         with zipfile.ZipFile(archive.path) as opened:
-            entries = [entry for entry in opened.infolist() if not _is_rubbish(entry)]
+            _check_directory(archive, opened.infolist(), end)
+            entries = [entry for entry in opened.infolist() if not _is_folder(entry)]
             _check_entries(archive, entries, limits)
             return list(_extract(archive, opened, entries, folder, limits))
     except _DAMAGE as error:
@@ -79,37 +94,47 @@ def unpack(archive: UploadedFile, folder: SpoolFolder, limits: Limits) -> list[U
         raise
 
 
-def _is_rubbish(entry: zipfile.ZipInfo) -> bool:
-    """Folders, and what macOS adds to every zip."""
-    path = PurePosixPath(entry.filename)
-    folder = entry.filename.endswith("/")  # `ZipInfo.is_dir` fails on an empty name in Python 3.11
-    return folder or "__MACOSX" in path.parts or path.name.startswith("._") or path.name == ".DS_Store"
+def _is_folder(entry: zipfile.ZipInfo) -> bool:
+    """By its name, or by its attributes; an entry that carries data is none."""
+    if entry.file_size or entry.compress_size > _EMPTY_PACKED_BYTES:
+        return False
+    named = entry.filename.endswith(("/", "\\"))  # `ZipInfo.is_dir` fails on an empty name in Python 3.11
+    return named or bool(entry.external_attr & _MS_DOS_FOLDER) or stat.S_ISDIR(entry.external_attr >> 16)
 
 
-def _check_directory(archive: UploadedFile, limits: Limits) -> None:
+def _check_end(archive: UploadedFile, limits: Limits) -> ZipEnd:
     """Look at the size of the central directory before the standard library reads all of it."""
     with archive.path.open("rb") as file:
-        file.seek(max(0, archive.size - _END_RECORD_BYTES - _MAX_COMMENT_BYTES))
-        tail = file.read()
-    at = tail.rfind(_END_RECORD)
-    record = tail[at : at + _END_RECORD_BYTES]
-    if at < 0 or len(record) < _END_RECORD_BYTES:
+        end = read_end(file, archive.size)
+    if end is None:
         raise zipfile.BadZipFile
-    entries, directory_bytes = int.from_bytes(record[10:12], "little"), int.from_bytes(record[12:16], "little")
-    if entries > 2 * limits.max_files + 16 or directory_bytes > (entries + 1) * _DIRECTORY_BYTES_AN_ENTRY:
+    if end.split:
+        raise _named(BadArchive, archive, "a part of a split zip; join its parts and send them as one")
+    if end.entries > limits.entries or end.directory_bytes > (end.entries + 1) * _DIRECTORY_BYTES_AN_ENTRY:
         raise _too_many_files(archive, limits)
+    return end
+
+
+def _check_directory(archive: UploadedFile, entries: Sequence[zipfile.ZipInfo], end: ZipEnd) -> None:
+    """Make sure that the directory lists as many entries as it says, from the first byte of the zip on."""
+    if len(entries) != end.entries:
+        raise zipfile.BadZipFile
+    with archive.path.open("rb") as file:
+        begins_with_entry = file.read(len(_ENTRY)) == _ENTRY
+    if begins_with_entry and min((entry.header_offset for entry in entries), default=1):
+        raise _named(BadArchive, archive, "the zip holds data that its directory does not list")
 
 
 def _check_entries(archive: UploadedFile, entries: Sequence[zipfile.ZipInfo], limits: Limits) -> None:
-    if len(entries) > limits.max_files:
+    if sum(not is_system_file(entry.filename) for entry in entries) > limits.max_files:
         raise _too_many_files(archive, limits)
     if any(entry.flag_bits & _ENCRYPTED for entry in entries):
         raise _named(BadArchive, archive, "the zip is encrypted")
-    if sum(entry.file_size for entry in entries) > _allowed_bytes(archive, limits):
+    if sum(entry.file_size for entry in entries) > allowed_bytes(archive, limits):
         raise _too_large(archive)
 
 
-def _allowed_bytes(archive: UploadedFile, limits: Limits) -> int:
+def allowed_bytes(archive: UploadedFile, limits: Limits) -> int:
     """The smaller of what may be unpacked at all and what the ratio allows; small archives may be packed tightly."""
     return min(limits.max_bytes, max(archive.size * limits.max_ratio, _RATIO_COUNTS_FROM_BYTES))
 
@@ -121,15 +146,15 @@ def _extract(
     folder: SpoolFolder,
     limits: Limits,
 ) -> Iterator[UploadedFile]:
-    left = _allowed_bytes(archive, limits)
-    for entry in entries:
+    left = allowed_bytes(archive, limits)
+    for number, entry in enumerate(entries, start=1):
         with opened.open(entry) as packed, folder.create() as file:
             while piece := packed.read(_PIECE_BYTES):
                 left -= len(piece)
                 if left < 0:
                     raise _too_large(archive)
                 file.write(piece)
-            yield UploadedFile(entry.filename, Path(file.name), file.tell())
+            yield UploadedFile(entry.filename or f"entry {number}", Path(file.name), file.tell())
 
 
 def _named(kind: type[Problem], archive: UploadedFile, reason: str) -> Problem:

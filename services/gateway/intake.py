@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from services.common import acceptance
-from services.common.schemas import Evidence, HeadersReport, Item, Reason, SeriesHeader
+from services.common.schemas import Evidence, HeadersReport, Item, Reason, SeriesHeader, SetAside
 from services.common.selection import best_series
+from services.gateway.containers import is_system_file
 from services.gateway.faults import (
     MixedSeries,
     NotACtSlice,
@@ -16,7 +17,10 @@ from services.gateway.faults import (
     why_set_aside,
 )
 from services.gateway.spool import UploadedFile
+from services.gateway.stages import StageFailed
 
+SYSTEM_FILE: Final = "system_file"
+_SYSTEM_FILES_NAMED: Final = 5
 _CLAIMS_DICOM: Final = (".dcm", ".dicom", ".ima")
 
 
@@ -42,9 +46,9 @@ def _listed(files: Sequence[UploadedFile], series: SeriesHeader) -> dict[str, An
 
 def _kind(codes: Iterable[str]) -> type[UnusableUpload | UnsupportedFile]:
     found = set(codes)
-    if found == {"not_dicom"}:
+    if found <= {"not_dicom", SYSTEM_FILE}:
         return UnsupportedFile
-    return NotACtSlice if found == {"not_a_ct_slice"} else UnusableUpload
+    return NotACtSlice if found <= {"not_a_ct_slice", SYSTEM_FILE} else UnusableUpload
 
 
 def corrupt_files(files: Sequence[UploadedFile], report: HeadersReport) -> list[tuple[str, str]]:
@@ -58,11 +62,40 @@ def corrupt_files(files: Sequence[UploadedFile], report: HeadersReport) -> list[
 
 
 def notes(files: Sequence[UploadedFile], report: HeadersReport) -> tuple[Reason, ...]:
-    """A note for each file that was left out of the series."""
-    return tuple(
-        acceptance.reason("file_set_aside", file=files[item.file].name, why=why_set_aside(item.code))
-        for item in report.set_aside
+    """A note for each file that was left out of the series; one for many files of the operating system."""
+    system = [item for item in report.set_aside if item.code == SYSTEM_FILE]
+    others = [item for item in report.set_aside if item.code != SYSTEM_FILE]
+    named, more = (system, 0) if len(system) <= _SYSTEM_FILES_NAMED else (system[:1], len(system) - 1)
+    end = f" and {more} more" if more else ""
+    return (
+        *(_note(files[item.file].name, item.code) for item in others),
+        *(_note(files[item.file].name + end, item.code) for item in named),
     )
+
+
+def _note(name: str, code: str) -> Reason:
+    return acceptance.reason("file_set_aside", file=name, why=why_set_aside(code))
+
+
+def checked(files: Sequence[UploadedFile], report: HeadersReport) -> HeadersReport:
+    """What preprocess found in files, with those of the operating system called so.
+
+    A name alone is not enough: what is a DICOM or a picture stays one, and is assessed.
+
+    Raises
+    ------
+    StageFailed
+        a file is neither in a series nor set aside.
+    """
+    seen = {item.file for series in report.series for item in series.items} | {item.file for item in report.set_aside}
+    if seen != set(range(len(files))):
+        raise StageFailed("preprocess left out a file, or named one that was not sent", stage="preprocess")
+    return report.model_copy(update={"set_aside": tuple(_called(files, item) for item in report.set_aside)})
+
+
+def _called(files: Sequence[UploadedFile], item: SetAside) -> SetAside:
+    is_system = item.code in ("not_dicom", "empty_file") and is_system_file(files[item.file].name)
+    return item.model_copy(update={"code": SYSTEM_FILE}) if is_system else item
 
 
 def check_decoded(files: Sequence[UploadedFile], items: Sequence[Item], evidence: Sequence[Evidence]) -> None:

@@ -16,7 +16,7 @@ from services.common.problems import MalformedRequest
 from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeader, SetAside
 from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, elements
 from services.gateway.chunks import chunk_request, head, headers_request
-from services.gateway.intake import check_decoded, corrupt_files, notes, the_series
+from services.gateway.intake import SYSTEM_FILE, check_decoded, checked, corrupt_files, notes, the_series
 from services.gateway.room import Admission, Place, Slots
 from services.gateway.scoring import Features, Scores, Work, all_of, score_alone, score_series
 from services.gateway.settings import Settings
@@ -106,7 +106,7 @@ class Pipeline:
             raise StageFailed("the answer of a stage lacks what was asked for") from error
 
     async def group(self, files: Sequence[UploadedFile]) -> tuple[dict[SeriesKey, Group], list[tuple[int, str]]]:
-        """Which series files belong to, and those that belong to none with a code that says why.
+        """Which series files belong to, and those that belong to none with a code that says why; the system's last.
 
         A corrupt file stays with its series, where the header tells which that is: without it, a bleeding could hide.
 
@@ -125,7 +125,8 @@ class Pipeline:
                     groups[series.study_uid, series.uid].add(start, series)
         except (MalformedRequest, ValidationError, IndexError) as error:
             raise StageFailed("the answer of a stage lacks what was asked for") from error
-        return dict(groups), [(item.file, item.code) for item in aside if not _kept(groups, item)]
+        left_out = [(item.file, item.code) for item in aside if not _kept(groups, item)]
+        return dict(groups), sorted(left_out, key=lambda item: item[1] == SYSTEM_FILE)
 
     async def _open(self, upload: _Upload) -> tuple[HeadersReport, _Chunk | None]:
         """The headers; and, where all files fit one chunk, that chunk's way through the chain in the same call."""
@@ -140,7 +141,7 @@ class Pipeline:
         files = upload.files
         parts = [FilePart(file.path, file.size) for file in files]
         message = await self._preprocess([bytes_tensor("files", parts)], upload)
-        report = _report(message)
+        report = checked(files, _report(message))
         whole = len(report.series) == 1 and _rows(message) == len(report.series[0].items)
         usable = whole and not corrupt_files(files, report) and not self._refused(report.series[0].reasons)
         return report, await self._extract(message, upload.work) if usable else None
@@ -155,7 +156,7 @@ class Pipeline:
             for number in report.incomplete:
                 heads[number] = head(files[number], most_bytes)
             report = await self._ask_headers(files, heads, work)
-        return report
+        return checked(files, report)
 
     async def _ask_headers(self, files: Sequence[UploadedFile], heads: Sequence[FilePart], work: Work) -> HeadersReport:
         request = Message(headers_request(files, heads))

@@ -8,10 +8,11 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from services.common.problems import PayloadTooLarge, UnsupportedMedia
-from services.gateway.archives import Limits, is_archive, unpack
+from services.gateway.archives import Limits
 from services.gateway.form import FORM_FIELD, Form, NoFiles, UnsupportedEncoding
 from services.gateway.parts import is_plain_coding
 from services.gateway.spool import SpoolFolder, UploadedFile, full_disk_told
+from services.gateway.unpacking import unpack_all
 
 _LARGE_SLICE_BYTES: Final = 600_000  # 512 x 512 of 16 bits, with a long header
 _PIECE_BYTES: Final = 1 << 20
@@ -28,8 +29,8 @@ async def receive(request: Request, folder: SpoolFolder, limits: Limits) -> list
         the multipart body is broken, holds no file, or data that is no file.
     PayloadTooLarge
         more bytes or files than the limits allow, packed or unpacked.
-    BadArchive
-        a zip is damaged or encrypted.
+    BadArchive, UnsupportedArchive
+        a zip is damaged or encrypted, or an archive is of another kind.
     SpoolFull
         the disk has no room.
     """
@@ -37,7 +38,7 @@ async def receive(request: Request, folder: SpoolFolder, limits: Limits) -> list
     boundary = _boundary(request)
     with full_disk_told("uploads"):
         files = await _spool(request, Form(boundary, folder, limits), limits)
-        return await to_thread.run_sync(_unpack_all, files, folder, limits)
+        return await to_thread.run_sync(_unpack, files, folder, limits)
 
 
 async def _spool(request: Request, form: Form, limits: Limits) -> list[UploadedFile]:
@@ -97,11 +98,7 @@ async def _pieces(request: Request) -> AsyncIterator[bytes]:
         yield bytes(gathered)
 
 
-def _unpack_all(files: list[UploadedFile], folder: SpoolFolder, limits: Limits) -> list[UploadedFile]:
-    """Replace every archive by what is in it."""
-    found: list[UploadedFile] = []
-    for file in files:
-        found += unpack(file, folder, limits.less(found)) if is_archive(file.path) else [file]
-    if not found:
-        raise NoFiles("the archive holds no file")
-    return found
+def _unpack(files: list[UploadedFile], folder: SpoolFolder, limits: Limits) -> list[UploadedFile]:
+    if found := unpack_all(files, folder, limits):
+        return found
+    raise NoFiles("the archive holds no file")

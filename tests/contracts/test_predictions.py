@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import io
 from typing import Any
@@ -68,8 +69,34 @@ async def test_a_zip_is_the_same_as_its_files(chain: Chain) -> None:
     assert _any(plain) == _any(packed)
     assert packed["series"]["slices"] == 6
     aside = [reason["detail"] for reason in packed["reasons"] if reason["code"] == "file_set_aside"]
-    assert len(aside) == 2
-    assert "folder/Thumbs.db" in aside[0]
+    assert [note.partition(":")[0] for note in aside] == ["DICOMDIR", "__MACOSX/._000.dcm", "folder/Thumbs.db"]
+
+
+async def test_files_of_the_operating_system_are_set_aside_and_slices_by_such_names_are_not(chain: Chain) -> None:
+    """Whether sent directly or in a zip; many of them are one note."""
+    system = {"._000.dcm": b"\0\5\26\7", ".DS_Store": b"", "Thumbs.db": b"x"}
+    slices = {**series(3), "._003.dcm": ct_slice(3), "__MACOSX/004.dcm": ct_slice(4)}
+    for files in ({**slices, **system}, {"study.zip": zipped({**slices, **system})}):
+        report = await _report(chain, files)
+        assert [item["file"] for item in report["slices"]] == list(slices)
+        aside = [reason["detail"] for reason in report["reasons"] if reason["code"] == "file_set_aside"]
+        assert [note.partition(":")[0] for note in aside] == list(system)
+    many = {f"._{index}": b"\0\5\26\7" for index in range(40)}
+    report = await _report(chain, {"study.zip": zipped({**series(6), **many})})
+    aside = [reason["detail"] for reason in report["reasons"] if reason["code"] == "file_set_aside"]
+    assert [note.partition(":")[0] for note in aside] == ["._0 and 39 more"]
+    assert (await chain.predict(system)).json()["code"] == "unsupported_file"
+
+
+async def test_zips_in_zips_are_read_and_other_archives_refused_by_name(chain: Chain) -> None:
+    files = series(6)
+    halves = dict(list(files.items())[:3]), dict(list(files.items())[3:])
+    nested = {"study.zip": zipped({**halves[0], "more.zip": zipped(halves[1])})}
+    assert _any(await _report(chain, nested)) == _any(await _report(chain, files))
+    for more in ({"more.gz": gzip.compress(ct_slice(3))}, {"study.zip": zipped({"x": gzip.compress(ct_slice(3))})}):
+        answer = await chain.predict({**halves[0], **more})
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_archive")
+        assert answer.json()["files"][0]["file"] in ("more.gz", "study.zip/x")
 
 
 async def test_chunks_are_bounded_and_change_nothing(chain: Chain) -> None:

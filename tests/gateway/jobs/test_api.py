@@ -253,7 +253,7 @@ async def test_while_redis_is_down_nothing_is_accepted_and_what_was_is_shown(
         assert [job["id"] for job in jobs] == [address.rpartition("/")[2]]
 
 
-@pytest.mark.parametrize(("files", "status", "code"), [([], 400, "no_files"), (["x"] * 21, 413, "too_large")])
+@pytest.mark.parametrize(("files", "status", "code"), [([], 400, "unknown_field"), (["x"] * 21, 413, "too_large")])
 async def test_what_cannot_be_taken_leaves_nothing(
     client: httpx.AsyncClient, store: JobStore, tmp_path: Path, files: list[str], status: int, code: str
 ) -> None:

@@ -1,0 +1,95 @@
+"""The files of an upload: zips are opened, one level of zips in them too, and other containers are refused by name.
+
+An archive is no harmless foreign file: slices that show a haemorrhage may lie in it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from services.common.problems import UnsupportedMedia
+from services.gateway.archives import BadArchive, Limits, allowed_bytes, unpack
+from services.gateway.containers import ZIP, container_kind
+from services.gateway.faults import RefusedFile, refused_files
+from services.gateway.spool import SpoolFolder, UploadedFile
+
+
+class UnsupportedArchive(UnsupportedMedia):
+    code = "unsupported_archive"
+    title = "This archive is not unpacked here"
+
+
+def unpack_all(files: Sequence[UploadedFile], folder: SpoolFolder, limits: Limits) -> list[UploadedFile]:
+    """Replace every zip, and every zip in one, by the files in it; what else holds files is refused, all by name.
+
+    Raises
+    ------
+    BadArchive, UnsupportedArchive
+        a zip cannot be unpacked, or an archive is of another kind, or lies too deep.
+    PayloadTooLarge
+        there are more files or bytes than the limits allow, or a zip can only be a bomb.
+    """
+    found: list[UploadedFile] = []
+    refused: list[RefusedFile] = []
+    left = limits.less(files)
+    for file in files:
+        kind = container_kind(file.path, file.name)
+        if kind == ZIP:
+            opened = list(_opened(file, folder, left.more(file), refused))
+            left = left.more(file).less(opened)
+            found += opened
+        elif kind:
+            refused.append(_unsupported(file, kind))
+        else:
+            found.append(file)
+    if refused:
+        damaged = any(file.code == BadArchive.code for file in refused)
+        raise refused_files(BadArchive if damaged else UnsupportedArchive, refused)
+    return found
+
+
+def _opened(
+    archive: UploadedFile, folder: SpoolFolder, limits: Limits, refused: list[RefusedFile]
+) -> Iterator[UploadedFile]:
+    """The files of a zip that was sent, and those of the zips in it; all of them within the ratio of the one sent."""
+    limits = replace(limits, max_bytes=allowed_bytes(archive, limits))
+    entries = _unpacked(archive, folder, limits, refused)
+    left = limits.less(entries)
+    for entry in entries:
+        kind = container_kind(entry.path, entry.name)
+        within = replace(entry, name=f"{archive.name}/{entry.name}")
+        if kind == ZIP:
+            inner = _unpacked(within, folder, left.more(entry), refused)
+            left = left.more(entry).less(inner)
+            entry.path.unlink()
+            yield from _checked(entry, within, inner, refused)
+        elif kind:
+            refused.append(_unsupported(within, kind))
+        else:
+            yield entry
+
+
+def _checked(
+    entry: UploadedFile, within: UploadedFile, inner: Sequence[UploadedFile], refused: list[RefusedFile]
+) -> Iterator[UploadedFile]:
+    """Files of a zip in a zip; of what holds files again, none is unpacked."""
+    for file in inner:
+        kind = container_kind(file.path, file.name)
+        if kind:
+            words = "a zip in a zip in a zip" if kind == ZIP else kind
+            refused.append(_unsupported(replace(file, name=f"{within.name}/{file.name}"), words))
+        yield replace(file, name=f"{entry.name}/{file.name}")
+
+
+def _unpacked(
+    archive: UploadedFile, folder: SpoolFolder, limits: Limits, refused: list[RefusedFile]
+) -> list[UploadedFile]:
+    try:
+        return unpack(archive, folder, limits)
+    except BadArchive as problem:
+        refused += [RefusedFile(**file) for file in problem.extra["files"]]
+        return []
+
+
+def _unsupported(file: UploadedFile, kind: str) -> RefusedFile:
+    reason = f"{kind}; only zip is unpacked, and a zip in a zip: unpack it and send its files"
+    return RefusedFile(file.name, UnsupportedArchive.code, reason)

@@ -1,0 +1,92 @@
+import gzip
+from pathlib import Path
+
+import pytest
+
+from services.common.problems import PayloadTooLarge, Problem
+from services.gateway.archives import BadArchive, Limits
+from services.gateway.spool import SpoolFolder, UploadedFile
+from services.gateway.unpacking import UnsupportedArchive, unpack_all
+from tests.scans import zipped
+
+LIMITS = Limits(max_bytes=200 * 1024**2, max_files=10, max_ratio=100)
+GZ = gzip.compress(b"slice")
+
+
+def _unpack(folder: Path, files: dict[str, bytes], limits: Limits = LIMITS) -> dict[str, bytes]:
+    folder.mkdir(exist_ok=True)
+    for number, data in enumerate(files.values()):
+        (folder / f"sent-{number}").write_bytes(data)
+    sent = [UploadedFile(name, folder / f"sent-{at}", len(data)) for at, (name, data) in enumerate(files.items())]
+    target = folder / "spool"
+    target.mkdir()
+    return {file.name: file.path.read_bytes() for file in unpack_all(sent, SpoolFolder(target), limits)}
+
+
+def _refused(folder: Path, files: dict[str, bytes]) -> tuple[Problem, dict[str, str]]:
+    with pytest.raises(Problem) as refused:
+        _unpack(folder, files)
+    return refused.value, {file["file"]: file["reason"] for file in refused.value.extra["files"]}
+
+
+def test_a_zip_in_a_zip_is_replaced_by_its_files_in_their_place(tmp_path: Path) -> None:
+    inner = zipped({"b/1.dcm": b"1", "2.dcm": b"2"})
+    got = _unpack(tmp_path, {"x.dcm": b"x", "s.zip": zipped({"0.dcm": b"0", "more.zip": inner}), "y.dcm": b"y"})
+    names = ["x.dcm", "0.dcm", "more.zip/b/1.dcm", "more.zip/2.dcm", "y.dcm"]
+    assert list(got) == names
+    assert list(got.values()) == [b"x", b"0", b"1", b"2", b"y"]
+
+
+def test_a_zip_by_a_name_of_the_operating_system_is_opened_too(tmp_path: Path) -> None:
+    assert _unpack(tmp_path, {"s.zip": zipped({"._m": zipped({"1.dcm": b"1"})})}) == {"._m/1.dcm": b"1"}
+
+
+def test_every_archive_that_is_not_opened_is_named_with_its_place(tmp_path: Path) -> None:
+    deep = zipped({"c.zip": zipped({"1.dcm": b"1"}), "c.gz": GZ})
+    problem, named = _refused(
+        tmp_path, {"a.dcm": b"a", "b.tar.gz": GZ, "s.zip": zipped({"0.dcm": b"0", "b.zip": deep, "x": GZ})}
+    )
+    assert type(problem) is UnsupportedArchive
+    assert list(named) == ["b.tar.gz", "s.zip/b.zip/c.zip", "s.zip/b.zip/c.gz", "s.zip/x"]
+    assert named["s.zip/b.zip/c.zip"].startswith("a zip in a zip in a zip; only zip is unpacked")
+    assert named["s.zip/x"].startswith("a gzip file;")
+    assert problem.detail.startswith("b.tar.gz: a gzip file")
+    assert problem.detail.endswith("(and 3 more).")
+
+
+def test_damaged_zips_are_named_beside_the_others(tmp_path: Path) -> None:
+    damaged = zipped({"a.dcm": b"a" * 100})[:-25]
+    problem, named = _refused(
+        tmp_path, {"x.gz": GZ, "d.zip": damaged, "s.zip": zipped({"d.zip": damaged}), "none.zip": b"nothing"}
+    )
+    assert type(problem) is BadArchive
+    assert list(named) == ["x.gz", "d.zip", "s.zip/d.zip", "none.zip"]
+
+
+def test_limits_hold_over_everything_in_an_upload(tmp_path: Path) -> None:
+    five = {f"{index}.dcm": b"x" for index in range(5)}
+    assert len(_unpack(tmp_path / "a", {"s.zip": zipped({**five, "i.zip": zipped(five)})})) == 10
+    for number, sent in enumerate(
+        (
+            {"s.zip": zipped({**five, "6.dcm": b"x", "i.zip": zipped(five)})},
+            {"s.zip": zipped(five), "t.zip": zipped({**five, "6.dcm": b"x"})},
+            {"s.zip": zipped({**five, "6.dcm": b"x"}), **five},
+        )
+    ):
+        with pytest.raises(PayloadTooLarge):
+            _unpack(tmp_path / f"b{number}", sent)
+
+
+def test_the_ratio_is_that_of_the_zip_that_was_sent(tmp_path: Path) -> None:
+    """A zip in it may be packed as tightly once more."""
+    inner = zipped({"zeros": bytes(40 * 1024**2)})
+    assert len(_unpack(tmp_path / "a", {"s.zip": zipped({"1.zip": inner})})) == 1
+    with pytest.raises(PayloadTooLarge) as refused:
+        _unpack(tmp_path / "b", {"s.zip": zipped({"1.zip": inner, "2.zip": inner})})
+    assert refused.value.extra["files"][0]["file"] == "s.zip/2.zip"
+
+
+def test_entries_of_the_operating_system_are_bounded_over_all_zips(tmp_path: Path) -> None:
+    system = zipped({f"._{index}": b"" for index in range(20)})
+    with pytest.raises(PayloadTooLarge):
+        _unpack(tmp_path, {"s.zip": zipped({"1.zip": system, "2.zip": system})})

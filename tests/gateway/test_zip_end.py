@@ -1,0 +1,93 @@
+import io
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from services.common.problems import PayloadTooLarge
+from services.gateway.archives import BadArchive, Limits, unpack
+from services.gateway.spool import SpoolFolder, UploadedFile
+from services.gateway.zip_end import read_end
+from tests.scans import zipped
+
+FILES = {"a.dcm": b"a" * 1000, "b.dcm": b"b"}
+LIMITS = Limits(max_bytes=1_000_000, max_files=10, max_ratio=100)
+
+
+def _zip64(data: bytes, *, entries: int | None = None, directory_bytes: int | None = None, shift: int = 0) -> bytes:
+    """A zip whose end says that its numbers stand in a zip64 record; those there may lie."""
+    end = data[-22:]
+    count, length, start = struct.unpack("<HLL", end[10:20])
+    record = struct.pack(
+        "<4sQ2H2L4Q",
+        b"PK\x06\x06",
+        44,
+        45,
+        45,
+        0,
+        0,
+        *(entries or count,) * 2,
+        length if directory_bytes is None else directory_bytes,
+        start,
+    )
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(data) - 22 + shift, 1)
+    return data[:-22] + record + locator + end[:8] + b"\xff" * 12 + end[20:]
+
+
+def _unpack(folder: Path, data: bytes) -> dict[str, bytes]:
+    path = folder / "upload"
+    path.write_bytes(data)
+    (folder / "unpacked").mkdir()
+    got = unpack(UploadedFile("study.zip", path, len(data)), SpoolFolder(folder / "unpacked"), LIMITS)
+    return {file.name: file.path.read_bytes() for file in got}
+
+
+@pytest.mark.parametrize("front", [b"", b"MZ in front"])
+def test_numbers_in_a_zip64_record_are_read(tmp_path: Path, front: bytes) -> None:
+    assert _unpack(tmp_path, front + _zip64(zipped(FILES))) == FILES
+
+
+def test_sizes_in_zip64_extras_of_entries_are_read(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive, archive.open("a.dcm", "w", force_zip64=True) as entry:
+        entry.write(b"abc")
+    assert b"\xff\xff\xff\xff" in file.getvalue()[:60]
+    assert _unpack(tmp_path, file.getvalue()) == {"a.dcm": b"abc"}
+
+
+def test_a_zip64_record_does_not_hide_a_large_directory(tmp_path: Path) -> None:
+    with pytest.raises(PayloadTooLarge):
+        _unpack(tmp_path, _zip64(zipped(FILES), entries=2**40))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _zip64(zipped(FILES), directory_bytes=2**13)[:],
+        _zip64(zipped(FILES), directory_bytes=0),
+        _zip64(zipped(FILES), entries=1),
+        _zip64(zipped(FILES), shift=1),
+        zipped(FILES)[:-12] + b"\xff" * 10 + b"\0\0",
+        _zip64(zipped(FILES)).replace(b"PK\x06\x06", b"PK\x06\x05"),
+    ],
+)
+def test_zip64_numbers_that_are_missing_or_wrong_are_refused(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises((BadArchive, PayloadTooLarge)):
+        _unpack(tmp_path, data)
+
+
+def test_the_end_is_found_behind_its_own_comment_and_nowhere_else() -> None:
+    data = zipped(FILES)
+    commented = data[:-2] + b"\x05\0" + b"hello"
+    for found, expected in ((data, 2), (commented, 2), (b"no zip", None), (b"", None), (data[:-1], None)):
+        end = read_end(io.BytesIO(found), len(found))
+        assert (end and end.entries) == expected
+
+
+def test_a_part_of_a_split_zip_is_refused(tmp_path: Path) -> None:
+    data = bytearray(zipped(FILES))
+    data[-18:-16] = b"\x01\x00"
+    with pytest.raises(BadArchive) as refused:
+        _unpack(tmp_path, bytes(data))
+    assert "split" in refused.value.detail
