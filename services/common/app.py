@@ -19,18 +19,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.common.drain import Drain, Lifespan
 from services.common.head import AnswerHead
 from services.common.observability import REQUEST_ID, Metrics, adopt_request_id, current_request_id
+from services.common.problem_details import (
+    ANY_PROBLEM,
+    PROBLEM_JSON,
+    add_problem_schemas,
+    extend_openapi,
+    problem_answer,
+)
 from services.common.problems import CallerGone, MalformedRequest, MethodNotAllowed, NotFound, NotReady, Problem
 from services.common.readiness import PROBES, Readiness, ReadyCheck
 
 log = logging.getLogger(__name__)
 
-PROBLEM_JSON: Final = "application/problem+json"
 VERSION: Final = "0.1.0"
 _NOT_READY: Final[dict[int | str, dict[str, Any]]] = {
-    503: {
-        "description": NotReady.title,
-        "content": {PROBLEM_JSON: {"example": NotReady("cnn cannot be reached").document()}},
-    }
+    503: problem_answer(NotReady("cnn cannot be reached", stage="cnn", cause="stage_failed"))
+}
+_METRICS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "In Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
 
 
@@ -49,7 +55,8 @@ def new_app(
     ends it; `options` go to `make`, which makes the application.
     """
     drain = Drain(drain_s)
-    app = make(title=title, version=VERSION, lifespan=drain.around(lifespan), **options)
+    app = make(title=title, version=VERSION, lifespan=drain.around(lifespan), responses=ANY_PROBLEM, **options)
+    extend_openapi(app, add_problem_schemas)
     app.state.metrics, app.state.drain, app.state.readiness = Metrics(), drain, Readiness(ready, drain)
     app.add_middleware(AnswerHead)
     app.add_middleware(_Observe, metrics=app.state.metrics)
@@ -117,16 +124,23 @@ def problem_response(problem: Problem, **members: Any) -> JSONResponse:
 
 
 def _add_health(app: FastAPI) -> None:
-    @app.get("/livez", tags=["health"], summary="Is the process alive?")
+    @app.get("/livez", tags=["health"], operation_id="livez", summary="Is the process alive?")
     async def livez() -> dict[str, str]:
         return {"status": "alive"}
 
-    @app.get("/readyz", tags=["health"], summary="Can it do its work now?", responses=_NOT_READY)
+    @app.get("/readyz", tags=["health"], operation_id="readyz", summary="Can it do its work now?", responses=_NOT_READY)
     async def readyz() -> dict[str, str]:
         await app.state.readiness.check()
         return {"status": "ready"}
 
-    @app.get("/metrics", tags=["health"], summary="Prometheus figures", response_class=Response)
+    @app.get(
+        "/metrics",
+        tags=["health"],
+        operation_id="metrics",
+        summary="Prometheus figures",
+        response_class=Response,
+        responses=_METRICS,
+    )
     def metrics() -> Response:  # in a thread: figures may come from a disk or another server
         return Response(generate_latest(app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 

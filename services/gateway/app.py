@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from services.common.app import new_app
 from services.common.card import Card, OperatingPoint
 from services.common.observability import configure_logging
+from services.common.problem_details import extend_openapi
 from services.common.problems import NotReady
 from services.common.schemas import Report
 from services.gateway.bundle import Bundles
@@ -22,7 +23,7 @@ from services.gateway.jobs.desk import Jobs
 from services.gateway.jobs.figures import QueueFigures
 from services.gateway.jobs.senders import Senders
 from services.gateway.middleware import gateway_middleware
-from services.gateway.openapi import MODEL_ANSWERS, PREDICTION_ANSWERS, PREDICTION_BODY
+from services.gateway.openapi import MODEL_ANSWERS, PREDICTION_ANSWERS, PREDICTION_BODY, mark_key_optional
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import Predictions
 from services.gateway.query import check_query
@@ -94,22 +95,22 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     _add_predictions(app, predictions, jobs.senders)
     _add_models(app, bundles, settings.operating_point)
     add_jobs(app, jobs, bundles)
+    if jobs.senders.anybody:
+        extend_openapi(app, mark_key_optional)
     app.state.metrics.registry.register(QueueFigures(redis, jobs.store))
     app.mount("/", _Pages(directory=_PAGES, html=True))
     return app
 
 
 def _add_predictions(app: FastAPI, predictions: Predictions, senders: Senders) -> None:
-    def known_sender(authorization: Annotated[str | None, Header(include_in_schema=False)] = None) -> None:
-        senders.sender(authorization)
-
     @app.post(
         "/v1/predictions",
         tags=["predictions"],
+        operation_id="predict",
         summary="Assess one slice or one series, and wait for the report",
         responses=PREDICTION_ANSWERS,
         openapi_extra=PREDICTION_BODY,
-        dependencies=[Depends(known_sender)],
+        dependencies=[Depends(senders.of_request)],
     )
     async def predict(
         request: Request,
@@ -126,7 +127,13 @@ def _add_predictions(app: FastAPI, predictions: Predictions, senders: Senders) -
 
 
 def _add_models(app: FastAPI, bundles: Bundles, site_point: OperatingPoint) -> None:
-    @app.get("/v1/models", tags=["models"], summary="The card of the bundle that answers", responses=MODEL_ANSWERS)
+    @app.get(
+        "/v1/models",
+        tags=["models"],
+        operation_id="get_model",
+        summary="The card of the bundle that answers",
+        responses=MODEL_ANSWERS,
+    )
     async def models() -> ServedModel:
         served = await bundles.served()
         return ServedModel(sha256=served.card_sha256, operating_point=site_point, card=served.card)

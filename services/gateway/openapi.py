@@ -2,9 +2,16 @@
 
 from typing import Any, Final
 
-from services.common.app import PROBLEM_JSON, VERSION
+from services.common.app import VERSION
 from services.common.labels import LABELS, Label
-from services.common.problems import MalformedRequest, Overloaded, PayloadTooLarge, Problem, UnsupportedMedia
+from services.common.problem_details import problem_answer
+from services.common.problems import (
+    MalformedRequest,
+    NotAcceptable,
+    Overloaded,
+    PayloadTooLarge,
+    UnsupportedMedia,
+)
 from services.gateway.archives import BadArchive
 from services.gateway.faults import MixedSeries, NotACtSlice, UnsupportedFile, UnusableFiles, bad_files
 from services.gateway.form import FORM_FIELD
@@ -13,6 +20,7 @@ from services.gateway.jobs.job import no_such_job
 from services.gateway.jobs.lanes import QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument
 from services.gateway.jobs.senders import Unauthorized
+from services.gateway.query import RepeatedParameter, UnknownParameter
 from services.gateway.report import DISCLAIMER, finding
 from services.gateway.spool import SpoolFull
 from services.gateway.stages import StageBusy, StageFailed, StageSlow
@@ -95,17 +103,18 @@ _TOO_LARGE: Final = [{"file": "study.zip", "code": "too_large", "reason": "the z
 _DAMAGED: Final = [{"file": "study.zip", "code": BadArchive.code, "reason": "the zip is damaged"}]
 
 
-def _answer(*problems: Problem) -> dict[str, Any]:
-    examples = {problem.code: {"value": {**problem.document(), "request_id": "4b1c..."}} for problem in problems}
-    return {"description": problems[0].title, "content": {PROBLEM_JSON: {"examples": examples}}}
-
-
+_MISSPELT: Final = "unknown query parameter 'operating_piont'; did you mean 'operating_point'?"
+_BAD_QUERY: Final = (
+    UnknownParameter(_MISSPELT, fields=[{"field": "query.operating_piont", "reason": _MISSPELT}]),
+    RepeatedParameter("query parameter 'images' is given 2 times; give it once"),
+)
+_WRONG_PARAMETER: Final = problem_answer(MalformedRequest("a parameter is missing or not valid"), *_BAD_QUERY)
 STAGE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    502: _answer(StageFailed("cnn cannot be reached", stage="cnn")),
-    503: _answer(StageBusy("cnn takes no more work now", stage="cnn")),
-    504: _answer(StageSlow("cnn did not answer in time", stage="cnn")),
+    502: problem_answer(StageFailed("cnn cannot be reached", stage="cnn")),
+    503: problem_answer(StageBusy("cnn takes no more work now", stage="cnn")),
+    504: problem_answer(StageSlow("cnn did not answer in time", stage="cnn")),
 }
-_UNAUTHORIZED: Final = _answer(
+_UNAUTHORIZED: Final = problem_answer(
     Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")
 )
 PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
@@ -115,11 +124,11 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
             "application/json": {"examples": {"assessed": {"value": _REPORT}, "not_assessed": {"value": _NOT_ASSESSED}}}
         },
     },
-    400: _answer(MalformedRequest("the multipart body is broken")),
+    400: problem_answer(MalformedRequest("the multipart body is broken"), *_BAD_QUERY),
     401: _UNAUTHORIZED,
-    413: _answer(PayloadTooLarge("study.zip: the zip unpacks to more than is taken here.", files=_TOO_LARGE)),
-    415: _answer(bad_files(UnsupportedFile, [("notes.txt", "not_dicom")])),
-    422: _answer(
+    413: problem_answer(PayloadTooLarge("study.zip: the zip unpacks to more than is taken here.", files=_TOO_LARGE)),
+    415: problem_answer(bad_files(UnsupportedFile, [("notes.txt", "not_dicom")])),
+    422: problem_answer(
         bad_files(UnusableFiles, [("IM0007.dcm", "truncated")]),
         bad_files(NotACtSlice, [("scout.dcm", "not_a_ct_slice")]),
         MixedSeries(
@@ -135,28 +144,29 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
         ),
     ),
     **STAGE_ANSWERS,
-    503: _answer(
+    503: problem_answer(
         StageBusy("cnn takes no more work now", stage="cnn"),
         Overloaded("the gateway works on as many slices as it takes; send it again later"),
     ),
 }
 ACCEPTED: Final = "A `progress` event whenever the job's document changes, then `end`"
 NO_JOB: Final[dict[int | str, dict[str, Any]]] = {
+    400: _WRONG_PARAMETER,
     401: _UNAUTHORIZED,
-    404: _answer(no_such_job()),
+    404: problem_answer(no_such_job()),
 }
 JOB_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     **{status: PREDICTION_ANSWERS[status] for status in (400, 401, 413)},
     202: {"description": "Accepted: files and manifest are safely on disk", "headers": {"Location": _LOCATION}},
-    409: _answer(
+    409: problem_answer(
         OtherContent(
             "the first request with this key is kept: its priority is routine, not urgent; ...",
             differences=[{"what": "priority", "first": "routine", "now": "urgent"}],
         )
     ),
-    415: _answer(UnsupportedMedia("send multipart/form-data, with the files in the field 'files'")),
-    422: _answer(BadArchive("study.zip: the zip is damaged.", files=_DAMAGED)),
-    503: _answer(
+    415: problem_answer(UnsupportedMedia("send multipart/form-data, with the files in the field 'files'")),
+    422: problem_answer(BadArchive("study.zip: the zip is damaged.", files=_DAMAGED)),
+    503: problem_answer(
         QueueUnavailable("the queue is down or full; nothing was accepted"),
         SpoolFull("the disk that jobs are kept on is full; nothing was accepted"),
     ),
@@ -166,16 +176,16 @@ END_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     204: {"description": "Forgotten"},
     **NO_JOB,
 }
+_TEXT: Final = {"schema": {"type": "string"}}
 _REPORTS: Final = (
     "Reports in the order of the series. `after`, ids and `index` count from 0; the column `series` of the CSV counts "
     "from 1, as the page does, and its column `report` has the id."
 )
-_WRONG_PARAMETER: Final = _answer(MalformedRequest("a parameter is missing or not valid"))
 PAGE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {400: _WRONG_PARAMETER, 401: NO_JOB[401]}
 REPORT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    400: _WRONG_PARAMETER,
-    200: {"description": _REPORTS, "content": {"application/x-ndjson": {}, "text/csv": {}}},
+    200: {"description": _REPORTS, "content": {"application/x-ndjson": _TEXT, "text/csv": _TEXT}},
     **NO_JOB,
+    406: problem_answer(NotAcceptable("reports are served as application/json, application/x-ndjson, text/csv; ...")),
 }
 MODEL_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -201,5 +211,14 @@ MODEL_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
             }
         },
     },
+    400: _WRONG_PARAMETER,
     **STAGE_ANSWERS,
 }
+
+
+def mark_key_optional(document: dict[str, Any]) -> None:
+    """Say that calls need no key, where no file of keys is named."""
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    for operation in operations:
+        if security := operation.get("security"):
+            security.append({})

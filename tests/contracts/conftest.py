@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from services.cnn.app import create_app as create_cnn
 from services.cnn.settings import Settings as CnnSettings
+from services.common.problem_details import PROBLEM_JSON, ProblemDetails
 from services.common.recipe import DEFAULT_RECIPE, Recipe
 from services.gateway.app import create_app as create_gateway
 from services.gateway.settings import Settings as GatewaySettings
@@ -102,6 +103,12 @@ def gateway_settings(tmp_path: Path) -> GatewaySettings:
     )
 
 
+async def only_listed_problems(answer: httpx.Response) -> None:
+    """Every problem that any test meets is as the OpenAPI document says."""
+    if answer.headers.get("content-type") == PROBLEM_JSON and answer.request.method != "HEAD":
+        assert not ProblemDetails.model_validate_json(await answer.aread()).model_extra
+
+
 @pytest.fixture
 async def chain(tmp_path: Path, gateway_settings: GatewaySettings) -> AsyncIterator[Chain]:
     extractor = MeanExtractor()
@@ -114,6 +121,11 @@ async def chain(tmp_path: Path, gateway_settings: GatewaySettings) -> AsyncItera
     gateway = create_gateway(Stages(**stages), gateway_settings)
     async with (
         gateway.router.lifespan_context(gateway),
-        httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://gateway", timeout=60) as client,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(gateway),
+            base_url="http://gateway",
+            timeout=60,
+            event_hooks={"response": [only_listed_problems]},
+        ) as client,
     ):
         yield Chain(client, gateway, apps, extractor, gateway_settings, tmp_path / "bundle", transports)

@@ -1,9 +1,13 @@
+import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from services.common.problem_details import PROBLEM_JSON, ProblemDetails
 from services.common.schemas import Report
 from services.gateway.app import create_app
 from services.gateway.settings import Settings
@@ -31,7 +35,8 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_the_openapi_document_describes_every_answer(client: httpx.AsyncClient) -> None:
     predict = (await client.get("/openapi.json")).json()["paths"]["/v1/predictions"]["post"]
-    assert set(predict["responses"]) == {"200", "400", "401", "413", "415", "422", "502", "503", "504"}
+    listed = {"200", "400", "401", "413", "415", "422", "502", "503", "504", "default"}
+    assert set(predict["responses"]) == listed
     for status, answer in predict["responses"].items():
         ((kind, content),) = answer["content"].items()
         assert content["examples"], status
@@ -40,6 +45,53 @@ async def test_the_openapi_document_describes_every_answer(client: httpx.AsyncCl
     assert schema["properties"]["files"]["items"] == {"type": "string", "format": "binary"}
     for example in predict["responses"]["200"]["content"]["application/json"]["examples"].values():
         Report.model_validate(example["value"])
+
+
+def _operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found = {f"{method} {path}": item for path, items in document["paths"].items() for method, item in items.items()}
+    assert len(found) == 11, "HEAD is not listed beside GET"
+    return found
+
+
+async def test_every_error_of_every_call_is_the_one_typed_problem(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    for name, operation in _operations(document).items():
+        assert "default" in operation["responses"], name
+        errors = {status: answer for status, answer in operation["responses"].items() if not status.startswith("2")}
+        for status, answer in errors.items():
+            ((kind, content),) = answer["content"].items()
+            assert kind == "application/problem+json", (name, status)
+            assert content["schema"] == {"$ref": "#/components/schemas/ProblemDetails"}, (name, status)
+            for example in content["examples"].values():
+                assert not ProblemDetails.model_validate(example["value"]).model_extra, (name, status)
+    assert "HTTPValidationError" not in json.dumps(document), "FastAPI's own 422 is never sent"
+    assert {"code", "detail", "request_id"} <= set(document["components"]["schemas"]["ProblemDetails"]["required"])
+
+
+async def test_every_reference_of_the_document_leads_somewhere(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    for reference in re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)):
+        assert reference in document["components"]["schemas"]
+
+
+async def test_bad_queries_are_listed_wherever_they_are_judged(client: httpx.AsyncClient) -> None:
+    operations = _operations((await client.get("/openapi.json")).json())
+    for name, operation in operations.items():
+        if "/v1/" in name:
+            assert "unknown_parameter" in operation["responses"]["400"]["content"][PROBLEM_JSON]["examples"], name
+
+
+@pytest.mark.parametrize("keys", [False, True])
+async def test_calls_that_ask_for_a_key_say_so(tmp_path: Path, *, keys: bool) -> None:
+    file = tmp_path / "keys"
+    file.write_text("ann a-key-of-anns-0001")
+    stages = {name: connect(name, "http://127.0.0.1:9", 0.2, 0.2) for name in ("preprocess", "cnn", "rnn")}
+    document = create_app(Stages(**stages), Settings(senders_file=file if keys else None)).openapi()
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    for name, operation in _operations(document).items():
+        secured = "/v1/jobs" in name or "/v1/predictions" in name
+        assert operation.get("security") == ([{"key": []}, *([] if keys else [{}])] if secured else None), name
+        assert ("401" in operation["responses"]) == secured
 
 
 async def test_the_documentation_needs_no_other_host(client: httpx.AsyncClient) -> None:

@@ -30,11 +30,7 @@ _VARY: Final = {"vary": "Accept"}
 
 def add_jobs(app: FastAPI, jobs: Jobs, bundles: Bundles) -> None:
     """The routes below /v1/jobs."""
-
-    def sender_of(authorization: Annotated[str | None, Header(include_in_schema=False)] = None) -> str:
-        return jobs.senders.sender(authorization)
-
-    sender_type = Annotated[str, Depends(sender_of)]
+    sender_type = Annotated[str, Depends(jobs.senders.of_request)]
 
     def the_job(job_id: str, sender: sender_type) -> Job:
         return jobs.store.job(sender, job_id)
@@ -49,6 +45,7 @@ def _add_writing(app: FastAPI, jobs: Jobs, bundles: Bundles, sender_type: Any, j
     @app.post(
         "/v1/jobs",
         tags=["jobs"],
+        operation_id="create_job",
         summary="Hand in any number of series, and come back for the reports",
         status_code=202,
         responses=JOB_ANSWERS,
@@ -82,6 +79,7 @@ def _add_writing(app: FastAPI, jobs: Jobs, bundles: Bundles, sender_type: Any, j
     @app.delete(
         "/v1/jobs/{job_id}",
         tags=["jobs"],
+        operation_id="delete_job",
         summary="Cancel a job and remove its files; one that has ended is forgotten, with its reports",
         response_model=None,
         responses=END_ANSWERS,
@@ -91,7 +89,9 @@ def _add_writing(app: FastAPI, jobs: Jobs, bundles: Bundles, sender_type: Any, j
 
 
 def _add_reading(app: FastAPI, jobs: Jobs, sender_type: Any, job_type: Any) -> None:
-    @app.get("/v1/jobs", tags=["jobs"], summary="Your jobs, newest first", responses=PAGE_ANSWERS)
+    @app.get(
+        "/v1/jobs", tags=["jobs"], operation_id="list_jobs", summary="Your jobs, newest first", responses=PAGE_ANSWERS
+    )
     def every(
         sender: sender_type,
         before: Annotated[str | None, Query(pattern="^[0-9a-f]{1,64}$")] = None,
@@ -100,13 +100,14 @@ def _add_reading(app: FastAPI, jobs: Jobs, sender_type: Any, job_type: Any) -> N
     ) -> JobPage:
         return jobs.page(sender, before, limit, status)
 
-    @app.get("/v1/jobs/{job_id}", tags=["jobs"], summary="How far a job is", responses=NO_JOB)
+    @app.get("/v1/jobs/{job_id}", tags=["jobs"], operation_id="get_job", summary="How far a job is", responses=NO_JOB)
     def one(job: job_type) -> JobDocument:
         return describe(jobs.store, job)
 
     @app.get(
         "/v1/jobs/{job_id}/reports",
         tags=["jobs"],
+        operation_id="get_reports",
         summary="The reports so far: pages of JSON, or all as NDJSON or CSV by Accept",
         response_model=ReportPage,
         responses=REPORT_ANSWERS,
@@ -128,6 +129,7 @@ def _add_reading(app: FastAPI, jobs: Jobs, sender_type: Any, job_type: Any) -> N
     @app.get(
         "/v1/jobs/{job_id}/events",
         tags=["jobs"],
+        operation_id="watch_job",
         summary="How a job comes on, as server-sent events until it ends",
         response_class=StreamingResponse,
         responses={200: {"content": {"text/event-stream": {}}, "description": ACCEPTED}, **NO_JOB},

@@ -5,11 +5,15 @@ import hmac
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.common.problems import Problem
 
 ANYBODY: Final = "anybody"
+BEARER: Final = HTTPBearer(auto_error=False, scheme_name="key", description="a line of the site's file of keys")
 _LINE: Final = re.compile(r"([A-Za-z0-9-]{1,32})\s+(\S{16,})")
 
 
@@ -54,6 +58,10 @@ class Senders:
     def anybody(self) -> bool:
         """Whether no key is asked for."""
         return self._by_hash is None
+
+    def of_request(self, request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]) -> str:
+        """The key's id, as a dependency of a route, which the OpenAPI document then names as secured."""
+        return self.sender(request.headers.get("authorization"))
 
     def sender(self, authorization: str | None) -> str:
         """The key's id.
