@@ -51,6 +51,12 @@ class Card(_Frozen):
     blood_grid: tuple[int, int] | None = Field(
         default=None, description="rows and columns of the CNN's map of blood, where it gives one"
     )
+    spacing_mm: tuple[float, float] | None = Field(
+        default=None, description="lowest and highest slice spacing that the networks learnt from; null in older cards"
+    )
+    slab_mm: float = Field(
+        default=5.0, gt=0, description="thickness of the slabs that slices below `spacing_mm` are averaged into"
+    )
     files: dict[str, str] = Field(description="SHA-256 of every file of the bundle, by its path inside the bundle")
     versions: dict[str, str]
     training: dict[str, Any] = Field(description="data, command, seed, amounts and hours")
@@ -65,6 +71,8 @@ class Card(_Frozen):
     def _complete(self) -> Self:
         if self.labels != LABELS:
             raise ValueError(f"labels must be {', '.join(LABELS)}, in this order")
+        if self.spacing_mm and not 0 < self.spacing_mm[0] <= self.spacing_mm[1] < float("inf"):
+            raise ValueError(f"spacing_mm must ascend from above 0, not {self.spacing_mm}")
         if "default" not in self.thresholds:
             raise ValueError("the operating point 'default' is missing")
         return self

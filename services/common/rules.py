@@ -119,6 +119,20 @@ _RULES: Final = (
         "DICOM PS3.3 C.7.6.2.1.1 (ImagePositionPatient)",
     ),
     Rule(
+        "spacing_not_learnt",
+        "warn",
+        "The slices are {spacing:.2f} mm apart; the networks learnt from {low:g} to {high:g} mm.",
+        "Thinner slices are noisier, and thicker ones blur more: scores drift outside of the spacings learnt from.",
+        "the bundle's card (`spacing_mm`); the median step between distinct positions decides",
+    ),
+    Rule(
+        "averaged",
+        "note",
+        "{slices} slices {spacing:.2f} mm apart were averaged along z into {slabs} slabs of about {slab:g} mm.",
+        "Each slice reports the scores and the picture of its slab. A slab crosses no gap between slices.",
+        "the bundle's card (`slab_mm`)",
+    ),
+    Rule(
         "duplicate_positions",
         "warn",
         "{slices} slices share their position with another one.",

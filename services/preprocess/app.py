@@ -14,9 +14,10 @@ from services.common.recipe import DEFAULT_RECIPE, Recipe
 from services.common.runners import Threads
 from services.common.schemas import HeadersReport
 from services.common.stage import StageModel, TensorSpec, stage_app
-from services.common.tensors import Message, Tensor, bytes_tensor, elements
+from services.common.tensors import Buffer, Message, Tensor, bytes_tensor, elements
+from services.preprocess.averaging import MisfitSlabs
 from services.preprocess.dicom import Excerpt
-from services.preprocess.pipeline import Pipeline
+from services.preprocess.pipeline import Pipeline, Slices
 from services.preprocess.settings import Settings
 from services.preprocess.uids import hash_uids, read_key
 
@@ -58,6 +59,9 @@ class SlicesDoor:
     Of a file of several uncompressed frames an excerpt is enough: its bytes up to the pixels, then whole frames from
     `pixels_from` on (0 for a file that is sent whole), a byte of the whole file, which has `sizes` bytes.
 
+    With `slabs`, the number of each frame's slab, ascending from 0, the frames of a slab are averaged along z in
+    Hounsfield units, and `slices` and `pictures` hold a row a slab; `evidence` stays one item a frame.
+
     Without `frames` the answer holds the headers' report too, and no slice where the files are not one short series.
     """
 
@@ -68,6 +72,7 @@ class SlicesDoor:
         TensorSpec("sizes", "INT64", (-1,)),
         TensorSpec("pixels_from", "INT64", (-1,)),
         TensorSpec("frames", "INT32", (-1, 2)),
+        TensorSpec("slabs", "INT32", (-1,)),
     )
 
     def __init__(self, pipeline: Pipeline, recipe: Recipe, settings: Settings, uid_key: bytes | None) -> None:
@@ -92,16 +97,11 @@ class SlicesDoor:
         return Message((bytes_tensor("files", []), array_tensor("frames", _NO_FRAMES)))
 
     def infer(self, message: Message) -> Message:
-        """Decode, window and measure; MalformedRequest where a frame names a file that was not sent."""
+        """Decode, window and measure; MalformedRequest where a frame or a slab can't be made of what was sent."""
         files = elements(message.tensor("files", "BYTES"))
         report = None if message.find("frames") else Pipeline.read_headers(files, list(map(len, files)))
         frames = self._wanted(message, len(files)) if report is None else self._frames_of(report)
-        made = self._pipeline.make_slices(
-            files,
-            frames,
-            excerpts=_excerpts(message, len(files)),
-            pictures=bool(message.parameters.get("pictures")),
-        )
+        made = self._made(message, files, frames)
         tensors = [array_tensor("slices", made.slices)]
         tensors.append(bytes_tensor("evidence", (item.model_dump_json().encode() for item in made.evidence)))
         tensors += [bytes_tensor("pictures", made.pictures)] if made.pictures else []
@@ -111,6 +111,15 @@ class SlicesDoor:
     def slices(self, message: Message) -> int:
         """How many were asked for; for a series in its own order, how many files."""
         return (message.find("frames") or message.tensor("files", "BYTES")).shape[0]
+
+    def _made(self, message: Message, files: Sequence[Buffer], frames: NDArray[np.int32]) -> Slices:
+        slabs = read_array(message, "slabs", "INT32", (len(frames),)) if message.find("slabs") else None
+        pictures = bool(message.parameters.get("pictures"))
+        excerpts = _excerpts(message, len(files))
+        try:
+            return self._pipeline.make_slices(files, frames, excerpts=excerpts, slabs=slabs, pictures=pictures)
+        except MisfitSlabs as error:
+            raise MalformedRequest(str(error)) from error
 
     def _wanted(self, message: Message, files: int) -> NDArray[np.int32]:
         frames = read_array(message, "frames", "INT32", (None, 2))

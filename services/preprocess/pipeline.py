@@ -13,6 +13,7 @@ from services.common.recipe import Recipe
 from services.common.schemas import Evidence, HeadersReport
 from services.common.tensors import Buffer
 from services.preprocess import png
+from services.preprocess.averaging import Mean, MisfitSlabs, slab_rows
 from services.preprocess.decoders import Decoders
 from services.preprocess.dicom import Dicom, Excerpt, open_dicom
 from services.preprocess.evidence import measure, measure_picture
@@ -22,14 +23,16 @@ from services.preprocess.recipe import could_make, render
 from services.preprocess.resample import fit
 from services.preprocess.series import Picture, arrange
 
+Source = Dicom | Buffer | Unreadable
 _ALL_WHOLE: Final[Mapping[int, Excerpt]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Slices:
-    """Row i of everything is the i-th wanted frame.
+    """Row i of `slices` and `pictures` is the i-th wanted frame, or slab; item i of `evidence` always the i-th frame.
 
-    `slices` is (m, 512, 512, 3) uint8. A slice that failed is black, its evidence says why, and its picture is empty.
+    `slices` is (m, 512, 512, 3) uint8. A slice that failed is black, its evidence says why, and its picture is empty;
+    so is the slab that it belongs to.
     """
 
     slices: NDArray[np.uint8]
@@ -51,35 +54,42 @@ class Pipeline:
         frames: NDArray[np.int32],
         *,
         excerpts: Mapping[int, Excerpt] = _ALL_WHOLE,
+        slabs: NDArray[np.int32] | None = None,
         pictures: bool = False,
     ) -> Slices:
-        """Decode, fit and render the wanted frames.
+        """Decode, fit and render the wanted frames, or slabs of them.
 
         Parameters
         ----------
         files : whole files, but for `excerpts`
         frames : (m, 2) int32, file and frame of each wanted slice, both counted from 0
         excerpts : what was sent of a file, counted from 0, that is not whole
+        slabs : (m,) int32, ascending from 0: frames of one slab are averaged in Hounsfield units, and the slab is shown
         pictures : whether to encode each slice as a PNG too
 
         Raises
         ------
         IndexError
             `frames` names a file that is not there
+        MisfitSlabs
+            `slabs` are not as many as frames or do not ascend, or an uploaded picture is in one
         """
         wanted = [(int(file), int(frame)) for file, frame in frames]
         if any(not 0 <= file < len(files) for file, _ in wanted):
             raise IndexError("frames name a file that was not sent")
         sources = {file: _source(files[file], excerpts.get(file)) for file in {file for file, _ in wanted}}
-        slices = np.empty((len(wanted), self.recipe.rows, self.recipe.columns, 3), dtype=np.uint8)
+        rows = _rows(len(wanted), slabs)
+        if slabs is not None and not all(isinstance(source, (Dicom, Unreadable)) for source in sources.values()):
+            raise MisfitSlabs("pictures have no place in a slab")
+        slices = np.empty((len(rows), self.recipe.rows, self.recipe.columns, 3), dtype=np.uint8)
 
-        def make(row: int) -> Evidence:
-            file, frame = wanted[row]
-            return self._make(sources[file], frame, slices[row])
+        def make(row: int) -> list[Evidence]:
+            own = [(sources[file], frame) for file, frame in wanted[rows[row].start : rows[row].stop]]
+            return [self._make(*own[0], slices[row])] if slabs is None else self._average(own, slices[row])
 
-        evidence = list(self._threads.map(make, range(len(wanted))))
-        shown = self._threads.map(_picture, slices, evidence) if pictures else ()
-        return Slices(slices, evidence, list(shown))
+        made = list(self._threads.map(make, range(len(rows))))
+        shown = self._threads.map(_picture, slices, made) if pictures else ()
+        return Slices(slices, [item for row in made for item in row], list(shown))
 
     @staticmethod
     def read_headers(heads: Sequence[Buffer], sizes: Sequence[int]) -> HeadersReport:
@@ -94,7 +104,7 @@ class Pipeline:
         self._threads.shutdown()
         self._decoders.close()
 
-    def _make(self, source: Dicom | Buffer | Unreadable, frame: int, out: NDArray[np.uint8]) -> Evidence:
+    def _make(self, source: Source, frame: int, out: NDArray[np.uint8]) -> Evidence:
         """Write one slice into `out`, (512, 512, 3) uint8, and measure it."""
         try:
             return self._render(source, frame, out)
@@ -102,7 +112,7 @@ class Pipeline:
             out[:] = 0
             return Evidence(failed=failure.code)
 
-    def _render(self, source: Dicom | Buffer | Unreadable, frame: int, out: NDArray[np.uint8]) -> Evidence:
+    def _render(self, source: Source, frame: int, out: NDArray[np.uint8]) -> Evidence:
         if isinstance(source, Unreadable):
             raise Unreadable(source.code)
         if not isinstance(source, Dicom):
@@ -110,10 +120,36 @@ class Pipeline:
             if not could_make(out, self.recipe):
                 raise Unreadable("png_other_picture")
             return measure_picture(out, self.recipe)
+        hu, evidence = self._hounsfield(source, frame)
+        render(hu, self.recipe, out)
+        return evidence
+
+    def _average(self, frames: Sequence[tuple[Source, int]], out: NDArray[np.uint8]) -> list[Evidence]:
+        """Write the mean of frames into `out`, (512, 512, 3) uint8, and measure each of them before."""
+        mean, seen = Mean(self.recipe.rows, self.recipe.columns), []
+        for source, frame in frames:
+            try:
+                hu, evidence = self._hounsfield(source, frame)
+                mean.add(hu)
+            except Unreadable as failure:
+                evidence = Evidence(failed=failure.code)
+            seen.append(evidence)
+        if any(item.failed for item in seen):
+            out[:] = 0
+        else:
+            render(mean.hu(), self.recipe, out)
+        return seen
+
+    def _hounsfield(self, source: Source, frame: int) -> tuple[NDArray[np.int16], Evidence]:
+        """A frame as it is averaged and windowed, (512, 512) int16, and what was measured of it before it was fitted.
+
+        All that is made of Hounsfield units starts here: pixels, slabs, and what maps them back onto the source grid.
+        """
+        if not isinstance(source, Dicom):
+            raise Unreadable(source.code if isinstance(source, Unreadable) else "not_dicom")
         image = source.image(frame, self._decoders.decompress)
         fitted = fit(image.hu, image.row_spacing_mm, image.column_spacing_mm, self.recipe.rows, self.recipe.columns)
-        render(fitted, self.recipe, out)
-        return measure(image.hu, compressed=image.compressed)
+        return fitted, measure(image.hu, compressed=image.compressed)
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +170,7 @@ def _entry(head: Buffer, size: int) -> Header | Picture | Unreadable | HeaderGoe
     return Picture()
 
 
-def _source(file: Buffer, excerpt: Excerpt | None) -> Dicom | Buffer | Unreadable:
+def _source(file: Buffer, excerpt: Excerpt | None) -> Source:
     """A file's header, read once for all its frames; a PNG as it is; or why it cannot be used."""
     try:
         return file if png.is_png(file) else open_dicom(file, excerpt)
@@ -144,5 +180,14 @@ def _source(file: Buffer, excerpt: Excerpt | None) -> Dicom | Buffer | Unreadabl
         return Unreadable("truncated")
 
 
-def _picture(pixels: NDArray[np.uint8], evidence: Evidence) -> bytes:
-    return b"" if evidence.failed else png.encode(pixels)
+def _rows(frames: int, slabs: NDArray[np.int32] | None) -> list[range]:
+    """Which frames each row of the answer shows."""
+    if slabs is None:
+        return [range(index, index + 1) for index in range(frames)]
+    if slabs.shape != (frames,):
+        raise MisfitSlabs(f"{frames} frames need as many slab numbers, not {len(slabs)}")
+    return slab_rows(slabs)
+
+
+def _picture(pixels: NDArray[np.uint8], evidence: Sequence[Evidence]) -> bytes:
+    return b"" if any(item.failed for item in evidence) else png.encode(pixels)

@@ -12,11 +12,22 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 from services.common.acceptance import fold
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess import png
+from services.preprocess.averaging import MisfitSlabs
 from services.preprocess.dicom import Excerpt
 from services.preprocess.pipeline import Pipeline
 from services.preprocess.recipe import render
 from services.preprocess.resample import fit
-from tests.preprocess.dicom_files import COMPRESSED, ct, dataset, encapsulated, enhanced, head_hu, series, written
+from tests.preprocess.dicom_files import (
+    COMPRESSED,
+    NATIVE,
+    ct,
+    dataset,
+    encapsulated,
+    enhanced,
+    head_hu,
+    series,
+    written,
+)
 
 HEAD = render(fit(head_hu(), 0.5, 0.5), DEFAULT_RECIPE)
 
@@ -179,3 +190,47 @@ def _empty_run_lengths() -> bytes:
     header = np.zeros(16, dtype="<u4")
     header[:3] = 2, 64, 64 + len(segment)
     return header.tobytes() + segment * 2
+
+
+def test_frames_of_a_slab_are_averaged_in_hounsfield_units(pipeline: Pipeline) -> None:
+    files = [
+        ct(syntax, RescaleIntercept=-1024 + rise)
+        for syntax, rise in ((RLELossless, 0), (NATIVE[1], 30), (NATIVE[1], 61))
+    ]
+    made = pipeline.make_slices(
+        files, rows((0, 0), (1, 0), (2, 0), (1, 0)), slabs=np.array([0, 0, 0, 1], np.int32), pictures=True
+    )
+    mean = np.rint(np.mean([head_hu() + rise for rise in (0, 30, 61)], axis=0)).astype(np.int16)
+    assert (made.slices[0] == render(fit(mean, 0.5, 0.5), DEFAULT_RECIPE)).all()
+    assert (made.slices[1] == pipeline.make_slices(files, rows((1, 0))).slices[0]).all()
+    assert (len(made.slices), len(made.pictures), len(made.evidence)) == (2, 2, 4)
+    assert [item.compressed for item in made.evidence] == [True, False, False, False]
+    assert (png.decode(made.pictures[0]) == made.slices[0]).all()
+
+
+def test_slices_of_several_sizes_are_averaged_as_they_are_fitted(pipeline: Pipeline) -> None:
+    files = [ct(), ct(Rows=128, Columns=128, PixelSpacing=[0.25, 0.25])]
+    made = pipeline.make_slices(files, rows((0, 0), (1, 0)), slabs=np.zeros(2, np.int32))
+    fitted = [fit(head_hu(side, side), 0.5, 0.5).astype(np.int32) for side in (64, 128)]
+    assert (made.slices[0] == render(np.rint(sum(fitted) / 2).astype(np.int16), DEFAULT_RECIPE)).all()
+
+
+def test_a_slab_with_a_frame_that_fails_is_black_and_names_it(pipeline: Pipeline) -> None:
+    made = pipeline.make_slices(
+        [ct(), ct()[:-100]], rows((0, 0), (1, 0), (0, 0)), slabs=np.array([0, 0, 1], np.int32), pictures=True
+    )
+    assert [item.failed for item in made.evidence] == [None, "truncated", None]
+    assert not made.slices[0].any()
+    assert made.slices[1].any()
+    assert made.pictures[0] == b""
+
+
+@pytest.mark.parametrize("slabs", [[0], [1, 1], [0, 1, 2]])
+def test_slabs_that_do_not_fit_the_frames_are_refused(pipeline: Pipeline, slabs: list[int]) -> None:
+    with pytest.raises(MisfitSlabs):
+        pipeline.make_slices([ct()], rows((0, 0), (0, 0)), slabs=np.array(slabs, np.int32))
+
+
+def test_pictures_are_never_averaged(pipeline: Pipeline) -> None:
+    with pytest.raises(MisfitSlabs, match="pictures"):
+        pipeline.make_slices([png.encode(HEAD)], rows((0, 0), (0, 0)), slabs=np.zeros(2, np.int32))
