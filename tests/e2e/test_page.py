@@ -61,6 +61,9 @@ def test_the_report_can_be_taken_away(answered: PageDriver) -> None:
     answered.page.get_by_text("How this answer was made").click()
     expect(answered.page.locator("#details-body")).to_contain_text(report.model.sha256[:12])
     expect(answered.page.locator("#details-body")).to_contain_text(report.model.recipe)
+    assert report.created
+    for words in (f"Software{report.version}", f"Created{report.created[:10]} {report.created[11:19]} UTC"):
+        expect(answered.page.locator("#details-body")).to_contain_text(words)
 
 
 def test_the_slices_are_painted_in_every_window(answered: PageDriver) -> None:
@@ -196,6 +199,7 @@ def test_a_refused_series_is_no_negative_one(driver: PageDriver) -> None:
     expect(driver.verdict).to_have_text("Not assessed")
     expect(driver.page.locator("#verdict-detail")).to_contain_text("not a negative result")
     expect(driver.page.locator("#reasons")).to_contain_text("constant_image")
+    expect(driver.page.locator("#evidence")).to_contain_text("Measured: medians over 1 slice: bone")
     expect(driver.page.locator("#across")).to_be_hidden()
 
 
@@ -211,6 +215,31 @@ def test_slices_over_their_threshold_are_told_where_the_series_is_not(
     driver.predict()
     expect(driver.verdict).to_have_text("No haemorrhage predicted")
     expect(driver.page.locator("#verdict-detail")).to_contain_text("yet 1 slice exceeds its own: please look")
+
+
+def test_slices_of_a_slab_say_so(driver: PageDriver, service: Service, samples: Path) -> None:
+    parts = [("files", (path.name, path.read_bytes())) for path in sorted((samples / "series").glob("*.dcm"))[:3]]
+    report = httpx.post(f"{service.url}/v1/predictions", files=parts, timeout=60).json()
+    for item, slab in zip(report["slices"], (0, 0, None), strict=True):
+        item["slab"] = slab
+    driver.answer_with(200, json.dumps(report), "application/json")
+    driver.choose([samples / "slice.dcm"])
+    driver.predict()
+    driver.page.get_by_role("slider", name="Slice").press("Home")
+    expect(driver.page.locator("#slice-slab")).to_have_text("slab of 2 slices")
+    driver.page.get_by_role("slider", name="Slice").press("End")
+    expect(driver.page.locator("#slice-slab")).to_be_empty()
+
+
+def test_a_report_of_an_older_version_is_shown(driver: PageDriver, service: Service, samples: Path) -> None:
+    parts = [("files", ("slice.dcm", (samples / "slice.dcm").read_bytes()))]
+    report = httpx.post(f"{service.url}/v1/predictions", files=parts, timeout=60).json()
+    older = {name: value for name, value in report.items() if name not in ("created", "version", "evidence")}
+    driver.answer_with(200, json.dumps(older), "application/json")
+    driver.choose([samples / "slice.dcm"])
+    driver.predict()
+    driver.page.get_by_text("How this answer was made").click()
+    expect(driver.page.locator("#details-body")).to_contain_text("Softwareunknown")
 
 
 def test_files_can_be_taken_out(driver: PageDriver) -> None:

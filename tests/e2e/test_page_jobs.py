@@ -1,6 +1,7 @@
 """Jobs on the page, in a real browser, in front of the real services and workers."""
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.e2e.page_driver import WAIT_MS, PageDriver
 from tests.scans import ct_slice, zipped
 
 pytestmark = pytest.mark.e2e
+NO_RESCALE = {"RescaleSlope": None, "RescaleIntercept": None}
 
 
 def _series(folder: str, number: int, count: int = 2) -> dict[str, bytes]:
@@ -159,9 +161,50 @@ def test_a_job_in_the_middle_is_found_again_and_cancelled(driver: PageDriver, tm
     page.on("dialog", _accept)
     driver.button("Cancel").click()
     expect(page.locator("#job-title")).to_have_text("Cancelled")
-    expect(page.locator("#job-words")).to_contain_text("gone from the server")
+    expect(page.locator("#job-words")).to_contain_text("The files are gone from the server")
     page.reload()
     expect(page.locator("#job-title")).to_have_text("Cancelled")
+    expect(page.locator("#job-rows tr").first).to_contain_text("No haemorrhage predicted")
+    with page.expect_download() as download:
+        driver.button("CSV").click()
+    assert len(Path(download.value.path()).read_text().splitlines()) == page.locator("#job-rows tr").count() + 1
+    driver.button("Remove from the server").click()
+    expect(page.locator("#job")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_warnings_stand_beside_the_verdict(driver: PageDriver, tmp_path: Path, width: int) -> None:
+    page = driver.page
+    page.set_viewport_size({"width": width, "height": 844})
+    warned = {f"kvp/{i}.dcm": ct_slice(i, SeriesInstanceUID="2.25.7001", KVP=60, **NO_RESCALE) for i in range(2)}
+    _choose_folder(page, tmp_path / "studies", {**warned, **_series("plain", 2)})
+    driver.button("Assess every series").click()
+    _rows(page, 2)
+    row = page.locator("#job-rows tr").filter(has_text="studies/kvp")
+    expect(row).to_contain_text("No haemorrhage predicted, 2 warnings")
+    expect(row.locator(".place")).to_have_text("1")
+    expect(page.locator("#job-rows tr").filter(has_text="studies/plain").locator(".warnings")).to_have_count(0)
+    expect(page.locator("#job-words")).to_contain_text("warnings in 1 series")
+    assert driver.sideways_px() == 0
+    row.get_by_role("button").click()
+    expect(driver.verdict).to_have_text("No haemorrhage predicted, 2 warnings")
+
+
+def test_a_job_of_two_bundles_warns(listed: PageDriver) -> None:
+    """As the job's document says it, which `tests/gateway/jobs/test_documents.py` is about."""
+    page = listed.page
+    expect(page.locator("#job-warnings")).to_be_hidden()
+    words = "The reports are by 2 bundles: default 9f86 (reports: 2), default 6030 (reports: 1)."
+    warning = json.dumps({"code": "several_models", "severity": "warn", "detail": words})
+
+    def warn(route: Route) -> None:
+        route.fulfill(
+            response=(answer := route.fetch()), body=answer.text().replace('"warnings":[]', f'"warnings":[{warning}]')
+        )
+
+    page.route("**/events", warn)
+    page.reload()
+    expect(page.locator("#job-warnings")).to_have_text(words)
 
 
 def test_a_series_that_fails_says_why(driver: PageDriver, tmp_path: Path) -> None:

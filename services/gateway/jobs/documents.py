@@ -75,7 +75,7 @@ def _warnings(models: Sequence[UsedModel]) -> tuple[Reason, ...]:
     """Of the job as a whole: whether its reports can be compared."""
     if len(models) < 2:  # noqa: PLR2004 - two bundles are one too many
         return ()
-    listed = ", ".join(f"{model.name} {short(model.sha256)} ({model.reports} reports)" for model in models)
+    listed = ", ".join(f"{model.name} {short(model.sha256)} (reports: {model.reports})" for model in models)
     detail = f"The reports are by {len(models)} bundles: {listed}. Send the files again to have all by one bundle."
     return (Reason(code=SEVERAL_MODELS, severity="warn", detail=detail),)
 
@@ -124,7 +124,7 @@ def table(job: Job, found: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
 
 def row(job_id: str, number: int, report: dict[str, Any]) -> Iterator[Any]:
     """A series' line of the table, in the order of COLUMNS; `number` counts from 0, and the table from 1."""
-    series = report["series"] or {"slices": len(report["slices"])}
+    series = report["series"] or _pictures(report["slices"])
     probabilities, predictions = series.get("probabilities") or {}, series.get("predictions") or {}
     yield from (job_id, number + 1, report["status"], series.get("study_instance_uid"))
     yield from (series.get("series_instance_uid"), series["slices"])
@@ -132,6 +132,18 @@ def row(job_id: str, number: int, report: dict[str, Any]) -> Iterator[Any]:
     yield from (_as_json(predictions.get(label)) for label in LABELS)
     yield from _codes(report)
     yield from (model_of(report)[0], report.get("created"), report.get("version"), report.get("id"))
+
+
+def _pictures(slices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Pictures that are no series: the highest probability of each label, and whether any picture is predicted."""
+    scored = [item for item in slices if item.get("probabilities")]
+    if not scored:
+        return {"slices": len(slices)}
+    return {
+        "slices": len(slices),
+        "probabilities": {label: max(item["probabilities"][label] for item in scored) for label in LABELS},
+        "predictions": {label: any(item["predictions"][label] for item in scored) for label in LABELS},
+    }
 
 
 def _codes(report: Mapping[str, Any]) -> Iterator[Any]:

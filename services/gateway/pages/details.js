@@ -1,7 +1,7 @@
 // How an answer was made: model, recipe, thresholds, identifiers, and where the time went.
 
 import { element } from "./dom.js";
-import { listed, milliseconds, threshold } from "./words.js";
+import { listed, milliseconds, moment, threshold } from "./words.js";
 
 const SHORT_SHA = 12;
 
@@ -14,12 +14,14 @@ export function fillDetails(body, report) {
   );
 }
 
-function modelFacts({ model, thresholds }) {
+// Reports of older versions say neither when nor by which software they were made.
+function modelFacts({ model, thresholds, version }) {
   return [
     ["Name", model.name],
     ["Card (SHA-256)", model.sha256.slice(0, SHORT_SHA)],
     ["Recipe", model.recipe],
     ["Operating point", thresholds.operating_point],
+    ["Software", version ?? "unknown"],
   ];
 }
 
@@ -27,9 +29,10 @@ function timeFacts(timings) {
   return Object.entries(timings).map(([stage, ms]) => [stage, milliseconds(ms)]);
 }
 
-function identifierFacts({ id, series }) {
+function identifierFacts({ id, created, series }) {
   return [
     ["Report", id],
+    ["Created", created ? moment(created) : "unknown"],
     ["Study", series?.study_instance_uid ?? "none"],
     ["Series", series?.series_instance_uid ?? "none"],
   ];

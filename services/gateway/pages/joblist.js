@@ -1,7 +1,7 @@
 // The series of a job as a list that fills: what each was judged, or why it was not.
 
 import { byId, element, show } from "./dom.js";
-import { bar } from "./labels.js";
+import { bar, withWarnings } from "./labels.js";
 import { numberOf } from "./jobs.js";
 import { verdictOf } from "./verdict.js";
 import { counted, listed, probability } from "./words.js";
@@ -63,12 +63,13 @@ export class JobList {
     const value = any === null ? "–" : probability(any);
     const level = [...(any === null ? [] : [bar(any, limitOf(report))]), element("span", { class: "numbers" }, value)];
     const sign = element("span", { class: "sign-small", "aria-hidden": "true" }, SIGNS[kind]);
-    const words = element("div", {}, element("strong", {}, title), element("div", { class: "hint" }, detail));
+    const verdict = element("strong", {}, ...withWarnings(title, report));
+    const words = element("div", {}, verdict, element("div", { class: "hint" }, detail));
     const name = report.status === "failed" ? element("span", { class: "path" }, nameOf(report, number)) : open;
     const node = element(
       "tr",
       { class: kind, role: "row" },
-      element("th", { scope: "row", role: "rowheader" }, name, element("code", { class: "uid" }, uid ?? "")),
+      element("th", { scope: "row", role: "rowheader" }, ...placeOf(report, number), name, element("code", { class: "uid" }, uid ?? "")),
       element("td", { class: "numbers column-slices", role: "cell" }, String(report.series?.slices ?? report.slices.length)),
       element("td", { class: "column-any", role: "cell" }, element("div", { class: "level" }, ...level)),
       element("td", { class: "column-verdict", role: "cell" }, element("div", { class: "judged" }, sign, words)),
@@ -81,7 +82,15 @@ export class JobList {
 export function nameOf(report, number = numberOf(report)) {
   const folders = new Set((report.slices ?? []).map(({ file }) => file.split("/").slice(0, -1).join("/")));
   const [folder] = folders;
-  return folders.size === 1 && folder ? folder : `Series ${number + 1}`;
+  return folders.size === 1 && folder ? folder : seriesName(number);
+}
+
+const seriesName = (number) => `Series ${number + 1}`;
+
+// The number that the table for download has, where it is not the name already.
+function placeOf(report, number) {
+  if (nameOf(report, number) === seriesName(number)) return [];
+  return [element("span", { class: "place numbers hint" }, `${number + 1}`)];
 }
 
 function judged(report) {
@@ -102,10 +111,14 @@ function highestAny({ series, slices = [] }) {
 const limitOf = ({ series, thresholds }) => (series ? thresholds.series : thresholds.slice).any;
 
 // How far a job is, in words.
-export function progressWords({ status, progress, counts, queue_position: before }) {
+export function progressWords({ status, progress, counts, queue_position: before, ...job }) {
   if (status === "queued") return before ? `${counted(before, "job")} of yours before it.` : "";
   if (!progress.series) return "";
   const found = Object.entries(counts).filter(([, count]) => count > 0);
   const parts = found.map(([outcome, count]) => `${count.toLocaleString("en")} ${listed([outcome])}`);
-  return parts.join(", ");
+  const more = [["haemorrhage predicted", job.series_present], ["warnings", job.series_with_warnings]];
+  const among = more.filter(([, count]) => count > 0).map(([what, count]) => `${what} in ${inSeries(count)}`);
+  return [parts.join(", "), ...among].filter(Boolean).join("; ");
 }
+
+const inSeries = (count) => counted(count, "series", "series");

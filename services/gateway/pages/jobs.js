@@ -58,8 +58,8 @@ class Reports {
     Object.assign(this, { id, onReport, signal });
   }
 
-  async catchUp({ status, progress }) {
-    if (status === "cancelled" || progress.series_done <= this.seen.size) return;
+  async catchUp({ progress }) {
+    if (progress.series_done <= this.seen.size) return;
     for (let after = this.first - 1, more = true; more; ) {
       const query = new URLSearchParams({ after, limit: PAGE });
       const page = await (await ask(`v1/jobs/${this.id}/reports?${query}`, { signal: this.signal })).json();

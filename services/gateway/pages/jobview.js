@@ -7,8 +7,9 @@ import { saveAs } from "./report.js";
 import { counted } from "./words.js";
 
 const HARMLESS = ["not_dicom", "dicomdir", "not_an_image", "not_a_ct_slice"];
-const GONE_WITH_IT = "Its files and reports are removed from the server at once.";
-const REMOVED = "Cancelled: files and reports are gone from the server. What had been judged is listed until you leave.";
+const ON_CANCEL = "Cancel this job? Its files are removed from the server at once; the reports that are ready stay.";
+const ON_REMOVE = "Remove this job? Its files and reports are removed from the server at once.";
+const CANCELLED = "The files are gone from the server. The reports that were ready stay until the job is removed.";
 
 export class JobView {
   // `onOpen(report)` when a series is chosen; `onFailure(failure)` where the job can't be followed or ended;
@@ -16,8 +17,8 @@ export class JobView {
   constructor({ onOpen, onFailure, onForgotten }) {
     Object.assign(this, { onFailure, onForgotten });
     this.list = new JobList(onOpen);
-    byId("job-cancel").addEventListener("click", () => this.end("Cancel this job?"));
-    byId("job-forget").addEventListener("click", () => this.end("Remove this job?"));
+    byId("job-cancel").addEventListener("click", () => this.end(ON_CANCEL));
+    byId("job-forget").addEventListener("click", () => this.end(ON_REMOVE));
     byId("job-csv").addEventListener("click", () => this.save("text/csv", "csv"));
     byId("job-ndjson").addEventListener("click", () => this.save("application/x-ndjson", "ndjson"));
   }
@@ -63,9 +64,10 @@ export class JobView {
     else if (slices) byId("job-bar").value = done / slices;
     show(byId("job-progress"), !ended);
     show(byId("job-cancel"), !ended);
-    show(byId("job-forget"), ended && job.status !== "cancelled");
+    show(byId("job-forget"), ended);
     show(byId("job-tools"), seriesDone > 0);
-    for (const name of ["job-csv", "job-ndjson"]) show(byId(name), job.status !== "cancelled");
+    byId("job-warnings").textContent = job.warnings.map(({ detail }) => detail).join(" ");
+    show(byId("job-warnings"), job.warnings.length > 0);
     this.leftOut(job);
   }
 
@@ -92,7 +94,7 @@ export class JobView {
   }
 
   async end(question) {
-    if (!confirm(`${question} ${GONE_WITH_IT}`)) return;
+    if (!confirm(question)) return;
     try {
       const answer = await endJob(this.id);
       if (answer.status === 200) this.fill(await answer.json());
@@ -120,7 +122,7 @@ function titleOf({ status, progress, queue_position: before }) {
 }
 
 function wordsOf(job) {
-  if (job.status === "cancelled") return REMOVED;
+  if (job.status === "cancelled") return [CANCELLED, progressWords(job)].filter(Boolean).join(" ");
   if (job.status === "failed") return job.problem?.detail ?? "None of its files belongs to a CT series.";
   return progressWords(job);
 }

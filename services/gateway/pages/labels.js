@@ -1,6 +1,7 @@
 // The six labels as a table: a bar with the threshold as a tick, the number itself, and what it means.
 
 import { element } from "./dom.js";
+import { warningsOf } from "./verdict.js";
 import { listed, probability, threshold } from "./words.js";
 
 export function labelTable(caption, { probabilities, predictions }, thresholds) {
@@ -31,6 +32,13 @@ function row(label, p, limit, present) {
     element("td", { class: "column-threshold numbers" }, threshold(limit)),
     element("td", { class: "column-predicted" }, predictionMark(present)),
   );
+}
+
+// A verdict with the number of its warnings behind it, as text and in another colour.
+export function withWarnings(title, report) {
+  const words = warningsOf(report);
+  if (words === "") return [title];
+  return [title, element("span", { class: "warnings" }, `${title.includes(":") ? ";" : ","} ${words}`)];
 }
 
 // A word and a shape; the colour only repeats them.

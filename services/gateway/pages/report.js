@@ -2,7 +2,8 @@
 
 import { fillDetails } from "./details.js";
 import { byId, element } from "./dom.js";
-import { labelTable, notAssessed, predictionMark } from "./labels.js";
+import { evidenceWords } from "./evidence.js";
+import { labelTable, notAssessed, predictionMark, withWarnings } from "./labels.js";
 import { predictedLabels, verdictOf } from "./verdict.js";
 import { listed, probability } from "./words.js";
 
@@ -10,19 +11,20 @@ const SIGNS = { present: "!", absent: "–", unknown: "?" };
 const SEVERITIES = { refuse: "Refused", warn: "Warning", note: "Note" };
 const MOST_SERIOUS_FIRST = Object.keys(SEVERITIES);
 
-// `go(index)` shows a slice. Returns the verdict's title.
+// `go(index)` shows a slice. Returns the verdict with its warnings, as text.
 export function fillReport(report, go) {
   const { kind, title, detail } = verdictOf(report);
   byId("verdict").dataset.kind = kind;
   byId("verdict-sign").textContent = SIGNS[kind];
-  byId("verdict-title").textContent = title;
+  byId("verdict-title").replaceChildren(...withWarnings(title, report));
   byId("verdict-detail").textContent = detail;
   byId("reasons").replaceChildren(...bySeverity(report.reasons).map(reasonRow));
+  byId("evidence").textContent = evidenceWords(report.evidence);
   byId("findings").replaceChildren(...report.findings.map(findingRow));
   byId("report-disclaimer").textContent = report.disclaimer;
   fillSeries(report, go);
   fillDetails(byId("details-body"), report);
-  return title;
+  return byId("verdict-title").textContent;
 }
 
 function bySeverity(reasons) {

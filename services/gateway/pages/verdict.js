@@ -39,6 +39,12 @@ function ofPictures(report) {
   return { kind: "present", title, detail: point };
 }
 
+// "3 warnings", to stand behind a title; empty where there are none.
+export function warningsOf({ reasons = [] }) {
+  const count = reasons.filter(({ severity }) => severity === "warn").length;
+  return count > 0 ? counted(count, "warning") : "";
+}
+
 export const predictedLabels = (predictions) =>
   Object.keys(predictions ?? {}).filter((label) => predictions[label]);
 

@@ -6,7 +6,7 @@ import { paint, Pictures } from "./pictures.js";
 import { Strip } from "./strip.js";
 import { sliceTable } from "./report.js";
 import { predictedLabels } from "./verdict.js";
-import { listed, probability } from "./words.js";
+import { counted, listed, probability } from "./words.js";
 
 const STEPS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
 const ENDS = { Home: 0, End: Infinity };
@@ -70,6 +70,7 @@ export class Viewer {
     const number = `${series ? "Slice" : "Picture"} ${slice.index + 1} of ${slices.length}`;
     byId("slice-number").textContent = number;
     byId("slice-position").textContent = series?.series_instance_uid ? `at ${slice.position_mm.toFixed(1)} mm` : "";
+    byId("slice-slab").textContent = slabWords(slice, slices);
     byId("slice-file").textContent = slice.file;
     byId("slice-title").textContent = number;
     const table = slice.probabilities ? labelTable(number, slice, thresholds.slice) : notAssessed();
@@ -134,6 +135,12 @@ export class Viewer {
     this.wheel = 0;
     this.go(to);
   }
+}
+
+// Thin slices are averaged into slabs: the slices of one share its picture and its scores.
+function slabWords({ slab = null }, slices) {
+  if (slab === null) return "";
+  return `slab of ${counted(slices.filter((other) => other.slab === slab).length, "slice")}`;
 }
 
 function outcome({ probabilities, predictions }) {

@@ -16,6 +16,10 @@ export const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(1)} s`
 
 export const milliseconds = (value) => `${value.toLocaleString("en", { maximumFractionDigits: 1 })} ms`;
 
+export const percent = (share) => `${(100 * share).toLocaleString("en", { maximumFractionDigits: 1 })}\u00a0%`;
+
+export const moment = (created) => created.replace("T", " ").replace(/\.\d+Z$/, " UTC");
+
 export const probability = (value) => value.toFixed(4);
 
 // Thresholds are often chosen by data, 0.3127 say; 0.5 needs no zeros.

@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.common.clock import now
+from services.common.labels import LABELS
 from services.gateway.jobs.documents import COLUMNS, describe, ndjson, on_one_line, reports, table
 from services.gateway.jobs.schemas import JobDocument, LeftOut, Outcome, Plan
 from services.gateway.jobs.store import JobStore, Wishes
@@ -65,7 +66,7 @@ def test_a_job_that_met_two_bundles_says_so(store: JobStore, tmp_path: Path) -> 
     assert [(model.sha256, model.reports) for model in two.models] == [(MODELS[1], 2), (MODELS[0], 1)]
     (warning,) = two.warnings
     assert (warning.code, warning.severity) == ("several_models", "warn")
-    assert warning.detail.startswith("The reports are by 2 bundles: bundle-1 60303ae22b99 (2 reports), bundle-0 9f86")
+    assert warning.detail.startswith("The reports are by 2 bundles: bundle-1 60303ae22b99 (reports: 2), bundle-0 9f86")
 
 
 def test_a_look_at_a_job_reads_no_report(store: JobStore, tmp_path: Path) -> None:
@@ -132,3 +133,17 @@ def test_a_table_has_a_line_for_every_kind_of_report(store: JobStore, tmp_path: 
     assert (rows[0]["codes_refuse"], rows[0]["codes_warn"], rows[0]["codes_note"]) == ("", "contrast", "resampled")
     assert [row["model_sha256"] for row in rows] == [MODELS[0], "", "", ""]
     assert (rows[0]["report"], rows[0]["version"], rows[0]["created"]) == ("j-000000", "1", model["created"])
+
+
+def test_a_table_shows_the_highest_of_pictures(store: JobStore, tmp_path: Path) -> None:
+    job = job_of(store, tmp_path)
+    nothing = dict.fromkeys(LABELS, 0.1)
+    slices = [
+        {"probabilities": nothing, "predictions": dict.fromkeys(LABELS, False)},
+        {"probabilities": {**nothing, "any": 0.9}, "predictions": {**dict.fromkeys(LABELS, False), "any": True}},
+    ]
+    job.put_report(0, json.dumps({"status": "assessed", "series": None, "slices": slices, "reasons": []}).encode())
+    (row,) = csv.DictReader(io.StringIO(b"".join(table(job, reports(job, -1))).decode()))
+    assert (row["slices"], row["probability_any"], row["probability_subdural"]) == ("2", "0.9", "0.1")
+    assert (row["prediction_any"], row["prediction_subdural"]) == ("true", "false")
+    assert describe(store, job).series_present == 1

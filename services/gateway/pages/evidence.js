@@ -1,0 +1,26 @@
+// What was measured of a series that was not assessed, in one sentence. Pure: evidence in, words out.
+
+import { counted, percent } from "./words.js";
+
+const SHARES = ["bone", "brain", "air", "metal"];
+
+// Empty where there is none, as in reports of older versions.
+export function evidenceWords(evidence) {
+  if (!evidence) return "";
+  const parts = [...pixelWords(evidence), ...geometryWords(evidence)];
+  return parts.length > 0 ? `Measured: ${parts.join(", ")}.` : "";
+}
+
+function pixelWords(evidence) {
+  const { slices_read: read, constant_slices: constant, air_hu: airHu } = evidence;
+  if (read === 0) return ["no pixels, for the headers were enough"];
+  const shares = SHARES.filter((part) => evidence[part] !== null).map((part) => `${part} ${percent(evidence[part])}`);
+  const air = airHu === null ? [] : [`air at ${Math.round(airHu)}\u00a0HU`];
+  const uniform = constant > 0 ? [`${constant} of ${counted(read, "slice")} uniform`] : [];
+  return [`medians over ${counted(read, "slice")}: ${shares.join(", ")}`, ...air, ...uniform];
+}
+
+function geometryWords({ thickness_mm: thickness, spacing_mm: spacing, length_mm: length }) {
+  const named = [["thickness", thickness], ["spacing", spacing], ["length", length]];
+  return named.filter(([, value]) => value).map(([name, value]) => `${name} ${Number(value.toFixed(2))}\u00a0mm`);
+}
