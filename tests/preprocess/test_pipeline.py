@@ -200,8 +200,9 @@ def test_frames_of_a_slab_are_averaged_in_hounsfield_units(pipeline: Pipeline) -
     made = pipeline.make_slices(
         files, rows((0, 0), (1, 0), (2, 0), (1, 0)), slabs=np.array([0, 0, 0, 1], np.int32), pictures=True
     )
-    mean = np.rint(np.mean([head_hu() + rise for rise in (0, 30, 61)], axis=0)).astype(np.int16)
-    assert (made.slices[0] == render(fit(mean, 0.5, 0.5), DEFAULT_RECIPE)).all()
+    fitted = [fit(head_hu() + np.int16(rise), 0.5, 0.5) for rise in (0, 30, 61)]
+    mean = np.rint(np.mean(fitted, axis=0)).astype(np.int16)
+    assert (made.slices[0] == render(mean, DEFAULT_RECIPE)).all()
     assert (made.slices[1] == pipeline.make_slices(files, rows((1, 0))).slices[0]).all()
     assert (len(made.slices), len(made.pictures), len(made.evidence)) == (2, 2, 4)
     assert [item.compressed for item in made.evidence] == [True, False, False, False]
