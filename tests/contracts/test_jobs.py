@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from anyio import from_thread, to_thread
+from hypothesis import HealthCheck, given, settings
 from redis import Redis
 from rq.job import Job as Turn
 from rq.serializers import JSONSerializer
@@ -23,6 +24,8 @@ from services.gateway.jobs.work import Bench, Done, do
 from services.gateway.settings import Settings
 from services.gateway.stages import Stage, Stages
 from tests.contracts.conftest import Chain
+from tests.contracts.random_uploads import CONTENT_TYPE, Upload, uploads
+from tests.contracts.test_uploads import named
 from tests.redis_process import running_redis
 from tests.running import free_ports
 from tests.scans import ct_slice, picture, zipped
@@ -242,3 +245,26 @@ async def test_nothing_of_a_patient_is_in_redis_or_the_log(
     assert b"CANARY" not in b"".join(held)
     assert "CANARY" not in json.dumps([vars(record) for record in caplog.records], default=str)
     assert "CANARY" not in (await batch.chain.client.get("/metrics")).text
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@given(upload=uploads())
+async def test_every_part_is_in_a_report_left_out_or_refused_by_name(batch: Batch, upload: Upload) -> None:
+    """As of a prediction in test_uploads.py; a file without a readable header belongs to no series, and is left out."""
+    answer = await batch.chain.client.post("/v1/jobs", content=upload.body, headers=CONTENT_TYPE)
+    if answer.status_code != 202:
+        assert named(answer.json()) == (upload.parts or upload.archives)
+        assert named(answer.json()) or answer.json()["code"] == "no_files"
+        return
+    await batch.work()
+    document, page = (
+        await batch.get(answer.headers["location"]),
+        await batch.get(f"{answer.headers['location']}/reports"),
+    )
+    left_out = [item["file"] for item in document["left_out"]]
+    assert len(left_out) == document["left_out_total"] == len(set(left_out))
+    assessed = {item["file"] for report in page["reports"] for item in report.get("slices", ())}
+    failed = set().union(*(named(report.get("problem", {})) for report in page["reports"]))
+    alone = upload.cut if not upload.slices else set()
+    assert set(left_out) == upload.aside | upload.corrupt | alone
+    assert (assessed, failed) == ((set(), upload.cut - alone) if upload.cut else (upload.slices, set()))
