@@ -53,11 +53,19 @@ CORRUPT_FILES: Final[Mapping[str, str]] = MappingProxyType(
 
 # Fractions of the picture. A slice that has all three in these shares can be one of a head.
 # Loose on purpose: slices at the vertex and at the skull base count too, and a refusal must be beyond doubt. At the
-# vertex a disc of brain 15 mm wide is left, in a picture of 250 mm. A round head in a square picture has air or
-# padding at its corners; none at all means that the values are shifted, as without their rescale intercept.
+# vertex a disc of brain 15 mm wide is left, in a picture of 250 or even 500 mm. A round head in a square picture has
+# air or padding at its corners; none at all means that the values are shifted, as without their rescale intercept.
 MIN_BONE, MAX_BONE = 0.002, 0.60
-MIN_BRAIN = 0.002
+MIN_BRAIN = 0.0005
 MIN_AIR = 0.01
+# A head has brain, and what a skull without one has in its place is air. Measured: brain is 0.036 to 0.10 of the bone
+# in slices of an empty skull and .058 in its series, 3 in a whole head; at the vertex and above it 0.03 and more, but
+# there the middle of the bone is bone. Air amid the bone: 0.49 and more in the empty skull, at most 0.15 in slices of
+# the real head and 0.05 at its vertex; where a headrest is all the bone there is, skin is 0.18 of it.
+MAX_BRAIN_OF_EMPTY_SKULL: Final = 0.12  # of the bone
+MIN_CENTRE_AIR_OF_EMPTY_SKULL: Final = 0.3
+LITTLE_BRAIN: Final = 0.02  # of the picture, in the fullest slice
+LITTLE_BRAIN_OF_BONE: Final = 0.25
 # Scanners differ by some ten Hounsfield units in air, and hair and pillows are denser.
 LOWEST_AIR_HU, HIGHEST_AIR_HU = -1200, -800
 MIN_METAL: Final = 0.0003  # 80 pixels of 512 x 512; a tooth's enamel or noise has fewer
@@ -84,10 +92,7 @@ def fold(evidence: Sequence[Evidence], *, headwards: bool = True) -> list[Reason
     if len(constant) == len(evidence) or any(item.compressed for item in constant):
         return [reason("constant_image", slices=len(constant), total=len(evidence))]
     reasons = [reason("blank_slices", slices=len(constant), total=len(evidence))] if constant else []
-    if not any(_can_be_head(item) for item in evidence):
-        shares = {part: median(getattr(item, part) for item in evidence) for part in ("bone", "brain", "air")}
-        reasons.append(reason("not_a_head", **shares))
-    reasons += [*_scale(evidence), *_metal(evidence)]
+    reasons += [*_head(evidence), *_scale(evidence), *_metal(evidence)]
     return reasons + (_missing(evidence) if headwards else [])
 
 
@@ -98,6 +103,19 @@ def refused(reasons: Iterable[Reason]) -> bool:
 
 def _can_be_head(item: Evidence) -> bool:
     return MIN_BONE <= item.bone <= MAX_BONE and item.brain >= MIN_BRAIN and item.air >= MIN_AIR
+
+
+def _head(evidence: Sequence[Evidence]) -> list[Reason]:
+    """Whether the slices can be those of a head, all together."""
+    shares = {part: median(getattr(item, part) for item in evidence) for part in ("bone", "brain", "air")}
+    bone, brain = (sum(getattr(item, part) for item in evidence) for part in ("bone", "brain"))
+    centre_air = sum(item.centre_air * item.bone for item in evidence) / bone if bone else 0.0
+    empty = brain < MAX_BRAIN_OF_EMPTY_SKULL * bone and centre_air > MIN_CENTRE_AIR_OF_EMPTY_SKULL
+    if empty or not any(_can_be_head(item) for item in evidence):
+        return [reason("not_a_head", **shares, centre_air=centre_air)]
+    fullest = max(item.brain for item in evidence)
+    little = fullest < LITTLE_BRAIN or brain < LITTLE_BRAIN_OF_BONE * bone
+    return [reason("little_brain", fullest=fullest, bone=shares["bone"])] if little else []
 
 
 def _scale(evidence: Sequence[Evidence]) -> list[Reason]:

@@ -20,6 +20,7 @@ def series_evidence(header: SeriesHeader, evidence: Sequence[Evidence]) -> Serie
         bone=_median(item.bone for item in read),
         brain=_median(item.brain for item in read),
         air=_median(item.air for item in read),
+        centre_air=_median(item.centre_air for item in read),
         metal=_median(item.metal for item in read),
         air_hu=_median(item.air_hu for item in read if item.air_hu is not None),
         thickness_mm=header.thickness_mm,

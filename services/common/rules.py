@@ -33,8 +33,10 @@ _RULES: Final = (
     Rule(
         "not_a_head",
         "refuse",
-        "The pixels do not look like a head: bone {bone:.1%}, brain {brain:.1%}, air {air:.1%}.",
-        "Scores of anything else mean nothing. No slice of the series has bone, brain and air in the shares of a head.",
+        "The pixels do not look like a head: bone {bone:.1%}, brain {brain:.1%}, air {air:.1%}; "
+        "amid the bone {centre_air:.0%} is air.",
+        "Scores of anything else mean nothing. No slice of the series has bone, brain and air in the shares of a head, "
+        "or the skull holds air in place of brain.",
     ),
     Rule(
         "wrong_scale",
@@ -49,6 +51,12 @@ _RULES: Final = (
         "BodyPartExamined says {part}, not head.",
         "The networks know heads only. The tag is filled in by habit: only a known other part speaks against a head.",
         "DICOM PS3.3 C.7.3.1, PS3.16 annex L",
+    ),
+    Rule(
+        "little_brain",
+        "warn",
+        "The slices show little brain: {fullest:.1%} of the fullest one, beside {bone:.1%} bone.",
+        "Slices above the brain hold no blood that could be found, and phantoms look like them.",
     ),
     Rule(
         "blank_slices",

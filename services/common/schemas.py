@@ -85,6 +85,7 @@ class Evidence(_FromStage):
     bone: float = Field(0, description="share of the picture above 300 HU")
     brain: float = Field(0, description="share of the picture from 10 to 60 HU")
     air: float = Field(0, description="share of the picture below -300 HU")
+    centre_air: float = Field(0, description="share of air amid the bone, which is brain in a head")
     metal: float = Field(0, description="share of the picture above 3000 HU")
     air_hu: float | None = Field(None, description="median of the air, in HU; null where little or clipped")
     constant: bool = False
@@ -100,6 +101,7 @@ class SeriesEvidence(_Frozen):
     bone: float | None = Field(None, description="share above 300 HU")
     brain: float | None = Field(None, description="share from 10 to 60 HU")
     air: float | None = Field(None, description="share below -300 HU")
+    centre_air: float | None = Field(None, description="share of air amid the bone")
     metal: float | None = Field(None, description="share above 3000 HU")
     air_hu: float | None = Field(None, description="HU of the air; null where there is little, or it is clipped")
     thickness_mm: float | None = Field(None, description="SliceThickness")

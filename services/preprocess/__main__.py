@@ -90,7 +90,8 @@ def _shares(evidence: Sequence[Evidence]) -> str:
     if not evidence:
         return "none"
     shares = {part: median(getattr(item, part) for item in evidence) for part in ("bone", "brain", "air")}
-    return ", ".join(f"{part} {share:.1%}" for part, share in shares.items())
+    centre_air = median(item.centre_air for item in evidence)
+    return f"{', '.join(f'{part} {share:.1%}' for part, share in shares.items())}; amid the bone {centre_air:.0%} air"
 
 
 def _sheet(slices: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Image.Image:

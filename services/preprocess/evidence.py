@@ -27,10 +27,12 @@ def measure(hu: NDArray[np.int16], *, compressed: bool = False) -> Evidence:
     compressed : whether a decoder stands behind these values
     """
     sample = np.ascontiguousarray(hu[_SAMPLED])
+    bone, air = sample > BONE_ABOVE_HU, sample < AIR_BELOW_HU
     return Evidence(
-        bone=_share(sample > BONE_ABOVE_HU),
+        bone=_share(bone),
         brain=_share((sample >= BRAIN_FROM_HU) & (sample <= BRAIN_TO_HU)),
-        air=_share(sample < AIR_BELOW_HU),
+        air=_share(air),
+        centre_air=_centre_air(bone, air),
         metal=_share(sample > METAL_ABOVE_HU),
         air_hu=_air_hu(hu),
         constant=bool(hu.min() == hu.max()),
@@ -46,13 +48,34 @@ def measure_picture(pixels: NDArray[np.uint8], recipe: Recipe) -> Evidence:
     pixels : (512, 512, 3) uint8, made by `recipe`
     """
     sample = pixels[_SAMPLED]
+    bone, air = _above(sample, BONE_ABOVE_HU, recipe), ~_above(sample, AIR_BELOW_HU, recipe)
     brain = _above(sample, BRAIN_FROM_HU - 0.5, recipe) & ~_above(sample, BRAIN_TO_HU + 0.5, recipe)
     return Evidence(
-        bone=_share(_above(sample, BONE_ABOVE_HU, recipe)),
+        bone=_share(bone),
         brain=_share(brain),
-        air=_share(~_above(sample, AIR_BELOW_HU, recipe)),
+        air=_share(air),
+        centre_air=_centre_air(bone, air),
         constant=bool((pixels == pixels[0, 0]).all()),
     )
+
+
+def _centre_air(bone: NDArray[np.bool_], air: NDArray[np.bool_]) -> float:
+    """Share of air amid the bone: in a box around its centroid, as wide as its radius of gyration.
+
+    That box lies inside of a skull, and at the vertex inside of the bone itself; a headrest hardly moves it.
+    """
+    sides = [np.count_nonzero(bone, axis=axis) for axis in (1, 0)]
+    pixels = int(sides[0].sum())
+    if not pixels:
+        return 0.0
+    centres = [float(np.average(np.arange(len(side)), weights=side)) for side in sides]
+    squares = [
+        np.average((np.arange(len(side)) - centre) ** 2, weights=side)
+        for side, centre in zip(sides, centres, strict=True)
+    ]
+    reach = max(float(np.sqrt(sum(squares))) / 2, 1.0)
+    box = tuple(slice(max(int(centre - reach), 0), int(centre + reach) + 1) for centre in centres)
+    return _share(air[box])
 
 
 def _air_hu(hu: NDArray[np.int16]) -> float | None:

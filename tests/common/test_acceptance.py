@@ -1,5 +1,6 @@
 """The rules of refusal, and the evidence of many slices folded into one verdict."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ from services.common.schemas import Evidence
 
 HEAD = Evidence(bone=0.06, brain=0.25, air=0.55)
 VERTEX = Evidence(bone=0.035, brain=0.005, air=0.9)
+CROWN = Evidence(bone=0.12, brain=0.0037, air=0.82)  # bone and skin alone, above the brain
+HEADREST = Evidence(bone=0.0062, brain=0.0011, air=0.9865, centre_air=1)  # beside the last of the skin
+FACE = Evidence(bone=0.0034, brain=0.1151, air=0.68, centre_air=0.52)  # amid the bone is the airway
+EMPTY_SKULL = Evidence(bone=0.0888, brain=0.0034, air=0.85, centre_air=0.7)
+PLASTIC = Evidence(bone=0.0047, brain=0.0109, air=0.744, centre_air=0.875)
 SKULL_BASE = Evidence(bone=0.1, brain=0.1, air=0.58)
 AIR = Evidence(bone=0, brain=0, air=1)
 BLANK = Evidence(constant=True)
@@ -22,9 +28,37 @@ def codes(*evidence: Evidence) -> list[str]:
     return [item.code for item in fold(evidence)]
 
 
-@pytest.mark.parametrize("item", [HEAD, VERTEX, SKULL_BASE])
+def in_500_mm(item: Evidence) -> Evidence:
+    """The same slice in a picture twice as wide."""
+    return item.model_copy(
+        update={"bone": item.bone / 4, "brain": item.brain / 4, "air": 1 - (1 - item.air) / 4, "metal": item.metal / 4}
+    )
+
+
+@pytest.mark.parametrize("item", [HEAD, SKULL_BASE, FACE])
 def test_single_slices_of_a_head_are_accepted(item: Evidence) -> None:
     assert codes(item) == []
+
+
+@pytest.mark.parametrize("item", [VERTEX, CROWN, HEADREST])
+def test_slices_above_the_brain_warn(item: Evidence) -> None:
+    (found,) = fold([item])
+    assert (found.code, found.severity) == ("little_brain", "warn")
+    assert codes(item, item) == ["little_brain"]
+    assert codes(HEAD, item) == []
+
+
+@pytest.mark.parametrize("item", [HEAD, SKULL_BASE, VERTEX, CROWN])
+def test_the_field_of_view_does_not_matter(item: Evidence) -> None:
+    assert codes(in_500_mm(item)) == codes(item)
+
+
+@pytest.mark.parametrize("series", [[EMPTY_SKULL], [EMPTY_SKULL] * 6, [PLASTIC, *[EMPTY_SKULL] * 5]])
+@pytest.mark.parametrize("change", [lambda item: item, in_500_mm])
+def test_a_skull_without_a_brain_is_no_head(series: list[Evidence], change: Callable[[Evidence], Evidence]) -> None:
+    (found,) = fold([change(item) for item in series], headwards=False)
+    assert (found.code, found.severity) == ("not_a_head", "refuse")
+    assert "is air" in found.detail
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,15 @@
 """Shares of bone, brain and air, of slices and of pictures."""
 
+from functools import cache
+from pathlib import Path
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from services.common.acceptance import fold, refused
 from services.common.recipe import DEFAULT_RECIPE
+from services.preprocess.dicom import decode
 from services.preprocess.evidence import measure, measure_picture
 from services.preprocess.recipe import render
 from tests.preprocess.dicom_files import head_hu
@@ -54,9 +60,62 @@ def test_constant_means_every_pixel() -> None:
 def test_picture_is_measured_as_the_slice_it_was_made_of() -> None:
     hu = head_hu(512, 512)
     slice_, picture = measure(hu), measure_picture(render(hu, DEFAULT_RECIPE), DEFAULT_RECIPE)
-    assert (picture.bone, picture.brain, picture.air) == pytest.approx(
-        (slice_.bone, slice_.brain, slice_.air), abs=0.002
+    assert (picture.bone, picture.brain, picture.air, picture.centre_air) == pytest.approx(
+        (slice_.bone, slice_.brain, slice_.air, slice_.centre_air), abs=0.002
     )
+
+
+def ring(inside_hu: int, *, middle: tuple[float, float] = (0, 0)) -> NDArray[np.int16]:
+    y, x = np.mgrid[-1:1:512j, -1:1:512j]
+    radius = np.hypot(y - middle[0], x - middle[1])
+    return np.where(radius < 0.4, inside_hu, np.where(radius < 0.5, 1000, -1000)).astype(np.int16)
+
+
+@pytest.mark.parametrize("middle", [(0, 0), (0.3, -0.4), (-0.5, 0.5)])
+@pytest.mark.parametrize(("inside_hu", "share"), [(-1000, 1), (33, 0), (1000, 0)])
+def test_air_amid_the_bone(inside_hu: int, share: float, middle: tuple[float, float]) -> None:
+    hu = ring(inside_hu, middle=middle)
+    assert measure(hu).centre_air == share
+    assert measure_picture(render(hu, DEFAULT_RECIPE), DEFAULT_RECIPE).centre_air == share
+
+
+def test_a_headrest_leaves_the_middle_in_the_vertex() -> None:
+    hu = ring(1000)
+    hu[440:444, 100:412] = 1000
+    assert measure(hu).centre_air < 0.05
+
+
+def test_pictures_without_bone_have_no_middle() -> None:
+    assert measure(np.full((64, 64), -1000, np.int16)).centre_air == 0
+
+
+@cache
+def sample_slices() -> list[NDArray[np.int16]]:
+    files = sorted((Path(__file__).parents[2] / "samples/series").glob("*.dcm"))
+    return [decode(file.read_bytes(), 0).hu for file in files]
+
+
+def test_every_slice_of_a_head_is_accepted_alone() -> None:
+    for hu in sample_slices():
+        assert not refused(fold([measure(hu)]))
+    assert fold([measure(hu) for hu in sample_slices()]) == []
+
+
+@pytest.mark.parametrize("hu", [-1000, -500, 1000])
+def test_a_head_whose_soft_tissue_is_gone_is_refused(hu: int) -> None:
+    skull = [np.where(slice_ > 300, slice_, hu).astype(np.int16) for slice_ in sample_slices()]
+    assert [item.code for item in fold([measure(slice_) for slice_ in skull]) if item.severity == "refuse"] == [
+        "not_a_head"
+    ]
+
+
+def test_a_skull_with_edges_as_dense_as_brain_is_refused() -> None:
+    """Where bone borders on air, some pixels are as dense as brain."""
+    skull = [np.where(slice_ > 300, slice_, -1000).astype(np.float32) for slice_ in sample_slices()]
+    blurred = [((slice_ + np.roll(slice_, 1, 0) + np.roll(slice_, 1, 1)) / 3).astype(np.int16) for slice_ in skull]
+    evidence = [measure(slice_) for slice_ in blurred]
+    assert max(item.brain for item in evidence) > 0.001
+    assert "not_a_head" in [item.code for item in fold(evidence)]
 
 
 @pytest.mark.parametrize("hu", [-1000, -310, -290, 5, 14, 40, 56, 65, 290, 310, 2000])
