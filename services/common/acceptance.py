@@ -32,6 +32,8 @@ CORRUPT_FILES: Final[Mapping[str, str]] = MappingProxyType(
         "empty_file": "the file is empty",
         "truncated": "the file ends before its pixels do",
         "corrupt_header": "the DICOM header cannot be read",
+        "unreadable_tag": "a tag that decides pixels or order cannot be read as a number",
+        "surplus_pixels": "there are more pixels than Rows, Columns and NumberOfFrames say",
         "corrupt_pixels": "the pixels cannot be decoded",
         "unsupported_syntax": "the transfer syntax is not supported",
         "too_large": "the image is larger than this service decodes",
@@ -50,6 +52,18 @@ CORRUPT_FILES: Final[Mapping[str, str]] = MappingProxyType(
         },
     }
 )
+
+_NUMBERS: Final[Mapping[str, str]] = MappingProxyType(
+    {"PixelSpacing": "two numbers", "ImagePositionPatient": "three numbers", "ImageOrientationPatient": "six numbers"}
+)
+
+
+def why(code: str, tag: str | None = None) -> str:
+    """Why a file is set aside or unusable, in words; `tag` is the keyword of the tag that cannot be read."""
+    if tag is not None:
+        return f"{tag} cannot be read as {_NUMBERS.get(tag, 'a number')}"
+    return {**FOREIGN_FILES, **CORRUPT_FILES}[code]
+
 
 # Fractions of the picture. A slice that has all three in these shares can be one of a head.
 # Loose on purpose: slices at the vertex and at the skull base count too, and a refusal must be beyond doubt. At the

@@ -63,10 +63,11 @@ class SeriesHeader(_FromStage):
 
 
 class SetAside(_FromStage):
-    """A file that makes no slice, and why (a code of `acceptance`); its series, where the header tells."""
+    """A file that makes no slice, and why (a code of `acceptance`); its series, where the header names it."""
 
     file: int
     code: str
+    tag: str | None = Field(None, description="keyword of the tag that cannot be read")
     uid: str | None = None
     study_uid: str | None = None
 

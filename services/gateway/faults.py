@@ -7,13 +7,11 @@ UnusableUpload                 422
 UnsupportedFile         415    neither DICOM, PNG nor zip
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from services.common.acceptance import CORRUPT_FILES, FOREIGN_FILES
+from services.common.acceptance import why
 from services.common.problems import Problem, UnsupportedMedia
-
-_WORDS: Mapping[str, str] = {**FOREIGN_FILES, **CORRUPT_FILES}
 
 
 class UnusableUpload(Problem):
@@ -57,14 +55,14 @@ def refused_files(kind: type[Problem], refused: Sequence[RefusedFile]) -> Proble
     return kind(f"{first.file}: {first.reason}{others}.", files=[file._asdict() for file in refused])
 
 
-def bad_files(kind: type[Problem], files: Iterable[tuple[str, str]]) -> Problem:
-    """A problem about files, given as (name, code) pairs: the words of the first, and the list of all."""
-    listed: list[dict[str, Any]] = [{"file": name, "code": code, "reason": _WORDS[code]} for name, code in files]
+def bad_file(name: str, code: str, tag: str | None = None) -> RefusedFile:
+    """A file with a code of acceptance; `tag` is the keyword of the tag that cannot be read."""
+    return RefusedFile(name, code, why(code, tag))
+
+
+def bad_files(kind: type[Problem], files: Iterable[RefusedFile]) -> Problem:
+    """A problem about files: the words of the first, and the list of all."""
+    listed: list[dict[str, Any]] = [file._asdict() for file in files]
     first, more = listed[0], len(listed) - 1
     others = f" (and {more} more)" if more else ""
     return kind(f"{first['file']}: {first['reason']}{others}. Please choose another file and try again.", files=listed)
-
-
-def why_set_aside(code: str) -> str:
-    """The words for a file that was left out."""
-    return _WORDS[code]

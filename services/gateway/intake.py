@@ -10,11 +10,12 @@ from services.gateway.containers import is_system_file
 from services.gateway.faults import (
     MixedSeries,
     NotACtSlice,
+    RefusedFile,
     UnsupportedFile,
     UnusableFiles,
     UnusableUpload,
+    bad_file,
     bad_files,
-    why_set_aside,
 )
 from services.gateway.spool import UploadedFile
 from services.gateway.stages import StageFailed
@@ -34,8 +35,8 @@ def the_series(files: Sequence[UploadedFile], report: HeadersReport) -> SeriesHe
         advice = {"best": {"series_instance_uid": best.uid, "why": best.why}} if best else {}
         raise MixedSeries(f"{len(found)} series were sent; send one at a time", series=found, **advice)
     if not report.series:
-        aside = [(files[item.file].name, item.code) for item in report.set_aside]
-        raise bad_files(_kind(code for _, code in aside), aside)
+        aside = [bad_file(files[item.file].name, item.code, item.tag) for item in report.set_aside]
+        raise bad_files(_kind(item.code for item in aside), aside)
     return report.series[0]
 
 
@@ -51,10 +52,10 @@ def _kind(codes: Iterable[str]) -> type[UnusableUpload | UnsupportedFile]:
     return NotACtSlice if found <= {"not_a_ct_slice", SYSTEM_FILE} else UnusableUpload
 
 
-def corrupt_files(files: Sequence[UploadedFile], report: HeadersReport) -> list[tuple[str, str]]:
+def corrupt_files(files: Sequence[UploadedFile], report: HeadersReport) -> list[RefusedFile]:
     """Files that can't be left out: corrupt ones, and beside a series those that only claim to be DICOM."""
     return [
-        (files[item.file].name, item.code)
+        bad_file(files[item.file].name, item.code, item.tag)
         for item in report.set_aside
         if item.code in acceptance.CORRUPT_FILES
         or (item.code == "not_dicom" and report.series and files[item.file].name.lower().endswith(_CLAIMS_DICOM))
@@ -68,13 +69,13 @@ def notes(files: Sequence[UploadedFile], report: HeadersReport) -> tuple[Reason,
     named, more = (system, 0) if len(system) <= _SYSTEM_FILES_NAMED else (system[:1], len(system) - 1)
     end = f" and {more} more" if more else ""
     return (
-        *(_note(files[item.file].name, item.code) for item in others),
-        *(_note(files[item.file].name + end, item.code) for item in named),
+        *(_note(files[item.file].name, item) for item in others),
+        *(_note(files[item.file].name + end, item) for item in named),
     )
 
 
-def _note(name: str, code: str) -> Reason:
-    return acceptance.reason("file_set_aside", file=name, why=why_set_aside(code))
+def _note(name: str, item: SetAside) -> Reason:
+    return acceptance.reason("file_set_aside", file=name, why=acceptance.why(item.code, item.tag))
 
 
 def checked(files: Sequence[UploadedFile], report: HeadersReport) -> HeadersReport:
@@ -102,4 +103,4 @@ def check_decoded(files: Sequence[UploadedFile], items: Sequence[Item], evidence
     """UnusableFiles, naming every one, where a slice could not be decoded."""
     failed = {files[item.file].name: seen.failed for item, seen in zip(items, evidence, strict=False) if seen.failed}
     if failed:
-        raise bad_files(UnusableFiles, failed.items())
+        raise bad_files(UnusableFiles, (bad_file(name, code) for name, code in failed.items()))

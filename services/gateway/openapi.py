@@ -13,7 +13,7 @@ from services.common.problems import (
     UnsupportedMedia,
 )
 from services.gateway.archives import BadArchive
-from services.gateway.faults import MixedSeries, NotACtSlice, UnsupportedFile, UnusableFiles, bad_files
+from services.gateway.faults import MixedSeries, NotACtSlice, UnsupportedFile, UnusableFiles, bad_file, bad_files
 from services.gateway.form import FORM_FIELD
 from services.gateway.jobs.idempotency import OtherContent
 from services.gateway.jobs.job import no_such_job
@@ -127,10 +127,10 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     400: problem_answer(MalformedRequest("the multipart body is broken"), *_BAD_QUERY),
     401: _UNAUTHORIZED,
     413: problem_answer(PayloadTooLarge("study.zip: the zip unpacks to more than is taken here.", files=_TOO_LARGE)),
-    415: problem_answer(bad_files(UnsupportedFile, [("notes.txt", "not_dicom")])),
+    415: problem_answer(bad_files(UnsupportedFile, [bad_file("notes.txt", "not_dicom")])),
     422: problem_answer(
-        bad_files(UnusableFiles, [("IM0007.dcm", "truncated")]),
-        bad_files(NotACtSlice, [("scout.dcm", "not_a_ct_slice")]),
+        bad_files(UnusableFiles, [bad_file("IM0007.dcm", "truncated")]),
+        bad_files(NotACtSlice, [bad_file("scout.dcm", "not_a_ct_slice")]),
         MixedSeries(
             "2 series were sent; send one at a time",
             best={

@@ -105,8 +105,8 @@ class Pipeline:
         except (MalformedRequest, ValidationError, IndexError) as error:
             raise StageFailed("the answer of a stage lacks what was asked for") from error
 
-    async def group(self, files: Sequence[UploadedFile]) -> tuple[dict[SeriesKey, Group], list[tuple[int, str]]]:
-        """Which series files belong to, and those that belong to none with a code that says why; the system's last.
+    async def group(self, files: Sequence[UploadedFile]) -> tuple[dict[SeriesKey, Group], list[SetAside]]:
+        """Which series files belong to, and those that belong to none, with the reason; the system's last.
 
         A corrupt file stays with its series, where the header tells which that is: without it, a bleeding could hide.
 
@@ -125,8 +125,8 @@ class Pipeline:
                     groups[series.study_uid, series.uid].add(start, series)
         except (MalformedRequest, ValidationError, IndexError) as error:
             raise StageFailed("the answer of a stage lacks what was asked for") from error
-        left_out = [(item.file, item.code) for item in aside if not _kept(groups, item)]
-        return dict(groups), sorted(left_out, key=lambda item: item[1] == SYSTEM_FILE)
+        left_out = [item for item in aside if not _kept(groups, item)]
+        return dict(groups), sorted(left_out, key=lambda item: item.code == SYSTEM_FILE)
 
     async def _open(self, upload: _Upload) -> tuple[HeadersReport, _Chunk | None]:
         """The headers; and, where all files fit one chunk, that chunk's way through the chain in the same call."""

@@ -15,13 +15,12 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from services.common.acceptance import CORRUPT_FILES, FOREIGN_FILES, fold, refused
+from services.common.acceptance import fold, refused, why
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.schemas import Evidence, SeriesHeader
 from services.common.selection import best_series
 from services.preprocess.pipeline import Pipeline, Slices
 
-_WHY: Final = {**FOREIGN_FILES, **CORRUPT_FILES}
 _SHEET_COLUMNS: Final = 8
 _SHEET_SIDE: Final = 192
 
@@ -42,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     assessed = [_print_series(series, slices) for series, slices in zip(report.series, made, strict=True)]
     _print_best(report.series)
     for aside in report.set_aside:
-        print(f"set aside  {paths[aside.file]}: {_WHY[aside.code]}")
+        print(f"set aside  {paths[aside.file]}: {why(aside.code, aside.tag)}")
     if options.sheet and made:
         _sheet(np.concatenate([slices.slices for slices in made])).save(options.sheet)
     return 0 if any(assessed) else 1
@@ -65,7 +64,7 @@ def _print_series(series: SeriesHeader, made: Slices) -> bool:
     print(f"  made     kernel {series.kernel}, thickness {thickness}, {'contrast' if series.contrast else 'plain'}")
     print(f"  evidence {_shares(measured)}")
     for code in sorted({item.failed or "" for item in failed}):
-        print(f"  failed   {sum(item.failed == code for item in failed)} slices: {CORRUPT_FILES[code]}")
+        print(f"  failed   {sum(item.failed == code for item in failed)} slices: {why(code)}")
     for reason in reasons:
         print(f"  {reason.severity:8} {reason.code}: {reason.detail}")
     assessed = not failed and not refused(reasons)

@@ -16,7 +16,7 @@ from unicodedata import combining, normalize
 from pydicom.dataset import Dataset
 
 from services.preprocess.dataset import File, items
-from services.preprocess.values import number, text, texts
+from services.preprocess.values import readable_number, text, texts
 
 _LEVELS: Final = (
     (
@@ -108,7 +108,7 @@ def _says(keyword: str, file: File, dataset: Dataset) -> bool | None:
     if keyword == "ContrastBolusAgentSequence":
         return _strongest(_agent(text(item, "CodeMeaning"), unnamed=True) for item in items(file, dataset, keyword))
     if keyword == "ContrastBolusVolume":
-        return True if (number(dataset, keyword) or 0) > 0 else None
+        return True if (readable_number(dataset, keyword) or 0) > 0 else None
     words = " ".join(texts(dataset, keyword))
     if keyword == "ContrastBolusAgent":
         return _agent(words, unnamed=None)

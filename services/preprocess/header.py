@@ -11,7 +11,7 @@ from services.preprocess.contrast import contrast_tags
 from services.preprocess.dataset import File, Pixels, read_meta, read_until_pixels, silenced
 from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.frames import FrameHeader, frame_datasets, frame_header
-from services.preprocess.values import binary, number, short, text, texts
+from services.preprocess.values import binary, integer, number, readable_number, short, text, texts
 
 MAX_SIDE: Final = 4096
 MAX_FRAMES: Final = 2000
@@ -73,9 +73,7 @@ class Header:
     @property
     def is_ct_slice(self) -> bool:
         """Whether these are grey CT pixels; localizers, secondary captures and other modalities are not."""
-        is_ct = self.sop_class_uid in CT_CLASSES if self.sop_class_uid else self.modality == "CT"
-        grey = self.samples == 1 and self.photometric in ("", "MONOCHROME1", "MONOCHROME2")
-        return is_ct and grey and self.modality in ("", "CT") and "LOCALIZER" not in self.image_type
+        return self.samples == 1 and _is_ct(self.sop_class_uid, self.modality, self.photometric, self.image_type)
 
     @property
     def native(self) -> bool:
@@ -140,7 +138,10 @@ def _read(file: File, *, whole: bool) -> Header:
         raise Unreadable("not_a_ct_slice" if foreign else "unsupported_syntax")
     dataset, pixels = read_until_pixels(file, syntax)
     if pixels:
-        return _header(file, dataset, pixels, syntax)
+        try:
+            return _header(file, dataset, pixels, syntax)
+        except Unreadable as failure:
+            raise _in_its_series(failure, dataset) from None
     if "DirectoryRecordSequence" in dataset:
         raise Unreadable("dicomdir")
     if not whole:  # what is no CT by its class is not worth sending
@@ -150,11 +151,12 @@ def _read(file: File, *, whole: bool) -> Header:
 
 
 def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header:
-    frame_count = max(int(number(dataset, "NumberOfFrames") or 1), 1)
+    frame_count = integer(dataset, "NumberOfFrames") or 1
+    if frame_count < 1:
+        raise Unreadable("unreadable_tag", "NumberOfFrames")
     frames = list(frame_datasets(file, dataset, min(frame_count, MAX_FRAMES)))
-    bits_allocated = short(dataset, "BitsAllocated") or 16
-    bits_stored = short(dataset, "BitsStored") or bits_allocated
-    instance_number = number(dataset, "InstanceNumber")
+    bits_allocated = _one_of(dataset, "BitsAllocated", (16, 8, 32, 64))
+    bits_stored = _short(dataset, "BitsStored", bits_allocated)
     offsets = binary(dataset, "ExtendedOffsetTable"), binary(dataset, "ExtendedOffsetTableLengths")
     return Header(
         syntax=syntax,
@@ -168,24 +170,54 @@ def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header
         body_part=text(dataset, "BodyPartExamined").upper(),
         kernel=text(frames[0], "ConvolutionKernel"),
         contrast_tags=contrast_tags(file, dataset),
-        kvp=number(frames[0], "KVP"),
-        instance_number=None if instance_number is None else int(instance_number),
+        kvp=readable_number(frames[0], "KVP"),
+        instance_number=integer(dataset, "InstanceNumber"),
         slice_thickness_mm=number(frames[0], "SliceThickness"),
         slice_spacing_mm=number(frames[0], "SpacingBetweenSlices"),
-        rows=short(dataset, "Rows") or 0,
-        columns=short(dataset, "Columns") or 0,
-        samples=short(dataset, "SamplesPerPixel") or 1,
+        rows=_short(dataset, "Rows", 0),
+        columns=_short(dataset, "Columns", 0),
+        samples=_one_of(dataset, "SamplesPerPixel", (1, 3, 4)),
         photometric=text(dataset, "PhotometricInterpretation"),
         bits_allocated=bits_allocated,
         bits_stored=bits_stored,
-        high_bit=short(dataset, "HighBit") or bits_stored - 1,
-        signed=short(dataset, "PixelRepresentation") == 1,
+        high_bit=_short(dataset, "HighBit", bits_stored - 1),
+        signed=_one_of(dataset, "PixelRepresentation", (0, 1)) == 1,
         padding=_padding(dataset),
         frame_count=frame_count,
         frames=tuple(map(frame_header, frames)),
         pixels=pixels,
         offsets=offsets if all(offsets) else None,
     )
+
+
+def _in_its_series(failure: Unreadable, dataset: Dataset) -> Unreadable:
+    """The failure with its series' UIDs; what is no CT slice by its words is set aside, whatever its numbers."""
+    image_type = tuple(part.upper() for part in texts(dataset, "ImageType"))
+    named = (text(dataset, keyword) for keyword in ("SOPClassUID", "Modality", "PhotometricInterpretation"))
+    sop_class_uid, modality, photometric = named
+    if not _is_ct(sop_class_uid, modality.upper(), photometric, image_type):
+        return Unreadable("not_a_ct_slice")
+    failure.uids = text(dataset, "StudyInstanceUID"), text(dataset, "SeriesInstanceUID")
+    return failure
+
+
+def _is_ct(sop_class_uid: str, modality: str, photometric: str, image_type: tuple[str, ...]) -> bool:
+    is_ct = sop_class_uid in CT_CLASSES if sop_class_uid else modality == "CT"
+    grey = photometric in ("", "MONOCHROME1", "MONOCHROME2")
+    return is_ct and grey and modality in ("", "CT") and "LOCALIZER" not in image_type
+
+
+def _short(dataset: Dataset, keyword: str, absent: int) -> int:
+    found = short(dataset, keyword)
+    return absent if found is None else found
+
+
+def _one_of(dataset: Dataset, keyword: str, known: tuple[int, ...]) -> int:
+    """One of the values that the standard knows; the first of them where the tag is absent."""
+    found = _short(dataset, keyword, known[0])
+    if found not in known:
+        raise Unreadable("unreadable_tag", keyword)
+    return found
 
 
 def _padding(dataset: Dataset) -> tuple[int, int] | None:
@@ -206,5 +238,8 @@ def _check(header: Header, size: int) -> None:
     if header.native == header.pixels.undefined:
         raise Unreadable("corrupt_pixels")
     held = min(header.pixels.stop, size) - header.pixels.start
-    if header.native and held < header.frame_bytes * header.frame_count:
+    wanted = header.frame_bytes * header.frame_count
+    if header.native and held < wanted:
         raise Unreadable("truncated")
+    if header.native and held - wanted >= header.columns * header.bits_allocated // 8:
+        raise Unreadable("surplus_pixels")

@@ -53,7 +53,7 @@ def arrange(entries: Sequence[Header | Picture | Unreadable | HeaderGoesOn]) -> 
             pictures.append(Item(file=file))
         elif isinstance(entry, Unreadable):
             study_uid, uid = entry.uids or (None, None)
-            set_aside.append(SetAside(file=file, code=entry.code, uid=uid, study_uid=study_uid))
+            set_aside.append(SetAside(file=file, code=entry.code, tag=entry.tag, uid=uid, study_uid=study_uid))
         elif not (entry.is_ct_slice and is_axial(entry.frames[0].orientation)):
             set_aside.append(SetAside(file=file, code="not_a_ct_slice"))
         else:

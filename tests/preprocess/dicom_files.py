@@ -100,6 +100,16 @@ def ct(syntax: str = ExplicitVRLittleEndian, **changes: Any) -> bytes:
     return compressed(found, syntax) if syntax in COMPRESSED else written(found, syntax)
 
 
+def rewritten(file: bytes, keyword: str, value: bytes, vr: str = "") -> bytes:
+    """The file (little endian), in which an element has these bytes as its value, and another VR where one is named."""
+    element: Any = pydicom.dcmread(BytesIO(file), stop_before_pixels=True).get_item(keyword)
+    padded = value + b"\0" * (len(value) % 2)
+    length = len(padded).to_bytes(4 if element.is_implicit_VR else 2, "little")
+    head = file[: element.value_tell - 8 + 4]
+    head += b"" if element.is_implicit_VR else (vr or element.VR).encode()
+    return head + length + padded + file[element.value_tell + element.length :]
+
+
 def compressed(found: Dataset, syntax: str) -> bytes:
     """A single-frame file, compressed without loss."""
     if syntax in (RLELossless, JPEGLSLossless):

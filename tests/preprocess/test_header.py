@@ -24,6 +24,7 @@ from tests.preprocess.dicom_files import (
     deflated,
     enhanced,
     nested,
+    rewritten,
     without_preamble,
     written,
 )
@@ -78,11 +79,72 @@ def test_contrast() -> None:
     assert header_of(ct(ContrastBolusAgentSequence=[pydicom.Dataset()])).contrast_tags
 
 
-def test_values_that_cannot_be_read_count_as_absent() -> None:
-    file = ct(KVP="120.5", SliceThickness="5.25")
-    header = header_of(file.replace(b"120.5 ", b"12O.5 ").replace(b"5.25", b"nan "))
-    assert header.kvp is None
-    assert header.slice_thickness_mm is None
+def with_value(keyword: str, value: bytes, vr: str = "", syntax: str = NATIVE[1], **changes: Any) -> bytes:
+    return rewritten(written(dataset(**changes), syntax), keyword, value, vr)
+
+
+DECIDING = {
+    "ImageOrientationPatient": "1\\0\\0\\0\\1\\0",
+    "ImagePositionPatient": "1\\2\\3",
+    "PixelSpacing": "0.5\\0.5",
+    **dict.fromkeys(("RescaleSlope", "RescaleIntercept", "InstanceNumber", "NumberOfFrames"), "1"),
+    **dict.fromkeys(("SliceThickness", "SpacingBetweenSlices"), "5"),
+}
+
+
+@pytest.mark.parametrize("syntax", NATIVE[:2])
+@pytest.mark.parametrize("bad", [b"x", b"nan", b"inf", b"1e999", b"1/2"])
+@pytest.mark.parametrize("keyword", DECIDING)
+def test_a_number_that_decides_pixels_or_order_is_read_or_named(keyword: str, bad: bytes, syntax: str) -> None:
+    good, file = DECIDING[keyword].encode(), written(dataset(**{keyword: DECIDING[keyword]}), syntax)
+    for value in (good, b" " + good + b" \0", b""):
+        assert header_of(rewritten(file, keyword, value)).is_ct_slice
+    with pytest.raises(Unreadable) as caught:
+        header_of(rewritten(file, keyword, bad + good[1:]))
+    assert (caught.value.code, caught.value.tag) == ("unreadable_tag", keyword)
+    assert caught.value.uids == ("1.2", "1.2.3")
+
+
+def test_decimal_commas_are_read() -> None:
+    file = with_value("RescaleSlope", b"0,97")
+    assert header_of(file).frames[0].slope == 0.97
+    assert header_of(with_value("PixelSpacing", b"0,488\\0,5")).frames[0].row_spacing_mm == 0.488
+
+
+@pytest.mark.parametrize(
+    ("keyword", "vr", "value"),
+    [
+        *[(keyword, "LO", b"64") for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit")],
+        *[(keyword, "US", b"\7\0\7\0") for keyword in ("SamplesPerPixel", "PixelRepresentation", "PixelPaddingValue")],
+        ("SamplesPerPixel", "US", b"\0\0"),
+        ("PixelRepresentation", "US", b"\2\0"),
+        ("BitsAllocated", "US", b"\x0c\0"),
+    ],
+)
+def test_how_pixels_are_stored_is_read_or_named(keyword: str, vr: str, value: bytes) -> None:
+    with pytest.raises(Unreadable) as caught:
+        header_of(with_value(keyword, value, vr, PixelPaddingValue=0))
+    assert (caught.value.code, caught.value.tag) == ("unreadable_tag", keyword)
+
+
+def test_a_tag_of_another_object_is_of_no_concern() -> None:
+    localizer = with_value("RescaleSlope", b"x", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    assert code_of(localizer) == "not_a_ct_slice"
+    assert code_of(with_value("PixelSpacing", b"x", SOPClassUID=MRImageStorage, Modality="MR")) == "not_a_ct_slice"
+    assert header_of(with_value("KVP", b"12O", KVP=120)).kvp is None
+
+
+@pytest.mark.parametrize("changes", [{"NumberOfFrames": None}, {"NumberOfFrames": 2}, {"Rows": 63}, {"Columns": 63}])
+def test_more_pixels_than_the_header_speaks_of(changes: dict[str, Any]) -> None:
+    """What is not spoken of would be left out in silence."""
+    found = enhanced(3)
+    for keyword, value in changes.items():
+        setattr(found, keyword, value)
+    assert code_of(written(found)) == "surplus_pixels"
+
+
+def test_padding_behind_the_pixels_is_no_surplus() -> None:
+    assert header_of(ct(PixelData=bytes(2 * 64 * 64 + 126))).rows == 64
 
 
 def test_pixel_spacing_of_zero_counts_as_absent() -> None:
@@ -188,6 +250,7 @@ def test_cut_localizer_is_still_foreign() -> None:
         ({"NumberOfFrames": 2}, "truncated"),
         ({"Rows": 0}, "corrupt_header"),
         ({"BitsAllocated": 32}, "corrupt_header"),
+        ({"BitsAllocated": 17}, "unreadable_tag"),
         ({"BitsStored": 0}, "corrupt_header"),
         ({"BitsStored": 17}, "corrupt_header"),
         ({"HighBit": 3}, "corrupt_header"),
@@ -249,8 +312,8 @@ def test_nothing_is_said_of_a_file(caplog: pytest.LogCaptureFixture, recwarn: py
     """pydicom warns of these in words that hold the value."""
     before = config.settings.reading_validation_mode
     odd = ct(SpecificCharacterSet="ISO_IR 192", BodyPartExamined="HEAD").replace(b"ISO_IR 192", b"SECRET\\XYZ")
-    odd = odd.replace(b"-125.0\\-125.0\\0.0", b"-125.0\\SECRET\\0.0")
     assert header_of(odd).body_part == "HEAD"
+    assert code_of(odd.replace(b"-125.0\\-125.0\\0.0", b"-125.0\\SECRET\\0.0")) == "unreadable_tag"
     file = ct(SpecificCharacterSet="ISO_IR 192", ContrastBolusAgent="SECRET").replace(b"SECRET", b"SE\xffRET")
     assert header_of(file).contrast_tags
     assert not caplog.records

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from services.common.acceptance import why
 from services.common.app import VERSION
 from services.common.clock import now
 from services.common.problems import Problem
 from services.gateway.bundle import Bundles, ServedBundle
-from services.gateway.faults import why_set_aside
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.lanes import Task
 from services.gateway.jobs.schemas import FailedReport, FailedSeries, LeftOut, Manifest, Outcome, Plan, Unit
@@ -104,7 +104,7 @@ async def _plan(job: Job, bench: Bench, lost: int) -> tuple[Plan, Sequence[Unit]
         except Problem as problem:
             return Plan(started=started, problem=problem.document()), ()
     units = _units(groups)
-    left_out = (LeftOut(file=files[number].name, code=code, reason=why_set_aside(code)) for number, code in aside)
+    left_out = (LeftOut(file=files[item.file].name, code=item.code, reason=why(item.code, item.tag)) for item in aside)
     return Plan(started=started, slices=tuple(unit.slices for unit in units), left_out=tuple(left_out)), units
 
 
