@@ -69,7 +69,7 @@ def why(code: str, tag: str | None = None) -> str:
 # Loose on purpose: slices at the vertex and at the skull base count too, and a refusal must be beyond doubt. At the
 # vertex a disc of brain 15 mm wide is left, in a picture of 250 or even 500 mm. A round head in a square picture has
 # air or padding at its corners; none at all means that the values are shifted, as without their rescale intercept.
-MIN_BONE, MAX_BONE = 0.002, 0.60
+MIN_BONE, MAX_BONE = 0.0005, 0.60
 MIN_BRAIN = 0.0005
 MIN_AIR = 0.01
 # A head has brain, and what a skull without one has in its place is air. Measured: brain is 0.036 to 0.10 of the bone

@@ -70,7 +70,7 @@ def test_pictures_that_do_not_belong_together_have_no_series(bundle: ServedBundl
 
 
 def test_what_is_not_assessed_has_no_numbers(bundle: ServedBundle) -> None:
-    refusal = reason("not_a_head", bone=0.0, brain=0.0, air=1.0)
+    refusal = reason("not_a_head", bone=0.0, brain=0.0, air=1.0, centre_air=0.0)
     seen = (Evidence(bone=0.1, air=0.6, air_hu=-990), Evidence(bone=0.3, air=0.8))
     report = _report(bundle, Assessment(_header(2), (refusal,), None, (), WORK, seen))
     assert report.status == "not_assessed"
