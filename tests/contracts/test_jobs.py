@@ -3,11 +3,16 @@
 Turns are taken here, in the order of the queue, by the code that a worker runs.
 """
 
+import csv
+import io
 import json
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from anyio import from_thread, to_thread
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +20,10 @@ from redis import Redis
 from rq.job import Job as Turn
 from rq.serializers import JSONSerializer
 
+from services.cnn.app import create_app as create_cnn
+from services.cnn.settings import Settings as CnnSettings
+from services.common.app import VERSION
+from services.common.card import open_bundle
 from services.gateway.jobs.lanes import Lane, Lanes, Task
 from services.gateway.jobs.schemas import PRIORITIES
 from services.gateway.jobs.store import JobStore
@@ -23,7 +32,10 @@ from services.gateway.jobs.turns import work_on
 from services.gateway.jobs.work import Bench, Done, do
 from services.gateway.settings import Settings
 from services.gateway.stages import Stage, Stages
-from tests.contracts.conftest import Chain
+from services.rnn.app import create_app as create_rnn
+from services.rnn.settings import Settings as RnnSettings
+from tests.bundles import fake_bundle
+from tests.contracts.conftest import Chain, FeatureScorer
 from tests.contracts.random_uploads import CONTENT_TYPE, Upload, uploads
 from tests.contracts.test_uploads import named
 from tests.redis_process import running_redis
@@ -220,6 +232,55 @@ async def test_what_was_cancelled_in_the_middle_of_the_work_keeps_its_reports(ba
     assert (await batch.get(address))["progress"]["series_done"] == 1
     assert (await batch.chain.client.delete(address)).status_code == 204
     assert (await batch.chain.client.get(f"{address}/reports")).status_code == 404
+
+
+async def test_a_job_that_meets_a_changed_bundle_says_so(batch: Batch, tmp_path: Path) -> None:
+    address = await batch.send({**series(0), **series(1), **series(2)})
+    turn = batch._pop()
+    assert turn
+    await to_thread.run_sync(batch._take, turn, [])
+    before = await batch.get(address)
+    other = fake_bundle(tmp_path / "other", name="other")
+    stages = {
+        "cnn": create_cnn(batch.chain.extractor, other, CnnSettings()),
+        "rnn": create_rnn(FeatureScorer(), other, RnnSettings()),
+    }
+    for name, app in stages.items():
+        batch.chain.transports[name].inner = httpx.ASGITransport(app)
+    await batch.work()
+    document = await batch.get(address)
+    first = open_bundle(batch.chain.bundle).card_sha256
+    assert before["models"] == [{"name": "fake", "sha256": first, "reports": 1}]
+    assert before["warnings"] == []
+    assert document["models"] == [
+        {"name": "other", "sha256": other.card_sha256, "reports": 2},
+        {"name": "fake", "sha256": first, "reports": 1},
+    ]
+    assert [warning["code"] for warning in document["warnings"]] == ["several_models"]
+    table = await batch.chain.client.get(f"{address}/reports", headers={"accept": "text/csv"})
+    hashes = [row["model_sha256"] for row in csv.DictReader(io.StringIO(table.text))]
+    assert sorted(hashes) == sorted([first, other.card_sha256, other.card_sha256])
+    end = (await batch.chain.client.get(f"{address}/events")).text.strip().rpartition("data: ")[2]
+    assert json.loads(end) == document
+
+
+async def test_reports_of_jobs_and_of_predictions_say_when_by_what_and_on_which_evidence(batch: Batch) -> None:
+    foot = series(1, BodyPartExamined="FOOT")
+    blank = {"blank.dcm": ct_slice(0, np.zeros((512, 512), np.int16), SeriesInstanceUID="2.25.9.7")}
+    cut = series(2)
+    cut["2-1.dcm"] = cut["2-1.dcm"][:-1000]
+    address = await batch.send({**series(0), **foot, **blank, **cut})
+    await batch.work()
+    reports = (await batch.get(f"{address}/reports"))["reports"]
+    reports += [(await batch.chain.predict(files)).json() for files in (foot, blank)]
+    for report in reports:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", report["created"])
+        assert report["version"] == VERSION
+        assert bool(report.get("evidence")) == (report["status"] == "not_assessed")
+    refused = [report for report in reports if report["status"] == "not_assessed"]
+    assert [report["evidence"]["slices_read"] for report in refused] == [0, 1, 0, 1]
+    assert [report["evidence"]["constant_slices"] for report in refused] == [0, 1, 0, 1]
+    assert refused[0]["evidence"]["spacing_mm"] == 5
 
 
 async def test_urgent_work_is_done_before_the_backlog(batch: Batch) -> None:
