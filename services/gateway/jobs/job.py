@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from services.common.clock import now
 from services.common.problems import NotFound
-from services.gateway.jobs.results import SeriesResult, model_of
-from services.gateway.jobs.schemas import EndStatus, Manifest, Outcome, Plan, StoredFile, Unit
+from services.gateway.jobs.results import SeriesResult, model_of, parse
+from services.gateway.jobs.schemas import OUTCOMES, EndStatus, Manifest, Outcome, Plan, StoredFile, Unit
 from services.gateway.jobs.shelf import Shelf
 from services.gateway.spool import UploadedFile
 
@@ -109,18 +109,16 @@ class Job:
             self._write(place, name.encode())
 
     def outcomes(self) -> dict[int, Outcome]:
-        """What became of every series that has a report, in their order."""
-        return {number: outcome for number, outcome, _ in self._markers()}
+        """What became of every series that has a report, in their order. Workers ask this before each series."""
+        parts = (name.split(".", 2) for name in self._shelf.names(f"{self.place}/{_DONE}"))
+        return {int(number): outcome for number, outcome, *_ in parts if outcome in OUTCOMES}
 
     def results(self) -> dict[int, SeriesResult]:
         """What every report says in short, in the order of the series."""
-        found = {number: (outcome, result) for number, outcome, result in self._markers()}
-        read = {number: result or self._mended(number, outcome) for number, (outcome, result) in found.items()}
-        return {number: result for number, result in read.items() if result}
-
-    def _markers(self) -> Iterator[tuple[int, Outcome, SeriesResult | None]]:
         names = self._shelf.names(f"{self.place}/{_DONE}")
-        return (marker for name in names if (marker := SeriesResult.parse(name)))
+        marked = {marker[0]: marker[1:] for name in names if (marker := parse(name))}
+        found = {number: result or self._mended(number, outcome) for number, (outcome, result) in marked.items()}
+        return {number: result for number, result in found.items() if result}
 
     def _mended(self, number: int, outcome: Outcome) -> SeriesResult | None:
         """By its report, where an older version marked the series; it is marked anew, so that this is done once."""

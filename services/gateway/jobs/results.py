@@ -6,6 +6,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Self
 
 from services.gateway.jobs.schemas import OUTCOMES, Outcome
@@ -14,6 +15,8 @@ _NONE: Final = "-"
 _PRESENT: Final = {True: "present", False: "absent", None: _NONE}
 _VERDICTS: Final = {word: verdict for verdict, word in _PRESENT.items()}
 _SHORT: Final = 12
+_PARTS: Final = 3  # verdict, warnings, bundle
+_KEPT: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +44,28 @@ class SeriesResult:
             short(sha256) if (sha256 := model_of(report)[0]) else None,
         )
 
-    @classmethod
-    def parse(cls, name: str) -> tuple[int, Outcome, Self | None] | None:
-        """Number, outcome and, where a marker's name has it, the rest; None where it is no marker."""
-        number, _, rest = name.partition(".")
-        outcome, *more = rest.split(".")
-        if outcome not in OUTCOMES:
-            return None
-        if len(more) < 3:  # noqa: PLR2004 - verdict, warnings, bundle
-            return int(number), outcome, None
-        verdict, warnings, model = more[:3]
-        return int(number), outcome, cls(outcome, _VERDICTS[verdict], int(warnings), None if model == _NONE else model)
-
     def name(self, number: int) -> str:
         """Of the marker of the series of that number."""
         return f"{number:06d}.{self.outcome}.{_PRESENT[self.present]}.{self.warnings}.{self.model or _NONE}"
+
+
+def parse(name: str) -> tuple[int, Outcome, SeriesResult | None] | None:
+    """Number, outcome and, where a marker's name has it, the rest; None where it is no marker."""
+    number, _, rest = name.partition(".")
+    found = _parse(rest)
+    return (int(number), *found) if found else None
+
+
+@lru_cache(_KEPT)
+def _parse(rest: str) -> tuple[Outcome, SeriesResult | None] | None:
+    """Of a marker's name behind the number: a job of any size has a few."""
+    outcome, *more = rest.split(".")
+    if outcome not in OUTCOMES:
+        return None
+    if len(more) < _PARTS:
+        return outcome, None
+    verdict, warnings, model = more[:_PARTS]
+    return outcome, SeriesResult(outcome, _VERDICTS[verdict], int(warnings), None if model == _NONE else model)
 
 
 def model_of(report: Mapping[str, Any]) -> tuple[str, str]:
