@@ -158,6 +158,7 @@ class Run:
         sizes = self.outputs.sync()
         self._show()
         end = {name: document[name] for name in ("status", "counts", "left_out_total", "problem")}
+        end |= {name: document.get(name, 0) for name in ("series_present", "series_with_warnings")}
         end["damaged"] = sum(file["code"] in CORRUPT_FILES for file in document["left_out"])
         self.journal.note(record.key, sizes, end=end)
         if document["status"] != "finished":

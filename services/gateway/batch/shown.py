@@ -13,6 +13,8 @@ from services.gateway.jobs.schemas import OUTCOMES
 
 _SHAPE: Final = "{percentage:3.0f} % {bar:20} {n:.0f} of {total} files, {rate_noinv_fmt}, {remaining} left{postfix}"
 
+_AMONG: Final = {"series_present": "haemorrhage predicted", "series_with_warnings": "warnings"}
+
 
 class Bar:
     """Counts files; those of runs before count for the amount and not for the rate."""
@@ -66,6 +68,9 @@ def summary(records: Mapping[str, Record], refused: Mapping[str, str]) -> Iterat
     counts = {outcome: sum(end["counts"].get(outcome, 0) for end in ends) for outcome in OUTCOMES}
     words = ", ".join(f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in counts.items())
     yield f"{sum(counts.values()):,} series: {words}"
+    for name, what in _AMONG.items():
+        if count := sum(end.get(name, 0) for end in ends):
+            yield f"{what} in {count:,} of them"
     if left_out := sum(end["left_out_total"] for end in ends):
         yield f"{counted(left_out, 'file')} in no series (the first hundred of each job stand in left-out.csv)"
     if damaged := sum(end.get("damaged", 0) for end in ends):

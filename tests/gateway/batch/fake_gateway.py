@@ -21,6 +21,8 @@ class FakeJob:
     status: str = "running"
     left_out_code: str = "not_dicom"
     warnings: list[dict[str, str]] = field(default_factory=list)
+    series_present: int = 0
+    series_with_warnings: int = 0
 
     @property
     def series(self) -> list[str]:
@@ -47,6 +49,8 @@ class FakeJob:
             "left_out_total": len(left_out),
             "problem": None,
             "warnings": self.warnings,
+            "series_present": self.series_present,
+            "series_with_warnings": self.series_with_warnings,
         }
 
     def reports(self, after: int) -> list[dict[str, Any]]:
@@ -76,6 +80,8 @@ class FakeGateway:
     uploads: int = 0
     left_out_code: str = "not_dicom"
     warnings: list[dict[str, str]] = field(default_factory=list)
+    series_present: int = 0
+    series_with_warnings: int = 0
     _numbers: Any = field(default_factory=count)
 
     def client(self) -> httpx.Client:
@@ -117,6 +123,8 @@ class FakeGateway:
                 names,
                 left_out_code=self.left_out_code,
                 warnings=self.warnings,
+                series_present=self.series_present,
+                series_with_warnings=self.series_with_warnings,
             )
             self.jobs[job.id], self.by_key[key] = job, job.id
         assert self.jobs[self.by_key[key]].names == names

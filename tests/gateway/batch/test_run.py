@@ -75,6 +75,14 @@ def test_a_folder_becomes_jobs_and_reports(source: Path, out: Path) -> None:
     _sent_once(gateway)
 
 
+def test_verdicts_and_warnings_are_summed_over_jobs(source: Path, out: Path) -> None:
+    run, _ = run_once(FakeGateway(series_present=1, series_with_warnings=2), source, out)
+    assert list(summary(run.journal.records, run.refused))[1:] == [
+        f"haemorrhage predicted in {JOBS} of them",
+        f"warnings in {2 * JOBS} of them",
+    ]
+
+
 def test_a_damaged_file_is_no_success(source: Path, out: Path) -> None:
     """It may be a slice that a series lacks."""
     write(source, {"p0/s0/damaged.txt": b"words"})
