@@ -18,8 +18,13 @@ from training.archive import Archive, Damaged
 from training.codec import Packed, pack
 from training.files import digest_of, write_table, write_whole
 
+# The spacings are those of the packed pixels, in patient orientation; they replace those of the header.
+_SPACINGS: Final = ("row_spacing_mm", "column_spacing_mm")
 _PLACES: Final = pa.schema(
-    [("start", pa.int64()), ("bytes", pa.int32()), ("lowest_hu", pa.int32()), ("failure", pa.string())]
+    [
+        *(("start", pa.int64()), ("bytes", pa.int32()), ("lowest_hu", pa.int32()), ("failure", pa.string())),
+        *((name, pa.float64()) for name in _SPACINGS),
+    ]
 )
 
 
@@ -65,7 +70,7 @@ def pack_shard(task: tuple[Archive, Shard]) -> int:
     write_whole(
         shard.data, lambda part: part.write_bytes(b"".join(one.data for one in packed if isinstance(one, Packed)))
     )
-    table, places = shard.rows, _places(packed)
+    table, places = shard.rows.drop_columns(list(_SPACINGS)), _places(packed)
     for name in _PLACES.names:
         table = table.append_column(name, places[name])
     write_table(shard.table, table, shard.digest)
@@ -83,12 +88,13 @@ def _packed(archive: Archive, file: str, recipe: Recipe, decompress: Decompress)
 
 
 def _places(packed: list[Packed | str]) -> Any:
-    rows: list[dict[str, int | str]] = []
+    rows: list[dict[str, float | str]] = []
     start = 0
     for one in packed:
         if isinstance(one, str):
             rows.append({"failure": one})
             continue
-        rows.append({"start": start, "bytes": len(one.data), "lowest_hu": one.lowest_hu})
+        spacings = {name: getattr(one, name) for name in _SPACINGS}
+        rows.append({"start": start, "bytes": len(one.data), "lowest_hu": one.lowest_hu, **spacings})
         start += len(one.data)
     return pa.Table.from_pylist(rows, schema=_PLACES)

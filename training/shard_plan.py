@@ -11,7 +11,8 @@ from training.codec import bounds_hu
 from training.failures import CannotGoOn
 from training.files import digest_of, write_whole
 
-VERSION: Final = 1  # of how shards are written
+VERSION: Final = 2  # of how shards are written; from 2 on, their pixels are in patient orientation
+_FIRST_VERSION: Final = 1  # its plans do not name it
 PLAN: Final = "plan.json"
 FOLDS: Final = "folds.parquet"
 
@@ -24,6 +25,7 @@ class Plan:
     shards: int
     lowest_hu: int
     highest_hu: int
+    version: int = VERSION
 
     def stem(self, folder: Path, number: int) -> Path:
         """The path of a shard's files, without their suffix."""
@@ -57,12 +59,18 @@ def read_plan(folder: Path) -> Plan:
     Raises
     ------
     CannotGoOn
-        there is none
+        there is none, or its shards are of another version
     """
     try:
-        return Plan(**json.loads((folder / PLAN).read_text()))
+        plan = Plan(**{"version": _FIRST_VERSION, **json.loads((folder / PLAN).read_text())})
     except (OSError, ValueError, TypeError):
         raise CannotGoOn(f"{folder} holds no shards: `python -m training shards` makes them.") from None
+    if plan.version != VERSION:
+        raise CannotGoOn(
+            f"{folder} holds shards of version {plan.version}; this program reads version {VERSION}. "
+            "Remove the folder, and `python -m training shards` makes it anew."
+        )
+    return plan
 
 
 def series_starts(rows: Any) -> list[int]:

@@ -24,13 +24,15 @@ _MACROS: Final = (
 class FrameHeader:
     """Where one frame lies (PS3.3 C.7.6.2) and what its values mean (C.11.1).
 
-    `rescaled` tells whether the file says what they mean; if not, they are taken for Hounsfield units.
+    `spaced` tells whether the file has PixelSpacing; if not, the spacings are 1 mm. The values are as stated, plausible
+    or not. `rescaled` tells whether the file says what its values mean; if not, they are taken for Hounsfield units.
     """
 
     position_mm: tuple[float, ...] | None
     orientation: tuple[float, ...] | None
     row_spacing_mm: float
     column_spacing_mm: float
+    spaced: bool
     slope: float
     intercept: float
     rescaled: bool
@@ -47,14 +49,15 @@ def frame_datasets(file: File, dataset: Dataset, count: int) -> Iterator[Dataset
 
 
 def frame_header(dataset: Dataset) -> FrameHeader:
-    spacing = numbers(dataset, "PixelSpacing", 2) or (1.0, 1.0)
-    row_spacing, column_spacing = spacing if min(spacing) > 0 else (1.0, 1.0)
+    spacing = numbers(dataset, "PixelSpacing", 2)
+    row_spacing, column_spacing = spacing or (1.0, 1.0)
     slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
     return FrameHeader(
         position_mm=numbers(dataset, "ImagePositionPatient", 3),
         orientation=numbers(dataset, "ImageOrientationPatient", 6),
         row_spacing_mm=row_spacing,
         column_spacing_mm=column_spacing,
+        spaced=spacing is not None,
         slope=1.0 if slope is None else slope,
         intercept=0.0 if intercept is None else intercept,
         rescaled=slope is not None or intercept is not None,

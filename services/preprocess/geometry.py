@@ -1,30 +1,86 @@
-"""Where slices lie along the head (PS3.3 C.7.6.2.1.1).
+"""Where slices lie along the head, and how their pixels lie in the patient (PS3.3 C.7.6.2.1.1).
 
 Patient coordinates: x to the left, y to the back, z headwards.
 """
 
-from math import sqrt
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from math import hypot, sqrt
 from typing import Final
 
 Vector = tuple[float, ...]
 
 HEADWARDS: Final[Vector] = (0.0, 0.0, 1.0)
 _AXIAL: Final = sqrt(0.5)  # the cosine of 45 degrees; gantries and heads tilt by 30 at most
+_UNIT_ERROR: Final = 0.05  # of lengths and of the cosine between them: some files round to two decimals
 
 
-def normal(orientation: Vector | None) -> Vector:
-    """The unit normal of a slice, towards the head; where the orientation says nothing, the head's own axis.
+@dataclass(frozen=True, slots=True)
+class InPlaneTransform:
+    """One of the eight ways to lay the pixels of a slice anew: transpose, then reverse rows, then columns.
+
+    `source_of` leads back from a pixel of the transformed slice to the one that was stored.
+    """
+
+    transpose: bool = False
+    reverse_rows: bool = False
+    reverse_columns: bool = False
+
+    def source_of(self, row: int, column: int, rows: int, columns: int) -> tuple[int, int]:
+        """The stored pixel behind one of the transformed slice, which has `rows` and `columns`."""
+        row = rows - 1 - row if self.reverse_rows else row
+        column = columns - 1 - column if self.reverse_columns else column
+        return (column, row) if self.transpose else (row, column)
+
+
+IDENTITY: Final = InPlaneTransform()
+_TRANSFORMS: Final = tuple(InPlaneTransform(*flags) for flags in product((False, True), repeat=3))
+
+
+def is_orthonormal(orientation: Vector) -> bool:
+    """Whether ImageOrientationPatient holds two unit vectors at a right angle, but for rounding."""
+    row, column = orientation[:3], orientation[3:]
+    unit = all(abs(hypot(*vector) - 1) <= _UNIT_ERROR for vector in (row, column))
+    return unit and abs(along(row, column)) <= _UNIT_ERROR
+
+
+@lru_cache(maxsize=256)
+def to_patient(orientation: Vector | None) -> InPlaneTransform:
+    """The transform that brings pixels into patient orientation: rows run to the left, columns to the back.
+
+    That is the one that makes ImageOrientationPatient nearest to (1, 0, 0, 0, 1, 0). Of two that are equally near,
+    as at 45 degrees, it is the same one however the slice was stored. The identity where the orientation is
+    missing or malformed.
 
     Parameters
     ----------
     orientation : ImageOrientationPatient, the direction of a row and of a column
     """
-    if orientation is None:
+    if orientation is None or not is_orthonormal(orientation):
+        return IDENTITY
+    return max(_TRANSFORMS, key=lambda transform: _nearness(transformed(orientation, transform)))
+
+
+def transformed(orientation: Vector, transform: InPlaneTransform) -> Vector:
+    """ImageOrientationPatient of the transformed pixels."""
+    row, column = orientation[:3], orientation[3:]
+    if transform.transpose:
+        row, column = column, row
+    return (*_signed(row, transform.reverse_columns), *_signed(column, transform.reverse_rows))
+
+
+def normal(orientation: Vector | None) -> Vector:
+    """The unit normal of a slice, towards the head; the head's own axis where the orientation is missing or malformed.
+
+    Parameters
+    ----------
+    orientation : ImageOrientationPatient, the direction of a row and of a column
+    """
+    if orientation is None or not is_orthonormal(orientation):
         return HEADWARDS
     x, y, z = _cross(orientation[:3], orientation[3:])
-    length = sqrt(x * x + y * y + z * z)
-    if not 0.5 < length < 2:  # noqa: PLR2004 - unit vectors at a right angle, roughly
-        return HEADWARDS
+    length = hypot(x, y, z)
     sign = 1 if z >= 0 else -1
     return sign * x / length, sign * y / length, sign * z / length
 
@@ -37,6 +93,15 @@ def is_axial(orientation: Vector | None) -> bool:
 def along(direction: Vector, position_mm: Vector) -> float:
     """How far a position lies in a direction, in mm."""
     return sum(a * b for a, b in zip(direction, position_mm, strict=True))
+
+
+def _nearness(orientation: Vector) -> tuple[float, Vector]:
+    """How near to (1, 0, 0, 0, 1, 0), by the sum of two cosines; the directions themselves decide between equals."""
+    return orientation[0] + orientation[4], orientation
+
+
+def _signed(vector: Vector, negative: bool) -> Vector:  # noqa: FBT001 - a flag of the transform
+    return tuple(-value for value in vector) if negative else vector
 
 
 def _cross(a: Vector, b: Vector) -> Vector:

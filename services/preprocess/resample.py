@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from services.preprocess.geometry import IDENTITY, InPlaneTransform
+
 AIR_HU: Final = -1024
 
 
@@ -27,12 +29,36 @@ def fit(
     -------
     (rows, columns) int16, Hounsfield units, -1024 around the slice
     """
-    height_mm, width_mm = hu.shape[0] * row_spacing_mm, hu.shape[1] * column_spacing_mm
-    pixels_per_mm = min(rows / height_mm, columns / width_mm)
-    height = _within(height_mm * pixels_per_mm, rows)
-    width = _within(width_mm * pixels_per_mm, columns)
+    height, width = fitted_shape(hu.shape, row_spacing_mm, column_spacing_mm, rows, columns)
     scaled = hu if hu.shape == (height, width) else _resize(hu, height, width)
     return scaled if scaled.shape == (rows, columns) else _centre(scaled, rows, columns)
+
+
+def fitted_shape(
+    shape: tuple[int, ...], row_spacing_mm: float, column_spacing_mm: float, rows: int = 512, columns: int = 512
+) -> tuple[int, int]:
+    """Rows and columns that a slice of `shape` has once `fit` has scaled it, before padding."""
+    height_mm, width_mm = shape[0] * row_spacing_mm, shape[1] * column_spacing_mm
+    pixels_per_mm = min(rows / height_mm, columns / width_mm)
+    return _within(height_mm * pixels_per_mm, rows), _within(width_mm * pixels_per_mm, columns)
+
+
+def lay(hu: NDArray[np.int16], transform: InPlaneTransform) -> NDArray[np.int16]:
+    """The pixels of a slice in the order of a transform, contiguous; as they are, uncopied, where it is the identity.
+
+    Parameters
+    ----------
+    hu : (r, c) int16
+
+    Returns
+    -------
+    (r, c) int16, or (c, r) where the transform transposes
+    """
+    if transform == IDENTITY:
+        return hu
+    laid = hu.T if transform.transpose else hu
+    rows, columns = -1 if transform.reverse_rows else 1, -1 if transform.reverse_columns else 1
+    return np.ascontiguousarray(laid[::rows, ::columns])
 
 
 def _within(pixels: float, most: int) -> int:

@@ -1,7 +1,9 @@
 """DICOM files for tests, written with pydicom and, where it cannot compress, with the codecs themselves."""
 
+from copy import deepcopy
 from functools import lru_cache
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -188,6 +190,36 @@ def series(count: int = 6, step_mm: float = 5, series_uid: str = "1.2.3", **chan
             **{"ImagePositionPatient": [-125, -125, index * step_mm], **changes},
         )
         for index in range(count)
+    ]
+
+
+def stored_otherwise(found: Dataset, *, transpose: bool, reverse_rows: bool, reverse_columns: bool) -> Dataset:
+    """The same picture of the same patient with its pixels in another order, as its geometry says."""
+    out = deepcopy(found)
+    pixels = np.frombuffer(found.PixelData, "<u2").reshape(found.Rows, found.Columns)
+    first = np.array(found.ImagePositionPatient, float)
+    along_row, down_column = np.reshape(np.array(found.ImageOrientationPatient, float), (2, 3))
+    spacing = [float(value) for value in found.PixelSpacing]
+    if reverse_rows:
+        pixels, first = pixels[::-1], first + down_column * spacing[0] * (found.Rows - 1)
+        down_column = -down_column
+    if reverse_columns:
+        pixels, first = pixels[:, ::-1], first + along_row * spacing[1] * (found.Columns - 1)
+        along_row = -along_row
+    if transpose:
+        pixels, along_row, down_column, spacing = pixels.T, down_column, along_row, spacing[::-1]
+    out.Rows, out.Columns = pixels.shape
+    out.PixelData = np.ascontiguousarray(pixels).tobytes()
+    out.PixelSpacing, out.ImagePositionPatient = spacing, [round(value, 6) for value in first.tolist()]
+    out.ImageOrientationPatient = [round(value, 6) for value in [*along_row.tolist(), *down_column.tolist()]]
+    return out
+
+
+def all_eight(found: Dataset) -> list[Dataset]:
+    """A slice in all orders that transposing and flipping give; the first one is its own."""
+    names = ("transpose", "reverse_rows", "reverse_columns")
+    return [
+        stored_otherwise(found, **dict(zip(names, flags, strict=True))) for flags in product((False, True), repeat=3)
     ]
 
 

@@ -1,12 +1,25 @@
 """Directions in the patient."""
 
+from itertools import product
 from math import cos, radians, sin
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.preprocess.geometry import HEADWARDS, along, is_axial, normal
+from services.preprocess.geometry import (
+    HEADWARDS,
+    IDENTITY,
+    InPlaneTransform,
+    along,
+    is_axial,
+    is_orthonormal,
+    normal,
+    to_patient,
+    transformed,
+)
+from services.preprocess.resample import lay
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
@@ -37,9 +50,59 @@ def test_other_planes_are_not_axial(orientation: tuple[float, ...]) -> None:
     assert not is_axial(orientation)
 
 
-@pytest.mark.parametrize("orientation", [None, (0.0,) * 6, (1.0, 0, 0, 1, 0, 0), (1e300,) * 6])
-def test_orientation_that_says_nothing(orientation: tuple[float, ...] | None) -> None:
+MALFORMED = [(0.0,) * 6, (1.0, 0, 0, 1, 0, 0), (1e300,) * 6, (2.0, 0, 0, 0, 2, 0), (1, 0, 0, 0.3, 0.954, 0)]
+
+
+@pytest.mark.parametrize("orientation", [None, *MALFORMED])
+def test_orientation_that_is_missing_or_malformed(orientation: tuple[float, ...] | None) -> None:
     assert normal(orientation) == HEADWARDS
+    assert to_patient(orientation) == IDENTITY
+
+
+def test_orthonormal_but_for_rounding() -> None:
+    assert not any(map(is_orthonormal, MALFORMED))
+    assert is_orthonormal((0.71, 0.71, 0, -0.71, 0.71, 0))
+    assert is_orthonormal(tilted(30))
+
+
+EIGHT = [InPlaneTransform(*flags) for flags in product((False, True), repeat=3)]
+
+
+def oblique(turned: float, degrees: float) -> tuple[float, ...]:
+    """Turned within the plane, then tilted around x."""
+    across, angle = radians(turned), radians(degrees)
+    row, column = (cos(across), sin(across)), (-sin(across), cos(across))
+    return tuple(value for x, y in (row, column) for value in (x, y * cos(angle), -y * sin(angle)))
+
+
+@given(st.floats(-180, 180), st.floats(-30, 30))
+def test_all_eight_orders_of_a_slice_end_in_the_same_one(turned: float, degrees: float) -> None:
+    orientation = oblique(turned, degrees)
+    stored = [transformed(orientation, transform) for transform in EIGHT]
+    (found,) = {transformed(one, to_patient(one)) for one in stored}
+    nearness = found[0] + found[4]
+    assert nearness >= max(one[0] + one[4] for one in stored)
+    assert nearness >= 1.3
+
+
+@pytest.mark.parametrize("turned", [-135, -45, 45, 135])
+def test_at_45_degrees_the_order_is_the_same_however_stored(turned: float) -> None:
+    half = 0.707107
+    orientation = (half, half, 0, -half, half, 0) if turned in (45, -135) else (half, -half, 0, half, half, 0)
+    assert len({transformed(one, to_patient(one)) for one in (transformed(orientation, each) for each in EIGHT)}) == 1
+
+
+def test_the_standard_orientation_is_left_as_it_is() -> None:
+    for orientation in (AXIAL, tilted(18), tilted(-30), oblique(20, 10)):
+        assert to_patient(orientation) == IDENTITY
+
+
+@pytest.mark.parametrize("transform", EIGHT)
+def test_pixels_lead_back_to_where_they_were_stored(transform: InPlaneTransform) -> None:
+    stored = np.arange(6, dtype=np.int16).reshape(2, 3)
+    laid = lay(stored, transform)
+    for row, column in np.ndindex(*laid.shape):
+        assert stored[transform.source_of(row, column, *laid.shape)] == laid[row, column]
 
 
 def test_distance_along_a_direction() -> None:

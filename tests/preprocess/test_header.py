@@ -147,9 +147,12 @@ def test_padding_behind_the_pixels_is_no_surplus() -> None:
     assert header_of(ct(PixelData=bytes(2 * 64 * 64 + 126))).rows == 64
 
 
-def test_pixel_spacing_of_zero_counts_as_absent() -> None:
-    frame = header_of(ct(PixelSpacing=[0, 0.5])).frames[0]
-    assert (frame.row_spacing_mm, frame.column_spacing_mm) == (1, 1)
+def test_pixel_spacing_is_as_stated_and_its_absence_is_known() -> None:
+    for spacing in ([0, 0.5], [-1, 2], [5, 0.5]):
+        frame = header_of(ct(PixelSpacing=spacing)).frames[0]
+        assert (frame.row_spacing_mm, frame.column_spacing_mm, frame.spaced) == (*spacing, True)
+    frame = header_of(ct(PixelSpacing=None)).frames[0]
+    assert (frame.row_spacing_mm, frame.column_spacing_mm, frame.spaced) == (1, 1, False)
 
 
 def test_enhanced_functional_groups() -> None:

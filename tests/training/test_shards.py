@@ -1,14 +1,17 @@
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import pydicom
 import pytest
 from numpy.typing import NDArray
 
@@ -26,10 +29,13 @@ from training.packing import Shard
 from training.shards import Entry, open_shards
 
 LARGE, WIDE, TURNED = name_of(0), name_of(4), name_of(8)
+TRANSPOSED, FROM_ABOVE = name_of(10), name_of(13)
 HELD = files() | {
     LARGE: slice_of(0, PixelData=head().tobytes(), Rows=512, Columns=512),
     WIDE: slice_of(4, PixelSpacing=[0.5, 0.7]),
     TURNED: slice_of(8, BitsStored=12, HighBit=11, PixelRepresentation=0),
+    TRANSPOSED: slice_of(10, PixelSpacing=[0.5, 0.7], ImageOrientationPatient=[0, 1, 0, 1, 0, 0]),
+    FROM_ABOVE: slice_of(13, ImageOrientationPatient=[-1, 0, 0, 0, 0.94, -0.34]),
 }
 
 
@@ -83,6 +89,33 @@ def test_slices_are_the_services_bytes_in_the_services_order(make: Make) -> None
         assert [item.file for item in series.items] == list(range(SLICES))
         np.testing.assert_allclose(entry.position_mm, series.position_mm)
     assert {file for entry in shards.entries for file in entry.files} == set(HELD) - {TABLE}
+
+
+def test_a_slice_is_packed_in_patient_orientation(make: Make) -> None:
+    """However a scanner stores it, training is shown the same bytes."""
+    stored = np.frombuffer(pydicom.dcmread(BytesIO(HELD[name_of(1)])).PixelData, "<i2").reshape(8, 8)
+    turned = slice_of(1, ImageOrientationPatient=[0, 1, 0, 1, 0, 0], PixelData=stored.T.tobytes())
+    found = []
+    for held in (HELD, HELD | {name_of(1): turned}):
+        made = make(held)
+        shutil.rmtree(made.out, ignore_errors=True)
+        made.pack()
+        shards = open_shards(made.out)
+        found.append(next(shards.slices(entry) for entry in shards.entries if name_of(1) in entry.files))
+    before, after = found
+    np.testing.assert_array_equal(before, after)
+
+
+def test_shards_of_the_first_version_are_refused_with_the_remedy(make: Make) -> None:
+    """They held pixels as they were stored, and no orientation."""
+    made = make()
+    made.pack()
+    plan = json.loads((made.out / "plan.json").read_text())
+    del plan["version"]
+    (made.out / "plan.json").write_text(json.dumps(plan))
+    for start in (lambda: open_shards(made.out), made.pack):
+        with pytest.raises(CannotGoOn, match=r"holds shards of version 1; .* Remove the folder"):
+            start()
 
 
 def test_some_slices_are_rows_of_all(make: Make) -> None:

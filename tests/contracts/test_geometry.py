@@ -1,0 +1,54 @@
+"""Orientation, spacing and positions of a series, from an upload to its report."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+
+from tests.contracts.conftest import Chain
+from tests.preprocess.dicom_files import all_eight, dataset, head_hu, written
+
+pytestmark = pytest.mark.anyio
+
+
+def lopsided(index: int, **changes: Any) -> Dataset:
+    """A slice whose left is not its right, nor its front its back; those of higher index lie higher."""
+    hu = head_hu(96, 64).copy()
+    hu[40:50, 20 + index : 30] = 75
+    return dataset(
+        Rows=96,
+        Columns=64,
+        PixelData=(hu + 1024).astype("<u2").tobytes(),
+        PixelSpacing=[2.0, 2.5],
+        ImagePositionPatient=[-80, -96, 5 * index],
+        SOPInstanceUID=f"1.2.3.{index + 1}",
+        InstanceNumber=index + 1,
+        **changes,
+    )
+
+
+async def report_of(chain: Chain, datasets: Sequence[Dataset]) -> dict[str, Any]:
+    files = {f"{index}.dcm": written(found) for index, found in enumerate(datasets)}
+    answer = await chain.predict(files, images="true")
+    assert answer.status_code == 200, answer.text
+    report: dict[str, Any] = answer.json()
+    return report
+
+
+def codes(report: dict[str, Any]) -> set[str]:
+    return {reason["code"] for reason in report["reasons"]}
+
+
+async def test_all_eight_orders_of_rows_and_columns_give_the_same_report(chain: Chain) -> None:
+    stored = zip(*(all_eight(lopsided(index)) for index in range(3)), strict=True)
+    reports = [await report_of(chain, one) for one in stored]
+    for report in reports:
+        assert [item["image"] for item in report["slices"]] == [item["image"] for item in reports[0]["slices"]]
+        assert [item["probabilities"] for item in report["slices"]] == [
+            item["probabilities"] for item in reports[0]["slices"]
+        ]
+        assert [item["file"] for item in report["slices"]] == ["0.dcm", "1.dcm", "2.dcm"]
+        assert codes(report) == codes(reports[0])
+        assert report["status"] == "assessed"
+    assert len({item["image"] for item in reports[0]["slices"]}) == 3
