@@ -9,7 +9,13 @@ from services.common.recipe import DEFAULT_RECIPE, Recipe
 FEATURE_SIZE = 6
 
 
-def write_bundle(folder: Path, *, name: str = "fake", recipe: Recipe = DEFAULT_RECIPE) -> Path:
+def write_bundle(
+    folder: Path,
+    *,
+    name: str = "fake",
+    recipe: Recipe = DEFAULT_RECIPE,
+    spacing_mm: tuple[float, float] | None = None,
+) -> Path:
     """A folder that `open_bundle` takes; its SavedModels are no graphs."""
     for part in ("cnn", "rnn"):
         (folder / part / "1").mkdir(parents=True)
@@ -23,6 +29,7 @@ def write_bundle(folder: Path, *, name: str = "fake", recipe: Recipe = DEFAULT_R
         labels=LABELS,
         recipe=recipe,
         feature_size=FEATURE_SIZE,
+        spacing_mm=spacing_mm,
         files=hash_files(folder),
         versions={},
         training={},
@@ -37,6 +44,12 @@ def write_bundle(folder: Path, *, name: str = "fake", recipe: Recipe = DEFAULT_R
     return folder
 
 
-def fake_bundle(folder: Path, *, name: str = "fake", recipe: Recipe = DEFAULT_RECIPE) -> Bundle:
+def fake_bundle(
+    folder: Path,
+    *,
+    name: str = "fake",
+    recipe: Recipe = DEFAULT_RECIPE,
+    spacing_mm: tuple[float, float] | None = None,
+) -> Bundle:
     """The same, opened."""
-    return open_bundle(write_bundle(folder, name=name, recipe=recipe))
+    return open_bundle(write_bundle(folder, name=name, recipe=recipe, spacing_mm=spacing_mm))

@@ -127,6 +127,11 @@ class ReportSlice(_Frozen):
     file: str
     sop_instance_uid: str | None
     position_mm: float
+    slab: int | None = Field(
+        None,
+        description="number, from 0, of the slab that the slice was averaged into, whose probabilities and image these "
+        "are; null where nothing was averaged",
+    )
     probabilities: dict[Label, Probability] | None = None
     predictions: dict[Label, bool] | None = None
     image: str | None = Field(None, description="PNG of the three channels, base64; on request")
@@ -170,7 +175,9 @@ class Report(_Frozen):
     series: ReportSeries | None
     slices: tuple[ReportSlice, ...]
     findings: tuple[str, ...] = Field(description="one line for every label; empty where nothing was assessed")
-    key_slices: tuple[int, ...] = Field(description="`index` of up to five slices by highest `any`, where predicted")
+    key_slices: tuple[int, ...] = Field(
+        description="`index` of up to five slices by highest `any`, where predicted; one a slab"
+    )
     model: ReportModel
     thresholds: ReportThresholds
     timings_ms: Timings

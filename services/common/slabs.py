@@ -26,13 +26,18 @@ class SlabPlan:
     """The rows that the networks see of a series of n slices.
 
     rows : for each row the slices in it, in order; one slice each where nothing is averaged
-    averaged : whether rows are slabs
     reasons : what the report says about the spacing
+    note : what it says where rows are slabs
     """
 
     rows: tuple[range, ...]
-    averaged: bool = False
     reasons: tuple[Reason, ...] = ()
+    note: Reason | None = None
+
+    @property
+    def averaged(self) -> bool:
+        """Whether rows are slabs."""
+        return self.note is not None
 
     @property
     def row_of(self) -> tuple[int, ...]:
@@ -74,10 +79,10 @@ def plan_series(header: SeriesHeader, card: Card, *, average: bool = True) -> Sl
         return SlabPlan(plain)
     warning = reason("spacing_not_learnt", spacing=spacing_mm, low=low, high=high)
     if spacing_mm > high or not average:
-        return SlabPlan(plain, reasons=(warning,))
+        return SlabPlan(plain, (warning,))
     slabs = plan_slabs(header.position_mm, card.slab_mm)
     note = reason("averaged", slices=len(plain), spacing=spacing_mm, slabs=len(slabs), slab=card.slab_mm)
-    return SlabPlan(slabs, averaged=True, reasons=(warning, note))
+    return SlabPlan(slabs, (warning,), note)
 
 
 def median_spacing_mm(position_mm: Sequence[float]) -> float | None:

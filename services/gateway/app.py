@@ -63,7 +63,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     """The gateway in front of three stages."""
     bundles = Bundles(stages)
     spool = Spool(settings.spool_dir)
-    predictions = Predictions(spool, Pipeline(stages, settings), bundles, settings)
+    predictions = Predictions(spool, Pipeline(stages, settings, bundles), bundles, settings)
     redis = connect_redis(settings)
     jobs = Jobs.create(settings, redis)
 

@@ -33,6 +33,12 @@ def chunk_request(files: Sequence[UploadedFile], items: Sequence[Item], stacks: 
     )
 
 
+def slab_numbers(slabs: Sequence[range]) -> Tensor:
+    """The slab of each requested frame, counted from 0 in each request."""
+    numbers = array("i", (number for number, slab in enumerate(slabs) for _ in slab))
+    return Tensor("slabs", "INT32", (len(numbers),), (numbers.tobytes(),))
+
+
 def _part(file: UploadedFile, frames: Sequence[int], stack: Stack | None) -> FilePart:
     if stack is None:
         return FilePart(file.path, file.size)

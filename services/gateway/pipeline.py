@@ -6,16 +6,18 @@ chunks. Waiting calls and batch jobs run this very code.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
 from services.common import acceptance
 from services.common.problems import MalformedRequest
 from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeader, SetAside
+from services.common.slabs import SlabPlan, plan_series
 from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, elements
-from services.gateway.chunks import chunk_request, head, headers_request
+from services.gateway.bundle import Bundles
+from services.gateway.chunks import chunk_request, head, headers_request, slab_numbers
 from services.gateway.intake import SYSTEM_FILE, check_decoded, checked, corrupt_files, notes, the_series
 from services.gateway.room import Admission, Place, Slots
 from services.gateway.scoring import Features, Scores, Work, all_of, score_alone, score_series
@@ -23,6 +25,8 @@ from services.gateway.settings import Settings
 from services.gateway.severities import judged, read_severities
 from services.gateway.spool import UploadedFile
 from services.gateway.stages import BundleMismatch, StageFailed, Stages
+
+T = TypeVar("T")
 
 SeriesKey = tuple[str | None, str | None]  # UIDs of study and series; (None, None) for pictures
 _FILES_A_GROUPING: Final = 256
@@ -32,7 +36,11 @@ _LONG_HEAD_BYTES: Final = 4 * 1024**2  # the functional groups of 2,000 frames
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What the chain found out about one series."""
+    """What the chain found out about one series.
+
+    `scores.slices`, `pictures` and `slabs` have a row for each slice of the header: where slices were averaged, that of
+    its slab and the slab's number from 0. `slabs` is None where nothing was averaged, `pictures` empty unless wanted.
+    """
 
     header: SeriesHeader
     reasons: tuple[Reason, ...]
@@ -40,11 +48,12 @@ class Assessment:
     pictures: tuple[bytes, ...]
     work_ms: Mapping[str, float]
     evidence: tuple[Evidence, ...] = ()
+    slabs: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """What became of some slices."""
+    """What became of some slices: evidence of each, and a row of everything else for each that the networks see."""
 
     evidence: tuple[Evidence, ...]
     features: Tensor | None
@@ -76,10 +85,14 @@ class Group:
 
 
 class Pipeline:
-    """Chains the stages; one for the whole process, so that the slices in flight are bounded over all requests."""
+    """Chains the stages; one for the whole process, so that the slices in flight are bounded over all requests.
 
-    def __init__(self, stages: Stages, settings: Settings) -> None:
+    `bundles` says which spacings the served networks learnt from.
+    """
+
+    def __init__(self, stages: Stages, settings: Settings, bundles: Bundles) -> None:
         self._stages = stages
+        self._bundles = bundles
         self._settings = settings
         self.admission = Admission(settings.max_slices_in_flight)
         self._slots = Slots(settings.slices_at_once)
@@ -144,7 +157,8 @@ class Pipeline:
         report = checked(files, _report(message))
         whole = len(report.series) == 1 and _rows(message) == len(report.series[0].items)
         usable = whole and not corrupt_files(files, report) and not self._refused(report.series[0].reasons)
-        return report, await self._extract(message, upload.work) if usable else None
+        thin = usable and (await self._plan(report.series[0])).averaged
+        return report, await self._extract(message, upload.work) if usable and not thin else None
 
     async def _read_headers(self, files: Sequence[UploadedFile], work: Work) -> HeadersReport:
         """Headers from the heads of the files; longer heads, then whole files, where a head was not enough."""
@@ -165,33 +179,43 @@ class Pipeline:
     async def _assess(
         self, upload: _Upload, header: SeriesHeader, said: tuple[Reason, ...], chunk: _Chunk | None
     ) -> Assessment:
-        reasons = header.reasons + said
+        plan = await self._plan(header)
+        reasons = header.reasons + said + plan.reasons
         chunks: list[_Chunk] = [chunk] if chunk else []
         if not chunks and not self._refused(reasons):
-            chunks = await self._work_through(upload, header)
+            chunks = await self._work_through(upload, header, plan)
+        reasons += (plan.note,) if plan.note and chunks else ()
         evidence = [item for each in chunks for item in each.evidence]
         check_decoded(upload.files, header.items, evidence)
         reasons += tuple(acceptance.fold(evidence, headwards=header.uid is not None)) if evidence else ()
         reasons = judged(reasons, self._severities)
-        scores = None if acceptance.refused(reasons) else await self._score(header, chunks, upload.work)
-        shown = tuple(picture for each in chunks for picture in each.pictures)
-        return Assessment(header, reasons, scores, shown, upload.work.ms, tuple(evidence))
+        scores = None if acceptance.refused(reasons) else await self._score(header, plan, chunks, upload.work)
+        shown = _by_slice([picture for each in chunks for picture in each.pictures], plan)
+        slabs = plan.row_of if plan.averaged and chunks else None
+        return Assessment(header, reasons, scores, shown, upload.work.ms, tuple(evidence), slabs)
+
+    async def _plan(self, header: SeriesHeader, card_sha256: str | None = None) -> SlabPlan:
+        """Which slices the networks see as one, by the served bundle's card, or by the card of that hash."""
+        served = await self._bundles.served(card_sha256)
+        return plan_series(header, served.card, average=self._settings.average_thin_slices)
 
     def _refused(self, reasons: Iterable[Reason]) -> bool:
         return acceptance.refused(judged(reasons, self._severities))
 
-    async def _work_through(self, upload: _Upload, header: SeriesHeader) -> list[_Chunk]:
-        items, size = header.items, self._settings.chunk_slices
-        parts = [items[at : at + size] for at in range(0, len(items), size)]
-        requests = [chunk_request(upload.files, part, header.stacks) for part in parts]
-        upload.place.take(len(items))
-        return await all_of(self._one_chunk(request, upload) for request in requests)
+    async def _work_through(self, upload: _Upload, header: SeriesHeader, plan: SlabPlan) -> list[_Chunk]:
+        """All chunks, cut between slabs: what the networks see does not depend on where."""
+        upload.place.take(len(header.items))
+        parts = plan.chunks(self._settings.chunk_slices)
+        return await all_of(self._one_chunk(upload, header, part, averaged=plan.averaged) for part in parts)
 
-    async def _one_chunk(self, request: Sequence[Tensor], upload: _Upload) -> _Chunk:
-        slices = request[-1].shape[0]
-        async with self._slots.of(slices):
-            message = await self._preprocess(request, upload)
-            if _rows(message) != slices:
+    async def _one_chunk(
+        self, upload: _Upload, header: SeriesHeader, part: Sequence[range], *, averaged: bool
+    ) -> _Chunk:
+        items = header.items[part[0].start : part[-1].stop]
+        request = chunk_request(upload.files, items, header.stacks)
+        async with self._slots.of(len(items)):
+            message = await self._preprocess([*request, *([slab_numbers(part)] if averaged else [])], upload)
+            if (_rows(message), message.tensor("evidence", "BYTES").shape) != (len(part), (len(items),)):
                 raise StageFailed("preprocess answered another number of slices", stage="preprocess")
             return await self._extract(message, upload.work)
 
@@ -211,18 +235,21 @@ class Pipeline:
         request = Message((made.tensor("slices", "UINT8"),), {"recipe": str(made.parameters.get("recipe", ""))})
         answer = work.add("cnn", await self._stages.cnn.infer("cnn", request))
         features = answer.tensor("features", "FP32")
-        if features.shape[:1] != (len(evidence),):
+        if features.shape[:1] != (_rows(made),):
             raise StageFailed("cnn answered another number of slices", stage="cnn")
         return _Chunk(evidence, features, pictures, str(answer.parameters.get("card_sha256", "")))
 
-    async def _score(self, header: SeriesHeader, chunks: Sequence[_Chunk], work: Work) -> Scores:
+    async def _score(self, header: SeriesHeader, plan: SlabPlan, chunks: Sequence[_Chunk], work: Work) -> Scores:
         card_sha256, *others = {chunk.card_sha256 for chunk in chunks}
         if others:
             raise BundleMismatch("the bundle was changed in the middle of the request; send it again", stage="cnn")
         features = Features.joined([chunk.features for chunk in chunks if chunk.features], card_sha256)
         if header.uid is None and len(header.items) > 1:
             return await score_alone(self._stages.rnn, features, work)
-        return await score_series(self._stages.rnn, features, header.position_mm, work)
+        scores = await score_series(self._stages.rnn, features, plan.positions_mm(header.position_mm), work)
+        if await self._plan(header, scores.card_sha256) != plan:
+            raise BundleMismatch("the served bundle learnt from other spacings than the one before; send it again")
+        return replace(scores, slices=_by_slice(scores.slices, plan))
 
 
 def _kept(groups: Mapping[SeriesKey, Group], item: SetAside) -> bool:
@@ -232,6 +259,11 @@ def _kept(groups: Mapping[SeriesKey, Group], item: SetAside) -> bool:
         return False
     found.files.append(item.file)
     return True
+
+
+def _by_slice(rows: Sequence[T], plan: SlabPlan) -> tuple[T, ...]:
+    """For each slice its row's value; nothing of nothing."""
+    return tuple(rows[row] for row in plan.row_of) if rows else ()
 
 
 def _report(message: Message) -> HeadersReport:

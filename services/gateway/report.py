@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from services.common.acceptance import refused
@@ -86,6 +87,7 @@ def _slices(assessment: Assessment, names: Sequence[str], thresholds: Thresholds
                 file=names[item.file],
                 sop_instance_uid=item.sop_instance_uid,
                 position_mm=position_mm,
+                slab=assessment.slabs[index] if assessment.slabs else None,
                 probabilities=probabilities,
                 predictions=_predict(probabilities, thresholds.slice),
                 image=base64.b64encode(pictures[index]).decode() if index < len(pictures) else None,
@@ -128,6 +130,12 @@ def _finding_over(label: Label, slices: Sequence[ReportSlice]) -> str:
 
 
 def _key_slices(slices: Sequence[ReportSlice]) -> tuple[int, ...]:
-    predicted = [item for item in slices if item.predictions and item.predictions["any"]]
+    predicted = [item for item in _one_a_slab(slices) if item.predictions and item.predictions["any"]]
     highest = sorted(predicted, key=lambda item: -item.probabilities["any"] if item.probabilities else 0.0)
     return tuple(item.index for item in highest[:_KEY_SLICES])
+
+
+def _one_a_slab(slices: Sequence[ReportSlice]) -> list[ReportSlice]:
+    """The middle slice of each slab; all slices where nothing was averaged."""
+    groups = groupby(slices, lambda item: (item.slab, item.index if item.slab is None else None))
+    return [own[len(own) // 2] for own in (list(group) for _, group in groups)]

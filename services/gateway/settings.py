@@ -19,6 +19,7 @@ class Settings(ServiceSettings):
 
     host : what `python -m services.gateway` binds to
     chunk_slices, slices_at_once : how many slices go through preprocess and cnn in one request, and in all requests
+    average_thin_slices : whether series thinner than the bundle learnt from are averaged into slabs, or only warned of
     max_slices_in_flight : of all waiting calls; more are refused with 503 and `Retry-After`
     jobs_dir, jobs_url : where jobs lie: the folder, or an fsspec address (with the folder for what is under way)
     job_ttl_s : how long an ended job is kept
@@ -48,6 +49,7 @@ class Settings(ServiceSettings):
     chunk_slices: int = 16
     slices_at_once: int = 32
     max_slices_in_flight: int = 512
+    average_thin_slices: bool = True
     head_bytes: int = 64 * 1024
     operating_point: OperatingPoint = "default"
     acceptance_file: Path | None = None

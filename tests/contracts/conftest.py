@@ -82,9 +82,14 @@ class Swappable(httpx.AsyncBaseTransport):
         return await self.inner.handle_async_request(request)
 
 
-def stage_apps(folder: Path, extractor: MeanExtractor, recipe: Recipe = DEFAULT_RECIPE) -> dict[str, FastAPI]:
-    """The three stages, of one bundle."""
-    bundle = fake_bundle(folder, recipe=recipe)
+def stage_apps(
+    folder: Path,
+    extractor: MeanExtractor,
+    recipe: Recipe = DEFAULT_RECIPE,
+    spacing_mm: tuple[float, float] | None = None,
+) -> dict[str, FastAPI]:
+    """The three stages, of one bundle; `spacing_mm` is what its networks learnt from."""
+    bundle = fake_bundle(folder, recipe=recipe, spacing_mm=spacing_mm)
     return {
         "preprocess": create_preprocess(DEFAULT_RECIPE, PreprocessSettings()),
         "cnn": create_cnn(extractor, bundle, CnnSettings()),
@@ -110,9 +115,17 @@ async def only_listed_problems(answer: httpx.Response) -> None:
 
 
 @pytest.fixture
-async def chain(tmp_path: Path, gateway_settings: GatewaySettings) -> AsyncIterator[Chain]:
+def spacing_mm() -> tuple[float, float] | None:
+    """What the card says that the networks learnt from; a module may say otherwise."""
+    return None
+
+
+@pytest.fixture
+async def chain(
+    tmp_path: Path, gateway_settings: GatewaySettings, spacing_mm: tuple[float, float] | None
+) -> AsyncIterator[Chain]:
     extractor = MeanExtractor()
-    apps = stage_apps(tmp_path / "bundle", extractor)
+    apps = stage_apps(tmp_path / "bundle", extractor, spacing_mm=spacing_mm)
     transports = {name: Swappable(app) for name, app in apps.items()}
     stages = {
         name: Stage(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}"))

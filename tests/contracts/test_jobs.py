@@ -35,12 +35,12 @@ from services.gateway.stages import Stage, Stages
 from services.rnn.app import create_app as create_rnn
 from services.rnn.settings import Settings as RnnSettings
 from tests.bundles import fake_bundle
-from tests.contracts.conftest import Chain, FeatureScorer
+from tests.contracts.conftest import Chain, FeatureScorer, MeanExtractor, stage_apps
 from tests.contracts.random_uploads import CONTENT_TYPE, Upload, uploads
 from tests.contracts.test_uploads import named
 from tests.redis_process import running_redis
 from tests.running import free_ports
-from tests.scans import ct_slice, picture, zipped
+from tests.scans import ct_slice, head, picture, zipped
 
 pytestmark = pytest.mark.anyio
 
@@ -140,6 +140,23 @@ async def test_each_series_of_a_mixed_job_has_the_report_of_the_waiting_call(bat
         assert [item["sop_instance_uid"] for item in report["slices"]] == [
             item["sop_instance_uid"] for item in waited["slices"]
         ]
+
+
+async def test_thin_slices_are_averaged_in_a_job_as_in_the_waiting_call(batch: Batch, tmp_path: Path) -> None:
+    for name, app in stage_apps(tmp_path / "thin", MeanExtractor(), spacing_mm=(2.2, 6.0)).items():
+        batch.chain.transports[name].inner = httpx.ASGITransport(app)
+    files = {
+        f"{index}.dcm": ct_slice(index, hu=head(64), PixelSpacing=[3.9, 3.9], ImagePositionPatient=[0, 0, 1.25 * index])
+        for index in range(10)
+    }
+    address = await batch.send(files)
+    await batch.work()
+    (report,) = (await batch.get(f"{address}/reports"))["reports"]
+    waited = (await batch.chain.predict(files)).json()
+    assert [item["slab"] for item in report["slices"]] == [item["slab"] for item in waited["slices"]]
+    assert len({item["slab"] for item in report["slices"]}) == 3
+    assert report["reasons"] == waited["reasons"]
+    assert report["series"]["probabilities"] == pytest.approx(waited["series"]["probabilities"], abs=1e-6)
 
 
 async def test_one_bad_series_fails_alone_and_says_why(batch: Batch) -> None:

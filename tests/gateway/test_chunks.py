@@ -4,7 +4,7 @@ import pytest
 
 from services.common.schemas import Item, Stack
 from services.common.tensors import Message, decode, elements, encode
-from services.gateway.chunks import chunk_request, head, headers_request
+from services.gateway.chunks import chunk_request, head, headers_request, slab_numbers
 from services.gateway.spool import UploadedFile
 
 STACK = Stack(file=1, pixels_at=3, frame_bytes=2)
@@ -49,3 +49,8 @@ def test_other_files_of_several_frames_travel_whole(files: list[UploadedFile]) -
     got = arrived(chunk_request(files, [Item(file=1, frame=3)], []))
     assert [bytes(item) for item in elements(got.tensor("files", "BYTES"))] == [b"hdr0011223344"]
     assert numbers(got, "pixels_from") == [0]
+
+
+def test_frames_name_their_slab_from_0_in_each_request() -> None:
+    got = arrived((slab_numbers([range(8, 10), range(10, 11), range(11, 14)]),))
+    assert numbers(got, "slabs", "INT32") == [0, 0, 1, 2, 2, 2]

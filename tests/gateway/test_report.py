@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,14 @@ def test_a_prediction_is_true_only_above_its_threshold(bundle: ServedBundle) -> 
 def test_key_slices_are_the_five_highest_that_are_predicted(bundle: ServedBundle) -> None:
     assert _report(bundle, _assessed([0.6, 0.1, 0.9, 0.7, 0.8, 0.55, 0.65])).key_slices == (2, 4, 3, 6, 0)
     assert _report(bundle, _assessed([0.1, 0.2])).key_slices == ()
+
+
+def test_key_slices_name_the_middle_of_each_slab(bundle: ServedBundle) -> None:
+    whole = _assessed([0.7, 0.7, 0.7, 0.9, 0.9, 0.1, 0.6])
+    report = _report(bundle, replace(whole, slabs=(0, 0, 0, 1, 1, 2, 3)))
+    assert [item.slab for item in report.slices] == [0, 0, 0, 1, 1, 2, 3]
+    assert report.key_slices == (4, 1, 6)
+    assert {item.slab for item in _report(bundle, whole).slices} == {None}
 
 
 def test_pictures_that_do_not_belong_together_have_no_series(bundle: ServedBundle) -> None:

@@ -99,7 +99,7 @@ async def _plan(job: Job, bench: Bench, lost: int) -> tuple[Plan, Sequence[Unit]
     with job.files() as files:
         try:
             _check(lost)
-            pipeline = Pipeline(bench.stages, bench.settings)
+            pipeline = Pipeline(bench.stages, bench.settings, Bundles(bench.stages))
             groups, aside = await _patiently(lambda: pipeline.group(files), bench)
         except Problem as problem:
             return Plan(started=started, problem=problem.document()), ()
@@ -137,11 +137,12 @@ async def _assess(task: Task, unit: Unit, bench: Bench, lost: int) -> tuple[Outc
 
 
 async def _assessed(files: Sequence[UploadedFile], manifest: Manifest, bench: Bench) -> tuple[Assessment, ServedBundle]:
-    pipeline = Pipeline(bench.stages, bench.settings)
+    bundles = Bundles(bench.stages)
+    pipeline = Pipeline(bench.stages, bench.settings, bundles)
     with pipeline.admission.place() as place:
         assessment = await pipeline.assess_upload(files, place)
     wanted = assessment.scores.card_sha256 if assessment.scores else None
-    bundle = await Bundles(bench.stages).served(wanted)
+    bundle = await bundles.served(wanted)
     known_point(manifest.operating_point, bundle)
     return assessment, bundle
 
