@@ -172,6 +172,21 @@ def test_a_job_in_the_middle_is_found_again_and_cancelled(driver: PageDriver, tm
     expect(page.locator("#job")).to_be_hidden()
 
 
+def test_the_same_files_are_another_job_after_a_cancellation(driver: PageDriver, tmp_path: Path) -> None:
+    page = driver.page
+    files = {name: data for number in range(40) for name, data in _series(f"s{number:02d}", number).items()}
+    _choose_folder(page, tmp_path / "studies", files)
+    page.on("dialog", _accept)
+    driver.button("Assess every series").click()
+    expect(page.locator("#job-rows tr").first).to_be_visible(timeout=WAIT_MS)
+    cancelled = page.url
+    driver.button("Cancel").click()
+    expect(page.locator("#job-title")).to_have_text("Cancelled")
+    driver.button("Assess every series").click()
+    page.wait_for_url(lambda url: "#job=" in url and url != cancelled)
+    expect(page.get_by_role("heading", name="All 40 series are done")).to_be_visible(timeout=WAIT_MS)
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_warnings_stand_beside_the_verdict(driver: PageDriver, tmp_path: Path, width: int) -> None:
     page = driver.page

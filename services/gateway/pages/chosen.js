@@ -52,8 +52,13 @@ export class Chosen {
     return this.entries.length > 1 || this.entries.some(({ path }) => path.toLowerCase().endsWith(".zip"));
   }
 
-  changed() {
+  // From now on the same choice is another job.
+  renewToken() {
     this.token = [...crypto.getRandomValues(new Uint32Array(4))].map((word) => word.toString(16)).join("");
+  }
+
+  changed() {
+    this.renewToken();
     const nothing = this.entries.length === 0;
     const summary = nothing ? "No file is chosen" : `${counted(this.entries.length, "file")}, ${bytes(this.size)}`;
     byId("chosen-summary").textContent = summary;

@@ -13,9 +13,9 @@ const CANCELLED = "The files are gone from the server. The reports that were rea
 
 export class JobView {
   // `onOpen(report)` when a series is chosen; `onFailure(failure)` where the job can't be followed or ended;
-  // `onForgotten()` when it was removed.
-  constructor({ onOpen, onFailure, onForgotten }) {
-    Object.assign(this, { onFailure, onForgotten });
+  // `onCancelled()` when it was, and `onForgotten()` when it was removed.
+  constructor({ onOpen, onFailure, onCancelled, onForgotten }) {
+    Object.assign(this, { onFailure, onCancelled, onForgotten });
     this.list = new JobList(onOpen);
     byId("job-cancel").addEventListener("click", () => this.end(ON_CANCEL));
     byId("job-forget").addEventListener("click", () => this.end(ON_REMOVE));
@@ -97,11 +97,16 @@ export class JobView {
     if (!confirm(question)) return;
     try {
       const answer = await endJob(this.id);
-      if (answer.status === 200) this.fill(await answer.json());
+      if (answer.status === 200) this.cancelled(await answer.json());
       else this.onForgotten();
     } catch (failure) {
       this.onFailure(failure);
     }
+  }
+
+  cancelled(job) {
+    this.fill(job);
+    this.onCancelled();
   }
 
   async save(type, ending) {

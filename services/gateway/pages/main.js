@@ -21,7 +21,12 @@ const operatingPoint = byId("operating-point");
 const viewer = new Viewer();
 const progress = new Progress(() => call?.cancel());
 const chosen = new Chosen(onChosen);
-const jobView = new JobView({ onOpen: openOfJob, onFailure: failOfJob, onForgotten: leaveJob });
+const jobView = new JobView({
+  onOpen: openOfJob,
+  onFailure: failOfJob,
+  onCancelled: () => chosen.renewToken(),
+  onForgotten: leaveJob,
+});
 let call;
 let report;
 let ofJob; // the report of a job's series that is open, and that pictures may be asked for
