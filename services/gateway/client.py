@@ -1,19 +1,69 @@
-"""What the commands that call a gateway share: failures in words, waiting, folders, files that are read as they go."""
+"""What the commands that call a gateway share: options, failures in words, waiting, files that are read as they go."""
 
+import argparse
+import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 import httpx
 
+from services.gateway.containers import is_system_file
 from services.gateway.form import FORM_FIELD
 
+KEY_NAME: Final = "ICH_KEY"
 _POLL_S: Final = 0.3
 
 
 class Failure(Exception):
     """Something that ends the command; the message is for the person who called it."""
+
+
+class WrongUsage(Failure):
+    """The command line names something that cannot be used: the same command would fail again."""
+
+
+def add_gateway_options(parser: argparse.ArgumentParser) -> None:
+    """`--url` and `--key-file`. The key itself is no option: others could read it in the list of processes."""
+    parser.add_argument("--url", type=_address, default="http://127.0.0.1:8000", help="the gateway (%(default)s)")
+    parser.add_argument("--key-file", type=Path, help=f"a file with the bearer key; else {KEY_NAME} in the environment")
+
+
+def _address(text: str) -> str:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as http://127.0.0.1:8000")
+    return text
+
+
+def authorization(key_file: Path | None) -> dict[str, str]:
+    """The header that holds the key, if there is one; WrongUsage where that is no key."""
+    try:
+        key = (key_file.read_text() if key_file else os.environ.get(KEY_NAME, "")).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongUsage(f"{key_file}: {getattr(error, 'strerror', None) or 'this is not text'}") from error
+    if (key_file and not key) or not (key.isascii() and key.isprintable()):
+        raise WrongUsage(f"{key_file or KEY_NAME} holds no key: one line of ASCII characters is wanted")
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
+def problem_of(answer: httpx.Response) -> dict[str, Any]:
+    """The problem document; empty where a proxy answered in its own words."""
+    try:
+        document = answer.json()
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def unreachable(client: httpx.Client, error: httpx.TransportError) -> str:
+    """Words for a gateway that did not answer."""
+    return f"{client.base_url} did not answer ({type(error).__name__}): is the gateway running there? See --url"
 
 
 def wait_until_ready(client: httpx.Client, seconds: float) -> None:
@@ -24,25 +74,37 @@ def wait_until_ready(client: httpx.Client, seconds: float) -> None:
             answer = client.get("/readyz")
             if answer.is_success:
                 return
-            why = answer.json().get("detail", "")
-        except (httpx.TransportError, ValueError) as error:
-            why = type(error).__name__
+            why = f"{client.base_url} is not ready: {problem_of(answer).get('detail') or answer.status_code}"
+        except httpx.TransportError as error:
+            why = unreachable(client, error)
         if time.monotonic() >= deadline:
-            raise Failure(f"{client.base_url} is not ready: {why}")
+            raise Failure(why)
         time.sleep(_POLL_S)
 
 
 def files_of(paths: Sequence[Path]) -> list[Path]:
-    """The files themselves, those in folders too; hidden ones are left out."""
+    """The files themselves, and those in folders; in these, hidden files are left out.
+
+    Raises
+    ------
+    WrongUsage
+        a path is not there, or there is no file at all.
+    """
     found: list[Path] = []
     for path in paths:
         if not path.exists():
-            raise Failure(f"{path}: there is no such file or folder")
+            raise WrongUsage(f"{path}: there is no such file or folder")
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        found += [file for file in inside if file.is_file() and not file.name.startswith(".")]
+        found += [file for file in inside if file.is_file() and (file == path or not file.name.startswith("."))]
     if not found:
-        raise Failure("there are no files to send")
+        raise WrongUsage(f"{', '.join(map(str, paths))}: there are no files to send")
     return found
+
+
+def hidden_in(paths: Sequence[Path]) -> list[Path]:
+    """Hidden files in folders that `files_of` leaves out, but for those that an operating system adds."""
+    inside = (file for path in paths if path.is_dir() for file in path.rglob(".*"))
+    return sorted(file for file in inside if file.is_file() and not is_system_file(file.name))
 
 
 def counted(number: int, one: str) -> str:

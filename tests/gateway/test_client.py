@@ -5,7 +5,17 @@ from typing import Any
 import httpx
 import pytest
 
-from services.gateway.client import Failure, SentFile, files_of, part, wait_until_ready
+from services.gateway.client import (
+    KEY_NAME,
+    Failure,
+    SentFile,
+    WrongUsage,
+    authorization,
+    files_of,
+    hidden_in,
+    part,
+    wait_until_ready,
+)
 
 
 def _client(status: int, document: Any) -> httpx.Client:
@@ -19,11 +29,40 @@ def test_waiting_ends_with_the_reason() -> None:
     wait_until_ready(_client(200, {}), 0)
 
 
+def test_a_gateway_that_is_not_there_is_told_from_one_that_is_not_ready() -> None:
+    with (
+        httpx.Client(base_url="http://127.0.0.1:9") as client,
+        pytest.raises(Failure, match=r"http://127.0.0.1:9 did not answer \(ConnectError\): is the gateway running"),
+    ):
+        wait_until_ready(client, 0)
+    with pytest.raises(Failure, match="is not ready: 502"):
+        wait_until_ready(_client(502, "of a proxy"), 0)
+
+
+def test_the_key_is_of_a_file_or_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(KEY_NAME, raising=False)
+    assert authorization(None) == {}
+    monkeypatch.setenv(KEY_NAME, "of-the-environment")
+    assert authorization(None) == {"authorization": "Bearer of-the-environment"}
+    key = tmp_path / "key"
+    key.write_text("of-a-file\n")
+    assert authorization(key) == {"authorization": "Bearer of-a-file"}
+    for content in (b"", b" \n", b"two\nlines", "schlüssel".encode(), b"\xff"):
+        key.write_bytes(content)
+        with pytest.raises(WrongUsage, match="key"):
+            authorization(key)
+    with pytest.raises(WrongUsage, match="No such file"):
+        authorization(tmp_path / "none")
+
+
 def test_folders_are_walked_and_hidden_files_left_out(tmp_path: Path) -> None:
     for name in ("b.dcm", "sub/a.dcm", ".hidden"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(json.dumps(name))
     assert [path.name for path in files_of([tmp_path])] == ["b.dcm", "a.dcm"]
+    assert [path.name for path in files_of([tmp_path / ".hidden"])] == [".hidden"], "it was asked for"
+    (tmp_path / "._b.dcm").write_bytes(b"")
+    assert [path.name for path in hidden_in([tmp_path, tmp_path / "b.dcm"])] == [".hidden"]
     with pytest.raises(Failure, match="no such file"):
         files_of([tmp_path / "nothing"])
     (tmp_path / "empty").mkdir()

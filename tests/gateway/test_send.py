@@ -1,12 +1,16 @@
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
 
 import httpx
 import pytest
 
 from services.gateway.client import Failure
 from services.gateway.openapi import PREDICTION_ANSWERS
-from services.gateway.send import predict, table
+from services.gateway.send import main, predict, table
 
 EXAMPLES = PREDICTION_ANSWERS[200]["content"]["application/json"]["examples"]
 
@@ -19,6 +23,7 @@ def _client(status: int, document: Any) -> httpx.Client:
 def test_a_report_as_a_table() -> None:
     lines = "\n".join(table(EXAMPLES["assessed"]["value"]))
     assert "intraparenchymal   0.9600  present" in lines
+    assert "*    1      0.0" in lines, "slices count from 1"
     assert "slice.dcm" in lines
     assert "Research software, not a medical device" in lines
 
@@ -35,3 +40,107 @@ def test_a_problem_is_told_in_the_gateway_s_words(tmp_path: Path) -> None:
     problem = {"title": "This is no DICOM", "detail": "a.dcm: neither DICOM nor PNG"}
     with pytest.raises(Failure, match=r"415 This is no DICOM: a\.dcm: neither DICOM nor PNG"):
         predict(_client(415, problem), [tmp_path / "a.dcm"], None)
+
+
+def test_every_bad_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.dcm").write_bytes(b"text")
+    files = [{"file": f"{index}.dcm", "code": "truncated", "reason": "it is cut"} for index in range(25)]
+    with pytest.raises(Failure) as failure:
+        predict(_client(422, {"title": "A file", "detail": "first", "files": files}), [tmp_path / "a.dcm"], None)
+    lines = str(failure.value).split("\n")
+    assert lines[1] == "  0.dcm: it is cut"
+    assert lines[20:] == ["  19.dcm: it is cut", "  and 5 more files"]
+
+
+@pytest.mark.parametrize(("status", "document"), [(502, "of a proxy"), (200, "of a proxy"), (200, {})])
+def test_an_answer_that_is_no_report_is_said(tmp_path: Path, status: int, document: Any) -> None:
+    (tmp_path / "a.dcm").write_bytes(b"x")
+    with pytest.raises(Failure, match=f"{status} .*the answer is no report"):
+        predict(_client(status, document), [tmp_path / "a.dcm"], None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["empty"], "empty: there are no files to send"),
+        (["none"], "none: there is no such file or folder"),
+        (["a.dcm", "--key-file", "none"], "none: No such file"),
+    ],
+)
+def test_a_wrong_command_line_exits_2(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.dcm").write_bytes(b"x")
+    assert main([*arguments, "--url", "http://127.0.0.1:9"]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "localhost", "ftp://gateway", "http://", "http://a:port", ""])
+def test_an_address_that_is_none_exits_2(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as wrong:
+        main(["--url", url])
+    assert wrong.value.code == 2
+    assert "is not an address such as http://127.0.0.1:8000" in capsys.readouterr().err
+
+
+class _Gateway(BaseHTTPRequestHandler):
+    """Ready, and with a report for all who know the key."""
+
+    report: ClassVar[dict[str, Any]] = {}
+
+    def do_GET(self) -> None:
+        self._answer(200, {})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        known = self.headers["authorization"] == "Bearer secret"
+        self._answer(*((200, self.report) if known else (401, {"title": "Who are you?", "detail": "send a key"})))
+
+    def _answer(self, status: int, document: Any) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def gateway_url() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Gateway) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("example", "code"), [("assessed", 0), ("not_assessed", 3)])
+def test_the_exit_status_says_whether_it_was_assessed_and_the_key_is_sent(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    gateway_url: str,
+    example: str,
+    code: int,
+) -> None:
+    monkeypatch.setattr(_Gateway, "report", EXAMPLES[example]["value"])
+    monkeypatch.delenv("ICH_KEY", raising=False)
+    (tmp_path / "a.dcm").write_bytes(b"x")
+    (tmp_path / ".b.dcm").write_bytes(b"x")
+    (tmp_path / ".key").write_text("secret")
+    command = [str(tmp_path), "--url", gateway_url]
+    assert main(command) == 1
+    assert "401 Who are you?: send a key; give the key by --key-file or in ICH_KEY" in capsys.readouterr().err
+    assert main([*command, "--key-file", str(tmp_path / ".key"), "--json"]) == code
+    said = capsys.readouterr()
+    assert json.loads(said.out)["slices"][0]["index"] == 0
+    assert "2 hidden files left out" in said.err
+    monkeypatch.setenv("ICH_KEY", "secret")
+    assert main(command) == code

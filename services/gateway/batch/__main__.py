@@ -6,7 +6,6 @@ sent, too.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -21,10 +20,9 @@ from services.gateway.batch.journal import Journal
 from services.gateway.batch.outputs import FORMATS, LEFT_OUT, Outputs
 from services.gateway.batch.run import Run, Wishes
 from services.gateway.batch.shown import Bar, all_well, summary
-from services.gateway.client import Failure
+from services.gateway.client import Failure, WrongUsage, add_gateway_options, authorization, counted, hidden_in
 
 PROGRAM: Final = "python -m services.gateway.batch"
-KEY_NAME: Final = "ICH_KEY"
 STATE: Final = "state.jsonl"
 _REST_S: Final = 1.0
 _ANSWER_S: Final = 600.0  # a job is answered only when all of it is safe on a disk
@@ -43,7 +41,7 @@ what goes in one job:
 exit status:
   0  every file went into a job that finished, and every series has a report
   1  some could not be: refused or damaged files, failed or cancelled jobs, failed series; the rest has its reports
-  2  the command line is wrong
+  2  the command line is wrong: a folder, a key or an option that cannot be used; nothing was sent
   3  stopped: the gateway stayed away or refused the key, or a file can't be used; run it again to go on
   130  Ctrl-C; run it again to go on
 """
@@ -56,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options)
     except Failure as failure:
         print(f"batch: {failure}", file=sys.stderr)
-        return 3
+        return 2 if isinstance(failure, WrongUsage) else 3
     except KeyboardInterrupt:
         print("batch: stopped; run the same command again, and it goes on from here", file=sys.stderr)
         return 130
@@ -71,8 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("studies", type=Path, help="the folder to send, with all that is in it: DICOM, PNG, zips")
     parser.add_argument("reports", type=Path, help=f"the folder for reports.csv, reports.ndjson, {LEFT_OUT}, {STATE}")
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the gateway (%(default)s)")
-    parser.add_argument("--key-file", type=Path, help=f"a file with the bearer key; else {KEY_NAME} in the environment")
+    add_gateway_options(parser)
     parser.add_argument("--format", choices=FORMATS, action="append", help="may be given twice (both)")
     parser.add_argument("--priority", choices=("routine", "urgent"), default="routine", help="(%(default)s)")
     parser.add_argument("--operating-point", choices=("default", "sensitive", "specific"), help="(the site's)")
@@ -97,10 +94,12 @@ def _count(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    headers = _authorization(options.key_file)
+    headers = authorization(options.key_file)
     if options.reports.resolve().is_relative_to(options.studies.resolve()):
-        raise Failure("the folder of the reports must not lie in that of the studies")
+        raise WrongUsage("the folder of the reports must not lie in that of the studies")
     units = units_of(options.studies, options.together)
+    if hidden := hidden_in([options.studies]):
+        print(f"batch: {counted(len(hidden), 'hidden file')} left out, the first {hidden[0]}", file=sys.stderr)
     formats = sorted(set(options.format or FORMATS))
     with (
         closing(_open_journal(options, formats)) as journal,
@@ -109,10 +108,10 @@ def _run(options: argparse.Namespace) -> int:
         Bar(sum(unit.entries for unit in units), journal.records) as bar,
     ):
         if not units and not journal.records:
-            raise Failure(f"{options.studies}: there are no files to send")
+            raise WrongUsage(f"{options.studies}: there are no files to send")
         run = Run(Errands(client, Patience(options.patience, bar.say)), journal, outputs, bar, _wishes(options))
         complete(run, units)
-    print("\n".join([*summary(journal.records, run.refused), *(str(path) for path in outputs.paths)]))
+    print("\n".join([*summary(journal.records, run.refused, run.details), *(str(path) for path in outputs.paths)]))
     return 0 if all_well(journal.records, run.refused) else 1
 
 
@@ -130,7 +129,7 @@ def _open_journal(options: argparse.Namespace, formats: Sequence[str]) -> Journa
     state = options.reports / STATE
     found = [*options.reports.glob("reports.*"), *options.reports.glob(LEFT_OUT)]
     if found and not state.exists():
-        raise Failure(f"{found[0]} is there, and no {STATE} beside it; choose another folder")
+        raise WrongUsage(f"{found[0]} is there, and no {STATE} beside it; choose another folder")
     journal = Journal(state)
     journal.begin({"format": list(formats), "priority": options.priority, "operating-point": options.operating_point})
     return journal
@@ -144,14 +143,6 @@ def _wishes(options: argparse.Namespace) -> Wishes:
         options.priority,
         options.operating_point,
     )
-
-
-def _authorization(key_file: Path | None) -> dict[str, str]:
-    try:
-        key = (key_file.read_text() if key_file else os.environ.get(KEY_NAME, "")).strip()
-    except OSError as error:
-        raise Failure(f"{key_file}: {error.strerror}") from error
-    return {"authorization": f"Bearer {key}"} if key else {}
 
 
 if __name__ == "__main__":

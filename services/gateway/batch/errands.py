@@ -1,6 +1,5 @@
 """The batch client's calls of the gateway. What may pass is waited out: a gateway that is busy, full, or not there."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any, Final
 import httpx
 
 from services.gateway.batch.folders import Parcel
-from services.gateway.client import Failure, Part, SentFile, part
+from services.gateway.client import Failure, Part, SentFile, part, problem_of
 
 _MAY_PASS: Final = frozenset({429, 500, 502, 503, 504})
 _KEY_REFUSED: Final = frozenset({401, 403})
@@ -30,6 +29,10 @@ class Refused(Exception):
         super().__init__(problem.get("code", status))
         self.words = f"{status} {problem.get('title', 'refused')}: {problem.get('detail', 'no reason was given')}"
         self.files = {file["file"]: file.get("reason", "") for file in problem.get("files", ())}
+
+    def names(self, file: str) -> bool:
+        """Whether a file, or one in it if it is a zip, was named."""
+        return any(name == file or name.startswith(f"{file}/") for name in self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     if answer.status_code in _KEY_REFUSED:
         raise Failure(f"{_words(answer)}; give the key in ICH_KEY or by --key-file")
     if answer.is_error:
-        raise Refused(answer.status_code, _problem(answer))
+        raise Refused(answer.status_code, problem_of(answer))
     return answer
 
 
@@ -131,17 +134,8 @@ def _unless_gone(refused: Refused) -> None:
         raise refused
 
 
-def _problem(answer: httpx.Response) -> dict[str, Any]:
-    """The problem document; empty where something between answered in its own words."""
-    try:
-        document = answer.json()
-    except json.JSONDecodeError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
 def _words(answer: httpx.Response) -> str:
-    problem = _problem(answer)
+    problem = problem_of(answer)
     return f"answered {answer.status_code}: {problem.get('detail') or problem.get('title') or answer.reason_phrase}"
 
 

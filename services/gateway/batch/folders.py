@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.gateway.client import Failure
+from services.gateway.client import Failure, WrongUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def units_of(folder: Path, together: int | None = None) -> list[Unit]:
     Raises
     ------
     Failure
-        it is no folder, or one in it can't be read.
+        it is no folder (WrongUsage), or one in it can't be read.
     """
     found: dict[tuple[str, ...], list[SourceFile]] = {}
     for file in _walk(folder):
@@ -95,7 +95,7 @@ def pack(units: Sequence[Unit], bounds: Bounds) -> list[Parcel]:
 
     Raises
     ------
-    Failure
+    WrongUsage
         a unit is larger than a job may be, and must not be split.
     """
     parcels: list[list[Unit]] = []
@@ -117,7 +117,7 @@ def _fitting(unit: Unit, bounds: Bounds) -> list[Unit]:
     if _fits(unit.entries, unit.unpacked_bytes, bounds):
         return [unit]
     if not bounds.split or len(unit.files) == 1:
-        raise Failure(_too_large(unit))
+        raise WrongUsage(_too_large(unit))
     pieces = pack([Unit((file,)) for file in unit.files], bounds)
     return [Unit(tuple(piece.files)) for piece in pieces]
 
@@ -130,7 +130,7 @@ def _too_large(unit: Unit) -> str:
 
 def _walk(folder: Path) -> Iterator[SourceFile]:
     if not folder.is_dir():
-        raise Failure(f"{folder}: there is no such folder")
+        raise WrongUsage(f"{folder}: there is no such folder")
     for place, folders, names in os.walk(folder, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if not _is_rubbish(name))
         for name in sorted(names):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from services.gateway.client import Failure
+from services.gateway.client import Failure, WrongUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Record:
     units : fingerprints of what it holds
     id : the gateway's, where it has accepted the job
     after : the number of the last series whose report is written
+    failed : the series without a report so far, and why; no file is named
     end : how it ended, of the gateway's document, once all its reports are written
     """
 
@@ -30,6 +31,7 @@ class Record:
     files: int = 0
     id: str | None = None
     after: int = -1
+    failed: tuple[str, ...] = ()
     end: Mapping[str, Any] | None = None
     removed: bool = False
 
@@ -59,12 +61,12 @@ class Journal:
             self._apply(json.loads(line))
 
     def begin(self, wishes: Mapping[str, Any]) -> None:
-        """Write down what the run is to do; Failure where it was begun otherwise."""
+        """Write down what the run is to do; WrongUsage where it was begun otherwise."""
         if self.begun is None:
             self._append({"begin": dict(wishes)})
         differs = [name for name, value in wishes.items() if self.begun and self.begun.get(name) != value]
         if differs:
-            raise Failure(f"{self.path.parent} was begun with another {', '.join(differs)}; choose another folder")
+            raise WrongUsage(f"{self.path.parent} was begun with another {', '.join(differs)}; choose another folder")
 
     def note(self, key: str, sizes: Mapping[str, int] | None = None, **changes: Any) -> Record:
         """Change a job's record, and the files' sizes with it."""
@@ -86,8 +88,7 @@ class Journal:
             self.begun = entry["begin"]
             return
         key, changes = entry["job"], dict(entry["set"])
-        if "units" in changes:
-            changes["units"] = tuple(changes["units"])
+        changes |= {name: tuple(changes[name]) for name in ("units", "failed") if name in changes}
         self.records[key] = replace(self.records.get(key, Record(key)), **changes)
         self.sizes.update(entry.get("sizes", {}))
 

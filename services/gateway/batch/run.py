@@ -1,7 +1,7 @@
 """One run: sends what no run has sent, gathers what is ready, and stops at any moment without harm."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -59,6 +59,7 @@ class Run:
     waiting: deque[Parcel] = field(default_factory=deque)
     sent: dict[str, Parcel] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
 
     def plan(self, units: Sequence[Unit]) -> None:
@@ -118,7 +119,7 @@ class Run:
     def _refuse(self, parcel: Parcel, key: str, refused: Refused) -> None:
         """Go on without the files that were named; without all where none was."""
         self._end(self.journal.records[key], "refused", units=(), files=0)
-        bad = [unit for unit in parcel.units if any(sendable(file.name) in refused.files for file in unit.files)]
+        bad = [unit for unit in parcel.units if any(refused.names(sendable(file.name)) for file in unit.files)]
         good = [unit for unit in parcel.units if bad and unit not in bad]
         if good:
             self.waiting.appendleft(Parcel(tuple(good)))
@@ -142,7 +143,8 @@ class Run:
                 break
             self.outputs.write(document["id"], ready)
             self._show()
-            record = self.journal.note(record.key, self.outputs.sync(), after=ready[-1][0])
+            failed = (*record.failed, *self._failed(document["id"], ready))
+            record = self.journal.note(record.key, self.outputs.sync(), after=ready[-1][0], failed=failed)
             moved = True
         # A job that finished and does not give all its reports is going away: the next look finds out.
         if document["ended"] and (
@@ -152,6 +154,15 @@ class Run:
             moved = True
         self._show()
         return moved
+
+    def _failed(self, job_id: str, ready: Sequence[tuple[int, Mapping[str, Any]]]) -> Iterator[str]:
+        """Series without a report, in words for the journal; those of the gateway, which may name files, for now."""
+        for number, report in ready:
+            if report["status"] == "failed":
+                uid, problem = report["series"]["series_instance_uid"], report["problem"]
+                words = f"series {number + 1} of job {job_id} ({uid or 'pictures'}): {problem['title']}"
+                self.details[words] = problem["detail"]
+                yield words
 
     def _finish(self, record: Record, document: Mapping[str, Any]) -> None:
         self.outputs.leave_out(document["id"], document["left_out"])

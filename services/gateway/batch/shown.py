@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final
 
 from tqdm import tqdm
@@ -62,8 +62,10 @@ class Bar:
         self._bar.update(0)
 
 
-def summary(records: Mapping[str, Record], refused: Mapping[str, str]) -> Iterator[str]:
-    """What came of all jobs, of this run and those before."""
+def summary(
+    records: Mapping[str, Record], refused: Mapping[str, str], details: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
+    """What came of all jobs, of this run and those before; `details` of failed series are known of this run."""
     ends = [record.end for record in records.values() if record.end]
     counts = {outcome: sum(end["counts"].get(outcome, 0) for end in ends) for outcome in OUTCOMES}
     words = ", ".join(f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in counts.items())
@@ -78,6 +80,8 @@ def summary(records: Mapping[str, Record], refused: Mapping[str, str]) -> Iterat
     for status in ("failed", "cancelled", "lost"):
         if jobs := [record for record in records.values() if record.end and record.end["status"] == status]:
             yield f"{counted(len(jobs), 'job')} {status}, of {counted(sum(job.files for job in jobs), 'file')}"
+    for failed in (words for record in records.values() for words in record.failed):
+        yield f"failed: {failed}" + (f": {details[failed]}" if failed in details else "; see the reports")
     for name, why in refused.items():
         yield f"refused: {name}: {why}"
 

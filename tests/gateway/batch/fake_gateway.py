@@ -23,6 +23,7 @@ class FakeJob:
     warnings: list[dict[str, str]] = field(default_factory=list)
     series_present: int = 0
     series_with_warnings: int = 0
+    failing: tuple[str, ...] = ()
 
     @property
     def series(self) -> list[str]:
@@ -58,6 +59,9 @@ class FakeJob:
 
     def report(self, number: int) -> dict[str, Any]:
         series = {"study_instance_uid": "2.25.1", "series_instance_uid": self.series[number], "slices": 1}
+        if self.series[number] in self.failing:
+            problem = {"code": "unusable_files", "title": "A file cannot be read", "detail": "0.dcm: the file is cut"}
+            return {"id": f"{self.id}-{number:06d}", "status": "failed", "series": series, "problem": problem}
         slices = [{"file": f"{self.series[number]}/0.dcm"}]
         return {
             "id": f"{self.id}-{number:06d}",
@@ -82,6 +86,7 @@ class FakeGateway:
     warnings: list[dict[str, str]] = field(default_factory=list)
     series_present: int = 0
     series_with_warnings: int = 0
+    failing: tuple[str, ...] = ()
     _numbers: Any = field(default_factory=count)
 
     def client(self) -> httpx.Client:
@@ -125,6 +130,7 @@ class FakeGateway:
                 warnings=self.warnings,
                 series_present=self.series_present,
                 series_with_warnings=self.series_with_warnings,
+                failing=self.failing,
             )
             self.jobs[job.id], self.by_key[key] = job, job.id
         assert self.jobs[self.by_key[key]].names == names

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.batch.__main__ import KEY_NAME, _authorization, main
+from services.gateway.batch.__main__ import main
 from tests.gateway.batch.runs import studies
 
 NOBODY = "http://127.0.0.1:9"
@@ -26,7 +26,7 @@ def test_a_gateway_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["in", "out", "--job-files", "1"], "2 files, 0 MB are more than one job may hold"),
     ],
 )
-def test_what_cannot_be_done_is_told(
+def test_what_is_wrong_with_the_command_line_is_said_before_anything_is_sent(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -38,7 +38,7 @@ def test_what_cannot_be_done_is_told(
     (tmp_path / "empty").mkdir()
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign/reports.csv").write_text("somebody's")
-    assert main([*arguments, "--url", NOBODY, "--patience", "0"]) == 3
+    assert main([*arguments, "--url", NOBODY, "--patience", "0"]) == 2
     assert words in capsys.readouterr().err
     assert (tmp_path / "foreign/reports.csv").read_text() == "somebody's"
 
@@ -52,12 +52,3 @@ def test_help_tells_exit_status_and_examples(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit) as wrong:
         main(["in", "out", "--ahead", "0"])
     assert wrong.value.code == 2
-
-
-def test_the_key_is_of_a_file_or_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(KEY_NAME, raising=False)
-    assert _authorization(None) == {}
-    monkeypatch.setenv(KEY_NAME, "of-the-environment")
-    assert _authorization(None) == {"authorization": "Bearer of-the-environment"}
-    (tmp_path / "key").write_text("of-a-file\n")
-    assert _authorization(tmp_path / "key") == {"authorization": "Bearer of-a-file"}

@@ -324,3 +324,28 @@ def test_a_table_of_another_version_is_not_gone_on_with(source: Path, out: Path)
     path.write_bytes(path.read_bytes().replace(b"warnings", b"cautions", 1))
     with pytest.raises(Failure, match="other columns"):
         run_once(FakeGateway(), source, out)
+
+
+def test_series_that_failed_are_named_at_the_end_by_later_runs_too(source: Path, out: Path) -> None:
+    gateway = FakeGateway(failing=("p0/s1",))
+    run, _ = run_once(gateway, source, out)
+    (line,) = (line for line in summary(run.journal.records, run.refused, run.details) if line.startswith("failed: "))
+    assert line.startswith("failed: series 2 of job ")
+    assert line.endswith("(p0/s1): A file cannot be read: 0.dcm: the file is cut")
+    run, _ = run_once(FakeGateway(), source, out)
+    (later,) = (line for line in summary(run.journal.records, run.refused, run.details) if line.startswith("failed: "))
+    assert later == line.replace(": 0.dcm: the file is cut", "; see the reports")
+    assert b"0.dcm" not in (out / "state.jsonl").read_bytes()
+
+
+def test_a_zip_is_left_out_alone_where_a_file_in_it_is_refused(source: Path, out: Path) -> None:
+    write(source, {"p0/bad.zip": b"zip"})
+
+    def refuse(request: httpx.Request) -> httpx.Response | None:
+        if request.method != "POST" or b"bad.zip" not in request.content:
+            return None
+        return problem(415, "unsupported_archive", "no", files=[{"file": "p0/bad.zip/a.gz", "reason": "a gzip file"}])
+
+    run, _ = run_once(FakeGateway(refuse), source, out)
+    assert reported(out) == ALL
+    assert list(run.refused) == ["p0/bad.zip"]
