@@ -13,8 +13,17 @@ from services.common.problems import (
     UnsupportedMedia,
 )
 from services.gateway.archives import BadArchive
-from services.gateway.faults import MixedSeries, NotACtSlice, UnsupportedFile, UnusableFiles, bad_file, bad_files
-from services.gateway.form import FORM_FIELD
+from services.gateway.faults import (
+    MixedSeries,
+    NotACtSlice,
+    RefusedFile,
+    UnsupportedFile,
+    UnusableFiles,
+    bad_file,
+    bad_files,
+    refused_files,
+)
+from services.gateway.form import FORM_FIELD, UnknownField, UnsupportedEncoding
 from services.gateway.jobs.idempotency import OtherContent
 from services.gateway.jobs.job import no_such_job
 from services.gateway.jobs.lanes import QueueUnavailable
@@ -24,6 +33,7 @@ from services.gateway.query import RepeatedParameter, UnknownParameter
 from services.gateway.report import DISCLAIMER, finding
 from services.gateway.spool import SpoolFull
 from services.gateway.stages import StageBusy, StageFailed, StageSlow
+from services.gateway.unpacking import UnsupportedArchive
 
 _LOCATION: Final = {"description": "the job's address", "schema": {"type": "string"}}
 
@@ -35,7 +45,18 @@ def _body(words: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-PREDICTION_BODY: Final = _body("one DICOM slice, the slices of one series, a zip of them, or PNG pictures")
+_NO_FILE_PART: Final = refused_files(
+    UnknownField,
+    [RefusedFile("part 2", UnknownField.code, "the form field 'note' is not known here")],
+)
+_UNSUPPORTED: Final = (
+    refused_files(
+        UnsupportedArchive,
+        [RefusedFile("study.zip/more.tar", UnsupportedArchive.code, "a tar archive; only zip is unpacked")],
+    ),
+    UnsupportedEncoding("the body has Content-Encoding gzip, and is not decoded here; send it as it is"),
+)
+PREDICTION_BODY: Final = _body("one DICOM slice, the slices of one series, a zip of them (or of zips), or PNG pictures")
 JOB_BODY: Final = _body("any number of DICOM, PNG and zip files, of any number of patients, studies and series")
 
 _PROBABILITIES: Final[dict[Label, float]] = {**dict.fromkeys(LABELS, 0.02), "any": 0.97, "intraparenchymal": 0.96}
@@ -124,10 +145,10 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
             "application/json": {"examples": {"assessed": {"value": _REPORT}, "not_assessed": {"value": _NOT_ASSESSED}}}
         },
     },
-    400: problem_answer(MalformedRequest("the multipart body is broken"), *_BAD_QUERY),
+    400: problem_answer(MalformedRequest("the multipart body is broken"), _NO_FILE_PART, *_BAD_QUERY),
     401: _UNAUTHORIZED,
     413: problem_answer(PayloadTooLarge("study.zip: the zip unpacks to more than is taken here.", files=_TOO_LARGE)),
-    415: problem_answer(bad_files(UnsupportedFile, [bad_file("notes.txt", "not_dicom")])),
+    415: problem_answer(bad_files(UnsupportedFile, [bad_file("notes.txt", "not_dicom")]), *_UNSUPPORTED),
     422: problem_answer(
         bad_files(UnusableFiles, [bad_file("IM0007.dcm", "truncated")]),
         bad_files(NotACtSlice, [bad_file("scout.dcm", "not_a_ct_slice")]),
@@ -164,7 +185,9 @@ JOB_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
             differences=[{"what": "priority", "first": "routine", "now": "urgent"}],
         )
     ),
-    415: problem_answer(UnsupportedMedia("send multipart/form-data, with the files in the field 'files'")),
+    415: problem_answer(
+        UnsupportedMedia("send multipart/form-data, with the files in the field 'files'"), *_UNSUPPORTED
+    ),
     422: problem_answer(BadArchive("study.zip: the zip is damaged.", files=_DAMAGED)),
     503: problem_answer(
         QueueUnavailable("the queue is down or full; nothing was accepted"),

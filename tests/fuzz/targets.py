@@ -13,8 +13,9 @@ from services.common.problems import Problem
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.schemas import Evidence, HeadersReport
 from services.common.tensors import HEADER_LENGTH, elements
-from services.gateway.archives import Limits, unpack
+from services.gateway.archives import Limits
 from services.gateway.spool import SpoolFolder, UploadedFile
+from services.gateway.unpacking import unpack_all
 from services.preprocess.app import create_app
 from services.preprocess.settings import Settings
 from tests.preprocess.dicom_files import ct
@@ -93,7 +94,7 @@ def _unpack(data: bytes) -> str:
         archive.write_bytes(data)
         target = Path(stack.enter_context(TemporaryDirectory()))
         try:
-            unpack(UploadedFile("study.zip", archive, len(data)), SpoolFolder(target), _LIMITS)
+            unpack_all([UploadedFile("study.zip", archive, len(data))], SpoolFolder(target), _LIMITS)
         except Problem as problem:
             return problem.code
         if sum(file.stat().st_size for file in target.iterdir()) > _LIMITS.max_bytes:

@@ -3,9 +3,6 @@
 import { announce, byId, element, show } from "./dom.js";
 import { bytes, counted } from "./words.js";
 
-// A folder has these lying about; the service leaves them out of zips too.
-const isRubbish = (path) => path.split("/").some((part) => part.startsWith("."));
-
 // A dropped folder comes in the order of the disk; people read 2 before 10.
 const byPath = (one, other) => one.path.localeCompare(other.path, "en", { numeric: true });
 
@@ -42,8 +39,9 @@ export class Chosen {
     return this.entries.reduce((total, { file }) => total + file.size, 0);
   }
 
+  // Hidden files, too: the service judges files by their content, and names those that it sets aside.
   replace(entries) {
-    this.entries = entries.filter(({ path }) => !isRubbish(path)).sort(byPath);
+    this.entries = [...entries].sort(byPath);
     this.changed();
   }
 

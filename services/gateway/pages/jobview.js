@@ -6,7 +6,7 @@ import { endJob, follow, reportsAs } from "./jobs.js";
 import { saveAs } from "./report.js";
 import { counted } from "./words.js";
 
-const HARMLESS = ["not_dicom", "dicomdir", "not_an_image", "not_a_ct_slice"];
+const HARMLESS = ["not_dicom", "system_file", "dicomdir", "not_an_image", "not_a_ct_slice"];
 const ON_CANCEL = "Cancel this job? Its files are removed from the server at once; the reports that are ready stay.";
 const ON_REMOVE = "Remove this job? Its files and reports are removed from the server at once.";
 const CANCELLED = "The files are gone from the server. The reports that were ready stay until the job is removed.";
