@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.recipe import render
@@ -52,7 +52,8 @@ def ct_slice(index: int = 0, hu: NDArray[np.int16] | None = None, **tags: Any) -
 def _written(data: Dataset) -> bytes:
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = data.SOPClassUID, data.SOPInstanceUID
+    meta.MediaStorageSOPClassUID = data.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = UID(data.get("SOPInstanceUID") or SERIES_UID)
     file = io.BytesIO()
     FileDataset("", data, file_meta=meta, preamble=b"\0" * 128).save_as(file, enforce_file_format=True)
     return file.getvalue()

@@ -144,7 +144,7 @@ _RULES: Final = (
         "duplicate_positions",
         "warn",
         "{slices} slices share their position with another one.",
-        "A slice sent twice counts twice.",
+        "Copies of one file count once; files of their own that lie at one position count each.",
         "DICOM PS3.3 C.7.6.2.1.1 (ImagePositionPatient)",
     ),
     Rule(
@@ -178,6 +178,14 @@ _RULES: Final = (
         "note",
         "The slices are {rows} x {columns} and were resampled to 512 x 512.",
         "The networks see one size; resampling softens the picture.",
+    ),
+    Rule(
+        "duplicate_file",
+        "note",
+        "{file} is a copy of {first}; it counts once.",
+        "The files are equal byte for byte and have one SOPInstanceUID. Files of one SOPInstanceUID that differ are "
+        "refused: nothing tells which of them is right.",
+        "DICOM PS3.3 C.12.1 (SOP Common)",
     ),
     Rule(
         "file_set_aside",

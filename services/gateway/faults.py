@@ -4,6 +4,7 @@ UnusableUpload                 422
 |- UnusableFiles        422    a file of the series is corrupt; every bad file is named
 |- NotACtSlice          422    localizers, secondary captures, other modalities, and nothing else
 |- MixedSeries          422    several series where one is expected
+|- ConflictingInstances 422    two files have one SOPInstanceUID and differ
 UnsupportedFile         415    neither DICOM, PNG nor zip
 """
 
@@ -33,6 +34,11 @@ class NotACtSlice(UnusableUpload):
 class MixedSeries(UnusableUpload):
     code = "mixed_series"
     title = "The upload holds several series"
+
+
+class ConflictingInstances(UnusableUpload):
+    code = "conflicting_instances"
+    title = "Two files have the same SOPInstanceUID and differ"
 
 
 class UnsupportedFile(UnsupportedMedia):
@@ -66,3 +72,14 @@ def bad_files(kind: type[Problem], files: Iterable[RefusedFile]) -> Problem:
     first, more = listed[0], len(listed) - 1
     others = f" (and {more} more)" if more else ""
     return kind(f"{first['file']}: {first['reason']}{others}. Please choose another file and try again.", files=listed)
+
+
+def conflicting_instances(names: Sequence[str]) -> ConflictingInstances:
+    """A problem about files, at least two, that have a SOPInstanceUID in common with another one and differ from it."""
+    first, second, *others = names
+    more = f", as do {len(others)} more files" if others else ""
+    reason = "another file with the same SOPInstanceUID differs from it"
+    return ConflictingInstances(
+        f"{first} and {second} have the same SOPInstanceUID and differ{more}; send one file of each instance",
+        files=[RefusedFile(name, ConflictingInstances.code, reason)._asdict() for name in names],
+    )

@@ -21,6 +21,7 @@ from services.gateway.faults import (
     UnusableFiles,
     bad_file,
     bad_files,
+    conflicting_instances,
     refused_files,
 )
 from services.gateway.form import FORM_FIELD, UnknownField, UnsupportedEncoding
@@ -152,6 +153,7 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     422: problem_answer(
         bad_files(UnusableFiles, [bad_file("IM0007.dcm", "truncated")]),
         bad_files(NotACtSlice, [bad_file("scout.dcm", "not_a_ct_slice")]),
+        conflicting_instances(["IM0001.dcm", "IM0001 (copy).dcm"]),
         MixedSeries(
             "2 series were sent; send one at a time",
             best={

@@ -9,15 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
+from anyio import to_thread
 from pydantic import ValidationError
 
 from services.common import acceptance
+from services.common.instances import share_instances
 from services.common.problems import MalformedRequest
 from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeader, SetAside
 from services.common.slabs import SlabPlan, plan_series
 from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, elements
 from services.gateway.bundle import Bundles
 from services.gateway.chunks import chunk_request, head, headers_request, slab_numbers
+from services.gateway.copies import Copies, copy_notes, find_copies, renumbered
 from services.gateway.intake import SYSTEM_FILE, check_decoded, checked, corrupt_files, notes, the_series
 from services.gateway.room import Admission, Place, Slots
 from services.gateway.scoring import Features, Scores, Work, all_of, score_alone, score_series
@@ -112,9 +115,7 @@ class Pipeline:
         """
         upload = _Upload(files, pictures, place, Work())
         try:
-            report, chunk = await self._open(upload)
-            header = the_series(files, report)
-            return await self._assess(upload, header, notes(files, report), chunk)
+            return await self._assess_files(upload)
         except (MalformedRequest, ValidationError, IndexError) as error:
             raise StageFailed("the answer of a stage lacks what was asked for") from error
 
@@ -141,6 +142,21 @@ class Pipeline:
         left_out = [item for item in aside if not _kept(groups, item)]
         return dict(groups), sorted(left_out, key=lambda item: item.code == SYSTEM_FILE)
 
+    async def _assess_files(self, upload: _Upload, said: tuple[Reason, ...] = ()) -> Assessment:
+        report, chunk = await self._open(upload)
+        header = the_series(upload.files, report)
+        if shared := share_instances(header):
+            copies = await to_thread.run_sync(find_copies, upload.files, shared)
+            return await self._assess_without(upload, copies)
+        return await self._assess(upload, header, (*said, *notes(upload.files, report)), chunk)
+
+    async def _assess_without(self, upload: _Upload, copies: Copies) -> Assessment:
+        """Assess an upload as if copies had not been sent: the reasons in its headers would count them, too."""
+        kept = [number for number in range(len(upload.files)) if number not in copies]
+        rest = replace(upload, files=[upload.files[number] for number in kept])
+        assessment = await self._assess_files(rest, copy_notes(upload.files, copies))
+        return replace(assessment, header=renumbered(assessment.header, kept))
+
     async def _open(self, upload: _Upload) -> tuple[HeadersReport, _Chunk | None]:
         """The headers; and, where all files fit one chunk, that chunk's way through the chain in the same call."""
         files, most = upload.files, self._settings.chunk_slices
@@ -156,6 +172,7 @@ class Pipeline:
         message = await self._preprocess([bytes_tensor("files", parts)], upload)
         report = checked(files, _report(message))
         whole = len(report.series) == 1 and _rows(message) == len(report.series[0].items)
+        whole = whole and not share_instances(report.series[0])
         usable = whole and not corrupt_files(files, report) and not self._refused(report.series[0].reasons)
         thin = usable and (await self._plan(report.series[0])).averaged
         return report, await self._extract(message, upload.work) if usable and not thin else None

@@ -215,6 +215,24 @@ async def test_a_series_that_is_grouped_in_pieces_stays_one_unit(batch: Batch) -
     assert (await batch.get(address))["left_out_total"] == 255
 
 
+async def test_copies_count_once_and_conflicts_fail_their_series_in_jobs_too(batch: Batch) -> None:
+    other = {f"x{number}.txt": b"no image" for number in range(255)}
+    copied, torn = series(0, 3), series(5, 3)
+    files = {**copied, **torn, **other, "copy.dcm": copied["0-1.dcm"], "torn.dcm": {**series(5, 3, KVP=119)}["5-1.dcm"]}
+    address = await batch.send(files)
+    await batch.work()
+    page = await batch.get(f"{address}/reports")
+    reports = {report["series"]["series_instance_uid"]: report for report in page["reports"]}
+    (note,) = (item for item in reports["2.25.9.0"]["reasons"] if item["code"] == "duplicate_file")
+    assert note["detail"] == "copy.dcm is a copy of 0-1.dcm; it counts once."
+    assert [item["file"] for item in reports["2.25.9.0"]["slices"]] == list(copied)
+    problem = reports["2.25.9.5"]["problem"]
+    assert (problem["code"], [item["file"] for item in problem["files"]]) == (
+        "conflicting_instances",
+        ["5-1.dcm", "torn.dcm"],
+    )
+
+
 async def test_a_stages_fault_passes_and_the_report_is_as_if_it_had_not_been(batch: Batch) -> None:
     address = await batch.send(series(0))
     transport = batch.chain.transports["cnn"]

@@ -251,6 +251,54 @@ async def test_several_series_are_refused_and_listed(chain: Chain) -> None:
     assert answer.json()["best"]["series_instance_uid"] in found
 
 
+def conflict(index: int = 2) -> bytes:
+    """Another file of the instance with that index."""
+    return ct_slice(index, head(brain_hu=70))
+
+
+@pytest.mark.parametrize("count", [3, 11])
+async def test_copies_count_once_with_a_note(chain: Chain, count: int) -> None:
+    files = series(count)
+    copies = {f"copy of {name}": data for name, data in files.items() if name <= "001.dcm"}
+    plain, doubled = await _report(chain, files), await _report(chain, {**copies, **files})
+
+    notes = [item["detail"] for item in doubled["reasons"] if item["code"] == "duplicate_file"]
+    assert notes == [f"{name} is a copy of copy of {name}; it counts once." for name in ("000.dcm", "001.dcm")]
+    assert [item for item in doubled["reasons"] if item["code"] != "duplicate_file"] == plain["reasons"]
+    assert doubled["series"] == plain["series"]
+    assert [item["file"] for item in doubled["slices"]] == [*copies, *list(files)[2:]]
+    assert [item["probabilities"] for item in doubled["slices"]] == [item["probabilities"] for item in plain["slices"]]
+
+
+async def test_a_study_sent_twice_is_one_series(chain: Chain) -> None:
+    twice = await _report(chain, {**series(9), "again.zip": zipped(series(9))})
+    assert twice["series"]["slices"] == 9
+    codes = [item["code"] for item in twice["reasons"]]
+    assert codes.count("duplicate_file") == 9
+    assert not {"duplicate_positions", "several_stacks"} & set(codes)
+
+
+@pytest.mark.parametrize("count", [3, 11])
+async def test_two_files_of_one_instance_that_differ_are_refused(chain: Chain, count: int) -> None:
+    answer = await chain.predict({**series(count), "other.dcm": conflict()})
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "conflicting_instances")
+    assert [file["file"] for file in problem["files"]] == ["002.dcm", "other.dcm"]
+
+
+async def test_files_without_a_uid_are_no_copies(chain: Chain) -> None:
+    report = await _report(chain, {name: ct_slice(index, SOPInstanceUID="") for index, name in enumerate("abc")})
+    assert report["series"]["slices"] == 3
+    assert [item["code"] for item in report["reasons"]] == ["few_slices"]
+
+
+async def test_files_of_their_own_at_one_position_still_warn(chain: Chain) -> None:
+    report = await _report(chain, {**series(8), "other.dcm": ct_slice(2, SOPInstanceUID="2.25.99")})
+    assert report["series"]["slices"] == 9
+    assert report["reasons"][0]["code"] == "duplicate_positions"
+    assert "duplicate_file" not in {item["code"] for item in report["reasons"]}
+
+
 async def test_no_file_at_all(chain: Chain) -> None:
     for body in (None, {"files": "a form field that is no file"}):
         parts = [("files", ("", b""))] if body is None else None

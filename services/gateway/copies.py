@@ -1,0 +1,50 @@
+"""Files of an upload that share a SOPInstanceUID: copies count once, with a note; files that differ are refused."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from services.common import acceptance
+from services.common.instances import sort_shared
+from services.common.schemas import Reason, SeriesHeader
+from services.common.tensors import FilePart
+from services.gateway.faults import conflicting_instances
+from services.gateway.spool import UploadedFile
+
+_PIECE_BYTES: Final = 1 << 20
+Copies = dict[int, int]  # the number of each copy, and of the file that it is a copy of
+
+
+def find_copies(files: Sequence[UploadedFile], shared: Sequence[Sequence[int]]) -> Copies:
+    """Which files are copies of others; reads those that share an instance.
+
+    Raises
+    ------
+    ConflictingInstances
+        two files of one instance differ; all such files are named.
+    """
+    found = sort_shared(shared, lambda first, later: _equal(files[first], files[later]))
+    if found.conflicts:
+        numbers = dict.fromkeys(number for pair in found.conflicts for number in pair)
+        raise conflicting_instances([files[number].name for number in numbers])
+    return {later: first for first, later in found.copies}
+
+
+def copy_notes(files: Sequence[UploadedFile], copies: Copies) -> tuple[Reason, ...]:
+    """A note for each copy that is left out."""
+    return tuple(
+        acceptance.reason("duplicate_file", file=files[later].name, first=files[first].name)
+        for later, first in sorted(copies.items())
+    )
+
+
+def renumbered(header: SeriesHeader, kept: Sequence[int]) -> SeriesHeader:
+    """A header of some files of an upload, with the numbers that these have in the whole upload."""
+    items = tuple(item.model_copy(update={"file": kept[item.file]}) for item in header.items)
+    return header.model_copy(update={"items": items})
+
+
+def _equal(first: UploadedFile, later: UploadedFile) -> bool:
+    if first.size != later.size:
+        return False
+    pieces = (FilePart(file.path, file.size).pieces(_PIECE_BYTES) for file in (first, later))
+    return all(one == other for one, other in zip(*pieces, strict=True))

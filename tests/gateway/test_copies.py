@@ -1,0 +1,54 @@
+"""Copies are told from files that differ by reading them, whatever their length."""
+
+from pathlib import Path
+
+import pytest
+
+from services.common.schemas import Item, SeriesHeader
+from services.gateway.copies import copy_notes, find_copies, renumbered
+from services.gateway.faults import ConflictingInstances
+from services.gateway.spool import UploadedFile
+
+LONG = b"a" * (1 << 20)
+
+
+def spooled(folder: Path, *contents: bytes) -> list[UploadedFile]:
+    files = []
+    for number, content in enumerate(contents):
+        path = folder / str(number)
+        path.write_bytes(content)
+        files.append(UploadedFile(f"{number}.dcm", path, len(content)))
+    return files
+
+
+def test_equal_files_are_copies_of_the_first(tmp_path: Path) -> None:
+    files = spooled(tmp_path, b"x", LONG + b"b", LONG + b"b", LONG + b"b")
+    copies = find_copies(files, [[1, 2, 3]])
+    assert copies == {2: 1, 3: 1}
+    assert [note.detail for note in copy_notes(files, copies)] == [
+        "2.dcm is a copy of 1.dcm; it counts once.",
+        "3.dcm is a copy of 1.dcm; it counts once.",
+    ]
+    assert {note.severity for note in copy_notes(files, copies)} == {"note"}
+
+
+@pytest.mark.parametrize("other", [LONG + b"c", LONG, LONG + b"bb"])
+def test_files_that_differ_are_refused_by_name(tmp_path: Path, other: bytes) -> None:
+    files = spooled(tmp_path, LONG + b"b", b"x", other, LONG + b"b")
+    with pytest.raises(ConflictingInstances) as caught:
+        find_copies(files, [[0, 2, 3]])
+    assert (caught.value.status, caught.value.code) == (422, "conflicting_instances")
+    assert [file["file"] for file in caught.value.extra["files"]] == ["0.dcm", "2.dcm"]
+    assert caught.value.detail.startswith("0.dcm and 2.dcm have the same SOPInstanceUID and differ;")
+
+
+def test_many_conflicts_are_all_listed(tmp_path: Path) -> None:
+    with pytest.raises(ConflictingInstances) as caught:
+        find_copies(spooled(tmp_path, b"a", b"b", b"c", b"d"), [[0, 1], [2, 3]])
+    assert [file["file"] for file in caught.value.extra["files"]] == ["0.dcm", "1.dcm", "2.dcm", "3.dcm"]
+    assert "as do 2 more files" in caught.value.detail
+
+
+def test_kept_files_get_back_their_numbers() -> None:
+    header = SeriesHeader(uid="1", study_uid="1", items=(Item(file=1), Item(file=0)), position_mm=(0, 5))
+    assert [item.file for item in renumbered(header, [2, 5]).items] == [5, 2]
