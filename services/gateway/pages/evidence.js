@@ -2,7 +2,7 @@
 
 import { counted, percent } from "./words.js";
 
-const SHARES = ["bone", "brain", "air", "metal"];
+const SHARES = { bone: "bone", brain: "brain", air: "air", centre_air: "air amid the bone", metal: "metal" };
 
 // Empty where there is none, as in reports of older versions.
 export function evidenceWords(evidence) {
@@ -14,7 +14,8 @@ export function evidenceWords(evidence) {
 function pixelWords(evidence) {
   const { slices_read: read, constant_slices: constant, air_hu: airHu } = evidence;
   if (read === 0) return ["no pixels, for the headers were enough"];
-  const shares = SHARES.filter((part) => evidence[part] !== null).map((part) => `${part} ${percent(evidence[part])}`);
+  const known = Object.entries(SHARES).filter(([name]) => Number.isFinite(evidence[name]));
+  const shares = known.map(([name, words]) => `${words} ${percent(evidence[name])}`);
   const air = airHu === null ? [] : [`air at ${Math.round(airHu)}\u00a0HU`];
   const uniform = constant > 0 ? [`${constant} of ${counted(read, "slice")} uniform`] : [];
   return [`medians over ${counted(read, "slice")}: ${shares.join(", ")}`, ...air, ...uniform];
