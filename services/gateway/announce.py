@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 where all became ready."""
     parser = argparse.ArgumentParser(prog="python -m services.gateway.announce", description=__doc__)
     parser.add_argument("services", nargs="+", metavar="NAME=URL", help="an http:// address, or redis://")
-    parser.add_argument("--wait", type=float, default=600, metavar="SECONDS", help="give up after (%(default)s)")
+    parser.add_argument("--wait", type=float, default=300, metavar="SECONDS", help="give up after (%(default)s)")
     options = parser.parse_args(arguments)
     services = dict(named.split("=", 1) for named in options.services)
     late = announce(services, is_ready, options.wait)
