@@ -29,6 +29,7 @@ from training.phantom.orders import ANY_STUDY, Order
 from training.pictures import GRID
 from training.rnn import Rnn
 from training.soup import stir_in
+from training.spacing import learnt_spacing_mm
 from training.watch import fit_watched
 
 LOG = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ def build(config: Config, folder: Path, run: Path, begin: Path | None = None, so
         config.words,
         feature_size=int(cnn.last.kernel.shape[0]),
         blood_grid=(GRID, GRID),
+        spacing_mm=learnt_spacing_mm(study.position_mm for study in learnt),
         files=files,
         metrics=metrics,
         temperatures=found,

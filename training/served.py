@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from services.cnn.model import SavedModelExtractor
 from services.common.card import Bundle, open_bundle
 from services.common.labels import LABELS
+from services.common.slabs import plan_series
 from services.preprocess.pipeline import Pipeline
 from services.rnn.model import SavedModelScorer
 from training.answers import Answer, Answering, Case, Pairs, figures
+from training.as_served import made_in_turn, score_by_slice
 from training.configs.phantom_test import SHIFTED, TEST, twins
 from training.evaluate import ALONE, rounded
 from training.fit_rnn import Series
@@ -63,11 +65,14 @@ def ask_of_real(folder: Path, files: Path) -> list[dict[str, Any]]:
     data = [path.read_bytes() for path in sorted(files.rglob("*")) if path.is_file()]
     with Pipeline(bundle.card.recipe, cores()) as pipeline:
         every = pipeline.read_headers(data, [len(file) for file in data]).series
-        frames = [np.array([(item.file, item.frame) for item in series.items], np.int32) for series in every]
-        made = [pipeline.make_slices(data, wanted).slices for wanted in frames]
+        plans = [plan_series(series, bundle.card) for series in every]
+        made = [
+            np.concatenate([part.slices for part in made_in_turn(pipeline, series, plan, data.__getitem__)])
+            for series, plan in zip(every, plans, strict=True)
+        ]
     return [
-        _said(bundle, scorer.score(features_of(extractor, slices), np.array(series.position_mm, np.float32)))
-        for series, slices in zip(every, made, strict=True)
+        _said(bundle, score_by_slice(scorer.score, features_of(extractor, slices), series, plan))
+        for series, plan, slices in zip(every, plans, made, strict=True)
     ]
 
 

@@ -16,9 +16,11 @@ from services.common.acceptance import fold, refused
 from services.common.card import Bundle, BundleError, Card, open_bundle
 from services.common.labels import LABELS
 from services.common.schemas import HeadersReport, SeriesHeader
+from services.common.slabs import SlabPlan, plan_series
 from services.preprocess.pipeline import Pipeline
 from services.rnn.model import SavedModelScorer
 from training.answers import middle_slices, usual_figures
+from training.as_served import made_in_turn, score_by_slice
 from training.evaluate import Judged
 from training.failures import CannotGoOn
 from training.fit_rnn import Series
@@ -27,7 +29,6 @@ from training.site_files import File, Row, Truth, of_slice, read_truth, site_fil
 
 LOG = logging.getLogger(__name__)
 HEAD_BYTES: Final = 256 * 1024
-CHUNK: Final = 16  # slices of one call
 UNKNOWN: Final[Row] = (None,) * len(LABELS)
 
 
@@ -73,12 +74,12 @@ def _answered(bundle: Bundle, files: Sequence[File], truth: Truth, counts: Count
         with bar("evaluate", len(report.series), "series") as progress:
             for header in report.series:
                 rows, whole, patient = _truth(header, files, truth)
-                features = None if _unlabelled(rows, whole) else _features(pipeline, extractor, header, files)
+                plan = plan_series(header, bundle.card)
+                features = None if _unlabelled(rows, whole) else _features(pipeline, extractor, header, plan, files)
                 if features is None:
                     counts["without labels" if _unlabelled(rows, whole) else "not assessed"] += 1
                 else:
-                    position_mm = np.array(header.position_mm, np.float32)
-                    yield Answered(*scorer.score(features, position_mm), rows, whole, patient)
+                    yield Answered(*score_by_slice(scorer.score, features, header, plan), rows, whole, patient)
                 progress.update(1)
 
 
@@ -93,15 +94,11 @@ def _headers(pipeline: Pipeline, files: Sequence[File]) -> HeadersReport:
 
 
 def _features(
-    pipeline: Pipeline, extractor: SavedModelExtractor, header: SeriesHeader, files: Sequence[File]
+    pipeline: Pipeline, extractor: SavedModelExtractor, header: SeriesHeader, plan: SlabPlan, files: Sequence[File]
 ) -> NDArray[np.float32] | None:
-    """Features of a series, (n, d); None where the service would not assess it."""
+    """Features of what the networks see of a series, (r, d); None where the service would not assess it."""
     found, evidence = [], []
-    for start in range(0, len(header.items), CHUNK):
-        items = header.items[start : start + CHUNK]
-        numbers = sorted({item.file for item in items})
-        frames = np.array([(numbers.index(item.file), item.frame) for item in items], np.int32)
-        made = pipeline.make_slices([files[number].read(None) for number in numbers], frames)
+    for made in made_in_turn(pipeline, header, plan, lambda number: files[number].read(None)):
         evidence += made.evidence
         if any(each.failed for each in made.evidence):
             return None

@@ -12,14 +12,18 @@ import numpy as np
 import pytest
 from pydicom.uid import JPEGLSLossless
 
+from services.common.card import open_bundle
 from services.common.schemas import Report
+from services.common.slabs import plan_series
 from services.gateway.app import create_app
 from services.gateway.settings import Settings
 from services.gateway.stages import Stage, Stages
 from services.preprocess import png
-from tests.contracts.conftest import Chain, MeanExtractor, stage_apps
+from services.preprocess.pipeline import Pipeline
+from tests.contracts.conftest import Chain, FeatureScorer, MeanExtractor, stage_apps
 from tests.preprocess.dicom_files import ct, enhanced, written
 from tests.scans import ct_slice, head, picture
+from training.as_served import made_in_turn, score_by_slice
 
 pytestmark = pytest.mark.anyio
 
@@ -168,7 +172,7 @@ async def test_200_slices_of_1_mm_pass_a_few_at_a_time(chain: Chain) -> None:
 
     assert [item["slab"] for item in report["slices"]] == [index // 5 for index in range(200)]
     assert sum(chain.extractor.batches) == 40
-    assert max(chain.extractor.batches) <= 3
+    assert max(chain.extractor.batches) <= 6, "three slabs a chunk, two chunks in flight"
     assert max(sent[1:]) < 15 * (FRAME_BYTES + 2000)
 
 
@@ -272,3 +276,21 @@ async def test_a_bundle_of_another_range_is_no_silent_change(chain: Chain, tmp_p
 
     assert (first.status_code, first.json()["code"]) == (502, "bundle_mismatch")
     assert {item["slab"] for item in (await report_of(chain, files))["slices"]} == {None}
+
+
+async def test_training_measures_what_is_served(chain: Chain) -> None:
+    files = thin([*even(20, 0.8), *(40 + position for position in even(7, 0.8))])
+    data = list(files.values())
+    card = open_bundle(chain.bundle).card
+    with Pipeline(card.recipe, 2) as pipeline:
+        (header,) = pipeline.read_headers(data, [len(file) for file in data]).series
+        plan = plan_series(header, card)
+        made = np.concatenate([part.slices for part in made_in_turn(pipeline, header, plan, data.__getitem__)])
+    features = MeanExtractor().extract(made)["features"]
+
+    slices, series = score_by_slice(FeatureScorer().score, features, header, plan)
+
+    report = await report_of(chain, files)
+    assert plan.averaged
+    assert slices == pytest.approx(np.array([[*item["probabilities"].values()] for item in report["slices"]]), abs=1e-6)
+    assert series == pytest.approx(np.array([*report["series"]["probabilities"].values()]), abs=1e-6)

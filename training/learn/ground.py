@@ -16,6 +16,7 @@ from training.learn.parts import Parts, split
 from training.learn.plan import Plan
 from training.learn.runs import Run
 from training.shards import Shards, open_shards
+from training.spacing import learnt_spacing_mm
 
 EVERY: Final = 600  # seconds between two checkpoints of the CNN on a large machine
 
@@ -108,6 +109,7 @@ class Ground:
             self.plan.words,
             feature_size=int(networks.cnn.last.kernel.shape[0]),
             blood_grid=None,
+            spacing_mm=learnt_spacing_mm(self.source.entries[number].position_mm for number in self.parts.train),
             files=files,
             metrics=metrics,
             temperatures=self.calibration()["temperatures"],
