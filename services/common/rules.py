@@ -48,8 +48,9 @@ _RULES: Final = (
     Rule(
         "other_body_part",
         "refuse",
-        "BodyPartExamined says {part}, not head.",
-        "The networks know heads only. The tag is filled in by habit: only a known other part speaks against a head.",
+        "BodyPartExamined says {part} in {slices} of {total} slices, not head.",
+        "The networks know heads only. The tag is filled in by habit: only a known other part speaks against a head, "
+        "and only in most of the slices.",
         "DICOM PS3.3 C.7.3.1, PS3.16 annex L",
     ),
     Rule(
@@ -57,6 +58,13 @@ _RULES: Final = (
         "warn",
         "The slices show little brain: {fullest:.1%} of the fullest one, beside {bone:.1%} bone.",
         "Slices above the brain hold no blood that could be found, and phantoms look like them.",
+    ),
+    Rule(
+        "mixed_body_parts",
+        "warn",
+        "BodyPartExamined says {part} in {slices} of {total} slices: they may not belong to the head.",
+        "Slices of another part under the UID of a head's series are scored as if they were the head's.",
+        "DICOM PS3.3 C.7.3.1, PS3.16 annex L",
     ),
     Rule(
         "blank_slices",

@@ -83,11 +83,14 @@ def _words(body_part: str) -> str:
 
 
 def _body_part(headers: Collection[Header]) -> Reason | None:
-    parts = sorted({header.body_part for header in headers})
-    if not all(map(names_another_part, parts)):
+    """Refuse where most slices name another part; warn where fewer do, for a foot may lie among slices of a head."""
+    others = [header for header in headers if names_another_part(header.body_part)]
+    if not others:
         return None
-    named = _OTHER.search(_words(parts[0]))
-    return reason("other_body_part", part=named[0] if named else "another")
+    named = {found[0] for header in others if (found := _OTHER.search(_words(header.body_part)))}
+    slices, total = (sum(header.frame_count for header in some) for some in (others, headers))
+    code = "other_body_part" if slices > total / 2 else "mixed_body_parts"
+    return reason(code, part=" and ".join(sorted(named)), slices=slices, total=total)
 
 
 def _kernel(headers: Collection[Header]) -> Reason | None:

@@ -20,7 +20,10 @@ def series(uid: str, slices: int = 30, **changes: Any) -> SeriesHeader:
 @pytest.mark.parametrize(
     ("other", "why"),
     [
-        (series("1.1", reasons=(reason("other_body_part", part="NECK"),)), "it is not refused by its headers"),
+        (
+            series("1.1", reasons=(reason("other_body_part", part="NECK", slices=1, total=1),)),
+            "it is not refused by its headers",
+        ),
         (series("1.1", slices=3), "it covers more of the head"),
         (series("1.1", kernel="sharp"), "its kernel is softer"),
         (series("1.1", kernel="unknown"), "its kernel is softer"),
@@ -48,7 +51,7 @@ def test_the_order_of_series_does_not_matter(found: list[SeriesHeader]) -> None:
 
 
 def test_nothing_to_choose() -> None:
-    refusal = (reason("other_body_part", part="NECK"),)
+    refusal = (reason("other_body_part", part="NECK", slices=1, total=1),)
     assert best_series([]) is None
     assert best_series([series("1.1")]) is None
     assert best_series([series("1.1"), series("1.2", study_uid="2")]) is None

@@ -24,7 +24,8 @@ def test_refusals_become_warnings_and_warnings_refusals() -> None:
     HERE.write_text('[severity]\nother_body_part = "warn"\ncontrast = "refuse"\nresampled = "note"\n')
     severities = read_severities(HERE)
     lowered, raised = judged(
-        [reason("other_body_part", part="NECK"), reason("contrast", tags="SeriesDescription")], severities
+        [reason("other_body_part", part="NECK", slices=1, total=1), reason("contrast", tags="SeriesDescription")],
+        severities,
     )
     assert (lowered.severity, raised.severity) == ("warn", "refuse")
     assert refused([raised])

@@ -47,12 +47,33 @@ def test_other_body_part_is_refused() -> None:
 
 def test_of_the_body_part_only_the_known_word_is_told() -> None:
     (found, *_) = header_reasons([header(BodyPartExamined="CHEST JOHN DOE")])
-    assert found.detail == "BodyPartExamined says CHEST, not head."
+    assert found.detail == "BodyPartExamined says CHEST in 1 of 1 slices, not head."
 
 
-def test_one_slice_that_may_be_a_head_speaks_for_the_series() -> None:
-    assert not refused(header_reasons([header(BodyPartExamined="NECK"), header(BodyPartExamined="HEAD")]))
-    assert not refused(header_reasons([header(BodyPartExamined="NECK"), header()]))
+@pytest.mark.parametrize(
+    ("parts", "code", "words"),
+    [
+        ({"CHEST": 27, "HEAD": 1}, "other_body_part", "CHEST in 27 of 28"),
+        ({"CHEST": 2, "FOOT": 1, "": 2}, "other_body_part", "CHEST and FOOT in 3 of 5"),
+        ({"FOOT": 1, "HEAD": 1}, "mixed_body_parts", "FOOT in 1 of 2"),
+        ({"NECK": 1, "": 1}, "mixed_body_parts", "NECK in 1 of 2"),
+        ({"HEAD": 27, "KNEE": 1}, "mixed_body_parts", "KNEE in 1 of 28"),
+        ({"HEAD": 3, "HEADNECK": 2, "": 1}, None, ""),
+    ],
+)
+def test_values_of_all_files_are_judged(parts: dict[str, int], code: str | None, words: str) -> None:
+    headers = [found for part, count in parts.items() for found in [header(BodyPartExamined=part)] * count]
+    told = [item for item in header_reasons(headers) if "body_part" in item.code]
+    assert codes(told) == ([code] if code else [])
+    assert all(words in item.detail for item in told)
+    assert refused(told) == (code == "other_body_part")
+
+
+def test_frames_count_each() -> None:
+    file = written(enhanced(4, BodyPartExamined="CHEST"))
+    many = read_header(file, len(file))
+    assert refused(header_reasons([many, *[header(BodyPartExamined="HEAD")] * 3]))
+    assert not refused(header_reasons([many, *[header(BodyPartExamined="HEAD")] * 4]))
 
 
 @pytest.mark.parametrize(
