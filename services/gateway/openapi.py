@@ -172,7 +172,6 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
         Overloaded("the gateway works on as many slices as it takes; send it again later"),
     ),
 }
-ACCEPTED: Final = "A `progress` event whenever the job's document changes, then `end`"
 NO_JOB: Final[dict[int | str, dict[str, Any]]] = {
     400: _WRONG_PARAMETER,
     401: _UNAUTHORIZED,
@@ -202,6 +201,13 @@ END_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     **NO_JOB,
 }
 _TEXT: Final = {"schema": {"type": "string"}}
+EVENT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "A `progress` event whenever the job's document changes, then `end`",
+        "content": {"text/event-stream": _TEXT},
+    },
+    **NO_JOB,
+}
 _REPORTS: Final = (
     "Reports in the order of the series. `after`, ids and `index` count from 0; the column `series` of the CSV counts "
     "from 1, as the page does, and its column `report` has the id."

@@ -17,11 +17,20 @@ from services.gateway.jobs.job import Job, no_such_job
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus, Priority, ReportPage
 from services.gateway.jobs.store import Wishes
 from services.gateway.negotiation import best
-from services.gateway.openapi import ACCEPTED, END_ANSWERS, JOB_ANSWERS, JOB_BODY, NO_JOB, PAGE_ANSWERS, REPORT_ANSWERS
+from services.gateway.openapi import (
+    END_ANSWERS,
+    EVENT_ANSWERS,
+    JOB_ANSWERS,
+    JOB_BODY,
+    NO_JOB,
+    PAGE_ANSWERS,
+    REPORT_ANSWERS,
+)
 from services.gateway.predictions import known_point
 
 _LOOK_S: Final = 0.5
 _BEAT_S: Final = 15.0
+_PAGE_REPORTS: Final = 100
 _NDJSON: Final = "application/x-ndjson"
 _CSV: Final = "text/csv"
 _REPRESENTATIONS: Final = ("application/json", _NDJSON, _CSV)
@@ -116,15 +125,18 @@ def _add_reading(app: FastAPI, jobs: Jobs, sender_type: Any, job_type: Any) -> N
         request: Request,
         job: job_type,
         after: Annotated[int, Query(ge=-1, description="the number of the last series seen, from 0")] = -1,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        limit: Annotated[
+            int | None,
+            Query(ge=1, le=1000, description="the most reports; else 100 as JSON, and all as NDJSON or CSV"),
+        ] = None,
     ) -> Response:
         job.manifest()
         kind = _representation(request)
         if kind == _NDJSON:
-            return StreamingResponse(ndjson(reports(job, after)), media_type=_NDJSON, headers=_VARY)
+            return StreamingResponse(ndjson(reports(job, after, limit)), media_type=_NDJSON, headers=_VARY)
         if kind == _CSV:
-            return StreamingResponse(table(job, reports(job, after)), media_type=_CSV, headers=_VARY)
-        return _page(job, after, limit)
+            return StreamingResponse(table(job, reports(job, after, limit)), media_type=_CSV, headers=_VARY)
+        return _page(job, after, limit or _PAGE_REPORTS)
 
     @app.get(
         "/v1/jobs/{job_id}/events",
@@ -132,7 +144,7 @@ def _add_reading(app: FastAPI, jobs: Jobs, sender_type: Any, job_type: Any) -> N
         operation_id="watch_job",
         summary="How a job comes on, as server-sent events until it ends",
         response_class=StreamingResponse,
-        responses={200: {"content": {"text/event-stream": {}}, "description": ACCEPTED}, **NO_JOB},
+        responses=EVENT_ANSWERS,
     )
     async def events(job: job_type) -> StreamingResponse:
         stream = _events(lambda: describe(jobs.store, job), lambda: bool(app.state.drain.on))

@@ -154,6 +154,16 @@ async def test_reports_by_the_page_the_line_and_the_row(client: httpx.AsyncClien
     assert rows.headers["content-type"].startswith("text/csv")
 
 
+@pytest.mark.parametrize("accept", ["application/x-ndjson", "text/csv"])
+async def test_a_limit_holds_for_every_representation(client: httpx.AsyncClient, store: JobStore, accept: str) -> None:
+    job = await made(client, store, 3)
+    for number in range(3):
+        job.put_report(number, report_of("assessed", number))
+    for query, count in (({}, 3), ({"limit": 2}, 2), ({"after": 1, "limit": 2}, 1)):
+        answer = await client.get(f"/v1/jobs/{job.id}/reports", params=query, headers={"accept": accept})
+        assert len(answer.text.splitlines()) == count + (accept == "text/csv")
+
+
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [
