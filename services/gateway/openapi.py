@@ -182,7 +182,7 @@ JOB_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     202: {"description": "Accepted: files and manifest are safely on disk", "headers": {"Location": _LOCATION}},
     409: problem_answer(
         OtherContent(
-            "the first request with this key is kept: its priority is routine, not urgent; ...",
+            "the key belongs to an earlier request: its priority is routine, not urgent; repeat that request ...",
             differences=[{"what": "priority", "first": "routine", "now": "urgent"}],
         )
     ),
@@ -196,7 +196,7 @@ JOB_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     ),
 }
 END_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"model": JobDocument, "description": "Cancelled: the files are gone, and the reports that were ready stay"},
+    200: {"model": JobDocument, "description": "Cancelled: the files are removed, finished reports stay"},
     204: {"description": "Forgotten"},
     **NO_JOB,
 }

@@ -161,7 +161,7 @@ def test_a_job_in_the_middle_is_found_again_and_cancelled(driver: PageDriver, tm
     page.on("dialog", _accept)
     driver.button("Cancel").click()
     expect(page.locator("#job-title")).to_have_text("Cancelled")
-    expect(page.locator("#job-words")).to_contain_text("The files are gone from the server")
+    expect(page.locator("#job-words")).to_contain_text("The files are removed from the server")
     page.reload()
     expect(page.locator("#job-title")).to_have_text("Cancelled")
     expect(page.locator("#job-rows tr").first).to_contain_text("No haemorrhage predicted")
@@ -209,7 +209,7 @@ def test_a_job_of_two_bundles_warns(listed: PageDriver) -> None:
     """As the job's document says it, which `tests/gateway/jobs/test_documents.py` is about."""
     page = listed.page
     expect(page.locator("#job-warnings")).to_be_hidden()
-    words = "The reports are by 2 bundles: default 9f86 (reports: 2), default 6030 (reports: 1)."
+    words = "The reports come from 2 bundles: default 9f86 (reports: 2), default 6030 (reports: 1)."
     warning = json.dumps({"code": "several_models", "severity": "warn", "detail": words})
 
     def warn(route: Route) -> None:

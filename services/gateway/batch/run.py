@@ -14,7 +14,7 @@ from services.gateway.client import counted, sendable
 
 _WHY_ENDED: Final = {
     "failed": "no series could be formed of its files",
-    "cancelled": "somebody cancelled it; the reports that were ready are kept here",
+    "cancelled": "somebody cancelled it; its finished reports are kept here",
 }
 
 

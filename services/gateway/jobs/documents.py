@@ -72,11 +72,12 @@ def _models(names: Mapping[str, str], results: Iterable[SeriesResult]) -> tuple[
 
 
 def _warnings(models: Sequence[UsedModel]) -> tuple[Reason, ...]:
-    """Of the job as a whole: whether its reports can be compared."""
+    """Of the job as a whole: reports of several bundles are hard to compare."""
     if len(models) < 2:  # noqa: PLR2004 - two bundles are one too many
         return ()
     listed = ", ".join(f"{model.name} {short(model.sha256)} (reports: {model.reports})" for model in models)
-    detail = f"The reports are by {len(models)} bundles: {listed}. Send the files again to have all by one bundle."
+    remedy = "To compare all series, send the files again."
+    detail = f"The reports come from {len(models)} bundles: {listed}. {remedy}"
     return (Reason(code=SEVERAL_MODELS, severity="warn", detail=detail),)
 
 

@@ -1,4 +1,4 @@
-"""Whether a request under an Idempotency-Key is the one that the key stands for, and if not, what differs."""
+"""Compares requests under one Idempotency-Key, and names their differences."""
 
 import hashlib
 import json
@@ -28,22 +28,22 @@ def digests(files: Sequence[UploadedFile], *options: str | None) -> dict[str, st
 
 
 def webhook_digest(address: str | None) -> str | None:
-    """A webhook's address may hold a key: it is compared by this."""
+    """SHA-256 of the address, which is not kept in the manifest: it may hold a key."""
     return hashlib.sha256(address.encode()).hexdigest() if address else None
 
 
 def check_same(first: Manifest, second: Manifest) -> None:
-    """OtherContent where the second request is not the first one once more."""
+    """OtherContent where the second request does not repeat the first one."""
     if first.digest == second.digest:
         return
     found = list(_differences(first, second))
-    words = " and ".join(_words(item) for item in found) or "its files or options differ from those of this request"
-    remedy = "send another key with other files or options"
-    raise OtherContent(f"the first request with this key is kept: {words}; {remedy}", differences=found)
+    words = " and ".join(map(_words, found)) or "its files or options differ"
+    remedy = "repeat that request unchanged, or send another key"
+    raise OtherContent(f"the key belongs to an earlier request: {words}; {remedy}", differences=found)
 
 
 def _differences(first: Manifest, second: Manifest) -> Iterator[dict[str, Any]]:
-    """None where the first one was accepted by a version that did not keep the parts."""
+    """Nothing where an older version accepted the first request: it kept one digest of all."""
     if first.files_digest is None:
         return
     if first.files_digest != second.files_digest:
@@ -57,7 +57,7 @@ def _differences(first: Manifest, second: Manifest) -> Iterator[dict[str, Any]]:
 
 
 def _words(difference: dict[str, Any]) -> str:
-    what = difference["what"].replace("_", " ")
+    what = difference["what"]
     if "first" in difference:
         return f"its {what} is {difference['first']}, not {difference['now']}"
     return f"its {what} {'differ' if what == 'files' else 'differs'}"

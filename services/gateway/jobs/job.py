@@ -5,7 +5,7 @@
 <job>/plan.jsonl            its series; a line for all, and one for each
 <job>/reports/000012.json   the one report of series 12 ...
 <job>/done/000012.failed... ... and what became of it, in a name: see `results.py`
-<job>/models/9f86d08...     a bundle that reports are by, under its hash: its name
+<job>/models/9f86d08...     the name of a report's bundle, under its SHA-256
 <job>/ended.json            when and how it ended
 """
 
@@ -86,7 +86,7 @@ class Job:
         """Keep a series' report; False where it has one already, or the job is at its end.
 
         The report is kept first, and then what became of the series, by the report that was kept: a crash between the
-        two has the series done once more, and changes nothing. Without the second the first is not seen.
+        two has the series done once more, and changes nothing. A report without a marker is not listed.
         """
         name = f"reports/{number:06d}.json"
         first = self._put(name, document)
@@ -102,7 +102,7 @@ class Job:
         return first
 
     def _put_model(self, report: Mapping[str, Any]) -> None:
-        """Keep which bundle a report is by; once, for this is asked for each report."""
+        """Keep the name of a report's bundle, once a job."""
         sha256, name = model_of(report)
         place = f"{_MODELS}/{sha256}"
         if sha256 and not self._exists(place):
@@ -114,14 +114,14 @@ class Job:
         return {int(number): outcome for number, outcome, *_ in parts if outcome in OUTCOMES}
 
     def results(self) -> dict[int, SeriesResult]:
-        """What every report says in short, in the order of the series."""
+        """The result of every report, in the order of the series."""
         names = self._shelf.names(f"{self.place}/{_DONE}")
         marked = {marker[0]: marker[1:] for name in names if (marker := parse(name))}
         found = {number: result or self._mended(number, outcome) for number, (outcome, result) in marked.items()}
         return {number: result for number, result in found.items() if result}
 
     def _mended(self, number: int, outcome: Outcome) -> SeriesResult | None:
-        """By its report, where an older version marked the series; it is marked anew, so that this is done once."""
+        """Of a series that an older version marked: by its report, once, for the series is marked anew."""
         try:
             report = json.loads(self.report(number))
         except NotFound:  # the job was forgotten meanwhile
@@ -134,7 +134,7 @@ class Job:
         return result
 
     def models(self) -> dict[str, str]:
-        """Hash and name of each bundle that reports are by."""
+        """SHA-256 and name of the bundles of all reports."""
         found = self._shelf.names(f"{self.place}/{_MODELS}")
         return {sha256: self._get(f"{_MODELS}/{sha256}").decode() for sha256 in found}
 
@@ -158,7 +158,7 @@ class Job:
         return self._exists(MANIFEST)
 
     def clear(self) -> None:
-        """Remove its files; its plan and the reports so far stay until it is forgotten."""
+        """Remove its files; its plan and finished reports stay until it is forgotten."""
         self._remove(FILES)
 
     def remove(self) -> None:
@@ -166,7 +166,7 @@ class Job:
         self._shelf.remove(self.place)
 
     def _put(self, name: str, content: bytes) -> bool:
-        """Write once, and not after a cancellation: what comes later goes again."""
+        """Write once; a file that comes after the cancellation is removed again."""
         first = self._write(name, content)
         if first and (ended := self.ended()) and ended.status == "cancelled":
             self._remove(name)
@@ -174,7 +174,7 @@ class Job:
         return first
 
     def _write(self, name: str, content: bytes) -> bool:
-        """Write once; what comes when the job was forgotten goes again."""
+        """Write once; a file that comes after the job was forgotten is removed again."""
         try:
             first = self._shelf.put_once(f"{self.place}/{name}", content)
         except FileNotFoundError:  # its folder was removed at this very moment

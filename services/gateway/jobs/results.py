@@ -1,7 +1,7 @@
-"""What became of a series, small enough for the name of a file: a job of 50,000 series is counted by one listing.
+"""Results of series, short enough for file names: one listing counts a job of 50,000 series.
 
 000012.assessed.present.2.9f86d081884c    number, outcome, verdict, warnings, bundle
-000012.assessed                           as versions before this one wrote it
+000012.assessed                           the form of versions up to 0.1.0
 """
 
 from collections.abc import Mapping
@@ -21,11 +21,11 @@ _KEPT: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class SeriesResult:
-    """What a report says, in short.
+    """The result in a report.
 
-    present : whether a haemorrhage is predicted, of any kind; None where nothing was assessed
-    warnings : reasons of severity `warn`
-    model : the first digits of the SHA-256 of the bundle's card; None where no bundle was asked
+    present : whether a haemorrhage of any kind is predicted; None where nothing was assessed
+    warnings : number of reasons of severity `warn`
+    model : first 12 digits of the SHA-256 of the bundle's card; None where the report names no bundle
     """
 
     outcome: Outcome
@@ -35,7 +35,7 @@ class SeriesResult:
 
     @classmethod
     def of(cls, report: Mapping[str, Any]) -> Self:
-        """By a report, or by the document in place of one."""
+        """Of a report, or of the document that stands in its place where the series failed."""
         outcome: Outcome = report["status"]
         return cls(
             outcome,
@@ -45,12 +45,12 @@ class SeriesResult:
         )
 
     def name(self, number: int) -> str:
-        """Of the marker of the series of that number."""
+        """Name of the marker of the series of that number."""
         return f"{number:06d}.{self.outcome}.{_PRESENT[self.present]}.{self.warnings}.{self.model or _NONE}"
 
 
 def parse(name: str) -> tuple[int, Outcome, SeriesResult | None] | None:
-    """Number, outcome and, where a marker's name has it, the rest; None where it is no marker."""
+    """Number, outcome and result by a marker's name; no result in names of older versions, None for other files."""
     number, _, rest = name.partition(".")
     found = _parse(rest)
     return (int(number), *found) if found else None
@@ -58,7 +58,7 @@ def parse(name: str) -> tuple[int, Outcome, SeriesResult | None] | None:
 
 @lru_cache(_KEPT)
 def _parse(rest: str) -> tuple[Outcome, SeriesResult | None] | None:
-    """Of a marker's name behind the number: a job of any size has a few."""
+    """The name behind the number; a job of any size has few of them, so they are cached."""
     outcome, *more = rest.split(".")
     if outcome not in OUTCOMES:
         return None
@@ -69,14 +69,14 @@ def _parse(rest: str) -> tuple[Outcome, SeriesResult | None] | None:
 
 
 def model_of(report: Mapping[str, Any]) -> tuple[str, str]:
-    """SHA-256 and name of the bundle that a report is by; two empty strings where it is by none."""
+    """SHA-256 and name of the bundle of a report; two empty strings where the report names none."""
     model = report.get("model") or {}
     sha256 = str(model.get("sha256", ""))
     return (sha256, str(model.get("name", ""))) if sha256.isalnum() else ("", "")
 
 
 def short(sha256: str) -> str:
-    """As markers have it."""
+    """The form in markers and messages."""
     return sha256[:_SHORT]
 
 

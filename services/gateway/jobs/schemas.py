@@ -112,7 +112,7 @@ class Counts(_Frozen):
 
 
 class UsedModel(_Frozen):
-    """A bundle that reports of a job are by."""
+    """A bundle, and how many of a job's reports come from it."""
 
     name: str
     sha256: str = Field(description="of the bundle's card.json")
@@ -131,7 +131,7 @@ class JobDocument(_Frozen):
     counts: Counts
     series_present: int = Field(description="assessed series with a haemorrhage predicted, of any kind")
     series_with_warnings: int = Field(description="series whose report has a reason of severity `warn`")
-    models: tuple[UsedModel, ...] = Field(description="bundles that the reports are by, most reports first")
+    models: tuple[UsedModel, ...] = Field(description="bundles of the reports, most reports first")
     warnings: tuple[Reason, ...] = Field(description="about the job as a whole: `several_models`")
     queue_position: int | None = Field(description="unfinished jobs of the same sender and priority before this one")
     created: str

@@ -114,7 +114,7 @@ class JobStore:
         self.shelf.remove(f"open/{priority}/{job.sender}/{job.id}")
 
     def cancel(self, job: Job, priority: Priority) -> None:
-        """End a job and remove its files at once; the reports that are ready stay until it is forgotten."""
+        """End a job and remove its files at once; finished reports stay until it is forgotten."""
         self.close(job, priority, "cancelled")
         job.clear()
 

@@ -1,4 +1,4 @@
-// What was measured of a series that was not assessed, in one sentence. Pure: evidence in, words out.
+// The measurements of a series that was not assessed, in one sentence. Pure: evidence in, words out.
 
 import { counted, percent } from "./words.js";
 
@@ -13,7 +13,7 @@ export function evidenceWords(evidence) {
 
 function pixelWords(evidence) {
   const { slices_read: read, constant_slices: constant, air_hu: airHu } = evidence;
-  if (read === 0) return ["no pixels, for the headers were enough"];
+  if (read === 0) return ["no pixels, because the headers refused the series"];
   const known = Object.entries(SHARES).filter(([name]) => Number.isFinite(evidence[name]));
   const shares = known.map(([name, words]) => `${words} ${percent(evidence[name])}`);
   const air = airHu === null ? [] : [`air at ${Math.round(airHu)}\u00a0HU`];

@@ -7,9 +7,9 @@ import { saveAs } from "./report.js";
 import { counted } from "./words.js";
 
 const HARMLESS = ["not_dicom", "system_file", "dicomdir", "not_an_image", "not_a_ct_slice"];
-const ON_CANCEL = "Cancel this job? Its files are removed from the server at once; the reports that are ready stay.";
+const ON_CANCEL = "Cancel this job? Its files are removed from the server at once; finished reports stay.";
 const ON_REMOVE = "Remove this job? Its files and reports are removed from the server at once.";
-const CANCELLED = "The files are gone from the server. The reports that were ready stay until the job is removed.";
+const CANCELLED = "The files are removed from the server. Finished reports stay until the job is removed.";
 
 export class JobView {
   // `onOpen(report)` when a series is chosen; `onFailure(failure)` where the job can't be followed or ended;

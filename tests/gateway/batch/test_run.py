@@ -291,7 +291,7 @@ def test_a_job_that_fails_or_is_cancelled_is_told(tmp_path: Path, out: Path) -> 
     assert reported(out) == ["a"]
     assert [words[len("job ") + 29 :] for words in seen.said] == [
         "failed: no series could be formed of its files",
-        "cancelled: somebody cancelled it; the reports that were ready are kept here",
+        "cancelled: somebody cancelled it; its finished reports are kept here",
     ]
     lines = list(summary(run.journal.records, run.refused))
     assert lines[2:] == ["1 job failed, of 1 file", "1 job cancelled, of 1 file"]

@@ -66,7 +66,9 @@ def test_a_job_that_met_two_bundles_says_so(store: JobStore, tmp_path: Path) -> 
     assert [(model.sha256, model.reports) for model in two.models] == [(MODELS[1], 2), (MODELS[0], 1)]
     (warning,) = two.warnings
     assert (warning.code, warning.severity) == ("several_models", "warn")
-    assert warning.detail.startswith("The reports are by 2 bundles: bundle-1 60303ae22b99 (reports: 2), bundle-0 9f86")
+    assert warning.detail.startswith(
+        "The reports come from 2 bundles: bundle-1 60303ae22b99 (reports: 2), bundle-0 9f86"
+    )
 
 
 def test_a_look_at_a_job_reads_no_report(store: JobStore, tmp_path: Path) -> None:
