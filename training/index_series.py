@@ -72,5 +72,5 @@ def _told(header: Header) -> Row:
         "intercept_repaired": storage(header, 0).faulty_intercept,
         "row_spacing_mm": frame.row_spacing_mm,
         "column_spacing_mm": frame.column_spacing_mm,
-        "slice_thickness_mm": header.slice_thickness_mm,
+        "slice_thickness_mm": header.frames[0].slice_thickness_mm,
     }

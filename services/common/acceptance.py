@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from services.common.rules import RULES
-from services.common.schemas import Evidence, Reason
+from services.common.schemas import Evidence, FramesCode, Reason
 
 # A file with one of these is set aside beside a series, with a note; alone it is refused.
 FOREIGN_FILES: Final[Mapping[str, str]] = MappingProxyType(
@@ -24,6 +24,11 @@ FOREIGN_FILES: Final[Mapping[str, str]] = MappingProxyType(
         "not_an_image": "a DICOM object without pixels",
         "not_a_ct_slice": "not an axial CT slice (a localizer, a secondary capture or another modality)",
     }
+)
+
+# Frames with one of these are set aside beside the axial ones of their file, with a note.
+FOREIGN_FRAMES: Final[Mapping[FramesCode, str]] = MappingProxyType(
+    {"localizer": "localizer", "other_plane": "another plane than axial"}
 )
 
 # A file with one of these makes the upload unusable: leaving it out could hide a bleeding.

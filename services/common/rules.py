@@ -67,6 +67,22 @@ _RULES: Final = (
         "DICOM PS3.3 C.7.3.1, PS3.16 annex L",
     ),
     Rule(
+        "not_hounsfield",
+        "refuse",
+        "The values are no Hounsfield units of plain attenuation: {evidence}.",
+        "The windows are fixed on the Hounsfield scale. Maps of dual energy measure something else, or lack a material "
+        "(HU_MOD, virtual non-contrast), and blood may have been taken out with it.",
+        "DICOM PS3.3 C.11.1.1.2 (RescaleType), C.8.2.1.1.1 and C.8.15.3 (ImageType, FrameType); the vendors' names",
+    ),
+    Rule(
+        "implausible_rescale",
+        "refuse",
+        "RescaleSlope is {slope:g} and RescaleIntercept {intercept:g}: no CT is stored so.",
+        "The stored values must reach from air to water. A slope of 0 makes one value of all, and a negative one "
+        "swaps dark and bright.",
+        "DICOM PS3.3 C.11.1.1.2; int16 Hounsfield units",
+    ),
+    Rule(
         "blank_slices",
         "warn",
         "{slices} of {total} slices are one even grey.",
@@ -111,9 +127,23 @@ _RULES: Final = (
     Rule(
         "no_rescale",
         "warn",
-        "RescaleSlope and RescaleIntercept are missing: the values may be no Hounsfield units.",
-        "Without them the stored values are taken for Hounsfield units.",
+        "RescaleSlope or RescaleIntercept is missing: the values may be no Hounsfield units.",
+        "A missing slope is taken for 1, a missing intercept for 0.",
         "DICOM PS3.3 C.8.2.1 and C.11.1 (required for CT)",
+    ),
+    Rule(
+        "unspecified_units",
+        "warn",
+        "RescaleType is US (unspecified): the values are taken for Hounsfield units.",
+        "Some converters write US for every image. What is on another scale fails wrong_scale or not_a_head.",
+        "DICOM PS3.3 C.11.1.1.2 (RescaleType)",
+    ),
+    Rule(
+        "monoenergetic",
+        "warn",
+        "This is a monoenergetic image of dual-energy CT; the networks learnt from single-energy CT.",
+        "Contrast of blood to brain depends on the energy that the image was computed for.",
+        "DICOM PS3.3 C.8.2.1.1.1 and C.8.15.3 (ImageType, FrameType); the vendors' names",
     ),
     Rule(
         "part_missing",
@@ -201,6 +231,13 @@ _RULES: Final = (
         "{file}: {why}; it was not assessed.",
         "Studies hold localizers, dose reports and lists beside their slices.",
         "DICOM PS3.3 C.8.2.1.1.1 (ImageType), PS3.10 8.6 (DICOMDIR)",
+    ),
+    Rule(
+        "frames_set_aside",
+        "note",
+        "{file}: frames {frames} ({why}) were not assessed.",
+        "An Enhanced CT object may hold localizers and reformatted planes beside its axial frames.",
+        "DICOM PS3.3 C.7.6.16.2.4 (Plane Orientation), C.8.15.3.1 (FrameType)",
     ),
 )
 RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.code: rule for rule in _RULES})

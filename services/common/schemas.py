@@ -9,6 +9,7 @@ from services.common.labels import Label
 
 Severity = Literal["refuse", "warn", "note"]
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
+FramesCode = Literal["localizer", "other_plane"]
 KernelKind = Literal["soft", "sharp", "unknown"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -72,11 +73,20 @@ class SetAside(_FromStage):
     study_uid: str | None = None
 
 
+class FramesSetAside(_FromStage):
+    """Frames of a file that make no slices, counted from 0, and why (a code of `acceptance`); its other frames do."""
+
+    file: int
+    frames: tuple[int, ...]
+    code: FramesCode
+
+
 class HeadersReport(_FromStage):
     """The answer of preprocess' `series` door."""
 
     series: tuple[SeriesHeader, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
+    frames_set_aside: tuple[FramesSetAside, ...] = ()
     incomplete: tuple[int, ...] = Field((), description="files whose header goes on after the head that was sent")
 
 

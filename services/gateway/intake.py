@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from services.common import acceptance
-from services.common.schemas import Evidence, HeadersReport, Item, Reason, SeriesHeader, SetAside
+from services.common.schemas import Evidence, FramesSetAside, HeadersReport, Item, Reason, SeriesHeader, SetAside
 from services.common.selection import best_series
 from services.gateway.containers import is_system_file
 from services.gateway.faults import (
@@ -71,11 +71,26 @@ def notes(files: Sequence[UploadedFile], report: HeadersReport) -> tuple[Reason,
     return (
         *(_note(files[item.file].name, item) for item in others),
         *(_note(files[item.file].name + end, item) for item in named),
+        *(_frames_note(files[item.file].name, item) for item in report.frames_set_aside),
     )
 
 
 def _note(name: str, item: SetAside) -> Reason:
     return acceptance.reason("file_set_aside", file=name, why=acceptance.why(item.code, item.tag))
+
+
+def _frames_note(name: str, item: FramesSetAside) -> Reason:
+    why = acceptance.FOREIGN_FRAMES[item.code]
+    return acceptance.reason("frames_set_aside", file=name, frames=_ranges(item.frames), why=why)
+
+
+def _ranges(frames: Sequence[int]) -> str:
+    """Numbers counted from 0 as people count them: 0, 1, 2 and 4 are "1-3, 5"."""
+    runs: list[tuple[int, int]] = []
+    for frame in sorted(frames):
+        follows = runs and runs[-1][1] == frame - 1
+        runs[-1:] = [(runs[-1][0], frame)] if follows else [*runs[-1:], (frame, frame)]
+    return ", ".join(f"{first + 1}" if first == last else f"{first + 1}-{last + 1}" for first, last in runs)
 
 
 def checked(files: Sequence[UploadedFile], report: HeadersReport) -> HeadersReport:

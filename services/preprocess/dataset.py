@@ -31,7 +31,7 @@ _READ: Final = (
     "BodyPartExamined SliceThickness KVP SpacingBetweenSlices ConvolutionKernel StudyInstanceUID SeriesInstanceUID "
     "InstanceNumber ImagePositionPatient ImageOrientationPatient SamplesPerPixel PhotometricInterpretation "
     "NumberOfFrames Rows Columns PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue "
-    "PixelPaddingRangeLimit RescaleIntercept RescaleSlope SharedFunctionalGroupsSequence "
+    "PixelPaddingRangeLimit RescaleIntercept RescaleSlope RescaleType SharedFunctionalGroupsSequence "
     "PerFrameFunctionalGroupsSequence ExtendedOffsetTable ExtendedOffsetTableLengths DirectoryRecordSequence"
 )
 _TAGS: Final[list[BaseTag | int]] = [int(Tag(keyword)) for keyword in _READ.split()]  # ints hash and compare faster

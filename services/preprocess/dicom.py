@@ -125,10 +125,10 @@ class Dicom:
         Unreadable
             the file is no CT slice, its pixels are not all there, or cannot be decoded
         """
-        if not self.header.is_ct_slice:
-            raise Unreadable("not_a_ct_slice")
         if not 0 <= frame < self.header.frame_count:
             raise Unreadable("truncated")
+        if not self.header.is_ct_slice or self.header.frames[frame].is_localizer:
+            raise Unreadable("not_a_ct_slice")
         stored = self._native(frame) if self.header.native else self._decompressed(frame, decompress)
         found, how = self.header.frames[frame], storage(self.header, frame)
         transform = to_patient(found.orientation)

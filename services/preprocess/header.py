@@ -11,7 +11,7 @@ from services.preprocess.contrast import contrast_tags
 from services.preprocess.dataset import File, Pixels, read_meta, read_until_pixels, silenced
 from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.frames import FrameHeader, frame_datasets, frame_header
-from services.preprocess.values import binary, integer, number, readable_number, short, text, texts
+from services.preprocess.values import binary, integer, short, text, texts
 
 MAX_SIDE: Final = 4096
 MAX_FRAMES: Final = 2000
@@ -39,7 +39,10 @@ class Codec(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """All that ordering, acceptance and decoding need. Empty text and None stand for what the file does not say."""
+    """All that ordering, acceptance and decoding need. Empty text and None stand for what the file does not say.
+
+    `slices` are the numbers of the `frames` that are axial slices, counted from 0.
+    """
 
     syntax: str
     little_endian: bool
@@ -48,14 +51,9 @@ class Header:
     series_uid: str
     study_uid: str
     modality: str
-    image_type: tuple[str, ...]
     body_part: str
-    kernel: str
     contrast_tags: tuple[str, ...]
-    kvp: float | None
     instance_number: int | None
-    slice_thickness_mm: float | None
-    slice_spacing_mm: float | None
     rows: int
     columns: int
     samples: int
@@ -67,13 +65,15 @@ class Header:
     padding: tuple[int, int] | None
     frame_count: int
     frames: tuple[FrameHeader, ...]
+    slices: tuple[int, ...]
     pixels: Pixels
     offsets: tuple[bytes, bytes] | None
 
     @property
     def is_ct_slice(self) -> bool:
         """Whether these are grey CT pixels; localizers, secondary captures and other modalities are not."""
-        return self.samples == 1 and _is_ct(self.sop_class_uid, self.modality, self.photometric, self.image_type)
+        is_ct = self.samples == 1 and _is_ct(self.sop_class_uid, self.modality, self.photometric)
+        return is_ct and not all(frame.is_localizer for frame in self.frames)
 
     @property
     def native(self) -> bool:
@@ -154,7 +154,7 @@ def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header
     frame_count = integer(dataset, "NumberOfFrames") or 1
     if frame_count < 1:
         raise Unreadable("unreadable_tag", "NumberOfFrames")
-    frames = list(frame_datasets(file, dataset, min(frame_count, MAX_FRAMES)))
+    frames = tuple(map(frame_header, frame_datasets(file, dataset, min(frame_count, MAX_FRAMES))))
     bits_allocated = _one_of(dataset, "BitsAllocated", (16, 8, 32, 64))
     bits_stored = _short(dataset, "BitsStored", bits_allocated)
     offsets = binary(dataset, "ExtendedOffsetTable"), binary(dataset, "ExtendedOffsetTableLengths")
@@ -166,14 +166,9 @@ def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header
         series_uid=text(dataset, "SeriesInstanceUID"),
         study_uid=text(dataset, "StudyInstanceUID"),
         modality=text(dataset, "Modality").upper(),
-        image_type=tuple(part.upper() for part in texts(dataset, "ImageType")),
         body_part=text(dataset, "BodyPartExamined").upper(),
-        kernel=text(frames[0], "ConvolutionKernel"),
         contrast_tags=contrast_tags(file, dataset),
-        kvp=readable_number(frames[0], "KVP"),
         instance_number=integer(dataset, "InstanceNumber"),
-        slice_thickness_mm=number(frames[0], "SliceThickness"),
-        slice_spacing_mm=number(frames[0], "SpacingBetweenSlices"),
         rows=_short(dataset, "Rows", 0),
         columns=_short(dataset, "Columns", 0),
         samples=_one_of(dataset, "SamplesPerPixel", (1, 3, 4)),
@@ -184,7 +179,8 @@ def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header
         signed=_one_of(dataset, "PixelRepresentation", (0, 1)) == 1,
         padding=_padding(dataset),
         frame_count=frame_count,
-        frames=tuple(map(frame_header, frames)),
+        frames=frames,
+        slices=tuple(number for number, frame in enumerate(frames) if frame.is_slice),
         pixels=pixels,
         offsets=offsets if all(offsets) else None,
     )
@@ -192,19 +188,19 @@ def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header
 
 def _in_its_series(failure: Unreadable, dataset: Dataset) -> Unreadable:
     """The failure with its series' UIDs; what is no CT slice by its words is set aside, whatever its numbers."""
-    image_type = tuple(part.upper() for part in texts(dataset, "ImageType"))
+    localizer = "LOCALIZER" in map(str.upper, texts(dataset, "ImageType"))
     named = (text(dataset, keyword) for keyword in ("SOPClassUID", "Modality", "PhotometricInterpretation"))
     sop_class_uid, modality, photometric = named
-    if not _is_ct(sop_class_uid, modality.upper(), photometric, image_type):
+    if localizer or not _is_ct(sop_class_uid, modality.upper(), photometric):
         return Unreadable("not_a_ct_slice")
     failure.uids = text(dataset, "StudyInstanceUID"), text(dataset, "SeriesInstanceUID")
     return failure
 
 
-def _is_ct(sop_class_uid: str, modality: str, photometric: str, image_type: tuple[str, ...]) -> bool:
+def _is_ct(sop_class_uid: str, modality: str, photometric: str) -> bool:
     is_ct = sop_class_uid in CT_CLASSES if sop_class_uid else modality == "CT"
     grey = photometric in ("", "MONOCHROME1", "MONOCHROME2")
-    return is_ct and grey and modality in ("", "CT") and "LOCALIZER" not in image_type
+    return is_ct and grey and modality in ("", "CT")
 
 
 def _short(dataset: Dataset, keyword: str, absent: int) -> int:

@@ -8,9 +8,12 @@ from typing import Final
 
 from services.common.acceptance import MIN_SLICES_OF_A_HEAD, reason
 from services.common.schemas import Reason
+from services.preprocess.frames import FrameHeader
 from services.preprocess.header import Header
 from services.preprocess.hounsfield import storage
 from services.preprocess.kernels import read_kernel
+from services.preprocess.reconstructions import differing
+from services.preprocess.value_reasons import value_reasons
 
 SIDE: Final = 512
 _LOWEST_KVP, _HIGHEST_KVP = 100, 140
@@ -34,16 +37,18 @@ _OTHER: Final = re.compile(
 
 def header_reasons(headers: Collection[Header]) -> list[Reason]:
     """Reasons that need no positions, for all headers of one series."""
-    found = [_body_part(headers), _kernel(headers), _reconstructions(headers), _kvp(headers), _size(headers)]
-    slices = sum(header.frame_count for header in headers)
+    frames = [header.frames[number] for header in headers for number in header.slices]
+    found = [_body_part(headers), _kernel(frames), differing(headers), _kvp(frames), _size(headers)]
+    slices = len(frames)
     if 1 < slices < MIN_SLICES_OF_A_HEAD:
         found.append(reason("few_slices", slices=slices))
     if tags := sorted({tag for header in headers for tag in header.contrast_tags}):
         found.append(reason("contrast", tags=" and ".join(tags)))
-    if not all(frame.rescaled for header in headers for frame in header.frames):
+    if not all(frame.rescaled for frame in frames):
         found.append(reason("no_rescale"))
-    if any(storage(header, 0).faulty_intercept for header in headers):
+    if any(storage(header, number).faulty_intercept for header in headers for number in header.slices):
         found.append(reason("intercept_repaired"))
+    found += value_reasons(headers)
     return [item for item in found if item]
 
 
@@ -93,22 +98,15 @@ def _body_part(headers: Collection[Header]) -> Reason | None:
     return reason(code, part=" and ".join(sorted(named)), slices=slices, total=total)
 
 
-def _kernel(headers: Collection[Header]) -> Reason | None:
-    kernels = {read_kernel(header.kernel) for header in headers}
+def _kernel(frames: Collection[FrameHeader]) -> Reason | None:
+    kernels = {read_kernel(kernel) for kernel in {frame.kernel for frame in frames}}
     sharp = sorted(kernel.word for kernel in kernels if kernel.kind == "sharp")
     return reason("bone_kernel", kernel=sharp[0]) if sharp else None
 
 
-def _reconstructions(headers: Collection[Header]) -> Reason | None:
-    kernels = {header.kernel for header in headers}
-    planes = {tuple(round(cosine, 1) for cosine in header.frames[0].orientation or ()) for header in headers}
-    what = [name for name, found in (("kernel", kernels), ("orientation", planes)) if len(found) > 1]
-    return reason("several_reconstructions", what=" and ".join(what)) if what else None
-
-
-def _kvp(headers: Collection[Header]) -> Reason | None:
+def _kvp(frames: Collection[FrameHeader]) -> Reason | None:
     """An absent or zero KVP, as pseudonymised files have it, says nothing."""
-    given = {header.kvp for header in headers if header.kvp}
+    given = {frame.kvp for frame in frames if frame.kvp}
     unusual = sorted(kvp for kvp in given if not _LOWEST_KVP <= kvp <= _HIGHEST_KVP)
     return reason("unusual_kvp", kvp=unusual[0]) if unusual else None
 

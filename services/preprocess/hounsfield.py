@@ -93,7 +93,7 @@ def table(how: Storage) -> NDArray[np.int16]:
 
     Returns
     -------
-    (65536,) int16, Hounsfield units: rint(slope * value + intercept) within int16, -1024 for padding
+    (65536,) int16, Hounsfield units: rint(slope * value + intercept) within int16; -1024 for padding and NaN
     """
     patterns = np.arange(1 << 16, dtype=np.int64)
     values = _values(patterns, how)
@@ -101,7 +101,9 @@ def table(how: Storage) -> NDArray[np.int16]:
     intercept = how.intercept
     if how.faulty_intercept:
         shown, intercept = (shown + _FAULT_OFFSET) % (1 << _FAULT_BITS), -_FAULT_OFFSET
-    hu: NDArray[np.int16] = np.clip(np.rint(shown * how.slope + intercept), -32768, 32767).astype(np.int16)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = np.nan_to_num(np.rint(shown * how.slope + intercept), nan=AIR_HU)
+    hu: NDArray[np.int16] = np.clip(scaled, -32768, 32767).astype(np.int16)
     if how.padding:
         hu[_padding(patterns, values, how) & _beyond_tissue(hu)] = AIR_HU
     hu.flags.writeable = False

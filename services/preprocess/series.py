@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.common.schemas import HeadersReport, Item, SeriesHeader, SetAside, Stack
+from services.common.schemas import FramesCode, FramesSetAside, HeadersReport, Item, SeriesHeader, SetAside, Stack
 from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.frames import FrameHeader
-from services.preprocess.geometry import Vector, along, is_axial, normal
+from services.preprocess.geometry import Vector, along, normal
 from services.preprocess.header import Header
 from services.preprocess.header_reasons import header_reasons, position_reasons
 from services.preprocess.kernels import read_kernel
@@ -42,10 +42,13 @@ class _Slice:
 def arrange(entries: Sequence[Header | Picture | Unreadable | HeaderGoesOn]) -> HeadersReport:
     """Sort what was read of each file, in the order sent, into series and files to set aside.
 
-    Series stand in the order of their UIDs, pictures after them. Every frame of a file is an item of its own.
+    Series stand in the order of their UIDs, pictures after them. Every axial frame of a file is an item of its own; its
+    other frames are set aside, and the file as a whole where no frame is left.
     """
     groups: defaultdict[tuple[str, str], list[_Slice]] = defaultdict(list)
-    set_aside, pictures, incomplete = [], [], []
+    set_aside: list[SetAside] = []
+    frames_set_aside: list[FramesSetAside] = []
+    pictures, incomplete = [], []
     for file, entry in enumerate(entries):
         if isinstance(entry, HeaderGoesOn):
             incomplete.append(file)
@@ -54,15 +57,27 @@ def arrange(entries: Sequence[Header | Picture | Unreadable | HeaderGoesOn]) -> 
         elif isinstance(entry, Unreadable):
             study_uid, uid = entry.uids or (None, None)
             set_aside.append(SetAside(file=file, code=entry.code, tag=entry.tag, uid=uid, study_uid=study_uid))
-        elif not (entry.is_ct_slice and is_axial(entry.frames[0].orientation)):
+        elif not (entry.is_ct_slice and entry.slices):
             set_aside.append(SetAside(file=file, code="not_a_ct_slice"))
         else:
-            slices = (_Slice(file, frame, entry) for frame in range(entry.frame_count))
-            groups[entry.study_uid, entry.series_uid].extend(slices)
+            groups[entry.study_uid, entry.series_uid] += [_Slice(file, frame, entry) for frame in entry.slices]
+            frames_set_aside += _others(file, entry)
     series = [_series(groups[uids]) for uids in sorted(groups)]
     return HeadersReport(
-        series=(*series, *_pictures(pictures)), set_aside=tuple(set_aside), incomplete=tuple(incomplete)
+        series=(*series, *_pictures(pictures)),
+        set_aside=tuple(set_aside),
+        frames_set_aside=tuple(frames_set_aside),
+        incomplete=tuple(incomplete),
     )
+
+
+def _others(file: int, header: Header) -> list[FramesSetAside]:
+    """The frames of a file that are no axial slices."""
+    others = [number for number in range(len(header.frames)) if number not in set(header.slices)]
+    scouts = tuple(number for number in others if header.frames[number].is_localizer)
+    planes = tuple(number for number in others if not header.frames[number].is_localizer)
+    found: tuple[tuple[FramesCode, tuple[int, ...]], ...] = (("localizer", scouts), ("other_plane", planes))
+    return [FramesSetAside(file=file, frames=frames, code=code) for code, frames in found if frames]
 
 
 def _series(slices: Sequence[_Slice]) -> SeriesHeader:
@@ -77,17 +92,17 @@ def _series(slices: Sequence[_Slice]) -> SeriesHeader:
     headers = {item.file: item.header for item in ranked}
     reasons = header_reasons(headers.values())
     reasons += position_reasons(position_mm if located else None)
-    header = ranked[0].header
+    header, first = ranked[0].header, ranked[0].found
     return SeriesHeader(
         uid=header.series_uid,
         study_uid=header.study_uid,
         items=items,
         position_mm=position_mm,
         reasons=tuple(reasons),
-        kernel=read_kernel(header.kernel).kind,
-        thickness_mm=header.slice_thickness_mm,
+        kernel=read_kernel(first.kernel).kind,
+        thickness_mm=first.slice_thickness_mm,
         contrast=any(item.header.contrast_tags for item in ranked),
-        derived="DERIVED" in header.image_type[:1],
+        derived=any("DERIVED" in item.found.image_type[:1] for item in ranked),
         stacks=tuple(
             Stack(file=file, pixels_at=found.pixels.start, frame_bytes=found.frame_bytes)
             for file, found in headers.items()
@@ -109,12 +124,12 @@ def _located(ranked: Sequence[_Slice]) -> list[tuple[float, _Slice]] | None:
 
 def _one_position_for_all_frames(header: Header) -> bool:
     """A multi-frame file without functional groups has one position in its header, for none of its frames."""
-    return header.frame_count > 1 and len({frame.position_mm for frame in header.frames}) == 1
+    return len(header.slices) > 1 and len({header.frames[number].position_mm for number in header.slices}) == 1
 
 
 def _spaced(ranked: Sequence[_Slice]) -> list[tuple[float, _Slice]]:
-    header = ranked[0].header
-    given = (abs(value) for value in (header.slice_spacing_mm, header.slice_thickness_mm) if value)
+    first = ranked[0].found
+    given = (abs(value) for value in (first.slice_spacing_mm, first.slice_thickness_mm) if value)
     spacing_mm = next(given, _UNKNOWN_SPACING_MM)
     return [(index * spacing_mm, item) for index, item in enumerate(ranked)]
 

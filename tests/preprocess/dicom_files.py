@@ -172,6 +172,20 @@ def enhanced(frames: int = 3, spacing_mm: float = 5, **changes: Any) -> Dataset:
     return found
 
 
+def macro(**values: Any) -> Sequence:
+    """A functional group's macro: a sequence of one item."""
+    item = Dataset()
+    for keyword, value in values.items():
+        setattr(item, keyword, value)
+    return Sequence([item])
+
+
+def functional_group(found: Dataset, frame: int) -> Dataset:
+    """The functional groups of one frame of an enhanced CT."""
+    group: Dataset = found.PerFrameFunctionalGroupsSequence[frame]
+    return group
+
+
 def _group(index: int, z_mm: float) -> Dataset:
     position, rescale, group = Dataset(), Dataset(), Dataset()
     position.ImagePositionPatient = [-125, -125, z_mm]

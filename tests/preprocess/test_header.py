@@ -47,9 +47,10 @@ def test_what_a_header_says(syntax: str) -> None:
     assert header.is_ct_slice
     assert (header.rows, header.columns, header.frame_count, header.samples) == (64, 64, 1, 1)
     assert (header.sop_instance_uid, header.series_uid, header.study_uid) == ("1.2.3.1", "1.2.3", "1.2")
-    assert (header.modality, header.body_part, header.kernel, header.kvp) == ("CT", "HEAD", "H31s", 120)
-    assert (header.instance_number, header.slice_thickness_mm, header.slice_spacing_mm) == (1, 5, 4.5)
-    assert header.image_type == ("ORIGINAL", "PRIMARY", "AXIAL")
+    assert (header.modality, header.body_part, header.instance_number) == ("CT", "HEAD", 1)
+    frame = header.frames[0]
+    assert (frame.kernel, frame.kvp, frame.slice_thickness_mm, frame.slice_spacing_mm) == ("H31s", 120, 5, 4.5)
+    assert header.frames[0].image_type == ("ORIGINAL", "PRIMARY", "AXIAL")
     assert header.frames[0].position_mm == (-125.0, -125.0, 0.0)
     assert header.frames[0].orientation == AXIAL
     assert (header.frames[0].slope, header.frames[0].intercept) == (1, -1024)
@@ -131,7 +132,7 @@ def test_a_tag_of_another_object_is_of_no_concern() -> None:
     localizer = with_value("RescaleSlope", b"x", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     assert code_of(localizer) == "not_a_ct_slice"
     assert code_of(with_value("PixelSpacing", b"x", SOPClassUID=MRImageStorage, Modality="MR")) == "not_a_ct_slice"
-    assert header_of(with_value("KVP", b"12O", KVP=120)).kvp is None
+    assert header_of(with_value("KVP", b"12O", KVP=120)).frames[0].kvp is None
 
 
 @pytest.mark.parametrize("changes", [{"NumberOfFrames": None}, {"NumberOfFrames": 2}, {"Rows": 63}, {"Columns": 63}])

@@ -8,7 +8,7 @@ from services.common.acceptance import refused
 from services.common.schemas import Reason
 from services.preprocess.header import Header, read_header
 from services.preprocess.header_reasons import header_reasons, names_another_part, position_reasons
-from tests.preprocess.dicom_files import ct, dataset, enhanced, written
+from tests.preprocess.dicom_files import ct, dataset, enhanced, functional_group, macro, written
 
 
 def header(**changes: Any) -> Header:
@@ -126,13 +126,28 @@ def test_faulty_intercept_is_noted() -> None:
 def test_missing_rescale_warns() -> None:
     assert "no_rescale" in codes(header_reasons([header(), header(RescaleSlope=None, RescaleIntercept=None)]))
     for either in ("RescaleSlope", "RescaleIntercept"):
-        assert "no_rescale" not in codes(header_reasons([header(**{either: None})]))
+        assert "no_rescale" in codes(header_reasons([header(), header(**{either: None})]))
 
 
 def test_rescale_of_frames_counts() -> None:
     file, bare = written(enhanced(2)), written(dataset(RescaleSlope=None, RescaleIntercept=None))
     assert "no_rescale" not in codes(header_reasons([read_header(file, len(file))]))
     assert "no_rescale" in codes(header_reasons([read_header(bare, len(bare))]))
+
+
+def test_reasons_of_any_frame_count() -> None:
+    """And none of a frame that is no axial slice."""
+    found = enhanced(3)
+    functional_group(found, 1).CTReconstructionSequence = macro(ConvolutionKernel="H70h")
+    functional_group(found, 1).CTXRayDetailsSequence = macro(KVP=80)
+    functional_group(found, 2).PixelValueTransformationSequence = macro(RescaleSlope=1, RescaleIntercept=0)
+    file = written(found)
+    wanted = {"bone_kernel", "unusual_kvp", "intercept_repaired", "several_reconstructions"}
+    assert wanted <= set(codes(header_reasons([read_header(file, len(file))])))
+    for frame in (1, 2):
+        functional_group(found, frame).PlaneOrientationSequence = macro(ImageOrientationPatient=[1, 0, 0, 0, 0, -1])
+    file = written(found)
+    assert not wanted & set(codes(header_reasons([read_header(file, len(file))])))
 
 
 def test_size_is_noted() -> None:

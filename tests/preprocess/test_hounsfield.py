@@ -23,6 +23,19 @@ def test_rescale_rounds_and_clips(value: int, slope: float, intercept: float) ->
     assert table(replace(UNSIGNED, slope=slope, intercept=intercept))[value] == expected
 
 
+@pytest.mark.parametrize("slope", [1e308, -1e308, 1e-308, 0.0, float("inf"), float("nan")])
+@pytest.mark.parametrize("intercept", [-1e308, -1024.0, float("-inf"), float("nan")])
+def test_absurd_rescale_is_clipped_and_never_undefined(slope: float, intercept: float) -> None:
+    """Such a series is refused by its headers; its pixels are made and measured before that is known."""
+    how = replace(SIGNED, slope=slope, intercept=intercept)
+    found = table(how)
+    assert found.dtype == np.int16
+    with np.errstate(all="ignore"):
+        exact = np.array([0.0, 1.0, -1.0]) * slope + intercept
+    for value, hu in zip((0, 1, bits(-1)), exact, strict=True):
+        assert found[value] == (-1024 if np.isnan(hu) else np.clip(np.rint(hu), -32768, 32767))
+
+
 @given(st.integers(-32768, 32767))
 def test_signed_values(value: int) -> None:
     assert table(SIGNED)[bits(value)] == value

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.uid import JPEGLSLossless, SecondaryCaptureImageStorage
 
-from services.common.schemas import HeadersReport, SetAside
+from services.common.schemas import FramesSetAside, HeadersReport, SetAside
 from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.header import Header, read_header
 from services.preprocess.series import Picture, arrange
-from tests.preprocess.dicom_files import ct, encapsulated, enhanced, series, written
+from tests.preprocess.dicom_files import ct, encapsulated, enhanced, functional_group, macro, series, written
 
 
 def header(file: bytes) -> Header:
@@ -173,6 +173,50 @@ def test_frames_of_an_enhanced_file() -> None:
     (found,) = arranged([written(enhanced(3, spacing_mm=-4))]).series
     assert [(item.file, item.frame) for item in found.items] == [(0, 2), (0, 1), (0, 0)]
     assert found.position_mm == (0, 4, 8)
+
+
+CORONAL = [1, 0, 0, 0, 0, -1]
+
+
+def test_frames_that_are_no_axial_slices_are_set_aside() -> None:
+    found = enhanced(6)
+    for frame in (0, 1):
+        functional_group(found, frame).CTImageFrameTypeSequence = macro(FrameType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    functional_group(found, 4).PlaneOrientationSequence = macro(ImageOrientationPatient=CORONAL)
+    report = arranged([ct(SeriesInstanceUID="1.2.9"), written(found)])
+    (series, _) = report.series
+    assert [(item.file, item.frame) for item in series.items] == [(1, 2), (1, 3), (1, 5)]
+    assert list(series.position_mm) == [0, 5, 15]
+    assert not report.set_aside
+    assert report.frames_set_aside == (
+        FramesSetAside(file=1, frames=(0, 1), code="localizer"),
+        FramesSetAside(file=1, frames=(4,), code="other_plane"),
+    )
+
+
+def test_a_file_without_axial_frames_is_set_aside_as_a_whole() -> None:
+    found = enhanced(2)
+    functional_group(found, 0).CTImageFrameTypeSequence = macro(FrameType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    functional_group(found, 1).PlaneOrientationSequence = macro(ImageOrientationPatient=CORONAL)
+    report = arranged([written(found)])
+    assert report.set_aside == (SetAside(file=0, code="not_a_ct_slice"),)
+    assert not report.series
+    assert not report.frames_set_aside
+
+
+def test_one_axial_frame_has_its_own_position() -> None:
+    found = enhanced(3)
+    for frame in (0, 2):
+        functional_group(found, frame).PlaneOrientationSequence = macro(ImageOrientationPatient=CORONAL)
+    assert codes(arranged([written(found)])) == set()
+
+
+def test_frame_types_stand_above_the_type_of_the_file() -> None:
+    found = enhanced(2, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER", "NONE"])
+    assert not arranged([written(found)]).series
+    functional_group(found, 0).CTImageFrameTypeSequence = macro(FrameType=["DERIVED", "PRIMARY", "AXIAL", "NONE"])
+    (series,) = arranged([written(found)]).series
+    assert ([item.frame for item in series.items], series.derived) == ([0], True)
 
 
 def test_files_of_several_uncompressed_frames_tell_where_their_frames_lie() -> None:
