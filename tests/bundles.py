@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from services.common.card import Bundle, Card, Thresholds, hash_files, open_bundle
+from services.common.card import Bundle, Card, hash_files, open_bundle
 from services.common.labels import LABELS
+from services.common.operating_points import Thresholds
 from services.common.recipe import DEFAULT_RECIPE, Recipe
 
 FEATURE_SIZE = 6

@@ -10,8 +10,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from services.common.card import OperatingPoint, Thresholds
 from services.common.labels import LABELS
+from services.common.operating_points import OperatingPoint, Thresholds
 from training.evaluate import (
     ALONE,
     Judged,

@@ -13,8 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from services.common.card import Card, OperatingPoint, Thresholds, open_bundle
+from services.common.card import Card, open_bundle
 from services.common.labels import LABELS
+from services.common.operating_points import OperatingPoint, Thresholds
 from services.common.recipe import DEFAULT_RECIPE
 from training.answers import Networks, Pairs, answer, levels, report
 from training.begin import begin_from

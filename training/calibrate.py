@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from services.common.card import OperatingPoint, Thresholds
 from services.common.labels import LABELS, SUBTYPES
+from services.common.operating_points import OperatingPoint, Thresholds
 from training.evaluate import Floats, Judged, Truth, log_loss
 
 GOAL = 0.95  # sensitivity at the sensitive point, specificity at the specific one

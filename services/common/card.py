@@ -5,16 +5,20 @@ file beside it, and a bundle that its card does not match is not served.
 """
 
 import hashlib
+import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from services.common.labels import LABELS, Label
+from services.common.operating_points import OperatingPoint, Points, Thresholds, clamped, out_of_order
 from services.common.recipe import Recipe
 
-OperatingPoint = Literal["default", "sensitive", "specific"]
+LOG = logging.getLogger(__name__)
 CARD_NAME = "card.json"
+_OLDER: Final = {"clamp": True}  # pydantic's context for a card that somebody else has written
 
 
 class BundleError(Exception):
@@ -23,20 +27,6 @@ class BundleError(Exception):
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Thresholds(_Frozen):
-    """A prediction is true where the probability exceeds its threshold. One for each label."""
-
-    slice: dict[Label, float]
-    series: dict[Label, float]
-
-    @model_validator(mode="after")
-    def _every_label(self) -> Self:
-        for level in (self.slice, self.series):
-            if tuple(level) != LABELS:
-                raise ValueError(f"thresholds must stand for {', '.join(LABELS)}, in this order")
-        return self
 
 
 class Card(_Frozen):
@@ -62,10 +52,31 @@ class Card(_Frozen):
     training: dict[str, Any] = Field(description="data, command, seed, amounts and hours")
     metrics: dict[str, Any]
     temperatures: dict[str, float] = Field(description="for information: they stand inside the graph")
-    thresholds: dict[OperatingPoint, Thresholds]
+    thresholds: dict[OperatingPoint, Thresholds] = Field(
+        description="sensitive <= default <= specific for every label and level; those in force, where an older "
+        "card's were clamped"
+    )
     licence: str
     data_terms: str
     limits_of_use: tuple[str, ...]
+
+    @field_validator("thresholds")
+    @classmethod
+    def _ordered(cls, points: Points, info: ValidationInfo) -> Points:
+        if "default" not in points:
+            raise ValueError("the operating point 'default' is missing")
+        wrong = "; ".join(out_of_order(points))
+        if not wrong:
+            return points
+        if info.context != _OLDER:
+            raise ValueError(f"thresholds must be ordered, sensitive <= default <= specific; out of order: {wrong}")
+        LOG.warning(
+            "bundle %r: thresholds on the wrong side of 'default' are replaced by those of 'default' (%s); its card "
+            "states figures at the old ones: run `python -m training recalibrate`",
+            info.data.get("name"),
+            wrong,
+        )
+        return clamped(points)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -73,8 +84,6 @@ class Card(_Frozen):
             raise ValueError(f"labels must be {', '.join(LABELS)}, in this order")
         if self.spacing_mm and not 0 < self.spacing_mm[0] <= self.spacing_mm[1] < float("inf"):
             raise ValueError(f"spacing_mm must ascend from above 0, not {self.spacing_mm}")
-        if "default" not in self.thresholds:
-            raise ValueError("the operating point 'default' is missing")
         return self
 
 
@@ -92,6 +101,19 @@ class Bundle(BaseModel):
         return self.folder / part / "1"
 
 
+def read_card(document: bytes | Mapping[str, Any]) -> Card:
+    """A card as JSON or as its parsed content; an older one's thresholds are clamped, with a warning in the log.
+
+    Raises
+    ------
+    ValidationError
+        it is no card
+    """
+    if isinstance(document, bytes):
+        return Card.model_validate_json(document, context=_OLDER)
+    return Card.model_validate(document, context=_OLDER)
+
+
 def open_bundle(folder: Path) -> Bundle:
     """Read a bundle's card and check every file against it.
 
@@ -103,7 +125,7 @@ def open_bundle(folder: Path) -> Bundle:
     path = folder / CARD_NAME
     try:
         text = path.read_bytes()
-        card = Card.model_validate_json(text)
+        card = read_card(text)
     except OSError as error:
         raise BundleError(f"{folder}: no readable {CARD_NAME} ({error.strerror})") from error
     except ValidationError as error:

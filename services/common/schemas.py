@@ -4,8 +4,9 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.common.card import OperatingPoint
 from services.common.labels import Label
+from services.common.operating_points import OperatingPoint
+from services.common.predictions import RULE
 
 Severity = Literal["refuse", "warn", "note"]
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
@@ -126,8 +127,10 @@ class ReportSeries(_Frozen):
     study_instance_uid: str | None
     series_instance_uid: str | None
     slices: int
-    probabilities: dict[Label, Probability] | None = None
-    predictions: dict[Label, bool] | None = None
+    probabilities: dict[Label, Probability] | None = Field(
+        None, description="of the series; those of its slice where it has one; null where not assessed"
+    )
+    predictions: dict[Label, bool] | None = Field(None, description=f"{RULE} Null where not assessed.")
 
 
 class ReportSlice(_Frozen):
@@ -142,8 +145,12 @@ class ReportSlice(_Frozen):
         description="number, from 0, of the slab that the slice was averaged into, whose probabilities and image these "
         "are; null where nothing was averaged",
     )
-    probabilities: dict[Label, Probability] | None = None
-    predictions: dict[Label, bool] | None = None
+    probabilities: dict[Label, Probability] | None = Field(
+        None, description="of the slice, whatever is predicted of its series; null where not assessed"
+    )
+    predictions: dict[Label, bool] | None = Field(
+        None, description=f"{RULE} Slices sent alone have no series and no such limit. Null where not assessed."
+    )
     image: str | None = Field(None, description="PNG of the three channels, base64; on request")
 
 
@@ -156,11 +163,13 @@ class ReportModel(_Frozen):
 
 
 class ReportThresholds(_Frozen):
-    """A prediction is true where the probability exceeds its threshold."""
+    """The thresholds of the report's operating point; sensitive <= default <= specific for every label."""
 
     operating_point: OperatingPoint
-    slice: dict[Label, float]
-    series: dict[Label, float]
+    slice: dict[Label, float] = Field(description="of slices")
+    series: dict[Label, float] = Field(
+        description="of the series; those of slices where the series has one slice, which is judged as a slice is"
+    )
 
 
 class Timings(_Frozen):

@@ -11,8 +11,9 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 
 from services.common.app import new_app
-from services.common.card import Card, OperatingPoint
+from services.common.card import Card
 from services.common.observability import configure_logging
+from services.common.operating_points import OperatingPoint
 from services.common.problem_details import extend_openapi
 from services.common.problems import NotReady
 from services.common.schemas import Report

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from services.common.card import Card
+from services.common.card import Card, read_card
 from services.gateway.stages import BundleMismatch, RecipeMismatch, StageFailed, Stages
 
 
@@ -63,6 +63,6 @@ class Bundles:
 
 def _understand(parameters: Mapping[str, Any]) -> ServedBundle:
     try:
-        return ServedBundle(Card.model_validate(parameters["card"]), str(parameters["card_sha256"]))
+        return ServedBundle(read_card(parameters["card"]), str(parameters["card_sha256"]))
     except (KeyError, ValidationError) as error:
         raise StageFailed("rnn does not say which bundle it serves", stage="rnn") from error

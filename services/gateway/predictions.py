@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from fastapi import Request
 
-from services.common.card import OperatingPoint
 from services.common.clock import now
+from services.common.operating_points import OperatingPoint
 from services.common.problems import MalformedRequest
 from services.common.runners import while_wanted
 from services.common.schemas import Report, Timings

@@ -1,16 +1,17 @@
 """From an assessment and the bundle's card to the report that people read. Pure."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
 from services.common.acceptance import refused
 from services.common.app import VERSION
-from services.common.card import OperatingPoint, Thresholds
 from services.common.evidence import series_evidence
 from services.common.labels import LABELS, Label
+from services.common.operating_points import OperatingPoint, Thresholds
+from services.common.predictions import predict
 from services.common.schemas import Report, ReportModel, ReportSeries, ReportSlice, ReportThresholds, Timings
 from services.gateway.bundle import ServedBundle
 from services.gateway.pipeline import Assessment
@@ -40,10 +41,10 @@ def build_report(
     timings: Timings,
 ) -> Report:
     """The report of one assessment; `names` are the sender's names of the files."""
-    card, thresholds = bundle.card, bundle.card.thresholds[operating_point]
-    slices = _slices(assessment, names, thresholds)
+    card, thresholds = bundle.card, _in_force(bundle.card.thresholds[operating_point], assessment)
     series = _series(assessment, thresholds)
     not_assessed = refused(assessment.reasons)
+    slices = _slices(assessment, names, thresholds, series)
     return Report(
         id=stamp.id,
         status="not_assessed" if not_assessed else "assessed",
@@ -62,22 +63,38 @@ def build_report(
     )
 
 
+def _in_force(thresholds: Thresholds, assessment: Assessment) -> Thresholds:
+    return thresholds.alone() if len(assessment.header.items) == 1 else thresholds
+
+
 def _series(assessment: Assessment, thresholds: Thresholds) -> ReportSeries | None:
-    header, scores = assessment.header, assessment.scores
+    header = assessment.header
     if header.uid is None and len(header.items) > 1:
         return None
-    probabilities = _named(scores.series) if scores and scores.series else None
+    row = _series_row(assessment)
+    probabilities = _named(row) if row else None
     return ReportSeries(
         study_instance_uid=header.study_uid,
         series_instance_uid=header.uid,
         slices=len(header.items),
         probabilities=probabilities,
-        predictions=_predict(probabilities, thresholds.series),
+        predictions=predict(probabilities, thresholds.series) if probabilities else None,
     )
 
 
-def _slices(assessment: Assessment, names: Sequence[str], thresholds: Thresholds) -> tuple[ReportSlice, ...]:
+def _series_row(assessment: Assessment) -> Sequence[float] | None:
+    """The probabilities of the series; a series of one slice is its slice, so that both say the same."""
+    scores = assessment.scores
+    if scores is None:
+        return None
+    return scores.slices[0] if len(scores.slices) == 1 else scores.series
+
+
+def _slices(
+    assessment: Assessment, names: Sequence[str], thresholds: Thresholds, series: ReportSeries | None
+) -> tuple[ReportSlice, ...]:
     header, scores, pictures = assessment.header, assessment.scores, assessment.pictures
+    whole = series.predictions if series else None
     found = []
     for index, (item, position_mm) in enumerate(zip(header.items, header.position_mm, strict=True)):
         probabilities = _named(scores.slices[index]) if scores else None
@@ -89,7 +106,7 @@ def _slices(assessment: Assessment, names: Sequence[str], thresholds: Thresholds
                 position_mm=position_mm,
                 slab=assessment.slabs[index] if assessment.slabs else None,
                 probabilities=probabilities,
-                predictions=_predict(probabilities, thresholds.slice),
+                predictions=predict(probabilities, thresholds.slice, series=whole) if probabilities else None,
                 image=base64.b64encode(pictures[index]).decode() if index < len(pictures) else None,
             )
         )
@@ -98,14 +115,6 @@ def _slices(assessment: Assessment, names: Sequence[str], thresholds: Thresholds
 
 def _named(row: Sequence[float]) -> dict[Label, float]:
     return {label: round(value, 6) for label, value in zip(LABELS, row, strict=True)}
-
-
-def _predict(
-    probabilities: Mapping[Label, float] | None, thresholds: Mapping[Label, float]
-) -> dict[Label, bool] | None:
-    if probabilities is None:
-        return None
-    return {label: probabilities[label] > thresholds[label] for label in LABELS}
 
 
 def _findings(series: ReportSeries | None, slices: Sequence[ReportSlice]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Final, Self
 from pydantic import field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from services.common.card import OperatingPoint
+from services.common.operating_points import OperatingPoint
 from services.common.settings import ServiceSettings
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")

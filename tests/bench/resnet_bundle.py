@@ -5,8 +5,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from services.common.card import Thresholds
 from services.common.labels import LABELS
+from services.common.operating_points import Thresholds
 from training.bundle import make_card
 from training.config import Words
 from training.export import save_networks, seal

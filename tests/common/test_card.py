@@ -1,9 +1,13 @@
+import hashlib
 import json
+import logging
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from services.common.card import BundleError, open_bundle
+from services.common.card import BundleError, Card, open_bundle
+from services.common.labels import LABELS
 from tests.bundles import write_bundle
 
 
@@ -43,4 +47,47 @@ def test_a_card_that_is_not_valid_is_refused(tmp_path: Path, member: str, value:
 
 def test_no_card_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"no readable card\.json"):
+        open_bundle(tmp_path)
+
+
+def _rewritten(path: Path, **thresholds: float) -> Path:
+    """The fake bundle's card with even thresholds at these points."""
+    card = json.loads(path.read_text())
+    levels = {name: dict.fromkeys(LABELS, value) for name, value in thresholds.items()}
+    card["thresholds"] |= {name: {"slice": even, "series": even} for name, even in levels.items()}
+    path.write_text(json.dumps(card))
+    return path
+
+
+def test_an_older_card_with_unordered_points_is_clamped_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = _rewritten(write_bundle(tmp_path) / "card.json", sensitive=0.7, specific=0.2)
+
+    with caplog.at_level(logging.WARNING):
+        bundle = open_bundle(tmp_path)
+
+    assert all(set(bundle.card.thresholds[point].series.values()) == {0.5} for point in ("sensitive", "specific"))
+    assert bundle.card_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    (record,) = caplog.records
+    assert "'fake'" in record.getMessage()
+    assert "specific, series: any, epidural" in record.getMessage()
+
+
+def test_nobody_makes_a_card_with_unordered_points(tmp_path: Path) -> None:
+    path = _rewritten(write_bundle(tmp_path) / "card.json", specific=0.2)
+    with pytest.raises(ValidationError, match="sensitive <= default <= specific"):
+        Card.model_validate_json(path.read_bytes())
+
+
+def test_a_card_of_ordered_points_is_opened_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _rewritten(write_bundle(tmp_path) / "card.json", specific=0.9)
+    assert open_bundle(tmp_path).card.thresholds["specific"].slice["any"] == 0.9
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("value", [float("nan"), -0.2, 1.5])
+def test_a_threshold_that_is_no_share_is_refused(tmp_path: Path, value: float) -> None:
+    _rewritten(write_bundle(tmp_path) / "card.json", sensitive=value)
+    with pytest.raises(BundleError, match="not a valid card"):
         open_bundle(tmp_path)

@@ -1,14 +1,18 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from services.common.acceptance import reason
 from services.common.app import VERSION
-from services.common.card import OperatingPoint
-from services.common.labels import LABELS
+from services.common.labels import LABELS, SUBTYPES, Label
+from services.common.operating_points import OperatingPoint, Thresholds, clamped
 from services.common.schemas import Evidence, Item, Report, SeriesHeader, Timings
 from services.gateway.bundle import ServedBundle
+from services.gateway.jobs.documents import COLUMNS, row
 from services.gateway.openapi import PREDICTION_ANSWERS
 from services.gateway.pipeline import Assessment
 from services.gateway.report import Stamp, build_report
@@ -56,6 +60,83 @@ def test_a_prediction_is_true_only_above_its_threshold(bundle: ServedBundle) -> 
     assert _report(bundle, _assessed([0.5])).slices[0].predictions == dict.fromkeys(LABELS, False)
     predictions = _report(bundle, _assessed([0.5]), "sensitive").slices[0].predictions
     assert predictions == {**dict.fromkeys(LABELS, True), "epidural": False, "intraventricular": False}
+
+
+def _served(bundle: ServedBundle, levels: tuple[Thresholds, Thresholds]) -> ServedBundle:
+    """The fake bundle at any two ordered points."""
+    points = clamped({"default": levels[0], "sensitive": levels[1]})
+    return ServedBundle(bundle.card.model_copy(update={"thresholds": points}), bundle.card_sha256)
+
+
+shares = st.floats(0, 1)
+score_rows = st.tuples(*[shares] * len(LABELS))
+even = score_rows.map(lambda row: dict(zip(LABELS, row, strict=True)))
+threshold_levels = st.builds(Thresholds, slice=even, series=even)
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    slices=st.lists(score_rows, min_size=1, max_size=4),
+    whole=score_rows,
+    levels=st.tuples(threshold_levels, threshold_levels),
+    uid=st.sampled_from(["2.25.2", None]),
+)
+def test_no_report_contradicts_itself(
+    bundle: ServedBundle,
+    slices: list[tuple[float, ...]],
+    whole: tuple[float, ...],
+    levels: tuple[Thresholds, Thresholds],
+    uid: str | None,
+) -> None:
+    given_series = whole if uid or len(slices) == 1 else None
+    assessment = Assessment(_header(len(slices), uid), (), Scores(tuple(slices), given_series, "sha"), (), WORK)
+    served = _served(bundle, levels)
+    strict, loose = (_report(served, assessment, point) for point in ("default", "sensitive"))
+    for report in (strict, loose):
+        _consistent(report)
+    for before, after in zip(_predictions(strict), _predictions(loose), strict=True):
+        assert all(after[label] >= before[label] for label in LABELS)
+
+
+def _predictions(report: Report) -> list[dict[Label, bool]]:
+    every = [report.series.predictions] if report.series else []
+    return [found for found in [*every, *(item.predictions for item in report.slices)] if found]
+
+
+def _consistent(report: Report) -> None:
+    for found in _predictions(report):
+        assert found["any"] >= any(found[label] for label in SUBTYPES)
+    whole = report.series.predictions if report.series else None
+    for item in report.slices:
+        assert item.predictions
+        assert whole is None or all(whole[label] >= item.predictions[label] for label in LABELS)
+        assert (item.index in report.key_slices) <= item.predictions["any"]
+    if len(report.slices) == 1:
+        assert whole == report.slices[0].predictions
+    words = [": present" in line for line in report.findings]
+    assert words[0] >= any(words[1:])
+    table = list(row("j", 0, json.loads(report.model_dump_json())))
+    said = [value for name, value in zip(COLUMNS, table, strict=True) if name.startswith("prediction_")]
+    assert said == ["true" if present else "false" for present in words]
+
+
+def test_a_series_of_one_slice_is_its_slice(bundle: ServedBundle) -> None:
+    scores = Scores((_row(0.6),), _row(0.3), "sha")
+    report = _report(bundle, Assessment(_header(1), (), scores, (), WORK))
+    assert report.series
+    assert report.series.probabilities == report.slices[0].probabilities
+    assert report.findings[0] == "any: present (0.60)"
+    assert report.thresholds.series == report.thresholds.slice
+
+
+def test_slices_follow_their_series(bundle: ServedBundle) -> None:
+    scores = Scores((_row(0.9), _row(0.2)), _row(0.3), "sha")
+    report = _report(bundle, Assessment(_header(2), (), scores, (), WORK))
+    assert report.findings[0] == "any: absent (0.30)"
+    assert report.slices[0].probabilities
+    assert report.slices[0].probabilities["any"] == 0.9
+    assert not any(any(found.values()) for found in _predictions(report))
+    assert report.key_slices == ()
 
 
 def test_key_slices_are_the_five_highest_that_are_predicted(bundle: ServedBundle) -> None:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from services.common.card import BundleError, Card, Thresholds, open_bundle
+from services.common.card import BundleError, Card, open_bundle
 from services.common.labels import LABELS
+from services.common.operating_points import Thresholds
 from services.common.recipe import DEFAULT_RECIPE
 from tests.training.networks import small_cnn, small_rnn
 from training.cnn import Cnn, CnnShape, build_cnn

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.common.card import Card, OperatingPoint, Thresholds
+from services.common.card import Card
+from services.common.operating_points import OperatingPoint, Thresholds
 from training.bundle import make_card
 from training.learn.features import Features, open_features
 from training.learn.networks import Trained, set_temperatures, trained

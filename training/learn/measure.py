@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.common.card import Card, OperatingPoint, Thresholds
+from services.common.card import Card
+from services.common.operating_points import OperatingPoint, Thresholds
 from training.answers import Answer, alone, answer, beside, levels, middle_slices, of_cnn, usual_figures
 from training.evaluate import ALONE
 from training.fit_rnn import Series

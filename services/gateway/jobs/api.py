@@ -8,7 +8,7 @@ from anyio import to_thread
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from services.common.card import OperatingPoint
+from services.common.operating_points import OperatingPoint
 from services.common.problems import NotAcceptable, NotFound
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.desk import Jobs

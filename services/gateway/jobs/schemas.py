@@ -4,7 +4,7 @@ from typing import Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.common.card import OperatingPoint
+from services.common.operating_points import OperatingPoint
 from services.common.schemas import Reason, Report
 
 Priority = Literal["urgent", "routine"]

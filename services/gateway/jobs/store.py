@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from services.common.card import OperatingPoint
 from services.common.clock import now
+from services.common.operating_points import OperatingPoint
 from services.common.problems import NotFound
 from services.gateway.jobs.idempotency import OtherContent, check_same, digests, webhook_digest
 from services.gateway.jobs.job import FILES, MANIFEST, Job, no_such_job
