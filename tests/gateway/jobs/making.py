@@ -71,6 +71,27 @@ def report_of(status: Outcome, number: int = 0, *, present: bool = False, warnin
     return json.dumps(document).encode()
 
 
+def old_job(store: JobStore, root: Path, job_id: str, found: Mapping[str, bytes]) -> Job:
+    """A job of ann's as version 0.1.0 left it: reports by their outcomes, which alone stand in the names of markers.
+
+    It has a series more than there are reports.
+    """
+    folder, count = root / "jobs/ann" / job_id, len(found) + 1
+    for name in ("reports", "done", "files"):
+        (folder / name).mkdir(parents=True)
+    manifest = {"id": job_id, "sender": "ann", "priority": "routine", "operating_point": "default"}
+    lines = [{**manifest, "created": "2026-01-01T00:00:00.000Z", "digest": None, "files": count}]
+    lines += [{"name": f"{number}.dcm", "number": f"{number:06d}", "size": 1} for number in range(count)]
+    (folder / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    job = store.job("ann", job_id)
+    store._mark_open("routine", job)
+    job.put_plan(*plan_of(count))
+    for number, (status, report) in enumerate(found.items()):
+        (folder / f"reports/{number:06d}.json").write_bytes(report)
+        (folder / f"done/{number:06d}.{status}").touch()
+    return job
+
+
 def headers_answer(report: HeadersReport) -> tuple[dict[str, str], bytes]:
     """Headers and body of preprocess' answer about headers of files."""
     header, parts = encode(Message((bytes_tensor("report", [report.model_dump_json().encode()]),)), "outputs")

@@ -15,10 +15,11 @@ from redis import Redis
 
 from services.gateway.app import create_app
 from services.gateway.jobs.job import Job
+from services.gateway.jobs.schemas import JobDocument, JobPage, ReportPage
 from services.gateway.jobs.store import JobStore
 from services.gateway.settings import Settings
 from services.gateway.stages import Stages, connect
-from tests.gateway.jobs.making import plan_of, report_of
+from tests.gateway.jobs.making import old_job, plan_of, report_of
 from tests.running import free_ports
 
 pytestmark = pytest.mark.anyio
@@ -198,6 +199,44 @@ async def test_head_and_misspelt_parameters_below_a_job(client: httpx.AsyncClien
         assert (answer.status_code, answer.json()["code"]) == (400, "unknown_parameter")
     near = await client.get(f"/v1/jobs/{job.id}/reports?limt=1")
     assert near.json()["detail"] == "unknown query parameter 'limt'; did you mean 'limit'?"
+
+
+# As version 0.1.0 stored them.
+OLD_REPORT = b"""{"id":"0198f00000000123456789abcdef-000000","status":"assessed","reasons":[{"code":"contrast","detail":
+"A contrast agent is recorded.","severity":"warn"}],"series":{"study_instance_uid":"2.25.1",
+"series_instance_uid":"2.25.2","slices":1,"probabilities":{"any":0.9,"epidural":0.1,"intraparenchymal":0.8,"intraventricular":0.1,"subarachnoid":0.1,
+"subdural":0.1},"predictions":{"any":true,"epidural":false,"intraparenchymal":true,"intraventricular":false,
+"subarachnoid":false,"subdural":false}},"slices":[{"index":0,"file":"0.dcm","sop_instance_uid":"2.25.3","position_mm":0.0,
+"probabilities":null,"predictions":null,"image":null}],"findings":["any: present (0.90)"],"key_slices":[0],
+"model":{"name":"default","sha256":"9f86d081884c7d65","recipe":"fcbe341fbbbc"},"thresholds":{"operating_point":"default",
+"slice":{"any":0.5},"series":{"any":0.5}},"timings_ms":{"upload":0.0,"preprocess":4.2,"cnn":21.0,"rnn":1.5,"total":38.7},"disclaimer":"..."}"""
+OLD_FAILURE = b"""{"id":"0198f00000000123456789abcdef-000001","status":"failed","series":{"study_instance_uid":"2.25.1",
+"series_instance_uid":"2.25.4","slices":2},"problem":{"status":422,"code":"unusable_files"}}"""
+
+
+async def test_a_job_of_the_version_before_is_served_listed_and_tabled(
+    client: httpx.AsyncClient, store: JobStore, tmp_path: Path
+) -> None:
+    found = {name: report.replace(b"\n", b"") for name, report in (("assessed", OLD_REPORT), ("failed", OLD_FAILURE))}
+    job = old_job(store, tmp_path / "store", "0198f00000000123456789abcdef", found)
+    document = JobDocument.model_validate((await client.get(f"/v1/jobs/{job.id}")).json())
+    assert (document.series_present, document.series_with_warnings) == (1, 1)
+    assert [(model.name, model.sha256, model.reports) for model in document.models] == [
+        ("default", "9f86d081884c7d65", 1)
+    ]
+    assert JobPage.model_validate((await client.get("/v1/jobs")).json()).jobs == (document,)
+    page = ReportPage.model_validate((await client.get(f"/v1/jobs/{job.id}/reports")).json())
+    assert [(report.status, report.created, report.version) for report in page.reports] == [
+        ("assessed", None, None),
+        ("failed", None, None),
+    ]
+    lines = await client.get(f"/v1/jobs/{job.id}/reports", headers={"accept": "application/x-ndjson"})
+    assert [json.loads(line)["status"] for line in lines.text.splitlines()] == ["assessed", "failed"]
+    rows = await client.get(f"/v1/jobs/{job.id}/reports", headers={"accept": "text/csv"})
+    assert [
+        (row["series"], row["prediction_any"], row["warnings"], row["created"])
+        for row in csv.DictReader(io.StringIO(rows.text))
+    ] == [("1", "true", "1", ""), ("2", "", "0", "")]
 
 
 async def test_events_tell_each_change_until_the_end(client: httpx.AsyncClient, store: JobStore) -> None:

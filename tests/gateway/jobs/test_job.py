@@ -1,16 +1,18 @@
 """Jobs that meet a cancellation, and jobs of the version before this one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from services.common.problems import NotFound
 from services.gateway.jobs.documents import COLUMNS, describe, reports, table
+from services.gateway.jobs.idempotency import OtherContent
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.shelf import LocalShelf
 from services.gateway.jobs.store import JobStore, Wishes
-from tests.gateway.jobs.making import MODELS, job_of, plan_of, report_of, upload
+from tests.gateway.jobs.making import MODELS, job_of, old_job, report_of, upload
 
 OLD_ID = "0198f00000000123456789abcdef"
 
@@ -75,21 +77,8 @@ def test_a_cancelled_job_is_forgotten_some_time_later(store: JobStore, tmp_path:
 
 @pytest.fixture
 def old(store: JobStore, tmp_path: Path) -> Job:
-    """As the version before this one left it: outcomes alone in the names, and reports without the newer members."""
-    folder = tmp_path / "store/jobs/ann" / OLD_ID
-    for name in ("reports", "done", "files"):
-        (folder / name).mkdir(parents=True)
-    manifest = {"id": OLD_ID, "sender": "ann", "priority": "routine", "operating_point": "default"}
-    lines = [{**manifest, "created": "2026-01-01T00:00:00.000Z", "digest": None, "files": 3}]
-    lines += [{"name": f"{number}.dcm", "number": f"{number:06d}", "size": 1} for number in range(3)]
-    (folder / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    job = store.job("ann", OLD_ID)
-    store._mark_open("routine", job)
-    job.put_plan(*plan_of(3))
-    for number, status in enumerate(("assessed", "failed")):
-        (folder / f"reports/{number:06d}.json").write_bytes(report_of(status, number, present=True, warnings=1))  # type: ignore[arg-type] # one of three words
-        (folder / f"done/{number:06d}.{status}").touch()
-    return job
+    found = {"assessed": report_of("assessed", 0, present=True, warnings=1), "failed": report_of("failed", 1)}
+    return old_job(store, tmp_path / "store", OLD_ID, found)
 
 
 def test_a_job_of_the_version_before_is_counted_from_its_reports_once(
@@ -140,3 +129,6 @@ def test_a_key_of_the_version_before_still_stands_for_its_job(store: JobStore, t
     older = {name: value for name, value in json.loads(head).items() if name not in ("files_digest", "webhook_digest")}
     path.write_text(f"{json.dumps(older)}\n{rest}")
     assert upload(store, tmp_path, files, wishes)[0].id == job.id
+    with pytest.raises(OtherContent) as caught:
+        upload(store, tmp_path, files, replace(wishes, priority="urgent"))
+    assert caught.value.extra == {"differences": []}
