@@ -32,10 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def announce(services: Mapping[str, str], ready: ReadyProbe, wait_s: float) -> list[str]:
-    """Print a line for each service when it is ready; the names of those that are not, when the time is over."""
+    """Print a line for each service when it is ready; the names of those that are not, when the time is over.
+
+    The last is asked first: a service that needs those before it never is announced before them.
+    """
     begin, waiting = time.monotonic(), list(services)
     while True:
-        for name in [name for name in waiting if ready(services[name])]:
+        found = {name for name in reversed(waiting) if ready(services[name])}
+        for name in [name for name in waiting if name in found]:
             _say(f"{name} ready: {services[name]} ({time.monotonic() - begin:.1f} s)")
             waiting.remove(name)
         if not waiting or time.monotonic() - begin > wait_s:

@@ -201,10 +201,17 @@ END_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     **NO_JOB,
 }
 _TEXT: Final = {"schema": {"type": "string"}}
+_EVENT: Final = {  # as FastAPI describes events; OpenAPI 3.2 has taken the keyword up
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["progress", "end", "gone"]},
+        "data": {"type": "string", "description": "the job's document in JSON; of `gone`, a problem's code"},
+    },
+}
 EVENT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
-        "description": "A `progress` event whenever the job's document changes, then `end`",
-        "content": {"text/event-stream": _TEXT},
+        "description": "A `progress` event for each change of the job, then `end`, or `gone` where it was deleted",
+        "content": {"text/event-stream": {"itemSchema": _EVENT}},
     },
     **NO_JOB,
 }

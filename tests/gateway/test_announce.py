@@ -30,6 +30,18 @@ def test_a_line_a_service_in_the_order_in_which_they_become_ready(capsys: pytest
     assert second.startswith("cnn ready: http://127.0.0.1:8002 (")
 
 
+def test_a_service_comes_after_those_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[str] = []
+
+    def ready(url: str) -> bool:
+        """cnn turns ready between two questions, and the gateway with it."""
+        asked.append(url)
+        return len(asked) > 1
+
+    assert announce(SERVICES, ready, wait_s=60) == []
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["cnn", "gateway"]
+
+
 def test_one_that_never_comes_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     (port,) = free_ports(1)
     assert main([f"cnn=http://127.0.0.1:{port}", f"redis=redis://127.0.0.1:{port}/0", "--wait", "0"]) == 1
