@@ -4,12 +4,16 @@ import { element } from "./dom.js";
 import { listed, milliseconds, moment, threshold } from "./words.js";
 
 const SHORT_SHA = 12;
+// As services/common/predictions.py states it.
+const RULE =
+  "A subtype is present where its probability exceeds its threshold; any where its own does or a subtype is present. " +
+  "In a series a slice's label is present only where the series' label is.";
 
 export function fillDetails(body, report) {
   body.replaceChildren(
     element("div", {}, element("h3", {}, "Model"), facts(modelFacts(report))),
     element("div", {}, element("h3", {}, "Time"), facts(timeFacts(report.timings_ms))),
-    element("div", {}, element("h3", {}, "Thresholds"), thresholdTable(report.thresholds)),
+    element("div", {}, element("h3", {}, "Thresholds"), thresholdTable(report.thresholds), element("p", { class: "hint" }, RULE)),
     element("div", { class: "wide" }, element("h3", {}, "Identifiers"), facts(identifierFacts(report))),
   );
 }
@@ -57,6 +61,6 @@ function thresholdTable(thresholds) {
       element("td", { class: "numbers" }, threshold(thresholds.series[label])),
     ),
   );
-  const caption = element("caption", { class: "unseen" }, "A prediction is true where its probability exceeds this");
+  const caption = element("caption", { class: "unseen" }, "Thresholds");
   return element("table", {}, caption, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
 }

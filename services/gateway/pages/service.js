@@ -31,7 +31,7 @@ export function offerOperatingPoints({ sha256, card, operating_point: atThisSite
   if (points.includes(atThisSite)) select.value = atThisSite;
   const explain = () => {
     const any = card.thresholds[select.value].series.any;
-    byId("operating-point-hint").textContent = `A series is called positive above ${threshold(any)} for any.`;
+    byId("operating-point-hint").textContent = `A series is positive above ${threshold(any)} for any, or where a subtype is.`;
   };
   select.addEventListener("change", explain);
   explain();

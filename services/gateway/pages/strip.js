@@ -24,7 +24,7 @@ export class Strip {
   draw() {
     const { slices, thresholds, key_slices: keys } = this.report;
     const limit = thresholds.slice[this.select.value];
-    const above = slices.filter(({ predictions }) => predictions?.[this.select.value]).length;
+    const predicted = slices.filter(({ predictions }) => predictions?.[this.select.value]).length;
     this.cursor = drawing("rect", { class: "cursor", y: 0, width: 1, height: 1 });
     const chart = drawing(
       "svg",
@@ -34,7 +34,7 @@ export class Strip {
       this.cursor,
     );
     byId("strip").replaceChildren(this.keyMarks(keys, slices.length), chart);
-    const hint = `${counted(above, "slice")} above ${threshold(limit)}`;
+    const hint = `${counted(predicted, "slice")} predicted, threshold ${threshold(limit)}`;
     byId("strip-hint").textContent = hint;
     chart.setAttribute("aria-label", `Probability of ${listed([this.select.value])} by slice: ${hint}`);
     if (this.index !== undefined) this.mark(this.index);
