@@ -38,7 +38,7 @@ def ct_slice(index: int = 0, hu: NDArray[np.int16] | None = None, **tags: Any) -
     data.Modality, data.ImageType = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]
     data.BodyPartExamined, data.KVP, data.InstanceNumber = "HEAD", 120, index + 1
     data.ImagePositionPatient, data.ImageOrientationPatient = [-125, -125, 5.0 * index], [1, 0, 0, 0, 1, 0]
-    data.PixelSpacing, data.SliceThickness = [0.5, 0.5], 5
+    data.PixelSpacing, data.SliceThickness = [256 / max(pixels.shape)] * 2, 5
     data.Rows, data.Columns = pixels.shape
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 1
     data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"

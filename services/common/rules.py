@@ -83,6 +83,13 @@ _RULES: Final = (
         "DICOM PS3.3 C.11.1.1.2; int16 Hounsfield units",
     ),
     Rule(
+        "implausible_geometry",
+        "refuse",
+        "The geometry is not that of a head CT: {faults}.",
+        "The picture is drawn by these values: wrong ones squeeze the head, or shrink a haemorrhage to a few pixels.",
+        "DICOM PS3.3 C.7.6.2 (Image Plane), 10.7.1.3 (PixelSpacing)",
+    ),
+    Rule(
         "blank_slices",
         "warn",
         "{slices} of {total} slices are one even grey.",
@@ -144,6 +151,20 @@ _RULES: Final = (
         "This is a monoenergetic image of dual-energy CT; the networks learnt from single-energy CT.",
         "Contrast of blood to brain depends on the energy that the image was computed for.",
         "DICOM PS3.3 C.8.2.1.1.1 and C.8.15.3 (ImageType, FrameType); the vendors' names",
+    ),
+    Rule(
+        "no_pixel_spacing",
+        "warn",
+        "PixelSpacing is missing: pixels are taken as square, and the field of view is not checked.",
+        "A head of unknown size may be shown larger or smaller than the networks learnt.",
+        "DICOM PS3.3 10.7.1.3 (required for CT)",
+    ),
+    Rule(
+        "no_orientation",
+        "warn",
+        "ImageOrientationPatient is missing: slices are taken as axial, rows to the left, columns to the back.",
+        "Without it a coronal slice, or one stored mirrored or transposed, looks like any other.",
+        "DICOM PS3.3 C.7.6.2.1.1 (required for CT)",
     ),
     Rule(
         "part_missing",
@@ -214,8 +235,8 @@ _RULES: Final = (
     Rule(
         "resampled",
         "note",
-        "The slices are {rows} x {columns} and were resampled to 512 x 512.",
-        "The networks see one size; resampling softens the picture.",
+        "The slices are {rows} x {columns} pixels{pixels} and were resampled to 512 x 512.",
+        "The networks see one size, with square pixels; resampling softens the picture.",
     ),
     Rule(
         "duplicate_file",

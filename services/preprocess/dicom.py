@@ -16,11 +16,10 @@ from services.common.tensors import Buffer
 from services.preprocess.codestream import check
 from services.preprocess.dataset import File, silenced
 from services.preprocess.failures import HeaderGoesOn, Unreadable
-from services.preprocess.frames import FrameHeader
 from services.preprocess.geometry import IDENTITY, InPlaneTransform, to_patient
 from services.preprocess.header import JPEG_2000, Codec, Header, read_header
 from services.preprocess.hounsfield import hounsfield, storage
-from services.preprocess.resample import lay
+from services.preprocess.resample import drawn_spacing_mm, lay
 
 __all__ = ["Dicom", "Excerpt", "Header", "HeaderGoesOn", "Image", "Unreadable", "decode", "open_dicom", "read_header"]
 
@@ -29,7 +28,6 @@ _PLUGINS: Final[dict[str, str]] = {
     **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
     RLELossless: "pydicom",
 }
-_DRAWN_SPACING_MM: Final = 1e-3, 1e3
 _UNSIGNED: Final = {1: np.uint8, 2: np.uint16}  # by bytes; CT has no more
 
 Decompress = Callable[[bytes, Codec], NDArray[np.unsignedinteger]]
@@ -132,7 +130,8 @@ class Dicom:
         stored = self._native(frame) if self.header.native else self._decompressed(frame, decompress)
         found, how = self.header.frames[frame], storage(self.header, frame)
         transform = to_patient(found.orientation)
-        row_spacing_mm, column_spacing_mm = _spacing_mm(found, transform)
+        spacing_mm = drawn_spacing_mm(found.row_spacing_mm, found.column_spacing_mm)
+        row_spacing_mm, column_spacing_mm = reversed(spacing_mm) if transform.transpose else spacing_mm
         return Image(
             hu=lay(self._hounsfield(stored, frame), transform),
             row_spacing_mm=row_spacing_mm,
@@ -210,17 +209,6 @@ def decode(file: Buffer, frame: int) -> Image:
         for whatever reason; no other exception leaves this function
     """
     return open_dicom(file).image(frame)
-
-
-def _spacing_mm(frame: FrameHeader, transform: InPlaneTransform) -> tuple[float, float]:
-    """Distances between rows and between columns of the transformed slice; 1 mm where they cannot be drawn.
-
-    A series with such values is refused for its geometry, but its pixels are decoded and measured all the same.
-    """
-    low, high = _DRAWN_SPACING_MM
-    stored = frame.row_spacing_mm, frame.column_spacing_mm
-    row_mm, column_mm = stored if all(low <= value <= high for value in stored) else (1.0, 1.0)
-    return (column_mm, row_mm) if transform.transpose else (row_mm, column_mm)
 
 
 def _border_hu(hu: NDArray[np.int16]) -> float:

@@ -15,7 +15,6 @@ from services.preprocess.kernels import read_kernel
 from services.preprocess.reconstructions import differing
 from services.preprocess.value_reasons import value_reasons
 
-SIDE: Final = 512
 _LOWEST_KVP, _HIGHEST_KVP = 100, 140
 _SAME_POSITION_MM: Final = 0.01
 _UNEVEN_MM, _UNEVEN_SHARE = 0.1, 0.1
@@ -38,7 +37,7 @@ _OTHER: Final = re.compile(
 def header_reasons(headers: Collection[Header]) -> list[Reason]:
     """Reasons that need no positions, for all headers of one series."""
     frames = [header.frames[number] for header in headers for number in header.slices]
-    found = [_body_part(headers), _kernel(frames), differing(headers), _kvp(frames), _size(headers)]
+    found = [_body_part(headers), _kernel(frames), differing(headers), _kvp(frames)]
     slices = len(frames)
     if 1 < slices < MIN_SLICES_OF_A_HEAD:
         found.append(reason("few_slices", slices=slices))
@@ -109,8 +108,3 @@ def _kvp(frames: Collection[FrameHeader]) -> Reason | None:
     given = {frame.kvp for frame in frames if frame.kvp}
     unusual = sorted(kvp for kvp in given if not _LOWEST_KVP <= kvp <= _HIGHEST_KVP)
     return reason("unusual_kvp", kvp=unusual[0]) if unusual else None
-
-
-def _size(headers: Collection[Header]) -> Reason | None:
-    sizes = {(header.rows, header.columns) for header in headers} - {(SIDE, SIDE)}
-    return reason("resampled", rows=min(sizes)[0], columns=min(sizes)[1]) if sizes else None

@@ -9,6 +9,7 @@ from PIL import Image
 from services.preprocess.geometry import IDENTITY, InPlaneTransform
 
 AIR_HU: Final = -1024
+_DRAWN_SPACING_MM: Final = 1e-3, 1e3
 
 
 def fit(
@@ -41,6 +42,16 @@ def fitted_shape(
     height_mm, width_mm = shape[0] * row_spacing_mm, shape[1] * column_spacing_mm
     pixels_per_mm = min(rows / height_mm, columns / width_mm)
     return _within(height_mm * pixels_per_mm, rows), _within(width_mm * pixels_per_mm, columns)
+
+
+def drawn_spacing_mm(row_spacing_mm: float, column_spacing_mm: float) -> tuple[float, float]:
+    """The spacings by which a slice is fitted: as stated, or 1 mm where nothing can be drawn by them.
+
+    A series with such values is refused for its geometry, but its pixels are decoded and measured all the same.
+    """
+    low, high = _DRAWN_SPACING_MM
+    stated = row_spacing_mm, column_spacing_mm
+    return stated if all(low <= value <= high for value in stated) else (1.0, 1.0)
 
 
 def lay(hu: NDArray[np.int16], transform: InPlaneTransform) -> NDArray[np.int16]:

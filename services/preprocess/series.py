@@ -9,6 +9,7 @@ from services.common.schemas import FramesCode, FramesSetAside, HeadersReport, I
 from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.frames import FrameHeader
 from services.preprocess.geometry import Vector, along, normal
+from services.preprocess.geometry_reasons import geometry_reasons
 from services.preprocess.header import Header
 from services.preprocess.header_reasons import header_reasons, position_reasons
 from services.preprocess.kernels import read_kernel
@@ -91,6 +92,7 @@ def _series(slices: Sequence[_Slice]) -> SeriesHeader:
     )
     headers = {item.file: item.header for item in ranked}
     reasons = header_reasons(headers.values())
+    reasons += geometry_reasons([(item.header, item.found) for item in ranked], position_mm)
     reasons += position_reasons(position_mm if located else None)
     header, first = ranked[0].header, ranked[0].found
     return SeriesHeader(

@@ -52,3 +52,25 @@ async def test_all_eight_orders_of_rows_and_columns_give_the_same_report(chain: 
         assert codes(report) == codes(reports[0])
         assert report["status"] == "assessed"
     assert len({item["image"] for item in reports[0]["slices"]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"PixelSpacing": [5, 0.5]}, "pixel aspect is 10"), ({"PixelSpacing": [0, 0]}, "not above 0"),
+     ({"ImagePositionPatient": [0, 20_000, 0]}, "y of ImagePositionPatient is 20000 mm"),
+     ({"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]}, "no two unit vectors")],
+)  # fmt: skip
+async def test_implausible_geometry_is_not_assessed(chain: Chain, changes: dict[str, Any], words: str) -> None:
+    report = await report_of(chain, [dataset(**changes)])
+    assert report["status"] == "not_assessed"
+    assert report["findings"] == []
+    assert report["series"]["probabilities"] is None
+    (refusal,) = [item for item in report["reasons"] if item["severity"] == "refuse"]
+    assert refusal["code"] == "implausible_geometry"
+    assert words in refusal["detail"]
+
+
+async def test_missing_geometry_is_assessed_with_warnings(chain: Chain) -> None:
+    report = await report_of(chain, [dataset(PixelSpacing=None, ImageOrientationPatient=None)])
+    assert report["status"] == "assessed"
+    assert {"no_pixel_spacing", "no_orientation"} <= codes(report)

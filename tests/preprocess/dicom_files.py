@@ -32,6 +32,7 @@ from pydicom.uid import (
 
 COMPRESSED = (RLELossless, JPEGLSLossless, JPEG2000Lossless, JPEGLosslessSV1)
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+VIEW_MM = 256
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
@@ -57,14 +58,17 @@ def head_hu(rows: int = 64, columns: int = 64) -> NDArray[np.int16]:
 
 
 def dataset(**changes: Any) -> Dataset:
-    """A small CT slice, 12-bit unsigned with intercept -1024; keywords replace attributes, None takes them away."""
+    """A small CT slice, 12-bit unsigned with intercept -1024; keywords replace attributes, None takes them away.
+
+    Its longer side is VIEW_MM long, unless PixelSpacing is given.
+    """
     hu = head_hu(changes.get("Rows", 64), changes.get("Columns", 64))
     found = Dataset()
     found.SOPClassUID, found.SOPInstanceUID = CTImageStorage, "1.2.3.1"
     found.StudyInstanceUID, found.SeriesInstanceUID = "1.2", "1.2.3"
     found.Modality, found.ImageType, found.InstanceNumber = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"], 1
     found.ImagePositionPatient, found.ImageOrientationPatient = [-125, -125, 0], list(AXIAL)
-    found.PixelSpacing, found.RescaleSlope, found.RescaleIntercept = [0.5, 0.5], 1, -1024
+    found.PixelSpacing, found.RescaleSlope, found.RescaleIntercept = [VIEW_MM / max(hu.shape)] * 2, 1, -1024
     found.Rows, found.Columns = hu.shape
     found.SamplesPerPixel, found.PhotometricInterpretation, found.PixelRepresentation = 1, "MONOCHROME2", 0
     found.BitsAllocated, found.BitsStored, found.HighBit = 16, 12, 11
@@ -159,12 +163,14 @@ def enhanced(frames: int = 3, spacing_mm: float = 5, **changes: Any) -> Dataset:
 
     Frame i's values are those of the slice, with a slope of i + 1.
     """
-    moved = dict.fromkeys(("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleSlope"))
+    moved = dict.fromkeys(("ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope"))
     found = dataset(SOPClassUID=EnhancedCTImageStorage, RescaleIntercept=None, **moved, **changes)
+    pixel_spacing_mm = found.PixelSpacing
+    del found.PixelSpacing
     found.NumberOfFrames = frames
     found.PixelData = found.PixelData * frames
     measures, orientation = Dataset(), Dataset()
-    measures.PixelSpacing, orientation.ImageOrientationPatient = [0.4, 0.4], list(AXIAL)
+    measures.PixelSpacing, orientation.ImageOrientationPatient = pixel_spacing_mm, list(AXIAL)
     shared = Dataset()
     shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = Sequence([measures]), Sequence([orientation])
     found.SharedFunctionalGroupsSequence = Sequence([shared])

@@ -163,7 +163,7 @@ def test_enhanced_functional_groups() -> None:
     assert [frame.position_mm for frame in header.frames] == [(-125, -125, 2.5 * index) for index in range(4)]
     assert {frame.orientation for frame in header.frames} == {(1, 0, 0, 0, 1, 0)}
     assert [frame.slope for frame in header.frames] == [1, 2, 3, 4]
-    assert header.frames[3].row_spacing_mm == 0.4
+    assert header.frames[3].row_spacing_mm == 4
 
 
 @pytest.mark.parametrize("undefined", [True, False])

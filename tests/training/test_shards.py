@@ -31,10 +31,10 @@ from training.shards import Entry, open_shards
 LARGE, WIDE, TURNED = name_of(0), name_of(4), name_of(8)
 TRANSPOSED, FROM_ABOVE = name_of(10), name_of(13)
 HELD = files() | {
-    LARGE: slice_of(0, PixelData=head().tobytes(), Rows=512, Columns=512),
-    WIDE: slice_of(4, PixelSpacing=[0.5, 0.7]),
+    LARGE: slice_of(0, PixelData=head().tobytes(), Rows=512, Columns=512, PixelSpacing=[0.5, 0.5]),
+    WIDE: slice_of(4, PixelSpacing=[25, 35]),
     TURNED: slice_of(8, BitsStored=12, HighBit=11, PixelRepresentation=0),
-    TRANSPOSED: slice_of(10, PixelSpacing=[0.5, 0.7], ImageOrientationPatient=[0, 1, 0, 1, 0, 0]),
+    TRANSPOSED: slice_of(10, PixelSpacing=[25, 35], ImageOrientationPatient=[0, 1, 0, 1, 0, 0]),
     FROM_ABOVE: slice_of(13, ImageOrientationPatient=[-1, 0, 0, 0, 0.94, -0.34]),
 }
 
@@ -270,7 +270,16 @@ except CannotGoOn as reason:
 def test_a_full_disk_ends_in_one_sentence_and_loses_nothing(make: Make) -> None:
     """Test slices come first, and their shard is small enough; that of the large slice is not."""
     made = make(
-        HELD | {LARGE: slice_of(0, PixelData=np.random.default_rng(1).bytes(512 * 512 * 2), Rows=512, Columns=512)}
+        HELD
+        | {
+            LARGE: slice_of(
+                0,
+                PixelData=np.random.default_rng(1).bytes(512 * 512 * 2),
+                Rows=512,
+                Columns=512,
+                PixelSpacing=[0.5, 0.5],
+            )
+        }
     )
     paths = map(str, (made.path, made.index, made.folds, made.out))
     command = [sys.executable, "-c", NO_ROOM, *paths, "50000"]

@@ -1,0 +1,124 @@
+"""What the geometry of a series gives reason to refuse, to warn of, or to note.
+
+The limits hold for CT of a head: a field of view is 200 to 260 mm, and scanners reconstruct 500 mm at most.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from services.common.acceptance import reason
+from services.common.schemas import Reason
+from services.preprocess.frames import FrameHeader
+from services.preprocess.geometry import Vector, is_orthonormal
+from services.preprocess.header import Header
+from services.preprocess.resample import drawn_spacing_mm, fitted_shape
+
+SIDE: Final = 512
+LOWEST_ASPECT, HIGHEST_ASPECT = 0.5, 2.0
+LEAST_VIEW_MM, WIDEST_VIEW_MM = 100.0, 500.0
+LONGEST_SERIES_MM: Final = 1000.0
+FARTHEST_MM: Final = (1000.0, 1000.0, 10_000.0)  # x, y and z from the origin; z counts the table's way
+_ROUNDING: Final = 1e-3  # 512 pixels of 0.976563 mm, as scanners round 500 mm, are 500.0003 mm
+
+
+class Grid(NamedTuple):
+    """The pixels of a frame; the spacings are as stated."""
+
+    rows: int
+    columns: int
+    row_spacing_mm: float
+    column_spacing_mm: float
+
+
+def geometry_reasons(slices: Collection[tuple[Header, FrameHeader]], position_mm: Sequence[float]) -> list[Reason]:
+    """Reasons in the geometry of one series.
+
+    Parameters
+    ----------
+    slices : each slice's header and frame
+    position_mm : along the normal, ascending
+    """
+    frames = [frame for _, frame in slices]
+    grids = sorted({_grid(header, frame) for header, frame in slices})
+    stated = sorted({_grid(header, frame) for header, frame in slices if frame.spaced})
+    orientations = {frame.orientation for frame in frames if frame.orientation}
+    places = {frame.position_mm for frame in frames if frame.position_mm}
+    faults = [
+        *_spacing_faults(stated),
+        *_orientation_faults(orientations),
+        *_place_faults(places),
+        *_length_faults(position_mm),
+    ]
+    found = [reason("implausible_geometry", faults="; ".join(faults))] if faults else []
+    if not all(frame.spaced for frame in frames):
+        found.append(reason("no_pixel_spacing"))
+    if not all(frame.orientation for frame in frames):
+        found.append(reason("no_orientation"))
+    return found + _resampled(grids)
+
+
+def _grid(header: Header, frame: FrameHeader) -> Grid:
+    return Grid(header.rows, header.columns, frame.row_spacing_mm, frame.column_spacing_mm)
+
+
+def _spacing_faults(grids: Sequence[Grid]) -> Iterator[str]:
+    if wrong := [grid for grid in grids if min(grid[2:]) <= 0]:
+        yield f"PixelSpacing is {_spacing(wrong[0])} mm, not above 0"
+        return
+    if wrong := [grid for grid in grids if _outside(_aspect(grid), LOWEST_ASPECT, HIGHEST_ASPECT)]:
+        limits = f"outside {LOWEST_ASPECT:g} to {HIGHEST_ASPECT:g}"
+        yield f"the pixel aspect is {_aspect(wrong[0]):.3g} (PixelSpacing {_spacing(wrong[0])} mm), {limits}"
+    if wrong := [grid for grid in grids if any(_outside(mm, LEAST_VIEW_MM, WIDEST_VIEW_MM) for mm in _view_mm(grid))]:
+        height_mm, width_mm = _view_mm(wrong[0])
+        limits = f"outside {LEAST_VIEW_MM:g} to {WIDEST_VIEW_MM:g} mm"
+        yield f"the field of view is {height_mm:.4g} x {width_mm:.4g} mm, {limits}"
+
+
+def _orientation_faults(orientations: Iterable[Vector]) -> Iterator[str]:
+    if wrong := sorted(orientation for orientation in orientations if not is_orthonormal(orientation)):
+        values = "\\".join(f"{value:g}" for value in wrong[0])
+        yield f"ImageOrientationPatient {values} holds no two unit vectors at a right angle"
+
+
+def _place_faults(places: Iterable[Vector]) -> Iterator[str]:
+    furthest = [max((place[axis] for place in places), key=abs, default=0.0) for axis in range(3)]
+    for name, value, limit in zip("xyz", furthest, FARTHEST_MM, strict=True):
+        if abs(value) > limit:
+            yield f"{name} of ImagePositionPatient is {value:g} mm, outside {-limit:g} to {limit:g} mm"
+
+
+def _length_faults(position_mm: Sequence[float]) -> Iterator[str]:
+    length_mm = position_mm[-1] - position_mm[0]
+    if length_mm > LONGEST_SERIES_MM:
+        yield f"the series is {length_mm:g} mm long, more than {LONGEST_SERIES_MM:g} mm"
+
+
+def _resampled(grids: Sequence[Grid]) -> list[Reason]:
+    """The pixels of which another number is shown, or which stand beside padding."""
+    other = [grid for grid in grids if grid[:2] != (SIDE, SIDE) or _fitted(grid) != (SIDE, SIDE)]
+    if not other:
+        return []
+    rows, columns, row_mm, column_mm = other[0]
+    square = _fitted(other[0]) == _fitted(Grid(rows, columns, 1, 1))
+    pixels = "" if square else f" of {row_mm:g} x {column_mm:g} mm"
+    return [reason("resampled", rows=rows, columns=columns, pixels=pixels)]
+
+
+def _fitted(grid: Grid) -> tuple[int, int]:
+    return fitted_shape(grid[:2], *drawn_spacing_mm(*grid[2:]), SIDE, SIDE)
+
+
+def _aspect(grid: Grid) -> float:
+    return grid.row_spacing_mm / grid.column_spacing_mm
+
+
+def _view_mm(grid: Grid) -> tuple[float, float]:
+    return grid.rows * grid.row_spacing_mm, grid.columns * grid.column_spacing_mm
+
+
+def _spacing(grid: Grid) -> str:
+    return f"{grid.row_spacing_mm:g}\\{grid.column_spacing_mm:g}"
+
+
+def _outside(value: float, low: float, high: float) -> bool:
+    return not low * (1 - _ROUNDING) <= value <= high * (1 + _ROUNDING)
