@@ -103,8 +103,8 @@ def measure(judged: Judged, thresholds: Points) -> dict[str, Any]:
             "auc_95_interval": interval(auc, scores, truth, study),
             "average_precision": rounded(average_precision(scores, truth)),
             "average_precision_95_interval": interval(average_precision, scores, truth, study),
-            "calibration_error": rounded(calibration_error(scores, truth)),
-            "chance_calibration_error": rounded(chance_calibration_error(scores)),
+            "calibration_error": rounded(calibration_error(scores, truth)) if len(truth) else None,
+            "chance_calibration_error": rounded(chance_calibration_error(scores)) if len(truth) else None,
             "log_loss": rounded(log_loss(scores, truth)),
         } | {point: _at(scores, truth, levels[label]) for point, levels in thresholds.items()}
     result["weighted_log_loss"] = rounded(competition_loss(judged))
@@ -119,7 +119,9 @@ def aucs(judged: Judged) -> dict[str, float | None]:
 def interval(
     figure: Callable[[Floats, Truth], float], scores: Floats, truth: Truth, study: NDArray[Any], *, seed: int = 0
 ) -> list[float | None]:
-    """95 % interval of a figure when whole studies are drawn again (bootstrap)."""
+    """95 % interval of a figure when whole studies are drawn again (bootstrap); of nothing, two times None."""
+    if not len(study):
+        return [None, None]
     numbers = np.unique(study)
     again = _drawing(study, numbers)
     return _ends(lambda rows: figure(scores[rows], truth[rows]), map(again, _draws(len(numbers), seed)))

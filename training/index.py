@@ -13,7 +13,7 @@ parts are then sorted into series by the services' own rules, and the labels are
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +23,8 @@ import numpy as np
 import pyarrow as pa
 
 from services.common.labels import LABELS
-from training.archive import Archive
+from training.archive import FOLDERS, Archive
+from training.failures import CannotGoOn
 from training.files import digest_of, write_table
 from training.headers import stem
 from training.index_parts import BUCKETS, Part, read_part
@@ -34,6 +35,7 @@ from training.parallel import every
 from training.progress import bar
 
 LOG = logging.getLogger(__name__)
+_NAMES_SHOWN: Final = 3
 VERSION: Final = 2  # of what the index holds: an index of another one is made anew
 _SORTED: Final = [(column, "ascending") for column in ("split", "study_uid", "series_uid", "order", "file")]
 
@@ -50,13 +52,14 @@ def build_index(archive: Archive, out: Path, *, processes: int | None = None, pa
     Raises
     ------
     CannotGoOn
-        the archive has no labels or the disk is full; the parts stay
+        the archive has no labels, none of them is of one of its files, or the disk is full; the parts stay
     """
     digest = digest_for(archive)
     if digest_of(out) == digest:
         LOG.info("%s is there already, of this very archive", out)
         return
     labels = archive.labels()
+    _check_names(labels, archive.dicom_names("train"))
     if len(archive.sizes) <= part_files:
         processes = 1  # to start more would take longer
     folder = out.with_name(f"{out.name}.parts-{digest[:12]}-{part_files}")
@@ -70,6 +73,23 @@ def build_index(archive: Archive, out: Path, *, processes: int | None = None, pa
 def digest_for(archive: Archive) -> str:
     """What the index of an archive is known by."""
     return sha256(f"{VERSION} {archive.digest}".encode()).hexdigest()
+
+
+def _check_names(labels: LabelTable, files: Sequence[str]) -> None:
+    """CannotGoOn where the table speaks of none of the training files: all of them would lack their labels."""
+    if not files:
+        raise CannotGoOn(f"The archive has no file {FOLDERS['train']}/*.dcm: there is nothing to learn from.")
+    if (labels.of([stem(file) for file in files]) == UNKNOWN).all():
+        raise CannotGoOn(
+            f"The table of labels has a label for none of the {len(files)} training files. Its slices are named "
+            f"{_some(labels.slices.to_pylist())}; the files are {_some(files)}. A slice's name must be "
+            "that of its file without .dcm."
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(sorted(names)[:_NAMES_SHOWN])
+    return f"{shown} ..." if len(names) > _NAMES_SHOWN else shown
 
 
 def _read_parts(archive: Archive, folder: Path, part_files: int, processes: int | None) -> None:

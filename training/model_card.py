@@ -42,6 +42,7 @@ def page(card: Card, folder: Path) -> str:
         "## What it can do",
         f"Measured on {metrics['studies']} studies with {metrics['slices']} slices ({metrics['data']}). Healthy slices "
         f"have a median probability of any of {_number(metrics['healthy_slices_median_any'])}.",
+        *_without_rows(metrics),
         *(_level(metrics[level], title) for level, title in _LEVELS.items()),
         "### Beside others",
         _beside(metrics),
@@ -69,6 +70,13 @@ def _made(training: Mapping[str, Any]) -> str:
         again = before and before["card_sha256"] == other["card_sha256"]
         made += "still its." if again else f"those of an earlier bundle `{other['name']}` ({_made(other)})"
     return made
+
+
+def _without_rows(metrics: Mapping[str, Any]) -> list[str]:
+    """Labels of which a site's table knows nothing."""
+    unknown = metrics.get("labels_without_rows", {})
+    told = [f"{', '.join(labels)} ({_LEVELS[level].lower()})" for level, labels in unknown.items() if labels]
+    return [f"The table has no known row, so there are no figures, of {'; '.join(told)}."] if told else []
 
 
 def _once_more(training: Mapping[str, Any]) -> str:

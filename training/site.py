@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 from services.cnn.model import SavedModelExtractor
 from services.common.acceptance import fold, refused
 from services.common.card import Bundle, BundleError, Card, open_bundle
-from services.common.labels import LABELS
+from services.common.instances import share_instances, sort_shared
+from services.common.labels import LABELS, Label
 from services.common.schemas import HeadersReport, SeriesHeader
 from services.common.slabs import SlabPlan, plan_series
 from services.preprocess.pipeline import Pipeline
 from services.rnn.model import SavedModelScorer
-from training.answers import middle_slices, usual_figures
+from training.answers import Points, middle_slices, usual_figures
 from training.as_served import made_in_turn, score_by_slice
 from training.evaluate import Judged
 from training.failures import CannotGoOn
 from training.fit_rnn import Series
 from training.progress import bar
-from training.site_files import File, Row, Truth, of_slice, read_truth, site_files
+from training.site_files import KEY_WORDS, File, Row, Truth, any_of, of_slice, read_truth, site_files
 
 LOG = logging.getLogger(__name__)
 HEAD_BYTES: Final = 256 * 1024
@@ -56,11 +57,19 @@ def measure_site(folder: Path, data: Path, table: Path) -> Card:
     except BundleError as error:
         raise CannotGoOn(f"{error}.") from None
     counts: Counter[str] = Counter()
-    answered = list(_answered(bundle, site_files(data), read_truth(table), counts))
+    truth = read_truth(table)
+    answered = list(_answered(bundle, site_files(data), truth, counts))
     if not answered:
-        raise CannotGoOn(f"{table} speaks of no series in {data} that is assessed ({_words(counts)}).")
+        raise CannotGoOn(_none_answered(data, table, truth, counts))
     LOG.info("series measured: %d; left out: %s", len(answered), _words(counts) or "none")
-    metrics = {"data": f"a site's own, {data.name}", "left_out": dict(counts), **_figures(bundle, answered)}
+    metrics = {
+        "data": f"a site's own, {data.name}",
+        "left_out": dict(counts),
+        **figures_of(answered, bundle.card.thresholds),
+    }
+    for level, labels in metrics["labels_without_rows"].items():
+        if labels:
+            LOG.warning("no %s has a known row of %s: no figures of these", level, ", ".join(labels))
     return bundle.card.model_copy(update={"metrics": metrics})
 
 
@@ -69,7 +78,7 @@ def _answered(bundle: Bundle, files: Sequence[File], truth: Truth, counts: Count
     extractor = SavedModelExtractor(bundle.saved_model("cnn"))
     scorer = SavedModelScorer(bundle.saved_model("rnn"))
     with Pipeline(bundle.card.recipe, os.cpu_count() or 1) as pipeline:
-        report = _headers(pipeline, files)
+        files, report = without_copies(pipeline, files, counts)
         counts["files set aside"] += len(report.set_aside)
         with bar("evaluate", len(report.series), "series") as progress:
             for header in report.series:
@@ -79,8 +88,28 @@ def _answered(bundle: Bundle, files: Sequence[File], truth: Truth, counts: Count
                 if features is None:
                     counts["without labels" if _unlabelled(rows, whole) else "not assessed"] += 1
                 else:
+                    counts["slices without labels"] += rows.count(UNKNOWN)
                     yield Answered(*score_by_slice(scorer.score, features, header, plan), rows, whole, patient)
                 progress.update(1)
+
+
+def without_copies(
+    pipeline: Pipeline, files: Sequence[File], counts: Counter[str]
+) -> tuple[Sequence[File], HeadersReport]:
+    """The files and what their headers tell, copies left out as the gateway does."""
+    report = _headers(pipeline, files)
+    shared = [numbers for series in report.series for numbers in share_instances(series)]
+    found = sort_shared(shared, lambda first, later: _equal(files[first], files[later]))
+    if not found.copies:
+        return files, report
+    copies = {later for _, later in found.copies}
+    counts["files that are copies"] += len(copies)
+    kept = [file for number, file in enumerate(files) if number not in copies]
+    return kept, _headers(pipeline, kept)
+
+
+def _equal(first: File, later: File) -> bool:
+    return first.size == later.size and first.read(None) == later.read(None)
 
 
 def _headers(pipeline: Pipeline, files: Sequence[File]) -> HeadersReport:
@@ -97,6 +126,8 @@ def _features(
     pipeline: Pipeline, extractor: SavedModelExtractor, header: SeriesHeader, plan: SlabPlan, files: Sequence[File]
 ) -> NDArray[np.float32] | None:
     """Features of what the networks see of a series, (r, d); None where the service would not assess it."""
+    if share_instances(header):  # copies are gone: these differ
+        return None
     found, evidence = [], []
     for made in made_in_turn(pipeline, header, plan, lambda number: files[number].read(None)):
         evidence += made.evidence
@@ -117,20 +148,15 @@ def _truth(header: SeriesHeader, files: Sequence[File], truth: Truth) -> tuple[t
     if whole is not None:  # what is not in a series is in none of its slices; where it is, is not known
         return (tuple(False if value is False else None for value in whole),) * len(found), whole, patient
     rows = tuple(each[1] if each else UNKNOWN for each in found)
-    return rows, tuple(_any(column) for column in zip(*rows, strict=True)), patient
-
-
-def _any(values: Sequence[bool | None]) -> bool | None:
-    if any(values):
-        return True
-    return None if None in values else False
+    return rows, tuple(any_of(column) for column in zip(*rows, strict=True)), patient
 
 
 def _unlabelled(rows: Sequence[Row], whole: Row) -> bool:
     return all(value is None for row in (*rows, whole) for value in row)
 
 
-def _figures(bundle: Bundle, answered: Sequence[Answered]) -> dict[str, Any]:
+def figures_of(answered: Sequence[Answered], points: Points) -> dict[str, Any]:
+    """The card's `metrics` of these series; `labels_without_rows` are those that no row of the table tells."""
     patients = np.unique([each.patient for each in answered], return_inverse=True)[1]
     each_slice = np.repeat(patients, [len(each.truth) for each in answered])
     slices = _judged(
@@ -138,8 +164,14 @@ def _figures(bundle: Bundle, answered: Sequence[Answered]) -> dict[str, Any]:
     )
     series = _judged(np.stack([each.series for each in answered]), [each.whole for each in answered], patients)
     middle = middle_slices([_shape(each) for each in answered])
-    figures = usual_figures(slices, series, middle, bundle.card.thresholds)
-    return {"patients": int(patients.max()) + 1, **figures, "beside": {}, "shifted": {}}
+    figures = usual_figures(slices, series, middle, points)
+    unknown = {"slice": _without_rows(slices), "series": _without_rows(series)}
+    own = {"patients": int(patients.max()) + 1, "labels_without_rows": unknown}
+    return {**own, **figures, "beside": {}, "shifted": {}}
+
+
+def _without_rows(judged: Judged) -> list[Label]:
+    return [label for column, label in enumerate(LABELS) if not judged.certain[:, column].any()]
 
 
 def _judged(scores: NDArray[np.float32], rows: Sequence[Row], groups: NDArray[Any]) -> Judged:
@@ -155,3 +187,14 @@ def _shape(each: Answered) -> Series:
 
 def _words(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+
+
+def _none_answered(data: Path, table: Path, truth: Truth, counts: Counter[str]) -> str:
+    """Why there is nothing to measure, without names: they may be patients'."""
+    words = f"{table} speaks of no series in {data} that is assessed ({_words(counts)})."
+    if counts["without labels"] and not counts["not assessed"]:
+        words += (
+            f" None of its {len(truth.rows)} rows was found by its column {truth.key}, "
+            f"which holds {KEY_WORDS[truth.key]}."
+        )
+    return words

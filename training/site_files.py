@@ -6,7 +6,8 @@ The table is a CSV with a head line. One column says what a row is of, the other
     any epidural intraparenchymal intraventricular subarachnoid subdural      1, 0, or nothing where it is not known
     patient                                           optional: whose it is; by study where it is missing
 
-Labels that have no column are not known. The challenge's own table (ID,Label) is taken, too.
+Labels that have no column are not known; `any` follows from the others where they tell it. The challenge's own table
+(ID,Label) is taken, too.
 """
 
 import csv
@@ -23,6 +24,11 @@ from training.labels import read_labels
 
 Key = Literal["sop_instance_uid", "file", "series_instance_uid"]
 KEYS: Final[tuple[Key, ...]] = ("sop_instance_uid", "file", "series_instance_uid")
+KEY_WORDS: Final[Mapping[Key, str]] = {
+    "sop_instance_uid": "SOPInstanceUIDs",
+    "file": "paths in the folder or zip, names of files, or names without their ending",
+    "series_instance_uid": "SeriesInstanceUIDs",
+}
 Row = tuple[bool | None, ...]  # the six labels; None where it is not known
 _VALUES: Final[Mapping[str, bool | None]] = {"1": True, "0": False, "": None}
 
@@ -107,6 +113,13 @@ def of_slice(truth: Truth, uid: str | None, name: str) -> tuple[str, Row] | None
     return next(((each, truth.rows[each]) for each in wanted if each in truth.rows), None)
 
 
+def any_of(values: Sequence[bool | None]) -> bool | None:
+    """Whether one of them is true; not known where none is true and one is not known."""
+    if any(values):
+        return True
+    return None if None in values else False
+
+
 def _challenge(table: bytes) -> Truth:
     read = read_labels(table)
     known: Sequence[bool | None] = (False, True, None)  # by 0, 1 and -1
@@ -121,7 +134,8 @@ def _row(line: Mapping[str, str | None], number: int, path: Path) -> Row:
     values = [(line.get(label) or "").strip() for label in LABELS]
     if not set(values) <= set(_VALUES):
         raise CannotGoOn(f"Row {number} of {path} has a label that is neither 1, 0 nor empty.")
-    return tuple(_VALUES[value] for value in values)
+    any_, *subtypes = (_VALUES[value] for value in values)
+    return (any_of(subtypes) if any_ is None else any_, *subtypes)
 
 
 def _of_folder(path: Path) -> Callable[[int | None], bytes]:

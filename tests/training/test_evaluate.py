@@ -160,3 +160,16 @@ def test_nothing_is_lost_by_what_stays_and_other_slices_may_be_asked_about() -> 
     assert lost(judged, judged) == (0, [0, 0])
     fewer = judged.at(np.arange(24) % 4 < 2)
     assert lost(judged, fewer)[0] == pytest.approx(_difference(judged, fewer), abs=1e-4)
+
+
+def test_a_label_that_nothing_is_known_of_has_no_figures() -> None:
+    judged = _judged(np.linspace(0, 1, 24).reshape(4, 6), np.eye(4, 6, dtype=bool))
+    judged.certain[:, 2:] = False
+    found = measure(judged, {"default": dict.fromkeys(LABELS, 0.5)})
+    for label in LABELS[2:]:
+        figures = dict(found[label])
+        assert figures.pop("positives") == figures.pop("negatives") == 0
+        assert figures.pop("auc_95_interval") == figures.pop("average_precision_95_interval") == [None, None]
+        assert set(figures.pop("default").values()) == set(figures.values()) == {None}
+    assert found["any"]["positives"] == 1
+    assert found["any"]["auc"] is not None

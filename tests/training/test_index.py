@@ -1,7 +1,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -242,3 +242,22 @@ def test_without_labels_no_header_is_read(tmp_path: Path) -> None:
     archive = _Stopping(open_archive(write_zip(tmp_path / "a.zip", {name_of(0): b""}, f"{ROOT}/")), 0)
     with pytest.raises(CannotGoOn, match=f"has no {TABLE}"):
         build_index(archive, tmp_path / "index.parquet", processes=1)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda row: row.replace("ID_", "id-"), lambda row: row.replace("_", ".dcm_", 2).replace(".dcm_", "_", 1)]
+)
+def test_labels_of_no_file_end_with_names_of_both_sides(tmp_path: Path, change: Callable[[str], str]) -> None:
+    head, *rows = HELD[TABLE].decode().splitlines(keepends=True)
+    held = HELD | {TABLE: (head + "".join(map(change, rows))).encode()}
+    with pytest.raises(CannotGoOn) as caught:
+        _index(tmp_path, held)
+    named = change("ID_000000000_any").removesuffix("_any")
+    assert f"named {named}, " in str(caught.value)
+    assert f"the files are {name_of(0)}, {name_of(1)}, {name_of(2)} ..." in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive.zip"]
+
+
+def test_an_archive_without_training_files_ends_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(CannotGoOn, match="no file stage_2_train"):
+        _index(tmp_path, {name: data for name, data in HELD.items() if "train/" not in name})

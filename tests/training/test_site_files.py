@@ -41,6 +41,31 @@ def test_empty_is_unknown_and_a_missing_column_too(tmp_path: Path) -> None:
     assert truth.patients == {"1.2": "p"}
 
 
+@pytest.mark.parametrize(
+    ("columns", "values", "any_"),
+    [
+        ("any", "1", True),
+        ("any", "0", False),
+        ("any,subdural", ",1", True),
+        ("any,subdural", ",0", None),
+        ("subdural", "1", True),
+        ("subdural", "0", None),
+        (HEAD, ",0,0,0,0,0", False),
+        (HEAD, ",0,0,,0,0", None),
+        (HEAD, ",,,,1,", True),
+        (HEAD, "1,0,0,0,0,0", True),
+    ],
+)
+def test_any_follows_from_its_subtypes_where_they_tell_it(
+    tmp_path: Path,
+    columns: str,
+    values: str,
+    any_: bool | None,  # noqa: FBT001 - parametrised
+) -> None:
+    truth = read_truth(_table(tmp_path, f"file,{columns}\na.dcm,{values}\n"))
+    assert truth.rows["a.dcm"][0] is any_
+
+
 def test_a_file_is_found_by_path_or_name(tmp_path: Path) -> None:
     truth = read_truth(_table(tmp_path, f"file,{HEAD}\na/1.dcm,1,0,0,0,0,1\n2.dcm,0,0,0,0,0,0\n"))
     assert of_slice(truth, None, "a/1.dcm") is not None

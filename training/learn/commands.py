@@ -21,6 +21,7 @@ from training.site import measure_site
 from training.verify import verify as verified
 
 LOG = logging.getLogger(__name__)
+SHIPPED = Path("models/default")
 STEPS = ("cnn", "features", "rnn", "calibrate", "evaluate")
 
 
@@ -37,12 +38,12 @@ def run_step(arguments: argparse.Namespace) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Measure a run, or a bundle on a site's own data."""
-    if not arguments.bundle:
+    if not (arguments.bundle or arguments.files or arguments.labels):
         run_step(arguments)
         return
     if not (arguments.files and arguments.labels):
-        raise CannotGoOn("--bundle is measured on --files, by --labels: give both.")
-    card = measure_site(arguments.bundle, arguments.files, arguments.labels)
+        raise CannotGoOn("A bundle is measured on --files, by --labels: give both.")
+    card = measure_site(arguments.bundle or SHIPPED, arguments.files, arguments.labels)
     arguments.out.mkdir(parents=True, exist_ok=True)
     write_page(card, arguments.out)
     LOG.info("evaluate: the figures are in %s", arguments.out)

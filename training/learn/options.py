@@ -14,7 +14,7 @@ _HELP: Final = {
     "features": "every slice's feature vector, as float16 on disk",
     "rnn": "train the RNN on the features",
     "calibrate": "temperatures and operating points, on the validation fold",
-    "evaluate": "measure a run on the held-out fold, or --bundle on --files of your own with --labels",
+    "evaluate": "measure a run on the held-out fold, or a bundle on --files of your own with --labels",
     "submit": "the challenge's table for the test slices",
     "export": "the bundle; refused where it does not answer as the trained networks do",
 }
@@ -43,8 +43,10 @@ def _add_run(step: ArgumentParser) -> None:
 
 
 def _evaluate(step: ArgumentParser) -> None:
-    step.add_argument("--bundle", type=Path, help="measure this bundle instead of a run, on --files and --labels")
-    step.add_argument("--files", type=Path, help="a folder or zip of DICOM files")
+    step.add_argument("--bundle", type=Path, help="the bundle to measure on --files: models/default unless given")
+    step.add_argument(
+        "--files", type=Path, help="a folder or zip of DICOM files; measure a bundle on them instead of a run"
+    )
     step.add_argument("--labels", type=Path, help="a CSV of what is in them; docs/training.md says how")
     step.add_argument("--out", type=Path, default=Path("runs/site"), help="folder of the bundle's figures and page")
 
