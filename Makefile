@@ -70,8 +70,9 @@ e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in 
 drill: $(VENV)/.dev ## Kill, stop and fill what jobs need, one after the other; count what is lost or double (4 minutes)
 	$(BIN)/python -m tests.drill
 
-fuzz: $(VENV)/.dev ## Send 50,000 damaged files to the readers, look for new paths in them, try the API (12 minutes)
+fuzz: $(VENV)/.dev ## Send 50,000 damaged files to the readers, look for new paths in them, try every numeric tag and the API (13 minutes)
 	$(BIN)/python -m tests.fuzz --count 50000 --seed 1
+	$(BIN)/python -m tests.fuzz.tags --seconds 60
 	$(BIN)/python -m tests.fuzz.guided --seconds 120
 	$(BIN)/python -m tests.fuzz.api --examples 200
 

@@ -1,16 +1,23 @@
-"""Whether slices are of more than one reconstruction, by everything in their headers that one reconstruction shares."""
+"""Whether slices are of more than one reconstruction, by everything in their headers that one reconstruction shares.
 
-from collections.abc import Collection, Iterable
+Rescale and stored bits count, too: they differ in no series of one scanner, and a wrong one spoils a slice in silence.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby, pairwise
+from statistics import median
 from typing import Final
 
 from services.common.acceptance import reason
 from services.common.schemas import Reason
 from services.preprocess.frames import FrameHeader
+from services.preprocess.geometry import along, normal
 from services.preprocess.header import Header
 
-_NOISE_COSINE: Final = 0.03  # about two degrees
-_NOISE_SHARE: Final = 0.01
-_NOISE_THICKNESS_MM: Final = 0.05
+_SAME_COSINE: Final = 0.03  # about two degrees
+_SAME: Final = 0.01  # as a share
+_SAME_THICKNESS_MM: Final = 0.05
+_SAME_STEP_SHARE: Final = 0.2
 
 
 def differing(headers: Collection[Header]) -> Reason | None:
@@ -18,15 +25,21 @@ def differing(headers: Collection[Header]) -> Reason | None:
     frames = [header.frames[number] for header in headers for number in header.slices]
     found = {
         "kernel": len({frame.kernel for frame in frames}) > 1,
-        "orientation": _varies((frame.orientation or () for frame in frames), least=_NOISE_COSINE),
+        "orientation": _varies((frame.orientation or () for frame in frames), least=_SAME_COSINE),
         "stack": len({frame.stack for frame in frames}) > 1,
         "size": len({(header.rows, header.columns) for header in headers}) > 1,
-        "pixel spacing": _varies((_spacing_mm(frame) for frame in frames), share=_NOISE_SHARE),
-        "field of view": _varies(_fields_mm(headers), share=_NOISE_SHARE),
-        "slice thickness": _varies(_thicknesses_mm(frames), share=_NOISE_SHARE, least=_NOISE_THICKNESS_MM),
+        "pixel spacing": _varies((_spacing_mm(frame) for frame in frames), share=_SAME),
+        "field of view": _varies(_fields_mm(headers), share=_SAME),
+        "rescale": len({(frame.slope, frame.intercept) for frame in frames}) > 1,
+        "stored bits": len({_stored(header) for header in headers}) > 1,
+        "slice thickness": _thickness_varies(frames),
     }
     what = [name for name, differs in found.items() if differs]
     return reason("several_reconstructions", what=_listed(what)) if what else None
+
+
+def _stored(header: Header) -> tuple[int, int, bool]:
+    return header.bits_stored, header.high_bit, header.signed
 
 
 def _spacing_mm(frame: FrameHeader) -> tuple[float, float]:
@@ -41,8 +54,32 @@ def _fields_mm(headers: Collection[Header]) -> Iterable[tuple[float, float]]:
     )
 
 
-def _thicknesses_mm(frames: Collection[FrameHeader]) -> Iterable[tuple[float, ...]]:
-    return ((frame.slice_thickness_mm,) if frame.slice_thickness_mm else () for frame in frames)
+def _thickness_varies(frames: Collection[FrameHeader]) -> bool:
+    """Whether SliceThickness varies other than along the head, as scanners take the skull base finer than the vertex.
+
+    There each thickness has a part of the head to itself, and slices that are thinner lie closer by as much.
+    """
+    thick = [frame for frame in frames if frame.slice_thickness_mm]
+    varies = _varies(((frame.slice_thickness_mm or 0,) for frame in thick), share=_SAME, least=_SAME_THICKNESS_MM)
+    return varies and not _by_parts(thick)
+
+
+def _by_parts(frames: Collection[FrameHeader]) -> bool:
+    if any(frame.position_mm is None for frame in frames):
+        return False
+    placed = sorted(
+        (along(normal(frame.orientation), frame.position_mm or ()), frame.slice_thickness_mm or 0) for frame in frames
+    )
+    parts = [list(part) for _, part in groupby(placed, key=lambda slice_: round(slice_[1], 1))]
+    whole = len(parts) == len({round(thickness_mm, 1) for _, thickness_mm in placed})
+    apart = all(below[-1][0] < above[0][0] for below, above in pairwise(parts)) and min(map(len, parts)) > 1
+    return whole and apart and not _varies(map(_step_share, parts), share=_SAME_STEP_SHARE)
+
+
+def _step_share(part: Sequence[tuple[float, float]]) -> tuple[float]:
+    """The distance between neighbours of one thickness, as a share of it."""
+    steps = [after - before for (before, _), (after, _) in pairwise(part)]
+    return (median(steps) / part[0][1],)
 
 
 def _varies(values: Iterable[tuple[float, ...]], *, share: float = 0, least: float = 0) -> bool:

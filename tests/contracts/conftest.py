@@ -1,6 +1,7 @@
 """The whole chain in one process: all real but the networks, which can be reasoned about."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,14 +125,23 @@ def spacing_mm() -> tuple[float, float] | None:
 async def chain(
     tmp_path: Path, gateway_settings: GatewaySettings, spacing_mm: tuple[float, float] | None
 ) -> AsyncIterator[Chain]:
+    async with open_chain(tmp_path / "bundle", gateway_settings, spacing_mm) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def open_chain(
+    bundle: Path, settings: GatewaySettings, spacing_mm: tuple[float, float] | None = None
+) -> AsyncIterator[Chain]:
+    """The chain of a bundle that is written to that folder."""
     extractor = MeanExtractor()
-    apps = stage_apps(tmp_path / "bundle", extractor, spacing_mm=spacing_mm)
+    apps = stage_apps(bundle, extractor, spacing_mm=spacing_mm)
     transports = {name: Swappable(app) for name, app in apps.items()}
     stages = {
         name: Stage(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}"))
         for name, transport in transports.items()
     }
-    gateway = create_gateway(Stages(**stages), gateway_settings)
+    gateway = create_gateway(Stages(**stages), settings)
     async with (
         gateway.router.lifespan_context(gateway),
         httpx.AsyncClient(
@@ -141,4 +151,4 @@ async def chain(
             event_hooks={"response": [only_listed_problems]},
         ) as client,
     ):
-        yield Chain(client, gateway, apps, extractor, gateway_settings, tmp_path / "bundle", transports)
+        yield Chain(client, gateway, apps, extractor, settings, bundle, transports)

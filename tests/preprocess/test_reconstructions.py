@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
 from services.preprocess.header import read_header
 from services.preprocess.reconstructions import differing
@@ -17,6 +18,14 @@ def differ(*files: bytes) -> str | None:
     return found.detail.split(":")[0].removeprefix("The slices differ in ") if found else None
 
 
+def alike(frames: int) -> Dataset:
+    """An enhanced CT whose frames are of one reconstruction."""
+    found = enhanced(frames)
+    for frame in range(frames):
+        functional_group(found, frame).PixelValueTransformationSequence = macro(RescaleSlope=1, RescaleIntercept=-1024)
+    return found
+
+
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
@@ -29,6 +38,9 @@ def differ(*files: bytes) -> str | None:
         ({"ImageOrientationPatient": [1, 0, 0, 0, 0.9, -0.44]}, "orientation"),
         ({"PixelSpacing": [0.4, 0.4]}, SPACING),
         ({"SliceThickness": 2.5}, "slice thickness"),
+        ({"RescaleIntercept": -1000}, "rescale"),
+        ({"RescaleSlope": 0.97}, "rescale"),
+        ({"BitsStored": 11}, "stored bits"),
         ({"Rows": 32, "Columns": 32}, "size and field of view"),
         ({"Rows": 32, "Columns": 32, "PixelSpacing": [0.976562, 0.976562]}, "size and pixel spacing"),
         ({"ConvolutionKernel": "H70h", "SliceThickness": 1}, "kernel and slice thickness"),
@@ -36,6 +48,25 @@ def differ(*files: bytes) -> str | None:
 )
 def test_classic_series(changes: dict[str, Any], what: str | None) -> None:
     assert differ(ct(**SAME), ct(**{**SAME, **changes}), ct(**SAME)) == what
+
+
+def by_parts(*parts: tuple[float, float]) -> list[bytes]:
+    """Four slices of each part, from the feet to the head: their thickness and the distance between them."""
+    files: list[bytes] = []
+    z_mm = 0.0
+    for thickness_mm, step_mm in parts:
+        for _ in range(4):
+            files.append(ct(SliceThickness=thickness_mm, ImagePositionPatient=[-125, -125, z_mm]))
+            z_mm += step_mm
+    return files
+
+
+def test_a_finer_skull_base_is_one_reconstruction() -> None:
+    """As in the shared real head: 14 slices of 4 mm, 4.22 mm apart, then 14 of 7 mm, 7.38 mm apart."""
+    assert differ(*by_parts((4, 4.22), (7, 7.38))) is None
+    assert differ(*by_parts((4, 4.22), (7, 4.22))) == "slice thickness"
+    assert differ(*by_parts((4, 4.22), (7, 7.38), (4, 4.22))) == "slice thickness"
+    assert differ(*by_parts((1, 5)), *by_parts((5, 5))) == "slice thickness"
 
 
 def test_noise_at_a_border_of_rounding_does_not_warn() -> None:
@@ -52,15 +83,15 @@ def test_noise_at_a_border_of_rounding_does_not_warn() -> None:
     ],
 )
 def test_frames_of_an_enhanced_file(sequence: str, values: list[dict[str, Any]], what: str) -> None:
-    assert differ(written(enhanced(4))) is None
-    found = enhanced(4)
+    assert differ(written(alike(4))) is None
+    found = alike(4)
     for frame in range(4):
         setattr(functional_group(found, frame), sequence, macro(**values[frame % 2]))
     assert differ(written(found)) == what
 
 
 def test_frames_that_are_no_slices_do_not_count() -> None:
-    found = enhanced(4)
+    found = alike(4)
     functional_group(found, 3).CTReconstructionSequence = macro(ConvolutionKernel="H70h")
     functional_group(found, 3).CTImageFrameTypeSequence = macro(FrameType=["ORIGINAL", "PRIMARY", "LOCALIZER", "NONE"])
     assert differ(written(found)) is None

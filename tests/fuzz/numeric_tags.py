@@ -1,0 +1,199 @@
+"""Series in which a tag that holds numbers holds something else: every such tag, many values, in one file or in all."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from random import Random
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from pydicom.datadict import dictionary_VR
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+
+from tests.preprocess.dicom_files import dataset, enhanced, functional_group, head_hu, macro, written
+
+SLICES: Final = 6
+_VECTORS: Final = {"PixelSpacing": 2, "ImagePositionPatient": 3, "ImageOrientationPatient": 6}
+_STRINGS: Final = (
+    *("SliceThickness", "KVP", "SpacingBetweenSlices", "InstanceNumber", "SliceLocation", "NumberOfFrames"),
+    *("RescaleIntercept", "RescaleSlope", *_VECTORS),
+)
+_SHORTS: Final = (
+    *("SamplesPerPixel", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("PixelPaddingValue", "PixelPaddingRangeLimit"),
+)
+_PIXELS: Final = b"\xe0\x7f\x10\0"
+_TEXTS: Final = (
+    *(b"1e308", b"-1e308", b"1e-308", b"-1e-308", b"1e307", b"1e39", b"-1e39", b"1e9", b"-1e9", b"1e-9", b"1e400"),
+    *(
+        b"nan",
+        b"inf",
+        b"-inf",
+        b"",
+        b" ",
+        b"\0",
+        b"\\",
+        b"1/2",
+        b"0,5",
+        b"0,97",
+        b"1.0\0",
+        b"text",
+        b"\xff",
+        b"1_0",
+        b"0x10",
+    ),
+    *(b"0", b"-0", b"-1", b"9" * 20, b"-" + b"9" * 20, b"2147483648", b"1\\1", b"1 2", b"1e", b"+-1", b"5.5"),
+)
+_NUMBERS: Final = (0, 1, 2, 3, 7, 8, 11, 12, 13, 15, 16, 17, 32, 63, 65, 255, 4095, 32767, 32768, 63536, 65534, 65535)
+
+
+class Case(NamedTuple):
+    """One series in which a tag has been changed."""
+
+    seed: str
+    keyword: str
+    value: bytes
+    vr: bytes
+    everywhere: bool
+
+    @property
+    def is_another_number(self) -> bool:
+        """Whether the whole series is on a scale that a CT can have: it may well be answered otherwise."""
+        rescale = self.everywhere and self.keyword in ("RescaleSlope", "RescaleIntercept")
+        return rescale and bool(re.fullmatch(rb"[-+]?[0-9]+([.,][0-9]+)?(e[-+]?[0-9])?\0*", self.value))
+
+    @property
+    def name(self) -> str:
+        """Words for a report of failures."""
+        where = "everywhere" if self.everywhere else "once"
+        return f"{self.seed}: {self.keyword} = {self.value!r} {where}"
+
+
+def cases(random: Random) -> list[Case]:
+    """All of them, in an order drawn from `random`."""
+    values = [(keyword, value, b"") for keyword in _STRINGS for value in _text_values(keyword)]
+    values += [(keyword, number.to_bytes(2, "little"), b"US") for keyword in _SHORTS for number in _NUMBERS]
+    values += [
+        (keyword, value, vr) for keyword in _SHORTS for value, vr in ((b"", b"US"), (b"x", b"US"), (b"12", b"DS"))
+    ]
+    found = [
+        Case(seed, keyword, value, vr, everywhere)
+        for (keyword, value, vr), seed, everywhere in product(values, seeds(), (False, True))
+    ]
+    random.shuffle(found)
+    return found
+
+
+def changed(case: Case) -> dict[str, bytes]:
+    """The files of a case by their names."""
+    files = dict(seeds()[case.seed])
+    for number, (name, file) in enumerate(files.items()):
+        if case.everywhere or number == len(files) // 2:
+            files[name] = _with_value(file, case)
+    return files
+
+
+@cache
+def seeds() -> dict[str, dict[str, bytes]]:
+    """Sound series by kind: a classic one in 12 bits, one in signed 16 bits, an enhanced file."""
+    return {
+        "12 bits": {f"{index}.dcm": written(_slice(index, **_twelve_bits(index))) for index in range(SLICES)},
+        "16 bits": {f"{index}.dcm": written(_slice(index, **_sixteen_bits(index))) for index in range(SLICES)},
+        "enhanced": {"e.dcm": written(_enhanced())},
+    }
+
+
+def _text_values(keyword: str) -> Iterator[bytes]:
+    """Of a vector, each component alone, and all at once."""
+    count = _VECTORS.get(keyword, 1)
+    for value in _TEXTS:
+        if count > 1:
+            yield b"\\".join([value] * count)
+        for place in range(count):
+            parts = [b"1"] * count
+            parts[place] = value
+            yield b"\\".join(parts)
+
+
+def _with_value(file: bytes, case: Case) -> bytes:
+    """Every element of the tag, or the middle one of them, with other bytes as its value."""
+    head, tag = file.index(_PIXELS), _element(case.keyword)
+    places, at = [], file.find(tag, 0, head)
+    while at >= 0:
+        places.append(at)
+        at = file.find(tag, at + 1, head)
+    for at in reversed(places if case.everywhere else places[len(places) // 2 :][:1]):
+        length = int.from_bytes(file[at + 6 : at + 8], "little")
+        padded = case.value + b" " * (len(case.value) % 2)
+        element = file[at : at + 4] + (case.vr or file[at + 4 : at + 6]) + len(padded).to_bytes(2, "little") + padded
+        file = file[:at] + element + file[at + 8 + length :]
+    return file
+
+
+def _element(keyword: str) -> bytes:
+    """How the element begins: its tag and, where there is but one, its VR (PS3.5 7.1.2)."""
+    tag, vr = Tag(keyword), dictionary_VR(keyword)
+    known = vr.encode() if len(vr) == 2 else b""
+    return tag.group.to_bytes(2, "little") + tag.element.to_bytes(2, "little") + known
+
+
+def _hu(index: int) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """A head whose brain says which slice it is."""
+    hu = head_hu()
+    return np.where(abs(hu - 33) < 30, hu - 20 + 8 * index, hu).astype(np.int16)
+
+
+def _twelve_bits(index: int) -> dict[str, Any]:
+    return {"PixelData": (_hu(index) + 1024).astype("<u2").tobytes(), "PixelPaddingValue": 0}
+
+
+def _sixteen_bits(index: int) -> dict[str, Any]:
+    how = {"BitsStored": 16, "HighBit": 15, "PixelRepresentation": 1, "RescaleIntercept": 0}
+    return {**how, "PixelData": _hu(index).astype("<i2").tobytes()}
+
+
+def _slice(index: int, **changes: Any) -> Dataset:
+    return dataset(
+        SOPInstanceUID=f"1.2.3.{index + 1}",
+        InstanceNumber=index + 1,
+        ImagePositionPatient=[-112, -112, index * 5],
+        SliceLocation=index * 5,
+        NumberOfFrames=1,
+        **_COMMON,
+        **changes,
+    )
+
+
+_COMMON: Final[dict[str, Any]] = {
+    "PixelSpacing": [3.5, 3.5],
+    "SliceThickness": 5,
+    "SpacingBetweenSlices": 5,
+    "KVP": 120,
+    "BodyPartExamined": "HEAD",
+    "RescaleType": "HU",
+}
+
+
+def _enhanced() -> Dataset:
+    found = enhanced(SLICES, BodyPartExamined="HEAD", InstanceNumber=1)
+    found.PixelData = b"".join((_hu(index) + 1024).astype("<u2").tobytes() for index in range(SLICES))
+    for index in range(SLICES):
+        group = functional_group(found, index)
+        group.PixelValueTransformationSequence = macro(RescaleSlope=1, RescaleIntercept=-1024, RescaleType="HU")
+        group.PixelMeasuresSequence = macro(PixelSpacing=[3.5, 3.5], SliceThickness=5, SpacingBetweenSlices=5)
+        group.CTXRayDetailsSequence = macro(KVP=120)
+        group.PlaneOrientationSequence = macro(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
+        group.PlanePositionSequence = macro(ImagePositionPatient=[-112, -112, index * 5])
+        _undefined_lengths(group)
+    found.PerFrameFunctionalGroupsSequence.is_undefined_length = True
+    return found
+
+
+def _undefined_lengths(group: Dataset) -> None:
+    """So that a value can change its length."""
+    group.is_undefined_length_sequence_item = True
+    for element in group:
+        element.value.is_undefined_length = True
+        element.value[0].is_undefined_length_sequence_item = True

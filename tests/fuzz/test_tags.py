@@ -1,0 +1,43 @@
+"""Some of the series that `python -m tests.fuzz.tags` sends, and what makes one a failure."""
+
+from random import Random
+
+import pytest
+
+from tests.fuzz.numeric_tags import Case, cases, changed, seeds
+from tests.fuzz.tags import SAME, fuzz
+
+pytestmark = pytest.mark.anyio
+
+COUNT = 40
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_numbers_that_are_none_are_named_and_never_a_fault() -> None:
+    fates, failures = await fuzz(seconds=60, seed=3, most=COUNT)
+    assert failures == []
+    assert fates.total() == COUNT
+    assert fates[SAME]
+    assert fates["422 unreadable_tag"]
+
+
+def test_cases_are_drawn_from_a_seed_and_change_files() -> None:
+    drawn, again, other = (cases(Random(seed)) for seed in (1, 1, 2))  # noqa: S311 - no secret depends on it
+    assert drawn == again != other
+    assert {case.seed for case in drawn} == seeds().keys()
+    for case in drawn[:90]:
+        files = changed(case)
+        assert files.keys() == seeds()[case.seed].keys()
+        different = [name for name, file in files.items() if file != seeds()[case.seed][name]]
+        assert len(different) <= (len(files) if case.everywhere else 1)
+
+
+def test_every_value_is_written() -> None:
+    files = changed(Case("enhanced", "RescaleSlope", b"not a number", b"", everywhere=True))
+    assert files["e.dcm"].count(b"not a number") == 6
+    files = changed(Case("12 bits", "Rows", b"12", b"DS", everywhere=False))
+    assert sum(b"\x28\0\x10\0DS\2\x0012" in file for file in files.values()) == 1
