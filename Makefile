@@ -104,6 +104,9 @@ bench: $(VENV)/.dev ## Measure everything in one run (50 minutes) into OUT=.run/
 bench-check: $(VENV)/.dev ## Compare the ratios of the last `make bench` with the committed ones; say what got worse
 	$(BIN)/python -m tests.bench.check
 
+# What training needs. An environment for tests has it, and is used as it is.
+TRAINING := $(if $(wildcard $(VENV)/.dev),,$(VENV)/.training)
+
 # -- train -------------------------------------------------------------------------------------------------------------
 
 train-default: $(VENV)/.dev ## Train models/default on synthetic head CT (an hour and a half on two cores); LARGE=1 BEGIN=a bundle SOUP=a bundle on a GPU, as what ships
@@ -115,7 +118,7 @@ train-smoke: $(VENV)/.dev ## Go from a generated archive to a served bundle, onc
 acceptance: $(VENV)/.dev ## Write docs/acceptance.md from the rules again
 	$(BIN)/python -m services.common.acceptance > docs/acceptance.md
 
-phantoms: $(VENV)/.dev ## Write N=100 phantom studies as an archive like RSNA's, OUT=phantoms.zip; SEED, TRAPS=1 for its faults, MASKS=1, SIZE=512, BROAD=1, SMALL=1 or a share
+phantoms: $(TRAINING) ## Write N=100 phantom studies as an archive like RSNA's, OUT=phantoms.zip; SEED, TRAPS=1 for its faults, MASKS=1, SIZE=512, BROAD=1, SMALL=1 or a share
 	$(BIN)/python -m training phantoms --studies $(or $(N),100) --out $(or $(OUT),phantoms.zip) $(if $(SEED),--seed $(SEED)) $(if $(SIZE),--size $(SIZE)) \
 	  $(if $(TRAPS),--traps) $(if $(MASKS),--masks) $(if $(BROAD),--broad) $(if $(SMALL),--small $(filter-out 1,$(SMALL)))
 
@@ -136,6 +139,11 @@ $(BIN)/python:
 
 $(VENV)/.run: requirements/run.txt | $(BIN)/python
 	@echo "Fetching packages into $(VENV), about 360 MB, mostly TensorFlow; this is done once."
+	@$(PIP) -r $<
+	@touch $@
+
+$(VENV)/.training: requirements/training.txt | $(BIN)/python
+	@echo "Fetching packages into $(VENV), those for training; this is done once."
 	@$(PIP) -r $<
 	@touch $@
 

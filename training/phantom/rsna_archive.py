@@ -8,7 +8,6 @@ rsna-intracranial-hemorrhage-detection/stage_2_sample_submission.csv     the sam
 
 import logging
 import multiprocessing
-import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from training.phantom.dicom_files import datasets, enlarged, file_of, set_enlarg
 from training.phantom.geometry import SIZE
 from training.phantom.orders import ANY_STUDY, Order
 from training.phantom.study import Study, draw_patient, make_study
+from training.progress import bar
 
 LOG = logging.getLogger(__name__)
 ROWS: Final = (*SUBTYPES, LABELS[0])  # the order of a slice's rows in the table
@@ -86,15 +86,18 @@ def write_archive(path: Path, plan: Plan, processes: int | None = None) -> None:
     rng = np.random.default_rng([plan.seed, 8])
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for made in _with_progress(_made(plan, processes), plan.studies):
-            for name, data in made.files:
-                _add(archive, name, data)
-            rows[made.test] += _table_rows(made)
+        with bar("phantoms", plan.studies, "studies") as shown:
+            for made in _made(plan, processes):
+                for name, data in made.files:
+                    _add(archive, name, data)
+                rows[made.test] += _table_rows(made)
+                shown.update()
         if plan.traps:
             rows[False] = _with_faults(rows[False], rng)
         for name, test in ((TABLE, False), ("stage_2_sample_submission.csv", True)):
             _add(archive, f"{ROOT}/{name}", "\n".join(["ID,Label", *rows[test], ""]).encode())
     part.replace(path)
+    LOG.info("%s: %d studies, %d slices", path, plan.studies, sum(map(len, rows.values())) // len(ROWS))
 
 
 def _made(plan: Plan, processes: int | None) -> Iterator[Made]:
@@ -235,14 +238,3 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
     entry = zipfile.ZipInfo(name, MOMENT)
     entry.compress_type = archive.compression
     archive.writestr(entry, data, compresslevel=1)
-
-
-def _with_progress(every: Iterator[Made], total: int) -> Iterator[Made]:
-    start, slices = time.monotonic(), 0
-    for done, made in enumerate(every, 1):
-        slices += len(made.rows)
-        if done % max(total // 10, 1) == 0 or done == total:
-            spent = time.monotonic() - start
-            left = spent / done * (total - done)
-            LOG.info("archive: %d of %d studies, %.0f slices/s, %.0f s left", done, total, slices / spent, left)
-        yield made
