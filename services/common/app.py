@@ -78,7 +78,8 @@ def _answer_problems(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         fields = [{"field": ".".join(map(str, item["loc"])), "reason": item["msg"]} for item in error.errors()]
-        return problem_response(MalformedRequest("a parameter is missing or not valid", fields=fields))
+        words = "; ".join(f"{field['field']}: {field['reason']}" for field in fields)
+        return problem_response(MalformedRequest(words, fields=fields))
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
@@ -102,7 +103,10 @@ def _refusal(routes: Sequence[BaseRoute], request: Request, error: HTTPException
 
 def _allowed_methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:
     """The methods of every route of this path; none where a route has the request's own."""
-    whole = {**scope, "root_path": scope.get("app_root_path", "")}  # as it was before a mount took its part
+    whole = {
+        **scope,
+        "root_path": scope.get("app_root_path", scope.get("root_path", "")),
+    }  # as it was before a mount took its part
     found = [(route, route.matches(whole)[0]) for route in routes if isinstance(route, Route)]
     if any(match is Match.FULL for _, match in found):
         return set()

@@ -130,7 +130,9 @@ _BAD_QUERY: Final = (
     UnknownParameter(_MISSPELT, fields=[{"field": "query.operating_piont", "reason": _MISSPELT}]),
     RepeatedParameter("query parameter 'images' is given 2 times; give it once"),
 )
-_WRONG_PARAMETER: Final = problem_answer(MalformedRequest("a parameter is missing or not valid"), *_BAD_QUERY)
+_WRONG_PARAMETER: Final = problem_answer(
+    MalformedRequest("query.limit: Input should be greater than or equal to 1"), *_BAD_QUERY
+)
 STAGE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     502: problem_answer(StageFailed("cnn cannot be reached", stage="cnn")),
     503: problem_answer(StageBusy("cnn takes no more work now", stage="cnn")),

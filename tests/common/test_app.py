@@ -188,6 +188,12 @@ async def test_problems_are_kept_by_no_cache(client: httpx.AsyncClient) -> None:
         assert (await client.get(path)).headers["cache-control"] == "no-store"
 
 
+async def test_a_parameter_that_is_not_valid_is_named(client: httpx.AsyncClient) -> None:
+    detail = (await client.get("/fault?number=Zebedee")).json()["detail"]
+    assert detail.startswith("query.number: Input should be a valid integer")
+    assert "Zebedee" not in detail
+
+
 async def test_health(client: httpx.AsyncClient, app: FastAPI) -> None:
     assert (await client.get("/livez")).json() == {"status": "alive"}
     assert (await client.get("/readyz")).json() == {"status": "ready"}

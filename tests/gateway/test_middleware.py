@@ -52,6 +52,8 @@ async def test_no_cache_keeps_what_may_tell_of_a_patient(client: httpx.AsyncClie
         ("/openapi.json", "gzip;q=0", False),
         ("/openapi.json", "identity", False),
         ("/openapi.json?images=true", "gzip", False),
+        ("/openapi.json?images=1", "gzip", False),
+        ("/openapi.json?images=False", "gzip", True),
         ("/main.js", "gzip", True),
         ("/livez", "gzip", False),
     ],

@@ -313,6 +313,33 @@ async def test_what_cannot_be_taken_leaves_nothing(
     assert list((tmp_path / "store/incoming").iterdir()) == []
 
 
+async def test_a_sender_that_hangs_up_leaves_nothing(settings: Settings, store: JobStore, tmp_path: Path) -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.dcm"\r\n\r\n' + bytes(2_000_000)
+    messages: list[dict[str, Any]] = [
+        {"type": "http.request", "body": part, "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [
+        (b"content-type", b"multipart/form-data; boundary=b"),
+        (b"authorization", b"Bearer " + KEYS["ann"].encode()),
+    ]
+    scope = {"type": "http", "method": "POST", "path": "/v1/jobs", "headers": headers, "query_string": b""}
+    app = app_of(settings)
+    async with app.router.lifespan_context(app):
+        await app(scope, receive, send)
+    assert sent[0]["status"] == 499
+    assert store.jobs("ann") == []
+    assert list((tmp_path / "store/incoming").iterdir()) == []
+
+
 async def test_every_answer_is_described(client: httpx.AsyncClient) -> None:
     paths = (await client.get("/openapi.json")).json()["paths"]
     assert set(paths["/v1/jobs"]["post"]["responses"]) >= {"202", "400", "401", "409", "413", "415", "422", "503"}
