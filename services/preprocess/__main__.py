@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from services.common.acceptance import fold, refused, why
+from services.common.instances import share_instances, sort_shared
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.schemas import Evidence, SeriesHeader
 from services.common.selection import best_series
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     paths = sorted(path for path in [options.path, *options.path.rglob("*")] if path.is_file())
     if not paths:
         parser.error(f"there is no file at {options.path}")
+    paths = _without_copies(paths)
     files = [path.read_bytes() for path in paths]
     with Pipeline(DEFAULT_RECIPE, os.cpu_count() or 1) as pipeline:
         report = pipeline.read_headers(files, [len(file) for file in files])
@@ -45,6 +47,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.sheet and made:
         _sheet(np.concatenate([slices.slices for slices in made])).save(options.sheet)
     return 0 if any(assessed) else 1
+
+
+def _without_copies(paths: Sequence[Path]) -> list[Path]:
+    """The files but for copies of one instance, which are printed."""
+    files = [path.read_bytes() for path in paths]
+    report = Pipeline.read_headers(files, [len(file) for file in files])
+    shared = [numbers for series in report.series for numbers in share_instances(series)]
+    copies = {
+        later: first for first, later in sort_shared(shared, lambda one, other: files[one] == files[other]).copies
+    }
+    for later, first in sorted(copies.items()):
+        print(f"duplicate  {paths[later]}: a copy of {paths[first]}; it counts once")
+    return [path for number, path in enumerate(paths) if number not in copies]
 
 
 def _slices(pipeline: Pipeline, files: Sequence[bytes], series: SeriesHeader) -> Slices:
@@ -67,7 +82,10 @@ def _print_series(series: SeriesHeader, made: Slices) -> bool:
         print(f"  failed   {sum(item.failed == code for item in failed)} slices: {why(code)}")
     for reason in reasons:
         print(f"  {reason.severity:8} {reason.code}: {reason.detail}")
-    assessed = not failed and not refused(reasons)
+    conflicts = sum(map(len, share_instances(series)))
+    if conflicts:
+        print(f"  failed   {conflicts} files have the SOPInstanceUID of another file and differ from it")
+    assessed = not failed and not conflicts and not refused(reasons)
     print(f"  verdict  {'assessed' if assessed else 'not assessed'}")
     return assessed
 

@@ -163,6 +163,31 @@ async def test_what_is_no_head_is_not_assessed_and_says_why(chain: Chain) -> Non
     assert report["findings"] == []
 
 
+async def test_a_skull_that_holds_air_is_not_assessed(chain: Chain) -> None:
+    skull = {f"{index}.dcm": ct_slice(index, head(brain_hu=-1000, skull=0.03)) for index in range(6)}
+    report = await _report(chain, skull)
+    assert report["status"] == "not_assessed"
+    assert [item["code"] for item in report["reasons"] if item["severity"] == "refuse"] == ["not_a_head"]
+    assert report["evidence"]["centre_air"] == 1
+
+
+async def test_contrast_is_told_by_tag_and_never_by_value(chain: Chain) -> None:
+    report = await _report(chain, series(8, SeriesDescription="DOE_JANE_CTA_0.6", StudyDescription="ohne KM"))
+    (found,) = (item for item in report["reasons"] if item["code"] == "contrast")
+    assert "SeriesDescription" in found["detail"]
+    assert "DOE" not in found["detail"]
+    assert report["status"] == "assessed"
+
+
+async def test_another_part_among_the_slices_of_a_head_is_counted(chain: Chain) -> None:
+    files = series(8)
+    foot = {**files, "foot.dcm": ct_slice(8, BodyPartExamined="FOOT")}
+    (found,) = (item for item in (await _report(chain, foot))["reasons"] if item["code"] == "mixed_body_parts")
+    assert found["detail"].startswith("BodyPartExamined says FOOT in 1 of 9 slices")
+    chest = {"head.dcm": files["000.dcm"], **dict(list(series(8, BodyPartExamined="CHEST").items())[1:])}
+    assert (await _report(chain, chest))["status"] == "not_assessed"
+
+
 async def test_another_body_part_is_not_assessed_without_asking_the_networks(chain: Chain) -> None:
     report = await _report(chain, {f"{i}.dcm": ct_slice(i, BodyPartExamined="CHEST") for i in range(6)})
 

@@ -57,3 +57,15 @@ def test_no_file_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit, match="2"):
         main([str(tmp_path / "nowhere")])
     assert "there is no file at" in capsys.readouterr().err
+
+
+def test_copies_count_once_and_conflicts_are_not_assessed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "copy.dcm").write_bytes((folder / "1.dcm").read_bytes())
+    assert main([str(folder)]) == 0
+    printed = capsys.readouterr().out
+    assert f"copy.dcm: a copy of {folder / '1.dcm'}; it counts once" in printed
+    assert "3, 0 to 10 mm, every 5.00 mm" in printed
+    (folder / "other.dcm").write_bytes(series(3, KVP=119)[2])
+    assert main([str(folder)]) == 1
+    printed = capsys.readouterr().out
+    assert "failed   2 files have the SOPInstanceUID of another file and differ from it" in printed
