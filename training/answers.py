@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from services.common.labels import LABELS
-from services.common.operating_points import OperatingPoint, Thresholds
+from services.common.operating_points import Points
 from training.evaluate import (
     ALONE,
     Judged,
@@ -35,9 +35,9 @@ from training.other_scanners import AS_DRAWN, OtherScanners
 from training.phantom.orders import Shift
 from training.pictures import Wanted, made_in_turn
 from training.rnn import Rnn
+from training.thresholding import predict_studies, reported_series
 
 Answer = tuple[NDArray[np.float32], NDArray[np.float32]]  # of the slices (n, 6) and of the series (6,)
-Points = Mapping[OperatingPoint, Thresholds]
 QUARTER: Final = 0.25
 
 
@@ -140,14 +140,15 @@ def figures(
     """All that is measured, whatever it is that answers."""
     studies = [case.series for case in tested]
     both = levels(studies, answering.bundle(studies))
-    slices, middle = both[0], middle_slices(studies)
+    slices, lengths = both[0], lengths_of(studies)
+    middle = middle_slices(lengths)
     others = {name: ask(studies) for name, ask in answering.others.items()} | {
         "pixels from 50 to 100 HU": [_counted(case.bright) for case in tested],
         "area of the brain": [_counted(case.brain) for case in tested],
     }
     twins = {shift: _asked(answering, pairs.twins) for shift, pairs in shifted.items()}
     return {"data": "synthetic phantoms: the fixed set of training/configs/phantom_test.py"} | {
-        **usual_figures(*both, middle, points),
+        **usual_figures(*both, lengths, points),
         "beside": {name: beside(*levels(studies, given), middle) for name, given in others.items()},
         "shifted": {
             shift: _shifted(_asked(answering, pairs.shifted), twins[shift][0], slices)
@@ -157,22 +158,29 @@ def figures(
     }
 
 
-def usual_figures(slices: Judged, series: Judged, middle: NDArray[np.bool_], points: Points) -> dict[str, Any]:
-    """What is measured of any answers to any studies; `middle` says which slices lie in a study's middle half."""
+def usual_figures(slices: Judged, series: Judged, lengths: Sequence[int], points: Points) -> dict[str, Any]:
+    """What is measured of any answers to any studies; `lengths` says how many slices each has."""
+    whole = reported_series(slices, series, lengths)
+    predicted = {point: predict_studies(slices.scores, series.scores, lengths, at) for point, at in points.items()}
     return {
-        "studies": len(series.scores),
+        "studies": len(whole.scores),
         "slices": len(slices.scores),
-        "slice": measure(slices, {point: at.slice for point, at in points.items()}),
-        "series": measure(series, {point: at.series for point, at in points.items()}),
-        "middle_slice_auc": aucs(slices.at(middle)),
+        "slice": measure(slices, {point: rows.slice for point, rows in predicted.items()}),
+        "series": measure(whole, {point: rows.series for point, rows in predicted.items()}),
+        "middle_slice_auc": aucs(slices.at(middle_slices(lengths))),
         "healthy_slices_median_any": _healthy_median(slices),
-        "curves": _curves(slices, series),
+        "curves": _curves(slices, whole),
     }
 
 
-def middle_slices(studies: Sequence[Series]) -> NDArray[np.bool_]:
+def lengths_of(studies: Sequence[Series]) -> list[int]:
+    """How many slices each study has."""
+    return [len(study.labels) for study in studies]
+
+
+def middle_slices(lengths: Sequence[int]) -> NDArray[np.bool_]:
     """Which of all slices lie in the middle half of their study."""
-    return np.concatenate([_middle(len(study.labels)) for study in studies])
+    return np.concatenate([_middle(length) for length in lengths])
 
 
 def beside(slices: Judged, series: Judged, middle: NDArray[np.bool_]) -> dict[str, Any]:

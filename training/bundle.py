@@ -17,7 +17,7 @@ from services.common.card import Card, open_bundle
 from services.common.labels import LABELS
 from services.common.operating_points import OperatingPoint, Thresholds
 from services.common.recipe import DEFAULT_RECIPE
-from training.answers import Networks, Pairs, answer, levels, report
+from training.answers import Networks, Pairs, answer, lengths_of, levels, report
 from training.begin import begin_from
 from training.calibrate import operating_points, temperatures
 from training.config import SEEDS, Config, Words, studies
@@ -83,7 +83,7 @@ def calibrate(rnn: Rnn, studies: list[Series]) -> tuple[dict[OperatingPoint, Thr
     rnn.temperatures.series.assign(found[1])
     names = ("slice_any", "slice_subtypes", "series_any", "series_subtypes")
     values = (found[0][0], found[0][1], found[1][0], found[1][1])
-    points = operating_points(*levels(studies, answer(rnn, studies)))
+    points = operating_points(*levels(studies, answer(rnn, studies)), lengths_of(studies))
     return points, {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
 
 

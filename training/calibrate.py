@@ -1,15 +1,20 @@
 """Temperatures and operating points, from studies that no network has learnt from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from services.common.labels import LABELS, SUBTYPES
-from services.common.operating_points import OperatingPoint, Thresholds
+from services.common.labels import LABELS, SUBTYPES, Label
+from services.common.operating_points import Bases, Basis, OperatingPoint, Thresholds
 from training.evaluate import Floats, Judged, Truth, log_loss
+from training.thresholding import predict_rows
 
+DEFAULT = 0.5  # the threshold of the point `default`, as the source project defines it
+MARGIN = 1e-6  # beside the score that a threshold is taken from
 GOAL = 0.95  # sensitivity at the sensitive point, specificity at the specific one
 MIN_CASES = 10  # fewer positives or negatives than this say nothing about a threshold
 
@@ -37,28 +42,93 @@ def _best(loss: Callable[[float], float]) -> float:
     return float(min(candidates, key=loss))
 
 
-def operating_points(slices: Judged, series: Judged) -> dict[OperatingPoint, Thresholds]:
-    """The points `default`, `sensitive` and `specific`."""
-    half = dict.fromkeys(LABELS, 0.5)
-    by_slice, by_series = _both(slices), _both(series)
+def operating_points(slices: Judged, series: Judged, lengths: Sequence[int]) -> dict[OperatingPoint, Thresholds]:
+    """The points `default`, `sensitive` and `specific`, ordered, by the rule that is served.
+
+    `sensitive` is the smaller of .5 and the threshold for 95 % sensitivity, `specific` the larger of .5 and the one
+    for 95 % specificity. A slice's label that its series lacks counts as absent, and `any` as present with a subtype.
+    """
+    half = dict.fromkeys(LABELS, DEFAULT)
     return {
         "default": Thresholds(slice=half, series=half),
-        "sensitive": Thresholds(slice=by_slice[0], series=by_series[0]),
-        "specific": Thresholds(slice=by_slice[1], series=by_series[1]),
+        "sensitive": _point(_Goal(1), slices, series, lengths),
+        "specific": _point(_Goal(-1), slices, series, lengths),
     }
 
 
-def _both(judged: Judged) -> tuple[dict[str, float], dict[str, float]]:
-    pairs = [_pair(*judged.of(column)[:2]) for column in range(len(LABELS))]
-    sensitive, specific = zip(*pairs, strict=True)
-    return dict(zip(LABELS, sensitive, strict=True)), dict(zip(LABELS, specific, strict=True))
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """What a point reaches: the share `GOAL` of the positives above its thresholds, or of the negatives below.
+
+    sign : 1 where positives are to lie above, -1 where negatives are to lie below
+    """
+
+    sign: Literal[1, -1]
+
+    def threshold(self, scores: Floats) -> float:
+        """The threshold nearest to `scores` that leaves `GOAL` of them on the right side."""
+        ascending = np.sort(self.sign * scores)
+        return self.sign * (float(ascending[int((len(ascending) - 1) * (1 - GOAL))]) - MARGIN)
+
+    def clamped(self, threshold: float) -> float:
+        """The threshold, or that of `default` where it lies beyond."""
+        return min(threshold, DEFAULT) if self.sign > 0 else max(threshold, DEFAULT)
 
 
-def _pair(scores: Floats, truth: Truth) -> tuple[float, float]:
-    """Thresholds that reach the goal; the sensitive one is never the higher of the two."""
+Choice = tuple[float, Basis]
+
+
+def _point(goal: _Goal, slices: Judged, series: Judged, lengths: Sequence[int]) -> Thresholds:
+    """Series first, since a slice's label needs that of its series; then slices."""
+    by_series = _level(goal, series, None)
+    whole = predict_rows(series.scores, _thresholds(by_series))
+    by_slice = _level(goal, slices, np.repeat(whole, lengths, axis=0))
+    return Thresholds(
+        slice=_thresholds(by_slice),
+        series=_thresholds(by_series),
+        basis=Bases(slice=_bases(by_slice), series=_bases(by_series)),
+    )
+
+
+def _thresholds(choices: Mapping[Label, Choice]) -> dict[Label, float]:
+    return {label: threshold for label, (threshold, _) in choices.items()}
+
+
+def _bases(choices: Mapping[Label, Choice]) -> dict[Label, Basis]:
+    return {label: basis for label, (_, basis) in choices.items()}
+
+
+def _level(goal: _Goal, judged: Judged, series: Truth | None) -> dict[Label, Choice]:
+    """The choice for every label: subtypes first, since one that is present makes `any` present.
+
+    A score of infinity is of a case that other labels make present, minus infinity of one that they make absent.
+    """
+    scores = judged.scores.astype(np.float64)
+    if series is not None:
+        scores[~series] = -np.inf
+    subtypes = {label: _choose(goal, judged, scores, column) for column, label in enumerate(LABELS) if column}
+    at = np.array([threshold for threshold, _ in subtypes.values()])
+    scores[(scores[:, 1:] > at).any(axis=1), 0] = np.inf
+    return {"any": _choose(goal, judged, scores, 0), **subtypes}
+
+
+def _choose(goal: _Goal, judged: Judged, scores: Floats, column: int) -> Choice:
+    known = judged.certain[:, column]
+    truth, decided = judged.truth[known, column], scores[known, column]
     if min(truth.sum(), (~truth).sum()) < MIN_CASES:
-        return 0.5, 0.5
-    for_sensitivity = float(np.quantile(scores[truth], 1 - GOAL, method="lower")) - 1e-6
-    for_specificity = float(np.quantile(scores[~truth], GOAL, method="higher")) + 1e-6
-    low, high = sorted((for_sensitivity, for_specificity))
-    return round(max(low, 0.0), 6), round(min(high, 1.0), 6)
+        return DEFAULT, "too_few_cases"
+    cases = decided[truth if goal.sign > 0 else ~truth]
+    found = goal.threshold(cases)
+    if found == -goal.sign * np.inf:
+        return _of_open(goal, cases[np.isfinite(cases)]), "not_reached"
+    threshold = goal.clamped(_rounded(found))
+    return threshold, "goal_met" if threshold == _rounded(found) else "clamped"
+
+
+def _of_open(goal: _Goal, cases: Floats) -> float:
+    """The threshold for the cases that no other label decides."""
+    return goal.clamped(_rounded(goal.threshold(cases))) if len(cases) else DEFAULT
+
+
+def _rounded(threshold: float) -> float:
+    return round(min(max(threshold, 0.0), 1.0), 6)

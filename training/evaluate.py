@@ -7,12 +7,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.common.labels import LABELS, Label
+from services.common.labels import LABELS
 
 Floats = NDArray[np.floating[Any]]
 Truth = NDArray[np.bool_]
 Drawn = NDArray[np.integer[Any]]
-Points = Mapping[str, Mapping[Label, float]]  # thresholds by operating point and label
 LOSS_WEIGHTS: Final = np.array([2, 1, 1, 1, 1, 1]) / 7
 BINS: Final = 15
 ROUNDS: Final = 300
@@ -91,8 +90,8 @@ def competition_loss(judged: Judged) -> float:
     return float(LOSS_WEIGHTS @ [log_loss(*judged.of(column)[:2]) for column in range(len(LABELS))])
 
 
-def measure(judged: Judged, thresholds: Points) -> dict[str, Any]:
-    """Figures of every label at one level."""
+def measure(judged: Judged, predicted: Mapping[str, Truth]) -> dict[str, Any]:
+    """Figures of every label at one level; `predicted` has, (m, 6), what each operating point predicts of the rows."""
     result: dict[str, Any] = {}
     for column, label in enumerate(LABELS):
         scores, truth, study = judged.of(column)
@@ -106,9 +105,17 @@ def measure(judged: Judged, thresholds: Points) -> dict[str, Any]:
             "calibration_error": rounded(calibration_error(scores, truth)) if len(truth) else None,
             "chance_calibration_error": rounded(chance_calibration_error(scores)) if len(truth) else None,
             "log_loss": rounded(log_loss(scores, truth)),
-        } | {point: _at(scores, truth, levels[label]) for point, levels in thresholds.items()}
+        }
+        result[label] |= points_of(judged, predicted, column)
     result["weighted_log_loss"] = rounded(competition_loss(judged))
     return result
+
+
+def points_of(judged: Judged, predicted: Mapping[str, Truth], column: int) -> dict[str, dict[str, float | None]]:
+    """Sensitivity and specificity of one label at each operating point: the figures that depend on thresholds."""
+    known = judged.certain[:, column]
+    truth = judged.truth[known, column]
+    return {point: _share_right(rows[known, column], truth) for point, rows in predicted.items()}
 
 
 def aucs(judged: Judged) -> dict[str, float | None]:
@@ -192,8 +199,7 @@ def _ends(figure: Callable[[Drawn], float], draws: Iterable[Drawn]) -> list[floa
     return [rounded(float(low)), rounded(float(high))]
 
 
-def _at(scores: Floats, truth: Truth, threshold: float) -> dict[str, float | None]:
-    predicted = scores > threshold
+def _share_right(predicted: Truth, truth: Truth) -> dict[str, float | None]:
     return {
         "sensitivity": rounded(float(predicted[truth].mean()) if truth.any() else float("nan")),
         "specificity": rounded(float((~predicted[~truth]).mean()) if (~truth).any() else float("nan")),

@@ -24,6 +24,7 @@ from training.parallel import cores
 from training.phantom.orders import Shift
 from training.pictures import BRAIN_HU, BRIGHT_HU, Wanted, count_inside
 from training.sent import sent_in_turn
+from training.thresholding import predict_studies
 
 LOG = logging.getLogger(__name__)
 CHUNK: Final = 16  # slices of one call, as the gateway sends them
@@ -112,13 +113,12 @@ def one_by_one(scorer: SavedModelScorer, features: NDArray[np.float32]) -> Answe
 
 def _said(bundle: Bundle, given: Answer) -> dict[str, Any]:
     slices, series = given
-    at = bundle.card.thresholds["default"]
+    whole = slices if len(slices) == 1 else series[None]
+    predicted = predict_studies(slices, whole, [len(slices)], bundle.card.thresholds["default"])
     return {
         "slices": len(slices),
         "median_any": rounded(float(np.median(slices[:, 0]))),
-        "series": {label: rounded(float(value)) for label, value in zip(LABELS, series, strict=True)},
-        "series_called": [label for label, value in zip(LABELS, series, strict=True) if value > at.series[label]],
-        "slices_called": {
-            label: int((slices[:, column] > at.slice[label]).sum()) for column, label in enumerate(LABELS)
-        },
+        "series": {label: rounded(float(value)) for label, value in zip(LABELS, whole[0], strict=True)},
+        "series_called": [label for label, present in zip(LABELS, predicted.series[0], strict=True) if present],
+        "slices_called": {label: int(predicted.slice[:, column].sum()) for column, label in enumerate(LABELS)},
     }

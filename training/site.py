@@ -16,15 +16,15 @@ from services.common.acceptance import fold, refused
 from services.common.card import Bundle, BundleError, Card, open_bundle
 from services.common.instances import share_instances, sort_shared
 from services.common.labels import LABELS, Label
+from services.common.operating_points import Points
 from services.common.schemas import HeadersReport, SeriesHeader
 from services.common.slabs import SlabPlan, plan_series
 from services.preprocess.pipeline import Pipeline
 from services.rnn.model import SavedModelScorer
-from training.answers import Points, middle_slices, usual_figures
+from training.answers import usual_figures
 from training.as_served import made_in_turn, score_by_slice
 from training.evaluate import Judged
 from training.failures import CannotGoOn
-from training.fit_rnn import Series
 from training.progress import bar
 from training.site_files import KEY_WORDS, File, Row, Truth, any_of, of_slice, read_truth, site_files
 
@@ -163,8 +163,8 @@ def figures_of(answered: Sequence[Answered], points: Points) -> dict[str, Any]:
         np.concatenate([each.slices for each in answered]), [r for a in answered for r in a.truth], each_slice
     )
     series = _judged(np.stack([each.series for each in answered]), [each.whole for each in answered], patients)
-    middle = middle_slices([_shape(each) for each in answered])
-    figures = usual_figures(slices, series, middle, points)
+    lengths = [len(each.truth) for each in answered]
+    figures = usual_figures(slices, series, lengths, points)
     unknown = {"slice": _without_rows(slices), "series": _without_rows(series)}
     own = {"patients": int(patients.max()) + 1, "labels_without_rows": unknown}
     return {**own, **figures, "beside": {}, "shifted": {}}
@@ -178,11 +178,6 @@ def _judged(scores: NDArray[np.float32], rows: Sequence[Row], groups: NDArray[An
     truth = np.array([[value is True for value in row] for row in rows])
     known = np.array([[value is not None for value in row] for row in rows])
     return Judged(scores, truth, known, groups)
-
-
-def _shape(each: Answered) -> Series:
-    labels = np.zeros((len(each.truth), len(LABELS)), bool)
-    return Series(each.slices, np.zeros(len(labels), np.float32), labels, labels)
 
 
 def _words(counts: Counter[str]) -> str:

@@ -193,7 +193,7 @@ contrast = "refuse"
 ```
 
 It is read once, at start; a code or a severity that nobody knows stops the start. What can't be lowered is {fixed}:
-nothing else tells a decode that failed in silence from a healthy brain."""
+without pixels, or without an order of slices, there is nothing to score."""
 _FOREIGN: Final = """
 ## Files that are set aside
 

@@ -83,6 +83,14 @@ _RULES: Final = (
         "DICOM PS3.3 C.11.1.1.2; int16 Hounsfield units",
     ),
     Rule(
+        "no_order",
+        "refuse",
+        "ImagePositionPatient {fault}, and neither SliceLocation nor InstanceNumber orders the slices.",
+        "The series network reads slices from the feet to the head; without an order there is no series.",
+        "DICOM PS3.3 C.7.6.2.1.1 (ImagePositionPatient)",
+        fixed=True,
+    ),
+    Rule(
         "implausible_geometry",
         "refuse",
         "The geometry is not that of a head CT: {faults}.",
@@ -209,9 +217,10 @@ _RULES: Final = (
     Rule(
         "no_position",
         "warn",
-        "ImagePositionPatient is missing; the slices are ordered by InstanceNumber.",
-        "InstanceNumber orders slices by habit only, and in either direction.",
-        "DICOM PS3.3 C.7.6.2.1.1 and C.7.6.1 (InstanceNumber)",
+        "ImagePositionPatient {fault}; the slices are ordered by {used}.",
+        "SliceLocation and InstanceNumber order slices by habit only, and in either direction: the first slice may be "
+        "the highest one.",
+        "DICOM PS3.3 C.7.6.2.1.1, C.7.6.2.1.2 (SliceLocation) and C.7.6.1 (InstanceNumber)",
     ),
     Rule(
         "few_slices",

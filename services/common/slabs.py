@@ -18,6 +18,7 @@ MOST_SLICES: Final = 32  # of one slab: 5 mm hold fewer, unless positions repeat
 _UNITS_A_MM: Final = 10_000  # positions count in whole units, so that no rounding decides where a slab ends
 _GAP: Final = 1.5  # times the steps around it: slices are missing there
 _AROUND: Final = 3  # steps on either side that a step is compared with
+_TWO_SLICES: Final = 1.05  # times a slab's thickness is what two slices may have: else every second slab has but one
 _SAME_POSITION_MM: Final = 0.01
 
 
@@ -64,7 +65,7 @@ def plan_series(header: SeriesHeader, card: Card, *, average: bool = True) -> Sl
     """What the networks see of a series, by the spacing that they learnt from.
 
     A single slice has no spacing, pictures have no positions, and an older card does not state the range: all three
-    pass as they are, without a word.
+    pass as they are, without a word. So do, with a warning, slices of which no two make a slab.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def plan_series(header: SeriesHeader, card: Card, *, average: bool = True) -> Sl
     if low <= spacing_mm <= high:
         return SlabPlan(plain)
     warning = reason("spacing_not_learnt", spacing=spacing_mm, low=low, high=high)
-    if spacing_mm > high or not average:
+    if not average or 2 * spacing_mm > _TWO_SLICES * card.slab_mm:
         return SlabPlan(plain, (warning,))
     slabs = plan_slabs(header.position_mm, card.slab_mm)
     note = reason("averaged", slices=len(plain), spacing=spacing_mm, slabs=len(slabs), slab=card.slab_mm)

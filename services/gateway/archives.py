@@ -16,11 +16,10 @@ from typing import Final
 from services.common.problems import PayloadTooLarge, Problem
 from services.gateway.containers import is_system_file
 from services.gateway.spool import SpoolFolder, UploadedFile
-from services.gateway.zip_end import ZipEnd, read_end
+from services.gateway.zip_end import ZipEnd, leaves_out, read_end
 
 _PIECE_BYTES: Final = 1 << 20
 _RATIO_COUNTS_FROM_BYTES: Final = 64 * 1024**2
-_ENTRY: Final = b"PK\x03\x04"
 _DIRECTORY_BYTES_AN_ENTRY: Final = 2048
 _ENCRYPTED: Final = 0x1
 _MS_DOS_FOLDER: Final = 0x10  # of the attributes, whatever system made them
@@ -116,13 +115,12 @@ def _check_end(archive: UploadedFile, limits: Limits) -> ZipEnd:
 
 
 def _check_directory(archive: UploadedFile, entries: Sequence[zipfile.ZipInfo], end: ZipEnd) -> None:
-    """Make sure that the directory lists as many entries as it says, from the first byte of the zip on."""
+    """Make sure that the directory lists as many entries as it says, and all that are there."""
     if len(entries) != end.entries:
         raise zipfile.BadZipFile
     with archive.path.open("rb") as file:
-        begins_with_entry = file.read(len(_ENTRY)) == _ENTRY
-    if begins_with_entry and min((entry.header_offset for entry in entries), default=1):
-        raise _named(BadArchive, archive, "the zip holds data that its directory does not list")
+        if leaves_out(file, entries):
+            raise _named(BadArchive, archive, "the zip holds data that its directory does not list")
 
 
 def _check_entries(archive: UploadedFile, entries: Sequence[zipfile.ZipInfo], limits: Limits) -> None:

@@ -15,6 +15,7 @@ from services.common.problems import MalformedRequest
 
 UNCHECKED_TAG: Final = "health"  # a probe whose cache-buster is refused would take a working gateway out of service
 _LONGEST_ECHO: Final = 64
+_MOST_LISTED: Final = 10
 
 
 class UnknownParameter(MalformedRequest):
@@ -27,7 +28,7 @@ class RepeatedParameter(MalformedRequest):
     title = "A query parameter is given more than once"
 
 
-def check_query(request: Request) -> None:
+async def check_query(request: Request) -> None:
     """Judge the query of a request to a documented route, as a dependency of the application.
 
     Raises
@@ -45,7 +46,8 @@ def check_query(request: Request) -> None:
 def judge(sent: Sequence[str], known: Sequence[str]) -> None:
     """Let names pass that are known and not repeated; else UnknownParameter or RepeatedParameter."""
     counts = Counter(sent)
-    if unknown := [_unknown(name, known) for name in counts if name not in known]:
+    strangers = [name for name in counts if name not in known]
+    if unknown := [_unknown(name, known) for name in strangers[:_MOST_LISTED]]:
         raise UnknownParameter(unknown[0]["reason"], fields=unknown)
     if repeated := [_repeated(name, count) for name, count in counts.items() if count > 1]:
         raise RepeatedParameter(repeated[0]["reason"], fields=repeated)

@@ -53,5 +53,5 @@ def _fault(code: str, severity: Any) -> str:
     if severity not in _KNOWN:
         return f"{code} is {severity!r}, not one of {', '.join(_KNOWN)}"
     if RULES[code].fixed and severity != RULES[code].severity:
-        return f"{code} can't be lowered: it is all that tells an empty decode from a healthy brain"
+        return f"{code} can't be lowered: without pixels, or without an order of slices, there is nothing to score"
     return ""

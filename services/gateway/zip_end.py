@@ -1,10 +1,13 @@
 """The end of a zip: how many entries its directory has and how long it is (APPNOTE 4.3.14 to 4.3.16).
 
-It is read here before the standard library reads all of the directory, and by the same rules.
+It is read here before the standard library reads all of the directory, and by the same rules. Then the directory is
+held against the entries themselves (4.3.7 to 4.3.9).
 """
 
 import struct
+import sys
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
@@ -13,6 +16,9 @@ _END64: Final = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR: Final = struct.Struct("<4sLQL")
 _END_MARK, _END64_MARK, _LOCATOR_MARK = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _ENTRY_MARK: Final = b"PK\x01\x02"
+_LOCAL: Final = struct.Struct("<4s22x2H")  # its mark, and how long its name and its extra field are
+_LOCAL_MARK: Final = b"PK\x03\x04"
+_DESCRIPTOR_BYTES: Final = (0, 12, 16, 20, 24)  # what may stand behind an entry's data
 _MAX_COMMENT_BYTES: Final = 0xFFFF
 _END64_BODY_BYTES: Final = 44  # a record without extensible data
 _ELSEWHERE: Final = (0xFFFF, 0xFFFFFFFF)  # in place of numbers that stand in the zip64 record
@@ -57,6 +63,22 @@ def read_end(file: BinaryIO, size: int) -> ZipEnd | None:
     return ZipEnd(entries, length, start + at - length, split=bool(disk or first_disk))
 
 
+def leaves_out(file: BinaryIO, entries: Sequence[zipfile.ZipInfo]) -> bool:
+    """Whether an entry stands at the start of a zip, or behind one of these, and is none of these."""
+    listed = {entry.header_offset for entry in entries}
+    places = (0, *(place for entry in entries for place in _next_places(file, entry)))
+    return any(place not in listed and _read(file, _LOCAL, place)[0] == _LOCAL_MARK for place in places)
+
+
+def _next_places(file: BinaryIO, entry: zipfile.ZipInfo) -> list[int]:
+    """Where the next entry may begin; the standard library refuses an entry without its own header."""
+    mark, name_bytes, extra_bytes = _read(file, _LOCAL, entry.header_offset)[:3]
+    if mark != _LOCAL_MARK:
+        return []
+    end = entry.header_offset + _LOCAL.size + name_bytes + extra_bytes + entry.compress_size
+    return [end + size for size in _DESCRIPTOR_BYTES]
+
+
 def _zip64(file: BinaryIO, end_at: int) -> ZipEnd | None:
     """What the zip64 record says, which counts for more; None where no locator stands in front of the end."""
     locator_at = end_at - _LOCATOR.size
@@ -79,7 +101,7 @@ def _is_another(file: BinaryIO, stated_at: int, record_at: int) -> bool:
 
 def _read(file: BinaryIO, record: struct.Struct, at: int) -> tuple[Any, ...]:
     """A record's fields; empty ones where it does not fit."""
-    if at < 0:
+    if not 0 <= at <= sys.maxsize:  # zip64 can name places where no file reaches
         return (b"",) * 10
     file.seek(at)
     data = file.read(record.size)

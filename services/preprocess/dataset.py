@@ -28,7 +28,8 @@ MAX_VALUE_BYTES: Final = 16_384  # the longest value that is used: where each of
 _READ: Final = (
     "ImageType SOPClassUID SOPInstanceUID Modality StudyDescription SeriesDescription ProtocolName "
     "ContrastBolusAgent ContrastBolusAgentSequence ContrastBolusVolume ContrastBolusRoute "
-    "BodyPartExamined SliceThickness KVP SpacingBetweenSlices ConvolutionKernel StudyInstanceUID SeriesInstanceUID "
+    "BodyPartExamined SliceThickness KVP SpacingBetweenSlices SliceLocation ConvolutionKernel StudyInstanceUID "
+    "SeriesInstanceUID "
     "InstanceNumber ImagePositionPatient ImageOrientationPatient SamplesPerPixel PhotometricInterpretation "
     "NumberOfFrames Rows Columns PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue "
     "PixelPaddingRangeLimit RescaleIntercept RescaleSlope RescaleType SharedFunctionalGroupsSequence "

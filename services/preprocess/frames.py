@@ -48,6 +48,7 @@ class FrameHeader:
     kvp: float | None
     slice_thickness_mm: float | None
     slice_spacing_mm: float | None
+    slice_location_mm: float | None
     stack: str
 
     @property
@@ -92,6 +93,7 @@ def frame_header(dataset: Dataset) -> FrameHeader:
         kvp=readable_number(dataset, "KVP"),
         slice_thickness_mm=number(dataset, "SliceThickness"),
         slice_spacing_mm=number(dataset, "SpacingBetweenSlices"),
+        slice_location_mm=readable_number(dataset, "SliceLocation"),
         stack=text(dataset, "StackID"),
     )
 

@@ -51,10 +51,8 @@ def header_reasons(headers: Collection[Header]) -> list[Reason]:
     return [item for item in found if item]
 
 
-def position_reasons(position_mm: Sequence[float] | None) -> list[Reason]:
-    """Reasons in the positions along the normal, ascending, in mm; None if the headers do not tell them."""
-    if position_mm is None:
-        return [reason("no_position")]
+def position_reasons(position_mm: Sequence[float]) -> list[Reason]:
+    """Reasons in the positions along the normal, ascending, in mm."""
     steps = [after - before for before, after in pairwise(position_mm)]
     same = [step < _SAME_POSITION_MM for step in steps]
     gaps = [step for step, is_same in zip(steps, same, strict=True) if not is_same]

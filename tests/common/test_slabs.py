@@ -124,6 +124,14 @@ def test_what_is_said_of_a_spacing(card: Card, spacing_mm: float, average: bool,
     assert all(f"{spacing_mm:.2f} mm apart" in item.detail for item in said)
 
 
+def test_slices_of_which_no_two_make_a_slab_are_only_warned_of(card: Card) -> None:
+    narrow = card.model_copy(update={"spacing_mm": (4.0, 6.0)})
+    plan = plan_series(header(even(20, 3.0)), narrow)
+    assert [item.code for item in plan.reasons] == ["spacing_not_learnt"]
+    assert not plan.averaged
+    assert [len(row) for row in plan_series(header(even(20, 2.5)), narrow).rows] == [2] * 10
+
+
 def test_rows_lie_at_the_mean_of_their_slices(card: Card) -> None:
     position_mm = even(8, 1.25)
     plan = plan_series(header(position_mm), card)

@@ -74,3 +74,20 @@ async def test_missing_geometry_is_assessed_with_warnings(chain: Chain) -> None:
     report = await report_of(chain, [dataset(PixelSpacing=None, ImageOrientationPatient=None)])
     assert report["status"] == "assessed"
     assert {"no_pixel_spacing", "no_orientation"} <= codes(report)
+
+
+async def test_series_without_positions_are_ordered_by_another_tag_or_refused(chain: Chain) -> None:
+    def zeroed(location: float | None, number: int | None) -> Dataset:
+        found = lopsided(int(location if location is not None else number or 0) % 10)
+        found.ImagePositionPatient, found.SliceLocation, found.InstanceNumber = [0, 0, 0], location, number
+        return found
+
+    located = await report_of(chain, [zeroed(location, 1) for location in (9, 3, 6)])
+    assert [item["file"] for item in located["slices"]] == ["1.dcm", "2.dcm", "0.dcm"]
+    assert [item["position_mm"] for item in located["slices"]] == [0, 3, 6]
+    assert located["status"] == "assessed"
+    assert "SliceLocation" in next(item["detail"] for item in located["reasons"] if item["code"] == "no_position")
+    lost = await report_of(chain, [zeroed(None, 1), zeroed(5, 1)])
+    assert lost["status"] == "not_assessed"
+    assert "no_order" in codes(lost)
+    assert lost["series"]["probabilities"] is None

@@ -47,6 +47,12 @@ def test_every_unknown_name_is_listed_and_none_at_length() -> None:
     assert len(refused.value.detail) < 200
 
 
+def test_an_answer_stays_small_however_many_names_are_sent() -> None:
+    with pytest.raises(UnknownParameter) as refused:
+        judge([str(number) for number in range(20_000)], KNOWN)
+    assert len(refused.value.extra["fields"]) == 10
+
+
 def test_a_parameter_is_given_once() -> None:
     with pytest.raises(RepeatedParameter) as refused:
         judge(["limit", "images", "limit"], KNOWN)

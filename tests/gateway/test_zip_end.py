@@ -2,6 +2,7 @@ import io
 import struct
 import zipfile
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 
@@ -91,3 +92,58 @@ def test_a_part_of_a_split_zip_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadArchive) as refused:
         _unpack(tmp_path, bytes(data))
     assert "split" in refused.value.detail
+
+
+def _without(data: bytes, name: bytes) -> bytes:
+    """A zip whose directory has lost one entry, while its data is still there."""
+    at = data.rindex(name) - 46
+    end, length = data[-22:], 46 + len(name)
+    count, size, start = struct.unpack("<HLL", end[10:20])
+    changed = end[:8] + struct.pack("<HHLL", count - 1, count - 1, size - length, start) + end[20:]
+    return data[:at] + data[at + length : -22] + changed
+
+
+def _streamed(files: dict[str, bytes]) -> bytes:
+    """As written to a pipe: sizes stand behind the data."""
+
+    class Pipe:
+        def __init__(self) -> None:
+            self.data = b""
+
+        def write(self, piece: bytes) -> int:
+            self.data += piece
+            return len(piece)
+
+        def flush(self) -> None:
+            pass
+
+    pipe = Pipe()
+    with zipfile.ZipFile(cast("BinaryIO", pipe), "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return pipe.data
+
+
+THREE = {"a.dcm": b"a" * 100, "b.dcm": b"b" * 100, "c.dcm": b"c" * 100}
+
+
+@pytest.mark.parametrize("data", [zipped(THREE), _streamed(THREE)])
+def test_an_entry_that_the_directory_does_not_list_is_not_ignored(tmp_path: Path, data: bytes) -> None:
+    for number, name in enumerate(THREE):
+        (tmp_path / str(number)).mkdir()
+        with pytest.raises(BadArchive) as refused:
+            _unpack(tmp_path / str(number), _without(data, name.encode()))
+        assert "does not list" in refused.value.detail
+    assert _unpack(tmp_path, data) == THREE
+
+
+def test_a_size_beyond_any_file_breaks_nothing(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        entry = zipfile.ZipInfo("a.dcm")
+        entry.extra = struct.pack("<2HQ", 1, 8, 2**64 - 2)
+        archive.writestr(entry, b"x")
+    data = bytearray(file.getvalue())
+    at = data.rindex(b"PK\x01\x02")
+    data[at + 20 : at + 24] = b"\xff" * 4
+    assert _unpack(tmp_path, bytes(data)) == {"a.dcm": b"x"}, "what is there decides"

@@ -181,7 +181,3 @@ def test_duplicates_warn() -> None:
     reasons = position_reasons([0, 0, 5, 10, 10, 10, 15])
     assert codes(reasons) == ["duplicate_positions"]
     assert reasons[0].detail.startswith("5 slices")
-
-
-def test_no_positions() -> None:
-    assert codes(position_reasons(None)) == ["no_position"]

@@ -90,7 +90,8 @@ def test_sixty_series_come_out_headwards(scan: Scan, data: st.DataObject) -> Non
     assert found.position_mm == pytest.approx([level * spacing_mm for level in levels], abs=0.01)
     assert [order[item.file] for item in found.items] == [files.index(files[order[item.file]]) for item in found.items]
     copies = len(files) - scan.levels
-    warned = {reason.code for reason in found.reasons} & {"duplicate_positions", "several_stacks"}
+    told = {"duplicate_positions", "several_stacks"} if scan.levels > 1 else {"no_position", "no_order"}
+    warned = {reason.code for reason in found.reasons} & told
     assert bool(warned) == (copies > 0)
 
 
@@ -119,3 +120,47 @@ def test_the_order_of_files_never_matters(scans: list[Scan], data: st.DataObject
         assert same == [files[order[item.file]] for item in other.items]
     aside = sorted((order[item.file], item.code) for item in after.set_aside)
     assert aside == sorted((item.file, item.code) for item in before.set_aside)
+
+
+BROKEN = st.sampled_from(["missing", "all the same", "missing in one"])
+LOCATIONS = st.sampled_from(["given", "none", "all the same", "missing in one"])
+
+
+def file_without_order(level: int, positions: str, locations: str, numbers: str) -> bytes:
+    """A slice of a series whose ImagePositionPatient is broken; its UID falls where its level rises."""
+    whole = level > 0
+    place = [-125, -125, 5 * level] if positions == "missing in one" and whole else None
+    location = {"given": 2.5 * level, "none": None, "all the same": 7, "missing in one": level if whole else None}
+    number = {"upwards": level, "none": None, "all the same": 1, "downwards": 900 - level}
+    return ct(
+        ImagePositionPatient=[0, 0, 0] if positions == "all the same" else place,
+        SliceLocation=location[locations],
+        InstanceNumber=number[numbers],
+        SliceThickness=4,
+        SOPInstanceUID=f"1.2.3.{99 - level}.{level}",
+    )
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(positions=BROKEN, locations=LOCATIONS, numbers=Numbering, levels=st.integers(2, 9), data=st.data())
+def test_broken_positions_fall_back_or_are_refused_and_never_follow_the_uid(
+    positions: str, locations: str, numbers: str, levels: int, data: st.DataObject
+) -> None:
+    files = [file_without_order(level, positions, locations, numbers) for level in range(levels)]
+    order = data.draw(st.permutations(range(levels)))
+    (found,) = arranged([files[index] for index in order]).series
+    details = {reason.code: reason.detail for reason in found.reasons}
+    by_number = numbers in ("upwards", "downwards")
+    if locations == "given":
+        assert levels_of(found) == list(range(levels))
+        assert found.position_mm == tuple(2.5 * level for level in range(levels))
+        assert "ordered by SliceLocation" in details["no_position"]
+    elif by_number:
+        upwards = list(range(levels))
+        assert levels_of(found) == (upwards if numbers == "upwards" else upwards[::-1])
+        assert found.position_mm == tuple(4 * level for level in range(levels))
+        assert "ordered by InstanceNumber times 4 mm (SliceThickness)" in details["no_position"]
+    else:
+        assert "no_position" not in details
+    assert ("no_order" in details) == (locations != "given" and not by_number)
+    assert [order[item.file] for item in found.items] == [item.file for item in arranged(files).series[0].items]

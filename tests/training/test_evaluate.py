@@ -100,7 +100,7 @@ def test_figures_of_every_label_survive_json() -> None:
     rng = np.random.default_rng(0)
     truth = rng.random((60, 6)) < 0.4
     truth[:, 3] = False
-    figures = measure(_judged(truth, truth), {"default": dict.fromkeys(LABELS, 0.5)})
+    figures = measure(_judged(truth, truth), {"default": truth})
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
     assert figures["any"]["auc"] == figures["any"]["average_precision"] == 1
     assert figures["any"]["default"] == {"sensitivity": 1, "specificity": 1}
@@ -165,7 +165,7 @@ def test_nothing_is_lost_by_what_stays_and_other_slices_may_be_asked_about() -> 
 def test_a_label_that_nothing_is_known_of_has_no_figures() -> None:
     judged = _judged(np.linspace(0, 1, 24).reshape(4, 6), np.eye(4, 6, dtype=bool))
     judged.certain[:, 2:] = False
-    found = measure(judged, {"default": dict.fromkeys(LABELS, 0.5)})
+    found = measure(judged, {"default": judged.scores > 0.5})
     for label in LABELS[2:]:
         figures = dict(found[label])
         assert figures.pop("positives") == figures.pop("negatives") == 0

@@ -1,7 +1,7 @@
 """What a run's networks say of the held-out fold, and the page about it."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.card import Card
-from services.common.operating_points import OperatingPoint, Thresholds
-from training.answers import Answer, alone, answer, beside, levels, middle_slices, of_cnn, usual_figures
+from services.common.operating_points import Points
+from training.answers import Answer, alone, answer, beside, lengths_of, levels, middle_slices, of_cnn, usual_figures
 from training.evaluate import ALONE
 from training.fit_rnn import Series
 from training.learn.networks import Trained
 from training.model_card import page
 from training.plots import draw
-
-Points = Mapping[OperatingPoint, Thresholds]
 
 
 def measure_networks(
@@ -28,8 +26,9 @@ def measure_networks(
         "cnn": lambda every: of_cnn(networks.cnn.last, every),
         ALONE: lambda every: alone(networks.rnn, every),
     }
-    middle = middle_slices(studies)
-    figures = usual_figures(*levels(studies, answer(networks.rnn, studies), patients), middle, points)
+    lengths = lengths_of(studies)
+    middle = middle_slices(lengths)
+    figures = usual_figures(*levels(studies, answer(networks.rnn, studies), patients), lengths, points)
     compared = {name: beside(*levels(studies, ask(studies)), middle) for name, ask in others.items()}
     return {"data": data, "patients": int(patients.max()) + 1, **figures, "beside": compared, "shifted": {}}
 

@@ -15,12 +15,12 @@ from typing import Final
 import httpx
 
 from services.gateway.batch.errands import Errands, Patience
-from services.gateway.batch.folders import Bounds, Unit, units_of
+from services.gateway.batch.folders import Bounds, Unit, hidden_below, units_of
 from services.gateway.batch.journal import Journal
 from services.gateway.batch.outputs import FORMATS, LEFT_OUT, Outputs
 from services.gateway.batch.run import Run, Wishes
 from services.gateway.batch.shown import Bar, all_well, summary
-from services.gateway.client import Failure, WrongUsage, add_gateway_options, authorization, counted, hidden_in
+from services.gateway.client import Failure, WrongUsage, add_gateway_options, authorization, counted
 
 PROGRAM: Final = "python -m services.gateway.batch"
 STATE: Final = "state.jsonl"
@@ -98,7 +98,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.reports.resolve().is_relative_to(options.studies.resolve()):
         raise WrongUsage("the folder of the reports must not lie in that of the studies")
     units = units_of(options.studies, options.together)
-    if hidden := hidden_in([options.studies]):
+    if hidden := hidden_below(options.studies):
         print(f"batch: {counted(len(hidden), 'hidden file')} left out, the first {hidden[0]}", file=sys.stderr)
     formats = sorted(set(options.format or FORMATS))
     with (

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.gateway.client import Failure, WrongUsage
+from services.gateway.containers import is_system_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,13 @@ def units_of(folder: Path, together: int | None = None) -> list[Unit]:
         place = parts if _is_zip(file.path) else tuple(folders[:together])
         found.setdefault(place, []).append(file)
     return [Unit(tuple(files)) for _, files in sorted(found.items())]
+
+
+def hidden_below(folder: Path) -> list[Path]:
+    """Files that `units_of` leaves out, but for those that an operating system adds."""
+    names = ((file, file.relative_to(folder)) for file in folder.rglob("*"))
+    hidden = (file for file, name in names if any(map(_is_rubbish, name.parts)) and not is_system_file(name.as_posix()))
+    return sorted(file for file in hidden if file.is_file())
 
 
 def pack(units: Sequence[Unit], bounds: Bounds) -> list[Parcel]:

@@ -1,7 +1,7 @@
 // The whole series at a glance: a column for each slice, as high as its probability, with the threshold as a line.
 
 import { byId, drawing, element, show } from "./dom.js";
-import { counted, listed, threshold } from "./words.js";
+import { counted, listed } from "./words.js";
 
 const GAP = 0.12;
 
@@ -34,7 +34,7 @@ export class Strip {
       this.cursor,
     );
     byId("strip").replaceChildren(this.keyMarks(keys, slices.length), chart);
-    const hint = `${counted(predicted, "slice")} predicted, threshold ${threshold(limit)}`;
+    const hint = `${counted(predicted, "slice")} predicted`;
     byId("strip-hint").textContent = hint;
     chart.setAttribute("aria-label", `Probability of ${listed([this.select.value])} by slice: ${hint}`);
     if (this.index !== undefined) this.mark(this.index);

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.batch.folders import Bounds, Parcel, SourceFile, Unit, pack, units_of
+from services.gateway.batch.folders import Bounds, Parcel, SourceFile, Unit, hidden_below, pack, units_of
 from services.gateway.client import Failure
 from tests.gateway.batch.runs import write
 from tests.scans import zipped
@@ -85,3 +85,9 @@ def test_a_folder_that_is_too_large_is_not_cut_unasked() -> None:
     assert [[file.name for file in parcel.files] for parcel in parcels] == [["0", "1"], ["2", "3"], ["4"]]
     with pytest.raises(Failure, match="f/0: 1 files, 0 MB"):
         pack([_unit(101)], Bounds(files=2, bytes=100, split=True))
+
+
+def test_hidden_files_are_left_out_and_can_be_named(tmp_path: Path) -> None:
+    write(tmp_path, dict.fromkeys(("a/1.dcm", "a/.2.dcm", ".b/3.dcm", "a/._1.dcm", "a/.DS_Store", "__MACOSX/4"), b"x"))
+    assert [file.name for unit in units_of(tmp_path) for file in unit.files] == ["a/1.dcm"]
+    assert [path.relative_to(tmp_path).as_posix() for path in hidden_below(tmp_path)] == [".b/3.dcm", "a/.2.dcm"]
