@@ -15,6 +15,13 @@ from training.archive import Archive, Damaged
 HEAD_BYTES: Final = 8192  # the challenge's headers have less than two thousand
 # Slices that the challenge's solvers found to be of no use.
 SUSPECT: Final = frozenset(f"ID_{name}" for name in ["e20bf3f8a", "8da38f2e4", "470e639ae", "0e21abf7a", "d91d52bdc"])
+# Refusals of the service whose series cannot be shown, or cannot be put in order, in training either.
+GEOMETRY: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "implausible_geometry": "the geometry is not that of a head CT",
+        "no_order": "no tag orders the slices of the series",
+    }
+)
 WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         **FOREIGN_FILES,
@@ -23,6 +30,7 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "unreadable": "the archive cannot give its bytes back",
         "several_frames": "several frames in one file; labels are told for files",
         "unidentified": "PatientID or SeriesInstanceUID is missing",
+        **GEOMETRY,
         "missing_file": "labels are told for it, and the archive does not hold it",
     }
 )

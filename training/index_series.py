@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 from services.preprocess.header import Header
 from services.preprocess.hounsfield import storage
 from services.preprocess.series import arrange
+from training.headers import GEOMETRY
 from training.index_parts import HEADERS
 
 Row = dict[str, Any]
@@ -46,6 +47,10 @@ def _order(rows: Sequence[Row], headers: Sequence[Header | None]) -> None:
     used = [number for number, row in enumerate(rows) if row["reason"] is None]
     report = arrange([header for number in used if (header := headers[number])])
     for series in report.series:
+        if refusal := next((item.code for item in series.reasons if item.code in GEOMETRY), None):
+            for item in series.items:
+                rows[used[item.file]]["reason"] = refusal
+            continue
         for order, (item, position_mm) in enumerate(zip(series.items, series.position_mm, strict=True)):
             rows[used[item.file]].update(order=order, position_mm=position_mm)
     for aside in report.set_aside:

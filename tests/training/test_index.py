@@ -104,6 +104,17 @@ def test_files_of_no_use_are_set_aside_with_a_reason_and_the_rest_is_indexed(tmp
     assert _counts(tmp_path)["set_aside"] == dict.fromkeys(expected, 1)
 
 
+def test_series_that_the_service_refuses_for_their_geometry_are_set_aside(tmp_path: Path) -> None:
+    wide = {name_of(number): slice_of(number, PixelSpacing=[20, 50]) for number in range(SLICES)}
+    lost = {name_of(number): slice_of(number, ImagePositionPatient=None) for number in range(SLICES, 2 * SLICES)}
+    rows = _index(tmp_path, HELD | wide | lost)
+    reasons = {row["file"]: row["reason"] for row in rows if row["reason"]}
+    expected = dict.fromkeys(wide, "implausible_geometry") | dict.fromkeys(lost, "no_order")
+    assert reasons == expected
+    assert all((row["order"] is None) == bool(row["reason"]) for row in rows)
+    assert _counts(tmp_path)["set_aside"] == {"implausible_geometry": SLICES, "no_order": SLICES}
+
+
 def test_the_slices_known_to_be_of_no_use_are_set_aside_by_name(tmp_path: Path) -> None:
     names = [f"stage_2_train/{name}.dcm" for name in sorted(SUSPECT)]
     rows = _index(tmp_path, HELD | dict.fromkeys(names, slice_of(99)))
