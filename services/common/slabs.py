@@ -7,6 +7,7 @@ its positions alone: neither chunks nor the order sent change them.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from math import isfinite
 from statistics import mean, median
 from typing import Final
 
@@ -72,6 +73,8 @@ def plan_series(header: SeriesHeader, card: Card, *, average: bool = True) -> Sl
     average : whether slices below the range are averaged, or only warned of
     """
     spacing_mm = None if header.uid is None else median_spacing_mm(header.position_mm)
+    if not all(map(isfinite, header.position_mm)):
+        spacing_mm = None  # refused by its geometry
     plain = tuple(range(index, index + 1) for index in range(len(header.items)))
     if card.spacing_mm is None or spacing_mm is None:
         return SlabPlan(plain)

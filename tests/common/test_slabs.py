@@ -124,6 +124,12 @@ def test_what_is_said_of_a_spacing(card: Card, spacing_mm: float, average: bool,
     assert all(f"{spacing_mm:.2f} mm apart" in item.detail for item in said)
 
 
+@pytest.mark.parametrize("wrong", [float("inf"), float("nan"), 1e39])
+def test_positions_of_no_meaning_do_no_harm(card: Card, wrong: float) -> None:
+    plan = plan_series(header([*even(20, 0.5), wrong]), card)
+    assert [index for row in plan.rows for index in row] == list(range(21))
+
+
 def test_slices_of_which_no_two_make_a_slab_are_only_warned_of(card: Card) -> None:
     narrow = card.model_copy(update={"spacing_mm": (4.0, 6.0)})
     plan = plan_series(header(even(20, 3.0)), narrow)

@@ -1,5 +1,6 @@
 """From files to slices, evidence and pictures, row by row."""
 
+import tracemalloc
 from collections.abc import Iterator
 
 import numpy as np
@@ -235,3 +236,15 @@ def test_slabs_that_do_not_fit_the_frames_are_refused(pipeline: Pipeline, slabs:
 def test_pictures_are_never_averaged(pipeline: Pipeline) -> None:
     with pytest.raises(MisfitSlabs, match="pictures"):
         pipeline.make_slices([png.encode(HEAD)], rows((0, 0), (0, 0)), slabs=np.zeros(2, np.int32))
+
+
+def test_a_slab_holds_a_sum_and_not_all_its_slices(pipeline: Pipeline) -> None:
+    file, frames = written(enhanced(64)), rows(*((0, frame) for frame in range(64)))
+    slabs = np.repeat(np.arange(2), 32).astype(np.int32)
+    pipeline.make_slices([file], frames, slabs=slabs)  # tables of Hounsfield units stay
+    tracemalloc.start()
+    made = pipeline.make_slices([file], frames, slabs=slabs)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(made.slices) == 2
+    assert peak < 20 * 1024**2, "64 slices of 512 x 512 take 32 MB even as int16"
