@@ -138,9 +138,14 @@ def make_card(words: Words, **parts: Any) -> Card:
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         labels=LABELS,
         recipe=DEFAULT_RECIPE,
-        versions={"keras": keras.__version__, "tensorflow": tf.__version__, "numpy": np.__version__},
+        versions=versions(),
         licence=words.licence,
         data_terms=words.data_terms,
         limits_of_use=words.limits_of_use,
         **parts,
     )
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that figures depend on."""
+    return {"keras": keras.__version__, "tensorflow": tf.__version__, "numpy": np.__version__}

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.labels import LABELS
+from services.common.operating_points import OperatingPoint
 
 Floats = NDArray[np.floating[Any]]
 Truth = NDArray[np.bool_]
+Predicted = Mapping[OperatingPoint, Truth]  # rows (m, 6) at each operating point
 Drawn = NDArray[np.integer[Any]]
 LOSS_WEIGHTS: Final = np.array([2, 1, 1, 1, 1, 1]) / 7
 BINS: Final = 15
@@ -90,7 +92,7 @@ def competition_loss(judged: Judged) -> float:
     return float(LOSS_WEIGHTS @ [log_loss(*judged.of(column)[:2]) for column in range(len(LABELS))])
 
 
-def measure(judged: Judged, predicted: Mapping[str, Truth]) -> dict[str, Any]:
+def measure(judged: Judged, predicted: Predicted) -> dict[str, Any]:
     """Figures of every label at one level; `predicted` has, (m, 6), what each operating point predicts of the rows."""
     result: dict[str, Any] = {}
     for column, label in enumerate(LABELS):
@@ -106,12 +108,12 @@ def measure(judged: Judged, predicted: Mapping[str, Truth]) -> dict[str, Any]:
             "chance_calibration_error": rounded(chance_calibration_error(scores)) if len(truth) else None,
             "log_loss": rounded(log_loss(scores, truth)),
         }
-        result[label] |= points_of(judged, predicted, column)
+        result[label] |= dict(points_of(judged, predicted, column))
     result["weighted_log_loss"] = rounded(competition_loss(judged))
     return result
 
 
-def points_of(judged: Judged, predicted: Mapping[str, Truth], column: int) -> dict[str, dict[str, float | None]]:
+def points_of(judged: Judged, predicted: Predicted, column: int) -> dict[OperatingPoint, dict[str, float | None]]:
     """Sensitivity and specificity of one label at each operating point: the figures that depend on thresholds."""
     known = judged.certain[:, column]
     truth = judged.truth[known, column]

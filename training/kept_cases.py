@@ -1,7 +1,7 @@
 """Features of whole studies, kept in a run's folder: a build that was stopped makes no phantom a second time."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
@@ -18,36 +18,48 @@ from training.fit_rnn import Series
 from training.other_scanners import AS_DRAWN, OtherScanners
 from training.pictures import Wanted
 
+Make = Callable[[Sequence[Wanted], str, OtherScanners], list[Case]]
 _SERIES: Final = tuple(field.name for field in fields(Series))
 _COUNTS: Final = ("bright", "brain")
 
 
-class KeptCases:
-    """Cases by one CNN. What another CNN made of a study, or this one of another study, is made anew."""
+class KeptStudies:
+    """Cases by one CNN. What another CNN made of a study, or this one of another study, is made anew.
 
-    def __init__(self, cnn: Cnn, folder: Path) -> None:
-        self._extract: Extractor = extractor(cnn)
-        self._folder = folder
+    make : makes the cases of studies; `name` is for the log
+    made_by : tells one CNN from another
+    """
+
+    def __init__(self, make: Make, made_by: str, folder: Path) -> None:
+        self._make, self._made_by, self._folder = make, made_by, folder
         self.spent_before_s = 0.0  # by earlier runs on what this one took up
-        self._cnn = sha256(b"".join(variable.numpy().tobytes() for variable in cnn.trunk.variables)).hexdigest()
 
     def of(self, wanted: Sequence[Wanted], *, name: str, others: OtherScanners = AS_DRAWN) -> list[Case]:
         """The cases of these studies, in their order; `name` is said in the log and names the file."""
         path = self._folder / f"{name.replace(': ', '-').replace(' ', '-')}.npz"
-        key = sha256(f"{self._cnn} {list(wanted)} {others}".encode()).hexdigest()
+        key = sha256(f"{self._made_by} {list(wanted)} {others}".encode()).hexdigest()
         if path.exists():
             with np.load(path) as held:
                 if str(held["key"]) == key:
                     self.spent_before_s += float(held["spent_s"])
                     return _apart({column: held[column] for column in held.files})
         begin = time.monotonic()
-        made = cases(self._extract, wanted, name=name, others=others)
+        made = self._make(wanted, name, others)
         words = {"key": np.array(key), "spent_s": np.array(time.monotonic() - begin)}
         part = path.with_suffix(".part.npz")
         with writing(path):
             np.savez(part, **words, **_together(made))  # type: ignore[arg-type] # an option among the keywords is bool
             part.replace(path)
         return made
+
+
+class KeptCases(KeptStudies):
+    """Cases by a CNN in training."""
+
+    def __init__(self, cnn: Cnn, folder: Path) -> None:
+        extract: Extractor = extractor(cnn)
+        weights = sha256(b"".join(variable.numpy().tobytes() for variable in cnn.trunk.variables)).hexdigest()
+        super().__init__(lambda wanted, name, others: cases(extract, wanted, name=name, others=others), weights, folder)
 
 
 def _together(made: Sequence[Case]) -> dict[str, NDArray[Any]]:

@@ -124,6 +124,18 @@ def _gallery(steps: "Steps") -> None:
     step.add_argument("--real", type=Path, help="a real series to compare with, a folder of DICOM files")
 
 
+def _recalibrate(steps: "Steps") -> None:
+    step = steps.add_parser("recalibrate", help="new operating points for a bundle, without new weights")
+    step.add_argument("bundle", type=Path, help="folder of the bundle")
+    step.add_argument("--out", type=Path, help="folder of the new bundle; the bundle's own where it is missing")
+    step.add_argument("--files", type=Path, help="a folder or zip of DICOM files to calibrate on, not phantoms")
+    step.add_argument("--labels", type=Path, help="a CSV of what is in them; docs/training.md says how")
+    step.add_argument("--run", type=Path, default=Path("runs/recalibrate"), help="folder that keeps features")
+    step.add_argument(
+        "--engine", choices=("tensorflow", "openvino"), default="tensorflow", help="of the CNN, by phantoms"
+    )
+
+
 def _plots(steps: "Steps") -> None:
     step = steps.add_parser("plots", help="a bundle's card as a page with pictures")
     step.add_argument("--bundle", type=Path, default=Path("models/default"), help="folder of the bundle")
@@ -158,4 +170,15 @@ def _samples(steps: "Steps") -> None:
     step.add_argument("--out", type=Path, default=Path("samples"), help="folder of the samples")
 
 
-_PHANTOMS = (_default, _weights, _phantoms, _gallery, _plots, _ablate, _evaluate_phantoms, _implant, _samples)
+_PHANTOMS = (
+    _default,
+    _recalibrate,
+    _weights,
+    _phantoms,
+    _gallery,
+    _plots,
+    _ablate,
+    _evaluate_phantoms,
+    _implant,
+    _samples,
+)

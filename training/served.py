@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from services.cnn.batching import FeatureExtractor
 from services.cnn.model import SavedModelExtractor
 from services.common.card import Bundle, open_bundle
 from services.common.labels import LABELS
@@ -48,10 +49,10 @@ def measure_bundle(
 
     return figures(
         Answering(ask, {ALONE: lambda studies: [one_by_one(scorer, study.features) for study in studies]}),
-        _cases(extractor, tested, "phantoms to measure on"),
+        cases_of(extractor, tested, "phantoms to measure on"),
         {
             shift: Pairs(
-                _cases(extractor, every, f"shifted: {shift}"), _cases(extractor, twins(every), f"twins: {shift}")
+                cases_of(extractor, every, f"shifted: {shift}"), cases_of(extractor, twins(every), f"twins: {shift}")
             )
             for shift, every in shifted.items()
         },
@@ -82,7 +83,7 @@ def services_of(bundle: Bundle) -> tuple[SavedModelExtractor, SavedModelScorer]:
     return SavedModelExtractor(bundle.saved_model("cnn")), SavedModelScorer(bundle.saved_model("rnn"))
 
 
-def _cases(extractor: SavedModelExtractor, wanted: Sequence[Wanted], name: str) -> list[Case]:
+def cases_of(extractor: FeatureExtractor, wanted: Sequence[Wanted], name: str) -> list[Case]:
     """Studies with their features; pictures are let go of at once."""
     found, start = [], time.monotonic()
     for done, sent in enumerate(sent_in_turn(wanted), 1):
@@ -98,7 +99,7 @@ def _cases(extractor: SavedModelExtractor, wanted: Sequence[Wanted], name: str) 
     return found
 
 
-def features_of(extractor: SavedModelExtractor, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
+def features_of(extractor: FeatureExtractor, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Feature vectors (n, d) of slices (n, 512, 512, 3), a few in a call."""
     parts = [extractor.extract(slices[start : start + CHUNK])["features"] for start in range(0, len(slices), CHUNK)]
     return np.concatenate(parts)

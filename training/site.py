@@ -52,16 +52,8 @@ def measure_site(folder: Path, data: Path, table: Path) -> Card:
     CannotGoOn
         bundle, files or table can't be read, or the table speaks of no series that was assessed
     """
-    try:
-        bundle = open_bundle(folder)
-    except BundleError as error:
-        raise CannotGoOn(f"{error}.") from None
-    counts: Counter[str] = Counter()
-    truth = read_truth(table)
-    answered = list(_answered(bundle, site_files(data), truth, counts))
-    if not answered:
-        raise CannotGoOn(_none_answered(data, table, truth, counts))
-    LOG.info("series measured: %d; left out: %s", len(answered), _words(counts) or "none")
+    bundle = opened(folder)
+    answered, counts = answers_to(bundle, data, table)
     metrics = {
         "data": f"a site's own, {data.name}",
         "left_out": dict(counts),
@@ -71,6 +63,31 @@ def measure_site(folder: Path, data: Path, table: Path) -> Card:
         if labels:
             LOG.warning("no %s has a known row of %s: no figures of these", level, ", ".join(labels))
     return bundle.card.model_copy(update={"metrics": metrics})
+
+
+def opened(folder: Path) -> Bundle:
+    """The bundle in a folder; CannotGoOn where there is none that its card matches."""
+    try:
+        return open_bundle(folder)
+    except BundleError as error:
+        raise CannotGoOn(f"{error}.") from None
+
+
+def answers_to(bundle: Bundle, data: Path, table: Path) -> tuple[list[Answered], Counter[str]]:
+    """What a bundle says of every series of a site that its table speaks of, and what was left out.
+
+    Raises
+    ------
+    CannotGoOn
+        files or table can't be read, or the table speaks of no series that was assessed
+    """
+    counts: Counter[str] = Counter()
+    truth = read_truth(table)
+    answered = list(_answered(bundle, site_files(data), truth, counts))
+    if not answered:
+        raise CannotGoOn(_none_answered(data, table, truth, counts))
+    LOG.info("series measured: %d; left out: %s", len(answered), _words(counts) or "none")
+    return answered, counts
 
 
 def _answered(bundle: Bundle, files: Sequence[File], truth: Truth, counts: Counter[str]) -> Iterator[Answered]:
@@ -157,17 +174,24 @@ def _unlabelled(rows: Sequence[Row], whole: Row) -> bool:
 
 def figures_of(answered: Sequence[Answered], points: Points) -> dict[str, Any]:
     """The card's `metrics` of these series; `labels_without_rows` are those that no row of the table tells."""
-    patients = np.unique([each.patient for each in answered], return_inverse=True)[1]
-    each_slice = np.repeat(patients, [len(each.truth) for each in answered])
-    slices = _judged(
-        np.concatenate([each.slices for each in answered]), [r for a in answered for r in a.truth], each_slice
-    )
-    series = _judged(np.stack([each.series for each in answered]), [each.whole for each in answered], patients)
-    lengths = [len(each.truth) for each in answered]
+    slices, series, lengths = levels_of(answered)
     figures = usual_figures(slices, series, lengths, points)
     unknown = {"slice": _without_rows(slices), "series": _without_rows(series)}
-    own = {"patients": int(patients.max()) + 1, "labels_without_rows": unknown}
+    own = {"patients": int(series.study.max()) + 1, "labels_without_rows": unknown}
     return {**own, **figures, "beside": {}, "shifted": {}}
+
+
+def levels_of(answered: Sequence[Answered]) -> tuple[Judged, Judged, list[int]]:
+    """Answers beside truth: of all slices, of all series, and how many slices each series has."""
+    patients = np.unique([each.patient for each in answered], return_inverse=True)[1]
+    lengths = [len(each.truth) for each in answered]
+    slices = _judged(
+        np.concatenate([each.slices for each in answered]),
+        [row for each in answered for row in each.truth],
+        np.repeat(patients, lengths),
+    )
+    series = _judged(np.stack([each.series for each in answered]), [each.whole for each in answered], patients)
+    return slices, series, lengths
 
 
 def _without_rows(judged: Judged) -> list[Label]:

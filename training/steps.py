@@ -119,6 +119,22 @@ def gallery(arguments: argparse.Namespace) -> None:
     pkgutil.resolve_name("training.gallery:draw")(arguments.out, arguments.real)
 
 
+def recalibrate(arguments: argparse.Namespace) -> None:
+    """Choose a bundle's operating points anew."""
+    out = arguments.out or arguments.bundle
+    if bool(arguments.files) != bool(arguments.labels):
+        raise CannotGoOn("--files goes with --labels: give both, or neither for a bundle of phantoms.")
+    if arguments.files:
+        by_files = pkgutil.resolve_name("training.recalibrate:recalibrate_by_files")
+        card = by_files(arguments.bundle, out, arguments.files, arguments.labels)
+    else:
+        by_phantoms = pkgutil.resolve_name("training.recalibrate:recalibrate_by_phantoms")
+        card = by_phantoms(arguments.bundle, out, arguments.run, arguments.engine)
+    for point, thresholds in card.thresholds.items():
+        LOG.info("%s: %s: slice %s", out, point, json.dumps(thresholds.slice))
+        LOG.info("%s: %s: series %s", out, point, json.dumps(thresholds.series))
+
+
 def plots(arguments: argparse.Namespace) -> None:
     """Draw a bundle's figures, and write the page around them."""
     card = pkgutil.resolve_name("services.common.card:open_bundle")(arguments.bundle).card

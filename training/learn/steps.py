@@ -7,6 +7,7 @@ from typing import Final
 
 import tensorflow as tf
 
+from services.common.predictions import RULE
 from training.answers import answer, levels
 from training.archive import open_archive
 from training.bundle import calibrate
@@ -77,7 +78,7 @@ class Learning(Ground):
 
     def calibrate(self) -> None:
         """Find temperatures and operating points on the validation fold."""
-        inputs = {"rnn": self.run.made("rnn"), "features": self.run.made("features")}
+        inputs = {"rnn": self.run.made("rnn"), "features": self.run.made("features"), "rule": RULE}
         if not self.run.begin("calibrate", inputs):
             return
         networks, studies = self.trained_networks(), self.features_made().series(self.places.validation)

@@ -20,7 +20,7 @@ function ofSeries(report) {
   return { kind: "absent", title: "No haemorrhage predicted", detail: `${at}${strayWarning(report)}` };
 }
 
-// A series may stay under its own threshold while a slice exceeds the one for slices.
+// Reports before version 0.2 could say that a slice is positive and its series is not; jobs may still hold them.
 function strayWarning(report) {
   const stray = positiveSlices(report).length;
   if (stray === 0) return "";
