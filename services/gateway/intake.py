@@ -22,6 +22,7 @@ from services.gateway.stages import StageFailed
 
 SYSTEM_FILE: Final = "system_file"
 _SYSTEM_FILES_NAMED: Final = 5
+_CORRUPT: Final = "corrupt_header"
 _CLAIMS_DICOM: Final = (".dcm", ".dicom", ".ima")
 
 
@@ -57,9 +58,21 @@ def corrupt_files(files: Sequence[UploadedFile], report: HeadersReport) -> list[
     return [
         bad_file(files[item.file].name, item.code, item.tag)
         for item in report.set_aside
-        if item.code in acceptance.CORRUPT_FILES
-        or (item.code == "not_dicom" and report.series and files[item.file].name.lower().endswith(_CLAIMS_DICOM))
+        if item.code in acceptance.CORRUPT_FILES or (report.series and _only_claims(files, item))
     ]
+
+
+def _only_claims(files: Sequence[UploadedFile], item: SetAside) -> bool:
+    return item.code == "not_dicom" and files[item.file].name.lower().endswith(_CLAIMS_DICOM)
+
+
+def of_no_series(files: Sequence[UploadedFile], aside: Iterable[SetAside]) -> list[SetAside]:
+    """Files that a job leaves out beside its series, the operating system's last.
+
+    What only claims to be DICOM is called corrupt there: a prediction would be refused for it.
+    """
+    called = [item.model_copy(update={"code": _CORRUPT}) if _only_claims(files, item) else item for item in aside]
+    return sorted(called, key=lambda item: item.code == SYSTEM_FILE)
 
 
 def notes(files: Sequence[UploadedFile], report: HeadersReport) -> tuple[Reason, ...]:

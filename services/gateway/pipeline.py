@@ -21,7 +21,7 @@ from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, ele
 from services.gateway.bundle import Bundles
 from services.gateway.chunks import chunk_request, head, headers_request, slab_numbers
 from services.gateway.copies import Copies, copy_notes, find_copies, renumbered
-from services.gateway.intake import SYSTEM_FILE, check_decoded, checked, corrupt_files, notes, the_series
+from services.gateway.intake import check_decoded, checked, corrupt_files, notes, of_no_series, the_series
 from services.gateway.room import Admission, Place, Slots
 from services.gateway.scoring import Features, Scores, Work, all_of, score_alone, score_series
 from services.gateway.settings import Settings
@@ -140,7 +140,7 @@ class Pipeline:
         except (MalformedRequest, ValidationError, IndexError) as error:
             raise StageFailed("the answer of a stage lacks what was asked for") from error
         left_out = [item for item in aside if not _kept(groups, item)]
-        return dict(groups), sorted(left_out, key=lambda item: item.code == SYSTEM_FILE)
+        return dict(groups), of_no_series(files, left_out)
 
     async def _assess_files(self, upload: _Upload, said: tuple[Reason, ...] = ()) -> Assessment:
         report, chunk = await self._open(upload)

@@ -364,3 +364,17 @@ async def test_every_part_is_in_a_report_left_out_or_refused_by_name(batch: Batc
     alone = upload.cut if not upload.slices else set()
     assert set(left_out) == upload.aside | upload.corrupt | alone
     assert (assessed, failed) == ((set(), upload.cut - alone) if upload.cut else (upload.slices, set()))
+
+
+async def test_what_only_claims_to_be_dicom_is_left_out_as_corrupt(batch: Batch) -> None:
+    """A series may lack a slice: the page and the batch client show it so."""
+    address = await batch.send(
+        {**series(0), "lost.dcm": b"nothing left", "notes.txt": b"words", "._0.dcm": b"\0\5\26\7"}
+    )
+    await batch.work()
+    left_out = (await batch.get(address))["left_out"]
+    assert [(item["file"], item["code"]) for item in left_out] == [
+        ("lost.dcm", "corrupt_header"),
+        ("notes.txt", "not_dicom"),
+        ("._0.dcm", "system_file"),
+    ]
