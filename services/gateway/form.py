@@ -176,7 +176,7 @@ class _Border:
             self._tail = (self._tail + piece[-len(self._last) :])[-len(self._last) :]
             return
         if behind.strip(_BLANK):
-            raise MalformedRequest("the multipart body goes on behind its end: send all files in one body")
+            raise MalformedRequest("data follow the last boundary of the multipart body: send all files in one body")
 
 
 def _why_refused(head: PartHead) -> tuple[str, str] | None:
