@@ -16,6 +16,7 @@ from services.common.tensors import Buffer
 from services.preprocess.codestream import check
 from services.preprocess.dataset import File, silenced
 from services.preprocess.failures import HeaderGoesOn, Unreadable
+from services.preprocess.fragments import frames_held
 from services.preprocess.geometry import IDENTITY, InPlaneTransform, to_patient
 from services.preprocess.header import JPEG_2000, Codec, Header, read_header
 from services.preprocess.hounsfield import hounsfield, storage
@@ -195,9 +196,17 @@ def open_dicom(file: Buffer, excerpt: Excerpt | None = None) -> Dicom:
     """
     data = memoryview(file)
     if excerpt is None:
-        return Dicom(read_header(data, len(data)), data)
+        return _whole(read_header(data, len(data)), data)
     header = read_header(data, excerpt.size)
     return Dicom(header, data, excerpt.pixels_from - header.pixels.start)
+
+
+def _whole(header: Header, data: memoryview) -> Dicom:
+    if header.is_ct_slice and not header.native:
+        held = frames_held(data, header.pixels.start, header.syntax)
+        if held > header.frame_count:
+            raise Unreadable("surplus_pixels")
+    return Dicom(header, data)
 
 
 def decode(file: Buffer, frame: int) -> Image:

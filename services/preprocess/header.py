@@ -171,7 +171,7 @@ def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header
         instance_number=integer(dataset, "InstanceNumber"),
         rows=_short(dataset, "Rows", 0),
         columns=_short(dataset, "Columns", 0),
-        samples=_one_of(dataset, "SamplesPerPixel", (1, 3, 4)),
+        samples=_samples(dataset),
         photometric=text(dataset, "PhotometricInterpretation"),
         bits_allocated=bits_allocated,
         bits_stored=bits_stored,
@@ -214,6 +214,12 @@ def _one_of(dataset: Dataset, keyword: str, known: tuple[int, ...]) -> int:
     if found not in known:
         raise Unreadable("unreadable_tag", keyword)
     return found
+
+
+def _samples(dataset: Dataset) -> int:
+    """SamplesPerPixel, which must be 1 where PhotometricInterpretation is grey (PS3.3 C.7.6.3.1.1)."""
+    grey = text(dataset, "PhotometricInterpretation").startswith("MONOCHROME")
+    return _one_of(dataset, "SamplesPerPixel", (1,) if grey else (1, 3, 4))
 
 
 def _padding(dataset: Dataset) -> tuple[int, int] | None:

@@ -186,14 +186,15 @@ def _enhanced() -> Dataset:
         group.CTXRayDetailsSequence = macro(KVP=120)
         group.PlaneOrientationSequence = macro(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
         group.PlanePositionSequence = macro(ImagePositionPatient=[-112, -112, index * 5])
-        _undefined_lengths(group)
-    found.PerFrameFunctionalGroupsSequence.is_undefined_length = True
+    _undefined_lengths(found)
     return found
 
 
-def _undefined_lengths(group: Dataset) -> None:
-    """So that a value can change its length."""
-    group.is_undefined_length_sequence_item = True
-    for element in group:
-        element.value.is_undefined_length = True
-        element.value[0].is_undefined_length_sequence_item = True
+def _undefined_lengths(found: Dataset) -> None:
+    """Of all sequences and items, so that a value can change its length."""
+    for element in found:
+        if element.VR == "SQ":
+            element.is_undefined_length = True
+            for item in element.value:
+                item.is_undefined_length_sequence_item = True
+                _undefined_lengths(item)

@@ -1,0 +1,47 @@
+"""How many frames the fragments of compressed pixels hold (PS3.5 A.4): more than NumberOfFrames would be left out."""
+
+from collections.abc import Iterator
+from struct import unpack_from
+from typing import Final
+
+from pydicom.uid import RLELossless
+
+_ITEM: Final = 0xE000FFFE  # as a little-endian number
+_HEAD_BYTES: Final = 8
+_MOST_SEGMENTS: Final = 15
+_FIRST_SEGMENT: Final = (64).to_bytes(4, "little")
+_STARTS: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")  # of a JPEG, of a JPEG 2000 codestream
+
+
+def frames_held(data: memoryview, start: int, syntax: str) -> int:
+    """By the basic offset table or, where it is empty, by the fragments that begin a frame.
+
+    Parameters
+    ----------
+    data : the file, whole or cut
+    start : where the value of PixelData begins
+    syntax : UID of the transfer syntax
+    """
+    table, *fragments = list(_items(data, start)) or [memoryview(b"")]
+    if len(table):
+        return len(table) // 4
+    begins = _begins_run_lengths if syntax == RLELossless else _begins_jpeg
+    return sum(begins(bytes(fragment[:_HEAD_BYTES])) for fragment in fragments)
+
+
+def _begins_jpeg(head: bytes) -> bool:
+    return head.startswith(_STARTS)
+
+
+def _begins_run_lengths(head: bytes) -> bool:
+    """The number of segments, then where the first one begins, which is behind this header (PS3.5 G.5)."""
+    return 1 <= int.from_bytes(head[:4], "little") <= _MOST_SEGMENTS and head[4:] == _FIRST_SEGMENT
+
+
+def _items(data: memoryview, at: int) -> Iterator[memoryview]:
+    while at + _HEAD_BYTES <= len(data):
+        tag, length = unpack_from("<LL", data, at)
+        if tag != _ITEM:
+            return
+        yield data[at + _HEAD_BYTES : at + _HEAD_BYTES + length]
+        at += _HEAD_BYTES + length
