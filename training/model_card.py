@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.common.card import Card
-from services.common.labels import LABELS
+from services.common.labels import LABELS, Label
+from services.common.operating_points import LEVELS, Level, OperatingPoint, Thresholds
 from training.otherwise import AS_IT_IS
 from training.targets import table as targets
 
 _LEVELS: Final = {"slice": "By slice", "series": "By series"}
-_POINTS: Final = ("default", "sensitive", "specific")
+_POINTS: Final[tuple[OperatingPoint, ...]] = ("default", "sensitive", "specific")
 _ELSEWHERE: Final = {
     "median_any": "median of any",
     "series_any": "any of the series",
@@ -44,6 +45,9 @@ def page(card: Card, folder: Path) -> str:
         f"have a median probability of any of {_number(metrics['healthy_slices_median_any'])}.",
         *_without_rows(metrics),
         *(_level(metrics[level], title) for level, title in _LEVELS.items()),
+        "### Thresholds",
+        _rule(card),
+        _thresholds(card),
         "### Beside others",
         _beside(metrics),
         *_of_phantoms(metrics),
@@ -125,6 +129,29 @@ def _with_interval(figures: Mapping[str, Any], name: str) -> str:
 def _interval(ends: Sequence[float | None]) -> str:
     low, high = ends
     return f"({_number(low)} to {_number(high)})"
+
+
+def _rule(card: Card) -> str:
+    return (
+        f"{card.prediction_rule} Sensitivities and specificities above are measured with this rule. Points are "
+        "ordered: sensitive <= default <= specific. `sensitive` is the smaller of that of `default` and the threshold "
+        "for 95 % sensitivity, `specific` the larger of that of `default` and the one for 95 % specificity."
+    )
+
+
+def _thresholds(card: Card) -> str:
+    """Of every label; behind each how it was chosen, where the card records that."""
+    columns = [(point, level) for level in LEVELS for point in _POINTS if point in card.thresholds]
+    head = ["label", *(f"{level}, {point}" for point, level in columns)]
+    rows = [
+        [label, *(_threshold(card.thresholds[point], level, label) for point, level in columns)] for label in LABELS
+    ]
+    return _table(head, rows)
+
+
+def _threshold(thresholds: Thresholds, level: Level, label: Label) -> str:
+    value = f"{thresholds.at(level)[label]:.4g}"
+    return f"{value} ({thresholds.basis.at(level)[label].replace('_', ' ')})" if thresholds.basis else value
 
 
 def _beside(metrics: Mapping[str, Any]) -> str:

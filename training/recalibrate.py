@@ -20,6 +20,7 @@ from services.cnn.model import SavedModelExtractor
 from services.common.card import CARD_NAME, Bundle, Card
 from services.common.labels import LABELS
 from services.common.operating_points import LEVELS, OperatingPoint, Thresholds
+from services.common.predictions import RULE
 from services.rnn.model import SavedModelScorer
 from training.answers import lengths_of, levels
 from training.bundle import versions
@@ -184,9 +185,11 @@ def new_card(before: bytes, changed: Changed) -> dict[str, Any]:
         "before": {"created": document["created"], "card_sha256": sha256(before).hexdigest()},
         "versions": versions(),
     }
-    return document | {
+    document |= {
         "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "training": document["training"] | {"recalibrated": recalibrated},
         "metrics": changed.metrics,
         "thresholds": {name: point.model_dump(mode="json") for name, point in changed.points.items()},
+        "prediction_rule": RULE,
     }
+    return {name: document[name] for name in Card.model_fields if name in document}

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from services.common.labels import LABELS, Label
 from services.common.operating_points import OperatingPoint, Points, Thresholds, clamped, out_of_order
+from services.common.predictions import RULE
 from services.common.recipe import Recipe
 
 LOG = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Card(_Frozen):
         description="sensitive <= default <= specific for every label and level; those in force, where an older "
         "card's were clamped"
     )
+    prediction_rule: str = Field(default=RULE, description="how probabilities and thresholds make predictions")
     licence: str
     data_terms: str
     limits_of_use: tuple[str, ...]

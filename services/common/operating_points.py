@@ -36,6 +36,10 @@ class Bases(_Frozen):
     slice: dict[Label, Basis]
     series: dict[Label, Basis]
 
+    def at(self, level: Level) -> dict[Label, Basis]:
+        """Those of slices or of series."""
+        return self.slice if level == "slice" else self.series
+
 
 class Thresholds(_Frozen):
     """The thresholds of one operating point; `services.common.predictions` says how they are applied."""

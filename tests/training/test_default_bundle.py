@@ -1,13 +1,17 @@
 """The bundle of the repository: it is what its card says, and what it says is seen again on a few fresh phantoms."""
 
+from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from services.common.card import Bundle, open_bundle
+from services.common.card import Bundle, Card, open_bundle
 from services.common.labels import LABELS, SUBTYPES
+from services.common.operating_points import LEVELS, OperatingPoint
+from services.common.predictions import RULE
 from services.common.recipe import DEFAULT_RECIPE
 from training.configs.phantom_test import TEST
 from training.evaluate import auc
@@ -17,6 +21,7 @@ from training.pictures import BRIGHT_HU, count_inside, picture
 from training.targets import targets
 
 FOLDER = Path("models/default")
+OTHER_POINTS: Final[tuple[OperatingPoint, ...]] = ("sensitive", "specific")
 FRESH = range(9_400_000, 9_400_006)
 
 
@@ -39,6 +44,23 @@ def test_the_stated_auc_beats_the_stated_baseline(bundle: Bundle) -> None:
         for counted in ("pixels from 50 to 100 HU", "area of the brain"):
             assert low > metrics["beside"][counted]["slice"][label]
     assert metrics["studies"] == len(TEST)
+
+
+def test_the_file_itself_holds_ordered_points_and_how_each_was_chosen() -> None:
+    card = Card.model_validate_json((FOLDER / "card.json").read_bytes())  # strict: an unordered card is no card
+    assert set(card.thresholds["default"].slice.values()) == set(card.thresholds["default"].series.values()) == {0.5}
+    for point in OTHER_POINTS:
+        assert card.thresholds[point].basis
+    assert card.prediction_rule == RULE
+
+
+def test_stated_sensitivities_fall_and_specificities_rise_over_the_points(bundle: Bundle) -> None:
+    for level in LEVELS:
+        for label in LABELS:
+            every = [bundle.card.metrics[level][label][point] for point in ("sensitive", "default", "specific")]
+            for loose, strict in pairwise(every):
+                assert loose["sensitivity"] >= strict["sensitivity"]
+                assert loose["specificity"] <= strict["specificity"]
 
 
 def test_what_is_missed_of_what_it_was_to_reach_is_known(bundle: Bundle) -> None:
