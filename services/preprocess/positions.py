@@ -96,6 +96,9 @@ def _fault(ranked: Sequence[Slice], position_mm: Sequence[float]) -> str | None:
     stacks = {item.file: item.header for item in ranked}
     if any(map(_one_position_for_all_frames, stacks.values())):
         return "is the same in all frames of a file"
+    shared = len(ranked) - _distinct(position_mm)
+    if shared and _slice_location(ranked):
+        return f"is the same in slices that SliceLocation tells apart ({shared} of {len(ranked)})"
     return None
 
 

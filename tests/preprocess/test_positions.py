@@ -37,6 +37,33 @@ def test_positions_that_differ_within_the_plane_only_are_the_same() -> None:
     assert "is the same in all slices" in detail(series_of(files), "no_position")
 
 
+def test_slices_at_one_position_that_their_location_tells_apart() -> None:
+    places = [0, 0, 0, 15, 20, 25]
+    files = [
+        ct(
+            ImagePositionPatient=[-125, -125, place],
+            SliceLocation=5 * x,
+            InstanceNumber=x,
+            SOPInstanceUID=f"1.2.{9 - x}",
+        )
+        for x, place in enumerate(places)
+    ]
+    found = series_of(files)
+    assert [item.file for item in found.items] == list(range(6))
+    assert list(found.position_mm) == [0, 5, 10, 15, 20, 25]
+    assert "SliceLocation tells apart (2 of 6)" in detail(found, "no_position")
+
+
+def test_two_acquisitions_at_the_same_positions_keep_them() -> None:
+    files = [
+        ct(ImagePositionPatient=[-125, -125, z], SliceLocation=z, InstanceNumber=n * 10 + z, SOPInstanceUID=f"1.2.{n}.{z}")
+        for n in (1, 2) for z in (0, 5, 10)
+    ]  # fmt: skip
+    codes = {item.code for item in series_of(files).reasons}
+    assert "several_stacks" in codes
+    assert "no_position" not in codes
+
+
 def test_positions_that_differ_by_rounding_only_are_the_same() -> None:
     files = [ct(ImagePositionPatient=[0, 0, x / 1e4], InstanceNumber=x, SOPInstanceUID=f"1.2.{x}") for x in (1, 2, 3)]
     assert "no_position" in {item.code for item in series_of(files).reasons}
