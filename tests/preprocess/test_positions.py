@@ -56,9 +56,10 @@ def test_slices_at_one_position_that_their_location_tells_apart() -> None:
 
 def test_two_acquisitions_at_the_same_positions_keep_them() -> None:
     files = [
-        ct(ImagePositionPatient=[-125, -125, z], SliceLocation=z, InstanceNumber=n * 10 + z, SOPInstanceUID=f"1.2.{n}.{z}")
-        for n in (1, 2) for z in (0, 5, 10)
-    ]  # fmt: skip
+        ct(ImagePositionPatient=[0, 0, z], SliceLocation=z, InstanceNumber=n * 10 + z, SOPInstanceUID=f"1.2.{n}.{z}")
+        for n in (1, 2)
+        for z in (0, 5, 10)
+    ]
     codes = {item.code for item in series_of(files).reasons}
     assert "several_stacks" in codes
     assert "no_position" not in codes
