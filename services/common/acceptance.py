@@ -77,6 +77,7 @@ def why(code: str, tag: str | None = None) -> str:
 MIN_BONE, MAX_BONE = 0.0005, 0.60
 MIN_BRAIN = 0.0005
 MIN_AIR = 0.01
+MAX_METAL: Final = 0.1  # teeth and clips fill a hundredth; more is negative values that were read as unsigned
 # A head has brain, and what a skull without one has in its place is air. Measured: brain is 0.036 to 0.10 of the bone
 # in slices of an empty skull and .058 in its series, 3 in a whole head; at the vertex and above it 0.03 and more, but
 # there the middle of the bone is bone. Air amid the bone: 0.49 and more in the empty skull, at most 0.15 in slices of
@@ -121,7 +122,8 @@ def refused(reasons: Iterable[Reason]) -> bool:
 
 
 def _can_be_head(item: Evidence) -> bool:
-    return MIN_BONE <= item.bone <= MAX_BONE and item.brain >= MIN_BRAIN and item.air >= MIN_AIR
+    shares = MIN_BONE <= item.bone <= MAX_BONE and item.brain >= MIN_BRAIN and item.air >= MIN_AIR
+    return shares and item.metal <= MAX_METAL
 
 
 def _head(evidence: Sequence[Evidence]) -> list[Reason]:
@@ -129,7 +131,8 @@ def _head(evidence: Sequence[Evidence]) -> list[Reason]:
     shares = {part: median(getattr(item, part) for item in evidence) for part in ("bone", "brain", "air")}
     bone, brain = (sum(getattr(item, part) for item in evidence) for part in ("bone", "brain"))
     centre_air = sum(item.centre_air * item.bone for item in evidence) / bone if bone else 0.0
-    empty = brain < MAX_BRAIN_OF_EMPTY_SKULL * bone and centre_air > MIN_CENTRE_AIR_OF_EMPTY_SKULL
+    many = len(evidence) >= MIN_SLICES_OF_A_HEAD  # more than lie above the brain: whatever fills the skull is no brain
+    empty = brain < MAX_BRAIN_OF_EMPTY_SKULL * bone and (many or centre_air > MIN_CENTRE_AIR_OF_EMPTY_SKULL)
     if empty or not any(_can_be_head(item) for item in evidence):
         return [reason("not_a_head", **shares, centre_air=centre_air)]
     fullest = max(item.brain for item in evidence)

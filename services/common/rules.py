@@ -36,7 +36,7 @@ _RULES: Final = (
         "The pixels do not look like a head: bone {bone:.1%}, brain {brain:.1%}, air {air:.1%}; "
         "amid the bone {centre_air:.0%} is air.",
         "Scores of anything else mean nothing. No slice of the series has bone, brain and air in the shares of a head, "
-        "or the skull holds air in place of brain.",
+        "or the skull holds something else in place of brain.",
     ),
     Rule(
         "wrong_scale",

@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from services.common.acceptance import HIGHEST_AIR_HU, LOWEST_AIR_HU
 from services.common.recipe import Recipe, Window
 from services.common.schemas import Evidence
 
@@ -14,6 +15,8 @@ AIR_BELOW_HU: Final = -300
 METAL_ABOVE_HU: Final = 3000
 _AIR_SAMPLES: Final = 64  # a side: enough for a median
 _MIN_AIR: Final = 0.01
+_LITTLE_TISSUE: Final = 0.05  # within 150 HU of water; slices of a head hold a third, those at the vertex less
+_TISSUE_HU: Final = 150
 # Every second row and column: a quarter of the work, and shares that differ by less than a thousandth.
 _SAMPLED: Final = (slice(None, None, 2), slice(None, None, 2))
 
@@ -79,11 +82,23 @@ def _centre_air(bone: NDArray[np.bool_], air: NDArray[np.bool_]) -> float:
 
 
 def _air_hu(hu: NDArray[np.int16]) -> float | None:
-    """The median of the air. The lowest value is left out: there, scales end and padding lies."""
+    """The median of the air. The lowest value is left out: there, scales end and padding lies.
+
+    Two shifts hide from the median. Raised values leave only padding below tissue; that is returned where it lies too
+    high for either. Lowered values make air of tissue; then the lowest quarter counts, for it is what air was.
+    """
     step = max(min(hu.shape) // _AIR_SAMPLES, 1)
     sample = hu[::step, ::step]
-    air = sample[(sample < AIR_BELOW_HU) & (sample > sample.min())]
-    return float(np.median(air)) if air.size >= _MIN_AIR * sample.size else None
+    lowest = float(sample.min())
+    below = sample[sample < AIR_BELOW_HU]
+    air = below[below > lowest]
+    if air.size < _MIN_AIR * sample.size:
+        some = _MIN_AIR * sample.size <= below.size < sample.size
+        return lowest if some and lowest > HIGHEST_AIR_HU else None
+    quarter = float(np.percentile(air, 25))
+    tissue = np.count_nonzero(np.abs(sample.astype(np.int32)) < _TISSUE_HU)
+    lowered = quarter < LOWEST_AIR_HU and tissue < _LITTLE_TISSUE * sample.size
+    return quarter if lowered else float(np.median(air))
 
 
 def _above(sample: NDArray[np.uint8], hu: float, recipe: Recipe) -> NDArray[np.bool_]:

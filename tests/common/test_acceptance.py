@@ -149,3 +149,9 @@ def test_words_are_filled_in() -> None:
 def test_every_code_stands_once() -> None:
     assert not FOREIGN_FILES.keys() & CORRUPT_FILES.keys()
     assert not RULES.keys() & {*FOREIGN_FILES, *CORRUPT_FILES}
+
+
+def test_a_skull_full_of_water_is_no_head() -> None:
+    water = Evidence(bone=0.044, brain=0.004, air=0.57, centre_air=0, air_hu=-995)
+    assert "not_a_head" in codes(*[water] * 28)
+    assert "not_a_head" not in codes(*[water] * 3)

@@ -104,9 +104,8 @@ def test_every_slice_of_a_head_is_accepted_alone() -> None:
 @pytest.mark.parametrize("hu", [-1000, -500, 1000])
 def test_a_head_whose_soft_tissue_is_gone_is_refused(hu: int) -> None:
     skull = [np.where(slice_ > 300, slice_, hu).astype(np.int16) for slice_ in sample_slices()]
-    assert [item.code for item in fold([measure(slice_) for slice_ in skull]) if item.severity == "refuse"] == [
-        "not_a_head"
-    ]
+    codes = [item.code for item in fold([measure(slice_) for slice_ in skull]) if item.severity == "refuse"]
+    assert codes == ["not_a_head", *["wrong_scale"] * (hu == -500)]  # there, the lowest value is no air either
 
 
 def test_a_skull_with_edges_as_dense_as_brain_is_refused() -> None:
@@ -125,3 +124,34 @@ def test_even_picture(hu: int) -> None:
     picture, slice_ = measure_picture(render(even, DEFAULT_RECIPE), DEFAULT_RECIPE), measure(even)
     assert picture == slice_
     assert picture.constant
+
+
+@pytest.mark.parametrize("shift_hu", [-1024, -1000, -500, 500])
+@pytest.mark.parametrize("padding_hu", [-1500, None])
+def test_values_that_are_shifted_are_on_another_scale(shift_hu: int, padding_hu: int | None) -> None:
+    """An intercept that is applied twice, or to values that had none to lose, moves air and tissue by as much."""
+    hu = (head_hu(512, 512) + shift_hu).astype(np.int16)
+    if padding_hu is not None:
+        hu[:, :60] = padding_hu + shift_hu
+    assert refused(fold([measure(hu)] * 10))
+
+
+def test_values_raised_so_far_that_only_padding_lies_below_tissue() -> None:
+    hu = (head_hu(512, 512) + 1000).astype(np.int16)
+    hu[:, :60] = -500
+    found = measure(hu)
+    assert found.air_hu == pytest.approx(-500)
+    assert refused(fold([found] * 10))
+
+
+def test_negative_values_read_as_unsigned_are_no_head() -> None:
+    hu = head_hu(512, 512)
+    hu = np.where(hu < 0, 32767, hu).astype(np.int16)
+    hu[:, :60] = -1024
+    assert refused(fold([measure(hu)] * 10))
+
+
+def test_padding_far_below_air_is_no_shift() -> None:
+    hu = head_hu(512, 512).copy()
+    hu[:, :80], hu[0, 0] = -2000, -2001
+    assert not refused(fold([measure(hu)] * 10))
