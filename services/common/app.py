@@ -31,7 +31,7 @@ from services.common.readiness import PROBES, Readiness, ReadyCheck
 
 log = logging.getLogger(__name__)
 
-VERSION: Final = "0.1.0"
+VERSION: Final = "0.2.0"
 _NOT_READY: Final[dict[int | str, dict[str, Any]]] = {
     503: problem_answer(NotReady("cnn cannot be reached", stage="cnn", cause="stage_failed"))
 }
