@@ -29,7 +29,7 @@ _LEVELS: Final = (
 _LONGEST: Final = 256  # characters; LO has 64 (PS3.5 6.2)
 
 _WITH: Final = r"(?:WITH|W|MIT|M|AVEC|CON|C|MET|AFTER|POST)"
-_WITHOUT: Final = r"(?:WITHOUT|W ?/ ?O(?:UT)?|WO|OHNE|SANS|SENZA|ZONDER|SIN|SEM)"
+_WITHOUT: Final = r"(?:WITHOUT|W ?[/-]? ?O(?:UT)?|OHNE|SANS|SENZA|ZONDER|SIN|SEM)"
 _BOTH: Final = r"(?: ?[&/+,] ?| AND | UND | U | ET | Y | E | OR | O )"
 _AGENT: Final = (
     r"(?:IV|INTRAVEN\w*|INTRAVEIN\w*|ADMINIST\w*|INJ(?:E[CK]\w*)?|INYEC\w*|INIEZ\w*|CONTRAST\w*|CON|KM|KONTRAST\w*"
@@ -43,7 +43,9 @@ _EITHER: Final = re.compile(
 _NEGATED: Final = re.compile(
     rf"\b{_WITHOUT}{_AGENTS}"
     rf"|\b(?:NON?|NOT|NIL|PRE|BEFORE|VOR|KEINE?|AVANT|AUCUNE?|NINGUNO?|NESSUNO?|PRIMA|ANTES){_AGENTS}|\bO\.? ?KM\b"
-    r"|\b(?:WITHOUT|W ?/ ?O(?:UT)?|WO|OHNE|SANS|SENZA|ZONDER)\b"
+    r"|\b(?:WITHOUT|W ?[/-]? ?O(?:UT)?|OHNE|SANS|SENZA|ZONDER)\b"
+    rf"|{_AGENT}[ :=]+(?:NONE|NON?|NIL|NEIN|KEINE?S?|AUCUNE?|NINGUNO?|NESSUNO?)(?=$|[ ,;.)]*$)"
+    r"|\b(?:CONTRAST|KONTRAST(?:MITTEL)?|KM)[ -]?(?:FREE|FREI\w*)\b"
     r"|\b(?:UN|NON?[ -]?)ENHANC\w*|\bNE?CCT\b|\bNECT\b|\bNC\b|\bNATIV\w*|\bNATIF\b|\bPLAIN\b|\bBLANCO\b|\bSIMPLE\b"
     r"|\bBASALE\b|\bBASAL\b(?! GANG| CIST)|\bDIRETTA\b|\bSPC\b|\bS ?/ ?C(?:TE|IV)?\b|\bS ?[/.]? ?(?:MDC|MC)\b"
     r"|(?<!\w)(?:C|I|IV|KM|PDC|MDC|INJ)-(?!\w)|(?:^| )- ?(?:C|IV|KM|PDC|MDC)(?![\w-])"
@@ -55,7 +57,8 @@ _UNRELATED: Final = re.compile(
 _CONTRAST: Final = re.compile(
     # English and what all share
     r"CONTRAST|\bENHANCED\b|\bCE(?:CT)?\b|\bCT[APV]\b|\bCTPA\b|(?:HEAD|NECK|BRAIN)CT[APV]\b|\bCT[APV](?:HEAD|NECK|BRAIN)"
-    r"|ANGIO|\bPERF\b|PERFUSI|\bR?CB[FV]\b|\bMTT\b|\bT ?MAX\b|\bTTP\b|BOLUS|\bARTERIAL\b|\bVENOUS\b|\bPORTAL\b|VENOGRA"
+    r"|\bW(?:ITH)?$|\bVPCT\b|ANGIO"
+    r"|\bPERF\b|PERFUSI|\bR?CB[FV]\b|\bMTT\b|\bT ?MAX\b|\bTTP\b|BOLUS|\bARTERIAL\b|\bVENOUS\b|\bPORTALE?\b|VENOGRA"
     r"|\bWILLIS\b|\b(?:W ?/?|WITH|POST|AFTER|IV) ?-?CON\b|\b(?:W ?/?|WITH|POST|AFTER|MIT|NACH|AVEC|APRES|CON) ?-?IV\b"
     r"|\bW/ ?C\b|(?<!\w)(?:C|I|IV|KM|PDC|MDC|INJ)\+|\+ ?(?:C|CE|IV|KM|PDC|MDC)(?!\w)"
     # German
@@ -65,7 +68,7 @@ _CONTRAST: Final = re.compile(
     # Spanish, Italian
     r"|\bMDC\b|\b(?:CON|C/) ?(?:CIV|CTE|MC)\b|\bC ?/ ?C\b|\bCIV\b|\bARTERIOS[AO]\b|\bVENOS[AO]\b|INYEC|INIEZION"
     # names of agents
-    r"|\bI?JOD|\bIODI|OMNIPAQUE|ULTRAVIST|VISIPAQUE|ISOVUE|XENETIX|OPTIRAY|IMERON|IOMERON|ACCUPAQUE|SOLUTRAST|IOPAMIR"
+    r"|\bI?JOD|\bIOD[EI]|\bYODO\b|OMNIPAQUE|ULTRAVIST|VISIPAQUE|ISOVUE|XENETIX|OPTIRAY|IMERON|IOMERON|ACCUPAQUE|SOLUTRAST|IOPAMIR"
     r"|\bIO(?:HEX|PRO|DIX|PAM|MEP|BIT|VER)"
 )
 _NO_AGENT: Final = re.compile(

@@ -14,12 +14,13 @@ from tests.preprocess.dicom_files import ct
 CONTRAST = {
     "English": "HEAD_CTA_0.6|HeadCTA|CTAHead|HEADCTA|CTP_5mm|CTV|CT PERFUSION|Head +C|HEAD + C|C+|IV+|I+|W CONTRAST|W/C"
     "|CT HEAD W/ CONTRAST|with contrast|POSTCONTRAST|post-con 5mm|CECT HEAD|Contrast enhanced|venous phase|TMAX"
-    "|Art. arterial 1.0|Bolus tracking|CBF map|IV CONTRAST|Omnipaque 300|NON IONIC CONTRAST|HEAD C-SPINE CTA",
+    "|Art. arterial 1.0|Bolus tracking|CBF map|IV CONTRAST|Omnipaque 300|VPCT|NON IONIC CONTRAST|HEAD C-SPINE CTA",
     "English, both": "W/WO|W WO|WO/W CONTRAST|CT Head W & WO CONTRAST|w/o and with contrast|with and without contrast"
     "|C-/C+|+/- C|pre and post contrast",
     "German": "MIT KM|Schädel mit KM|m. KM|n. KM|KM i.v.|KM+|Schädel_KM_5.0|mit Kontrastmittel|CTAngio|Angiographie"
     "|arteriell|venöse Phase|nativ und mit KM|mit und ohne KM|mit/ohne KM|ohne und mit KM|PRE/POST KM",
     "French": "AVEC INJECTION|CRANE AVEC IV|CRANE INJ+|apres injection|après injection|angioscanner|temps veineux|PDC+"
+    "|phase portale|carte iode"
     "|sans et avec injection|avec et sans injection",
     "Spanish": "con contraste|con y sin contraste|CRANEO C/C|C/CIV|fase arterial|fase venosa|inyectado|AngioTC"
     "|Perfusión|S/C Y C/C|Polígono de Willis",
@@ -27,10 +28,12 @@ CONTRAST = {
 }
 NONE = {
     "English": "NON CONTRAST|NON-CONTRAST|NONCON|NonCon|NO IV CONTRAST|w/o|W/O CONTRAST|Head_wo_5.0|without|C-|I-|IV-"
-    "|without IV contrast|unenhanced|Non-enhanced|NCCT|NECT|HEAD NC|CT HEAD W/OUT CONTRAST|HEAD -C|PRE-CONTRAST|PLAIN",
-    "German": "ohne KM|ohne|ohneKM|OHNE_KM_5|o. KM|o.KM|oKM|ohne Kontrastmittel|KM-|nativ|Schädel nativ|vor KM",
+    "|without IV contrast|unenhanced|Non-enhanced|NCCT|NECT|HEAD NC|CT HEAD W/OUT CONTRAST|HEAD -C|PRE-CONTRAST|PLAIN"
+    "|Contrast: none|contrast-free|brain w-o contrast|W O CONTRAST|contrast none.",
+    "German": "ohne KM|ohne|ohneKM|OHNE_KM_5|o. KM|o.KM|oKM|ohne Kontrastmittel|KM-|nativ|Schädel nativ|vor KM"
+    "|KM: nein|Kontrast: keines|kontrastmittelfrei",
     "French": "sans injection|SANS INJ|CRANE SANS|SANS IV|sans injection de produit de contraste|non injecté|sans PDC"
-    "|avant injection|INJ-",
+    "|avant injection|INJ-|injection : non|contraste: aucun",
     "Spanish": "sin contraste|SIN CTE|S/C|S/CIV|CRANEO SIMPLE|sin inyección de contraste",
     "Italian": "senza mdc|senza m.d.c.|senza contrasto|s/mdc|smdc|basale|senza",
 }
@@ -67,6 +70,10 @@ def test_context_does_not_matter(words: str, around: str) -> None:
 @given(st.text(max_size=2000))
 def test_any_text_is_read(words: str) -> None:
     assert words_say_contrast(words) in (True, False, None)
+
+
+def test_a_description_that_ends_with_with_says_contrast() -> None:
+    assert words_say_contrast("CT HEAD WITH") is words_say_contrast("BRAIN W") is True
 
 
 def test_utf8_is_read_though_its_character_set_is_not() -> None:
