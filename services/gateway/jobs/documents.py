@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from services.common.acceptance import CORRUPT_FILES
 from services.common.labels import LABELS
 from services.common.schemas import SEVERITIES, Reason
 from services.gateway.jobs.job import Ended, Job
 from services.gateway.jobs.results import SeriesResult, model_of, short
-from services.gateway.jobs.schemas import OUTCOMES, Counts, JobDocument, JobStatus, Plan, Progress, UsedModel
+from services.gateway.jobs.schemas import OUTCOMES, Counts, JobDocument, JobStatus, LeftOut, Plan, Progress, UsedModel
 from services.gateway.jobs.store import JobStore
 
 SEVERAL_MODELS: Final = "several_models"
+UNREADABLE_FILES: Final = "unreadable_files"
 _LEFT_OUT_SHOWN: Final = 100
 _UNICODE_BREAKS: Final = tuple((mark.encode(), f"\\u{ord(mark):04x}".encode()) for mark in "\x85\u2028\u2029")
 COLUMNS: Final = (
@@ -54,7 +56,7 @@ def describe(store: JobStore, job: Job) -> JobDocument:
         series_present=sum(bool(result.present) for result in results.values()),
         series_with_warnings=sum(result.warnings > 0 for result in results.values()),
         models=models,
-        warnings=_warnings(models),
+        warnings=(*_several_models(models), *_unreadable_files(left_out)),
         queue_position=waiting.index(job.id) if job.id in waiting and not ended else None,
         created=manifest.created,
         started=plan.started if plan else None,
@@ -71,14 +73,22 @@ def _models(names: Mapping[str, str], results: Iterable[SeriesResult]) -> tuple[
     return tuple(sorted((model for model in used if model.reports), key=lambda model: (-model.reports, model.sha256)))
 
 
-def _warnings(models: Sequence[UsedModel]) -> tuple[Reason, ...]:
-    """Of the job as a whole: reports of several bundles are hard to compare."""
-    if len(models) < 2:  # noqa: PLR2004 - two bundles are one too many
-        return ()
-    listed = ", ".join(f"{model.name} {short(model.sha256)} (reports: {model.reports})" for model in models)
-    remedy = "To compare all series, send the files again."
-    detail = f"The reports come from {len(models)} bundles: {listed}. {remedy}"
-    return (Reason(code=SEVERAL_MODELS, severity="warn", detail=detail),)
+def _several_models(models: Sequence[UsedModel]) -> Iterator[Reason]:
+    """A warning where reports of several bundles are hard to compare."""
+    if len(models) > 1:
+        listed = ", ".join(f"{model.name} {short(model.sha256)} (reports: {model.reports})" for model in models)
+        remedy = "To compare all series, send the files again."
+        detail = f"The reports come from {len(models)} bundles: {listed}. {remedy}"
+        yield Reason(code=SEVERAL_MODELS, severity="warn", detail=detail)
+
+
+def _unreadable_files(left_out: Sequence[LeftOut]) -> Iterator[Reason]:
+    """A warning where a series may lack a slice: a file whose header names no series cannot be put to one."""
+    count = sum(item.code in CORRUPT_FILES for item in left_out)
+    if count:
+        what = "1 file that cannot be read belongs" if count == 1 else f"{count} files that cannot be read belong"
+        detail = f"{what} to no known series: a series may lack slices. Send readable copies in a new job."
+        yield Reason(code=UNREADABLE_FILES, severity="warn", detail=detail)
 
 
 def _status(plan: Plan | None, ended: Ended | None) -> JobStatus:

@@ -132,7 +132,7 @@ class JobDocument(_Frozen):
     series_present: int = Field(description="assessed series with a haemorrhage predicted, of any kind")
     series_with_warnings: int = Field(description="series whose report has a reason of severity `warn`")
     models: tuple[UsedModel, ...] = Field(description="bundles of the reports, most reports first")
-    warnings: tuple[Reason, ...] = Field(description="about the job as a whole: `several_models`")
+    warnings: tuple[Reason, ...] = Field(description="about the job as a whole: `several_models`, `unreadable_files`")
     queue_position: int | None = Field(description="unfinished jobs of the same sender and priority before this one")
     created: str
     started: str | None

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -88,6 +89,20 @@ def test_many_files_that_were_left_out_do_not_make_a_document_long(store: JobSto
     document = describe(store, job)
     assert (len(document.left_out), document.left_out_total) == (100, 2000)
     assert JobDocument.model_validate_json(document.model_dump_json()) == document
+
+
+@pytest.mark.parametrize(
+    ("codes", "words"), [(["truncated"], "1 file "), (["truncated", "not_dicom", "empty_file"], "2 files ")]
+)
+def test_a_file_that_may_be_a_lost_slice_gives_a_warning(
+    store: JobStore, tmp_path: Path, codes: list[str], words: str
+) -> None:
+    job, _ = upload(store, tmp_path, {"a": b"1"}, Wishes("ann", "routine", "default"))
+    left_out = tuple(LeftOut(file=f"{code}.dcm", code=code, reason="...") for code in codes)
+    job.put_plan(Plan(started=now(), left_out=left_out), ())
+    (warning,) = describe(store, job).warnings
+    assert (warning.code, warning.severity) == ("unreadable_files", "warn")
+    assert warning.detail.startswith(words)
 
 
 def test_reports_come_in_the_order_of_the_series(store: JobStore, tmp_path: Path) -> None:
