@@ -18,9 +18,12 @@ from pydicom.dataset import Dataset
 from services.preprocess.dataset import File, items
 from services.preprocess.values import readable_number, text, texts
 
+# Of a frame of an enhanced file: YES or NO (PS3.3 C.7.6.16.2.12).
+_USE: Final = ("ContrastBolusAgentAdministered", "ContrastBolusAgentDetected")
 _LEVELS: Final = (
     (
         *("ContrastBolusAgent", "ContrastBolusAgentSequence", "ContrastBolusVolume", "ContrastBolusRoute"),
+        *_USE,
         *("SeriesDescription", "ImageType"),
     ),
     ("ProtocolName",),
@@ -89,6 +92,14 @@ def contrast_tags(file: File, dataset: Dataset) -> tuple[str, ...]:
     return ()
 
 
+def frame_contrast_tags(file: File, frames: Iterable[Dataset]) -> tuple[str, ...]:
+    """The same of several frames: of all that they use, and of the first one whatever frames of one file share."""
+    found: set[str] = set()
+    for number, frame in enumerate(frames):
+        found.update(_used(frame) if number else contrast_tags(file, frame))
+    return tuple(sorted(found))
+
+
 def words_say_contrast(words: str) -> bool | None:
     """Whether a description says contrast, says that there is none, or nothing (None)."""
     told = _UNRELATED.sub(" ", plain(words))
@@ -113,11 +124,18 @@ def _says(keyword: str, file: File, dataset: Dataset) -> bool | None:
     if keyword == "ContrastBolusVolume":
         return True if (readable_number(dataset, keyword) or 0) > 0 else None
     words = " ".join(texts(dataset, keyword))
+    if keyword in _USE:
+        return {"YES": True, "NO": False}.get(words.upper())
     if keyword == "ContrastBolusAgent":
         return _agent(words, unnamed=None)
     if keyword == "ContrastBolusRoute":
         return None if _NO_VESSEL.search(plain(words)) else _agent(words, unnamed=None)
     return words_say_contrast(words)
+
+
+def _used(dataset: Dataset) -> tuple[str, ...]:
+    """What a frame of an enhanced file says of its agent's use."""
+    return tuple(keyword for keyword in _USE if text(dataset, keyword).upper() == "YES")
 
 
 def _agent(words: str, *, unnamed: bool | None) -> bool | None:

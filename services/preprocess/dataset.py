@@ -26,10 +26,9 @@ MAX_READS: Final = 500_000
 MAX_VALUE_BYTES: Final = 16_384  # the longest value that is used: where each of 2,000 frames begins
 
 _READ: Final = (
-    "ImageType SOPClassUID SOPInstanceUID Modality StudyDescription SeriesDescription ProtocolName "
-    "ContrastBolusAgent ContrastBolusAgentSequence ContrastBolusVolume ContrastBolusRoute "
-    "BodyPartExamined SliceThickness KVP SpacingBetweenSlices SliceLocation ConvolutionKernel StudyInstanceUID "
-    "SeriesInstanceUID "
+    "ImageType SOPClassUID SOPInstanceUID Modality StudyDescription SeriesDescription ProtocolName ContrastBolusAgent "
+    "ContrastBolusAgentSequence ContrastBolusVolume ContrastBolusRoute BodyPartExamined AnatomicRegionSequence "
+    "SliceThickness KVP SpacingBetweenSlices SliceLocation ConvolutionKernel StudyInstanceUID SeriesInstanceUID "
     "InstanceNumber ImagePositionPatient ImageOrientationPatient SamplesPerPixel PhotometricInterpretation "
     "NumberOfFrames Rows Columns PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue "
     "PixelPaddingRangeLimit RescaleIntercept RescaleSlope RescaleType SharedFunctionalGroupsSequence "

@@ -21,6 +21,13 @@ _MACROS: Final = (
     "CTReconstructionSequence",
     "CTImageFrameTypeSequence",
     "FrameContentSequence",
+    "FrameAnatomySequence",
+    "ContrastBolusUsageSequence",
+)
+# What of a legacy converted object has no macro of its own (PS3.3 C.7.6.25); whatever stands elsewhere outweighs it.
+_UNASSIGNED: Final = (
+    "UnassignedSharedConvertedAttributesSequence",
+    "UnassignedPerFrameConvertedAttributesSequence",
 )
 
 
@@ -105,6 +112,9 @@ def _capitals(dataset: Dataset, keyword: str) -> tuple[str, ...]:
 def _over(file: File, lower: Dataset, group: Dataset) -> Dataset:
     """The attributes in a functional group's macros, over those of another data set."""
     found = Dataset()
+    for macro in _UNASSIGNED:
+        for first in items(file, group, macro)[:1]:
+            found.update(first)
     found.update(lower)
     for macro in _MACROS:
         for first in items(file, group, macro)[:1]:

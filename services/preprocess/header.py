@@ -7,8 +7,8 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 
 from services.common.tensors import Buffer
-from services.preprocess.contrast import contrast_tags
-from services.preprocess.dataset import File, Pixels, read_meta, read_until_pixels, silenced
+from services.preprocess.contrast import frame_contrast_tags
+from services.preprocess.dataset import File, Pixels, items, read_meta, read_until_pixels, silenced
 from services.preprocess.failures import HeaderGoesOn, Unreadable
 from services.preprocess.frames import FrameHeader, frame_datasets, frame_header
 from services.preprocess.values import binary, integer, short, text, texts
@@ -154,7 +154,8 @@ def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header
     frame_count = integer(dataset, "NumberOfFrames") or 1
     if frame_count < 1:
         raise Unreadable("unreadable_tag", "NumberOfFrames")
-    frames = tuple(map(frame_header, frame_datasets(file, dataset, min(frame_count, MAX_FRAMES))))
+    datasets = tuple(frame_datasets(file, dataset, min(frame_count, MAX_FRAMES)))
+    frames = tuple(map(frame_header, datasets))
     bits_allocated = _one_of(dataset, "BitsAllocated", (16, 8, 32, 64))
     bits_stored = _short(dataset, "BitsStored", bits_allocated)
     offsets = binary(dataset, "ExtendedOffsetTable"), binary(dataset, "ExtendedOffsetTableLengths")
@@ -166,8 +167,8 @@ def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header
         series_uid=text(dataset, "SeriesInstanceUID"),
         study_uid=text(dataset, "StudyInstanceUID"),
         modality=text(dataset, "Modality").upper(),
-        body_part=text(dataset, "BodyPartExamined").upper(),
-        contrast_tags=contrast_tags(file, dataset),
+        body_part=_body_part(file, datasets[0]).upper(),
+        contrast_tags=frame_contrast_tags(file, datasets),
         instance_number=integer(dataset, "InstanceNumber"),
         rows=_short(dataset, "Rows", 0),
         columns=_short(dataset, "Columns", 0),
@@ -184,6 +185,12 @@ def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header
         pixels=pixels,
         offsets=offsets if all(offsets) else None,
     )
+
+
+def _body_part(file: File, frame: Dataset) -> str:
+    """BodyPartExamined, or else what the anatomic region is called, as enhanced files have it (PS3.3 C.7.6.16.2.8)."""
+    regions = items(file, frame, "AnatomicRegionSequence")[:1]
+    return text(frame, "BodyPartExamined") or next((text(region, "CodeMeaning") for region in regions), "")
 
 
 def _in_its_series(failure: Unreadable, dataset: Dataset) -> Unreadable:

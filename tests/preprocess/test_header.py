@@ -10,7 +10,7 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom import config
-from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage
+from pydicom.uid import LegacyConvertedEnhancedCTImageStorage, MRImageStorage, SecondaryCaptureImageStorage
 
 from services.preprocess.dataset import MAX_READS
 from services.preprocess.failures import HeaderGoesOn, Unreadable
@@ -23,6 +23,8 @@ from tests.preprocess.dicom_files import (
     dataset,
     deflated,
     enhanced,
+    functional_group,
+    macro,
     nested,
     rewritten,
     without_preamble,
@@ -164,6 +166,41 @@ def test_enhanced_functional_groups() -> None:
     assert {frame.orientation for frame in header.frames} == {(1, 0, 0, 0, 1, 0)}
     assert [frame.slope for frame in header.frames] == [1, 2, 3, 4]
     assert header.frames[3].row_spacing_mm == 4
+
+
+def test_attributes_of_a_legacy_converted_object_are_read() -> None:
+    """What has no functional group of its own stands in the unassigned ones, shared or of each frame."""
+    found = enhanced(3)
+    found.SOPClassUID = LegacyConvertedEnhancedCTImageStorage
+    shared = found.SharedFunctionalGroupsSequence[0]
+    shared.UnassignedSharedConvertedAttributesSequence = macro(ContrastBolusAgent="IOHEXOL", RescaleType="US")
+    for index in range(3):
+        own = macro(ConvolutionKernel="BONE", KVP=80 + index, PixelSpacing=[9, 9])
+        functional_group(found, index).UnassignedPerFrameConvertedAttributesSequence = own
+    header = header_of(written(found))
+    assert header.contrast_tags == ("ContrastBolusAgent",)
+    assert [frame.kvp for frame in header.frames] == [80, 81, 82]
+    assert {(frame.kernel, frame.rescale_type) for frame in header.frames} == {("BONE", "US")}
+    assert header.frames[0].row_spacing_mm != 9
+
+
+def test_contrast_used_in_any_frame_counts() -> None:
+    found = enhanced(3)
+    for index, said in enumerate(("NO", "YES", "NO")):
+        functional_group(found, index).ContrastBolusUsageSequence = macro(ContrastBolusAgentAdministered=said)
+    assert header_of(written(found)).contrast_tags == ("ContrastBolusAgentAdministered",)
+    functional_group(found, 1).ContrastBolusUsageSequence = macro(ContrastBolusAgentAdministered="NO")
+    assert header_of(written(found)).contrast_tags == ()
+
+
+def test_the_anatomic_region_stands_in_for_the_body_part() -> None:
+    found = enhanced(2, BodyPartExamined=None)
+    region = macro(AnatomicRegionSequence=macro(CodeMeaning="Chest"))
+    found.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = region
+    assert header_of(written(found)).body_part == "CHEST"
+    found.BodyPartExamined = "HEAD"
+    assert header_of(written(found)).body_part == "HEAD"
+    assert header_of(ct(BodyPartExamined=None, AnatomicRegionSequence=macro(CodeMeaning="Foot"))).body_part == "FOOT"
 
 
 @pytest.mark.parametrize("undefined", [True, False])
