@@ -34,10 +34,15 @@ _OTHER: Final = re.compile(
 )
 
 
-def header_reasons(headers: Collection[Header]) -> list[Reason]:
-    """Reasons that need no positions, for all headers of one series."""
+def header_reasons(headers: Collection[Header], in_order: Sequence[FrameHeader] = ()) -> list[Reason]:
+    """Reasons that need no positions, for all headers of one series.
+
+    Parameters
+    ----------
+    in_order : the frames in their order, where something else than ImagePositionPatient orders them
+    """
     frames = [header.frames[number] for header in headers for number in header.slices]
-    found = [_body_part(headers), _kernel(frames), differing(headers), _kvp(frames)]
+    found = [_body_part(headers), _kernel(frames), differing(headers, in_order), _kvp(frames)]
     slices = len(frames)
     if 1 < slices < MIN_SLICES_OF_A_HEAD:
         found.append(reason("few_slices", slices=slices))

@@ -20,8 +20,13 @@ _SAME_THICKNESS_MM: Final = 0.05
 _SAME_STEP_SHARE: Final = 0.2
 
 
-def differing(headers: Collection[Header]) -> Reason | None:
-    """The warning that names in what the slices of a series differ; None where they are of one reconstruction."""
+def differing(headers: Collection[Header], in_order: Sequence[FrameHeader] = ()) -> Reason | None:
+    """The warning that names in what the slices of a series differ; None where they are of one reconstruction.
+
+    Parameters
+    ----------
+    in_order : the frames in their order, where something else than ImagePositionPatient orders them
+    """
     frames = [header.frames[number] for header in headers for number in header.slices]
     found = {
         "kernel": len({frame.kernel for frame in frames}) > 1,
@@ -32,7 +37,7 @@ def differing(headers: Collection[Header]) -> Reason | None:
         "field of view": _varies(_fields_mm(headers), share=_SAME),
         "rescale": len({(frame.slope, frame.intercept) for frame in frames}) > 1,
         "stored bits": len({_stored(header) for header in headers}) > 1,
-        "slice thickness": _thickness_varies(frames),
+        "slice thickness": _thickness_varies(frames, in_order),
     }
     what = [name for name, differs in found.items() if differs]
     return reason("several_reconstructions", what=_listed(what)) if what else None
@@ -54,14 +59,24 @@ def _fields_mm(headers: Collection[Header]) -> Iterable[tuple[float, float]]:
     )
 
 
-def _thickness_varies(frames: Collection[FrameHeader]) -> bool:
+def _thickness_varies(frames: Collection[FrameHeader], in_order: Sequence[FrameHeader]) -> bool:
     """Whether SliceThickness varies other than along the head, as scanners take the skull base finer than the vertex.
 
-    There each thickness has a part of the head to itself, and slices that are thinner lie closer by as much.
+    There each thickness has a part of the head to itself, and slices that are thinner lie closer by as much. Of the
+    latter a substitute for positions says nothing.
     """
     thick = [frame for frame in frames if frame.slice_thickness_mm]
     varies = _varies(((frame.slice_thickness_mm or 0,) for frame in thick), share=_SAME, least=_SAME_THICKNESS_MM)
-    return varies and not _by_parts(thick)
+    return varies and not (_in_runs(in_order) if in_order else _by_parts(thick))
+
+
+def _in_runs(in_order: Sequence[FrameHeader]) -> bool:
+    runs = [len(list(run)) for _, run in groupby(in_order, key=_rounded_thickness_mm)]
+    return len(runs) == len({_rounded_thickness_mm(frame) for frame in in_order}) and min(runs) > 1
+
+
+def _rounded_thickness_mm(frame: FrameHeader) -> float:
+    return round(frame.slice_thickness_mm or 0, 1)
 
 
 def _by_parts(frames: Collection[FrameHeader]) -> bool:

@@ -66,7 +66,8 @@ def _series(slices: Sequence[Slice]) -> SeriesHeader:
     )
     ranked = sorted(found, key=lambda item: item.rank)
     headers = {item.file: item.header for item in ranked}
-    reasons = header_reasons(headers.values())
+    substituted = any(item.code == "no_position" for item in said)
+    reasons = header_reasons(headers.values(), [item.found for item in found] if substituted else ())
     reasons += geometry_reasons([(item.header, item.found) for item in ranked], position_mm)
     header, first = ranked[0].header, ranked[0].found
     return SeriesHeader(

@@ -245,3 +245,27 @@ def test_pictures_are_one_series_in_the_order_sent() -> None:
 
 def test_nothing_sent() -> None:
     assert arrange([]) == HeadersReport()
+
+
+@pytest.mark.parametrize("located", [True, False])
+@pytest.mark.parametrize("place", [None, [0, 0, 0]])
+def test_a_finer_skull_base_is_one_reconstruction_without_positions(
+    located: bool,  # noqa: FBT001 - parametrised
+    place: list[float] | None,
+) -> None:
+    """A head of 4 mm slices below 7 mm ones is no second reconstruction because its positions are lost."""
+
+    def files(thickness_mm: Sequence[float]) -> list[bytes]:
+        return [
+            ct(
+                SOPInstanceUID=f"1.2.3.{index}",
+                InstanceNumber=index,
+                ImagePositionPatient=place,
+                SliceLocation=sum(thickness_mm[:index]) if located else None,
+                SliceThickness=own_mm,
+            )
+            for index, own_mm in enumerate(thickness_mm)
+        ]
+
+    assert codes(arranged(files([4] * 4 + [7] * 4))) - {"uneven_spacing"} == {"no_position"}
+    assert "several_reconstructions" in codes(arranged(files([4, 7] * 4)))
