@@ -36,8 +36,9 @@ def studies(tmp_path: Path) -> Path:
 
 
 def _start(service: Service, studies: Path, out: Path) -> subprocess.Popen[str]:
-    folders = [str(studies), str(out)]
-    command = [sys.executable, "-m", "services.gateway.batch", *folders, "--url", service.url, "--job-files", "6"]
+    """One job at the gateway at a time: a run must not be over before a signal reaches it."""
+    options = [str(studies), str(out), "--url", service.url, "--job-files", "6", "--ahead", "1"]
+    command = [sys.executable, "-m", "services.gateway.batch", *options]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -61,7 +62,7 @@ def test_killed_and_started_again_it_reports_every_series_once(service: Service,
             _wait_for_another_report(out, before)
             broken.send_signal(fault)
             words = broken.communicate(timeout=60)[1]
-            assert broken.returncode == (130 if fault == signal.SIGINT else -fault)
+            assert broken.returncode == (130 if fault == signal.SIGINT else -fault), words
             assert ("run the same command again" in words) == (fault == signal.SIGINT)
     with _start(service, studies, out) as last:
         summary, _ = last.communicate(timeout=240)
