@@ -88,6 +88,7 @@ LITTLE_BRAIN: Final = 0.02  # of the picture, in the fullest slice
 LITTLE_BRAIN_OF_BONE: Final = 0.25
 # Scanners differ by some ten Hounsfield units in air, and hair and pillows are denser.
 LOWEST_AIR_HU, HIGHEST_AIR_HU = -1200, -800
+MOST_SHIFT_HU: Final = 80  # blood is 30 HU above brain: a shift of 100 HU moves either out of the narrowest window
 MIN_METAL: Final = 0.0003  # 80 pixels of 512 x 512; a tooth's enamel or noise has fewer
 # Towards the vertex brain dwindles; downwards face and neck have tissue of the same density.
 MIN_SLICES_OF_A_HEAD: Final = 8
@@ -142,9 +143,10 @@ def _head(evidence: Sequence[Evidence]) -> list[Reason]:
 
 def _scale(evidence: Sequence[Evidence]) -> list[Reason]:
     air_hu = [item.air_hu for item in evidence if item.air_hu is not None]
-    if not air_hu or LOWEST_AIR_HU <= median(air_hu) <= HIGHEST_AIR_HU:
+    if not air_hu or abs(median(air_hu) + 1000) <= MOST_SHIFT_HU:
         return []
-    return [reason("wrong_scale", air_hu=median(air_hu))]
+    other_scale = not LOWEST_AIR_HU <= median(air_hu) <= HIGHEST_AIR_HU
+    return [reason("wrong_scale" if other_scale else "shifted_scale", air_hu=median(air_hu))]
 
 
 def _metal(evidence: Sequence[Evidence]) -> list[Reason]:

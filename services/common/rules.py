@@ -147,6 +147,13 @@ _RULES: Final = (
         "DICOM PS3.3 C.8.2.1 and C.11.1 (required for CT)",
     ),
     Rule(
+        "shifted_scale",
+        "warn",
+        "Air measures {air_hu:.0f} HU instead of -1000: the values may be shifted, or scaled.",
+        "Fresh blood is 30 HU above brain, and the narrowest window 80 HU wide: a shift of 100 HU hides or feigns it.",
+        "DICOM PS3.3 C.11.1.1.2 (HU: -1000 is air, 0 is water)",
+    ),
+    Rule(
         "unspecified_units",
         "warn",
         "RescaleType is US (unspecified): the values are taken for Hounsfield units.",

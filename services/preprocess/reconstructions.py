@@ -36,6 +36,7 @@ def differing(headers: Collection[Header], in_order: Sequence[FrameHeader] = ())
         "pixel spacing": _varies((_spacing_mm(frame) for frame in frames), share=_SAME),
         "field of view": _varies(_fields_mm(headers), share=_SAME),
         "rescale": len({(frame.slope, frame.intercept) for frame in frames}) > 1,
+        "tube voltage": _varies(((frame.kvp,) if frame.kvp else () for frame in frames), share=_SAME),
         "stored bits": len({_stored(header) for header in headers}) > 1,
         "slice thickness": _thickness_varies(frames, in_order),
     }

@@ -32,7 +32,7 @@ def test_parts_that_may_be_a_head(part: str) -> None:
 @pytest.mark.parametrize(
     "part",
     ["CHEST", "ABDOMEN", "PELVIS", "CSPINE", "LSPINE", "TSPINE", "NECK", "KNEE", "HIP", "FOOT", "HEART", "LUNG",
-     "CHESTABDPELVIS", "THORACO_ABDOMEN", "EXTREMITY", "shoulder", "ARM", "LEGS"],
+     "CHESTABDPELVIS", "THORACO_ABDOMEN", "EXTREMITY", "shoulder", "ARM", "LEGS", "Becken", "PIED", "TORACE", "MANO"],
 )  # fmt: skip
 def test_other_parts(part: str) -> None:
     assert names_another_part(part)

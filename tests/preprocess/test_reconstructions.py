@@ -10,7 +10,12 @@ from services.preprocess.reconstructions import differing
 from tests.preprocess.dicom_files import ct, enhanced, functional_group, macro, written
 
 SPACING = "pixel spacing and field of view"
-SAME: dict[str, Any] = {"ConvolutionKernel": "H31s", "SliceThickness": 5, "PixelSpacing": [0.488281, 0.488281]}
+SAME: dict[str, Any] = {
+    "ConvolutionKernel": "H31s",
+    "KVP": 120,
+    "SliceThickness": 5,
+    "PixelSpacing": [0.488281, 0.488281],
+}
 
 
 def differ(*files: bytes) -> str | None:
@@ -41,6 +46,9 @@ def alike(frames: int) -> Dataset:
         ({"RescaleIntercept": -1000}, "rescale"),
         ({"RescaleSlope": 0.97}, "rescale"),
         ({"BitsStored": 11}, "stored bits"),
+        ({"KVP": 80}, "tube voltage"),
+        ({"KVP": None}, None),
+        ({"KVP": 0}, None),
         ({"Rows": 32, "Columns": 32}, "size and field of view"),
         ({"Rows": 32, "Columns": 32, "PixelSpacing": [0.976562, 0.976562]}, "size and pixel spacing"),
         ({"ConvolutionKernel": "H70h", "SliceThickness": 1}, "kernel and slice thickness"),
