@@ -66,7 +66,7 @@ def plan_series(header: SeriesHeader, card: Card, *, average: bool = True) -> Sl
     """What the networks see of a series, by the spacing that they learnt from.
 
     A single slice has no spacing, pictures have no positions, and an older card does not state the range: all three
-    pass as they are, without a word. So do, with a warning, slices of which no two make a slab.
+    pass unchanged, without a reason. Slices so far apart that no two fit into a slab pass unchanged, with a warning.
 
     Parameters
     ----------

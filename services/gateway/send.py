@@ -146,7 +146,8 @@ def _slice_rows(report: dict[str, Any]) -> Iterator[str]:
 
 def _row(label: str, probability: float, present: bool, threshold: float) -> str:  # noqa: FBT001 - a row of a table
     word = "present" if present else "absent"
-    return f"  {label:18}{probability:7.4f}  {word:8} (threshold {threshold:.2f})"
+    why = "; a subtype is present" if present and probability <= threshold else ""
+    return f"  {label:18}{probability:7.4f}  {word:8} (threshold {threshold:.2f}{why})"
 
 
 def _say(text: str) -> None:

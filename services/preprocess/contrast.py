@@ -102,10 +102,10 @@ def frame_contrast_tags(file: File, frames: Iterable[Dataset]) -> tuple[str, ...
 
 def words_say_contrast(words: str) -> bool | None:
     """Whether a description says contrast, says that there is none, or nothing (None)."""
-    told = _UNRELATED.sub(" ", plain(words))
-    if _EITHER.search(told):
+    said = _UNRELATED.sub(" ", plain(words))
+    if _EITHER.search(said):
         return True
-    rest, negated = _NEGATED.subn(" ", told)
+    rest, negated = _NEGATED.subn(" ", said)
     return True if _CONTRAST.search(rest) else False if negated else None
 
 

@@ -94,7 +94,7 @@ def _length_faults(position_mm: Sequence[float]) -> Iterator[str]:
 
 
 def _resampled(grids: Sequence[Grid]) -> list[Reason]:
-    """The pixels of which another number is shown, or which stand beside padding."""
+    """A note where the picture has other rows or columns than the slice, or padding beside it."""
     other = [grid for grid in grids if grid[:2] != (SIDE, SIDE) or _fitted(grid) != (SIDE, SIDE)]
     if not other:
         return []

@@ -1,4 +1,4 @@
-"""A tag that is there but cannot be read: the sender is told which one, and nobody is told its value."""
+"""A tag that is present but unreadable: the answer names the tag, never its value."""
 
 import pytest
 

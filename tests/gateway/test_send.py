@@ -28,6 +28,14 @@ def test_a_report_as_a_table() -> None:
     assert "Research software, not a medical device" in lines
 
 
+def test_any_below_its_threshold_is_explained_by_its_subtype() -> None:
+    report = json.loads(json.dumps(EXAMPLES["assessed"]["value"]))
+    report["thresholds"]["series"]["any"] = 0.99
+    lines = {line.split()[0]: line for line in table(report) if "threshold" in line}
+    assert lines["any"].endswith("(threshold 0.99; a subtype is present)")
+    assert lines["intraparenchymal"].endswith("(threshold 0.50)")
+
+
 def test_what_is_not_assessed_says_why_and_shows_no_number() -> None:
     lines = "\n".join(table(EXAMPLES["not_assessed"]["value"]))
     assert lines.startswith("not_assessed")

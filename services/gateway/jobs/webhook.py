@@ -95,7 +95,7 @@ def read_secret(path: Path) -> bytes:
 
 
 def message(job: JobDocument, secret: bytes, timestamp: int) -> Message:
-    """What is told of a job that has ended: ids, counts and codes only. The id is the same however often it is sent."""
+    """The message about a job that has ended: ids, counts and codes only. Each retry sends the same id."""
     said = {
         "job": job.id,
         "status": job.status,
