@@ -88,7 +88,7 @@ LITTLE_BRAIN: Final = 0.02  # of the picture, in the fullest slice
 LITTLE_BRAIN_OF_BONE: Final = 0.25
 # Scanners differ by some ten Hounsfield units in air, and hair and pillows are denser.
 LOWEST_AIR_HU, HIGHEST_AIR_HU = -1200, -800
-MOST_SHIFT_HU: Final = 80  # blood is 30 HU above brain: a shift of 100 HU moves either out of the narrowest window
+MOST_SHIFT_HU: Final = 100  # more moves brain out of the narrowest window; a scanner may be scaled by some percent
 MIN_METAL: Final = 0.0003  # 80 pixels of 512 x 512; a tooth's enamel or noise has fewer
 # Towards the vertex brain dwindles; downwards face and neck have tissue of the same density.
 MIN_SLICES_OF_A_HEAD: Final = 8

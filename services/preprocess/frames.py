@@ -93,7 +93,7 @@ def frame_header(dataset: Dataset) -> FrameHeader:
         slope=1.0 if slope is None else slope,
         intercept=0.0 if intercept is None else intercept,
         rescaled=slope is not None and intercept is not None,
-        rescale_type=text(dataset, "RescaleType"),
+        rescale_type="\\".join(dict.fromkeys(texts(dataset, "RescaleType"))),
         kind=image_kind(file_type + frame_type, text(dataset, "SeriesDescription")),
         image_type=frame_type if any(frame_type) else file_type,
         kernel=text(dataset, "ConvolutionKernel"),

@@ -106,7 +106,8 @@ def test_the_order_of_slices_does_not_matter(evidence: list[Evidence]) -> None:
         (-1150, "shifted_scale", "warn"),
         (-1050, None, None),
         (-950, None, None),
-        (-900, "shifted_scale", "warn"),
+        (-890, "shifted_scale", "warn"),
+        (-910, None, None),
         (-500, "wrong_scale", "refuse"),
     ],
 )

@@ -25,6 +25,7 @@ def test_hounsfield_units_give_no_reason(rescale_type: str | None) -> None:
 
 def test_units_of_one_slice_decide() -> None:
     assert said(RescaleType="US") == [("unspecified_units", "warn")]
+    assert said(RescaleType=["HU", "OD"]) == [("not_hounsfield", "refuse")]
     assert said(RescaleType="HU_MOD") == [("not_hounsfield", "refuse")]
     (found,) = reasons(ct(), ct(RescaleType="MGML"))
     assert "MGML" in found.detail
