@@ -250,5 +250,6 @@ def _check(header: Header, size: int) -> None:
     wanted = header.frame_bytes * header.frame_count
     if header.native and held < wanted:
         raise Unreadable("truncated")
-    if header.native and held - wanted >= header.columns * header.bits_allocated // 8:
+    behind = size - header.pixels.stop  # padding, a signature or private data are shorter than a frame; a file is not
+    if header.native and (held - wanted >= header.columns * header.bits_allocated // 8 or behind >= header.frame_bytes):
         raise Unreadable("surplus_pixels")

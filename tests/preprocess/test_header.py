@@ -146,6 +146,14 @@ def test_more_pixels_than_the_header_speaks_of(changes: dict[str, Any]) -> None:
     assert code_of(written(found)) == "surplus_pixels"
 
 
+@pytest.mark.parametrize("syntax", NATIVE)
+def test_a_file_behind_the_pixels_is_named(syntax: str) -> None:
+    """Two files in one part: the second one would vanish."""
+    one = ct(syntax)
+    assert code_of(one + one) == "surplus_pixels"
+    assert header_of(one + bytes(1000)).rows
+
+
 def test_padding_behind_the_pixels_is_no_surplus() -> None:
     assert header_of(ct(PixelData=bytes(2 * 64 * 64 + 126))).rows == 64
 
