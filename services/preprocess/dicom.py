@@ -16,7 +16,7 @@ from services.common.tensors import Buffer
 from services.preprocess.codestream import check
 from services.preprocess.dataset import File, silenced
 from services.preprocess.failures import HeaderGoesOn, Unreadable
-from services.preprocess.fragments import frames_held
+from services.preprocess.fragments import another_file, frames_held
 from services.preprocess.geometry import IDENTITY, InPlaneTransform, to_patient
 from services.preprocess.header import JPEG_2000, Codec, Header, read_header
 from services.preprocess.hounsfield import hounsfield, storage
@@ -204,7 +204,7 @@ def open_dicom(file: Buffer, excerpt: Excerpt | None = None) -> Dicom:
 def _whole(header: Header, data: memoryview) -> Dicom:
     if header.is_ct_slice and not header.native:
         held = frames_held(data, header.pixels.start, header.syntax)
-        if held > header.frame_count:
+        if held > header.frame_count or another_file(data, header.pixels.start):
             raise Unreadable("surplus_pixels")
     return Dicom(header, data)
 

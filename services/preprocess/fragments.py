@@ -29,6 +29,17 @@ def frames_held(data: memoryview, start: int, syntax: str) -> int:
     return sum(begins(bytes(fragment[:_HEAD_BYTES])) for fragment in fragments)
 
 
+def another_file(data: memoryview, start: int) -> bool:
+    """Whether a DICOM file or a zip follows the fragments: it would be left out.
+
+    Parameters
+    ----------
+    start : where the value of PixelData begins
+    """
+    end = start + sum(len(item) + _HEAD_BYTES for item in _items(data, start)) + _HEAD_BYTES  # and the delimiter
+    return bytes(data[end + 128 : end + 132]) == b"DICM" or bytes(data[end : end + 4]) == b"PK\3\4"
+
+
 def _begins_jpeg(head: bytes) -> bool:
     return head.startswith(_STARTS)
 

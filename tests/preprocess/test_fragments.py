@@ -48,3 +48,12 @@ def test_frames_that_the_header_does_not_count_are_refused() -> None:
     with pytest.raises(Unreadable) as caught:
         open_dicom(encapsulated(found, JPEGLSLossless, [JPEG] * 3))
     assert caught.value.code == "surplus_pixels"
+
+
+@pytest.mark.parametrize("syntax", COMPRESSED)
+@pytest.mark.parametrize("more", [ct(), b"PK\3\4" + bytes(100)], ids=["DICOM", "zip"])
+def test_another_file_behind_the_fragments_is_refused(syntax: str, more: bytes) -> None:
+    with pytest.raises(Unreadable) as caught:
+        open_dicom(ct(syntax) + more)
+    assert caught.value.code == "surplus_pixels"
+    assert open_dicom(ct(syntax) + bytes(1000)).header.rows
