@@ -14,6 +14,8 @@ from services.preprocess.failures import Unreadable
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 SIDE: Final = 512
+_END: Final = b"IEND\xae\x42\x60\x82"
+_MOST_BEHIND: Final = 4096  # bytes; some programs leave a few
 _MAX_SIDE: Final = 4096
 _RGB: Final = 2
 # By colour type (PNG 11.2.1).
@@ -65,7 +67,7 @@ def decode(file: Buffer) -> NDArray[np.uint8]:
             pixels: NDArray[np.uint8] = np.array(picture)
     except Exception:  # noqa: BLE001 - a border: whatever a malformed file provokes, its words stay here
         raise Unreadable("corrupt_png") from None
-    if pixels.shape != (SIDE, SIDE, 3) or pixels.dtype != np.uint8:
+    if pixels.shape != (SIDE, SIDE, 3) or pixels.dtype != np.uint8 or _behind(bytes(file)) > _MOST_BEHIND:
         raise Unreadable("corrupt_png")
     return pixels
 
@@ -83,6 +85,11 @@ def _other_kind(rows: int, columns: int, depth: int, colour: int) -> str | None:
     if colour != _RGB or depth != 8:  # noqa: PLR2004 - bits
         return _OTHERS.get(colour, "corrupt_png")
     return None if (rows, columns) == (SIDE, SIDE) else "png_other_size"
+
+
+def _behind(file: bytes) -> int:
+    """How many bytes follow the picture: another file there would be left out."""
+    return len(file.partition(_END)[2])
 
 
 def _animated(file: bytes) -> bool:

@@ -36,6 +36,12 @@ def chunk(name: bytes, data: bytes) -> bytes:
     return pack(">L", len(data)) + name + data + pack(">L", crc32(name + data))
 
 
+def test_another_file_behind_the_picture_is_refused() -> None:
+    file = png.encode(PIXELS)
+    assert code_of(file + file) == "corrupt_png"
+    assert (png.decode(file + bytes(100)) == PIXELS).all()
+
+
 def test_round_trip() -> None:
     file = png.encode(PIXELS)
     assert png.is_png(file)
