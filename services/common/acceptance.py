@@ -31,7 +31,7 @@ FOREIGN_FRAMES: Final[Mapping[FramesCode, str]] = MappingProxyType(
     {"localizer": "localizer", "other_plane": "another plane than axial"}
 )
 
-# A file with one of these makes the upload unusable: leaving it out could hide a bleeding.
+# A file with one of these makes the upload unusable: leaving it out could hide a haemorrhage.
 CORRUPT_FILES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "empty_file": "the file is empty",
@@ -209,7 +209,7 @@ Alone they make an upload 422; beside a series they get the note `file_set_aside
 _CORRUPT: Final = """
 ## Files that make an upload unusable
 
-422, naming every one: leaving a slice out could hide a bleeding.
+422, naming every one: leaving a slice out could hide a haemorrhage.
 
 | code | words |
 |---|---|"""

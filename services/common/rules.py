@@ -191,7 +191,7 @@ _RULES: Final = (
         "wide_gap",
         "warn",
         "{gap:.1f} mm lie between two neighbouring slices: slices seem to be missing.",
-        "Head CT is read at 5 mm or less; a small bleeding fits between slices more than 12 mm apart.",
+        "Head CT is read at 5 mm or less; a small haemorrhage fits between slices more than 12 mm apart.",
     ),
     Rule(
         "uneven_spacing",
