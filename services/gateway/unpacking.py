@@ -21,6 +21,9 @@ class UnsupportedArchive(UnsupportedMedia):
 def unpack_all(files: Sequence[UploadedFile], folder: SpoolFolder, limits: Limits) -> list[UploadedFile]:
     """Replace every zip, and every zip in one, by the files in it; what else holds files is refused, all by name.
 
+    A zip without files stays as it is beside other files, to be set aside with a note; there is nothing in an upload
+    of such zips only.
+
     Raises
     ------
     BadArchive, UnsupportedArchive
@@ -36,7 +39,7 @@ def unpack_all(files: Sequence[UploadedFile], folder: SpoolFolder, limits: Limit
         if kind == ZIP:
             opened = list(_opened(file, folder, left.more(file), refused))
             left = left.more(file).less(opened)
-            found += opened
+            found += opened or [file]
         elif kind:
             refused.append(_unsupported(file, kind))
         else:
@@ -44,7 +47,7 @@ def unpack_all(files: Sequence[UploadedFile], folder: SpoolFolder, limits: Limit
     if refused:
         damaged = any(file.code == BadArchive.code for file in refused)
         raise refused_files(BadArchive if damaged else UnsupportedArchive, refused)
-    return found
+    return found if any(not container_kind(file.path, file.name) for file in found) else []
 
 
 def _opened(
@@ -60,6 +63,9 @@ def _opened(
         if kind == ZIP:
             inner = _unpacked(within, folder, left.more(entry), refused)
             left = left.more(entry).less(inner)
+            if not inner:
+                yield entry
+                continue
             entry.path.unlink()
             yield from _checked(entry, within, inner, refused)
         elif kind:

@@ -41,6 +41,16 @@ def test_a_zip_by_a_name_of_the_operating_system_is_opened_too(tmp_path: Path) -
     assert _unpack(tmp_path, {"s.zip": zipped({"._m": zipped({"1.dcm": b"1"})})}) == {"._m/1.dcm": b"1"}
 
 
+def test_a_zip_without_files_stays_to_be_set_aside(tmp_path: Path) -> None:
+    empty = zipped({})
+    got = _unpack(tmp_path, {"x.dcm": b"x", "e.zip": empty, "s.zip": zipped({"1.dcm": b"1", "in.zip": empty})})
+    assert got == {"x.dcm": b"x", "e.zip": empty, "1.dcm": b"1", "in.zip": empty}
+
+
+def test_zips_without_files_alone_hold_nothing(tmp_path: Path) -> None:
+    assert _unpack(tmp_path, {"e.zip": zipped({}), "s.zip": zipped({"in.zip": zipped({})})}) == {}
+
+
 def test_every_archive_that_is_not_opened_is_named_with_its_place(tmp_path: Path) -> None:
     deep = zipped({"c.zip": zipped({"1.dcm": b"1"}), "c.gz": GZ})
     problem, named = _refused(
