@@ -51,6 +51,7 @@ class Upload:
     aside : are noted, or left out of a job
     corrupt : make a prediction 422, and are left out of a job, for nothing tells their series
     cut : make their series fail
+    hollow : zips without files, which are set aside where there is any file
     archives, parts : make the request refused, by content or by form
     """
 
@@ -61,6 +62,7 @@ class Upload:
     cut: set[str] = field(default_factory=set)
     archives: set[str] = field(default_factory=set)
     parts: set[str] = field(default_factory=set)
+    hollow: set[str] = field(default_factory=set)
 
     def add(self, header: str, data: bytes) -> None:
         """Append a part."""
@@ -81,6 +83,8 @@ def uploads(draw: st.DrawFn) -> Upload:
     for number in range(1, draw(st.integers(1, 7)) + 1):
         _add(draw, upload, number, draw(ways), kinds)
     upload.body += b"--b--\r\n"
+    if upload.slices | upload.aside | upload.corrupt | upload.cut:
+        upload.aside |= upload.hollow
     return upload
 
 
@@ -118,8 +122,10 @@ def _zip(draw: st.DrawFn, upload: Upload, number: int, kinds: st.SearchStrategy[
     files = [_file(draw, f"{number}-{index}", kinds) for index in range(draw(st.integers(0, 3)))]
     for file in files:
         entries.append((file.name, file.data))
-        upload.expect(replace(file, name=f"in.zip/{file.name}") if inner else file, f"{number}.zip/")
-    return zipped([("in.zip", zipped(entries))] if inner else entries)
+        upload.expect(replace(file, name=f"in-{number}.zip/{file.name}") if inner else file, f"{number}.zip/")
+    if not files:
+        upload.hollow.add(f"in-{number}.zip" if inner else f"{number}.zip")
+    return zipped([(f"in-{number}.zip", zipped(entries))] if inner else entries)
 
 
 def _file(draw: st.DrawFn, stem: str, kinds: st.SearchStrategy[str]) -> SentFile:
