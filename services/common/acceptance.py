@@ -38,7 +38,7 @@ CORRUPT_FILES: Final[Mapping[str, str]] = MappingProxyType(
         "truncated": "the file ends before its pixels do",
         "corrupt_header": "the DICOM header cannot be read",
         "unreadable_tag": "a tag that decides pixels or order cannot be read as a number",
-        "surplus_pixels": "more data follows the image than Rows, Columns and NumberOfFrames count: frames, or another file",
+        "surplus_pixels": "more pixels than Rows, Columns and NumberOfFrames count, or another file, follow the image",
         "corrupt_pixels": "the pixels cannot be decoded",
         "unsupported_syntax": "the transfer syntax is not supported",
         "too_large": "the image is larger than this service decodes",

@@ -210,7 +210,7 @@ _RULES: Final = (
     Rule(
         "averaged",
         "note",
-        "{slices} slices {spacing:.2f} mm apart were averaged along z into slabs of about {slab:g} mm ({slabs} in all).",
+        "{slices} slices {spacing:.2f} mm apart were averaged along z; slabs of about {slab:g} mm: {slabs}.",
         "Each slice reports the scores and the picture of its slab. A slab crosses no gap between slices.",
         "the bundle's card (`slab_mm`)",
     ),

@@ -128,10 +128,7 @@ async def test_the_warning_names_spacing_and_range_and_the_note_the_slabs(chain:
         "The slices are 1.25 mm apart; the networks learnt from 2.2"
     )
     assert details["averaged"]["severity"] == "note"
-    assert (
-        "24 slices 1.25 mm apart were averaged along z into slabs of about 5 mm (6 in all)"
-        in details["averaged"]["detail"]
-    )
+    assert "24 slices 1.25 mm apart were averaged along z; slabs of about 5 mm: 6." in details["averaged"]["detail"]
 
 
 @pytest.mark.parametrize("step_mm", [0.6, 1.0, 1.7])
