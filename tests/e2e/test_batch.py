@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,14 @@ from tests.scans import ct_slice
 
 pytestmark = pytest.mark.e2e
 SERIES = 36
+
+
+@pytest.fixture(autouse=True)
+def interrupts_are_heeded() -> Iterator[None]:
+    """A shell's background job ignores SIGINT, and so would every process that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -36,9 +45,8 @@ def studies(tmp_path: Path) -> Path:
 
 
 def _start(service: Service, studies: Path, out: Path) -> subprocess.Popen[str]:
-    """One job at the gateway at a time: a run must not be over before a signal reaches it."""
-    options = [str(studies), str(out), "--url", service.url, "--job-files", "6", "--ahead", "1"]
-    command = [sys.executable, "-m", "services.gateway.batch", *options]
+    folders = [str(studies), str(out)]
+    command = [sys.executable, "-m", "services.gateway.batch", *folders, "--url", service.url, "--job-files", "6"]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
