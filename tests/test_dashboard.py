@@ -10,9 +10,9 @@ import pytest
 from prometheus_client import CollectorRegistry, Metric
 
 from services.common.observability import Metrics
-from services.gateway.jobs.figures import QueueFigures, count
+from services.gateway.jobs.metrics import QueueFigures, count
 from services.gateway.jobs.store import JobStore
-from tests.gateway.jobs.test_figures import CountersInMemory
+from tests.gateway.jobs.test_metrics import CountersInMemory
 
 DASHBOARD = Path(__file__).parents[1] / "docs" / "grafana.json"
 _FIGURE = re.compile(r"\b((?:ich|process)_[a-z_]+)")

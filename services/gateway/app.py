@@ -19,10 +19,10 @@ from services.common.problems import NotReady
 from services.common.schemas import Report
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.api import add_jobs
+from services.gateway.jobs.api_keys import Senders
 from services.gateway.jobs.connection import connect_redis
-from services.gateway.jobs.desk import Jobs
-from services.gateway.jobs.figures import QueueFigures
-from services.gateway.jobs.senders import Senders
+from services.gateway.jobs.metrics import QueueFigures
+from services.gateway.jobs.service import Jobs
 from services.gateway.middleware import gateway_middleware
 from services.gateway.openapi import MODEL_ANSWERS, PREDICTION_ANSWERS, PREDICTION_BODY, mark_key_optional
 from services.gateway.pipeline import Pipeline
@@ -31,7 +31,7 @@ from services.gateway.query import check_query
 from services.gateway.report import DISCLAIMER
 from services.gateway.settings import Settings
 from services.gateway.spool import Spool
-from services.gateway.stages import StageFault, Stages, connect_all
+from services.gateway.stage_client import StageFault, Stages, connect_all
 
 _PAGES: Final = Path(__file__).parent / "pages"
 _DESCRIPTION: Final = f"""How probable is each kind of intracranial haemorrhage on this head CT?

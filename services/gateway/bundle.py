@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from services.common.card import Card, read_card
-from services.gateway.stages import BundleMismatch, RecipeMismatch, StageFailed, Stages
+from services.gateway.stage_client import BundleMismatch, RecipeMismatch, StageFailed, Stages
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,15 +25,15 @@ from services.gateway.faults import (
     refused_files,
 )
 from services.gateway.form import FORM_FIELD, UnknownField, UnsupportedEncoding
+from services.gateway.jobs.api_keys import Unauthorized
 from services.gateway.jobs.idempotency import OtherContent
 from services.gateway.jobs.job import no_such_job
-from services.gateway.jobs.lanes import QueueUnavailable
+from services.gateway.jobs.scheduler import QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument
-from services.gateway.jobs.senders import Unauthorized
 from services.gateway.query import RepeatedParameter, UnknownParameter
 from services.gateway.report import DISCLAIMER, finding
 from services.gateway.spool import SpoolFull
-from services.gateway.stages import StageBusy, StageFailed, StageSlow
+from services.gateway.stage_client import StageBusy, StageFailed, StageSlow
 from services.gateway.unpacking import UnsupportedArchive
 
 _LOCATION: Final = {"description": "the job's address", "schema": {"type": "string"}}

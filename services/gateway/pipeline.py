@@ -18,16 +18,16 @@ from services.common.problems import MalformedRequest
 from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeader, SetAside
 from services.common.slabs import SlabPlan, plan_series
 from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, elements
+from services.gateway.admission import Admission, Place, Slots
 from services.gateway.bundle import Bundles
-from services.gateway.chunks import chunk_request, head, headers_request, slab_numbers
 from services.gateway.copies import Copies, copy_notes, find_copies, renumbered
-from services.gateway.intake import check_decoded, checked, corrupt_files, notes, of_no_series, the_series
-from services.gateway.room import Admission, Place, Slots
+from services.gateway.preprocess_requests import chunk_request, head, headers_request, slab_numbers
 from services.gateway.scoring import Features, Scores, Work, all_of, score_alone, score_series
 from services.gateway.settings import Settings
 from services.gateway.severities import judged, read_severities
 from services.gateway.spool import UploadedFile
-from services.gateway.stages import BundleMismatch, StageFailed, Stages
+from services.gateway.stage_client import BundleMismatch, StageFailed, Stages
+from services.gateway.upload_check import check_decoded, checked, corrupt_files, notes, of_no_series, the_series
 
 T = TypeVar("T")
 

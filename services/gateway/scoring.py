@@ -9,7 +9,7 @@ from typing import Any, Final, Self, TypeVar
 
 from services.common.labels import LABELS
 from services.common.tensors import Message, Tensor
-from services.gateway.stages import Answer, Stage, StageFailed
+from services.gateway.stage_client import Answer, Stage, StageFailed
 
 T = TypeVar("T")
 

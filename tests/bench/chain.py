@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 
 from services.common.tensors import Message, Tensor, bytes_tensor
-from services.gateway.stages import Stage, connect
+from services.gateway.stage_client import Stage, connect
 from tests.bench.figures import Figure, measured
 from tests.bench.networks import CHUNK
 from tests.bench.plan import Plan, served

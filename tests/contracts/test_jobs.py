@@ -24,14 +24,14 @@ from services.cnn.app import create_app as create_cnn
 from services.cnn.settings import Settings as CnnSettings
 from services.common.app import VERSION
 from services.common.card import open_bundle
-from services.gateway.jobs.lanes import Lane, Lanes, Task
+from services.gateway.jobs.attempts import Tries
+from services.gateway.jobs.processing import Bench, Done, do
+from services.gateway.jobs.scheduler import Lane, Lanes, Task
 from services.gateway.jobs.schemas import PRIORITIES
 from services.gateway.jobs.store import JobStore
-from services.gateway.jobs.tries import Tries
-from services.gateway.jobs.turns import work_on
-from services.gateway.jobs.work import Bench, Done, do
+from services.gateway.jobs.tasks import work_on
 from services.gateway.settings import Settings
-from services.gateway.stages import Stage, Stages
+from services.gateway.stage_client import Stage, Stages
 from services.rnn.app import create_app as create_rnn
 from services.rnn.settings import Settings as RnnSettings
 from tests.bundles import fake_bundle

@@ -9,10 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from services.gateway.jobs.job import Job
-from services.gateway.jobs.shelf import LocalShelf
+from services.gateway.jobs.storage import LocalShelf
 from services.gateway.jobs.store import JobStore, Wishes
-from services.gateway.jobs.teller import Outbox, Pace, Teller
-from services.gateway.jobs.webhook import signature
+from services.gateway.jobs.webhook_delivery import Outbox, Pace, Teller
+from services.gateway.jobs.webhook_signature import signature
 from services.gateway.settings import Settings
 from services.gateway.spool import SpoolFolder
 from tests.contracts.conftest import Chain

@@ -206,7 +206,7 @@ def test_warnings_stand_beside_the_verdict(driver: PageDriver, tmp_path: Path, w
 
 
 def test_a_job_of_two_bundles_warns(listed: PageDriver) -> None:
-    """As the job's document says it, which `tests/gateway/jobs/test_documents.py` is about."""
+    """As the job's document says it, which `tests/gateway/jobs/test_views.py` is about."""
     page = listed.page
     expect(page.locator("#job-warnings")).to_be_hidden()
     words = "The reports come from 2 bundles: default 9f86 (reports: 2), default 6030 (reports: 1)."

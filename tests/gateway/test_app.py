@@ -11,7 +11,7 @@ from services.common.problem_details import PROBLEM_JSON, ProblemDetails
 from services.common.schemas import Report
 from services.gateway.app import create_app
 from services.gateway.settings import Settings
-from services.gateway.stages import Stages, connect
+from services.gateway.stage_client import Stages, connect
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from services.gateway.app import create_app
 from services.gateway.settings import Settings
-from services.gateway.stages import Stages, connect
+from services.gateway.stage_client import Stages, connect
 
 pytestmark = pytest.mark.anyio
 ORIGIN = "https://viewer.example.org"

@@ -12,7 +12,7 @@ from services.common.labels import LABELS, SUBTYPES, Label
 from services.common.operating_points import OperatingPoint, Thresholds, clamped
 from services.common.schemas import Evidence, Item, Report, SeriesHeader, Timings
 from services.gateway.bundle import ServedBundle
-from services.gateway.jobs.documents import COLUMNS, row
+from services.gateway.jobs.views import COLUMNS, row
 from services.gateway.openapi import PREDICTION_ANSWERS
 from services.gateway.pipeline import Assessment
 from services.gateway.report import Stamp, build_report

@@ -14,12 +14,12 @@ from typing import Final
 
 import httpx
 
-from services.gateway.batch.errands import Errands, Patience
-from services.gateway.batch.folders import Bounds, Unit, hidden_below, units_of
+from services.gateway.batch.jobs_client import Errands, Patience
 from services.gateway.batch.journal import Journal
 from services.gateway.batch.outputs import FORMATS, LEFT_OUT, Outputs
+from services.gateway.batch.progress import Bar, all_well, summary
 from services.gateway.batch.run import Run, Wishes
-from services.gateway.batch.shown import Bar, all_well, summary
+from services.gateway.batch.uploads import Bounds, Unit, hidden_below, units_of
 from services.gateway.client import Failure, WrongUsage, add_gateway_options, authorization, counted
 
 PROGRAM: Final = "python -m services.gateway.batch"

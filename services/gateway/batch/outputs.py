@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from services.gateway.client import Failure
-from services.gateway.jobs.documents import COLUMNS, csv_line, on_one_line, row
+from services.gateway.jobs.views import COLUMNS, csv_line, on_one_line, row
 
 LEFT_OUT: Final = "left-out.csv"
 _LEFT_OUT_COLUMNS: Final = ("job", "file", "code", "reason")

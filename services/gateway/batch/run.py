@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from services.common.acceptance import CORRUPT_FILES
-from services.gateway.batch.errands import Errands, Refused
-from services.gateway.batch.folders import Bounds, Parcel, Unit, pack
+from services.gateway.batch.jobs_client import Errands, Refused
 from services.gateway.batch.journal import Journal, Record
 from services.gateway.batch.outputs import Outputs
+from services.gateway.batch.uploads import Bounds, Parcel, Unit, pack
 from services.gateway.client import counted, sendable
 
 _WHY_ENDED: Final = {

@@ -11,11 +11,11 @@ from fastapi.responses import StreamingResponse
 from services.common.operating_points import OperatingPoint
 from services.common.problems import NotAcceptable, NotFound
 from services.gateway.bundle import Bundles
-from services.gateway.jobs.desk import Jobs
-from services.gateway.jobs.documents import describe, ndjson, on_one_line, reports, table
 from services.gateway.jobs.job import Job, no_such_job
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus, Priority, ReportPage
+from services.gateway.jobs.service import Jobs
 from services.gateway.jobs.store import Wishes
+from services.gateway.jobs.views import describe, ndjson, on_one_line, reports, table
 from services.gateway.negotiation import best
 from services.gateway.openapi import (
     END_ANSWERS,

@@ -19,7 +19,7 @@ from services.common.clock import now
 from services.common.problems import NotFound
 from services.gateway.jobs.results import SeriesResult, model_of, parse
 from services.gateway.jobs.schemas import OUTCOMES, EndStatus, Manifest, Outcome, Plan, StoredFile, Unit
-from services.gateway.jobs.shelf import Shelf
+from services.gateway.jobs.storage import Shelf
 from services.gateway.spool import UploadedFile
 
 MANIFEST: Final = "manifest.jsonl"

@@ -18,11 +18,11 @@ from pathlib import Path
 from services.common.clock import now
 from services.common.operating_points import OperatingPoint
 from services.common.problems import NotFound
+from services.gateway.jobs.fsspec_storage import RemoteShelf
 from services.gateway.jobs.idempotency import OtherContent, check_same, digests, webhook_digest
 from services.gateway.jobs.job import FILES, MANIFEST, Job, no_such_job
-from services.gateway.jobs.remote import RemoteShelf
 from services.gateway.jobs.schemas import EndStatus, Manifest, Priority, StoredFile
-from services.gateway.jobs.shelf import LocalShelf, Shelf
+from services.gateway.jobs.storage import LocalShelf, Shelf
 from services.gateway.spool import Spool, SpoolFolder, UploadedFile
 
 

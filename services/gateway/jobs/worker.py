@@ -12,9 +12,9 @@ from rq.serializers import JSONSerializer
 
 from services.common.observability import configure_logging
 from services.gateway.jobs.connection import connect_redis
-from services.gateway.jobs.lanes import queue_name
+from services.gateway.jobs.scheduler import queue_name
 from services.gateway.jobs.schemas import PRIORITIES
-from services.gateway.jobs.turns import read_settings, warm_up
+from services.gateway.jobs.tasks import read_settings, warm_up
 
 log = logging.getLogger(__name__)
 

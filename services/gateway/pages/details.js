@@ -1,7 +1,7 @@
 // How an answer was made: model, recipe, thresholds, identifiers, and where the time went.
 
 import { element } from "./dom.js";
-import { listed, milliseconds, moment, threshold } from "./words.js";
+import { listed, milliseconds, moment, threshold } from "./text.js";
 
 const SHORT_SHA = 12;
 // As services/common/predictions.py states it.

@@ -1,6 +1,6 @@
 // The measurements of a series that was not assessed, in one sentence. Pure: evidence in, words out.
 
-import { counted, percent } from "./words.js";
+import { counted, percent } from "./text.js";
 
 const SHARES = { bone: "bone", brain: "brain", air: "air", centre_air: "air amid the bone", metal: "metal" };
 

@@ -4,7 +4,7 @@ import { byId, element, show } from "./dom.js";
 import { bar, withWarnings } from "./labels.js";
 import { numberOf } from "./jobs.js";
 import { verdictOf } from "./verdict.js";
-import { counted, listed, probability } from "./words.js";
+import { counted, listed, probability } from "./text.js";
 
 const SIGNS = { present: "●", absent: "○", unknown: "?", failed: "✕" };
 const ORDERS = {

@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 import { warningsOf } from "./verdict.js";
-import { listed, probability, threshold } from "./words.js";
+import { listed, probability, threshold } from "./text.js";
 
 export function labelTable(caption, { probabilities, predictions }, thresholds) {
   const labels = Object.keys(thresholds);

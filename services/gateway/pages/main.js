@@ -1,12 +1,12 @@
 // The page: choose, ask, wait, see. Everything else is in the module of its name.
 
-import { Chosen } from "./chosen.js";
+import { Chosen } from "./selection.js";
 import { announce, byId, present, show } from "./dom.js";
 import { onDrop } from "./drop.js";
 import { Cancelled, Failure } from "./failure.js";
 import { nameOf } from "./joblist.js";
 import { mayISend } from "./jobs.js";
-import { JobView } from "./jobview.js";
+import { JobView } from "./job_view.js";
 import { askForKey, hideKey } from "./key.js";
 import { hideProblem, showProblem } from "./problem.js";
 import { Progress } from "./progress.js";

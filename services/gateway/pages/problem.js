@@ -1,7 +1,7 @@
 // What went wrong, with which file, and what to do now.
 
 import { byId, element, present, show } from "./dom.js";
-import { counted } from "./words.js";
+import { counted } from "./text.js";
 
 const MOST_ROWS = 50;
 

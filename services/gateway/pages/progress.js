@@ -1,7 +1,7 @@
 // What is going on while the page waits: first the bytes that are sent, then the time that passes.
 
 import { announce, byId, show } from "./dom.js";
-import { bytes, seconds } from "./words.js";
+import { bytes, seconds } from "./text.js";
 
 const TICK_MS = 100;
 

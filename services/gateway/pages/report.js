@@ -5,7 +5,7 @@ import { byId, element } from "./dom.js";
 import { evidenceWords } from "./evidence.js";
 import { labelTable, notAssessed, predictionMark, withWarnings } from "./labels.js";
 import { predictedLabels, verdictOf } from "./verdict.js";
-import { listed, probability } from "./words.js";
+import { listed, probability } from "./text.js";
 
 const SIGNS = { present: "!", absent: "–", unknown: "?" };
 const SEVERITIES = { refuse: "Refused", warn: "Warning", note: "Note" };

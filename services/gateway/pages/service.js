@@ -1,7 +1,7 @@
 // The served model: which operating points its card offers, and how its windows are set.
 
 import { byId, element } from "./dom.js";
-import { threshold } from "./words.js";
+import { threshold } from "./text.js";
 
 const ASK_AGAIN_MS = 5000;
 const MEANINGS = {

@@ -1,6 +1,6 @@
 // The report's answer in one sentence. Pure: a report in, words out.
 
-import { counted, listed } from "./words.js";
+import { counted, listed } from "./text.js";
 
 // Returns {kind: "present" | "absent" | "unknown", title, detail}.
 export function verdictOf(report) {

@@ -3,10 +3,10 @@
 import { byId, element, show } from "./dom.js";
 import { labelTable, notAssessed } from "./labels.js";
 import { paint, Pictures } from "./pictures.js";
-import { Strip } from "./strip.js";
+import { Strip } from "./slice_strip.js";
 import { sliceTable } from "./report.js";
 import { predictedLabels } from "./verdict.js";
-import { counted, listed, probability } from "./words.js";
+import { counted, listed, probability } from "./text.js";
 
 const STEPS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
 const ENDS = { Home: 0, End: Infinity };

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.gateway.batch.__main__ import complete
-from services.gateway.batch.errands import Errands, Patience
-from services.gateway.batch.folders import Bounds, units_of
+from services.gateway.batch.jobs_client import Errands, Patience
 from services.gateway.batch.journal import Journal
 from services.gateway.batch.outputs import FORMATS, Outputs
 from services.gateway.batch.run import Run, Wishes
+from services.gateway.batch.uploads import Bounds, units_of
 from tests.gateway.batch.fake_gateway import FakeGateway
 
 WISHES = Wishes(Bounds(files=4, bytes=10_000))

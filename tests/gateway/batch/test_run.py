@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.gateway.batch.errands import Unreachable
-from services.gateway.batch.folders import Bounds
+from services.gateway.batch.jobs_client import Unreachable
+from services.gateway.batch.progress import all_well, summary
 from services.gateway.batch.run import Wishes
-from services.gateway.batch.shown import all_well, summary
+from services.gateway.batch.uploads import Bounds
 from services.gateway.client import Failure
 from tests.gateway.batch.fake_gateway import FakeGateway, problem
 from tests.gateway.batch.runs import WISHES, Seen, reported, run_once, studies, write

@@ -12,7 +12,7 @@ from services.common.schemas import HeadersReport
 from services.common.tensors import HEADER_LENGTH, FilePart, Message, bytes_tensor, encode
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import Outcome, Plan, Priority, Unit
-from services.gateway.jobs.shelf import LocalShelf, Shelf
+from services.gateway.jobs.storage import LocalShelf, Shelf
 from services.gateway.jobs.store import JobStore, Wishes
 from services.gateway.spool import Spool, SpoolFolder, UploadedFile
 

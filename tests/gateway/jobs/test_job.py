@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from services.common.problems import NotFound
-from services.gateway.jobs.documents import COLUMNS, describe, reports, table
 from services.gateway.jobs.idempotency import OtherContent
 from services.gateway.jobs.job import Job
-from services.gateway.jobs.shelf import LocalShelf
+from services.gateway.jobs.storage import LocalShelf
 from services.gateway.jobs.store import JobStore, Wishes
+from services.gateway.jobs.views import COLUMNS, describe, reports, table
 from tests.gateway.jobs.making import MODELS, job_of, old_job, report_of, upload
 
 OLD_ID = "0198f00000000123456789abcdef"

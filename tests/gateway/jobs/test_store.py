@@ -7,7 +7,7 @@ from services.common.problems import NotFound
 from services.gateway.jobs.idempotency import OtherContent
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import Outcome
-from services.gateway.jobs.shelf import LocalShelf
+from services.gateway.jobs.storage import LocalShelf
 from services.gateway.jobs.store import JobStore, Wishes
 from services.gateway.spool import Spool
 from tests.gateway.jobs.making import Crash, CrashingShelf, job_of, plan_of, report_of, unsynced, upload

@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from services.common.schemas import HeadersReport
-from services.gateway.jobs.lanes import Lanes
+from services.gateway.jobs.scheduler import Lanes
 from services.gateway.jobs.store import JobStore, Wishes
 from services.gateway.jobs.worker import main
 from tests.gateway.jobs.making import headers_answer, upload

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from redis.exceptions import RedisError
 
 from services.common.clock import now
-from services.gateway.jobs.figures import QueueFigures, count
 from services.gateway.jobs.job import Job
+from services.gateway.jobs.metrics import QueueFigures, count
 from services.gateway.jobs.schemas import Plan, Priority, Unit
 from services.gateway.jobs.store import JobStore, Wishes
 from services.gateway.spool import SpoolFolder

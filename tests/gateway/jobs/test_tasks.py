@@ -5,11 +5,11 @@ import pytest
 from redis import Redis
 
 from services.common.problems import NotFound
-from services.gateway.jobs.lanes import Task
+from services.gateway.jobs.attempts import Tries
+from services.gateway.jobs.processing import Done, GivenBack
+from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.store import JobStore
-from services.gateway.jobs.tries import Tries
-from services.gateway.jobs.turns import work_on
-from services.gateway.jobs.work import Done, GivenBack
+from services.gateway.jobs.tasks import work_on
 from tests.gateway.jobs.making import job_of
 
 

@@ -13,16 +13,16 @@ from services.common.app import VERSION
 from services.common.clock import now
 from services.common.problems import Problem
 from services.gateway.bundle import Bundles, ServedBundle
+from services.gateway.jobs.attempts import Tries
 from services.gateway.jobs.job import Job
-from services.gateway.jobs.lanes import Task
+from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.schemas import FailedReport, FailedSeries, LeftOut, Manifest, Outcome, Plan, Unit
-from services.gateway.jobs.tries import Tries
 from services.gateway.pipeline import Assessment, Group, Pipeline, SeriesKey
 from services.gateway.predictions import known_point, timings
 from services.gateway.report import Stamp, build_report
 from services.gateway.settings import Settings
 from services.gateway.spool import UploadedFile
-from services.gateway.stages import StageBusy, StageFault, Stages
+from services.gateway.stage_client import StageBusy, StageFault, Stages
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

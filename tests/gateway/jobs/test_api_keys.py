@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.jobs.senders import ANYBODY, Senders, Unauthorized
+from services.gateway.jobs.api_keys import ANYBODY, Senders, Unauthorized
 
 ANNS, BOBS = "a-key-of-anns-0001", "a-key-of-bobs-0001"
 

@@ -6,7 +6,7 @@ import pytest
 
 from services.common.schemas import Reason
 from services.gateway.jobs.schemas import Counts, JobDocument, Progress, UsedModel
-from services.gateway.jobs.webhook import Allowed, WebhookRefused, message, read_secret, signature
+from services.gateway.jobs.webhook_signature import Allowed, WebhookRefused, message, read_secret, signature
 
 SITE = Allowed(["https://pacs.example.org/hooks", "http://10.0.0.7:8080/in/"])
 

@@ -1,7 +1,7 @@
 // What is going to be sent: shown with count and size, and changed file by file.
 
 import { announce, byId, element, show } from "./dom.js";
-import { bytes, counted } from "./words.js";
+import { bytes, counted } from "./text.js";
 
 // A dropped folder comes in the order of the disk; people read 2 before 10.
 const byPath = (one, other) => one.path.localeCompare(other.path, "en", { numeric: true });

@@ -16,11 +16,11 @@ import httpx
 from anyio import to_thread
 
 from services.common.problems import NotFound
-from services.gateway.jobs.documents import describe
 from services.gateway.jobs.schemas import JobDocument
-from services.gateway.jobs.shelf import Shelf
+from services.gateway.jobs.storage import Shelf
 from services.gateway.jobs.store import JobStore
-from services.gateway.jobs.webhook import Allowed, message, read_secret
+from services.gateway.jobs.views import describe
+from services.gateway.jobs.webhook_signature import Allowed, message, read_secret
 from services.gateway.settings import Settings
 
 log = logging.getLogger(__name__)

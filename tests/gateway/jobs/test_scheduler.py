@@ -10,7 +10,7 @@ from rq.job import Job as Turn
 from rq.serializers import JSONSerializer
 
 from services.gateway.jobs.job import Job
-from services.gateway.jobs.lanes import Lane, Lanes, QueueUnavailable, Task
+from services.gateway.jobs.scheduler import Lane, Lanes, QueueUnavailable, Task
 from services.gateway.jobs.schemas import PRIORITIES, Priority
 from services.gateway.jobs.store import JobStore, Wishes
 from tests.gateway.jobs.making import job_of, plan_of, report_of, unsynced, upload

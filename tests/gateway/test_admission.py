@@ -4,7 +4,7 @@ import time
 import pytest
 
 from services.common.problems import Overloaded
-from services.gateway.room import Admission, Slots
+from services.gateway.admission import Admission, Slots
 
 pytestmark = pytest.mark.anyio
 

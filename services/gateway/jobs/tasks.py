@@ -11,15 +11,15 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from services.common.problems import NotFound
-from services.gateway.jobs import figures
+from services.gateway.jobs import metrics
+from services.gateway.jobs.attempts import Tries
 from services.gateway.jobs.connection import connect_redis
-from services.gateway.jobs.lanes import Lane, Lanes, Task
+from services.gateway.jobs.processing import Bench, Done, GivenBack, do
+from services.gateway.jobs.scheduler import Lane, Lanes, Task
 from services.gateway.jobs.schemas import Priority
 from services.gateway.jobs.store import JobStore
-from services.gateway.jobs.tries import Tries
-from services.gateway.jobs.work import Bench, Done, GivenBack, do
 from services.gateway.settings import Settings
-from services.gateway.stages import StageFault, connect_all
+from services.gateway.stage_client import StageFault, connect_all
 
 log = logging.getLogger(__name__)
 Work = Callable[[Tries, int], Done | None]
@@ -73,7 +73,7 @@ def work_on(task: Task, redis: Redis, work: Work, *, rest_s: float = 3.0) -> boo
     else:
         tries.clear()
         if done:
-            figures.count(redis, done.outcome, done.cause)
+            metrics.count(redis, done.outcome, done.cause)
             log.info("a turn ended", extra={"fields": {**fields, "outcome": done.outcome or "planned"}})
     return True
 

@@ -14,13 +14,13 @@ from redis.exceptions import RedisError
 
 from services.common.problems import NotFound
 from services.gateway.archives import Limits
-from services.gateway.jobs.documents import describe
+from services.gateway.jobs.api_keys import Senders
 from services.gateway.jobs.job import Job
-from services.gateway.jobs.lanes import Lanes, QueueUnavailable
+from services.gateway.jobs.scheduler import Lanes, QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus
-from services.gateway.jobs.senders import Senders
 from services.gateway.jobs.store import JobStore, Wishes
-from services.gateway.jobs.teller import Hooks
+from services.gateway.jobs.views import describe
+from services.gateway.jobs.webhook_delivery import Hooks
 from services.gateway.settings import Settings
 from services.gateway.spool import UploadedFile, full_disk_told
 from services.gateway.uploads import receive

@@ -4,7 +4,7 @@ import { announce, byId, element, present, show } from "./dom.js";
 import { JobList, progressWords } from "./joblist.js";
 import { endJob, follow, reportsAs } from "./jobs.js";
 import { saveAs } from "./report.js";
-import { counted } from "./words.js";
+import { counted } from "./text.js";
 
 const HARMLESS = ["not_dicom", "system_file", "dicomdir", "not_an_image", "not_a_ct_slice"];
 const ON_CANCEL = "Cancel this job? Its files are removed from the server at once; finished reports stay.";

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.jobs.remote import RemoteShelf
-from services.gateway.jobs.shelf import LocalShelf, Shelf
+from services.gateway.jobs.fsspec_storage import RemoteShelf
+from services.gateway.jobs.storage import LocalShelf, Shelf
 
 
 @pytest.fixture(params=["folder", "memory", "fsspec's own folder"])

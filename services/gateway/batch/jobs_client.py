@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 
-from services.gateway.batch.folders import Parcel
+from services.gateway.batch.uploads import Parcel
 from services.gateway.client import Failure, Part, SentFile, part, problem_of
 
 _MAY_PASS: Final = frozenset({429, 500, 502, 503, 504})

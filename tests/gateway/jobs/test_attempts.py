@@ -1,6 +1,6 @@
 from redis import Redis
 
-from services.gateway.jobs.tries import Tries
+from services.gateway.jobs.attempts import Tries
 
 
 def test_what_was_begun_and_did_not_come_back_is_counted(redis: Redis) -> None:

@@ -1,7 +1,7 @@
 // The whole series at a glance: a column for each slice, as high as its probability, with the threshold as a line.
 
 import { byId, drawing, element, show } from "./dom.js";
-import { counted, listed } from "./words.js";
+import { counted, listed } from "./text.js";
 
 const GAP = 0.12;
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from services.common.clock import now
 from services.common.labels import LABELS
-from services.gateway.jobs.documents import COLUMNS, describe, ndjson, on_one_line, reports, table
 from services.gateway.jobs.schemas import JobDocument, LeftOut, Outcome, Plan
 from services.gateway.jobs.store import JobStore, Wishes
+from services.gateway.jobs.views import COLUMNS, describe, ndjson, on_one_line, reports, table
 from tests.gateway.jobs.making import MODELS, job_of, report_of, upload
 
 

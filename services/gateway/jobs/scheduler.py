@@ -32,7 +32,7 @@ from services.gateway.jobs.store import JobStore
 LEASE_S: Final = 20
 _RENEW_S: Final = 4.0
 _TURN_S: Final = 5.0
-_TURN: Final = "services.gateway.jobs.turns.take_turn"
+_TURN: Final = "services.gateway.jobs.tasks.take_turn"
 _WAITING: Final = "waiting:"
 _RUNNING: Final = "running:"
 _KEY: Final = "ich:lane"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.batch.folders import Bounds, Parcel, SourceFile, Unit, hidden_below, pack, units_of
+from services.gateway.batch.uploads import Bounds, Parcel, SourceFile, Unit, hidden_below, pack, units_of
 from services.gateway.client import Failure
 from tests.gateway.batch.runs import write
 from tests.scans import zipped

@@ -9,12 +9,12 @@ import pytest
 from redis import Redis
 
 from services.common.schemas import HeadersReport, SetAside
-from services.gateway.jobs.lanes import Task
+from services.gateway.jobs.attempts import Tries
+from services.gateway.jobs.processing import MAX_FAULTS, MAX_LOST, Bench, Done, GivenBack, do
+from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.store import JobStore, Wishes
-from services.gateway.jobs.tries import Tries
-from services.gateway.jobs.work import MAX_FAULTS, MAX_LOST, Bench, Done, GivenBack, do
 from services.gateway.settings import Settings
-from services.gateway.stages import Stage, Stages
+from services.gateway.stage_client import Stage, Stages
 from tests.gateway.jobs.making import headers_answer, job_of, upload
 
 pytestmark = pytest.mark.anyio

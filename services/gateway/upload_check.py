@@ -18,7 +18,7 @@ from services.gateway.faults import (
     bad_files,
 )
 from services.gateway.spool import UploadedFile
-from services.gateway.stages import StageFailed
+from services.gateway.stage_client import StageFailed
 
 SYSTEM_FILE: Final = "system_file"
 _SYSTEM_FILES_NAMED: Final = 5

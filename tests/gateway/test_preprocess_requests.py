@@ -4,7 +4,7 @@ import pytest
 
 from services.common.schemas import Item, Stack
 from services.common.tensors import Message, decode, elements, encode
-from services.gateway.chunks import chunk_request, head, headers_request, slab_numbers
+from services.gateway.preprocess_requests import chunk_request, head, headers_request, slab_numbers
 from services.gateway.spool import UploadedFile
 
 STACK = Stack(file=1, pixels_at=3, frame_bytes=2)
