@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Metric
 
 from services.common.observability import Metrics
-from services.gateway.jobs.metrics import QueueFigures, count
+from services.gateway.jobs.metrics import QueueMetrics, count
 from services.gateway.jobs.store import JobStore
 from tests.gateway.jobs.test_metrics import CountersInMemory
 
@@ -33,7 +33,7 @@ def _figures(store: JobStore) -> Iterator[Metric]:
     metrics.seconds.labels("/v1/jobs").observe(1)
     count(counters, "failed", "stage_failed")
     registry = CollectorRegistry()
-    registry.register(QueueFigures(counters, store))
+    registry.register(QueueMetrics(counters, store))
     yield from metrics.registry.collect()
     yield from registry.collect()
 

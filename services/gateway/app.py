@@ -19,10 +19,10 @@ from services.common.problems import NotReady
 from services.common.schemas import Report
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.api import add_jobs
-from services.gateway.jobs.api_keys import Senders
+from services.gateway.jobs.api_keys import ApiKeys
 from services.gateway.jobs.connection import connect_redis
-from services.gateway.jobs.metrics import QueueFigures
-from services.gateway.jobs.service import Jobs
+from services.gateway.jobs.metrics import QueueMetrics
+from services.gateway.jobs.service import JobService
 from services.gateway.middleware import gateway_middleware
 from services.gateway.openapi import MODEL_ANSWERS, PREDICTION_ANSWERS, PREDICTION_BODY, mark_key_optional
 from services.gateway.pipeline import Pipeline
@@ -66,7 +66,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     spool = Spool(settings.spool_dir)
     predictions = Predictions(spool, Pipeline(stages, settings, bundles), bundles, settings)
     redis = connect_redis(settings)
-    jobs = Jobs.create(settings, redis)
+    jobs = JobService.create(settings, redis)
 
     async def ready() -> None:
         try:
@@ -77,7 +77,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         spool.open()
-        async with jobs.tended():
+        async with jobs.running():
             yield
         await stages.close()
         redis.close()
@@ -93,17 +93,17 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         lifespan=lifespan,
         static_url="/docs-assets",
     )
-    _add_predictions(app, predictions, jobs.senders)
+    _add_predictions(app, predictions, jobs.api_keys)
     _add_models(app, bundles, settings.operating_point)
     add_jobs(app, jobs, bundles)
-    if jobs.senders.anybody:
+    if jobs.api_keys.anybody:
         extend_openapi(app, mark_key_optional)
-    app.state.metrics.registry.register(QueueFigures(redis, jobs.store))
+    app.state.metrics.registry.register(QueueMetrics(redis, jobs.store))
     app.mount("/", _Pages(directory=_PAGES, html=True))
     return app
 
 
-def _add_predictions(app: FastAPI, predictions: Predictions, senders: Senders) -> None:
+def _add_predictions(app: FastAPI, predictions: Predictions, senders: ApiKeys) -> None:
     @app.post(
         "/v1/predictions",
         tags=["predictions"],
@@ -111,7 +111,7 @@ def _add_predictions(app: FastAPI, predictions: Predictions, senders: Senders) -
         summary="Assess one slice or one series, and wait for the report",
         responses=PREDICTION_ANSWERS,
         openapi_extra=PREDICTION_BODY,
-        dependencies=[Depends(senders.of_request)],
+        dependencies=[Depends(senders.authenticate)],
     )
     async def predict(
         request: Request,

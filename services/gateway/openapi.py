@@ -26,8 +26,8 @@ from services.gateway.faults import (
 )
 from services.gateway.form import FORM_FIELD, UnknownField, UnsupportedEncoding
 from services.gateway.jobs.api_keys import Unauthorized
-from services.gateway.jobs.idempotency import OtherContent
-from services.gateway.jobs.job import no_such_job
+from services.gateway.jobs.idempotency import IdempotencyConflict
+from services.gateway.jobs.job import job_not_found
 from services.gateway.jobs.scheduler import QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument
 from services.gateway.query import RepeatedParameter, UnknownParameter
@@ -177,13 +177,13 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 NO_JOB: Final[dict[int | str, dict[str, Any]]] = {
     400: _WRONG_PARAMETER,
     401: _UNAUTHORIZED,
-    404: problem_answer(no_such_job()),
+    404: problem_answer(job_not_found()),
 }
 JOB_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     **{status: PREDICTION_ANSWERS[status] for status in (400, 401, 413)},
     202: {"description": "Accepted: files and manifest are safely on disk", "headers": {"Location": _LOCATION}},
     409: problem_answer(
-        OtherContent(
+        IdempotencyConflict(
             "the key belongs to an earlier request: its priority is routine, not urgent; repeat that request ...",
             differences=[{"what": "priority", "first": "routine", "now": "urgent"}],
         )

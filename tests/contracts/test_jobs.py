@@ -24,12 +24,12 @@ from services.cnn.app import create_app as create_cnn
 from services.cnn.settings import Settings as CnnSettings
 from services.common.app import VERSION
 from services.common.card import open_bundle
-from services.gateway.jobs.attempts import Tries
-from services.gateway.jobs.processing import Bench, Done, do
-from services.gateway.jobs.scheduler import Lane, Lanes, Task
+from services.gateway.jobs.attempts import Attempts
+from services.gateway.jobs.processing import TaskContext, TaskResult, do
+from services.gateway.jobs.scheduler import FairScheduler, Lane, Task
 from services.gateway.jobs.schemas import PRIORITIES
 from services.gateway.jobs.store import JobStore
-from services.gateway.jobs.tasks import work_on
+from services.gateway.jobs.tasks import run_task
 from services.gateway.settings import Settings
 from services.gateway.stage_client import Stage, Stages
 from services.rnn.app import create_app as create_rnn
@@ -67,7 +67,7 @@ class Batch:
         self.chain = chain
         self.redis = redis
         self.store = JobStore.at(chain.settings.jobs_dir)
-        self.lanes = Lanes(redis, self.store, chain.settings.job_lanes)
+        self.scheduler = FairScheduler(redis, self.store, chain.settings.job_lanes)
         clients = {
             name: httpx.AsyncClient(transport=transport, base_url=f"http://{name}")
             for name, transport in chain.transports.items()
@@ -89,7 +89,7 @@ class Batch:
 
     def _pop(self) -> tuple[Lane, str] | None:
         for priority in PRIORITIES:
-            if turn := self.redis.lpop(self.lanes.queue(priority).key):
+            if turn := self.redis.lpop(self.scheduler.queue(priority).key):
                 assert isinstance(turn, bytes)
                 found = Turn.fetch(turn.decode(), connection=self.redis, serializer=JSONSerializer).args
                 return Lane(*found[:3]), found[3]
@@ -97,14 +97,14 @@ class Batch:
 
     def _take(self, turn: tuple[Lane, str], done: list[str]) -> None:
         def work(task: Task) -> bool:
-            def run(tries: Tries, lost: int) -> Done | None:
-                bench = Bench(self.stages, self.chain.settings, tries, wait_s=0.001)
+            def run(tries: Attempts, lost: int) -> TaskResult | None:
+                bench = TaskContext(self.stages, self.chain.settings, tries, wait_s=0.001)
                 return from_thread.run(do, task, bench, lost)
 
             done.append(task.id)
-            return work_on(task, self.redis, run)
+            return run_task(task, self.redis, run)
 
-        self.lanes.take(*turn, work)
+        self.scheduler.process_ticket(*turn, work)
 
     async def get(self, address: str) -> Any:
         return (await self.chain.client.get(address)).json()

@@ -9,9 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from services.gateway.jobs.job import Job
-from services.gateway.jobs.storage import LocalShelf
-from services.gateway.jobs.store import JobStore, Wishes
-from services.gateway.jobs.webhook_delivery import Outbox, Pace, Teller
+from services.gateway.jobs.storage import LocalStorage
+from services.gateway.jobs.store import JobOptions, JobStore
+from services.gateway.jobs.webhook_delivery import Outbox, RetryPolicy, WebhookDeliverer
 from services.gateway.jobs.webhook_signature import signature
 from services.gateway.settings import Settings
 from services.gateway.spool import SpoolFolder
@@ -38,14 +38,14 @@ def store(tmp_path: Path) -> JobStore:
 
 @pytest.fixture
 def outbox(store: JobStore) -> Outbox:
-    return Outbox(store.shelf)
+    return Outbox(store.storage)
 
 
 @pytest.fixture
 def job(store: JobStore, tmp_path: Path, outbox: Outbox, receiver: Receiver) -> Job:
     """A job whose end is to be told."""
     (tmp_path / "new").mkdir()
-    job, _ = store.accept(SpoolFolder(tmp_path / "new"), [], Wishes(SENDER, "routine", "default"))
+    job, _ = store.accept(SpoolFolder(tmp_path / "new"), [], JobOptions(SENDER, "routine", "default"))
     outbox.put(SENDER, job.id, f"{receiver.url}/hook?key=1")
     return job
 
@@ -56,20 +56,22 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def _teller(store: JobStore, outbox: Outbox, *, end_s: float = 60.0, first_s: float = 0.0) -> Teller:
-    return Teller(outbox, store, SECRET, Pace(end_s=end_s, first_s=first_s))
+def _deliverer(
+    store: JobStore, outbox: Outbox, *, give_up_s: float = 60.0, first_delay_s: float = 0.0
+) -> WebhookDeliverer:
+    return WebhookDeliverer(outbox, store, SECRET, RetryPolicy(give_up_s=give_up_s, first_delay_s=first_delay_s))
 
 
 async def test_the_end_is_told_once_and_signed(
     store: JobStore, outbox: Outbox, job: Job, receiver: Receiver, client: httpx.AsyncClient
 ) -> None:
-    teller = _teller(store, outbox)
-    await teller.tell_all(client)
+    deliverer = _deliverer(store, outbox)
+    await deliverer.deliver_due(client)
     assert receiver.received == []
 
     store.close(job, "routine", "finished")
-    await teller.tell_all(client)
-    await teller.tell_all(client)
+    await deliverer.deliver_due(client)
+    await deliverer.deliver_due(client)
 
     (told,) = receiver.received
     assert told.path == "/hook?key=1"
@@ -86,10 +88,10 @@ async def test_what_is_not_taken_is_told_again_by_another_process_too(
 ) -> None:
     receiver.statuses = [status, status]
     store.close(job, "routine", "finished")
-    await _teller(store, outbox).tell_all(client)
-    after_a_crash = _teller(store, outbox)
+    await _deliverer(store, outbox).deliver_due(client)
+    after_a_crash = _deliverer(store, outbox)
     for _ in range(3):
-        await after_a_crash.tell_all(client)
+        await after_a_crash.deliver_due(client)
 
     assert {told.path for told in receiver.received} == {"/hook?key=1"}, "no redirect is followed"
     assert len(receiver.received) == 3
@@ -102,29 +104,29 @@ async def test_it_waits_before_it_tells_again(
 ) -> None:
     receiver.statuses = [500]
     store.close(job, "routine", "finished")
-    teller = _teller(store, outbox, first_s=3600)
-    await teller.tell_all(client)
-    await teller.tell_all(client)
+    deliverer = _deliverer(store, outbox, first_delay_s=3600)
+    await deliverer.deliver_due(client)
+    await deliverer.deliver_due(client)
     assert len(receiver.received) == 1
     assert [hook.job_id for hook in outbox] == [job.id]
 
 
 async def test_nobody_there_is_no_end(store: JobStore, job: Job, client: httpx.AsyncClient, tmp_path: Path) -> None:
-    other = Outbox(LocalShelf(tmp_path / "other"))
+    other = Outbox(LocalStorage(tmp_path / "other"))
     other.put(SENDER, job.id, "http://127.0.0.1:9/")
     store.close(job, "routine", "finished")
-    await _teller(store, other).tell_all(client)
+    await _deliverer(store, other).deliver_due(client)
     assert [hook.job_id for hook in other] == [job.id]
 
 
-@pytest.mark.parametrize(("status", "end_s"), [(500, 0.0), (410, 60.0)], ids=["too late", "gone"])
+@pytest.mark.parametrize(("status", "give_up_s"), [(500, 0.0), (410, 60.0)], ids=["too late", "gone"])
 async def test_it_is_given_up_in_the_end(
-    store: JobStore, outbox: Outbox, job: Job, receiver: Receiver, *, status: int, end_s: float
+    store: JobStore, outbox: Outbox, job: Job, receiver: Receiver, *, status: int, give_up_s: float
 ) -> None:
     receiver.statuses = [status]
     store.close(job, "routine", "failed")
     async with httpx.AsyncClient() as client:
-        await _teller(store, outbox, end_s=end_s).tell_all(client)
+        await _deliverer(store, outbox, give_up_s=give_up_s).deliver_due(client)
     assert len(receiver.received) == 1
     assert list(outbox) == []
 
@@ -134,13 +136,13 @@ async def test_a_forgotten_job_is_not_told(
 ) -> None:
     store.close(job, "routine", "finished")
     job.remove()
-    await _teller(store, outbox).tell_all(client)
+    await _deliverer(store, outbox).deliver_due(client)
     assert receiver.received == []
     assert list(outbox) == []
 
 
 def test_waits_grow_to_a_limit() -> None:
-    pace = Pace(end_s=1, first_s=5, longest_s=3600)
+    pace = RetryPolicy(give_up_s=1, first_delay_s=5, max_delay_s=3600)
     assert [pace.wait_s(failures) for failures in (1, 2, 3, 10, 1000)] == [5, 10, 20, 2560, 3600]
 
 

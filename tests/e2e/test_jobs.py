@@ -163,7 +163,7 @@ def test_no_name_of_a_patient_or_file_is_kept_or_told(
 
     everything = [*canary.everything(service), ("webhook", repr(told).encode())]
     assert {"log", "metrics"} < {place for place, _ in everything}
-    assert any(b"take_turn" in part for _, text in everything for part in canary.inflated(text)), "RQ's are opened"
+    assert any(b"run_ticket" in part for _, text in everything for part in canary.inflated(text)), "RQ's are opened"
     assert canary.search(iter(everything)) == []
     assert canary.FILE in str(_reports(client, job)), "the sender is told"
 

@@ -11,10 +11,10 @@ from fastapi.responses import StreamingResponse
 from services.common.operating_points import OperatingPoint
 from services.common.problems import NotAcceptable, NotFound
 from services.gateway.bundle import Bundles
-from services.gateway.jobs.job import Job, no_such_job
+from services.gateway.jobs.job import Job, job_not_found
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus, Priority, ReportPage
-from services.gateway.jobs.service import Jobs
-from services.gateway.jobs.store import Wishes
+from services.gateway.jobs.service import JobService
+from services.gateway.jobs.store import JobOptions
 from services.gateway.jobs.views import describe, ndjson, on_one_line, reports, table
 from services.gateway.negotiation import best
 from services.gateway.openapi import (
@@ -28,8 +28,8 @@ from services.gateway.openapi import (
 )
 from services.gateway.predictions import known_point
 
-_LOOK_S: Final = 0.5
-_BEAT_S: Final = 15.0
+_POLL_S: Final = 0.5
+_KEEP_ALIVE_S: Final = 15.0
 _PAGE_REPORTS: Final = 100
 _NDJSON: Final = "application/x-ndjson"
 _CSV: Final = "text/csv"
@@ -37,9 +37,9 @@ _REPRESENTATIONS: Final = ("application/json", _NDJSON, _CSV)
 _VARY: Final = {"vary": "Accept"}
 
 
-def add_jobs(app: FastAPI, jobs: Jobs, bundles: Bundles) -> None:
+def add_jobs(app: FastAPI, jobs: JobService, bundles: Bundles) -> None:
     """The routes below /v1/jobs."""
-    sender_type = Annotated[str, Depends(jobs.senders.of_request)]
+    sender_type = Annotated[str, Depends(jobs.api_keys.authenticate)]
 
     def the_job(job_id: str, sender: sender_type) -> Job:
         return jobs.store.job(sender, job_id)
@@ -50,7 +50,7 @@ def add_jobs(app: FastAPI, jobs: Jobs, bundles: Bundles) -> None:
     _add_reading(app, jobs, sender_type, job_type)
 
 
-def _add_writing(app: FastAPI, jobs: Jobs, bundles: Bundles, sender_type: Any, job_type: Any) -> None:
+def _add_writing(app: FastAPI, jobs: JobService, bundles: Bundles, sender_type: Any, job_type: Any) -> None:
     @app.post(
         "/v1/jobs",
         tags=["jobs"],
@@ -81,7 +81,7 @@ def _add_writing(app: FastAPI, jobs: Jobs, bundles: Bundles, sender_type: Any, j
             known_point(operating_point, await bundles.served())
         if webhook:
             jobs.hooks.allowed.check(webhook)
-        job, _ = await jobs.accept(request, Wishes(sender, priority, point, idempotency_key, webhook))
+        job, _ = await jobs.accept(request, JobOptions(sender, priority, point, idempotency_key, webhook))
         response.headers["location"] = f"/v1/jobs/{job.id}"
         return await to_thread.run_sync(describe, jobs.store, job)
 
@@ -97,7 +97,7 @@ def _add_writing(app: FastAPI, jobs: Jobs, bundles: Bundles, sender_type: Any, j
         return jobs.end(job) or Response(status_code=204)
 
 
-def _add_reading(app: FastAPI, jobs: Jobs, sender_type: Any, job_type: Any) -> None:
+def _add_reading(app: FastAPI, jobs: JobService, sender_type: Any, job_type: Any) -> None:
     @app.get(
         "/v1/jobs", tags=["jobs"], operation_id="list_jobs", summary="Your jobs, newest first", responses=PAGE_ANSWERS
     )
@@ -178,7 +178,7 @@ async def _events(look: Callable[[], JobDocument], ending: Callable[[], bool]) -
         try:
             document = await to_thread.run_sync(look)
         except NotFound:
-            yield f"event: gone\ndata: {no_such_job().code}\n\n"
+            yield f"event: gone\ndata: {job_not_found().code}\n\n"
             return
         if document != last:
             name = "end" if document.ended else "progress"
@@ -186,8 +186,8 @@ async def _events(look: Callable[[], JobDocument], ending: Callable[[], bool]) -
             last, quiet_s = document, 0.0
         if document.ended:
             return
-        if quiet_s >= _BEAT_S:
+        if quiet_s >= _KEEP_ALIVE_S:
             yield ": still here\n\n"
             quiet_s = 0.0
-        await asyncio.sleep(_LOOK_S)
-        quiet_s += _LOOK_S
+        await asyncio.sleep(_POLL_S)
+        quiet_s += _POLL_S

@@ -12,7 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.common.problems import Problem
 
-ANYBODY: Final = "anybody"
+ANONYMOUS: Final = "anybody"
 BEARER: Final = HTTPBearer(auto_error=False, scheme_name="key", description="a line of the site's file of keys")
 _LINE: Final = re.compile(r"([A-Za-z0-9-]{1,32})\s+(\S{16,})")
 
@@ -27,14 +27,14 @@ class Unauthorized(Problem):
         return {"www-authenticate": "Bearer"}
 
 
-class Senders:
+class ApiKeys:
     """Tells who sends by the key that a request bears; keys are kept as hashes."""
 
     def __init__(self, by_hash: Mapping[bytes, str] | None) -> None:
         self._by_hash = by_hash
 
     @classmethod
-    def read(cls, path: Path | None) -> "Senders":
+    def read(cls, path: Path | None) -> "ApiKeys":
         """Of a file with lines `id key`; `#` begins a comment.
 
         Raises
@@ -59,7 +59,9 @@ class Senders:
         """Whether no key is asked for."""
         return self._by_hash is None
 
-    def of_request(self, request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]) -> str:
+    def authenticate(
+        self, request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
+    ) -> str:
         """The key's id, as a dependency of a route, which the OpenAPI document then names as secured."""
         return self.sender(request.headers.get("authorization"))
 
@@ -72,7 +74,7 @@ class Senders:
             there is no key, or one that is not known
         """
         if self._by_hash is None:
-            return ANYBODY
+            return ANONYMOUS
         scheme, _, key = (authorization or "").partition(" ")
         hashed = _hash(key.strip())
         for known, sender in self._by_hash.items():

@@ -8,7 +8,7 @@ from redis import Redis
 _KEPT_S: Final = 7 * 24 * 3600
 
 
-class Tries:
+class Attempts:
     """Those of one task."""
 
     def __init__(self, redis: Redis, task_id: str) -> None:

@@ -15,7 +15,7 @@ _FETCHED: Final = "fetched-"
 _LONGEST_TURN_S: Final = 3600.0
 
 
-class RemoteShelf:
+class FsspecStorage:
     """An fsspec address. What an object store has acknowledged is durable.
 
     spool : folder of this machine that files are fetched to
@@ -26,7 +26,7 @@ class RemoteShelf:
         self._files: Any
         self._files, self._root = url_to_fs(url, use_listings_cache=False)
 
-    def put_once(self, place: str, content: bytes) -> bool:
+    def create(self, place: str, content: bytes) -> bool:
         """By exclusive creation."""
         path = self._path(place)
         self._files.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
@@ -37,7 +37,7 @@ class RemoteShelf:
             return False
         return True
 
-    def take_in(self, folder: Path, place: str) -> None:
+    def store_folder(self, folder: Path, place: str) -> None:
         """The manifest last."""
         found = sorted(path for path in folder.rglob("*") if path.is_file())
         for some in ([path for path in found if path.name != _LAST], [path for path in found if path.name == _LAST]):
@@ -66,7 +66,7 @@ class RemoteShelf:
             self._files.rm(self._path(place), recursive=True)
 
     @contextmanager
-    def fetched(self, places: Sequence[str]) -> Iterator[list[Path]]:
+    def local_copies(self, places: Sequence[str]) -> Iterator[list[Path]]:
         """Copies, for as long as they are needed."""
         self._spool.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=_FETCHED, dir=self._spool) as folder:

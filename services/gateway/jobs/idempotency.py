@@ -12,7 +12,7 @@ from services.gateway.spool import UploadedFile
 _SHOWN_OPTIONS: Final = ("priority", "operating_point")
 
 
-class OtherContent(Problem):
+class IdempotencyConflict(Problem):
     status = 409
     code = "idempotency_conflict"
     title = "This Idempotency-Key was used for another request"
@@ -33,13 +33,13 @@ def webhook_digest(address: str | None) -> str | None:
 
 
 def check_same(first: Manifest, second: Manifest) -> None:
-    """OtherContent where the second request does not repeat the first one."""
+    """IdempotencyConflict where the second request does not repeat the first one."""
     if first.digest == second.digest:
         return
     found = list(_differences(first, second))
     words = " and ".join(map(_words, found)) or "its files or options differ"
     remedy = "repeat that request unchanged, or send another key"
-    raise OtherContent(f"the key belongs to an earlier request: {words}; {remedy}", differences=found)
+    raise IdempotencyConflict(f"the key belongs to an earlier request: {words}; {remedy}", differences=found)
 
 
 def _differences(first: Manifest, second: Manifest) -> Iterator[dict[str, Any]]:

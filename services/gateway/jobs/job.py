@@ -18,8 +18,8 @@ from typing import Any, Final
 from services.common.clock import now
 from services.common.problems import NotFound
 from services.gateway.jobs.results import SeriesResult, model_of, parse
-from services.gateway.jobs.schemas import OUTCOMES, EndStatus, Manifest, Outcome, Plan, StoredFile, Unit
-from services.gateway.jobs.storage import Shelf
+from services.gateway.jobs.schemas import OUTCOMES, FinalStatus, Manifest, Outcome, Plan, PlannedSeries, StoredFile
+from services.gateway.jobs.storage import Storage
 from services.gateway.spool import UploadedFile
 
 MANIFEST: Final = "manifest.jsonl"
@@ -30,24 +30,24 @@ _MODELS: Final = "models"
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class JobEnd:
     """How a job ended."""
 
-    status: EndStatus
+    status: FinalStatus
     at: str
 
 
 class Job:
     """One job. It may be gone at any moment, for its sender may cancel it."""
 
-    def __init__(self, shelf: Shelf, sender: str, job_id: str) -> None:
-        self._shelf = shelf
+    def __init__(self, storage: Storage, sender: str, job_id: str) -> None:
+        self._storage = storage
         self.sender = sender
         self.id = job_id
 
     @property
     def place(self) -> str:
-        """Its folder on the shelf."""
+        """Its folder on the storage."""
         return f"jobs/{self.sender}/{self.id}"
 
     def manifest(self) -> Manifest:
@@ -63,7 +63,7 @@ class Job:
             for number in (range(len(lines)) if wanted is None else wanted)
         ]
         places = [f"{self.place}/{FILES}/{file.number}" for file in chosen]
-        with self._shelf.fetched(places) as paths:
+        with self._storage.local_copies(places) as paths:
             yield [UploadedFile(file.name, path, file.size) for file, path in zip(chosen, paths, strict=True)]
 
     def plan(self) -> Plan | None:
@@ -73,16 +73,16 @@ class Job:
         except NotFound:
             return None
 
-    def unit(self, number: int) -> Unit:
+    def unit(self, number: int) -> PlannedSeries:
         """A series by its number; NotFound where the job is gone."""
-        return Unit.model_validate_json(self._get(PLAN).split(b"\n")[1 + number])
+        return PlannedSeries.model_validate_json(self._get(PLAN).split(b"\n")[1 + number])
 
-    def put_plan(self, plan: Plan, units: Sequence[Unit]) -> bool:
+    def create_plan(self, plan: Plan, units: Sequence[PlannedSeries]) -> bool:
         """False where there is one already, or the job is at its end."""
         lines = "\n".join(part.model_dump_json() for part in (plan, *units))
         return self._put(PLAN, lines.encode())
 
-    def put_report(self, number: int, document: bytes) -> bool:
+    def create_report(self, number: int, document: bytes) -> bool:
         """Keep a series' report; False where it has one already, or the job is at its end.
 
         The report is kept first, and then what became of the series, by the report that was kept: a crash between the
@@ -90,10 +90,10 @@ class Job:
         """
         name = f"reports/{number:06d}.json"
         first = self._put(name, document)
-        if not first and (self.ended() or not self.is_there()):
+        if not first and (self.ended() or not self.exists()):
             return False
         report = json.loads(document if first else self.report(number))
-        self._put_model(report)
+        self._create_model_name(report)
         marker = f"{_DONE}/{SeriesResult.of(report).name(number)}"
         self._put(marker, b"")
         if not self._exists(marker):  # the job was cancelled at this very moment
@@ -101,7 +101,7 @@ class Job:
             return False
         return first
 
-    def _put_model(self, report: Mapping[str, Any]) -> None:
+    def _create_model_name(self, report: Mapping[str, Any]) -> None:
         """Keep the name of a report's bundle, once a job."""
         sha256, name = model_of(report)
         place = f"{_MODELS}/{sha256}"
@@ -110,17 +110,19 @@ class Job:
 
     def outcomes(self) -> dict[int, Outcome]:
         """What became of every series that has a report, in their order. Workers ask this before each series."""
-        parts = (name.split(".", 2) for name in self._shelf.names(f"{self.place}/{_DONE}"))
+        parts = (name.split(".", 2) for name in self._storage.names(f"{self.place}/{_DONE}"))
         return {int(number): outcome for number, outcome, *_ in parts if outcome in OUTCOMES}
 
     def results(self) -> dict[int, SeriesResult]:
         """The result of every report, in the order of the series."""
-        names = self._shelf.names(f"{self.place}/{_DONE}")
+        names = self._storage.names(f"{self.place}/{_DONE}")
         marked = {marker[0]: marker[1:] for name in names if (marker := parse(name))}
-        found = {number: result or self._mended(number, outcome) for number, (outcome, result) in marked.items()}
+        found = {
+            number: result or self._upgrade_marker(number, outcome) for number, (outcome, result) in marked.items()
+        }
         return {number: result for number, result in found.items() if result}
 
-    def _mended(self, number: int, outcome: Outcome) -> SeriesResult | None:
+    def _upgrade_marker(self, number: int, outcome: Outcome) -> SeriesResult | None:
         """Of a series that an older version marked: by its report, once, for the series is marked anew."""
         try:
             report = json.loads(self.report(number))
@@ -128,32 +130,32 @@ class Job:
             return None
         result = SeriesResult.of(report)
         with suppress(OSError):  # a full disk: next time, then
-            self._put_model(report)
+            self._create_model_name(report)
             if self._write(f"{_DONE}/{result.name(number)}", b""):
                 self._remove(f"{_DONE}/{number:06d}.{outcome}")
         return result
 
     def models(self) -> dict[str, str]:
         """SHA-256 and name of the bundles of all reports."""
-        found = self._shelf.names(f"{self.place}/{_MODELS}")
+        found = self._storage.names(f"{self.place}/{_MODELS}")
         return {sha256: self._get(f"{_MODELS}/{sha256}").decode() for sha256 in found}
 
     def report(self, number: int) -> bytes:
         """NotFound where there is none, or the job was cancelled meanwhile."""
         return self._get(f"reports/{number:06d}.json")
 
-    def ended(self) -> Ended | None:
+    def ended(self) -> JobEnd | None:
         """None while there is work to do."""
         try:
-            return Ended(**json.loads(self._get("ended.json")))
+            return JobEnd(**json.loads(self._get("ended.json")))
         except NotFound:
             return None
 
-    def end(self, status: EndStatus) -> bool:
+    def end(self, status: FinalStatus) -> bool:
         """Write down that it ended; False where it had ended before."""
-        return self._shelf.put_once(f"{self.place}/ended.json", json.dumps({"status": status, "at": now()}).encode())
+        return self._storage.create(f"{self.place}/ended.json", json.dumps({"status": status, "at": now()}).encode())
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Whether it was accepted, and not forgotten."""
         return self._exists(MANIFEST)
 
@@ -163,7 +165,7 @@ class Job:
 
     def remove(self) -> None:
         """Remove everything."""
-        self._shelf.remove(self.place)
+        self._storage.remove(self.place)
 
     def _put(self, name: str, content: bytes) -> bool:
         """Write once; a file that comes after the cancellation is removed again."""
@@ -176,30 +178,30 @@ class Job:
     def _write(self, name: str, content: bytes) -> bool:
         """Write once; a file that comes after the job was forgotten is removed again."""
         try:
-            first = self._shelf.put_once(f"{self.place}/{name}", content)
+            first = self._storage.create(f"{self.place}/{name}", content)
         except FileNotFoundError:  # its folder was removed at this very moment
             first = False
-        if not self.is_there():
+        if not self.exists():
             self.remove()
             return False
         return first
 
     def _exists(self, name: str) -> bool:
-        return self._shelf.exists(f"{self.place}/{name}")
+        return self._storage.exists(f"{self.place}/{name}")
 
     def _remove(self, name: str) -> None:
-        self._shelf.remove(f"{self.place}/{name}")
+        self._storage.remove(f"{self.place}/{name}")
 
     def _get(self, name: str) -> bytes:
         try:
-            return self._shelf.get(f"{self.place}/{name}")
+            return self._storage.get(f"{self.place}/{name}")
         except FileNotFoundError:
-            raise no_such_job() from None
+            raise job_not_found() from None
 
     def _head(self, name: str) -> bytes:
         return self._get(name).partition(b"\n")[0]
 
 
-def no_such_job() -> NotFound:
+def job_not_found() -> NotFound:
     """For a job that is not there, or is another sender's."""
     return NotFound("there is no such job; jobs are forgotten some time after their end")

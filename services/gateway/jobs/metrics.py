@@ -19,7 +19,7 @@ from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import OUTCOMES, PRIORITIES, Outcome
 from services.gateway.jobs.store import JobStore
 
-KEPT_S: Final = 5.0
+CACHE_S: Final = 5.0
 _UNPLANNED_IN_A_ROW: Final = 50
 _OUTCOMES: Final = "ich:outcomes"
 _CAUSES: Final = "ich:causes"
@@ -43,19 +43,19 @@ def count(redis: Counters, outcome: Outcome | None, cause: str | None) -> None:
         redis.hincrby(_CAUSES, cause, 1)
 
 
-class QueueFigures(Collector):
+class QueueMetrics(Collector):
     """Collected when they are asked for.
 
-    kept_s : how long what waits is believed, so that scrapes cost little
+    cache_s : how long what waits is believed, so that scrapes cost little
     clock : seconds since 1970
     """
 
     def __init__(
-        self, redis: Counters, store: JobStore, *, kept_s: float = KEPT_S, clock: Callable[[], float] = time.time
+        self, redis: Counters, store: JobStore, *, cache_s: float = CACHE_S, clock: Callable[[], float] = time.time
     ) -> None:
         self._redis = redis
         self._store = store
-        self._kept_s = kept_s
+        self._cache_s = cache_s
         self._clock = clock
         self._lock = threading.Lock()
         self._looked_s = 0.0
@@ -65,7 +65,7 @@ class QueueFigures(Collector):
     def collect(self) -> Iterator[Metric]:
         """Jobs and series that wait, the age of the oldest job, series by outcome, failures by cause."""
         with self._lock:
-            if self._clock() - self._looked_s >= self._kept_s:
+            if self._clock() - self._looked_s >= self._cache_s:
                 self._waiting, self._looked_s = list(self._look()), self._clock()
         yield from self._waiting
         yield from self._done()

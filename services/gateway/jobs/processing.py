@@ -13,10 +13,10 @@ from services.common.app import VERSION
 from services.common.clock import now
 from services.common.problems import Problem
 from services.gateway.bundle import Bundles, ServedBundle
-from services.gateway.jobs.attempts import Tries
+from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.scheduler import Task
-from services.gateway.jobs.schemas import FailedReport, FailedSeries, LeftOut, Manifest, Outcome, Plan, Unit
+from services.gateway.jobs.schemas import FailedReport, FailedSeries, LeftOut, Manifest, Outcome, Plan, PlannedSeries
 from services.gateway.pipeline import Assessment, Group, Pipeline, SeriesKey
 from services.gateway.predictions import known_point, timings
 from services.gateway.report import Stamp, build_report
@@ -26,12 +26,12 @@ from services.gateway.stage_client import StageBusy, StageFault, Stages
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-MAX_LOST: Final = 3
-MAX_FAULTS: Final = 4
+MAX_LOST_WORKERS: Final = 3
+MAX_STAGE_FAULTS: Final = 4
 NO_SERIES: Final = "no_series"  # why a job failed whose files are all readable, and none a slice of a series
 
 
-class GivenBack(Exception):
+class Deferred(Exception):
     """A stage is out of order: the task is for a later turn."""
 
 
@@ -42,65 +42,65 @@ class WorkerLost(Problem):
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class TaskContext:
     """What a task is done with.
 
     wait_s : before the first try that follows a fault; doubled each time
-    turn_s : how long a turn waits in all before the task is given back
+    max_ticket_s : how long a turn waits in all before the task is given back
     """
 
     stages: Stages
     settings: Settings
-    tries: Tries
+    tries: Attempts
     wait_s: float = 1.0
-    turn_s: float = 15.0
+    max_ticket_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class TaskResult:
     """What a task did first: the outcome of a series (None of a plan), and the code of what made it fail."""
 
     outcome: Outcome | None
     cause: str | None
 
 
-async def do(task: Task, bench: Bench, lost: int) -> Done | None:
+async def do(task: Task, bench: TaskContext, lost: int) -> TaskResult | None:
     """Do a task and keep what came of it; None where it was done before, or the job is at its end.
 
     lost : how often it was begun by workers that did not survive it
 
     Raises
     ------
-    GivenBack
+    Deferred
         a stage is out of order, and nothing is known of the task.
     NotFound
         the job was cancelled and forgotten.
     """
     if task.number is None:
         plan, units = await _plan(task.job, bench, lost)
-        return Done(None, _why_none(plan)) if task.job.put_plan(plan, units) else None
+        return TaskResult(None, _plan_failure(plan)) if task.job.create_plan(plan, units) else None
     outcome, document = await _assess(task, task.job.unit(task.number), bench, lost)
-    first = task.job.put_report(task.number, document)
-    return Done(outcome, _why_failed(outcome, document)) if first else None
+    first = task.job.create_report(task.number, document)
+    return TaskResult(outcome, _report_failure(outcome, document)) if first else None
 
 
-def _why_none(plan: Plan) -> str | None:
+def _plan_failure(plan: Plan) -> str | None:
     if plan.units:
         return None
     return str(plan.problem["code"]) if plan.problem else NO_SERIES
 
 
-def _why_failed(outcome: Outcome, document: bytes) -> str | None:
+def _report_failure(outcome: Outcome, document: bytes) -> str | None:
     return str(json.loads(document)["problem"]["code"]) if outcome == "failed" else None
 
 
-async def _plan(job: Job, bench: Bench, lost: int) -> tuple[Plan, Sequence[Unit]]:
+async def _plan(job: Job, bench: TaskContext, lost: int) -> tuple[Plan, Sequence[PlannedSeries]]:
     started = now()
     with job.files() as files:
         try:
             _check(lost)
             pipeline = Pipeline(bench.stages, bench.settings, Bundles(bench.stages))
-            groups, aside = await _patiently(lambda: pipeline.group(files), bench)
+            groups, aside = await _with_retries(lambda: pipeline.group(files), bench)
         except Problem as problem:
             return Plan(started=started, problem=problem.document()), ()
     units = _units(groups)
@@ -108,21 +108,21 @@ async def _plan(job: Job, bench: Bench, lost: int) -> tuple[Plan, Sequence[Unit]
     return Plan(started=started, slices=tuple(unit.slices for unit in units), left_out=tuple(left_out)), units
 
 
-def _units(groups: dict[SeriesKey, Group]) -> list[Unit]:
+def _units(groups: dict[SeriesKey, Group]) -> list[PlannedSeries]:
     """In the order in which their first files were sent."""
     return [
-        Unit(study_uid=study_uid, series_uid=series_uid, files=tuple(found.files), slices=found.slices)
+        PlannedSeries(study_uid=study_uid, series_uid=series_uid, files=tuple(found.files), slices=found.slices)
         for (study_uid, series_uid), found in sorted(groups.items(), key=lambda item: min(item[1].files))
     ]
 
 
-async def _assess(task: Task, unit: Unit, bench: Bench, lost: int) -> tuple[Outcome, bytes]:
+async def _assess(task: Task, unit: PlannedSeries, bench: TaskContext, lost: int) -> tuple[Outcome, bytes]:
     manifest = task.job.manifest()
     begin = time.perf_counter()
     with task.job.files(unit.files) as files:
         try:
             _check(lost)
-            assessment, bundle = await _patiently(lambda: _assessed(files, manifest, bench), bench)
+            assessment, bundle = await _with_retries(lambda: _assessed(files, manifest, bench), bench)
         except Problem as problem:
             return "failed", _failed(task, unit, problem)
     report = build_report(
@@ -136,7 +136,9 @@ async def _assess(task: Task, unit: Unit, bench: Bench, lost: int) -> tuple[Outc
     return report.status, report.model_dump_json().encode()
 
 
-async def _assessed(files: Sequence[UploadedFile], manifest: Manifest, bench: Bench) -> tuple[Assessment, ServedBundle]:
+async def _assessed(
+    files: Sequence[UploadedFile], manifest: Manifest, bench: TaskContext
+) -> tuple[Assessment, ServedBundle]:
     bundles = Bundles(bench.stages)
     pipeline = Pipeline(bench.stages, bench.settings, bundles)
     with pipeline.admission.place() as place:
@@ -147,38 +149,38 @@ async def _assessed(files: Sequence[UploadedFile], manifest: Manifest, bench: Be
     return assessment, bundle
 
 
-def _failed(task: Task, unit: Unit, problem: Problem) -> bytes:
+def _failed(task: Task, unit: PlannedSeries, problem: Problem) -> bytes:
     series = FailedSeries(study_instance_uid=unit.study_uid, series_instance_uid=unit.series_uid, slices=unit.slices)
     report = FailedReport(id=task.id, created=now(), version=VERSION, series=series, problem=problem.document())
     return report.model_dump_json().encode()
 
 
-async def _patiently(work: Callable[[], Awaitable[T]], bench: Bench) -> T:
+async def _with_retries(work: Callable[[], Awaitable[T]], bench: TaskContext) -> T:
     """Do it; where a stage is at fault, wait until all are ready and do it again. Faults of the input are raised.
 
     A stage that is out of order counts as one fault however long it is away; a series that brings each try down has
     only a few.
     """
-    end, wait_s = time.monotonic() + bench.turn_s, bench.wait_s
+    end, wait_s = time.monotonic() + bench.max_ticket_s, bench.wait_s
     while True:
-        fault = await _out_of_order(bench) if bench.tries.waited_s() else None
+        fault = await _unready_stage(bench) if bench.tries.waited_s() else None
         if fault is None:
             try:
                 return await work()
             except StageFault as error:
                 fault = error
-                if bench.tries.fault(counts=not isinstance(error, StageBusy)) >= MAX_FAULTS:
+                if bench.tries.fault(counts=not isinstance(error, StageBusy)) >= MAX_STAGE_FAULTS:
                     raise
         if bench.tries.waited_s() > bench.settings.job_patience_s:
             raise fault
         if time.monotonic() + wait_s > end:
-            raise GivenBack
+            raise Deferred
         log.warning("a stage is at fault", extra={"fields": {"code": fault.code, "wait_s": wait_s}})
         await asyncio.sleep(wait_s)
         wait_s *= 2
 
 
-async def _out_of_order(bench: Bench) -> StageFault | None:
+async def _unready_stage(bench: TaskContext) -> StageFault | None:
     try:
         await Bundles(bench.stages).check()
     except StageFault as fault:
@@ -187,5 +189,5 @@ async def _out_of_order(bench: Bench) -> StageFault | None:
 
 
 def _check(lost: int) -> None:
-    if lost >= MAX_LOST:
-        raise WorkerLost(f"{MAX_LOST} workers in a row did not survive the work on it")
+    if lost >= MAX_LOST_WORKERS:
+        raise WorkerLost(f"{MAX_LOST_WORKERS} workers in a row did not survive the work on it")

@@ -4,7 +4,7 @@ Each sender has a few lanes in each priority, and each lane has at most one turn
 series, the lane's next in the store, and queues the lane's next turn behind all others: so senders take turns, however
 much each has sent. Where nobody else waits, a turn goes on to the lane's next series for a few seconds, since a process
 and connections of its own cost as much as some slices. Which series a turn is for stands nowhere in Redis, and so
-nothing of it can be lost with Redis: `tend` looks again and again for work that has no turn, and gives it one.
+nothing of it can be lost with Redis: `reconcile` looks again and again for work that has no turn, and gives it one.
 
 A lane's key in Redis says `waiting:<turn>`, or `running:<turn>` for a few seconds at a time; a turn that does not find
 itself there is a ghost, and does nothing.
@@ -31,8 +31,8 @@ from services.gateway.jobs.store import JobStore
 
 LEASE_S: Final = 20
 _RENEW_S: Final = 4.0
-_TURN_S: Final = 5.0
-_TURN: Final = "services.gateway.jobs.tasks.take_turn"
+_MAX_TICKET_S: Final = 5.0
+_FUNCTION: Final = "services.gateway.jobs.tasks.run_ticket"
 _WAITING: Final = "waiting:"
 _RUNNING: Final = "running:"
 _KEY: Final = "ich:lane"
@@ -71,18 +71,18 @@ class Task:
         return f"{self.job.id}-{'plan' if self.number is None else f'{self.number:06d}'}"
 
 
-class Lanes:
-    """All lanes of all senders.
+class FairScheduler:
+    """Issues tickets to the lanes of all senders, in turn.
 
-    turn_s : how long a turn goes on where nobody else waits
+    max_ticket_s : how long a turn goes on where nobody else waits
     """
 
-    def __init__(self, redis: Redis, store: JobStore, count: int, *, turn_s: float = _TURN_S) -> None:
+    def __init__(self, redis: Redis, store: JobStore, count: int, *, max_ticket_s: float = _MAX_TICKET_S) -> None:
         self._redis = redis
         self._store = store
         self._count = count
-        self._turn_s = turn_s
-        self._doubtful: dict[str, str] = {}  # keys that said `waiting` at the last look, with no turn in the queue
+        self._max_ticket_s = max_ticket_s
+        self._unconfirmed: dict[str, str] = {}  # keys that said `waiting` at the last look, with no turn in the queue
 
     def check(self) -> None:
         """QueueUnavailable where Redis can't take a turn: down, loading, or full."""
@@ -91,90 +91,90 @@ class Lanes:
         except RedisError as error:
             raise QueueUnavailable("the queue is down or full; nothing was accepted") from error
 
-    def wake(self, priority: Priority, sender: str) -> None:
+    def schedule(self, priority: Priority, sender: str) -> None:
         """Give a turn to each of a sender's lanes that has work and none.
 
         Raises
         ------
         RedisError
-            Redis can't take it; `tend` will try again.
+            Redis can't take it; `reconcile` will try again.
         """
         for number in range(self._count):
             lane = Lane(priority, sender, number)
-            if self._said(lane) is None and self.next_task(lane):
-                turn = _new_turn()
+            if self._state(lane) is None and self.next_task(lane):
+                turn = _new_ticket()
                 if self._redis.set(lane.key, _WAITING + turn, nx=True):
                     self._enqueue(lane, turn)
 
-    def tend(self) -> None:
+    def reconcile(self) -> None:
         """Wake every lane that should not sleep, and mend those whose turn was lost. Call it every few seconds."""
         found: dict[str, str] = {}
         for priority in PRIORITIES:
             for sender in self._store.senders(priority):
                 if self._store.open_jobs(priority, sender):
-                    self.wake(priority, sender)
-                    found |= dict(self._lost(priority, sender))
-        self._doubtful = found
+                    self.schedule(priority, sender)
+                    found |= dict(self._lost_tickets(priority, sender))
+        self._unconfirmed = found
 
-    def _lost(self, priority: Priority, sender: str) -> Iterator[tuple[str, str]]:
+    def _lost_tickets(self, priority: Priority, sender: str) -> Iterator[tuple[str, str]]:
         """Lanes that wait with no turn in the queue; those that did so at the last look get a new turn."""
         queued = set(self.queue(priority).get_job_ids())
         for number in range(self._count):
             lane = Lane(priority, sender, number)
-            said = self._said(lane)
+            said = self._state(lane)
             if said and said.startswith(_WAITING) and said.removeprefix(_WAITING) not in queued:
-                if self._doubtful.get(lane.key) == said:
-                    self.go_on(lane)
+                if self._unconfirmed.get(lane.key) == said:
+                    self.issue_ticket(lane)
                 else:
                     yield lane.key, said
 
-    def go_on(self, lane: Lane) -> None:
+    def issue_ticket(self, lane: Lane) -> None:
         """Queue the lane's next turn, behind all others."""
-        turn = _new_turn()
+        turn = _new_ticket()
         self._redis.set(lane.key, _WAITING + turn)
         self._enqueue(lane, turn)
 
-    def take(self, lane: Lane, turn: str, work: Callable[[Task], bool]) -> None:
+    def process_ticket(self, lane: Lane, turn: str, work: Callable[[Task], bool]) -> None:
         """A turn: do the lane's next task, and queue its next turn where there is more. A ghost does nothing.
 
         work : does a task, and says whether to go on
         """
-        with self._held(lane, turn) as mine:
+        with self._leased(lane, turn) as mine:
             if mine:
                 self._work(lane, work)
         if mine:
-            self.go_on(lane) if self.next_task(lane) else self._rest(lane)
+            self.issue_ticket(lane) if self.next_task(lane) else self._release(lane)
 
     def _work(self, lane: Lane, work: Callable[[Task], bool]) -> None:
-        end = time.monotonic() + self._turn_s
+        end = time.monotonic() + self._max_ticket_s
         while task := self.next_task(lane):
             well = work(task)
             if task.number is None:
-                self.wake(lane.priority, lane.sender)
-            if not well or time.monotonic() >= end or self._others_wait(lane):
+                self.schedule(lane.priority, lane.sender)
+            if not well or time.monotonic() >= end or self._other_work_waits(lane):
                 return
 
-    def _others_wait(self, lane: Lane) -> bool:
+    def _other_work_waits(self, lane: Lane) -> bool:
         """Whether another sender has jobs of this class, or anybody has more urgent ones."""
         mine = lane.priority, lane.sender
         classes = PRIORITIES[: PRIORITIES.index(lane.priority) + 1]
         all_of_them = ((priority, sender) for priority in classes for sender in self._store.senders(priority))
         return any(self._store.open_jobs(*theirs) for theirs in all_of_them if theirs != mine)
 
-    def _rest(self, lane: Lane) -> None:
+    def _release(self, lane: Lane) -> None:
         """End a lane that found nothing to do; where work came at that very moment, it goes on."""
         self._redis.delete(lane.key)
         if self.next_task(lane):
-            self.wake(lane.priority, lane.sender)
+            self.schedule(lane.priority, lane.sender)
 
     def queue(self, priority: Priority) -> Queue:
         """RQ's queue of a priority."""
         return Queue(queue_name(priority), connection=self._redis, serializer=JSONSerializer)
 
     @contextmanager
-    def _held(self, lane: Lane, turn: str) -> Iterator[bool]:
+    def _leased(self, lane: Lane, turn: str) -> Iterator[bool]:
         """While a turn is under way its lane says so, for as long as this process lives; False for a ghost."""
-        if self._said(lane) != _WAITING + turn:
+        if self._state(lane) != _WAITING + turn:
             yield False
             return
         ended = threading.Event()
@@ -196,8 +196,8 @@ class Lanes:
     def next_task(self, lane: Lane) -> Task | None:
         """What the lane is to do, by the store alone; jobs that have nothing left are closed on the way."""
         for job in self._store.open_jobs(lane.priority, lane.sender):
-            if job.ended() or not job.is_there():
-                self._store.unmark(job, lane.priority)  # a crash came before
+            if job.ended() or not job.exists():
+                self._store.unmark_open(job, lane.priority)  # a crash came before
                 continue
             plan = job.plan()
             if task := self._task(job, plan, lane.number):
@@ -213,13 +213,13 @@ class Lanes:
         done = job.outcomes()
         return next((Task(job, number) for number in plan.units[first :: self._count] if number not in done), None)
 
-    def _said(self, lane: Lane) -> str | None:
+    def _state(self, lane: Lane) -> str | None:
         said = self._redis.get(lane.key)
         return said.decode() if isinstance(said, bytes) else None
 
     def _enqueue(self, lane: Lane, turn: str) -> None:
         self.queue(lane.priority).enqueue_call(
-            _TURN,
+            _FUNCTION,
             args=(lane.priority, lane.sender, lane.number, turn),
             job_id=turn,
             timeout=-1,
@@ -234,5 +234,5 @@ def queue_name(priority: Priority) -> str:
     return f"ich-{priority}"
 
 
-def _new_turn() -> str:
+def _new_ticket() -> str:
     return secrets.token_hex(8)

@@ -9,8 +9,8 @@ from services.common.schemas import Reason, Report
 
 Priority = Literal["urgent", "routine"]
 PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
-EndStatus = Literal["finished", "failed", "cancelled"]
-JobStatus = Literal["queued", "running"] | EndStatus
+FinalStatus = Literal["finished", "failed", "cancelled"]
+JobStatus = Literal["queued", "running"] | FinalStatus
 Outcome = Literal["assessed", "not_assessed", "failed"]
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
@@ -41,7 +41,7 @@ class Manifest(_Frozen):
     files: int
 
 
-class Unit(_Frozen):
+class PlannedSeries(_Frozen):
     """One series of a job, or its pictures: the unit of work. `files` count from 0 in the manifest."""
 
     study_uid: str | None

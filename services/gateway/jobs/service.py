@@ -14,40 +14,40 @@ from redis.exceptions import RedisError
 
 from services.common.problems import NotFound
 from services.gateway.archives import Limits
-from services.gateway.jobs.api_keys import Senders
+from services.gateway.jobs.api_keys import ApiKeys
 from services.gateway.jobs.job import Job
-from services.gateway.jobs.scheduler import Lanes, QueueUnavailable
+from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus
-from services.gateway.jobs.store import JobStore, Wishes
+from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.jobs.views import describe
-from services.gateway.jobs.webhook_delivery import Hooks
+from services.gateway.jobs.webhook_delivery import Webhooks
 from services.gateway.settings import Settings
 from services.gateway.spool import UploadedFile, full_disk_told
 from services.gateway.uploads import receive
 
 log = logging.getLogger(__name__)
-_TEND_S: Final = 5.0
+_RECONCILE_EVERY_S: Final = 5.0
 _SWEEP_EVERY: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Jobs:
+class JobService:
     """What the gateway does about jobs."""
 
     store: JobStore
-    lanes: Lanes
-    senders: Senders
+    scheduler: FairScheduler
+    api_keys: ApiKeys
     settings: Settings
-    hooks: Hooks
+    hooks: Webhooks
 
     @classmethod
-    def create(cls, settings: Settings, redis: Redis) -> "Jobs":
+    def create(cls, settings: Settings, redis: Redis) -> "JobService":
         """On the store and the queue that the settings name."""
         store = JobStore.at(settings.jobs_dir, settings.jobs_url)
-        lanes, senders = Lanes(redis, store, settings.job_lanes), Senders.read(settings.senders_file)
-        return cls(store, lanes, senders, settings, Hooks.create(settings, store))
+        scheduler, api_keys = FairScheduler(redis, store, settings.job_lanes), ApiKeys.read(settings.senders_file)
+        return cls(store, scheduler, api_keys, settings, Webhooks.create(settings, store))
 
-    async def accept(self, request: Request, wishes: Wishes) -> tuple[Job, bool]:
+    async def accept(self, request: Request, options: JobOptions) -> tuple[Job, bool]:
         """Take a request's files; the job when it is safe and has its turns, and whether it is a new one.
 
         Raises
@@ -57,37 +57,37 @@ class Jobs:
         Problem
             of the upload, as of a waiting call.
         """
-        await to_thread.run_sync(self.lanes.check)
+        await to_thread.run_sync(self.scheduler.check)
         async with self.store.incoming.folder() as folder:
             files = await receive(request, folder, self._limits())
-            return await to_thread.run_sync(self._settle, folder, files, wishes)
+            return await to_thread.run_sync(self._store_files, folder, files, options)
 
-    def _settle(self, folder: Any, files: list[UploadedFile], wishes: Wishes) -> tuple[Job, bool]:
+    def _store_files(self, folder: Any, files: list[UploadedFile], options: JobOptions) -> tuple[Job, bool]:
         with full_disk_told("jobs"):
-            job, new = self.store.accept(folder, files, wishes)
-            self._promise(job, wishes, new=new)
+            job, new = self.store.accept(folder, files, options)
+            self._register_webhook(job, options, new=new)
         try:
-            self.lanes.wake(wishes.priority, wishes.sender)
+            self.scheduler.schedule(options.priority, options.sender)
         except RedisError as error:
             if not new:
-                return job, new  # it was accepted before, and `tend` gives it its turns
-            self._take_back(job, wishes)
+                return job, new  # it was accepted before, and `reconcile` gives it its turns
+            self._withdraw(job, options)
             raise QueueUnavailable("the queue is down or full; nothing was accepted") from error
         return job, new
 
-    def _promise(self, job: Job, wishes: Wishes, *, new: bool) -> None:
-        """Keep the webhook, or take the job back."""
-        if not wishes.webhook:
+    def _register_webhook(self, job: Job, options: JobOptions, *, new: bool) -> None:
+        """Keep the webhook, or withdraw the job."""
+        if not options.webhook:
             return
         try:
-            self.hooks.outbox.put(wishes.sender, job.id, wishes.webhook)
+            self.hooks.outbox.put(options.sender, job.id, options.webhook)
         except OSError:
             if new:
-                self._take_back(job, wishes)
+                self._withdraw(job, options)
             raise
 
-    def _take_back(self, job: Job, wishes: Wishes) -> None:
-        self.store.close(job, wishes.priority, "cancelled")
+    def _withdraw(self, job: Job, options: JobOptions) -> None:
+        self.store.close(job, options.priority, "cancelled")
         job.remove()
 
     def _limits(self) -> Limits:
@@ -118,32 +118,32 @@ class Jobs:
         return JobPage(jobs=tuple(found[:limit]), next=f"{more}&status={status}" if more and status else more)
 
     @asynccontextmanager
-    async def tended(self) -> AsyncIterator[None]:
-        """Sweep the store, then look after lanes until the end."""
+    async def running(self) -> AsyncIterator[None]:
+        """Sweep the store, then reconcile the lanes until the end."""
         await to_thread.run_sync(self.store.open)
-        if self.senders.anybody:
+        if self.api_keys.anybody:
             log.info(
                 "no senders file: anybody who reaches this gateway may send jobs and sees all; keep it on 127.0.0.1"
             )
-        task = asyncio.create_task(self._tend())
+        task = asyncio.create_task(self._reconcile_forever())
         try:
-            async with self.hooks.telling():
+            async with self.hooks.running():
                 yield
         finally:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def _tend(self) -> None:
+    async def _reconcile_forever(self) -> None:
         looks = 0
         while True:
             try:
-                await to_thread.run_sync(self.lanes.tend)
+                await to_thread.run_sync(self.scheduler.reconcile)
                 if looks % _SWEEP_EVERY == 0:
                     await to_thread.run_sync(self.store.sweep, self.settings.job_ttl_s)
             except RedisError:
                 log.warning("the queue is down")
             except OSError as error:
-                log.warning("the store cannot be tended", extra={"fields": {"errno": error.errno}})
+                log.warning("the store cannot be read", extra={"fields": {"errno": error.errno}})
             looks += 1
-            await asyncio.sleep(_TEND_S)
+            await asyncio.sleep(_RECONCILE_EVERY_S)

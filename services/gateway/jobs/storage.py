@@ -13,16 +13,16 @@ _TRASH: Final = "trash"
 _SYNCS_AT_ONCE: Final = 16  # a journal commits many files about as fast as one
 
 
-class Shelf(Protocol):
+class Storage(Protocol):
     """What a store asks of the place that it is on. Every write is whole and durable when it returns.
 
     OSError where the place is full or broken; FileNotFoundError where what is asked for is not there.
     """
 
-    def put_once(self, place: str, content: bytes) -> bool:
+    def create(self, place: str, content: bytes) -> bool:
         """Write a file, or leave the one that is there; whether it was written."""
 
-    def take_in(self, folder: Path, place: str) -> None:
+    def store_folder(self, folder: Path, place: str) -> None:
         """Keep what is in a folder of this machine; its `manifest.jsonl` is never there without the rest."""
 
     def get(self, place: str) -> bytes:
@@ -37,7 +37,7 @@ class Shelf(Protocol):
     def remove(self, place: str) -> None:
         """Remove a file or folder, if it is there."""
 
-    def fetched(self, places: Sequence[str]) -> AbstractContextManager[list[Path]]:
+    def local_copies(self, places: Sequence[str]) -> AbstractContextManager[list[Path]]:
         """Those files as files of this machine."""
 
     def sweep(self) -> None:
@@ -53,14 +53,14 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-class LocalShelf:
+class LocalStorage:
     """A folder. Nothing is believed to be on the disk before `sync` said so."""
 
     def __init__(self, root: Path, sync: Callable[[Path], None] = sync) -> None:
         self._root = root
         self._sync = sync
 
-    def put_once(self, place: str, content: bytes) -> bool:
+    def create(self, place: str, content: bytes) -> bool:
         """By a link, which is made only where there is nothing yet."""
         path = self._root / place
         self._make_folder(path.parent)
@@ -76,7 +76,7 @@ class LocalShelf:
         self._sync(path.parent)
         return True
 
-    def take_in(self, folder: Path, place: str) -> None:
+    def store_folder(self, folder: Path, place: str) -> None:
         """All in one step, by renaming; `folder` must be on the same disk."""
         path = self._root / place
         found = list(folder.rglob("*"))
@@ -108,7 +108,7 @@ class LocalShelf:
             _sweep(gone)
 
     @contextmanager
-    def fetched(self, places: Sequence[str]) -> Iterator[list[Path]]:
+    def local_copies(self, places: Sequence[str]) -> Iterator[list[Path]]:
         """They are here already."""
         yield [self._root / place for place in places]
 

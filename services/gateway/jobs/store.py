@@ -1,4 +1,4 @@
-"""All jobs: what is on the shelf is the truth, and Redis can be emptied without a loss.
+"""All jobs: what is on the storage is the truth, and Redis can be emptied without a loss.
 
 jobs/<sender>/<job>/...         see `job.py`
 open/<priority>/<sender>/<job>  a job that is not at its end
@@ -18,16 +18,16 @@ from pathlib import Path
 from services.common.clock import now
 from services.common.operating_points import OperatingPoint
 from services.common.problems import NotFound
-from services.gateway.jobs.fsspec_storage import RemoteShelf
-from services.gateway.jobs.idempotency import OtherContent, check_same, digests, webhook_digest
-from services.gateway.jobs.job import FILES, MANIFEST, Job, no_such_job
-from services.gateway.jobs.schemas import EndStatus, Manifest, Priority, StoredFile
-from services.gateway.jobs.storage import LocalShelf, Shelf
+from services.gateway.jobs.fsspec_storage import FsspecStorage
+from services.gateway.jobs.idempotency import IdempotencyConflict, check_same, digests, webhook_digest
+from services.gateway.jobs.job import FILES, MANIFEST, Job, job_not_found
+from services.gateway.jobs.schemas import FinalStatus, Manifest, Priority, StoredFile
+from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.spool import Spool, SpoolFolder, UploadedFile
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class JobOptions:
     """What a sender asks for beside the files."""
 
     sender: str
@@ -38,80 +38,80 @@ class Wishes:
 
 
 class JobStore:
-    """All jobs. Gateways and workers share one shelf; one gateway takes the uploads."""
+    """All jobs. Gateways and workers share one storage; one gateway takes the uploads."""
 
-    def __init__(self, shelf: Shelf, incoming: Spool) -> None:
-        self.shelf = shelf
+    def __init__(self, storage: Storage, incoming: Spool) -> None:
+        self.storage = storage
         self.incoming = incoming
 
     @classmethod
     def at(cls, folder: Path, url: str | None = None) -> "JobStore":
         """In a folder; or at an fsspec address, with the folder for what is under way."""
-        shelf = RemoteShelf(url, folder / "fetched") if url else LocalShelf(folder)
-        return cls(shelf, Spool(folder / "incoming"))
+        storage = FsspecStorage(url, folder / "fetched") if url else LocalStorage(folder)
+        return cls(storage, Spool(folder / "incoming"))
 
     def open(self) -> None:
         """Sweep what a crash left in the middle of an upload, which nobody was told of."""
         self.incoming.open()
-        self.shelf.sweep()
-        working = {place.rpartition("/")[2] for place in self._below("open", 3)}
+        self.storage.sweep()
+        working = {place.rpartition("/")[2] for place in self._walk("open", 3)}
         for job in self._all():
             if job.id not in working and job.ended() is None:
                 job.remove()
 
-    def accept(self, folder: SpoolFolder, files: Sequence[UploadedFile], wishes: Wishes) -> tuple[Job, bool]:
+    def accept(self, folder: SpoolFolder, files: Sequence[UploadedFile], options: JobOptions) -> tuple[Job, bool]:
         """Make a job of received files; when this returns, they are safe. The job, and whether it is a new one.
 
         Raises
         ------
-        OtherContent
+        IdempotencyConflict
             the sender's Idempotency-Key stands for other files or options.
         OSError
             the disk is full, or broken: nothing was accepted.
         """
-        job = self._new(wishes.sender)
-        manifest = _manifest(job, files, wishes)
-        if known := self._known(wishes, manifest):
-            return self._again(known, wishes), False
+        job = self._new(options.sender)
+        manifest = _manifest(job, files, options)
+        if known := self._find_existing(options, manifest):
+            return self._resume(known, options), False
         try:
-            self._settle(job, folder, files, manifest)
-            if faster := self._claim_key(wishes, job, manifest):
+            self._store_files(job, folder, files, manifest)
+            if faster := self._claim_idempotency_key(options, job, manifest):
                 job.remove()
-                return self._again(faster, wishes), False
-            self._mark_open(wishes.priority, job)
-        except (OSError, OtherContent):
+                return self._resume(faster, options), False
+            self.mark_open(options.priority, job)
+        except (OSError, IdempotencyConflict):
             job.remove()
             raise
         return job, True
 
     def job(self, sender: str, job_id: str) -> Job:
         """NotFound where the sender has no such job."""
-        job = Job(self.shelf, sender, job_id)
-        if not job_id.isalnum() or not job.is_there():
-            raise no_such_job()
+        job = Job(self.storage, sender, job_id)
+        if not job_id.isalnum() or not job.exists():
+            raise job_not_found()
         return job
 
     def jobs(self, sender: str) -> list[Job]:
         """A sender's jobs, newest first."""
-        return [Job(self.shelf, sender, name) for name in reversed(self.shelf.names(f"jobs/{sender}"))]
+        return [Job(self.storage, sender, name) for name in reversed(self.storage.names(f"jobs/{sender}"))]
 
     def open_jobs(self, priority: Priority, sender: str) -> list[Job]:
         """A sender's jobs that are not at their end, oldest first."""
-        return [Job(self.shelf, sender, name) for name in self.shelf.names(f"open/{priority}/{sender}")]
+        return [Job(self.storage, sender, name) for name in self.storage.names(f"open/{priority}/{sender}")]
 
     def senders(self, priority: Priority) -> list[str]:
         """Those who have open jobs, or had."""
-        return self.shelf.names(f"open/{priority}")
+        return self.storage.names(f"open/{priority}")
 
-    def close(self, job: Job, priority: Priority, status: EndStatus) -> bool:
+    def close(self, job: Job, priority: Priority, status: FinalStatus) -> bool:
         """End a job; False where it had ended before."""
         first = job.end(status)
-        self.unmark(job, priority)
+        self.unmark_open(job, priority)
         return first
 
-    def unmark(self, job: Job, priority: Priority) -> None:
+    def unmark_open(self, job: Job, priority: Priority) -> None:
         """Let no worker see it any more."""
-        self.shelf.remove(f"open/{priority}/{job.sender}/{job.id}")
+        self.storage.remove(f"open/{priority}/{job.sender}/{job.id}")
 
     def cancel(self, job: Job, priority: Priority) -> None:
         """End a job and remove its files at once; finished reports stay until it is forgotten."""
@@ -123,29 +123,29 @@ class JobStore:
         old = [job for job in self._all() if (ended := job.ended()) and _age_s(ended.at) > ttl_s]
         for job in old:
             job.remove()
-        for key in self._below("keys", 2):
+        for key in self._walk("keys", 2):
             with suppress(FileNotFoundError):
-                if not Job(self.shelf, key.split("/")[1], self.shelf.get(key).decode()).is_there():
-                    self.shelf.remove(key)
+                if not Job(self.storage, key.split("/")[1], self.storage.get(key).decode()).exists():
+                    self.storage.remove(key)
         return len(old)
 
-    def _below(self, place: str, levels: int) -> Iterator[str]:
+    def _walk(self, place: str, levels: int) -> Iterator[str]:
         if levels == 0:
             yield place
             return
-        for name in self.shelf.names(place):
-            yield from self._below(f"{place}/{name}", levels - 1)
+        for name in self.storage.names(place):
+            yield from self._walk(f"{place}/{name}", levels - 1)
 
     def _all(self) -> Iterator[Job]:
-        for place in self._below("jobs", 2):
+        for place in self._walk("jobs", 2):
             _, sender, job_id = place.split("/")
-            yield Job(self.shelf, sender, job_id)
+            yield Job(self.storage, sender, job_id)
 
     def _new(self, sender: str) -> Job:
         """Ids are in the order of their times."""
-        return Job(self.shelf, sender, f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}")
+        return Job(self.storage, sender, f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}")
 
-    def _settle(self, job: Job, folder: SpoolFolder, files: Sequence[UploadedFile], manifest: Manifest) -> None:
+    def _store_files(self, job: Job, folder: SpoolFolder, files: Sequence[UploadedFile], manifest: Manifest) -> None:
         """Files and manifest to their place, and to the disk."""
         stored = (StoredFile(name=file.name, number=file.path.name, size=file.size) for file in files)
         making = folder.path / "job"
@@ -153,59 +153,59 @@ class JobStore:
         for file in files:
             file.path.rename(making / FILES / file.path.name)
         (making / MANIFEST).write_text("\n".join(line.model_dump_json() for line in (manifest, *stored)))
-        self.shelf.take_in(making, job.place)
+        self.storage.store_folder(making, job.place)
 
-    def _claim_key(self, wishes: Wishes, job: Job, manifest: Manifest) -> Job | None:
+    def _claim_idempotency_key(self, options: JobOptions, job: Job, manifest: Manifest) -> Job | None:
         """Let the sender's key stand for this job; the job of another request with this key that was faster."""
-        while wishes.idempotency_key and not self.shelf.put_once(_key(wishes), job.id.encode()):
-            if other := self._known(wishes, manifest):
+        while options.idempotency_key and not self.storage.create(_key(options), job.id.encode()):
+            if other := self._find_existing(options, manifest):
                 return other
         return None
 
-    def _again(self, job: Job, wishes: Wishes) -> Job:
+    def _resume(self, job: Job, options: JobOptions) -> Job:
         """A job that was accepted before; where a crash came before its mark was made, it is made now."""
         if job.ended() is None:
-            self._mark_open(wishes.priority, job)
+            self.mark_open(options.priority, job)
         return job
 
-    def _mark_open(self, priority: Priority, job: Job) -> None:
+    def mark_open(self, priority: Priority, job: Job) -> None:
         """Only now may workers see it."""
-        self.shelf.put_once(f"open/{priority}/{job.sender}/{job.id}", b"")
+        self.storage.create(f"open/{priority}/{job.sender}/{job.id}", b"")
 
-    def _known(self, wishes: Wishes, manifest: Manifest) -> Job | None:
-        """The job that this key stands for already; OtherContent where that is another one."""
-        if not wishes.idempotency_key:
+    def _find_existing(self, options: JobOptions, manifest: Manifest) -> Job | None:
+        """The job that this key stands for already; IdempotencyConflict where that is another one."""
+        if not options.idempotency_key:
             return None
-        key = _key(wishes)
+        key = _key(options)
         try:
-            job = self.job(wishes.sender, self.shelf.get(key).decode())
+            job = self.job(options.sender, self.storage.get(key).decode())
             first = job.manifest()
         except FileNotFoundError:
             return None
         except NotFound:
-            self.shelf.remove(key)  # its job was forgotten
+            self.storage.remove(key)  # its job was forgotten
             return None
         check_same(first, manifest)
         return job
 
 
-def _manifest(job: Job, files: Sequence[UploadedFile], wishes: Wishes) -> Manifest:
-    options = (wishes.priority, wishes.operating_point, wishes.webhook)
+def _manifest(job: Job, files: Sequence[UploadedFile], options: JobOptions) -> Manifest:
+    digested = (options.priority, options.operating_point, options.webhook)
     return Manifest(
         id=job.id,
-        sender=wishes.sender,
-        priority=wishes.priority,
-        operating_point=wishes.operating_point,
+        sender=options.sender,
+        priority=options.priority,
+        operating_point=options.operating_point,
         created=now(),
         files=len(files),
-        webhook_digest=webhook_digest(wishes.webhook),
-        **(digests(files, *options) if wishes.idempotency_key else {}),
+        webhook_digest=webhook_digest(options.webhook),
+        **(digests(files, *digested) if options.idempotency_key else {}),
     )
 
 
-def _key(wishes: Wishes) -> str:
-    hashed = hashlib.sha256((wishes.idempotency_key or "").encode()).hexdigest()
-    return f"keys/{wishes.sender}/{hashed}"
+def _key(options: JobOptions) -> str:
+    hashed = hashlib.sha256((options.idempotency_key or "").encode()).hexdigest()
+    return f"keys/{options.sender}/{hashed}"
 
 
 def _age_s(moment: str) -> float:

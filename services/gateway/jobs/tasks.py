@@ -12,60 +12,62 @@ from redis.exceptions import RedisError
 
 from services.common.problems import NotFound
 from services.gateway.jobs import metrics
-from services.gateway.jobs.attempts import Tries
+from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.connection import connect_redis
-from services.gateway.jobs.processing import Bench, Done, GivenBack, do
-from services.gateway.jobs.scheduler import Lane, Lanes, Task
+from services.gateway.jobs.processing import Deferred, TaskContext, TaskResult, do
+from services.gateway.jobs.scheduler import FairScheduler, Lane, Task
 from services.gateway.jobs.schemas import Priority
 from services.gateway.jobs.store import JobStore
 from services.gateway.settings import Settings
 from services.gateway.stage_client import StageFault, connect_all
 
 log = logging.getLogger(__name__)
-Work = Callable[[Tries, int], Done | None]
+Work = Callable[[Attempts, int], TaskResult | None]
 
 
-def take_turn(priority: Priority, sender: str, number: int, turn: str) -> None:
+def run_ticket(priority: Priority, sender: str, number: int, turn: str) -> None:
     """Work on the lane's next series, over the same connections as long as the turn goes on.
 
     No exception leaves, for RQ would keep its words in Redis; a lane that is left as it is is mended by the gateway.
     """
     settings = read_settings()
     redis = connect_redis(settings)
-    lanes = Lanes(redis, JobStore.at(settings.jobs_dir, settings.jobs_url), settings.job_lanes)
+    scheduler = FairScheduler(redis, JobStore.at(settings.jobs_dir, settings.jobs_url), settings.job_lanes)
     with asyncio.Runner() as runner:
         stages = connect_all(settings)
 
-        def work(task: Task, tries: Tries, lost: int) -> Done | None:
-            return runner.run(do(task, Bench(stages, settings, tries), lost))
+        def work(task: Task, tries: Attempts, lost: int) -> TaskResult | None:
+            return runner.run(do(task, TaskContext(stages, settings, tries), lost))
 
         try:
-            lanes.take(Lane(priority, sender, number), turn, lambda task: work_on(task, redis, partial(work, task)))
+            scheduler.process_ticket(
+                Lane(priority, sender, number), turn, lambda task: run_task(task, redis, partial(work, task))
+            )
         except (RedisError, OSError):
             log.exception("a turn was broken off")
         finally:
             runner.run(stages.close())
 
 
-def work_on(task: Task, redis: Redis, work: Work, *, rest_s: float = 3.0) -> bool:
+def run_task(task: Task, redis: Redis, work: Work, *, full_disk_pause_s: float = 3.0) -> bool:
     """Do a task, or leave it for a later turn, and say False.
 
-    rest_s : what a full store is given to get room
+    full_disk_pause_s : what a full store is given to get room
     """
-    tries, fields = Tries(redis, task.id), {"task": task.id}
+    tries, fields = Attempts(redis, task.id), {"task": task.id}
     lost = tries.begin()
     try:
         done = work(tries, lost)
-    except GivenBack:
+    except Deferred:
         tries.back()
         return False
     except NotFound:
         tries.clear()
     except OSError as error:
         tries.back()
-        if not task.job.ended() and task.job.is_there():  # a full disk is nobody's series' fault
+        if not task.job.ended() and task.job.exists():  # a full disk is nobody's series' fault
             log.error("the store is full or broken", extra={"fields": {**fields, "errno": error.errno}})  # noqa: TRY400
-            time.sleep(rest_s)
+            time.sleep(full_disk_pause_s)
         return False
     except Exception:  # what is not understood is tried again, three times
         log.exception("a turn failed", extra={"fields": fields})

@@ -10,7 +10,7 @@ from typing import Any, Final
 from services.common.acceptance import CORRUPT_FILES
 from services.common.labels import LABELS
 from services.common.schemas import SEVERITIES, Reason
-from services.gateway.jobs.job import Ended, Job
+from services.gateway.jobs.job import Job, JobEnd
 from services.gateway.jobs.results import SeriesResult, model_of, short
 from services.gateway.jobs.schemas import OUTCOMES, Counts, JobDocument, JobStatus, LeftOut, Plan, Progress, UsedModel
 from services.gateway.jobs.store import JobStore
@@ -91,7 +91,7 @@ def _unreadable_files(left_out: Sequence[LeftOut]) -> Iterator[Reason]:
         yield Reason(code=UNREADABLE_FILES, severity="warn", detail=detail)
 
 
-def _status(plan: Plan | None, ended: Ended | None) -> JobStatus:
+def _status(plan: Plan | None, ended: JobEnd | None) -> JobStatus:
     if ended:
         return ended.status
     return "running" if plan else "queued"

@@ -21,7 +21,14 @@ from services.gateway.jobs.schemas import JobDocument
 
 _MARK: Final = "whsec_"
 _SECRET_BYTES: Final = range(24, 65)
-_TRICKS: Final = ("..", "//", "\\", "%2e", "%2f", "%5c")  # what another reader of a path may take for another path
+_TRICKS: Final = (
+    "..",
+    "//",
+    "\\",
+    "%2e",
+    "%2f",
+    "%5c",
+)  # what another reader of a path may take for another path
 _PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -38,7 +45,7 @@ class Message:
     body: bytes
 
 
-class Allowed:
+class AllowedWebhooks:
     """Addresses that the site allows: the same scheme, host and port, and a path at or below the one that is listed.
 
     Plain http only where it is listed as such.

@@ -23,7 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Work until a signal; the turn in hand is finished first."""
     parser = argparse.ArgumentParser(prog="python -m services.gateway.jobs.worker", description=__doc__)
     parser.add_argument(
-        "queues", nargs="*", default=list(PRIORITIES), help="urgent, routine: what to take, the first first (both)"
+        "queues",
+        nargs="*",
+        default=list(PRIORITIES),
+        help="urgent, routine: queues to serve, in this order (both)",
     )
     queues = parser.parse_args(arguments).queues
     if unknown := set(queues) - set(PRIORITIES):

@@ -11,9 +11,9 @@ from services.common.clock import now
 from services.common.schemas import HeadersReport
 from services.common.tensors import HEADER_LENGTH, FilePart, Message, bytes_tensor, encode
 from services.gateway.jobs.job import Job
-from services.gateway.jobs.schemas import Outcome, Plan, Priority, Unit
-from services.gateway.jobs.storage import LocalShelf, Shelf
-from services.gateway.jobs.store import JobStore, Wishes
+from services.gateway.jobs.schemas import Outcome, Plan, PlannedSeries, Priority
+from services.gateway.jobs.storage import LocalStorage, Storage
+from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.spool import Spool, SpoolFolder, UploadedFile
 
 T = TypeVar("T")
@@ -21,11 +21,11 @@ _counter = itertools.count()
 
 
 def unsynced(folder: Path) -> JobStore:
-    """In a folder, without waiting for the disk: what waits for it is tested in `test_shelf.py`."""
-    return JobStore(LocalShelf(folder, lambda _: None), Spool(folder / "incoming"))
+    """In a folder, without waiting for the disk: what waits for it is tested in `test_storage.py`."""
+    return JobStore(LocalStorage(folder, lambda _: None), Spool(folder / "incoming"))
 
 
-def upload(store: JobStore, folder: Path, files: Mapping[str, bytes], wishes: Wishes) -> tuple[Job, bool]:
+def upload(store: JobStore, folder: Path, files: Mapping[str, bytes], options: JobOptions) -> tuple[Job, bool]:
     """Accept files, as a gateway does when it has received them."""
     spool = SpoolFolder(folder / f"upload-{next(_counter)}")
     spool.path.mkdir(parents=True)
@@ -34,7 +34,7 @@ def upload(store: JobStore, folder: Path, files: Mapping[str, bytes], wishes: Wi
         with spool.create() as file:
             file.write(content)
         received.append(UploadedFile(name, Path(file.name), len(content)))
-    return store.accept(spool, received, wishes)
+    return store.accept(spool, received, options)
 
 
 def job_of(store: JobStore, folder: Path, count: int = 1, sender: str = "ann", priority: Priority = "routine") -> Job:
@@ -43,15 +43,15 @@ def job_of(store: JobStore, folder: Path, count: int = 1, sender: str = "ann", p
         store,
         folder / "incoming",
         {f"{number}.dcm": b"%d" % number for number in range(count)},
-        Wishes(sender, priority, "default"),
+        JobOptions(sender, priority, "default"),
     )
-    job.put_plan(*plan_of(count))
+    job.create_plan(*plan_of(count))
     return job
 
 
-def plan_of(count: int) -> tuple[Plan, Sequence[Unit]]:
+def plan_of(count: int) -> tuple[Plan, Sequence[PlannedSeries]]:
     units = [
-        Unit(study_uid="2.25.1", series_uid=f"2.25.1.{number}", files=(number,), slices=number + 1)
+        PlannedSeries(study_uid="2.25.1", series_uid=f"2.25.1.{number}", files=(number,), slices=number + 1)
         for number in range(count)
     ]
     return Plan(started=now(), slices=tuple(unit.slices for unit in units)), units
@@ -84,8 +84,8 @@ def old_job(store: JobStore, root: Path, job_id: str, found: Mapping[str, bytes]
     lines += [{"name": f"{number}.dcm", "number": f"{number:06d}", "size": 1} for number in range(count)]
     (folder / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
     job = store.job("ann", job_id)
-    store._mark_open("routine", job)
-    job.put_plan(*plan_of(count))
+    store.mark_open("routine", job)
+    job.create_plan(*plan_of(count))
     for number, (status, report) in enumerate(found.items()):
         (folder / f"reports/{number:06d}.json").write_bytes(report)
         (folder / f"done/{number:06d}.{status}").touch()
@@ -103,10 +103,10 @@ class Crash(BaseException):
     """The process is gone: nothing catches this."""
 
 
-class CrashingShelf:
+class CrashingStorage:
     """Passes so many calls that write, and crashes at the next: before it or after it."""
 
-    def __init__(self, inner: Shelf, calls: int, *, after: bool) -> None:
+    def __init__(self, inner: Storage, calls: int, *, after: bool) -> None:
         self._inner = inner
         self._left = calls
         self._after = after
@@ -120,11 +120,11 @@ class CrashingShelf:
             raise Crash
         return result
 
-    def put_once(self, place: str, content: bytes) -> bool:
-        return self._crash(lambda: self._inner.put_once(place, content))
+    def create(self, place: str, content: bytes) -> bool:
+        return self._crash(lambda: self._inner.create(place, content))
 
-    def take_in(self, folder: Path, place: str) -> None:
-        self._crash(lambda: self._inner.take_in(folder, place))
+    def store_folder(self, folder: Path, place: str) -> None:
+        self._crash(lambda: self._inner.store_folder(folder, place))
 
     def remove(self, place: str) -> None:
         self._crash(lambda: self._inner.remove(place))
@@ -138,8 +138,8 @@ class CrashingShelf:
     def names(self, place: str) -> list[str]:
         return self._inner.names(place)
 
-    def fetched(self, places: Sequence[str]) -> AbstractContextManager[list[Path]]:
-        return self._inner.fetched(places)
+    def local_copies(self, places: Sequence[str]) -> AbstractContextManager[list[Path]]:
+        return self._inner.local_copies(places)
 
     def sweep(self) -> None:
         self._inner.sweep()

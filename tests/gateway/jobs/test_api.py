@@ -72,7 +72,7 @@ async def send(client: httpx.AsyncClient, count: int = 1, key: str | None = None
 async def made(client: httpx.AsyncClient, store: JobStore, count: int = 1, **query: Any) -> Job:
     """A job that is planned."""
     job = store.job("ann", (await send(client, count, **query)).json()["id"])
-    job.put_plan(*plan_of(count))
+    job.create_plan(*plan_of(count))
     return job
 
 
@@ -142,7 +142,7 @@ async def test_pages_and_filters(client: httpx.AsyncClient, store: JobStore) -> 
 async def test_reports_by_the_page_the_line_and_the_row(client: httpx.AsyncClient, store: JobStore) -> None:
     job = await made(client, store, 3)
     for number in range(3):
-        job.put_report(number, report_of("assessed", number))
+        job.create_report(number, report_of("assessed", number))
     address = f"/v1/jobs/{job.id}/reports"
     first = (await client.get(address, params={"limit": 2})).json()
     rest = (await client.get(first["next"])).json()
@@ -159,7 +159,7 @@ async def test_reports_by_the_page_the_line_and_the_row(client: httpx.AsyncClien
 async def test_a_limit_holds_for_every_representation(client: httpx.AsyncClient, store: JobStore, accept: str) -> None:
     job = await made(client, store, 3)
     for number in range(3):
-        job.put_report(number, report_of("assessed", number))
+        job.create_report(number, report_of("assessed", number))
     for query, count in (({}, 3), ({"limit": 2}, 2), ({"after": 1, "limit": 2}, 1)):
         answer = await client.get(f"/v1/jobs/{job.id}/reports", params=query, headers={"accept": accept})
         assert len(answer.text.splitlines()) == count + (accept == "text/csv")
@@ -244,7 +244,7 @@ async def test_events_tell_each_change_until_the_end(client: httpx.AsyncClient, 
     reading = asyncio.create_task(client.get(f"/v1/jobs/{job.id}/events"))
     for number in range(2):
         await asyncio.sleep(0.7)
-        job.put_report(number, report_of("assessed"))
+        job.create_report(number, report_of("assessed"))
     store.close(job, "routine", "finished")
     events = [event.split("\ndata: ") for event in (await reading).text.strip().split("\n\n")]
     assert [name for name, _ in events][-1] == "event: end"
@@ -263,7 +263,7 @@ async def test_events_of_a_job_that_is_forgotten_meanwhile_end(client: httpx.Asy
 
 async def test_delete_cancels_and_then_forgets(client: httpx.AsyncClient, store: JobStore, tmp_path: Path) -> None:
     job = await made(client, store, 2)
-    job.put_report(0, report_of("assessed"))
+    job.create_report(0, report_of("assessed"))
     address = f"/v1/jobs/{job.id}"
     cancelled = await client.delete(address)
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")

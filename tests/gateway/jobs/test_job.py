@@ -7,32 +7,32 @@ from pathlib import Path
 import pytest
 
 from services.common.problems import NotFound
-from services.gateway.jobs.idempotency import OtherContent
+from services.gateway.jobs.idempotency import IdempotencyConflict
 from services.gateway.jobs.job import Job
-from services.gateway.jobs.storage import LocalShelf
-from services.gateway.jobs.store import JobStore, Wishes
+from services.gateway.jobs.storage import LocalStorage
+from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.jobs.views import COLUMNS, describe, reports, table
 from tests.gateway.jobs.making import MODELS, job_of, old_job, report_of, upload
 
 OLD_ID = "0198f00000000123456789abcdef"
 
 
-class CancellingShelf(LocalShelf):
+class CancellingShelf(LocalStorage):
     """Has the job cancelled just before something of that name is written, or just after."""
 
     def __init__(self, root: Path, store: JobStore, name: str, *, after: bool) -> None:
         super().__init__(root, lambda _: None)
         self._store, self._name, self._after = store, name, after
 
-    def put_once(self, place: str, content: bytes) -> bool:
+    def create(self, place: str, content: bytes) -> bool:
         if f"/{self._name}" not in place:
-            return super().put_once(place, content)
+            return super().create(place, content)
         if self._after:
-            first = super().put_once(place, content)
+            first = super().create(place, content)
             self._cancel()
             return first
         self._cancel()
-        return super().put_once(place, content)
+        return super().create(place, content)
 
     def _cancel(self) -> None:
         for job in self._store.open_jobs("routine", "ann"):
@@ -45,9 +45,9 @@ def test_a_report_that_comes_with_the_cancellation_is_dropped(
     store: JobStore, tmp_path: Path, name: str, *, after: bool
 ) -> None:
     job = job_of(store, tmp_path, 2)
-    job.put_report(0, report_of("assessed", model=0))
+    job.create_report(0, report_of("assessed", model=0))
     slow = Job(CancellingShelf(tmp_path / "store", store, name, after=after), "ann", job.id)
-    assert not slow.put_report(1, report_of("assessed", 1, model=1))
+    assert not slow.create_report(1, report_of("assessed", 1, model=1))
     assert job.outcomes() == {0: "assessed"}
     assert [number for number, _ in reports(job, -1)] == [0]
     with pytest.raises(NotFound):
@@ -58,21 +58,21 @@ def test_a_report_that_comes_with_the_cancellation_is_dropped(
 def test_a_slow_worker_removes_no_report_that_another_has_marked(store: JobStore, tmp_path: Path) -> None:
     """Both did the series; the faster one marked it, the job was cancelled, and the slower one comes back."""
     job = job_of(store, tmp_path, 2)
-    shelf = LocalShelf(tmp_path / "store", lambda _: None)
-    shelf.put_once(f"{job.place}/reports/000000.json", report_of("assessed"))
-    assert not job.put_report(0, report_of("assessed"))
+    storage = LocalStorage(tmp_path / "store", lambda _: None)
+    storage.create(f"{job.place}/reports/000000.json", report_of("assessed"))
+    assert not job.create_report(0, report_of("assessed"))
     store.cancel(job, "routine")
-    assert not job.put_report(0, report_of("assessed"))
+    assert not job.create_report(0, report_of("assessed"))
     assert job.report(0) == report_of("assessed")
 
 
 def test_a_cancelled_job_is_forgotten_some_time_later(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path)
-    job.put_report(0, report_of("assessed"))
+    job.create_report(0, report_of("assessed"))
     store.cancel(job, "routine")
     assert store.sweep(3600) == 0
     assert store.sweep(-1) == 1
-    assert not job.is_there()
+    assert not job.exists()
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_job_of_the_version_before_is_counted_from_its_reports_once(
     store: JobStore, old: Job, tmp_path: Path
 ) -> None:
     assert old.outcomes() == {0: "assessed", 1: "failed"}
-    assert old.put_report(2, report_of("assessed", 2, model=1))
+    assert old.create_report(2, report_of("assessed", 2, model=1))
     document = describe(store, old)
     assert document.counts.model_dump() == {"assessed": 2, "not_assessed": 0, "failed": 1}
     assert (document.series_present, document.series_with_warnings) == (1, 1)
@@ -112,8 +112,8 @@ def test_a_job_of_the_version_before_can_be_cancelled_and_keeps_its_counts(store
 
 
 def test_a_full_disk_hides_no_result_of_the_version_before(store: JobStore, old: Job, tmp_path: Path) -> None:
-    class Full(LocalShelf):
-        def put_once(self, place: str, content: bytes) -> bool:
+    class Full(LocalStorage):
+        def create(self, place: str, content: bytes) -> bool:
             raise OSError(28, "no space", f"{place}, {len(content)} bytes")
 
     job = Job(Full(tmp_path / "store"), "ann", OLD_ID)
@@ -122,13 +122,13 @@ def test_a_full_disk_hides_no_result_of_the_version_before(store: JobStore, old:
 
 
 def test_a_key_of_the_version_before_still_stands_for_its_job(store: JobStore, tmp_path: Path) -> None:
-    wishes, files = Wishes("ann", "routine", "default", "key"), {"a.dcm": b"1"}
-    job, _ = upload(store, tmp_path, files, wishes)
+    options, files = JobOptions("ann", "routine", "default", "key"), {"a.dcm": b"1"}
+    job, _ = upload(store, tmp_path, files, options)
     path = tmp_path / "store/jobs/ann" / job.id / "manifest.jsonl"
     head, rest = path.read_text().split("\n", 1)
     older = {name: value for name, value in json.loads(head).items() if name not in ("files_digest", "webhook_digest")}
     path.write_text(f"{json.dumps(older)}\n{rest}")
-    assert upload(store, tmp_path, files, wishes)[0].id == job.id
-    with pytest.raises(OtherContent) as caught:
-        upload(store, tmp_path, files, replace(wishes, priority="urgent"))
+    assert upload(store, tmp_path, files, options)[0].id == job.id
+    with pytest.raises(IdempotencyConflict) as caught:
+        upload(store, tmp_path, files, replace(options, priority="urgent"))
     assert caught.value.extra == {"differences": []}

@@ -10,9 +10,9 @@ from redis.exceptions import RedisError
 
 from services.common.clock import now
 from services.gateway.jobs.job import Job
-from services.gateway.jobs.metrics import QueueFigures, count
-from services.gateway.jobs.schemas import Plan, Priority, Unit
-from services.gateway.jobs.store import JobStore, Wishes
+from services.gateway.jobs.metrics import QueueMetrics, count
+from services.gateway.jobs.schemas import Plan, PlannedSeries, Priority
+from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.spool import SpoolFolder
 from tests.gateway.jobs.making import report_of
 
@@ -55,7 +55,7 @@ def clock() -> Clock:
 def figures(counters: CountersInMemory, store: JobStore, clock: Clock) -> Callable[[], dict[str, float]]:
     """What a scrape says now."""
     registry = CollectorRegistry()
-    registry.register(QueueFigures(counters, store, kept_s=5.0, clock=clock))
+    registry.register(QueueMetrics(counters, store, cache_s=5.0, clock=clock))
 
     def scrape() -> dict[str, float]:
         lines = generate_latest(registry).decode().splitlines()
@@ -66,13 +66,13 @@ def figures(counters: CountersInMemory, store: JobStore, clock: Clock) -> Callab
 
 def _job(store: JobStore, folder: Path, sender: str = "one", priority: Priority = "routine") -> Job:
     folder.mkdir()
-    job, _ = store.accept(SpoolFolder(folder), [], Wishes(sender, priority, "default"))
+    job, _ = store.accept(SpoolFolder(folder), [], JobOptions(sender, priority, "default"))
     return job
 
 
 def _planned(job: Job, series: int) -> Job:
-    units = [Unit(study_uid="1", series_uid=str(n), files=(), slices=1) for n in range(series)]
-    job.put_plan(Plan(started=now(), slices=(1,) * series), units)
+    units = [PlannedSeries(study_uid="1", series_uid=str(n), files=(), slices=1) for n in range(series)]
+    job.create_plan(Plan(started=now(), slices=(1,) * series), units)
     return job
 
 
@@ -80,7 +80,7 @@ def test_what_waits_is_told_by_priority(
     store: JobStore, clock: Clock, tmp_path: Path, figures: Callable[[], dict[str, float]]
 ) -> None:
     first = _planned(_job(store, tmp_path / "1"), 5)
-    first.put_report(2, report_of("assessed"))
+    first.create_report(2, report_of("assessed"))
     _planned(_job(store, tmp_path / "2", "two"), 3)
     _job(store, tmp_path / "3", priority="urgent")
     clock.now_s = int(first.id[:12], 16) / 1e3 + 60
@@ -110,7 +110,7 @@ def test_what_waits_is_looked_up_every_few_seconds_only(
     clock.now_s += 1
     assert figures()['ich_queue_series{priority="routine"}'] == 2
 
-    job.put_report(0, report_of("failed"))
+    job.create_report(0, report_of("failed"))
     store.close(job, "routine", "cancelled")
     clock.now_s += 5
     assert figures()['ich_queue_series{priority="routine"}'] == 0

@@ -9,10 +9,10 @@ import pytest
 from redis import Redis
 
 from services.common.schemas import HeadersReport, SetAside
-from services.gateway.jobs.attempts import Tries
-from services.gateway.jobs.processing import MAX_FAULTS, MAX_LOST, Bench, Done, GivenBack, do
+from services.gateway.jobs.attempts import Attempts
+from services.gateway.jobs.processing import MAX_LOST_WORKERS, MAX_STAGE_FAULTS, Deferred, TaskContext, TaskResult, do
 from services.gateway.jobs.scheduler import Task
-from services.gateway.jobs.store import JobStore, Wishes
+from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.settings import Settings
 from services.gateway.stage_client import Stage, Stages
 from tests.gateway.jobs.making import headers_answer, job_of, upload
@@ -50,22 +50,22 @@ def _streamed(status: int, body: bytes, headers: dict[str, str] | None = None) -
     return httpx.Response(status, headers=headers, content=pieces())
 
 
-MakeBench = Callable[..., Bench]
+MakeBench = Callable[..., TaskContext]
 
 
 @pytest.fixture
 def bench(redis: Redis) -> MakeBench:
-    def make(preprocess: Preprocess, task: Task, turn_s: float = 60) -> Bench:
+    def make(preprocess: Preprocess, task: Task, max_ticket_s: float = 60) -> TaskContext:
         client = httpx.AsyncClient(transport=httpx.MockTransport(preprocess), base_url="http://stage")
         stages = Stages(*(Stage(name, client) for name in ("preprocess", "cnn", "rnn")))
-        return Bench(stages, Settings(), Tries(redis, task.id), wait_s=0.001, turn_s=turn_s)
+        return TaskContext(stages, Settings(), Attempts(redis, task.id), wait_s=0.001, max_ticket_s=max_ticket_s)
 
     return make
 
 
 @pytest.fixture
 def plan(store: JobStore, tmp_path: Path) -> Task:
-    return Task(upload(store, tmp_path, {"notes.txt": b"no image"}, Wishes("ann", "routine", "default"))[0])
+    return Task(upload(store, tmp_path, {"notes.txt": b"no image"}, JobOptions("ann", "routine", "default"))[0])
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def series(store: JobStore, tmp_path: Path) -> Task:
 
 
 async def test_files_that_are_no_series_are_named_with_the_reason(bench: MakeBench, plan: Task) -> None:
-    assert await do(plan, bench(Preprocess(), plan), 0) == Done(None, "no_series")
+    assert await do(plan, bench(Preprocess(), plan), 0) == TaskResult(None, "no_series")
     found = plan.job.plan()
     assert found
     assert (list(found.units), found.problem) == ([], None)
@@ -92,8 +92,8 @@ async def test_a_stages_fault_passes(bench: MakeBench, plan: Task) -> None:
 async def test_what_brings_a_ready_stage_down_each_time_has_a_few_tries(bench: MakeBench, series: Task) -> None:
     preprocess = Preprocess(*[500] * 20)
     made = bench(preprocess, series)
-    assert await do(series, made, 0) == Done("failed", "stage_failed")
-    assert preprocess.asked == MAX_FAULTS
+    assert await do(series, made, 0) == TaskResult("failed", "stage_failed")
+    assert preprocess.asked == MAX_STAGE_FAULTS
     report = json.loads(series.job.report(0))
     assert report["problem"]["code"] == "stage_failed"
     assert report["id"] == f"{series.job.id}-000000"
@@ -102,34 +102,34 @@ async def test_what_brings_a_ready_stage_down_each_time_has_a_few_tries(bench: M
 
 async def test_a_stage_that_is_away_counts_once_and_the_task_is_given_back(bench: MakeBench, series: Task) -> None:
     preprocess = Preprocess(*[500] * 20, ready=False)
-    for _ in range(MAX_FAULTS + 2):
-        with pytest.raises(GivenBack):
-            await do(series, bench(preprocess, series, turn_s=0.05), 0)
+    for _ in range(MAX_STAGE_FAULTS + 2):
+        with pytest.raises(Deferred):
+            await do(series, bench(preprocess, series, max_ticket_s=0.05), 0)
     assert preprocess.asked == 1
     assert series.job.outcomes() == {}
 
 
 async def test_a_busy_stage_has_all_patience(bench: MakeBench, series: Task) -> None:
-    preprocess = Preprocess(*[503] * 2 * (MAX_FAULTS + 1))
+    preprocess = Preprocess(*[503] * 2 * (MAX_STAGE_FAULTS + 1))
     made = bench(preprocess, series)
     for _ in range(2):
-        with pytest.raises(GivenBack):
-            await do(series, Bench(made.stages, made.settings, made.tries, wait_s=1, turn_s=0), 0)
+        with pytest.raises(Deferred):
+            await do(series, TaskContext(made.stages, made.settings, made.tries, wait_s=1, max_ticket_s=0), 0)
     assert series.job.outcomes() == {}
 
 
 async def test_patience_ends_and_the_report_says_why(bench: MakeBench, series: Task) -> None:
     made = bench(Preprocess(500, ready=False), series)
-    impatient = Bench(made.stages, Settings(job_patience_s=0), made.tries, wait_s=0.001)
-    assert await do(series, impatient, 0) == Done("failed", "stage_failed")
+    impatient = TaskContext(made.stages, Settings(job_patience_s=0), made.tries, wait_s=0.001)
+    assert await do(series, impatient, 0) == TaskResult("failed", "stage_failed")
     assert json.loads(series.job.report(0))["problem"]["code"] == "stage_failed"
 
 
 async def test_what_no_worker_survives_is_given_up(bench: MakeBench, series: Task, plan: Task) -> None:
     preprocess = Preprocess()
-    assert await do(series, bench(preprocess, series), MAX_LOST) == Done("failed", "worker_lost")
+    assert await do(series, bench(preprocess, series), MAX_LOST_WORKERS) == TaskResult("failed", "worker_lost")
     assert json.loads(series.job.report(0))["problem"]["code"] == "worker_lost"
-    await do(plan, bench(preprocess, plan), MAX_LOST)
+    await do(plan, bench(preprocess, plan), MAX_LOST_WORKERS)
     found = plan.job.plan()
     assert found
     assert found.problem

@@ -3,62 +3,62 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.jobs.fsspec_storage import RemoteShelf
-from services.gateway.jobs.storage import LocalShelf, Shelf
+from services.gateway.jobs.fsspec_storage import FsspecStorage
+from services.gateway.jobs.storage import LocalStorage, Storage
 
 
 @pytest.fixture(params=["folder", "memory", "fsspec's own folder"])
-def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     urls = {"memory": f"memory://{tmp_path.name}", "fsspec's own folder": f"file://{tmp_path}/remote"}
     if request.param in urls:
-        return RemoteShelf(urls[request.param], tmp_path / "spool")
-    return LocalShelf(tmp_path / "folder")
+        return FsspecStorage(urls[request.param], tmp_path / "spool")
+    return LocalStorage(tmp_path / "folder")
 
 
-def test_the_first_who_writes_wins(shelf: Shelf) -> None:
-    assert shelf.put_once("a/b/c", b"one")
-    assert not shelf.put_once("a/b/c", b"two")
-    assert shelf.get("a/b/c") == b"one"
-    assert shelf.exists("a/b/c")
+def test_the_first_who_writes_wins(storage: Storage) -> None:
+    assert storage.create("a/b/c", b"one")
+    assert not storage.create("a/b/c", b"two")
+    assert storage.get("a/b/c") == b"one"
+    assert storage.exists("a/b/c")
 
 
-def test_names_are_sorted_and_nothing_else_is_seen(shelf: Shelf) -> None:
+def test_names_are_sorted_and_nothing_else_is_seen(storage: Storage) -> None:
     for name in ("b", "a", "c"):
-        shelf.put_once(f"here/{name}", b"")
-    shelf.put_once("here/a", b"")
-    assert shelf.names("here") == ["a", "b", "c"]
-    assert "here" in shelf.names("")
-    assert shelf.names("nowhere") == []
+        storage.create(f"here/{name}", b"")
+    storage.create("here/a", b"")
+    assert storage.names("here") == ["a", "b", "c"]
+    assert "here" in storage.names("")
+    assert storage.names("nowhere") == []
 
 
-def test_what_is_not_there(shelf: Shelf) -> None:
+def test_what_is_not_there(storage: Storage) -> None:
     with pytest.raises(FileNotFoundError):
-        shelf.get("nothing")
-    assert not shelf.exists("nothing")
-    shelf.remove("nothing")
+        storage.get("nothing")
+    assert not storage.exists("nothing")
+    storage.remove("nothing")
 
 
-def test_files_and_folders_are_removed(shelf: Shelf) -> None:
+def test_files_and_folders_are_removed(storage: Storage) -> None:
     for place in ("job/files/1", "job/manifest", "job2/manifest"):
-        shelf.put_once(place, b"x")
-    shelf.remove("job")
-    assert not shelf.exists("job/files/1")
-    shelf.remove("job2/manifest")
-    assert not shelf.exists("job2/manifest")
-    assert shelf.put_once("job/manifest", b"anew")
-    shelf.sweep()
-    assert shelf.get("job/manifest") == b"anew"
+        storage.create(place, b"x")
+    storage.remove("job")
+    assert not storage.exists("job/files/1")
+    storage.remove("job2/manifest")
+    assert not storage.exists("job2/manifest")
+    assert storage.create("job/manifest", b"anew")
+    storage.sweep()
+    assert storage.get("job/manifest") == b"anew"
 
 
-def test_a_folder_is_taken_in_and_its_files_are_fetched(shelf: Shelf, tmp_path: Path) -> None:
+def test_a_folder_is_taken_in_and_its_files_are_fetched(storage: Storage, tmp_path: Path) -> None:
     making = tmp_path / "making"
     (making / "files").mkdir(parents=True)
     (making / "manifest.jsonl").write_bytes(b"{}")
     for name in ("000001", "000002"):
         (making / "files" / name).write_bytes(name.encode())
-    shelf.take_in(making, "jobs/ann/1")
-    assert shelf.get("jobs/ann/1/manifest.jsonl") == b"{}"
-    with shelf.fetched(["jobs/ann/1/files/000002", "jobs/ann/1/files/000001"]) as paths:
+    storage.store_folder(making, "jobs/ann/1")
+    assert storage.get("jobs/ann/1/manifest.jsonl") == b"{}"
+    with storage.local_copies(["jobs/ann/1/files/000002", "jobs/ann/1/files/000001"]) as paths:
         assert [path.read_bytes() for path in paths] == [b"000002", b"000001"]
 
 
@@ -69,7 +69,7 @@ def test_a_file_is_on_the_disk_before_it_is_seen_and_so_is_every_new_folder(tmp_
         seen = (tmp_path / "a/b/c").exists()
         synced.append(f"{path.relative_to(tmp_path)} {'after' if seen else 'before'}")
 
-    LocalShelf(tmp_path, sync).put_once("a/b/c", b"content")
+    LocalStorage(tmp_path, sync).create("a/b/c", b"content")
     part = synced.pop(2)
     assert part.startswith("a/b/.")
     assert part.endswith(" before")
@@ -89,7 +89,7 @@ def test_uploads_are_on_the_disk_before_their_folder_takes_its_place(tmp_path: P
         else:
             after.append(path.relative_to(tmp_path).as_posix())
 
-    LocalShelf(tmp_path, sync).take_in(making, "jobs/ann/1")
+    LocalStorage(tmp_path, sync).store_folder(making, "jobs/ann/1")
     assert before == {"making", "making/files", "making/files/1", "making/manifest.jsonl", ".", "jobs"}
     assert after == ["jobs/ann"]
 
@@ -99,6 +99,6 @@ def test_a_folder_fetched_by_a_process_that_was_killed_is_swept_when_it_is_old(t
     old.mkdir()
     new.mkdir()
     os.utime(old, (0, 0))
-    RemoteShelf("memory://swept", tmp_path).sweep()
+    FsspecStorage("memory://swept", tmp_path).sweep()
     assert new.exists()
     assert not old.exists()

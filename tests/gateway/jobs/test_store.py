@@ -4,20 +4,22 @@ from pathlib import Path
 import pytest
 
 from services.common.problems import NotFound
-from services.gateway.jobs.idempotency import OtherContent
+from services.gateway.jobs.idempotency import IdempotencyConflict
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import Outcome
-from services.gateway.jobs.storage import LocalShelf
-from services.gateway.jobs.store import JobStore, Wishes
+from services.gateway.jobs.storage import LocalStorage
+from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.spool import Spool
-from tests.gateway.jobs.making import Crash, CrashingShelf, job_of, plan_of, report_of, unsynced, upload
+from tests.gateway.jobs.making import Crash, CrashingStorage, job_of, plan_of, report_of, unsynced, upload
 
-WISHES = Wishes("ann", "routine", "default", "key")
+OPTIONS = JobOptions("ann", "routine", "default", "key")
 FILES = {"one.dcm": b"1", "two.dcm": b"22"}
 
 
 def crashing(folder: Path, calls: int, *, after: bool) -> JobStore:
-    return JobStore(CrashingShelf(LocalShelf(folder, lambda _: None), calls, after=after), Spool(folder / "incoming"))
+    return JobStore(
+        CrashingStorage(LocalStorage(folder, lambda _: None), calls, after=after), Spool(folder / "incoming")
+    )
 
 
 def reopened(folder: Path) -> JobStore:
@@ -28,7 +30,7 @@ def reopened(folder: Path) -> JobStore:
 
 
 def test_a_job_holds_what_was_sent_under_numbers(store: JobStore, tmp_path: Path) -> None:
-    job, new = upload(store, tmp_path, FILES, WISHES)
+    job, new = upload(store, tmp_path, FILES, OPTIONS)
     assert new
     assert job.manifest().files == 2
     with job.files() as files:
@@ -39,39 +41,43 @@ def test_a_job_holds_what_was_sent_under_numbers(store: JobStore, tmp_path: Path
 
 
 def test_a_key_gives_the_same_job(store: JobStore, tmp_path: Path) -> None:
-    first, _ = upload(store, tmp_path, FILES, WISHES)
-    again, new = upload(store, tmp_path, FILES, WISHES)
+    first, _ = upload(store, tmp_path, FILES, OPTIONS)
+    again, new = upload(store, tmp_path, FILES, OPTIONS)
     assert (again.id, new) == (first.id, False)
-    other, new = upload(store, tmp_path, FILES, Wishes("bob", "routine", "default", "key"))
+    other, new = upload(store, tmp_path, FILES, JobOptions("bob", "routine", "default", "key"))
     assert new
     assert other.id != first.id
     assert len(store.jobs("ann")) == 1
 
 
-CONFLICTS: list[tuple[dict[str, bytes], Wishes, list[dict[str, str]]]] = [
-    ({**FILES, "one.dcm": b"changed"}, WISHES, [{"what": "files"}]),
-    ({"renamed.dcm": b"1", "two.dcm": b"22"}, WISHES, [{"what": "files"}]),
+CONFLICTS: list[tuple[dict[str, bytes], JobOptions, list[dict[str, str]]]] = [
+    ({**FILES, "one.dcm": b"changed"}, OPTIONS, [{"what": "files"}]),
+    ({"renamed.dcm": b"1", "two.dcm": b"22"}, OPTIONS, [{"what": "files"}]),
     (
         FILES,
-        Wishes("ann", "urgent", "default", "key"),
+        JobOptions("ann", "urgent", "default", "key"),
         [{"what": "priority", "first": "routine", "now": "urgent"}],
     ),
     (
         FILES,
-        Wishes("ann", "routine", "sensitive", "key"),
+        JobOptions("ann", "routine", "sensitive", "key"),
         [{"what": "operating_point", "first": "default", "now": "sensitive"}],
     ),
-    (FILES, Wishes("ann", "routine", "default", "key", "https://pacs.example.org/?key=s3cret"), [{"what": "webhook"}]),
+    (
+        FILES,
+        JobOptions("ann", "routine", "default", "key", "https://pacs.example.org/?key=s3cret"),
+        [{"what": "webhook"}],
+    ),
 ]
 
 
-@pytest.mark.parametrize(("files", "wishes", "differences"), CONFLICTS)
+@pytest.mark.parametrize(("files", "options", "differences"), CONFLICTS)
 def test_a_key_with_another_request_is_a_conflict_that_names_what_differs(
-    store: JobStore, tmp_path: Path, files: dict[str, bytes], wishes: Wishes, differences: list[dict[str, str]]
+    store: JobStore, tmp_path: Path, files: dict[str, bytes], options: JobOptions, differences: list[dict[str, str]]
 ) -> None:
-    upload(store, tmp_path, FILES, WISHES)
-    with pytest.raises(OtherContent) as caught:
-        upload(store, tmp_path, files, wishes)
+    upload(store, tmp_path, FILES, OPTIONS)
+    with pytest.raises(IdempotencyConflict) as caught:
+        upload(store, tmp_path, files, options)
     document = caught.value.document()
     assert document["differences"] == differences
     assert all(value in document["detail"] for value in list(differences[0].values())[1:])
@@ -80,14 +86,14 @@ def test_a_key_with_another_request_is_a_conflict_that_names_what_differs(
 
 
 def test_a_key_is_free_again_when_its_job_is_forgotten(store: JobStore, tmp_path: Path) -> None:
-    first, _ = upload(store, tmp_path, FILES, WISHES)
+    first, _ = upload(store, tmp_path, FILES, OPTIONS)
     store.cancel(first, "routine")
     first.remove()
-    _, new = upload(store, tmp_path, {"other.dcm": b"3"}, WISHES)
+    _, new = upload(store, tmp_path, {"other.dcm": b"3"}, OPTIONS)
     assert new
 
 
-class RivalShelf(LocalShelf):
+class RivalStorage(LocalStorage):
     """Lets another request with the same key be faster, just before the key is claimed."""
 
     def __init__(self, root: Path, rival: JobStore, folder: Path, files: dict[str, bytes]) -> None:
@@ -95,24 +101,24 @@ class RivalShelf(LocalShelf):
         self._rival, self._folder, self._files = rival, folder, files
         self.winner: Job | None = None
 
-    def put_once(self, place: str, content: bytes) -> bool:
+    def create(self, place: str, content: bytes) -> bool:
         if place.startswith("keys/") and self.winner is None:
-            self.winner, _ = upload(self._rival, self._folder, self._files, WISHES)
-        return super().put_once(place, content)
+            self.winner, _ = upload(self._rival, self._folder, self._files, OPTIONS)
+        return super().create(place, content)
 
 
 def test_two_requests_with_one_key_at_once_are_one_job(store: JobStore, tmp_path: Path) -> None:
-    shelf = RivalShelf(tmp_path / "store", store, tmp_path, FILES)
-    job, new = upload(JobStore(shelf, store.incoming), tmp_path, FILES, WISHES)
-    assert shelf.winner
-    assert (job.id, new) == (shelf.winner.id, False)
+    storage = RivalStorage(tmp_path / "store", store, tmp_path, FILES)
+    job, new = upload(JobStore(storage, store.incoming), tmp_path, FILES, OPTIONS)
+    assert storage.winner
+    assert (job.id, new) == (storage.winner.id, False)
     assert [found.id for found in store.jobs("ann")] == [job.id]
 
 
 def test_a_rival_with_other_content_leaves_nothing_of_this_one(store: JobStore, tmp_path: Path) -> None:
-    shelf = RivalShelf(tmp_path / "store", store, tmp_path, {"other.dcm": b"3"})
-    with pytest.raises(OtherContent):
-        upload(JobStore(shelf, store.incoming), tmp_path, FILES, WISHES)
+    storage = RivalStorage(tmp_path / "store", store, tmp_path, {"other.dcm": b"3"})
+    with pytest.raises(IdempotencyConflict):
+        upload(JobStore(storage, store.incoming), tmp_path, FILES, OPTIONS)
     assert len(store.jobs("ann")) == 1
 
 
@@ -123,44 +129,44 @@ def test_a_crash_in_an_upload_leaves_all_or_nothing_and_the_key_gives_one_job(
 ) -> None:
     folder = tmp_path / "store"
     with pytest.raises(Crash):
-        upload(crashing(folder, calls, after=after), tmp_path, FILES, WISHES)
+        upload(crashing(folder, calls, after=after), tmp_path, FILES, OPTIONS)
     store = reopened(folder)
     for job in store.jobs("ann"):
         assert [found.id for found in store.open_jobs("routine", "ann")] == [job.id]
-    job, _ = upload(store, tmp_path, FILES, WISHES)
+    job, _ = upload(store, tmp_path, FILES, OPTIONS)
     assert [found.id for found in store.jobs("ann")] == [job.id]
     assert [found.id for found in store.open_jobs("routine", "ann")] == [job.id]
 
 
 def test_an_upload_is_not_forgotten_by_a_gateway_that_starts_again(store: JobStore, tmp_path: Path) -> None:
-    job, _ = upload(store, tmp_path, FILES, WISHES)
+    job, _ = upload(store, tmp_path, FILES, OPTIONS)
     assert [found.id for found in reopened(tmp_path / "store").jobs("ann")] == [job.id]
 
 
-class FullShelf(LocalShelf):
-    def put_once(self, place: str, content: bytes) -> bool:
+class FullStorage(LocalStorage):
+    def create(self, place: str, content: bytes) -> bool:
         if place.startswith("open/"):
             raise OSError(28, "no space")
-        return super().put_once(place, content)
+        return super().create(place, content)
 
 
 def test_nothing_is_left_of_an_upload_that_found_no_room(store: JobStore, tmp_path: Path) -> None:
-    full = JobStore(FullShelf(tmp_path / "store"), store.incoming)
+    full = JobStore(FullStorage(tmp_path / "store"), store.incoming)
     with pytest.raises(OSError, match="no space"):
-        upload(full, tmp_path, FILES, WISHES)
+        upload(full, tmp_path, FILES, OPTIONS)
     assert store.jobs("ann") == []
-    assert upload(store, tmp_path, FILES, WISHES)[1]
+    assert upload(store, tmp_path, FILES, OPTIONS)[1]
 
 
 def _work(store: JobStore, count: int) -> None:
     """What turns do to the only job of a store, whatever was done before."""
     for job in store.open_jobs("routine", "ann"):
         if job.plan() is None:
-            job.put_plan(*plan_of(count))
+            job.create_plan(*plan_of(count))
         for number in range(count):
             if number not in job.outcomes():
                 outcome: Outcome = "failed" if number == 1 else "assessed"
-                job.put_report(number, report_of(outcome, number))
+                job.create_report(number, report_of(outcome, number))
         store.close(job, "routine", "finished")
 
 
@@ -168,7 +174,7 @@ def _work(store: JobStore, count: int) -> None:
 @pytest.mark.parametrize("calls", range(8))
 def test_a_crash_in_the_work_loses_and_doubles_nothing(tmp_path: Path, calls: int, *, after: bool) -> None:
     folder, count = tmp_path / "store", 2
-    job, _ = upload(reopened(folder), tmp_path, FILES, WISHES)
+    job, _ = upload(reopened(folder), tmp_path, FILES, OPTIONS)
     with pytest.raises(Crash):
         _work(crashing(folder, calls, after=after), count)
     store = reopened(folder)
@@ -182,15 +188,15 @@ def test_a_crash_in_the_work_loses_and_doubles_nothing(tmp_path: Path, calls: in
 
 def test_the_first_report_stays_and_so_does_what_became_of_it(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path)
-    assert job.put_report(0, report_of("failed"))
-    assert not job.put_report(0, report_of("assessed"))
+    assert job.create_report(0, report_of("failed"))
+    assert not job.create_report(0, report_of("assessed"))
     assert job.outcomes() == {0: "failed"}
     assert job.report(0) == report_of("failed")
 
 
 def test_a_plan_is_read_by_the_line(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path, 3)
-    assert not job.put_plan(*plan_of(2))
+    assert not job.create_plan(*plan_of(2))
     plan = job.plan()
     assert plan
     assert (plan.slices, list(plan.units)) == ((1, 2, 3), [0, 1, 2])
@@ -199,11 +205,11 @@ def test_a_plan_is_read_by_the_line(store: JobStore, tmp_path: Path) -> None:
 
 def test_a_cancelled_job_keeps_its_reports_and_takes_no_more(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path, 2)
-    job.put_report(0, report_of("assessed"))
+    job.create_report(0, report_of("assessed"))
     store.cancel(job, "routine")
-    assert not job.put_report(1, report_of("assessed"))
-    assert not job.put_report(0, report_of("failed"))
-    assert not job.put_plan(*plan_of(2))
+    assert not job.create_report(1, report_of("assessed"))
+    assert not job.create_report(0, report_of("failed"))
+    assert not job.create_plan(*plan_of(2))
     assert job.outcomes() == {0: "assessed"}
     assert job.report(0) == report_of("assessed")
     with pytest.raises(NotFound):
@@ -217,7 +223,7 @@ def test_a_cancelled_job_keeps_its_reports_and_takes_no_more(store: JobStore, tm
 def test_a_report_that_comes_after_its_job_was_forgotten_leaves_nothing(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path)
     job.remove()
-    assert not job.put_report(0, report_of("assessed"))
+    assert not job.create_report(0, report_of("assessed"))
     assert store.jobs("ann") == []
     with pytest.raises(NotFound):
         job.manifest()
@@ -231,11 +237,11 @@ def test_another_senders_job_is_not_there(store: JobStore, tmp_path: Path) -> No
 
 
 def test_jobs_and_all_that_is_theirs_are_swept_some_time_after_their_end(store: JobStore, tmp_path: Path) -> None:
-    ended, _ = upload(store, tmp_path, FILES, WISHES)
+    ended, _ = upload(store, tmp_path, FILES, OPTIONS)
     waiting = job_of(store, tmp_path)
     store.close(ended, "routine", "finished")
     assert store.sweep(3600) == 0
-    assert ended.is_there()
+    assert ended.exists()
     assert store.sweep(-1) == 1
     assert [job.id for job in store.jobs("ann")] == [waiting.id]
     assert list((tmp_path / "store/keys").rglob("*/*")) == []
@@ -262,8 +268,8 @@ def test_jobs_are_listed_by_their_age(store: JobStore, tmp_path: Path) -> None:
 def test_the_same_holds_at_an_fsspec_address(tmp_path: Path) -> None:
     store = JobStore.at(tmp_path, f"memory://{tmp_path.name}")
     store.open()
-    job, _ = upload(store, tmp_path, FILES, WISHES)
-    again, new = upload(store, tmp_path, FILES, WISHES)
+    job, _ = upload(store, tmp_path, FILES, OPTIONS)
+    again, new = upload(store, tmp_path, FILES, OPTIONS)
     assert (again.id, new) == (job.id, False)
     for _ in itertools.repeat(None, 2):
         _work(store, 2)

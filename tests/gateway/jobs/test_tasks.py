@@ -5,11 +5,11 @@ import pytest
 from redis import Redis
 
 from services.common.problems import NotFound
-from services.gateway.jobs.attempts import Tries
-from services.gateway.jobs.processing import Done, GivenBack
+from services.gateway.jobs.attempts import Attempts
+from services.gateway.jobs.processing import Deferred, TaskResult
 from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.store import JobStore
-from services.gateway.jobs.tasks import work_on
+from services.gateway.jobs.tasks import run_task
 from tests.gateway.jobs.making import job_of
 
 
@@ -18,8 +18,8 @@ def task(store: JobStore, tmp_path: Path) -> Task:
     return Task(job_of(store, tmp_path), 0)
 
 
-def _lost(task: Task, redis: Redis) -> int:
-    return Tries(redis, task.id).begin()
+def _lost_tickets(task: Task, redis: Redis) -> int:
+    return Attempts(redis, task.id).begin()
 
 
 class Failing:
@@ -29,15 +29,15 @@ class Failing:
         self.error = error
         self.lost: list[int] = []
 
-    def __call__(self, _: Tries, lost: int) -> Done | None:
+    def __call__(self, _: Attempts, lost: int) -> TaskResult | None:
         self.lost.append(lost)
         if self.error:
             raise self.error
-        return Done("assessed", None)
+        return TaskResult("assessed", None)
 
 
 def test_what_ends_is_counted_and_leaves_nothing_else(task: Task, redis: Redis) -> None:
-    assert work_on(task, redis, Failing())
+    assert run_task(task, redis, Failing())
     assert redis.keys("ich:tries:*") == []
     assert redis.hget("ich:outcomes", "assessed") == b"1"
 
@@ -47,16 +47,16 @@ def test_what_is_not_understood_is_tried_again_and_counted(
 ) -> None:
     work = Failing(RuntimeError("CANARY"))
     for _ in range(3):
-        assert not work_on(task, redis, work)
+        assert not run_task(task, redis, work)
     assert work.lost == [0, 1, 2]
     assert "a turn failed" in caplog.text
 
 
-@pytest.mark.parametrize("error", [GivenBack(), OSError(28, "full")])
+@pytest.mark.parametrize("error", [Deferred(), OSError(28, "full")])
 def test_what_is_nobodys_fault_is_not_counted(task: Task, redis: Redis, error: Exception) -> None:
     for _ in range(5):
-        assert not work_on(task, redis, Failing(error), rest_s=0)
-    assert _lost(task, redis) == 0
+        assert not run_task(task, redis, Failing(error), full_disk_pause_s=0)
+    assert _lost_tickets(task, redis) == 0
     assert task.job.outcomes() == {}
 
 
@@ -65,7 +65,7 @@ def test_a_job_that_was_cancelled_meanwhile_is_no_news(
 ) -> None:
     caplog.set_level(logging.WARNING)
     store.cancel(task.job, "routine")
-    work_on(task, redis, Failing(FileNotFoundError()), rest_s=60)
+    run_task(task, redis, Failing(FileNotFoundError()), full_disk_pause_s=60)
     task.job.remove()
-    work_on(task, redis, Failing(NotFound("gone")))
+    run_task(task, redis, Failing(NotFound("gone")))
     assert caplog.records == []

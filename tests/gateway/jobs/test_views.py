@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from services.common.clock import now
 from services.common.labels import LABELS
 from services.gateway.jobs.schemas import JobDocument, LeftOut, Outcome, Plan
-from services.gateway.jobs.store import JobStore, Wishes
+from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.jobs.views import COLUMNS, describe, ndjson, on_one_line, reports, table
 from tests.gateway.jobs.making import MODELS, job_of, report_of, upload
 
 
 def test_a_job_from_its_beginning_to_its_end(store: JobStore, tmp_path: Path) -> None:
-    upload(store, tmp_path, {"a": b"1"}, Wishes("ann", "routine", "default"))
-    job, _ = upload(store, tmp_path, {"a": b"1", "b": b"2"}, Wishes("ann", "routine", "sensitive"))
+    upload(store, tmp_path, {"a": b"1"}, JobOptions("ann", "routine", "default"))
+    job, _ = upload(store, tmp_path, {"a": b"1", "b": b"2"}, JobOptions("ann", "routine", "sensitive"))
     queued = describe(store, job)
     assert (queued.status, queued.queue_position, queued.files, queued.started) == ("queued", 1, 2, None)
     assert queued.progress.series is None
@@ -34,7 +34,7 @@ def test_progress_is_told_in_series_and_slices(store: JobStore, tmp_path: Path) 
     job = job_of(store, tmp_path, 4)
     outcomes: dict[int, Outcome] = {0: "assessed", 2: "failed", 3: "assessed"}
     for number, outcome in outcomes.items():
-        job.put_report(number, report_of(outcome))
+        job.create_report(number, report_of(outcome))
     document = describe(store, job)
     assert document.status == "running"
     assert document.counts.model_dump() == {"assessed": 2, "not_assessed": 0, "failed": 1}
@@ -46,9 +46,9 @@ def test_progress_is_told_in_series_and_slices(store: JobStore, tmp_path: Path) 
 def test_verdicts_and_warnings_are_counted(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path, 5)
     for number, (present, warnings) in enumerate([(True, 0), (False, 3), (True, 1)]):
-        job.put_report(number, report_of("assessed", number, present=present, warnings=warnings))
-    job.put_report(3, report_of("not_assessed", 3, warnings=1))
-    job.put_report(4, report_of("failed", 4))
+        job.create_report(number, report_of("assessed", number, present=present, warnings=warnings))
+    job.create_report(3, report_of("not_assessed", 3, warnings=1))
+    job.create_report(4, report_of("failed", 4))
     document = describe(store, job)
     assert (document.series_present, document.series_with_warnings) == (2, 3)
     assert document.counts.model_dump() == {"assessed": 3, "not_assessed": 1, "failed": 1}
@@ -56,13 +56,13 @@ def test_verdicts_and_warnings_are_counted(store: JobStore, tmp_path: Path) -> N
 
 def test_a_job_that_met_two_bundles_says_so(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path, 4)
-    job.put_report(0, report_of("assessed", model=0))
+    job.create_report(0, report_of("assessed", model=0))
     one = describe(store, job)
     assert [model.model_dump() for model in one.models] == [{"name": "bundle-0", "sha256": MODELS[0], "reports": 1}]
     assert one.warnings == ()
     for number in (1, 2):
-        job.put_report(number, report_of("assessed", number, model=1))
-    job.put_report(3, report_of("failed"))
+        job.create_report(number, report_of("assessed", number, model=1))
+    job.create_report(3, report_of("failed"))
     two = describe(store, job)
     assert [(model.sha256, model.reports) for model in two.models] == [(MODELS[1], 2), (MODELS[0], 1)]
     (warning,) = two.warnings
@@ -75,7 +75,7 @@ def test_a_job_that_met_two_bundles_says_so(store: JobStore, tmp_path: Path) -> 
 def test_a_look_at_a_job_reads_no_report(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path, 2)
     for number in range(2):
-        job.put_report(number, report_of("assessed", number, present=True, model=number))
+        job.create_report(number, report_of("assessed", number, present=True, model=number))
     before = describe(store, job)
     for path in (tmp_path / "store/jobs/ann" / job.id / "reports").iterdir():
         path.unlink()
@@ -83,9 +83,9 @@ def test_a_look_at_a_job_reads_no_report(store: JobStore, tmp_path: Path) -> Non
 
 
 def test_many_files_that_were_left_out_do_not_make_a_document_long(store: JobStore, tmp_path: Path) -> None:
-    job, _ = upload(store, tmp_path, {"a": b"1"}, Wishes("ann", "routine", "default"))
+    job, _ = upload(store, tmp_path, {"a": b"1"}, JobOptions("ann", "routine", "default"))
     left_out = tuple(LeftOut(file=f"{number}.txt", code="not_dicom", reason="...") for number in range(2000))
-    job.put_plan(Plan(started=now(), left_out=left_out), ())
+    job.create_plan(Plan(started=now(), left_out=left_out), ())
     document = describe(store, job)
     assert (len(document.left_out), document.left_out_total) == (100, 2000)
     assert JobDocument.model_validate_json(document.model_dump_json()) == document
@@ -97,9 +97,9 @@ def test_many_files_that_were_left_out_do_not_make_a_document_long(store: JobSto
 def test_a_file_that_may_be_a_lost_slice_gives_a_warning(
     store: JobStore, tmp_path: Path, codes: list[str], words: str
 ) -> None:
-    job, _ = upload(store, tmp_path, {"a": b"1"}, Wishes("ann", "routine", "default"))
+    job, _ = upload(store, tmp_path, {"a": b"1"}, JobOptions("ann", "routine", "default"))
     left_out = tuple(LeftOut(file=f"{code}.dcm", code=code, reason="...") for code in codes)
-    job.put_plan(Plan(started=now(), left_out=left_out), ())
+    job.create_plan(Plan(started=now(), left_out=left_out), ())
     (warning,) = describe(store, job).warnings
     assert (warning.code, warning.severity) == ("unreadable_files", "warn")
     assert warning.detail.startswith(words)
@@ -108,7 +108,7 @@ def test_a_file_that_may_be_a_lost_slice_gives_a_warning(
 def test_reports_come_in_the_order_of_the_series(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path, 5)
     for number in (3, 0, 4):
-        job.put_report(number, report_of("assessed", number))
+        job.create_report(number, report_of("assessed", number))
     assert [number for number, _ in reports(job, -1)] == [0, 3, 4]
     assert [number for number, _ in reports(job, 0, 1)] == [3]
     lines = b"".join(ndjson(reports(job, -1))).splitlines()
@@ -136,7 +136,7 @@ def test_a_table_has_a_line_for_every_kind_of_report(store: JobStore, tmp_path: 
         ("failed", {"series": uids, "problem": {"code": "unusable_files"}}),
     ]
     for number, (status, members) in enumerate(found):
-        job.put_report(number, json.dumps({"status": status, **members}).encode())
+        job.create_report(number, json.dumps({"status": status, **members}).encode())
     rows = list(csv.DictReader(io.StringIO(b"".join(table(job, reports(job, -1))).decode())))
     assert tuple(rows[0]) == COLUMNS
     assert [row["status"] for row in rows] == [status for status, _ in found]
@@ -159,7 +159,7 @@ def test_a_table_shows_the_highest_of_pictures(store: JobStore, tmp_path: Path) 
         {"probabilities": nothing, "predictions": dict.fromkeys(LABELS, False)},
         {"probabilities": {**nothing, "any": 0.9}, "predictions": {**dict.fromkeys(LABELS, False), "any": True}},
     ]
-    job.put_report(0, json.dumps({"status": "assessed", "series": None, "slices": slices, "reasons": []}).encode())
+    job.create_report(0, json.dumps({"status": "assessed", "series": None, "slices": slices, "reasons": []}).encode())
     (row,) = csv.DictReader(io.StringIO(b"".join(table(job, reports(job, -1))).decode()))
     assert (row["slices"], row["probability_any"], row["probability_subdural"]) == ("2", "0.9", "0.1")
     assert (row["prediction_any"], row["prediction_subdural"]) == ("true", "false")

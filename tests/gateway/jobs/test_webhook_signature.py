@@ -6,9 +6,9 @@ import pytest
 
 from services.common.schemas import Reason
 from services.gateway.jobs.schemas import Counts, JobDocument, Progress, UsedModel
-from services.gateway.jobs.webhook_signature import Allowed, WebhookRefused, message, read_secret, signature
+from services.gateway.jobs.webhook_signature import AllowedWebhooks, WebhookRefused, message, read_secret, signature
 
-SITE = Allowed(["https://pacs.example.org/hooks", "http://10.0.0.7:8080/in/"])
+SITE = AllowedWebhooks(["https://pacs.example.org/hooks", "http://10.0.0.7:8080/in/"])
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_every_other_address_is_refused(address: str) -> None:
 
 def test_without_a_list_nothing_is_allowed() -> None:
     with pytest.raises(WebhookRefused):
-        Allowed([]).check("https://pacs.example.org/hooks")
+        AllowedWebhooks([]).check("https://pacs.example.org/hooks")
 
 
 def test_a_wrong_list_stops_the_start() -> None:
     with pytest.raises(ValueError, match="absolute"):
-        Allowed(["pacs.example.org"])
+        AllowedWebhooks(["pacs.example.org"])
 
 
 def test_a_signature_is_that_of_the_standard() -> None:

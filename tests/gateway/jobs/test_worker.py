@@ -12,8 +12,8 @@ import pytest
 from redis import Redis
 
 from services.common.schemas import HeadersReport
-from services.gateway.jobs.scheduler import Lanes
-from services.gateway.jobs.store import JobStore, Wishes
+from services.gateway.jobs.scheduler import FairScheduler
+from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.jobs.worker import main
 from tests.gateway.jobs.making import headers_answer, upload
 from tests.running import ROOT, free_ports
@@ -96,8 +96,8 @@ def _working(redis: Redis, folder: Path, stage: str) -> Iterator[subprocess.Pope
 def test_a_signal_ends_a_worker_when_the_work_in_hand_is_done(
     redis: Redis, store: JobStore, tmp_path: Path, stage: str
 ) -> None:
-    job, _ = upload(store, tmp_path, {"a.txt": b"no image"}, Wishes("ann", "routine", "default"))
-    Lanes(redis, store, 8).wake("routine", "ann")
+    job, _ = upload(store, tmp_path, {"a.txt": b"no image"}, JobOptions("ann", "routine", "default"))
+    FairScheduler(redis, store, 8).schedule("routine", "ann")
     with _working(redis, tmp_path / "store", stage) as process:
         assert SlowStage.asked.wait(100)
         process.send_signal(signal.SIGTERM)
