@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.cnn.batching import Bounds
@@ -12,25 +13,30 @@ Engine = Literal["tensorflow", "openvino"]
 
 
 class Settings(StageSettings):
-    """Where the bundle lies, what runs its graph and where, and how slices gather.
-
-    device : `gpu` refuses to start without one
-    mixed_precision : 16 bits; by TensorFlow where it holds them safe, on a GPU alone (not measured on one yet); by
-        OpenVINO bfloat16, on a CPU that has it: a large network in a fraction of the time, at a price (docs/speed.md)
-    engine : `openvino` is faster on CPUs, and knows no GPU here
-    max_batch, max_held, max_delay_s : see `Bounds`; a GPU wants larger batches, and a delay of a few milliseconds
-    """
+    """The bundle, the engine and device that run its CNN, and dynamic batching."""
 
     model_config = SettingsConfigDict(env_prefix="ICH_CNN_")
 
-    bundle: Path = Path("models/default")
-    device: Device = "auto"
-    mixed_precision: bool = False
-    engine: Engine = "tensorflow"
-    max_batch: int = 16
-    max_held: int = 256
-    max_delay_s: float = 0.0
+    bundle: Path = Field(default=Path("models/default"), description="Folder of the bundle to serve.")
+    device: Device = Field(
+        default="auto", description="`gpu` stops the start where there is none; `auto` uses a GPU where there is one."
+    )
+    mixed_precision: bool = Field(
+        default=False,
+        description="Compute in 16 bits: TensorFlow on a GPU where its rules hold that safe, OpenVINO in bfloat16 on a "
+        "CPU that supports it.",
+    )
+    engine: Engine = Field(default="tensorflow", description="`openvino` is faster on a CPU and supports no GPU here.")
+    max_batch: int = Field(default=16, description="Largest number of slices in one batch; a GPU needs larger batches.")
+    max_held: int = Field(
+        default=256,
+        description="Largest number of slices over all requests in progress; a request beyond it is answered with 503.",
+    )
+    max_delay_s: float = Field(
+        default=0.0,
+        description="Seconds that a batch below `max_batch` waits for more slices; a few milliseconds help a GPU only.",
+    )
 
     def bounds(self) -> Bounds:
-        """How slices gather."""
+        """Limits of dynamic batching."""
         return Bounds(self.max_batch, self.max_held, self.max_delay_s)

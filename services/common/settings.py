@@ -1,24 +1,24 @@
-"""Settings from the environment, read once at start. A misspelt name stops the start."""
+"""Settings from the environment, read once at start. An unknown name with a service's prefix stops the start."""
 
 import os
 from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Device = Literal["auto", "cpu", "gpu"]
 
 
 class ServiceSettings(BaseSettings):
-    """What every service can be told. Subclasses set `env_prefix`; names with that prefix that nobody knows stop it.
-
-    drain_s : how long after SIGTERM a service says that it is not ready and still takes requests: longer than whoever
-        asks for its readiness waits between two questions
-    """
+    """Settings of every service. Subclasses set `env_prefix`."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
-    drain_s: float = 1.0
+    drain_s: float = Field(
+        default=1.0,
+        description="Seconds between SIGTERM and closing the listening socket (readiness is off meanwhile): more than "
+        "the period of the readiness probes.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -37,13 +37,17 @@ class ServiceSettings(BaseSettings):
 
 
 class StageSettings(ServiceSettings):
-    """What preprocess, cnn and rnn have in common."""
+    """Settings that preprocess, cnn and rnn share."""
 
-    max_body_bytes: int = 256 * 1024**2
+    max_body_bytes: int = Field(
+        default=256 * 1024**2, description="Largest request body, in bytes; a larger one is answered with 413."
+    )
 
 
 class ThreadedSettings(StageSettings):
-    """Of a stage that works on requests one by one: how many at once, and how many in line."""
+    """Settings of a stage that handles each request in a thread of its own."""
 
-    threads: int = 1
-    max_waiting: int = 64
+    threads: int = Field(default=1, description="Number of requests processed at the same time, one thread each.")
+    max_waiting: int = Field(
+        default=64, description="Number of requests that may wait for a thread; a further one is answered with 503."
+    )

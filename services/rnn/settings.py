@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.common.settings import ThreadedSettings
 
 
 class Settings(ThreadedSettings):
-    """Where the bundle lies. The network is small and runs on the CPU."""
+    """The bundle. Its RNN is small and runs on the CPU."""
 
     model_config = SettingsConfigDict(env_prefix="ICH_RNN_")
 
-    bundle: Path = Path("models/default")
+    bundle: Path = Field(default=Path("models/default"), description="Folder of the bundle to serve.")
