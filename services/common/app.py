@@ -28,10 +28,10 @@ from services.common.problem_details import (
 )
 from services.common.problems import CallerGone, MalformedRequest, MethodNotAllowed, NotFound, NotReady, Problem
 from services.common.readiness import PROBES, Readiness, ReadyCheck
+from services.common.version import VERSION
 
 log = logging.getLogger(__name__)
 
-VERSION: Final = "0.2.0"
 _NOT_READY: Final[dict[int | str, dict[str, Any]]] = {
     503: problem_answer(NotReady("cnn cannot be reached", stage="cnn", cause="stage_failed"))
 }
@@ -130,7 +130,7 @@ def problem_response(problem: Problem, **members: Any) -> JSONResponse:
 def _add_health(app: FastAPI) -> None:
     @app.get("/livez", tags=["health"], operation_id="livez", summary="Is the process alive?")
     async def livez() -> dict[str, str]:
-        return {"status": "alive"}
+        return {"status": "alive", "version": VERSION}
 
     @app.get("/readyz", tags=["health"], operation_id="readyz", summary="Can it do its work now?", responses=_NOT_READY)
     async def readyz() -> dict[str, str]:

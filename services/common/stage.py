@@ -8,11 +8,12 @@ from typing import Any, Final, Protocol
 from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from services.common.app import VERSION, log_fault, new_app, problem_response
+from services.common.app import log_fault, new_app, problem_response
 from services.common.problems import MalformedRequest, NotFound, NotReady, PayloadTooLarge, Problem, UnsupportedMedia
 from services.common.runners import Runner, while_wanted
 from services.common.settings import StageSettings
 from services.common.tensors import HEADER_LENGTH, Buffer, FilePart, Message, decode, encode
+from services.common.version import VERSION
 
 PROBE_AFTER_S: Final = 10.0
 

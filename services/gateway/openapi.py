@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from services.common.app import VERSION
 from services.common.labels import LABELS, Label
 from services.common.problem_details import problem_answer
 from services.common.problems import (
@@ -12,6 +11,7 @@ from services.common.problems import (
     PayloadTooLarge,
     UnsupportedMedia,
 )
+from services.common.version import VERSION
 from services.gateway.archives import BadArchive
 from services.gateway.faults import (
     MixedSeries,

@@ -1,7 +1,6 @@
 import asyncio
 import json
 import logging
-import tomllib
 from collections.abc import AsyncIterator
 
 import httpx
@@ -10,11 +9,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from services.common.app import VERSION, new_app
+from services.common.app import new_app
 from services.common.head import AnswerHead
 from services.common.observability import JsonFormatter, configure_logging
 from services.common.problems import NotReady, PayloadTooLarge
-from tests.running import ROOT
 
 pytestmark = pytest.mark.anyio
 
@@ -195,7 +193,7 @@ async def test_a_parameter_that_is_not_valid_is_named(client: httpx.AsyncClient)
 
 
 async def test_health(client: httpx.AsyncClient, app: FastAPI) -> None:
-    assert (await client.get("/livez")).json() == {"status": "alive"}
+    assert (await client.get("/livez")).json()["status"] == "alive"
     assert (await client.get("/readyz")).json() == {"status": "ready"}
     app.state.working[0] = False
     unready = await client.get("/readyz")
@@ -255,7 +253,3 @@ def test_an_exception_is_logged_by_class_and_place(capsys: pytest.CaptureFixture
     assert "test_app.py" in line["trace"][0]
     assert "Zebedee" not in json.dumps(line)
     logging.getLogger().handlers.clear()
-
-
-def test_the_project_and_the_services_have_one_version() -> None:
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION

@@ -22,8 +22,8 @@ from rq.serializers import JSONSerializer
 
 from services.cnn.app import create_app as create_cnn
 from services.cnn.settings import Settings as CnnSettings
-from services.common.app import VERSION
 from services.common.card import open_bundle
+from services.common.version import VERSION
 from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.processing import TaskContext, TaskResult, do
 from services.gateway.jobs.scheduler import FairScheduler, Lane, Task

@@ -75,7 +75,7 @@ async def test_what_a_route_and_its_dependencies_declare_is_known_under_its_publ
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
         assert (await client.get("/things/a?page=2&type=b")).json() == "a 2 b"
-        assert (await client.get("/livez?_=123")).json() == {"status": "alive"}, "a probe's cache-buster is let pass"
+        assert (await client.get("/livez?_=123")).status_code == 200, "a probe's cache-buster is let pass"
         for query in ("kind=b", "name=b", "page=1&typ=b"):
             answer = await client.get(f"/things/a?{query}")
             assert (answer.status_code, answer.json()["code"]) == (400, "unknown_parameter")

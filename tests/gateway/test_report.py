@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.common.acceptance import reason
-from services.common.app import VERSION
 from services.common.labels import LABELS, SUBTYPES, Label
 from services.common.operating_points import OperatingPoint, Thresholds, clamped
 from services.common.schemas import Evidence, Item, Report, SeriesHeader, Timings
+from services.common.version import VERSION
 from services.gateway.bundle import ServedBundle
 from services.gateway.jobs.views import COLUMNS, row
 from services.gateway.openapi import PREDICTION_ANSWERS

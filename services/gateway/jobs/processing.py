@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from services.common.acceptance import why
-from services.common.app import VERSION
 from services.common.clock import now
 from services.common.problems import Problem
+from services.common.version import VERSION
 from services.gateway.bundle import Bundles, ServedBundle
 from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.job import Job
