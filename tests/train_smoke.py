@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from training.served import ask_of_real
+from training.evaluate.bundle_on_phantoms import ask_of_real
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDIES = 36

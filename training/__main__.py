@@ -8,8 +8,8 @@ import signal
 import sys
 from collections.abc import Callable
 
-from training.failures import CannotGoOn
-from training.options import add_steps
+from training.cli.phantom_options import add_steps
+from training.io.errors import CannotGoOn
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def _start(arguments: argparse.Namespace) -> None:
     # A step's modules are imported only here: TensorFlow takes seconds, and the processes that make phantoms
     # import this module again.
     run: Callable[[argparse.Namespace], None] = pkgutil.resolve_name(
-        f"training.steps:{arguments.step.replace('-', '_')}"
+        f"training.cli.steps:{arguments.step.replace('-', '_')}"
     )
     run(arguments)
 

@@ -20,8 +20,8 @@ import numpy as np
 from pydicom.config import disable_value_validation
 
 from tests.scans import ct_slice
-from training.archive import FOLDERS, ROOT, TABLE
 from training.phantom.rsna_archive import ROWS
+from training.rsna.archive import FOLDERS, ROOT, TABLE
 
 TRAIN, TEST = 752_803, 121_232
 SLICES_A_SERIES: Final = 34

@@ -7,14 +7,14 @@ import numpy as np
 
 from services.common.labels import LABELS
 from services.common.operating_points import Thresholds
-from training.bundle import make_card
-from training.config import Words
-from training.export import save_networks, seal
-from training.fit_rnn import Series
-from training.learn.classifier import build_classifier
-from training.learn.plan import CnnPlan
-from training.learn.sequence import new_rnn
-from training.rnn import RnnShape
+from training.bundle.export import save_networks, seal
+from training.configs.phantom_config import Words
+from training.data.series import Series
+from training.networks.classifier import build_classifier
+from training.networks.rnn import RnnShape
+from training.options.cnn import CnnPlan
+from training.runs.default import make_card
+from training.train.sequence import new_rnn
 
 _WORDS = Words(
     name="resnet50-untrained",

@@ -14,10 +14,10 @@ import numpy as np
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.dicom import decode
 from services.preprocess.failures import Unreadable
-from training.codec import pack, unpack
-from training.pack import ALL_SLICES
-from training.shard_plan import PLAN
-from training.shards import open_shards
+from training.rsna.codec import pack, unpack
+from training.rsna.pack import ALL_SLICES
+from training.rsna.shard_plan import PLAN
+from training.rsna.shards import open_shards
 
 
 def main() -> None:

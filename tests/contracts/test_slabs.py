@@ -23,7 +23,7 @@ from services.preprocess.pipeline import Pipeline
 from tests.contracts.conftest import Chain, FeatureScorer, MeanExtractor, stage_apps
 from tests.preprocess.dicom_files import ct, enhanced, written
 from tests.scans import ct_slice, head, picture
-from training.as_served import made_in_turn, score_by_slice
+from training.evaluate.served_series import made_in_turn, score_by_slice
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from pydicom.config import disable_value_validation
 
 from services.common.labels import LABELS, SUBTYPES
 from tests.scans import ct_slice
-from training.archive import FOLDERS, ROOT, TABLE, Split
+from training.rsna.archive import FOLDERS, ROOT, TABLE, Split
 
 SLICES = 3  # of each patient
 ROWS = (*SUBTYPES, LABELS[0])

@@ -15,13 +15,14 @@ What a bundle of it reaches on phantoms stands in docs/default.md. It says nothi
 
 from dataclasses import replace
 
-from training.cnn import CnnShape
-from training.config import Amounts, Config, Words
-from training.fit_cnn import CnnFit
-from training.other_scanners import OtherScanners
-from training.phantom.orders import Order
-from training.rnn import RnnFit, RnnShape
-from training.stream import StreamPlan
+from training.configs.phantom_config import Amounts, Config, Words
+from training.data.scanner_augment import OtherScanners
+from training.networks.cnn import CnnShape
+from training.networks.rnn import RnnShape
+from training.options.cnn import CnnFit
+from training.options.rnn import RnnFit
+from training.options.stream import StreamPlan
+from training.phantom.study_options import Order
 
 MINUTES = 90  # what CONFIG takes on two cores
 

@@ -8,10 +8,12 @@ Expected log loss on the held-out fold: .045 to .055, from what single networks 
 challenge (.0437 to .0461); never measured here, since the data are not here.
 """
 
-from training.config import Words
+from training.configs.phantom_config import Words
+from training.configs.plan import Plan
 from training.configs.terms import RSNA_LICENCE, RSNA_LIMITS, RSNA_TERMS
-from training.learn.plan import CnnPlan, Plan
-from training.rnn import RnnFit, RnnShape
+from training.networks.rnn import RnnShape
+from training.options.cnn import CnnPlan
+from training.options.rnn import RnnFit
 
 CONFIG = Plan(
     words=Words(

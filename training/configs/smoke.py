@@ -7,9 +7,11 @@ a rate so low that they make nothing of the last digit of a sum, which TensorFlo
 Expected log loss on the held-out fold: that of guessing base rates, about .3 to .6.
 """
 
-from training.config import Words
-from training.learn.plan import CnnPlan, Plan
-from training.rnn import RnnFit, RnnShape
+from training.configs.phantom_config import Words
+from training.configs.plan import Plan
+from training.networks.rnn import RnnShape
+from training.options.cnn import CnnPlan
+from training.options.rnn import RnnFit
 
 CONFIG = Plan(
     words=Words(

@@ -11,11 +11,12 @@ series and not a patient, folds are kept apart, short series are filled up under
 validation fold. Its dropout, batch and epochs are not told; these are ours.
 """
 
-from training.config import Words
+from training.configs.phantom_config import Words
+from training.configs.plan import Plan
 from training.configs.terms import RSNA_LICENCE, RSNA_LIMITS, RSNA_TERMS
-from training.learn.plan import CnnPlan, Plan
-from training.learn.source_rnn import SourceShape
-from training.rnn import RnnFit
+from training.networks.source_rnn import SourceShape
+from training.options.cnn import CnnPlan
+from training.options.rnn import RnnFit
 
 CONFIG = Plan(
     words=Words(

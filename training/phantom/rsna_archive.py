@@ -24,13 +24,13 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
 from services.common.labels import LABELS, SUBTYPES
-from training.archive import FOLDERS, ROOT, TABLE
-from training.parallel import begin_worker, cores
+from training.io.pool import begin_worker, cores
+from training.io.progress import bar
 from training.phantom.dicom_files import datasets, enlarged, file_of, set_enlarged
 from training.phantom.geometry import SIZE
-from training.phantom.orders import ANY_STUDY, Order
 from training.phantom.study import Study, draw_patient, make_study
-from training.progress import bar
+from training.phantom.study_options import ANY_STUDY, Order
+from training.rsna.archive import FOLDERS, ROOT, TABLE
 
 LOG = logging.getLogger(__name__)
 ROWS: Final = (*SUBTYPES, LABELS[0])  # the order of a slice's rows in the table

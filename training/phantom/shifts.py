@@ -10,8 +10,8 @@ import numpy as np
 from training.phantom.acquisition import Scanner
 from training.phantom.bleeds import Bleed, Cast, Crescent, Film, Haematoma, Lens, Sheet
 from training.phantom.geometry import Scan
-from training.phantom.orders import Order, Shift
 from training.phantom.skull import Skull
+from training.phantom.study_options import Order, Shift
 
 OLD = (2.6, 4.0)  # atrophy of shifted brains
 SMALLER = 0.75  # lengths of shifted lesions

@@ -14,11 +14,11 @@ from training.phantom.breadth import broad_atrophy, broad_bleeds, broad_mimics, 
 from training.phantom.cases import draw_bleeds, draw_kinds
 from training.phantom.geometry import SIZE, Points, Scan, draw_scan
 from training.phantom.mimics import Mimics, contrasted, draw_mimics, fill_brain, fill_headrest, fill_scalp
-from training.phantom.orders import ANY_STUDY, Order
 from training.phantom.shapes import Floats
 from training.phantom.shifts import shifted_atrophy, shifted_bleed, shifted_scan, shifted_scanner, shifted_skull
 from training.phantom.skull import Depths, Skull, depths, draw_skull, tissue
 from training.phantom.small import small_bleeds
+from training.phantom.study_options import ANY_STUDY, Order
 
 SEEN_MM2 = 14.0  # blood of this area in a slice makes its label true, where it is
 SEEN = 0.5  # at least this share of a pixel: thinner blood is no denser than brain

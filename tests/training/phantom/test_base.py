@@ -5,9 +5,9 @@ import numpy as np
 from training.phantom.base import draw_base
 from training.phantom.geometry import Points
 from training.phantom.mimics import Mimics
-from training.phantom.orders import Order
 from training.phantom.skull import depths
 from training.phantom.study import draw_patient, make_study
+from training.phantom.study_options import Order
 
 PATIENT = draw_patient(9_420_000, Order((), mimic=False))
 

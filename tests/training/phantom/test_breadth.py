@@ -6,8 +6,8 @@ import numpy as np
 from services.common.labels import Label
 from training.phantom.breadth import FACTOR, NOISE_HU, ROOM_MM
 from training.phantom.head import Head
-from training.phantom.orders import Order
 from training.phantom.study import draw_patient
+from training.phantom.study_options import Order
 
 SEEDS = range(9_400_000, 9_400_040)
 KINDS: tuple[Label, ...] = ("subdural",)

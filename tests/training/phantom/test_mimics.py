@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from training.phantom.mimics import KINDS, Mimics, contrasted, draw_mimics
-from training.phantom.orders import Order
 from training.phantom.skull import draw_skull
 from training.phantom.study import draw_patient, make_study
+from training.phantom.study_options import Order
 
 SEED = 9_300_000
 SKULL = draw_skull(np.random.default_rng(3))

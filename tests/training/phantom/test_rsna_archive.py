@@ -15,10 +15,10 @@ from services.common.labels import LABELS
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.dicom import decode
 from services.preprocess.pipeline import Pipeline
-from training.archive import ROOT
-from training.phantom.orders import Order
 from training.phantom.rsna_archive import KEPT, ROWS, Plan, Task, _tasks, _with_faults, make, write_archive
 from training.phantom.study import draw_patient, make_study
+from training.phantom.study_options import Order
+from training.rsna.archive import ROOT
 
 SEED = 9_500_100
 

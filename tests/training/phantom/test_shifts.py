@@ -3,8 +3,8 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from training.phantom.orders import SHIFTS, Order, Shift
 from training.phantom.study import Patient, draw_patient
+from training.phantom.study_options import SHIFTS, Order, Shift
 
 SEEDS = range(9_400_000, 9_400_008)
 

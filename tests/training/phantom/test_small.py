@@ -3,8 +3,8 @@ import pytest
 
 from services.common.labels import SUBTYPES, Label
 from training.phantom.bleeds import Bleed, Cast, Crescent, Film, Haematoma, Lens, Sheet
-from training.phantom.orders import Order
 from training.phantom.study import Patient, draw_patient, make_study
+from training.phantom.study_options import Order
 
 SEEDS = range(9_770_000, 9_770_060)
 

@@ -3,9 +3,9 @@ import pytest
 
 from services.common.labels import LABELS, SUBTYPES, Label
 from training.phantom.cases import draw_kinds
-from training.phantom.orders import Order
 from training.phantom.skull import depths
 from training.phantom.study import SEEN_MM2, TRACE_MM2, draw_patient, make_study, near_skin
+from training.phantom.study_options import Order
 
 SEED = 9_000_000
 

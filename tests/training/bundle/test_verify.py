@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.bundles import write_bundle
+from training.bundle.reference import replay, write_reference
+from training.bundle.verify import verify
+from training.io.errors import CannotGoOn
+
+
+def _cnn(**inputs: np.ndarray) -> dict[str, np.ndarray]:
+    return {"features": inputs["slices"].mean(axis=(1, 2)).astype(np.float32)}
+
+
+def _rnn(**inputs: np.ndarray) -> dict[str, np.ndarray]:
+    return {"slice_probabilities": inputs["features"] / 255 + inputs["position_mm"][:, None] / 100}
+
+
+def test_the_same_networks_answer_the_same(tmp_path: Path) -> None:
+    write_reference(tmp_path, _cnn, _rnn)
+    found = replay(tmp_path, _cnn, _rnn)
+    assert found is not None
+    assert {(each.part, each.output) for each in found} == {("cnn", "features"), ("rnn", "slice_probabilities")}
+    assert max(each.share for each in found) == 0
+    assert (tmp_path / "reference.npz").stat().st_size < 20_000
+
+
+def test_another_network_answers_otherwise(tmp_path: Path) -> None:
+    write_reference(tmp_path, _cnn, _rnn)
+    found = replay(tmp_path, _cnn, lambda **inputs: {"slice_probabilities": _rnn(**inputs)["slice_probabilities"] + 1})
+    assert found is not None
+    assert [each.share > 0.1 for each in found] == [False, True]
+
+
+def test_a_bundle_without_answers_is_told(tmp_path: Path) -> None:
+    assert replay(tmp_path, _cnn, _rnn) is None
+
+
+def test_a_changed_file_ends_in_a_sentence(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle")
+    (bundle / "cnn" / "1" / "saved_model.pb").write_bytes(b"other")
+    with pytest.raises(CannotGoOn, match=r"cnn/1/saved_model\.pb"):
+        list(verify(bundle))

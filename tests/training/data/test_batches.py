@@ -1,0 +1,40 @@
+import numpy as np
+
+from tests.training.fakes import FakeShards
+from training.data.batches import Deck, batches
+
+
+def _deck(seed: int = 0, positives: float | None = None) -> Deck:
+    shards = FakeShards()
+    return Deck(shards, shards.entries, size=5, seed=seed, positives=positives)
+
+
+def test_every_slice_is_shown_once_an_epoch() -> None:
+    deck = _deck()
+    shown = np.concatenate([deck.chosen(step) for step in range(24)])  # 24 steps of 5 are five epochs of 24
+    for epoch in range(5):
+        part = shown[epoch * 24 : (epoch + 1) * 24]
+        assert len(np.unique(part, axis=0)) == 24
+    assert not np.array_equal(shown[:24], shown[24:48])
+
+
+def test_a_batch_depends_on_seed_and_step_alone() -> None:
+    np.testing.assert_array_equal(_deck().chosen(7), _deck().chosen(7))
+    assert not np.array_equal(_deck().chosen(7), _deck(seed=1).chosen(7))
+
+
+def test_batches_go_on_in_the_middle_of_an_epoch() -> None:
+    whole = [batch.labels for batch in batches(_deck(), 0, 6, readers=2)]
+    rest = [batch.labels for batch in batches(_deck(), 3, 6, readers=2)]
+    np.testing.assert_array_equal(whole[3:], rest)
+
+
+def test_slices_without_labels_are_left_out() -> None:
+    shards = FakeShards()
+    shards.entries[0].known[:] = False
+    assert 0 not in Deck(shards, shards.entries, size=5).rows[:, 0]
+
+
+def test_a_share_of_slices_with_blood() -> None:
+    deck = _deck(positives=0.4)
+    assert deck.read(3).labels[:, 0].sum() == 2

@@ -1,0 +1,55 @@
+import numpy as np
+
+from services.common.recipe import DEFAULT_RECIPE
+from services.preprocess.dicom import decode
+from services.preprocess.recipe import render
+from services.preprocess.resample import fit
+from training.data.pictures import BRAIN_HU, BRIGHT_HU, GRID, count_inside, make, make_one, picture
+from training.phantom.dicom_files import dicom_files
+from training.phantom.study import draw_patient, make_study
+from training.phantom.study_options import Order, Wanted
+
+SEED = 9_300_000
+
+
+def test_training_pixels_are_the_services_byte_for_byte() -> None:
+    """A phantom as a DICOM file, through the service's own decoding, is the picture that the networks learn from."""
+    study = make_study(draw_patient(SEED), [2, 8, 15])
+    for file, hu in zip(dicom_files(study, "recipe"), study.hu, strict=True):
+        image = decode(file, 0)
+        np.testing.assert_array_equal(image.hu, hu)
+        served = render(fit(image.hu, image.row_spacing_mm, image.column_spacing_mm), DEFAULT_RECIPE)
+        np.testing.assert_array_equal(served, picture(hu, study.scan.pixel_mm))
+
+
+def test_one_study() -> None:
+    made = make_one(Wanted(SEED + 1, slices=5))
+    assert made.small.shape == (5, 256, 256, 2)
+    assert made.small.dtype == np.uint8
+    assert made.blood.shape == (5, GRID, GRID, 5)
+    assert np.all(np.diff(made.position_mm) > 0)
+    assert [part.stop - part.start for part in made.series()] == [5]
+
+
+def test_many_processes_make_the_same_in_the_same_order() -> None:
+    wanted = [Wanted(SEED + number, slices=2) for number in range(2)]
+    together = make(wanted, name="test")
+    for part, one in zip(together.series(), wanted, strict=True):
+        np.testing.assert_array_equal(together.small[part], make_one(one).small)
+
+
+def test_the_blood_grid_keeps_the_area_of_the_masks() -> None:
+    study = make_study(draw_patient(SEED + 4, Order(kinds=("epidural",))))
+    cells = study.masks.reshape(len(study.hu), GRID, 8, GRID, 8, 5).mean(axis=(2, 4))
+    np.testing.assert_allclose(cells.mean(axis=(1, 2)), study.masks.mean(axis=(1, 2)), rtol=1e-9)
+
+
+def test_the_baselines_count_inside_the_skull_alone() -> None:
+    hu = np.full((512, 512), -1000, np.int16)
+    hu[100:400, 100:400] = 1000
+    hu[120:380, 120:380] = 30
+    hu[200:210, 200:220] = 70
+    hu[50:60, 50:60] = 70
+    shown = render(hu, DEFAULT_RECIPE)
+    assert count_inside(shown, BRIGHT_HU) == 200
+    assert count_inside(shown, BRAIN_HU) == 260 * 260 - 200

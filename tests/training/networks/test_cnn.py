@@ -1,0 +1,65 @@
+import numpy as np
+import tensorflow as tf
+
+from services.common.recipe import DEFAULT_RECIPE
+from services.preprocess.recipe import render
+from tests.training.small_networks import small_cnn
+from training.networks.cnn import CnnShape, Look, build_cnn
+from training.networks.imagenet import lite0_weights
+from training.networks.shrink import shrink
+
+
+def _head(*, brain_hu: int = 30, scalp_hu: int = 40, lesion_hu: int = 30) -> np.ndarray:
+    """A head of one slice, (1, 512, 512, 3) uint8: scalp around bone around brain around a lesion."""
+    steps = np.linspace(-1, 1, 512)
+    radius = np.hypot(steps[:, None], steps[None])
+    hu = np.full((512, 512), -1000, np.int16)
+    for edge, value in ((0.85, scalp_hu), (0.78, 1000), (0.7, brain_hu)):
+        hu[radius < edge] = value
+    hu[240:280, 300:340] = lesion_hu
+    return render(hu, DEFAULT_RECIPE)[None]
+
+
+def _look(slices: np.ndarray) -> np.ndarray:
+    return np.asarray(Look()(tf.constant(shrink(slices.astype(np.int32)))))
+
+
+def test_the_scalp_is_not_seen() -> None:
+    seen, brighter = _look(_head(scalp_hu=40)), _look(_head(scalp_hu=75))
+    steps = np.linspace(-1, 1, 256)
+    radius = np.hypot(steps[:, None], steps[None])
+    # On the skull's outer edge a pixel of the small picture is bone and scalp at once.
+    away = np.abs(radius - 0.78) > 0.01
+    np.testing.assert_allclose(seen[:, away], brighter[:, away], atol=1e-6)
+
+
+def test_the_brain_is_seen_against_its_own_mean() -> None:
+    seen = _look(_head(brain_hu=36, lesion_hu=66))[0, ..., 0]
+    assert abs(seen[128, 64]) < 0.1
+    assert 1.8 < seen[130, 160] < 2.2
+
+
+def test_features_of_any_number_of_slices() -> None:
+    cnn = small_cnn()
+    size = cnn.last.kernel.shape[0]
+    for count in (1, 3):
+        features, blood = cnn.serving(tf.zeros((count, 512, 512, 3), tf.uint8))
+        assert features.shape == (count, size)
+        assert blood.shape == (count, 32, 32, 5)
+    features, blood = cnn.trunk(tf.zeros((2, 256, 256, 2), tf.uint8))
+    assert features.shape == (2, size)
+    assert blood.shape == (2, 32, 32, 5)
+
+
+def test_black_and_white_slices_give_finite_features() -> None:
+    cnn = small_cnn()
+    for value in (0, 255):
+        features, blood = cnn.serving(tf.fill((1, 512, 512, 3), tf.constant(value, tf.uint8)))
+        assert np.isfinite(features).all()
+        assert np.all((np.asarray(blood) >= 0) & (np.asarray(blood) <= 1))
+
+
+def test_lite0_begins_with_the_weights_of_imagenet() -> None:
+    cnn = build_cnn(CnnShape(backbone="efficientnet-lite0"))
+    stem = np.asarray(cnn.trunk.get_layer("lite0_conv_stem").kernel)
+    np.testing.assert_array_equal(stem, np.transpose(lite0_weights()["_conv_stem.weight"], (2, 3, 1, 0)))

@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.common.card import Card
+from services.common.labels import LABELS
+from tests.bundles import write_bundle
+from training.evaluate.bundle_on_files import Answered
+from training.evaluate.calibrate import operating_points
+from training.evaluate.metrics import Judged, points_of
+from training.evaluate.thresholding import predict_rows
+from training.io.errors import CannotGoOn
+from training.runs.recalibrate import Changed, halves, new_card, recalibrate_by_phantoms, with_points
+
+LENGTHS = [3] * 40
+
+
+def _drawn() -> tuple[Judged, Judged, list[int]]:
+    rng = np.random.default_rng(0)
+    truth = rng.random((40, 6)) < 0.5
+    whole = Judged(rng.random((40, 6)) * 0.4 + 0.5 * truth, truth, np.ones_like(truth), np.arange(40))
+    each = truth.repeat(3, axis=0)
+    scores = rng.random(each.shape) * 0.4 + 0.5 * each
+    return Judged(scores, each, np.ones_like(each), np.arange(40).repeat(3)), whole, LENGTHS
+
+
+def _metrics() -> dict[str, object]:
+    point = {"sensitivity": 0.1, "specificity": 0.2}
+    level = {label: {"auc": 0.9, "default": point, "sensitive": point, "specific": point} for label in LABELS}
+    return {"data": "phantoms", "slice": level | {"weighted_log_loss": 0.1}, "series": level, "curves": {}}
+
+
+def test_figures_of_points_change_and_nothing_else() -> None:
+    slices, series, lengths = _drawn()
+    points = operating_points(slices, series, lengths)
+    before = _metrics()
+    after = with_points(before, slices, series, lengths, points)
+    assert after.keys() == before.keys()
+    assert after["slice"]["any"]["auc"] == 0.9
+    assert after["slice"]["weighted_log_loss"] == 0.1
+    rows = {name: predict_rows(series.scores, at.series) for name, at in points.items()}
+    for column, label in enumerate(LABELS):
+        assert {name: after["series"][label][name] for name in points} == points_of(series, rows, column)
+        assert after["series"][label]["sensitive"]["sensitivity"] >= 0.95
+        assert after["series"][label]["sensitive"]["sensitivity"] >= after["series"][label]["default"]["sensitivity"]
+
+
+def test_a_card_keeps_all_but_what_thresholds_change(tmp_path: Path) -> None:
+    before = (write_bundle(tmp_path) / "card.json").read_bytes()
+    points = operating_points(*_drawn())
+    after = new_card(before, Changed(points, _metrics(), "a test"))
+    assert Card.model_validate(after).thresholds == points
+    old = json.loads(before)
+    same = set(old) - {"created", "training", "metrics", "thresholds"}
+    assert list(after) == list(old)
+    assert {name: after[name] for name in same} == {name: old[name] for name in same}
+    assert after["training"]["recalibrated"]["before"]["created"] == old["created"]
+
+
+def test_a_bundle_that_is_not_of_phantoms_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(CannotGoOn, match=r"not made of phantoms.*--files FOLDER --labels CSV"):
+        recalibrate_by_phantoms(write_bundle(tmp_path / "bundle"), tmp_path / "bundle", tmp_path / "run")
+
+
+def test_a_folder_without_a_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CannotGoOn, match=r"no readable card\.json"):
+        recalibrate_by_phantoms(tmp_path, tmp_path, tmp_path / "run")
+
+
+def test_patients_are_halved_and_never_divided() -> None:
+    answered = [
+        Answered(np.zeros((1, 6), np.float32), np.zeros(6, np.float32), ((None,) * 6,), (None,) * 6, f"p{number % 7}")
+        for number in range(30)
+    ]
+    one, other = halves(answered)
+    assert len(one) + len(other) == 30
+    assert not {each.patient for each in one} & {each.patient for each in other}
+    assert len({each.patient for each in one}) == 3

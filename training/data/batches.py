@@ -1,0 +1,136 @@
+"""Slices in batches: which ones depends on seed and step alone, so that a training that was killed goes on the same."""
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOG = logging.getLogger(__name__)
+AHEAD: Final = 3  # batches that are read before they are asked for
+
+
+class Entry(Protocol):
+    """One series as `training.rsna.shards` gives it."""
+
+    @property
+    def patient_id(self) -> str: ...
+    @property
+    def fold(self) -> int | None: ...
+    @property
+    def split(self) -> str: ...
+    @property
+    def files(self) -> tuple[str, ...]: ...
+    @property
+    def position_mm(self) -> NDArray[np.float32]: ...
+    @property
+    def labels(self) -> NDArray[np.bool_]: ...
+    @property
+    def known(self) -> NDArray[np.bool_]: ...
+
+
+class Source(Protocol):
+    """What gives slices of a series: `training.rsna.shards.Shards`, or a fake of a test."""
+
+    @property
+    def entries(self) -> tuple[Any, ...]: ...
+    @property
+    def digest(self) -> str: ...
+    def slices(self, entry: Any, indices: Sequence[int] | None = None) -> NDArray[np.uint8]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """slices (b, 512, 512, 3) uint8, labels and known (b, 6) bool."""
+
+    slices: NDArray[np.uint8]
+    labels: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Deck:
+    """The slices of some series, shuffled anew for every epoch.
+
+    rows : (m, 2) int64, series and slice of everything that has a label; `bleeding` says which have blood
+    """
+
+    source: Source
+    entries: Sequence[Any]
+    size: int
+    seed: int = 0
+    positives: float | None = None
+    rows: NDArray[np.int64] = field(init=False)
+    bleeding: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        rows = [
+            (number, place)
+            for number, entry in enumerate(self.entries)
+            for place in np.flatnonzero(entry.known.any(axis=1))
+        ]
+        object.__setattr__(self, "rows", np.array(rows, np.int64).reshape(-1, 2))
+        bleeding = [self.entries[number].labels[place, 0] for number, place in rows]
+        object.__setattr__(self, "bleeding", np.array(bleeding, bool))
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """How many batches show as many slices as there are."""
+        return max(len(self.rows) // self.size, 1)
+
+    def chosen(self, step: int) -> NDArray[np.int64]:
+        """Series and slice of each place of a batch, (b, 2)."""
+        if self.positives is not None:
+            return self._balanced(step, self.positives)
+        every = np.arange(step * self.size, (step + 1) * self.size)
+        epochs, places = every // len(self.rows), every % len(self.rows)
+        return np.stack(
+            [self.rows[_order(self.seed, int(e), len(self.rows))[p]] for e, p in zip(epochs, places, strict=True)]
+        )
+
+    def base_rates(self) -> NDArray[np.float64]:
+        """The share of slices with each label, (6,), never 0 or 1."""
+        labels = np.concatenate([entry.labels[entry.known.any(axis=1)] for entry in self.entries])
+        return np.asarray((labels.sum(axis=0) + 0.5) / (len(labels) + 1))
+
+    def _balanced(self, step: int, share: float) -> NDArray[np.int64]:
+        rng = np.random.default_rng([self.seed, step])
+        count = round(self.size * share)
+        positive, negative = self.rows[self.bleeding], self.rows[~self.bleeding]
+        return np.concatenate([rng.choice(positive, count), rng.choice(negative, self.size - count)])
+
+    def read(self, step: int) -> Batch:
+        """One batch."""
+        chosen = self.chosen(step)
+        slices = [self.source.slices(self.entries[number], [int(place)])[0] for number, place in chosen]
+        labels, known = (
+            np.stack([getattr(self.entries[number], name)[place] for number, place in chosen])
+            for name in ("labels", "known")
+        )
+        return Batch(np.stack(slices), labels, known)
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def batches(deck: Deck, first: int, last: int, readers: int) -> Iterator[Batch]:
+    """The batches of those steps, read on threads of their own."""
+    steps, coming = iter(range(first, last)), deque[Future[Batch]]()
+    with ThreadPoolExecutor(readers, thread_name_prefix="reading") as pool:
+        try:
+            for step in steps:
+                coming.append(pool.submit(deck.read, step))
+                if len(coming) >= readers + AHEAD:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+        finally:
+            for future in coming:
+                future.cancel()

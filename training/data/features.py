@@ -1,0 +1,121 @@
+"""Every slice's feature vector on disk as float16, series after series; broken off anywhere, it goes on there."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from training.data.batches import Source
+from training.data.series import Series
+from training.io.errors import CannotGoOn, writing
+from training.io.files import write_json
+from training.io.progress import bar
+from training.networks.classifier import PICTURE
+from training.networks.cnn import Cnn
+
+LOG = logging.getLogger(__name__)
+CHUNK: Final = 32  # slices of one call
+SAVED_SERIES: Final = 50  # series between two notes of how far it came
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Features (m, d) float16 of all slices of the entries, and where each entry's begin."""
+
+    values: NDArray[np.float16]
+    entries: Sequence[Any]
+    starts: NDArray[np.int64]
+
+    def series(self, wanted: Sequence[int]) -> list[Series]:
+        """Entries by their number, as the RNN takes them."""
+        return [self._one(number) for number in wanted]
+
+    def _one(self, number: int) -> Series:
+        entry, start = self.entries[number], int(self.starts[number])
+        values = self.values[start : start + len(entry.labels)].astype(np.float32)
+        return Series(values, np.asarray(entry.position_mm, np.float32), entry.labels, entry.known)
+
+
+def open_features(path: Path, entries: Sequence[Any]) -> Features:
+    """What `write_features` left.
+
+    Raises
+    ------
+    CannotGoOn
+        it holds another number of slices
+    """
+    values = np.load(path, mmap_mode="r")
+    starts = starts_of(entries)
+    if len(values) != starts[-1]:
+        raise CannotGoOn(f"{path} does not hold the features of these shards: run `python -m training features` again.")
+    return Features(values, entries, starts[:-1])
+
+
+def write_features(cnn: Cnn, source: Source, entries: Sequence[Any], path: Path, readers: int) -> float:
+    """Write the features of all entries; how many slices a second it made.
+
+    Raises
+    ------
+    CannotGoOn
+        the disk is full
+    """
+    starts, note = starts_of(entries), path.with_suffix(".json")
+    values = _opened(path, int(starts[-1]), int(cnn.last.kernel.shape[0]), note)
+    done = _done(note)
+    call, begun = _compiled(cnn), time.monotonic()
+    with bar("features", int(starts[-1]), "slices", int(starts[done])) as progress, writing(path):
+        for number, slices in _read(source, entries, done, readers):
+            values[starts[number] : starts[number + 1]] = call(slices)
+            progress.update(len(slices))
+            if (number + 1) % SAVED_SERIES == 0 or number + 1 == len(entries):
+                values.flush()
+                write_json(note, {"series": number + 1})
+    return float(starts[-1] - starts[done]) / (time.monotonic() - begun)
+
+
+def starts_of(entries: Sequence[Any]) -> NDArray[np.int64]:
+    """(k + 1,): where each entry's slices begin, and how many there are."""
+    return np.concatenate([[0], np.cumsum([len(entry.labels) for entry in entries])]).astype(np.int64)
+
+
+def _opened(path: Path, count: int, size: int, note: Path) -> Any:
+    """The array on disk, taken whole at once so that a full disk is found at the start."""
+    if not path.exists() or np.load(path, mmap_mode="r").shape != (count, size):
+        note.unlink(missing_ok=True)
+        with writing(path):
+            return np.lib.format.open_memmap(path, "w+", np.float16, (count, size))
+    return np.lib.format.open_memmap(path, "r+")
+
+
+def _done(note: Path) -> int:
+    return int(json.loads(note.read_text())["series"]) if note.exists() else 0
+
+
+def _compiled(cnn: Cnn) -> Any:
+    """The network as it is served: uint8 slices (n, 512, 512, 3) to features (n, d) float16."""
+    signature = [tf.TensorSpec([None, *PICTURE], tf.uint8)]
+    graph = tf.function(lambda slices: cnn.serving(slices, training=False), input_signature=signature)
+
+    def call(slices: NDArray[np.uint8]) -> NDArray[np.float16]:
+        starts = range(0, len(slices), CHUNK)
+        given = [graph(tf.constant(slices[start : start + CHUNK])) for start in starts]
+        vectors = [one[0] if isinstance(one, (list, tuple)) else one for one in given]
+        return np.concatenate([np.asarray(one) for one in vectors]).astype(np.float16)
+
+    return call
+
+
+def _read(source: Source, entries: Sequence[Any], first: int, readers: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Whole series, read a few ahead."""
+    with ThreadPoolExecutor(readers, thread_name_prefix="reading") as pool:
+        for start in range(first, len(entries), readers):
+            numbers = range(start, min(start + readers, len(entries)))
+            yield from zip(numbers, pool.map(lambda number: source.slices(entries[number]), numbers), strict=True)

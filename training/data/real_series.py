@@ -1,0 +1,66 @@
+"""A series of real slices out of a folder of DICOM files, in Hounsfield units."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.preprocess.dicom import Image, decode
+from services.preprocess.failures import Unreadable
+from services.preprocess.pipeline import Pipeline
+from services.preprocess.resample import fit
+from training.io.errors import CannotGoOn
+from training.phantom.geometry import SIZE
+from training.phantom.shapes import Floats
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RealSeries:
+    """Slices as they lie behind the services' pictures, towards the head.
+
+    hu : (n, 512, 512) int16, Hounsfield units
+    position_mm : (n,) float32
+    """
+
+    hu: NDArray[np.int16]
+    pixel_mm: float
+    position_mm: NDArray[np.float32]
+
+    def reduced(self) -> tuple[Floats, float]:
+        """The slices at the phantoms' size, (n, 256, 256), and the length of a pixel there."""
+        step = self.hu.shape[1] // SIZE
+        return self.hu.reshape(len(self.hu), SIZE, step, SIZE, step).mean(axis=(2, 4)), self.pixel_mm * step
+
+
+def read_series(folder: Path) -> RealSeries:
+    """The series of most slices in a folder, in the services' order; what is left out is logged with its reason.
+
+    Raises
+    ------
+    CannotGoOn
+        no file of the folder is a slice, or one of the series cannot be read
+    """
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    data = [path.read_bytes() for path in paths]
+    report = Pipeline.read_headers(data, [len(file) for file in data])
+    for aside in report.set_aside:
+        LOG.warning("%s is left out: %s", paths[aside.file], aside.code)
+    if not report.series:
+        raise CannotGoOn(f"{folder} holds no slices: give a folder of the DICOM files of one series.")
+    series = max(report.series, key=lambda found: len(found.items))
+    images = [_image(paths[item.file], data[item.file], item.frame) for item in series.items]
+    rows, columns = images[0].hu.shape
+    larger_mm = max(rows * images[0].row_spacing_mm, columns * images[0].column_spacing_mm)
+    hu = np.stack([fit(image.hu, image.row_spacing_mm, image.column_spacing_mm) for image in images])
+    return RealSeries(hu, larger_mm / hu.shape[1], np.array(series.position_mm, np.float32))
+
+
+def _image(path: Path, data: bytes, frame: int) -> Image:
+    try:
+        return decode(memoryview(data), frame)
+    except Unreadable as failure:
+        raise CannotGoOn(f"{path} cannot be read: {failure.code}.") from None

@@ -1,0 +1,58 @@
+"""The samples of the repository: one synthetic series with a clear haemorrhage, and one of its slices alone."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from training.data.pictures import picture
+from training.phantom.bleeds import Blood, Haematoma
+from training.phantom.dicom_files import dicom_files
+from training.phantom.study import Study, draw_patient, make_study
+from training.phantom.study_options import Order
+
+LOG = logging.getLogger(__name__)
+SEED: Final = 8_000_038  # of no phantom that a bundle has learnt from or was measured on
+SLICES: Final = 28
+SPACING_MM: Final = 5.0
+BLEED: Final = Haematoma(
+    centre_mm=(-28.0, 2.0, 9.0),
+    radii_mm=(15.0, 21.0, 16.0),
+    roughness=0.15,
+    oedema_hu=-8.0,
+    oedema_mm=5.0,
+    blood=Blood(hu=66.0, mottle_hu=3.0, seed=5),
+)
+
+README: Final = """\
+A synthetic head CT of 28 slices with an intraparenchymal haemorrhage (`series/`), and its largest slice as DICOM
+(`slice.dcm`) and as the picture that the networks see (`slice.png`: bone, subdural and soft-tissue window).
+No patient is behind it: `python -m training samples` writes these very files again. Apache-2.0.
+"""
+
+
+def write(folder: Path) -> None:
+    """Write the samples; what was there under the same names is replaced."""
+    study = sample_study()
+    files = dicom_files(study, "ich sample")
+    (folder / "series").mkdir(parents=True, exist_ok=True)
+    for number, file in enumerate(files, 1):
+        (folder / "series" / f"{number:02d}.dcm").write_bytes(file)
+    largest = int(study.masks.sum(axis=(1, 2, 3), dtype=np.int64).argmax())
+    (folder / "slice.dcm").write_bytes(files[largest])
+    shown = picture(study.hu[largest], study.scan.pixel_mm)
+    Image.fromarray(shown).save(folder / "slice.png", optimize=True)
+    (folder / "README.md").write_text(README)
+    LOG.info("%s: %d slices, blood in %d of them", folder, len(files), int(study.labels[:, 0].sum()))
+
+
+def sample_study() -> Study:
+    """The study of the samples: 28 slices, 5 mm apart."""
+    patient = draw_patient(SEED, Order(kinds=()))
+    position_mm = tuple(-66 + SPACING_MM * index for index in range(SLICES))
+    scan = replace(patient.scan, position_mm=position_mm, thickness_mm=SPACING_MM)
+    brain = patient.brain.pushed(BLEED.pushes())
+    return make_study(replace(patient, scan=scan, brain=brain, bleeds=(BLEED,)))

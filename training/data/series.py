@@ -1,0 +1,26 @@
+"""A study as the RNN gets it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data.pictures import Pictures
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What the RNN learns from: features (n, d), positions (n,), labels and certainty (n, 6)."""
+
+    features: NDArray[np.float32]
+    position_mm: NDArray[np.float32]
+    labels: NDArray[np.bool_]
+    certain: NDArray[np.bool_]
+
+
+def as_series(pictures: Pictures, features: NDArray[np.float32]) -> list[Series]:
+    """Pictures with their features, study by study."""
+    return [
+        Series(features[part], pictures.position_mm[part], pictures.labels[part], pictures.certain[part])
+        for part in pictures.series()
+    ]

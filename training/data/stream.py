@@ -1,0 +1,148 @@
+"""Fresh phantoms while a network learns from the last ones: a rolling pool whose content depends on the step alone.
+
+Round after round of studies enters the pool and the oldest leaves it, always after the same number of steps, however
+fast or slow the processes are that make them. So the same seed gives the same batches, and a run that was killed goes
+on as if it had not been.
+"""
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.common.labels import LABELS, SUBTYPES
+from training.data.pictures import GRID, Pictures, joined, make_one
+from training.io.pool import begin_worker, cores
+from training.options.stream import StreamPlan
+from training.phantom.geometry import SIZE
+
+Batch = tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.uint8]]
+_AHEAD = 2  # batches that are drawn before they are asked for
+CELL = 8  # pixels of a small picture along one cell of the map of blood
+
+
+class Stream:
+    """The pool, and the processes that fill it; use it in a `with` statement."""
+
+    def __init__(
+        self, plan: StreamPlan, *, batch: int, positives: float, seed: int, processes: int | None = None
+    ) -> None:
+        self._plan, self._batch, self._seed = plan, batch, seed
+        self._count = round(batch * positives)
+        self._processes = processes or cores()
+
+    def __enter__(self) -> Self:
+        context = multiprocessing.get_context("spawn")
+        self._workers = ProcessPoolExecutor(self._processes, context, initializer=_begin_nicely)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._workers.shutdown(wait=True, cancel_futures=True)
+
+    def batches(self, first_step: int = 0) -> Iterator[Batch]:
+        """Batches without end, from that of a step on: small pictures, labels, certainty and blood.
+
+        The first ones are drawn from now on, the next ones while a network learns from one.
+        """
+        thread, drawn = ThreadPoolExecutor(1), self._drawn(first_step)
+        return _ahead(thread, drawn, deque(thread.submit(next, drawn) for _ in range(_AHEAD)))
+
+    def _drawn(self, first_step: int) -> Iterator[Batch]:
+        last = self._plan.rounds_by(first_step)
+        start = max(last - self._plan.rounds_kept, 0)
+        pool: deque[Pictures] = deque(maxlen=self._plan.rounds_kept)
+        rounds = self._rounds(start)
+        index = _Index(())
+        for step in _count_from(first_step):
+            missing = self._plan.rounds_by(step) - start - index.rounds
+            if missing > 0:
+                pool.extend(next(rounds) for _ in range(missing))
+                index = _Index(tuple(pool), rounds=index.rounds + missing)
+            yield self._draw(index, np.random.default_rng([self._seed, step]))
+
+    def _rounds(self, number: int) -> Iterator[Pictures]:
+        """One round after another; those to come are in the making, a few at a time."""
+        coming: deque[list[Future[Pictures]]] = deque()
+        while True:
+            while len(coming) < 1 + self._processes:
+                coming.append([self._workers.submit(make_one, wanted) for wanted in self._plan.wanted(number)])
+                number += 1
+            yield joined(future.result() for future in coming.popleft())
+
+    def _draw(self, index: "_Index", rng: np.random.Generator) -> Batch:
+        chosen = [*rng.choice(index.positive, self._count), *rng.choice(index.negative, self._batch - self._count)]
+        small, labels, certain, blood = empty_batch(len(chosen))
+        for number, (part, place) in enumerate(chosen):
+            made = index.pool[part]
+            _move(made, place, rng, small[number], blood[number])
+            labels[number], certain[number] = made.labels[place], made.certain[place]
+        return small, labels, certain, blood
+
+
+def empty_batch(size: int) -> Batch:
+    """As a batch, but of black pictures without blood."""
+    labels = np.zeros((size, len(LABELS)), np.bool_)
+    grid = np.zeros((size, GRID, GRID, len(SUBTYPES)), np.uint8)
+    return np.zeros((size, SIZE, SIZE, 2), np.uint8), labels, ~labels, grid
+
+
+def _ahead(thread: ThreadPoolExecutor, drawn: Iterator[Batch], coming: "deque[Future[Batch]]") -> Iterator[Batch]:
+    with thread:
+        while True:
+            yield coming.popleft().result()
+            coming.append(thread.submit(next, drawn))
+
+
+def _begin_nicely() -> None:
+    begin_worker()
+    os.nice(5)  # the network's steps go first
+
+
+class _Index:
+    """Where in the pool slices with and without blood lie: (m, 2) places, of a part and in it."""
+
+    def __init__(self, pool: tuple[Pictures, ...], rounds: int = 0) -> None:
+        self.pool, self.rounds = pool, rounds
+        self.positive, self.negative = (_places(pool, value) for value in (True, False))
+
+
+def _places(pool: tuple[Pictures, ...], value: bool) -> NDArray[np.intp]:  # noqa: FBT001 - a label's value
+    found = [np.flatnonzero(made.labels[:, 0] == value) for made in pool]
+    parts = np.repeat(np.arange(len(found)), [len(places) for places in found])
+    return np.stack([parts, np.concatenate([*found, np.array([], np.intp)])], axis=1)
+
+
+def _move(
+    made: Pictures, place: int, rng: np.random.Generator, small: NDArray[np.uint8], blood: NDArray[np.uint8]
+) -> None:
+    """Write one slice and its blood, mirrored or not, and moved by whole cells of the map."""
+    # Both channels of a pixel travel as one number: mirroring is slow where it turns two bytes at a time.
+    pixels, cells = made.small[place].view(np.uint16), made.blood[place]
+    if rng.integers(2):
+        pixels, cells = pixels[:, ::-1], cells[:, ::-1]
+    down, right = (int(value) for value in rng.integers(-2, 3, 2))
+    _roll(pixels, CELL * down, CELL * right, small.view(np.uint16))
+    _roll(cells, down, right, blood)
+
+
+def _roll(source: NDArray[Any], down: int, right: int, out: NDArray[Any]) -> None:
+    """As `numpy.roll`, in one copy: what leaves one edge, mostly air, comes in at the other."""
+    rows, columns = down % len(source), right % source.shape[1]
+    above, left = len(source) - rows, source.shape[1] - columns
+    for there, here in ((slice(rows, None), slice(above)), (slice(rows), slice(above, None))):
+        out[there, columns:] = source[here, :left]
+        out[there, :columns] = source[here, left:]
+
+
+def _count_from(step: int) -> Iterator[int]:
+    while True:
+        yield step
+        step += 1

@@ -1,0 +1,134 @@
+"""Temperatures and operating points, from studies that no network has learnt from."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from services.common.labels import LABELS, SUBTYPES, Label
+from services.common.operating_points import Bases, Basis, OperatingPoint, Thresholds
+from training.evaluate.metrics import Floats, Judged, Truth, log_loss
+from training.evaluate.thresholding import predict_rows
+
+DEFAULT = 0.5  # the threshold of the point `default`, as the source project defines it
+MARGIN = 1e-6  # beside the score that a threshold is taken from
+GOAL = 0.95  # sensitivity at the sensitive point, specificity at the specific one
+MIN_CASES = 10  # fewer positives or negatives than this say nothing about a threshold
+
+
+def temperatures(judged: Judged) -> NDArray[np.float32]:
+    """One temperature for `any` and one for the subtypes, by the least log loss of logits; (6,) float32, by label.
+
+    That of `any` is fitted on what is served, where no subtype is above it.
+    """
+    logits = judged.scores
+    known = judged.certain[:, 1:]
+    subtypes = _best(lambda value: log_loss(expit(logits[:, 1:] / value)[known], judged.truth[:, 1:][known]))
+    largest = expit(logits[:, 1:] / subtypes).max(axis=1)
+    known = judged.certain[:, 0]
+
+    def loss(value: float) -> float:
+        served = np.maximum(expit(logits[:, 0] / value), largest)
+        return log_loss(served[known], judged.truth[:, 0][known])
+
+    return np.array([_best(loss)] + [subtypes] * len(SUBTYPES), np.float32)
+
+
+def _best(loss: Callable[[float], float]) -> float:
+    candidates = np.exp(np.linspace(np.log(0.3), np.log(5), 120))
+    return float(min(candidates, key=loss))
+
+
+def operating_points(slices: Judged, series: Judged, lengths: Sequence[int]) -> dict[OperatingPoint, Thresholds]:
+    """The points `default`, `sensitive` and `specific`, ordered, by the rule that is served.
+
+    `sensitive` is the smaller of .5 and the threshold for 95 % sensitivity, `specific` the larger of .5 and the one
+    for 95 % specificity. A slice's label that its series lacks counts as absent, and `any` as present with a subtype.
+    """
+    half = dict.fromkeys(LABELS, DEFAULT)
+    return {
+        "default": Thresholds(slice=half, series=half),
+        "sensitive": _point(_Goal(1), slices, series, lengths),
+        "specific": _point(_Goal(-1), slices, series, lengths),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """What a point reaches: the share `GOAL` of the positives above its thresholds, or of the negatives below.
+
+    sign : 1 where positives are to lie above, -1 where negatives are to lie below
+    """
+
+    sign: Literal[1, -1]
+
+    def threshold(self, scores: Floats) -> float:
+        """The threshold nearest to `scores` that leaves `GOAL` of them on the right side."""
+        ascending = np.sort(self.sign * scores)
+        return self.sign * (float(ascending[int((len(ascending) - 1) * (1 - GOAL))]) - MARGIN)
+
+    def clamped(self, threshold: float) -> float:
+        """The threshold, or that of `default` where it lies beyond."""
+        return min(threshold, DEFAULT) if self.sign > 0 else max(threshold, DEFAULT)
+
+
+Choice = tuple[float, Basis]
+
+
+def _point(goal: _Goal, slices: Judged, series: Judged, lengths: Sequence[int]) -> Thresholds:
+    """Series first, since a slice's label needs that of its series; then slices."""
+    by_series = _level(goal, series, None)
+    whole = predict_rows(series.scores, _thresholds(by_series))
+    by_slice = _level(goal, slices, np.repeat(whole, lengths, axis=0))
+    return Thresholds(
+        slice=_thresholds(by_slice),
+        series=_thresholds(by_series),
+        basis=Bases(slice=_bases(by_slice), series=_bases(by_series)),
+    )
+
+
+def _thresholds(choices: Mapping[Label, Choice]) -> dict[Label, float]:
+    return {label: threshold for label, (threshold, _) in choices.items()}
+
+
+def _bases(choices: Mapping[Label, Choice]) -> dict[Label, Basis]:
+    return {label: basis for label, (_, basis) in choices.items()}
+
+
+def _level(goal: _Goal, judged: Judged, series: Truth | None) -> dict[Label, Choice]:
+    """The choice for every label: subtypes first, since one that is present makes `any` present.
+
+    A score of infinity is of a case that other labels make present, minus infinity of one that they make absent.
+    """
+    scores = judged.scores.astype(np.float64)
+    if series is not None:
+        scores[~series] = -np.inf
+    subtypes = {label: _choose(goal, judged, scores, column) for column, label in enumerate(LABELS) if column}
+    at = np.array([threshold for threshold, _ in subtypes.values()])
+    scores[(scores[:, 1:] > at).any(axis=1), 0] = np.inf
+    return {"any": _choose(goal, judged, scores, 0), **subtypes}
+
+
+def _choose(goal: _Goal, judged: Judged, scores: Floats, column: int) -> Choice:
+    known = judged.certain[:, column]
+    truth, decided = judged.truth[known, column], scores[known, column]
+    if min(truth.sum(), (~truth).sum()) < MIN_CASES:
+        return DEFAULT, "too_few_cases"
+    cases = decided[truth if goal.sign > 0 else ~truth]
+    found = goal.threshold(cases)
+    if found == -goal.sign * np.inf:
+        return _of_open(goal, cases[np.isfinite(cases)]), "not_reached"
+    threshold = goal.clamped(_rounded(found))
+    return threshold, "goal_met" if threshold == _rounded(found) else "clamped"
+
+
+def _of_open(goal: _Goal, cases: Floats) -> float:
+    """The threshold for the cases that no other label decides."""
+    return goal.clamped(_rounded(goal.threshold(cases))) if len(cases) else DEFAULT
+
+
+def _rounded(threshold: float) -> float:
+    return round(min(max(threshold, 0.0), 1.0), 6)

@@ -1,0 +1,154 @@
+"""A site's own DICOM files, in a folder or a zip, and what its table says of them.
+
+The table is a CSV with a head line. One column says what a row is of, the others what is in it:
+
+    sop_instance_uid | file | series_instance_uid     a slice by its UID or its file's path or name, or a whole series
+    any epidural intraparenchymal intraventricular subarachnoid subdural      1, 0, or nothing where it is not known
+    patient                                           optional: whose it is; by study where it is missing
+
+Labels that have no column are not known; `any` follows from the others where they tell it. The challenge's own table
+(ID,Label) is taken, too.
+"""
+
+import csv
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal
+
+from services.common.labels import LABELS
+from training.io.errors import CannotGoOn
+from training.rsna.labels import read_labels
+
+Key = Literal["sop_instance_uid", "file", "series_instance_uid"]
+KEYS: Final[tuple[Key, ...]] = ("sop_instance_uid", "file", "series_instance_uid")
+KEY_WORDS: Final[Mapping[Key, str]] = {
+    "sop_instance_uid": "SOPInstanceUIDs",
+    "file": "paths in the folder or zip, names of files, or names without their ending",
+    "series_instance_uid": "SeriesInstanceUIDs",
+}
+Row = tuple[bool | None, ...]  # the six labels; None where it is not known
+_VALUES: Final[Mapping[str, bool | None]] = {"1": True, "0": False, "": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What a table says, and what its rows are of."""
+
+    key: Key
+    rows: Mapping[str, Row]
+    patients: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file, read when it is asked for: all of it, or its first bytes."""
+
+    name: str
+    size: int
+    read: Callable[[int | None], bytes]
+
+
+def site_files(path: Path) -> list[File]:
+    """All files of a folder or a zip.
+
+    Raises
+    ------
+    CannotGoOn
+        there is neither
+    """
+    if path.is_dir():
+        return [
+            File(each.relative_to(path).as_posix(), each.stat().st_size, _of_folder(each))
+            for each in sorted(path.rglob("*"))
+            if each.is_file()
+        ]
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile):
+        raise CannotGoOn(f"{path} is neither a folder nor a zip that can be read.") from None
+    return [
+        File(entry.filename, entry.file_size, _of_zip(archive, entry))
+        for entry in archive.infolist()
+        if not entry.is_dir()
+    ]
+
+
+def read_truth(path: Path) -> Truth:
+    """Read a site's table.
+
+    Raises
+    ------
+    CannotGoOn
+        it can't be read, has no column that says what its rows are of, or a value that is neither 1, 0 nor empty
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise CannotGoOn(f"{path} is no table that can be read.") from None
+    lines = csv.DictReader(StringIO(text))
+    columns = list(lines.fieldnames or ())
+    if columns == ["ID", "Label"]:
+        return _challenge(text.encode())
+    keys = [key for key in KEYS if key in columns]
+    if len(keys) != 1 or not set(columns) & set(LABELS):
+        raise CannotGoOn(f"{path} must have one of the columns {', '.join(KEYS)}, and some of {', '.join(LABELS)}.")
+    every = list(lines)
+    return Truth(
+        keys[0],
+        {line[keys[0]]: _row(line, number, path) for number, line in enumerate(every, 2)},
+        {line[keys[0]]: line["patient"] for line in every if line.get("patient")},
+    )
+
+
+def of_slice(truth: Truth, uid: str | None, name: str) -> tuple[str, Row] | None:
+    """The row of one slice, where the table is of slices and has it."""
+    if truth.key == "series_instance_uid":
+        return None
+    wanted = (
+        [uid or ""] if truth.key == "sop_instance_uid" else [name, PurePosixPath(name).name, PurePosixPath(name).stem]
+    )
+    return next(((each, truth.rows[each]) for each in wanted if each in truth.rows), None)
+
+
+def any_of(values: Sequence[bool | None]) -> bool | None:
+    """Whether one of them is true; not known where none is true and one is not known."""
+    if any(values):
+        return True
+    return None if None in values else False
+
+
+def _challenge(table: bytes) -> Truth:
+    read = read_labels(table)
+    known: Sequence[bool | None] = (False, True, None)  # by 0, 1 and -1
+    rows = {
+        str(name): tuple(known[value] for value in values)
+        for name, values in zip(read.slices.to_pylist(), read.values.tolist(), strict=True)
+    }
+    return Truth("file", rows, {})
+
+
+def _row(line: Mapping[str, str | None], number: int, path: Path) -> Row:
+    values = [(line.get(label) or "").strip() for label in LABELS]
+    if not set(values) <= set(_VALUES):
+        raise CannotGoOn(f"Row {number} of {path} has a label that is neither 1, 0 nor empty.")
+    any_, *subtypes = (_VALUES[value] for value in values)
+    return (any_of(subtypes) if any_ is None else any_, *subtypes)
+
+
+def _of_folder(path: Path) -> Callable[[int | None], bytes]:
+    def read(limit_bytes: int | None) -> bytes:
+        with path.open("rb") as file:
+            return file.read(-1 if limit_bytes is None else limit_bytes)
+
+    return read
+
+
+def _of_zip(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[int | None], bytes]:
+    def read(limit_bytes: int | None) -> bytes:
+        with archive.open(entry) as file:
+            return file.read(-1 if limit_bytes is None else limit_bytes)
+
+    return read

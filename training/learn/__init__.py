@@ -1,1 +1,0 @@
-"""From shards to a bundle: the steps that need a network, each in a run's folder."""

@@ -1,0 +1,34 @@
+"""How phantoms enter and leave the pool that a CNN learns from."""
+
+from dataclasses import dataclass
+
+from training.phantom.study_options import ANY_STUDY, Order, Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """How phantoms come and go.
+
+    Each slice is met about `batch * steps_a_round / (studies_a_round * slices_a_study)` times.
+    """
+
+    studies_a_round: int = 16
+    slices_a_study: int = 8
+    steps_a_round: int = 12
+    rounds_kept: int = 40
+    rounds_at_first: int = 10
+    first_seed: int = 0
+    order: Order = ANY_STUDY
+
+    def rounds_by(self, step: int) -> int:
+        """How many rounds have come when a step begins."""
+        return self.rounds_at_first + step // self.steps_a_round
+
+    def wanted(self, number: int) -> list[Wanted]:
+        """The studies of a round."""
+        start = self.first_seed + number * self.studies_a_round
+        return [Wanted(start + place, self.slices_a_study, self.order) for place in range(self.studies_a_round)]
+
+    def slices_by(self, step: int) -> int:
+        """How many slices have been made by a step, at most."""
+        return self.rounds_by(step) * self.studies_a_round * self.slices_a_study

@@ -1,0 +1,150 @@
+"""Pictures for docs/phantoms/: what the generator makes, and how it compares with a real series."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count, islice
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from matplotlib import pyplot as plt
+from numpy.typing import NDArray
+from PIL import Image
+
+from services.common.labels import SUBTYPES, Label
+from training.data.real_series import read_series
+from training.io.plotting import save_plot
+from training.phantom.geometry import SIZE
+from training.phantom.mimics import KINDS, contrasted
+from training.phantom.study import Patient, draw_patient, make_study
+from training.phantom.study_options import Order
+from training.research.realism import EDGES_MM, HU_BINS, Look, look_at
+
+LOG = logging.getLogger(__name__)
+SEED: Final = 6_000_000  # of no phantom that a bundle learns from or is measured on
+HEIGHTS_MM: Final = (-42, -28, -14, -2, 12, 26, 44, 60)
+COMPARED: Final = 24  # phantoms in the curves
+Hu = NDArray[Any]
+
+
+def draw(folder: Path, real: Path | None) -> None:
+    """Write all pictures; the comparison only where there is a folder of a real series."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sheet(folder / "anatomy.jpg", [_levels(draw_patient(SEED + n, Order((), mimic=False))) for n in range(5)])
+    sheet(folder / "bleeds.jpg", [[_largest(_bleeding(SEED + 20 + n, kind)) for n in range(8)] for kind in SUBTYPES])
+    sheet(folder / "small.jpg", [[_largest(patient) for patient in islice(_small(kind), 8)] for kind in SUBTYPES])
+    sheet(folder / "mimics.jpg", _mimics())
+    sheet(folder / "acquisition.jpg", [_scanners("noise_hu"), _scanners("blur_pixels"), _scanners("glow_hu")])
+    sheet(folder / "study.jpg", _study(SEED + 300))
+    if real:
+        _compare(folder, real)
+
+
+def sheet(path: Path, rows: Sequence[Sequence[Hu]]) -> None:
+    """Slices side by side in the brain window, at half size."""
+    picture = np.concatenate([np.concatenate([_shown(hu) for hu in row], axis=1) for row in rows], axis=0)
+    Image.fromarray(picture).save(path, quality=72, optimize=True)
+    LOG.info("%s: %.0f kB", path, path.stat().st_size / 1000)
+
+
+def _shown(hu: Hu) -> NDArray[np.uint8]:
+    small = np.asarray(Image.fromarray(np.clip(hu, 0, 80).astype(np.float32)).resize((SIZE // 2, SIZE // 2), 4))
+    return (small * (255 / 80)).astype(np.uint8)
+
+
+def _levels(patient: Patient) -> list[Hu]:
+    places = np.array(patient.scan.position_mm)
+    return list(make_study(patient, [int(np.abs(places - height).argmin()) for height in HEIGHTS_MM]).hu)
+
+
+def _bleeding(seed: int, kind: Label, *, small: float = 0.0) -> Patient:
+    return draw_patient(seed, Order(kinds=(kind,), mimic=False, small=small))
+
+
+def _small(kind: Label) -> Iterator[Patient]:
+    """Those whose haemorrhages an order of small ones has made so."""
+    for seed in count(SEED + 500):
+        patient = _bleeding(seed, kind, small=0.5)
+        if patient.bleeds != _bleeding(seed, kind).bleeds:
+            yield patient
+
+
+def _largest(patient: Patient) -> Hu:
+    """The slice with most blood."""
+    study = make_study(patient)
+    largest: Hu = study.hu[int(study.masks.sum(axis=(1, 2, 3), dtype=np.int64).argmax())]
+    return largest
+
+
+def _mimics() -> list[list[Hu]]:
+    """The slice of each mimic that it changes most, three of each kind in a row of their own kind's turn."""
+    every = []
+    for number, kind in enumerate(dict.fromkeys(KINDS)):
+        for turn in range(2):
+            plain = draw_patient(SEED + 100 + number, Order((), mimic=False))
+            mimics = plain.mimics + kind(np.random.default_rng(10 * number + turn), plain.skull)
+            skull = replace(plain.skull, holes=mimics.holes)
+            changed = make_study(replace(plain, skull=skull, mimics=mimics, brain=contrasted(plain.brain, mimics)))
+            difference = np.abs(changed.hu.astype(np.int32) - make_study(plain).hu).clip(0, 60)
+            every.append(changed.hu[int(difference.sum(axis=(1, 2)).argmax())])
+    width = len(every) // 2
+    return [every[:width], every[width:]]
+
+
+def _scanners(name: str) -> list[Hu]:
+    """One slice as eight scanners see it that differ in one thing."""
+    ranges = {"noise_hu": (1.2, 8), "blur_pixels": (0.35, 1.5), "glow_hu": (0, 220)}
+    patient = draw_patient(SEED + 200, Order((), mimic=False))
+    middle = len(patient.scan.position_mm) // 2
+    values = [float(value) for value in np.linspace(*ranges[name], 8)]
+    # A dictionary of keywords has one type of value to mypy, a scanner has several.
+    scanners = [replace(patient.scanner, **{name: value}) for value in values]  # type: ignore[arg-type]
+    return [make_study(replace(patient, scanner=scanner), [middle]).hu[0] for scanner in scanners]
+
+
+def _study(seed: int) -> list[list[Hu]]:
+    patient = draw_patient(seed, Order(kinds=("subarachnoid", "intraventricular")))
+    chosen = np.linspace(0, len(patient.scan.position_mm) - 1, 24).astype(int)
+    slices = list(make_study(patient, [int(index) for index in chosen]).hu)
+    return [slices[start : start + 8] for start in range(0, 24, 8)]
+
+
+def _compare(folder: Path, real: Path, phantoms: int = COMPARED) -> None:
+    slices, pixel_mm = read_series(real).reduced()
+    chosen = [slices[int(place)] for place in np.linspace(0.2, 0.92, 8) * (len(slices) - 1)]
+    beside = [_levels(draw_patient(SEED + n, Order((), mimic=False))) for n in (1, 3)]
+    sheet(folder / "comparison.jpg", [chosen, *beside])
+    theirs = [look for hu in slices if (look := look_at(hu, pixel_mm))]
+    ours = []
+    for number in range(phantoms):
+        patient = draw_patient(SEED + 400 + number, Order((), mimic=False))
+        ours += [look for hu in _levels(patient)[3:7] if (look := look_at(hu, patient.scan.pixel_mm))]
+    _plot(folder / "comparison.svg", theirs, ours)
+    for name, looks in (("real", theirs), ("phantoms", ours)):
+        low, noise, high = np.quantile([look.noise_hu for look in looks], [0.1, 0.5, 0.9])
+        border = np.nanmedian([look.border_hu for look in looks], axis=0)
+        LOG.info("%s: %d slices, noise %.1f HU (%.1f to %.1f)", name, len(looks), noise, low, high)
+        LOG.info("%s: border %s HU at %s mm", name, np.round(border, 1).tolist(), EDGES_MM[1:])
+
+
+def _plot(path: Path, theirs: Sequence[Look], ours: Sequence[Look]) -> None:
+    """Medians of both, and where eight in ten phantoms lie."""
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+    spread = np.arange(0, 0.5, 1 / 32)
+    parts = (
+        (left, "border_hu", np.array(EDGES_MM[1:]), "mm from the inner table", "median HU"),
+        (middle, "histogram", (HU_BINS[:-1] + HU_BINS[1:]) / 2, "HU of the brain's core", "share of pixels"),
+        (right, "spectrum", spread, "cycles a pixel", "share of the noise's power"),
+    )
+    for axes, name, x, below, beside in parts:
+        low, median, high = np.nanquantile([getattr(look, name) for look in ours], [0.1, 0.5, 0.9], axis=0)
+        axes.fill_between(x, low, high, alpha=0.25, color="tab:blue", linewidth=0)
+        axes.plot(x, median, color="tab:blue", label="phantoms")
+        real = np.nanmedian([getattr(look, name) for look in theirs], axis=0)
+        axes.plot(x, real, color="black", label="a real series")
+        axes.set(xlabel=below, ylabel=beside)
+    left.set_ylim(0, 120)
+    left.legend(frameon=False)
+    save_plot(figure, path)
+    LOG.info("%s", path)

@@ -1,0 +1,88 @@
+"""The same heads drawn in thin and in thick slices, and what a bundle says of them as it is served.
+
+    python -m training.research.thin_slices --bundle models/default --studies 18 --spacing 1.25
+
+prints `any` by series at 5 mm, of the thin slices as they are, and of the slabs that they are averaged into.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from services.cnn.model import SavedModelExtractor
+from services.common.card import Bundle, open_bundle
+from services.common.labels import SUBTYPES
+from services.common.slabs import plan_series
+from services.preprocess.pipeline import Pipeline
+from services.rnn.model import SavedModelScorer
+from training.evaluate.served_series import made_in_turn, score_by_slice
+from training.phantom.dicom_files import dicom_files
+from training.phantom.study import Patient, draw_patient, make_study
+from training.phantom.study_options import Order
+
+FIRST_SEED: Final = 8_700_000
+THICK_MM: Final = 5.0
+_HEALTHY: Final = 3  # one study in so many; the kinds of haemorrhage take turns in the others
+
+
+def drawn(number: int, spacing_mm: float) -> list[bytes]:
+    """The DICOM files of a study whose slices are as thick as they are apart, from the same lowest position."""
+    order = Order(() if number % _HEALTHY == 0 else (SUBTYPES[number % len(SUBTYPES)],))
+    patient = respaced(draw_patient(FIRST_SEED + number, order), spacing_mm)
+    return dicom_files(make_study(patient), f"{number} at {spacing_mm}")
+
+
+def respaced(patient: Patient, spacing_mm: float) -> Patient:
+    """The same head, haemorrhages and scanner in other slices."""
+    low, high = patient.scan.position_mm[0], patient.scan.position_mm[-1]
+    position_mm = tuple(float(at) for at in np.arange(low, high, spacing_mm))
+    return replace(patient, scan=replace(patient.scan, thickness_mm=spacing_mm, position_mm=position_mm))
+
+
+class Served:
+    """A bundle as the services run it, in this process."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._card = bundle.card
+        self._pipeline = Pipeline(bundle.card.recipe, os.cpu_count() or 1)
+        self._extractor = SavedModelExtractor(bundle.saved_model("cnn"))
+        self._scorer = SavedModelScorer(bundle.saved_model("rnn"))
+
+    def any_of(self, files: Sequence[bytes], *, average: bool = True) -> float:
+        """The probability of `any` in the one series of these files."""
+        (header,) = self._pipeline.read_headers(files, [len(file) for file in files]).series
+        plan = plan_series(header, self._card, average=average)
+        made = made_in_turn(self._pipeline, header, plan, files.__getitem__)
+        features = np.concatenate([self._extractor.extract(part.slices)["features"] for part in made])
+        return float(score_by_slice(self._scorer.score, features, header, plan)[1][0])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.research.thin_slices", description=__doc__.split("\n\n")[0]
+    )
+    parser.add_argument("--bundle", type=Path, default=Path("models/default"))
+    parser.add_argument("--studies", type=int, default=18)
+    parser.add_argument("--spacing", type=float, default=1.25, help="of the thin slices, in mm")
+    options = parser.parse_args(arguments)
+    served, differences = Served(open_bundle(options.bundle)), []
+    sys.stdout.write(f"study  {THICK_MM:g} mm  {options.spacing:g} mm  slabs\n")
+    for number in range(options.studies):
+        thin = drawn(number, options.spacing)
+        thick = served.any_of(drawn(number, THICK_MM))
+        before, after = served.any_of(thin, average=False), served.any_of(thin)
+        differences.append((abs(before - thick), abs(after - thick)))
+        sys.stdout.write(f"{number:5d}  {thick:.3f}  {before:.3f}  {after:.3f}\n")
+    before, after = np.max(differences, axis=0)
+    sys.stdout.write(f"largest difference from {THICK_MM:g} mm: {before:.3f} as they are, {after:.3f} in slabs\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""The index: a row for every DICOM file of the archive, in one Parquet file.
+
+Headers are read in parts, in the order in which they lie in the archive; a part that is there is not read again. The
+parts are then sorted into series by the services' own rules, and the labels are joined.
+
+    file                    its name in the archive
+    split                   train or test
+    sop_instance_uid ...    what the header says; null where it can't be read
+    position_mm, order      along the normal of its series, from the lowest slice; null where it is set aside
+    any ... subdural        the labels; null where they are not known
+    reason                  null, or a code of `training.rsna.headers.WORDS`: the file is set aside
+"""
+
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from services.common.labels import LABELS
+from training.io.errors import CannotGoOn
+from training.io.pool import every
+from training.io.progress import bar
+from training.io.tables import digest_of, write_table
+from training.rsna.archive import FOLDERS, Archive
+from training.rsna.headers import stem
+from training.rsna.index_parts import BUCKETS, Part, read_part
+from training.rsna.index_report import write_report
+from training.rsna.index_series import order_bucket
+from training.rsna.labels import UNKNOWN, LabelTable
+
+LOG = logging.getLogger(__name__)
+_NAMES_SHOWN: Final = 3
+VERSION: Final = 2  # of what the index holds: an index of another one is made anew
+_SORTED: Final = [(column, "ascending") for column in ("split", "study_uid", "series_uid", "order", "file")]
+
+
+def build_index(archive: Archive, out: Path, *, processes: int | None = None, part_files: int = 4096) -> None:
+    """Read every header, and leave the index in `out` and beside it what was set aside (.set_aside.txt, .json).
+
+    An index of the same archive is left as it is; parts that a stopped start has left are used.
+
+    Parameters
+    ----------
+    part_files : how many files are read before they are kept
+
+    Raises
+    ------
+    CannotGoOn
+        the archive has no labels, none of them is of one of its files, or the disk is full; the parts stay
+    """
+    digest = digest_for(archive)
+    if digest_of(out) == digest:
+        LOG.info("%s is there already, of this very archive", out)
+        return
+    labels = archive.labels()
+    _check_names(labels, archive.dicom_names("train"))
+    if len(archive.sizes) <= part_files:
+        processes = 1  # to start more would take longer
+    folder = out.with_name(f"{out.name}.parts-{digest[:12]}-{part_files}")
+    _read_parts(archive, folder, part_files, processes)
+    index = _with_labels(_ordered(folder, processes), labels)
+    write_report(out, index, labels)
+    write_table(out, index, digest, row_group_size=1 << 16)
+    shutil.rmtree(folder)
+
+
+def digest_for(archive: Archive) -> str:
+    """What the index of an archive is known by."""
+    return sha256(f"{VERSION} {archive.digest}".encode()).hexdigest()
+
+
+def _check_names(labels: LabelTable, files: Sequence[str]) -> None:
+    """CannotGoOn where the table speaks of none of the training files: all of them would lack their labels."""
+    if not files:
+        raise CannotGoOn(f"The archive has no file {FOLDERS['train']}/*.dcm: there is nothing to learn from.")
+    if (labels.of([stem(file) for file in files]) == UNKNOWN).all():
+        raise CannotGoOn(
+            f"The table of labels has a label for none of the {len(files)} training files. Its slices are named "
+            f"{_some(labels.slices.to_pylist())}; the files are {_some(files)}. A slice's name must be "
+            "that of its file without .dcm."
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(sorted(names)[:_NAMES_SHOWN])
+    return f"{shown} ..." if len(names) > _NAMES_SHOWN else shown
+
+
+def _read_parts(archive: Archive, folder: Path, part_files: int, processes: int | None) -> None:
+    parts = list(_parts(archive, folder, part_files))
+    missing = [part for part in parts if not part.path.is_file()]
+    total, to_do = (sum(len(part.files) for part in some) for some in (parts, missing))
+    with bar("headers", total, "files", total - to_do) as shown:
+        # An archive of a part's files alone is made when it is handed out: all of them would be too many at once.
+        handed_out = ((archive.only(part.files), part) for part in missing)
+        for count in every(read_part, handed_out, processes):
+            shown.update(count)
+
+
+def _parts(archive: Archive, folder: Path, part_files: int) -> Iterator[Part]:
+    for split in ("train", "test"):
+        names = archive.dicom_names(split)
+        for start in range(0, len(names), part_files):
+            yield Part(folder / f"{split}-{start:07d}.parquet", split, names[start : start + part_files])
+
+
+def _ordered(folder: Path, processes: int | None) -> Any:
+    tables = []
+    with bar("series", BUCKETS, "parts") as shown:
+        for table in every(partial(order_bucket, folder), range(BUCKETS), processes):
+            tables.append(table)
+            shown.update()
+    return pa.concat_tables(tables).sort_by(_SORTED)
+
+
+def _with_labels(index: Any, labels: LabelTable) -> Any:
+    """Join the labels of the training slices, in front of the reason."""
+    values = labels.of([stem(file) for file in index["file"].to_pylist()])
+    values[np.array(index["split"]) == "test"] = UNKNOWN
+    for column, label in enumerate(LABELS):
+        told = pa.array(values[:, column] == 1, mask=values[:, column] == UNKNOWN)
+        index = index.add_column(index.num_columns - 1, label, told)
+    return index

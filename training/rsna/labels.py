@@ -1,0 +1,111 @@
+"""The challenge's table of labels: `ID_xxxxxxxxx_epidural,0`, six rows a slice, some of them twice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyarrow import csv
+
+from services.common.labels import LABELS
+from training.io.errors import CannotGoOn
+
+UNKNOWN: Final = -1
+_COLUMNS: Final = ("ID", "Label")
+_NAME: Final = r"^(?P<slice>.+)_(?P<label>[^_]+)$"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTable:
+    """What the table says, and what is wrong with it.
+
+    Attributes
+    ----------
+    slices : (n,) strings, each slice once
+    values : (n, 6) int8 in the order of LABELS, 1 or 0, and -1 where no row tells or two disagree
+    duplicates : rows that repeat another one
+    conflicts : labels that are left unknown, for their rows disagree
+    missing : labels that no row tells, of slices that the table knows
+    """
+
+    slices: Any
+    values: NDArray[np.int8]
+    duplicates: int
+    conflicts: int
+    missing: int
+
+    def of(self, slices: Sequence[str]) -> NDArray[np.int8]:
+        """The labels of some slices, (k, 6) int8; -1 where they are not known."""
+        rows = pc.index_in(pa.array(slices, pa.string()), value_set=self.slices).fill_null(len(self.values))
+        beyond = np.full((1, len(LABELS)), UNKNOWN, np.int8)
+        found: NDArray[np.int8] = np.concatenate([self.values, beyond])[rows.to_numpy()]
+        return found
+
+
+def read_labels(table: bytes) -> LabelTable:
+    """Read the table.
+
+    Raises
+    ------
+    CannotGoOn
+        it has other columns or no rows, labels that are neither 0 nor 1, or names a label that is none of the six
+    """
+    read = _read(table)
+    if tuple(read.column_names) != _COLUMNS:
+        raise CannotGoOn(f"The table of labels has the columns {', '.join(read.column_names)} instead of ID, Label.")
+    if not read.num_rows:
+        raise CannotGoOn("The table of labels has no rows.")
+    names = pc.extract_regex(read["ID"].combine_chunks(), _NAME)
+    slices = names.field("slice").dictionary_encode()
+    values = _values(read["Label"])
+    cells = slices.indices.to_numpy().astype(np.int64) * len(LABELS) + _columns(names)
+    return _table(slices.dictionary, cells, values)
+
+
+def _read(table: bytes) -> Any:
+    try:
+        return csv.read_csv(BytesIO(table), convert_options=csv.ConvertOptions(column_types={"ID": pa.string()}))
+    except pa.ArrowInvalid:
+        raise CannotGoOn("The table of labels is no CSV of ID, Label: it is damaged or another file.") from None
+
+
+def _values(column: Any) -> NDArray[np.int8]:
+    """0 or 1 of every row."""
+    known = pa.types.is_integer(column.type) and not column.null_count
+    values: NDArray[np.int64] = column.to_numpy() if known else np.array([UNKNOWN])
+    if not np.isin(values, (0, 1)).all():
+        raise CannotGoOn("The table of labels has values other than 0 and 1 in its column Label.")
+    return values.astype(np.int8)
+
+
+def _columns(names: Any) -> NDArray[np.int64]:
+    """The label of every row by its place among LABELS."""
+    labels = names.field("label")
+    places = pc.index_in(labels, value_set=pa.array(LABELS))
+    if names.null_count or places.null_count:
+        row = int(pc.index(pc.is_null(places), value=True).as_py())
+        said = labels[row].as_py()
+        shown = f"the label {said!r}" if said and not names.null_count else "a row without a label"
+        raise CannotGoOn(f"The table of labels has {shown} in row {row + 2}, which is none of {', '.join(LABELS)}.")
+    found: NDArray[np.int64] = places.to_numpy().astype(np.int64)
+    return found
+
+
+def _table(slices: Any, cells: NDArray[np.int64], values: NDArray[np.int8]) -> LabelTable:
+    """Rows into cells, of which `cells` numbers six a slice."""
+    flat = np.full(len(slices) * len(LABELS), UNKNOWN, np.int8)
+    flat[cells] = values
+    told = np.bincount(cells, minlength=len(flat))
+    torn = np.unique(cells[flat[cells] != values])
+    flat[torn] = UNKNOWN
+    return LabelTable(
+        slices=slices,
+        values=flat.reshape(-1, len(LABELS)),
+        duplicates=int((told - 1).clip(0).sum()),
+        conflicts=len(torn),
+        missing=int((told == 0).sum()),
+    )

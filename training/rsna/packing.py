@@ -1,0 +1,101 @@
+"""Some series into one shard: a file of codestreams one behind the other, and a table that says where each one is.
+
+The table is written last, so a shard without one was not finished and is made again.
+"""
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from services.common.recipe import Recipe
+from services.preprocess.decoders import Decoders
+from services.preprocess.dicom import Decompress, open_dicom
+from services.preprocess.failures import Unreadable
+from training.io.files import write_whole
+from training.io.tables import digest_of, write_table
+from training.rsna.archive import Archive, Damaged
+from training.rsna.codec import Packed, pack
+
+# The spacings are those of the packed pixels, in patient orientation; they replace those of the header.
+_SPACINGS: Final = ("row_spacing_mm", "column_spacing_mm")
+_PLACES: Final = pa.schema(
+    [
+        *(("start", pa.int64()), ("bytes", pa.int32()), ("lowest_hu", pa.int32()), ("failure", pa.string())),
+        *((name, pa.float64()) for name in _SPACINGS),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What one process packs at a time: rows of the index, whole series in their order.
+
+    `digest` says of which index and with which bounds; `stem` is the path of its files without their suffix.
+    """
+
+    stem: Path
+    digest: str
+    recipe: Recipe
+    rows: Any
+
+    @property
+    def data(self) -> Path:
+        """The codestreams."""
+        return self.stem.with_suffix(".bin")
+
+    @property
+    def table(self) -> Path:
+        """The rows, and where each one's codestream stands; or why there is none."""
+        return self.stem.with_suffix(".parquet")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was finished, of this very index."""
+        return digest_of(self.table) == self.digest and self.data.is_file()
+
+
+def pack_shard(task: tuple[Archive, Shard]) -> int:
+    """Pack a shard's slices; how many there were. One that can't be decoded keeps its row, with the reason.
+
+    Raises
+    ------
+    CannotGoOn
+        the disk is full; nothing of this shard is left
+    """
+    archive, shard = task
+    with closing(Decoders()) as decoders:
+        packed = [_packed(archive, file, shard.recipe, decoders.decompress) for file in shard.rows["file"].to_pylist()]
+    write_whole(
+        shard.data, lambda part: part.write_bytes(b"".join(one.data for one in packed if isinstance(one, Packed)))
+    )
+    table, places = shard.rows.drop_columns(list(_SPACINGS)), _places(packed)
+    for name in _PLACES.names:
+        table = table.append_column(name, places[name])
+    write_table(shard.table, table, shard.digest)
+    return len(packed)
+
+
+def _packed(archive: Archive, file: str, recipe: Recipe, decompress: Decompress) -> Packed | str:
+    """A packed slice, or the code of why it is none."""
+    try:
+        return pack(open_dicom(archive.read(file)).image(0, decompress), recipe)
+    except Damaged:
+        return "unreadable"
+    except Unreadable as failure:
+        return failure.code
+
+
+def _places(packed: list[Packed | str]) -> Any:
+    rows: list[dict[str, float | str]] = []
+    start = 0
+    for one in packed:
+        if isinstance(one, str):
+            rows.append({"failure": one})
+            continue
+        spacings = {name: getattr(one, name) for name in _SPACINGS}
+        rows.append({"start": start, "bytes": len(one.data), "lowest_hu": one.lowest_hu, **spacings})
+        start += len(one.data)
+    return pa.Table.from_pylist(rows, schema=_PLACES)

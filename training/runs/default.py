@@ -1,0 +1,152 @@
+"""From a configuration to a bundle: make phantoms, train, calibrate, measure, export."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from services.common.card import Card, open_bundle
+from services.common.labels import LABELS
+from services.common.operating_points import OperatingPoint, Thresholds
+from services.common.recipe import DEFAULT_RECIPE
+from training.bundle.export import save_networks, seal
+from training.configs.phantom_config import SEEDS, Config, Words, studies
+from training.data.pictures import GRID
+from training.data.scanner_augment import AS_DRAWN, OtherScanners
+from training.data.series import Series
+from training.data.spacing import learnt_spacing_mm
+from training.evaluate.calibrate import operating_points, temperatures
+from training.evaluate.feature_cache import KeptCases
+from training.evaluate.predictions import Networks, Pairs, answer, lengths_of, levels, report
+from training.evaluate.test_set import SHIFTED, TEST, twins
+from training.networks.rnn import Rnn
+from training.phantom.study_options import ANY_STUDY, Order
+from training.train.bundle_weights import begin_from
+from training.train.interpolation import stir_in
+from training.train.rnn import fit_rnn
+from training.train.validation import fit_watched
+
+LOG = logging.getLogger(__name__)
+
+
+def build(config: Config, folder: Path, run: Path, begin: Path | None = None, soup: Path | None = None) -> Card:
+    """Train a bundle from phantoms and write it to `folder`.
+
+    `run` is where the CNN's training leaves its checkpoint and its figures, and what it made of whole studies; what
+    lies there is gone on with. `begin` is a bundle whose networks the training begins as, `soup` one whose weights are
+    mixed with those that have learnt, by the share that the configuration says.
+    """
+    before = _before("begins_as", begin) | _before("stirred_in", soup) | ({"stirred": config.stirred} if soup else {})
+    amounts = config.amounts
+    cnn, progress = fit_watched(config, run, partial(begin_from, begin) if begin else None)
+    if soup:
+        stir_in(cnn, soup, config.stirred)
+    kept, after = KeptCases(cnn, run), time.monotonic()
+    learnt = _series(kept, "rnn", amounts.rnn, order=_rnn_order(config), others=config.other_scanners)
+    rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, learnt)
+    points, found = calibrate(rnn, _series(kept, "calibration", amounts.calibration))
+    files = save_networks(folder, cnn, rnn)
+    metrics = _measured(kept, Networks(cnn.last, rnn), points)
+    minutes = progress.minutes() + (kept.spent_before_s + time.monotonic() - after) / 60
+    card = make_card(
+        config.words,
+        feature_size=int(cnn.last.kernel.shape[0]),
+        blood_grid=(GRID, GRID),
+        spacing_mm=learnt_spacing_mm(study.position_mm for study in learnt),
+        files=files,
+        metrics=metrics,
+        temperatures=found,
+        thresholds=points,
+        training=before
+        | _training(config)
+        | {"minutes": round(minutes, 1), "cnn_minutes": round(progress.minutes(), 1)},
+    )
+    seal(folder, card, cnn, rnn)
+    return card
+
+
+def calibrate(rnn: Rnn, studies: list[Series]) -> tuple[dict[OperatingPoint, Thresholds], dict[str, float]]:
+    """Set the graph's temperatures, then find the operating points: both from the same studies."""
+    call = tf.function(lambda *inputs: rnn.logits(list(inputs), training=False), reduce_retracing=True)
+    logits = [call(tf.constant(study.features[None]), tf.constant(study.position_mm[None])) for study in studies]
+    pairs = [(slices[0].numpy(), series[0].numpy()) for slices, series in logits]
+    slices, series = levels(studies, pairs)
+    found = temperatures(slices), temperatures(series)
+    rnn.temperatures.slice.assign(found[0])
+    rnn.temperatures.series.assign(found[1])
+    names = ("slice_any", "slice_subtypes", "series_any", "series_subtypes")
+    values = (found[0][0], found[0][1], found[1][0], found[1][1])
+    points = operating_points(*levels(studies, answer(rnn, studies)), lengths_of(studies))
+    return points, {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
+
+
+def _series(
+    kept: KeptCases, part: str, count: int, *, order: Order = ANY_STUDY, others: OtherScanners = AS_DRAWN
+) -> list[Series]:
+    made = kept.of(studies(part, count, order=order), name=f"phantoms for {part}", others=others)
+    return [case.series for case in made]
+
+
+def _measured(kept: KeptCases, networks: Networks, points: Mapping[OperatingPoint, Thresholds]) -> dict[str, Any]:
+    tested = kept.of(TEST, name="phantoms to measure on")
+    pairs = {
+        shift: Pairs(kept.of(every, name=f"shifted: {shift}"), kept.of(twins(every), name=f"twins: {shift}"))
+        for shift, every in SHIFTED.items()
+    }
+    return report(networks, tested, pairs, points)
+
+
+def _before(part: str, folder: Path | None) -> dict[str, Any]:
+    """A bundle that has a part in the new one, and how it was made."""
+    if folder is None:
+        return {}
+    bundle = open_bundle(folder)
+    return {part: {"name": bundle.card.name, "card_sha256": bundle.card_sha256, **bundle.card.training}}
+
+
+def _training(config: Config) -> dict[str, Any]:
+    fit = config.cnn_fit
+    return {
+        "data": "synthetic phantoms only; no patient's picture was used",
+        "command": config.words.command,
+        "seeds": SEEDS,
+        "studies": asdict(config.amounts) | {"cnn": fit.stream.rounds_by(fit.steps) * fit.stream.studies_a_round},
+        "cnn_slices": {"made": fit.stream.slices_by(fit.steps), "seen": fit.steps * fit.batch},
+        "backbone": config.cnn_shape.backbone,
+        "cnn": asdict(fit),
+        "rnn": asdict(config.rnn_fit)
+        | {"order": asdict(_rnn_order(config)), "other_scanners": asdict(config.other_scanners)},
+    }
+
+
+def _rnn_order(config: Config) -> Order:
+    return config.rnn_order or config.cnn_fit.stream.order
+
+
+def make_card(words: Words, **parts: Any) -> Card:
+    """A card with words, versions and the moment; `parts` are all its other fields."""
+    return Card(
+        name=words.name,
+        description=words.description,
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        labels=LABELS,
+        recipe=DEFAULT_RECIPE,
+        versions=versions(),
+        licence=words.licence,
+        data_terms=words.data_terms,
+        limits_of_use=words.limits_of_use,
+        **parts,
+    )
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that figures depend on."""
+    return {"keras": keras.__version__, "tensorflow": tf.__version__, "numpy": np.__version__}
