@@ -25,5 +25,5 @@ def test_studies_come_in_their_order() -> None:
 
 
 def test_making_them_needs_no_tensorflow() -> None:
-    code = "import sys, training.sent; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys, training.evaluate.service_inputs; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

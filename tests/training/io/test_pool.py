@@ -68,7 +68,7 @@ if __name__ == "__main__":
 def test_processes_end_when_their_parent_has_been_killed(tmp_path: Path) -> None:
     program = tmp_path / "orphans.py"
     program.write_text(ORPHANS)
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     parent = subprocess.Popen(
         [sys.executable, str(program), str(tmp_path)], env={**os.environ, "PYTHONPATH": str(root)}
     )

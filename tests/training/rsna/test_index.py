@@ -241,7 +241,7 @@ def test_a_full_disk_ends_in_one_sentence_and_loses_nothing(tmp_path: Path, arch
     """The smaller limit stops the first part, the larger one the index."""
     out = tmp_path / "index.parquet"
     command = [sys.executable, "-c", NO_ROOM, str(archive_path), str(out), str(limit)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]).stdout
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]).stdout
     assert said.startswith("No space is left for ")
     assert said.count("\n") == 1
     assert not out.exists()

@@ -284,7 +284,7 @@ def test_a_full_disk_ends_in_one_sentence_and_loses_nothing(make: Make) -> None:
     )
     paths = map(str, (made.path, made.index, made.folds, made.out))
     command = [sys.executable, "-c", NO_ROOM, *paths, "50000"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]).stdout
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]).stdout
     assert said.startswith("No space is left for ")
     assert said.count("\n") == 1
     kept = {file: file.stat().st_mtime_ns for file in made.out.glob("0*.parquet")}
