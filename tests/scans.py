@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.recipe import render
+from services.preprocess.windowing import render
 
 SERIES_UID = "2.25.10"
 

@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry
 
 from services.cnn.batching import Batches, FeatureExtractor, Given, Slices, batch_sizes
 from services.cnn.settings import Settings
-from services.common.arrays import array_tensor, read_array
 from services.common.card import Bundle, Card, open_bundle
 from services.common.labels import SUBTYPES
+from services.common.numpy_tensors import array_tensor, read_array
 from services.common.observability import configure_logging
 from services.common.problems import Problem
 from services.common.stage import TensorSpec, stage_app

@@ -16,10 +16,10 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.common.drain import Drain, Lifespan
-from services.common.head import AnswerHead
+from services.common.graceful_shutdown import Drain, Lifespan
+from services.common.head_requests import AnswerHead
 from services.common.observability import REQUEST_ID, Metrics, adopt_request_id, current_request_id
-from services.common.problem_details import (
+from services.common.problem_schemas import (
     ANY_PROBLEM,
     PROBLEM_JSON,
     add_problem_schemas,

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from services.common.drain import Drain
+from services.common.graceful_shutdown import Drain
 from services.common.problems import Problem
 
 log = logging.getLogger(__name__)

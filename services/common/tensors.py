@@ -2,7 +2,7 @@
 
 A message is a JSON header of `Inference-Header-Content-Length` bytes, then each tensor's raw little-endian bytes in
 the order of the header. Elements of a BYTES tensor are a four-byte length and that many bytes. Numbers never travel
-as JSON here. Stages that compute turn tensors into arrays with `services.common.arrays`.
+as JSON here. Stages that compute turn tensors into arrays with `services.common.numpy_tensors`.
 """
 
 import json

@@ -14,7 +14,7 @@ from services.common.app import new_app
 from services.common.card import Card
 from services.common.observability import configure_logging
 from services.common.operating_points import OperatingPoint
-from services.common.problem_details import extend_openapi
+from services.common.problem_schemas import extend_openapi
 from services.common.problems import NotReady
 from services.common.schemas import Report
 from services.gateway.bundle import Bundles

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.common import acceptance
-from services.common.instances import sort_shared
 from services.common.schemas import Reason, SeriesHeader
+from services.common.sop_instances import sort_shared
 from services.common.tensors import FilePart
 from services.gateway.faults import conflicting_instances
 from services.gateway.spool import UploadedFile

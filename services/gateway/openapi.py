@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from services.common.labels import LABELS, Label
-from services.common.problem_details import problem_answer
+from services.common.problem_schemas import problem_answer
 from services.common.problems import (
     MalformedRequest,
     NotAcceptable,

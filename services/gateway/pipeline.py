@@ -13,10 +13,10 @@ from anyio import to_thread
 from pydantic import ValidationError
 
 from services.common import acceptance
-from services.common.instances import share_instances
 from services.common.problems import MalformedRequest
 from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeader, SetAside
 from services.common.slabs import SlabPlan, plan_series
+from services.common.sop_instances import share_instances
 from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, elements
 from services.gateway.admission import Admission, Place, Slots
 from services.gateway.bundle import Bundles

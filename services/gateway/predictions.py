@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from fastapi import Request
 
-from services.common.clock import now
 from services.common.operating_points import OperatingPoint
 from services.common.problems import MalformedRequest
 from services.common.runners import while_wanted
 from services.common.schemas import Report, Timings
+from services.common.timestamps import now
 from services.gateway.archives import Limits
 from services.gateway.bundle import Bundles, ServedBundle
 from services.gateway.pipeline import Pipeline

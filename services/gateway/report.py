@@ -7,11 +7,11 @@ from itertools import groupby
 from typing import Final
 
 from services.common.acceptance import refused
-from services.common.evidence import series_evidence
 from services.common.labels import LABELS, Label
 from services.common.operating_points import OperatingPoint, Thresholds
 from services.common.predictions import predict
 from services.common.schemas import Report, ReportModel, ReportSeries, ReportSlice, ReportThresholds, Timings
+from services.common.series_evidence import series_evidence
 from services.common.version import VERSION
 from services.gateway.bundle import ServedBundle
 from services.gateway.pipeline import Assessment

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from services.common import acceptance
 from services.common.schemas import Evidence, FramesSetAside, HeadersReport, Item, Reason, SeriesHeader, SetAside
-from services.common.selection import best_series
+from services.common.series_selection import best_series
 from services.gateway.containers import is_system_file
 from services.gateway.faults import (
     MixedSeries,

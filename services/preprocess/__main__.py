@@ -16,10 +16,10 @@ import numpy as np
 from PIL import Image
 
 from services.common.acceptance import fold, refused, why
-from services.common.instances import share_instances, sort_shared
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.schemas import Evidence, SeriesHeader
-from services.common.selection import best_series
+from services.common.series_selection import best_series
+from services.common.sop_instances import share_instances, sort_shared
 from services.preprocess.pipeline import Pipeline, Slices
 
 _SHEET_COLUMNS: Final = 8

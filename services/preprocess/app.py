@@ -7,7 +7,7 @@ import numpy as np
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
-from services.common.arrays import array_tensor, read_array
+from services.common.numpy_tensors import array_tensor, read_array
 from services.common.observability import configure_logging
 from services.common.problems import MalformedRequest
 from services.common.recipe import DEFAULT_RECIPE, Recipe
@@ -15,11 +15,11 @@ from services.common.runners import Threads
 from services.common.schemas import HeadersReport
 from services.common.stage import StageModel, TensorSpec, stage_app
 from services.common.tensors import Buffer, Message, Tensor, bytes_tensor, elements
-from services.preprocess.averaging import MisfitSlabs
-from services.preprocess.dicom import Excerpt
+from services.preprocess.dicom_file import Excerpt
 from services.preprocess.pipeline import Pipeline, Slices
 from services.preprocess.settings import Settings
-from services.preprocess.uids import hash_uids, read_key
+from services.preprocess.slab_averaging import MisfitSlabs
+from services.preprocess.uid_hashing import hash_uids, read_key
 
 _NO_FRAMES = np.zeros((0, 2), np.int32)
 

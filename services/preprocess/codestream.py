@@ -6,7 +6,7 @@ from typing import Final
 
 from pydicom.uid import RLELossless
 
-from services.preprocess.failures import Unreadable
+from services.preprocess.errors import Unreadable
 from services.preprocess.header import JPEG_2000, Codec
 
 _END_OF_IMAGE: Final = b"\xff\xd9"

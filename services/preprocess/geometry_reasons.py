@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from services.common.acceptance import reason
 from services.common.schemas import Reason
-from services.preprocess.frames import FrameHeader
+from services.preprocess.frame_header import FrameHeader
 from services.preprocess.geometry import Vector, is_orthonormal
 from services.preprocess.header import Header
 from services.preprocess.resample import drawn_spacing_mm, fitted_shape

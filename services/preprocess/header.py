@@ -7,11 +7,11 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 
 from services.common.tensors import Buffer
-from services.preprocess.contrast import frame_contrast_tags
-from services.preprocess.dataset import File, Pixels, items, read_meta, read_until_pixels, silenced
-from services.preprocess.failures import HeaderGoesOn, Unreadable
-from services.preprocess.frames import FrameHeader, frame_datasets, frame_header
-from services.preprocess.values import binary, integer, short, text, texts
+from services.preprocess.contrast_agent import frame_contrast_tags
+from services.preprocess.dataset_reader import File, Pixels, items, read_meta, read_until_pixels, silenced
+from services.preprocess.element_values import binary, integer, short, text, texts
+from services.preprocess.errors import HeaderGoesOn, Unreadable
+from services.preprocess.frame_header import FrameHeader, frame_datasets, frame_header
 
 MAX_SIDE: Final = 4096
 MAX_FRAMES: Final = 2000

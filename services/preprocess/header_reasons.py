@@ -8,12 +8,12 @@ from typing import Final
 
 from services.common.acceptance import MIN_SLICES_OF_A_HEAD, reason
 from services.common.schemas import Reason
-from services.preprocess.frames import FrameHeader
+from services.preprocess.convolution_kernel import read_kernel
+from services.preprocess.frame_header import FrameHeader
 from services.preprocess.header import Header
-from services.preprocess.hounsfield import storage
-from services.preprocess.kernels import read_kernel
-from services.preprocess.reconstructions import differing
-from services.preprocess.value_reasons import value_reasons
+from services.preprocess.hounsfield_reasons import value_reasons
+from services.preprocess.modality_lut import storage
+from services.preprocess.several_reconstructions import differing
 
 _LOWEST_KVP, _HIGHEST_KVP = 100, 140
 _SAME_POSITION_MM: Final = 0.01

@@ -13,15 +13,15 @@ from services.common.recipe import Recipe
 from services.common.schemas import Evidence, HeadersReport
 from services.common.tensors import Buffer
 from services.preprocess import png
-from services.preprocess.averaging import Mean, MisfitSlabs, slab_rows
-from services.preprocess.decoders import Decoders
-from services.preprocess.dicom import Dicom, Excerpt, open_dicom
-from services.preprocess.evidence import measure, measure_picture
-from services.preprocess.failures import HeaderGoesOn, Unreadable
+from services.preprocess.decoder_processes import Decoders
+from services.preprocess.dicom_file import Dicom, Excerpt, open_dicom
+from services.preprocess.errors import HeaderGoesOn, Unreadable
 from services.preprocess.header import Header, read_header
-from services.preprocess.recipe import could_make, render
+from services.preprocess.pixel_evidence import measure, measure_picture
 from services.preprocess.resample import fit
 from services.preprocess.series import Picture, arrange
+from services.preprocess.slab_averaging import Mean, MisfitSlabs, slab_rows
+from services.preprocess.windowing import could_make, render
 
 Source = Dicom | Buffer | Unreadable
 _ALL_WHOLE: Final[Mapping[int, Excerpt]] = MappingProxyType({})

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from services.common.tensors import Buffer
-from services.preprocess.failures import Unreadable
+from services.preprocess.errors import Unreadable
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 SIDE: Final = 512

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.common.schemas import FramesCode, FramesSetAside, HeadersReport, Item, SeriesHeader, SetAside, Stack
-from services.preprocess.failures import HeaderGoesOn, Unreadable
+from services.preprocess.convolution_kernel import read_kernel
+from services.preprocess.errors import HeaderGoesOn, Unreadable
 from services.preprocess.geometry_reasons import geometry_reasons
 from services.preprocess.header import Header
 from services.preprocess.header_reasons import header_reasons
-from services.preprocess.kernels import read_kernel
-from services.preprocess.positions import Slice, ordered
+from services.preprocess.slice_order import Slice, ordered
 
 
 @dataclass(frozen=True, slots=True)

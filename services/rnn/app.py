@@ -7,8 +7,8 @@ import numpy as np
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
-from services.common.arrays import array_tensor, read_array
 from services.common.card import Bundle, open_bundle
+from services.common.numpy_tensors import array_tensor, read_array
 from services.common.observability import configure_logging
 from services.common.problems import MalformedRequest, Problem
 from services.common.runners import Threads

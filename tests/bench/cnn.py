@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final
 
-from services.common.arrays import array_tensor
+from services.common.numpy_tensors import array_tensor
 from services.common.tensors import Message
 from tests.bench.clients import Call, inference, post, took_s
 from tests.bench.figures import Figure, measured, of_pairs

@@ -16,7 +16,7 @@ from services.cnn.engines import load_extractor
 from services.cnn.settings import Settings
 from services.common.card import Card, open_bundle
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.recipe import render
+from services.preprocess.windowing import render
 from tests.bench.plan import Setup, apart
 from tests.scans import head
 

@@ -8,13 +8,13 @@ from typing import Final
 
 import numpy as np
 
-from services.common.arrays import array_tensor
+from services.common.numpy_tensors import array_tensor
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.tensors import Message, bytes_tensor
-from services.preprocess.dicom import open_dicom
-from services.preprocess.evidence import measure as measure_evidence
-from services.preprocess.recipe import render
+from services.preprocess.dicom_file import open_dicom
+from services.preprocess.pixel_evidence import measure as measure_evidence
 from services.preprocess.resample import fit
+from services.preprocess.windowing import render
 from tests.bench import source_way
 from tests.bench.clients import inference, took_s
 from tests.bench.figures import Figure, measured, of_pairs

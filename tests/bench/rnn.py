@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from services.common.arrays import array_tensor
 from services.common.card import open_bundle
+from services.common.numpy_tensors import array_tensor
 from services.common.tensors import Message
 from tests.bench.clients import inference, took_s
 from tests.bench.figures import Figure, measured, of_pairs

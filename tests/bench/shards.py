@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.dicom import decode
-from services.preprocess.failures import Unreadable
+from services.preprocess.dicom_file import decode
+from services.preprocess.errors import Unreadable
 from training.rsna.codec import pack, unpack
 from training.rsna.pack import ALL_SLICES
 from training.rsna.shard_plan import PLAN

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.cnn.app import CnnModel, RecipeMismatch
-from services.common.arrays import array_tensor, read_array
+from services.common.numpy_tensors import array_tensor, read_array
 from services.common.problems import MalformedRequest
 from services.common.tensors import Message
 from tests.bundles import FEATURE_SIZE, fake_bundle

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from services.cnn.batching import SLICE_BYTES, Batches, Bounds, batch_sizes, cut
-from services.common.arrays import array_tensor, read_array
+from services.common.numpy_tensors import array_tensor, read_array
 from services.common.problems import Overloaded
 from services.common.runners import TooLate
 from services.common.tensors import TIMEOUT, Message

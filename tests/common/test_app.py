@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from services.common.app import new_app
-from services.common.head import AnswerHead
+from services.common.head_requests import AnswerHead
 from services.common.observability import JsonFormatter, configure_logging
 from services.common.problems import NotReady, PayloadTooLarge
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic_settings import SettingsConfigDict
 
-from services.common.arrays import array_tensor, read_array
+from services.common.numpy_tensors import array_tensor, read_array
 from services.common.problems import MalformedRequest
 from services.common.runners import Threads
 from services.common.settings import ThreadedSettings

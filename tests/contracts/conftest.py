@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from services.cnn.app import create_app as create_cnn
 from services.cnn.settings import Settings as CnnSettings
-from services.common.problem_details import PROBLEM_JSON, ProblemDetails
+from services.common.problem_schemas import PROBLEM_JSON, ProblemDetails
 from services.common.recipe import DEFAULT_RECIPE, Recipe
 from services.gateway.app import create_app as create_gateway
 from services.gateway.settings import Settings as GatewaySettings

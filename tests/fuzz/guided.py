@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 with atheris.instrument_imports(include=["services.preprocess", "pydicom"]):
-    from services.preprocess.dicom import HeaderGoesOn, Unreadable, open_dicom
+    from services.preprocess.dicom_file import HeaderGoesOn, Unreadable, open_dicom
     from services.preprocess.pipeline import Pipeline
 from tests.fuzz.memory import peak_bytes
 from tests.fuzz.seeds import seeds

@@ -7,11 +7,11 @@ import numpy as np
 from PIL import Image
 from pydicom.uid import HTJ2KLossless, JPEG2000Lossless, JPEGExtended12Bit, JPEGLSLossless
 
-from services.common.arrays import array_tensor
+from services.common.numpy_tensors import array_tensor
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.tensors import Message, Tensor, encode
 from services.preprocess.png import encode as encode_png
-from services.preprocess.recipe import render
+from services.preprocess.windowing import render
 from tests.preprocess.dicom_files import (
     COMPRESSED,
     NATIVE,
@@ -25,10 +25,10 @@ from tests.preprocess.dicom_files import (
     without_preamble,
     written,
 )
-from tests.preprocess.doors import files_tensor, frames_tensor
 from tests.preprocess.gdcm_files import EIGHT_BITS, gdcm_ct
 from tests.preprocess.imagecodecs_files import TWELVE_BITS, imagecodecs_ct
-from tests.preprocess.test_dicom import HIGH_THROUGHPUT, codestream
+from tests.preprocess.infer_requests import files_tensor, frames_tensor
+from tests.preprocess.test_dicom_file import HIGH_THROUGHPUT, codestream
 from tests.scans import zipped
 
 

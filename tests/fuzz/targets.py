@@ -19,7 +19,7 @@ from services.gateway.unpacking import unpack_all
 from services.preprocess.app import create_app
 from services.preprocess.settings import Settings
 from tests.preprocess.dicom_files import ct
-from tests.preprocess.doors import files_tensor, frames_tensor, message, post
+from tests.preprocess.infer_requests import files_tensor, frames_tensor, message, post
 
 TIMEOUT_S: Final = 30.0  # a decoder may take 20
 READ: Final = "read"

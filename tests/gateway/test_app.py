@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.common.problem_details import PROBLEM_JSON, ProblemDetails
+from services.common.problem_schemas import PROBLEM_JSON, ProblemDetails
 from services.common.schemas import Report
 from services.gateway.app import create_app
 from services.gateway.settings import Settings

@@ -31,8 +31,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from services.preprocess.decoders import Decoders
-from services.preprocess.dicom import Unreadable, open_dicom
+from services.preprocess.decoder_processes import Decoders
+from services.preprocess.dicom_file import Unreadable, open_dicom
 from services.preprocess.pipeline import Pipeline
 from services.preprocess.resample import AIR_HU
 from tests.preprocess.dcmtk_files import by_dcmtk

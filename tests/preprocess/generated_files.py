@@ -28,7 +28,7 @@ from tests.preprocess.dicom_files import (
 from tests.preprocess.gdcm_files import EIGHT_BITS, LOSSLESS, LOSSY, eight_bits, gdcm_ct, recompressed
 from tests.preprocess.imagecodecs_files import LOSSLESS as BY_IMAGECODECS
 from tests.preprocess.imagecodecs_files import TWELVE_BITS, imagecodecs_ct
-from tests.preprocess.test_dicom import HIGH_THROUGHPUT
+from tests.preprocess.test_dicom_file import HIGH_THROUGHPUT
 
 NEAR_LOSSLESS_HU = 2  # asked of the encoder
 BASELINE_HU = 16  # two of the 256 levels, of 8 HU each

@@ -16,11 +16,11 @@ from services.common.schemas import HeadersReport
 from services.common.tensors import elements
 from services.preprocess import png
 from services.preprocess.app import create_app
-from services.preprocess.recipe import render
 from services.preprocess.settings import Settings
-from services.preprocess.uids import hashed_uid
+from services.preprocess.uid_hashing import hashed_uid
+from services.preprocess.windowing import render
 from tests.preprocess.dicom_files import ct, dataset, encapsulated, head_hu, series, written
-from tests.preprocess.doors import files_tensor, frames_tensor, message, post
+from tests.preprocess.infer_requests import files_tensor, frames_tensor, message, post
 
 pytestmark = pytest.mark.anyio
 

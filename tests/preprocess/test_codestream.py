@@ -7,7 +7,7 @@ import pytest
 from pydicom.uid import JPEG2000, JPEGBaseline8Bit, RLELossless
 
 from services.preprocess.codestream import check
-from services.preprocess.failures import Unreadable
+from services.preprocess.errors import Unreadable
 from services.preprocess.header import Codec
 
 

@@ -12,8 +12,8 @@ import pytest
 from pydicom import config
 from pydicom.uid import LegacyConvertedEnhancedCTImageStorage, MRImageStorage, SecondaryCaptureImageStorage
 
-from services.preprocess.dataset import MAX_READS
-from services.preprocess.failures import HeaderGoesOn, Unreadable
+from services.preprocess.dataset_reader import MAX_READS
+from services.preprocess.errors import HeaderGoesOn, Unreadable
 from services.preprocess.header import Header, read_header
 from tests.preprocess.dicom_files import (
     AXIAL,

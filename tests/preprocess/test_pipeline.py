@@ -13,11 +13,11 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 from services.common.acceptance import fold
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess import png
-from services.preprocess.averaging import MisfitSlabs
-from services.preprocess.dicom import Excerpt
+from services.preprocess.dicom_file import Excerpt
 from services.preprocess.pipeline import Pipeline
-from services.preprocess.recipe import render
 from services.preprocess.resample import fit
+from services.preprocess.slab_averaging import MisfitSlabs
+from services.preprocess.windowing import render
 from tests.preprocess.dicom_files import (
     COMPRESSED,
     NATIVE,

@@ -13,8 +13,8 @@ from PIL import Image
 
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess import png
-from services.preprocess.failures import Unreadable
-from services.preprocess.recipe import render
+from services.preprocess.errors import Unreadable
+from services.preprocess.windowing import render
 from tests.preprocess.dicom_files import head_hu
 
 PIXELS = render(head_hu(512, 512), DEFAULT_RECIPE)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydicom.uid import JPEGLSLossless, SecondaryCaptureImageStorage
 
 from services.common.schemas import FramesSetAside, HeadersReport, SetAside
-from services.preprocess.failures import HeaderGoesOn, Unreadable
+from services.preprocess.errors import HeaderGoesOn, Unreadable
 from services.preprocess.header import Header, read_header
 from services.preprocess.series import Picture, arrange
 from tests.preprocess.dicom_files import ct, encapsulated, enhanced, functional_group, macro, series, written

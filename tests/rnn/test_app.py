@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.common.arrays import array_tensor, read_array
+from services.common.numpy_tensors import array_tensor, read_array
 from services.common.problems import MalformedRequest
 from services.common.tensors import Message
 from services.rnn.app import BundleMismatch, RnnModel

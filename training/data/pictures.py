@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.recipe import render
 from services.preprocess.resample import fit
+from services.preprocess.windowing import render
 from training.io.pool import begin_worker, cores
 from training.networks.shrink import shrink
 from training.phantom.geometry import SIZE

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.preprocess.dicom import Image, decode
-from services.preprocess.failures import Unreadable
+from services.preprocess.dicom_file import Image, decode
+from services.preprocess.errors import Unreadable
 from services.preprocess.pipeline import Pipeline
 from services.preprocess.resample import fit
 from training.io.errors import CannotGoOn

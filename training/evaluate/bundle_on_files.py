@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from services.cnn.model import SavedModelExtractor
 from services.common.acceptance import fold, refused
 from services.common.card import Bundle, BundleError, Card, open_bundle
-from services.common.instances import share_instances, sort_shared
 from services.common.labels import LABELS, Label
 from services.common.operating_points import Points
 from services.common.schemas import HeadersReport, SeriesHeader
 from services.common.slabs import SlabPlan, plan_series
+from services.common.sop_instances import share_instances, sort_shared
 from services.preprocess.pipeline import Pipeline
 from services.rnn.model import SavedModelScorer
 from training.evaluate.labelled_files import KEY_WORDS, File, Row, Truth, any_of, of_slice, read_truth, site_files

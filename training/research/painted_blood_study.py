@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from services.common.card import open_bundle
 from services.common.labels import LABELS, SUBTYPES, Label
-from services.preprocess.recipe import render
+from services.preprocess.windowing import render
 from training.data.real_series import RealSeries, read_series
 from training.evaluate.bundle_on_phantoms import features_of, one_by_one, services_of
 from training.evaluate.metrics import AS_IT_IS, auc, rounded

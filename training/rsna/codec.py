@@ -14,9 +14,9 @@ from imagecodecs import jpegls_decode, jpegls_encode
 from numpy.typing import NDArray
 
 from services.common.recipe import Recipe
-from services.preprocess.dicom import Image
-from services.preprocess.recipe import render
+from services.preprocess.dicom_file import Image
 from services.preprocess.resample import fit
+from services.preprocess.windowing import render
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import Final
 
 from services.common.acceptance import CORRUPT_FILES, FOREIGN_FILES
-from services.preprocess.failures import HeaderGoesOn, Unreadable
+from services.preprocess.errors import HeaderGoesOn, Unreadable
 from services.preprocess.header import Header, read_header
-from services.preprocess.patient import read_patient_id
+from services.preprocess.patient_id import read_patient_id
 from training.rsna.archive import Archive, Damaged
 
 HEAD_BYTES: Final = 8192  # the challenge's headers have less than two thousand

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from services.preprocess.header import Header
-from services.preprocess.hounsfield import storage
+from services.preprocess.modality_lut import storage
 from services.preprocess.series import arrange
 from training.rsna.headers import GEOMETRY
 from training.rsna.index_parts import HEADERS

@@ -11,9 +11,9 @@ from typing import Any, Final
 import pyarrow as pa
 
 from services.common.recipe import Recipe
-from services.preprocess.decoders import Decoders
-from services.preprocess.dicom import Decompress, open_dicom
-from services.preprocess.failures import Unreadable
+from services.preprocess.decoder_processes import Decoders
+from services.preprocess.dicom_file import Decompress, open_dicom
+from services.preprocess.errors import Unreadable
 from training.io.files import write_whole
 from training.io.tables import digest_of, write_table
 from training.rsna.archive import Archive, Damaged

@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.common.clock import now
 from services.common.problems import NotFound
+from services.common.timestamps import now
 from services.gateway.jobs.results import SeriesResult, model_of, parse
 from services.gateway.jobs.schemas import OUTCOMES, FinalStatus, Manifest, Outcome, Plan, PlannedSeries, StoredFile
 from services.gateway.jobs.storage import Storage

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from services.common.acceptance import why
-from services.common.clock import now
 from services.common.problems import Problem
+from services.common.timestamps import now
 from services.common.version import VERSION
 from services.gateway.bundle import Bundles, ServedBundle
 from services.gateway.jobs.attempts import Attempts

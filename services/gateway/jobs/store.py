@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from services.common.clock import now
 from services.common.operating_points import OperatingPoint
 from services.common.problems import NotFound
+from services.common.timestamps import now
 from services.gateway.jobs.fsspec_storage import FsspecStorage
 from services.gateway.jobs.idempotency import IdempotencyConflict, check_same, digests, webhook_digest
 from services.gateway.jobs.job import FILES, MANIFEST, Job, job_not_found

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from services.common.clock import now
 from services.common.schemas import HeadersReport
 from services.common.tensors import HEADER_LENGTH, FilePart, Message, bytes_tensor, encode
+from services.common.timestamps import now
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import Outcome, Plan, PlannedSeries, Priority
 from services.gateway.jobs.storage import LocalStorage, Storage

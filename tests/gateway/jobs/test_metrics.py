@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from redis.exceptions import RedisError
 
-from services.common.clock import now
+from services.common.timestamps import now
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.metrics import QueueMetrics, count
 from services.gateway.jobs.schemas import Plan, PlannedSeries, Priority

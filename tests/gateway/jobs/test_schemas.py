@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from services.common.clock import now
+from services.common.timestamps import now
 from services.gateway.jobs.schemas import OUTCOMES, PRIORITIES, Counts, Plan
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.common.clock import now
 from services.common.labels import LABELS
+from services.common.timestamps import now
 from services.gateway.jobs.schemas import JobDocument, LeftOut, Outcome, Plan
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.jobs.views import COLUMNS, describe, ndjson, on_one_line, reports, table

@@ -1,9 +1,9 @@
 import numpy as np
 
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.dicom import decode
-from services.preprocess.recipe import render
+from services.preprocess.dicom_file import decode
 from services.preprocess.resample import fit
+from services.preprocess.windowing import render
 from training.data.pictures import BRAIN_HU, BRIGHT_HU, GRID, count_inside, make, make_one, picture
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import draw_patient, make_study

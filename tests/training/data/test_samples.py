@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.preprocess.dicom import decode, read_header
+from services.preprocess.dicom_file import decode, read_header
 from services.preprocess.series import arrange
 from training.data.pictures import picture
 from training.data.samples import SLICES, write

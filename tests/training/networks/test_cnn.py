@@ -2,7 +2,7 @@ import numpy as np
 import tensorflow as tf
 
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.recipe import render
+from services.preprocess.windowing import render
 from tests.training.small_networks import small_cnn
 from training.networks.cnn import CnnShape, Look, build_cnn
 from training.networks.imagenet import lite0_weights

@@ -13,7 +13,7 @@ from pydicom.config import disable_value_validation
 from services.common.acceptance import fold, refused
 from services.common.labels import LABELS
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.dicom import decode
+from services.preprocess.dicom_file import decode
 from services.preprocess.pipeline import Pipeline
 from training.phantom.rsna_archive import KEPT, ROWS, Plan, Task, _tasks, _with_faults, make, write_archive
 from training.phantom.study import draw_patient, make_study

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.dicom import Image
-from services.preprocess.recipe import render
+from services.preprocess.dicom_file import Image
 from services.preprocess.resample import fit
+from services.preprocess.windowing import render
 from tests.scans import head
 from training.rsna.codec import bounds_hu, pack, unpack, values
 

@@ -1,0 +1,160 @@
+"""Whether a header says that contrast agent is in the picture: a table of words in several languages.
+
+Every tag says that there is contrast, that there is none, or nothing. Tags of the series stand above the protocol, and
+the protocol above the study, whose description holds for all its series: the first level that speaks decides. Within
+a level, contrast outweighs its absence.
+
+Words are read in capitals, without accents; underscores, digits and camel case end a word ("HEAD_CTA_0.6"). Negated
+words are struck out first, so that "w/o and with contrast" still says contrast.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from unicodedata import combining, normalize
+
+from pydicom.dataset import Dataset
+
+from services.preprocess.dataset_reader import File, items
+from services.preprocess.element_values import readable_number, text, texts
+
+# Of a frame of an enhanced file: YES or NO (PS3.3 C.7.6.16.2.12).
+_USE: Final = ("ContrastBolusAgentAdministered", "ContrastBolusAgentDetected")
+_LEVELS: Final = (
+    (
+        *("ContrastBolusAgent", "ContrastBolusAgentSequence", "ContrastBolusVolume", "ContrastBolusRoute"),
+        *_USE,
+        *("SeriesDescription", "ImageType"),
+    ),
+    ("ProtocolName",),
+    ("StudyDescription",),
+)
+_LONGEST: Final = 256  # characters; LO has 64 (PS3.5 6.2)
+
+_WITH: Final = r"(?:WITH|W|MIT|M|AVEC|CON|C|MET|AFTER|POST)"
+_WITHOUT: Final = r"(?:WITHOUT|W ?[/-]? ?O(?:UT)?|OHNE|SANS|SENZA|ZONDER|SIN|SEM)"
+_BOTH: Final = r"(?: ?[&/+,] ?| AND | UND | U | ET | Y | E | OR | O )"
+_AGENT: Final = (
+    r"(?:IV|INTRAVEN\w*|INTRAVEIN\w*|ADMINIST\w*|INJ(?:E[CK]\w*)?|INYEC\w*|INIEZ\w*|CONTRAST\w*|CON|KM|KONTRAST\w*"
+    r"|PDC|PC|PRODUIT|MDC|MC|MEZZO|MEDIO|MEDIUM|CTE|CIV|AGENT|ENHANC\w*|GIVEN|BOLUS)"
+)
+_AGENTS: Final = rf"[ /.-]*{_AGENT}\b(?:[ /.'-]*(?:{_AGENT}|DE|DI|D|OF)\b)*"
+# Within both of these the words to the right of a slash or a conjunction are not negated.
+_EITHER: Final = re.compile(
+    rf"\b{_WITH}\b(?:{_BOTH}| )?\b{_WITHOUT}\b|\b{_WITHOUT}\b{_BOTH}{_WITH}\b|\+ ?/ ?- ?(?:C|IV|KM|I|CONTRAST)\b"
+)
+_NEGATED: Final = re.compile(
+    rf"\b{_WITHOUT}{_AGENTS}"
+    rf"|\b(?:NON?|NOT|NIL|PRE|BEFORE|VOR|KEINE?|AVANT|AUCUNE?|NINGUNO?|NESSUNO?|PRIMA|ANTES){_AGENTS}|\bO\.? ?KM\b"
+    r"|\b(?:WITHOUT|W ?[/-]? ?O(?:UT)?|OHNE|SANS|SENZA|ZONDER)\b"
+    rf"|{_AGENT}[ :=]+(?:NONE|NON?|NIL|NEIN|KEINE?S?|AUCUNE?|NINGUNO?|NESSUNO?)(?=$|[ ,;.)]*$)"
+    r"|\b(?:CONTRAST|KONTRAST(?:MITTEL)?|KM)[ -]?(?:FREE|FREI\w*)\b"
+    r"|\b(?:UN|NON?[ -]?)ENHANC\w*|\bNE?CCT\b|\bNECT\b|\bNC\b|\bNATIV\w*|\bNATIF\b|\bPLAIN\b|\bBLANCO\b|\bSIMPLE\b"
+    r"|\bBASALE\b|\bBASAL\b(?! GANG| CIST)|\bDIRETTA\b|\bSPC\b|\bS ?/ ?C(?:TE|IV)?\b|\bS ?[/.]? ?(?:MDC|MC)\b"
+    r"|(?<!\w)(?:C|I|IV|KM|PDC|MDC|INJ)-(?!\w)|(?:^| )- ?(?:C|IV|KM|PDC|MDC)(?![\w-])"
+)
+# Words that look like the table's and say nothing of an agent.
+_UNRELATED: Final = re.compile(
+    r"\b(?:HIGH|HI|LOW)[ -]CONTRAST\b|\bEDGE[ -]?ENHANC\w*|\bANGIOM\w*|[+-] ?C[ -]*SP\w*|\bNON[ -]?IONIC\b"
+)
+_CONTRAST: Final = re.compile(
+    # English and what all share
+    r"CONTRAST|\bENHANCED\b|\bCE(?:CT)?\b|\bCT[APV]\b|\bCTPA\b|(?:HEAD|NECK|BRAIN)CT[APV]\b|\bCT[APV](?:HEAD|NECK|BRAIN)"
+    r"|\bW(?:ITH)?$|\bVPCT\b|ANGIO"
+    r"|\bPERF\b|PERFUSI|\bR?CB[FV]\b|\bMTT\b|\bT ?MAX\b|\bTTP\b|BOLUS|\bARTERIAL\b|\bVENOUS\b|\bPORTALE?\b|VENOGRA"
+    r"|\bWILLIS\b|\b(?:W ?/?|WITH|POST|AFTER|IV) ?-?CON\b|\b(?:W ?/?|WITH|POST|AFTER|MIT|NACH|AVEC|APRES|CON) ?-?IV\b"
+    r"|\bW/ ?C\b|(?<!\w)(?:C|I|IV|KM|PDC|MDC|INJ)\+|\+ ?(?:C|CE|IV|KM|PDC|MDC)(?!\w)"
+    # German
+    r"|KONTRAST|\b(?:MIT|NACH)?KM\b|ARTERIELL|\bVEN.{1,2}S(?:E|ER|EN)?\b"
+    # French
+    r"|\bINJ(?:E[CK]\w*)?\b|ARTERIEL|VEINEU|\bPDC\b|\bAPC\b"
+    # Spanish, Italian
+    r"|\bMDC\b|\b(?:CON|C/) ?(?:CIV|CTE|MC)\b|\bC ?/ ?C\b|\bCIV\b|\bARTERIOS[AO]\b|\bVENOS[AO]\b|INYEC|INIEZION"
+    # names of agents
+    r"|\bI?JOD|\bIOD[EI]|\bYODO\b|OMNIPAQUE|ULTRAVIST|VISIPAQUE|ISOVUE|XENETIX|OPTIRAY|IMERON|IOMERON|ACCUPAQUE|SOLUTRAST|IOPAMIR"
+    r"|\bIO(?:HEX|PRO|DIX|PAM|MEP|BIT|VER)"
+)
+_NO_AGENT: Final = re.compile(
+    r"(?:NO|NONE?|NOT|N|NIL|NEG\w*|KEINE?S?|AUCUNE?|NINGUNO?|NESSUNO?|SIN|SEM|N ?/ ?A|NA|FALSE|NEIN)\b"
+    r"|[0., -]*(?:ML|CC)?$"
+)
+_NO_VESSEL: Final = re.compile(r"\b(?:ORAL\w*|PO|PER OS|RECTAL\w*|RETTALE|REKTAL\w*)\b")
+
+
+def contrast_tags(file: File, dataset: Dataset) -> tuple[str, ...]:
+    """Keywords of the tags that say contrast, where the header as a whole does; their values stay here."""
+    for level in _LEVELS:
+        said = {keyword: _says(keyword, file, dataset) for keyword in level}
+        if True in said.values():
+            return tuple(keyword for keyword, contrast in said.items() if contrast)
+        if False in said.values():
+            return ()
+    return ()
+
+
+def frame_contrast_tags(file: File, frames: Iterable[Dataset]) -> tuple[str, ...]:
+    """The same of several frames: of all that they use, and of the first one whatever frames of one file share."""
+    found: set[str] = set()
+    for number, frame in enumerate(frames):
+        found.update(_used(frame) if number else contrast_tags(file, frame))
+    return tuple(sorted(found))
+
+
+def words_say_contrast(words: str) -> bool | None:
+    """Whether a description says contrast, says that there is none, or nothing (None)."""
+    said = _UNRELATED.sub(" ", plain(words))
+    if _EITHER.search(said):
+        return True
+    rest, negated = _NEGATED.subn(" ", said)
+    return True if _CONTRAST.search(rest) else False if negated else None
+
+
+def plain(words: str) -> str:
+    """Words in capitals, without accents, split where a reader would."""
+    letters = normalize("NFKD", _decoded(words[:_LONGEST]).replace("_", " "))
+    bare = "".join(letter for letter in letters if not combining(letter))
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])", " ", bare)
+    initials = re.sub(r"\b([A-Z])\.(?=[A-Z]\b)", r"\1", split.upper())
+    return " ".join(initials.split())
+
+
+def _says(keyword: str, file: File, dataset: Dataset) -> bool | None:
+    if keyword == "ContrastBolusAgentSequence":
+        return _strongest(_agent(text(item, "CodeMeaning"), unnamed=True) for item in items(file, dataset, keyword))
+    if keyword == "ContrastBolusVolume":
+        return True if (readable_number(dataset, keyword) or 0) > 0 else None
+    words = " ".join(texts(dataset, keyword))
+    if keyword in _USE:
+        return {"YES": True, "NO": False}.get(words.upper())
+    if keyword == "ContrastBolusAgent":
+        return _agent(words, unnamed=None)
+    if keyword == "ContrastBolusRoute":
+        return None if _NO_VESSEL.search(plain(words)) else _agent(words, unnamed=None)
+    return words_say_contrast(words)
+
+
+def _used(dataset: Dataset) -> tuple[str, ...]:
+    """What a frame of an enhanced file says of its agent's use."""
+    return tuple(keyword for keyword in _USE if text(dataset, keyword).upper() == "YES")
+
+
+def _agent(words: str, *, unnamed: bool | None) -> bool | None:
+    """What the name of an agent says; any that is not negated is one."""
+    if not words.strip():
+        return unnamed
+    said = words_say_contrast(words)
+    none = said is False or (said is None and _NO_AGENT.match(_UNRELATED.sub("AGENT", plain(words))))
+    return not none
+
+
+def _strongest(said: Iterable[bool | None]) -> bool | None:
+    every = set(said)
+    return True if True in every else False if False in every else None
+
+
+def _decoded(words: str) -> str:
+    """Text was read byte by byte; most that is not ASCII is UTF-8 or Latin-1."""
+    try:
+        return words.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return words

@@ -1,0 +1,193 @@
+"""The bytes of a DICOM file as a pydicom data set that ends before the pixels.
+
+`dcmread` inflates a deflated file without bound, so what it is made of is called here: preamble, file meta information
+and data set, each by pydicom's own reader. pydicom makes objects of what it reads, a kilobyte of eight bytes at worst,
+so it reads through a `File` that counts.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock
+from typing import BinaryIO, Final, NamedTuple, cast
+from warnings import catch_warnings, simplefilter
+
+from pydicom import config
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset, read_preamble, read_sequence
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from services.preprocess.element_values import text
+from services.preprocess.errors import Unreadable
+
+# Enough for 2,000 frames of an enhanced CT; a hostile file of tiny items costs seconds before it ends.
+MAX_READS: Final = 500_000
+MAX_VALUE_BYTES: Final = 16_384  # the longest value that is used: where each of 2,000 frames begins
+
+_READ: Final = (
+    "ImageType SOPClassUID SOPInstanceUID Modality StudyDescription SeriesDescription ProtocolName ContrastBolusAgent "
+    "ContrastBolusAgentSequence ContrastBolusVolume ContrastBolusRoute BodyPartExamined AnatomicRegionSequence "
+    "SliceThickness KVP SpacingBetweenSlices SliceLocation ConvolutionKernel StudyInstanceUID SeriesInstanceUID "
+    "InstanceNumber ImagePositionPatient ImageOrientationPatient SamplesPerPixel PhotometricInterpretation "
+    "NumberOfFrames Rows Columns PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue "
+    "PixelPaddingRangeLimit RescaleIntercept RescaleSlope RescaleType SharedFunctionalGroupsSequence "
+    "PerFrameFunctionalGroupsSequence ExtendedOffsetTable ExtendedOffsetTableLengths DirectoryRecordSequence"
+)
+_TAGS: Final[list[BaseTag | int]] = [int(Tag(keyword)) for keyword in _READ.split()]  # ints hash and compare faster
+_PIXELS: Final = frozenset(int(Tag(keyword)) for keyword in ("FloatPixelData", "DoubleFloatPixelData", "PixelData"))
+_UNDEFINED: Final = 0xFFFFFFFF
+_SILENCE: Final = Lock()
+
+
+class Pixels(NamedTuple):
+    """Where the pixel data's value stands in the file. `undefined` marks a length that only a delimiter ends."""
+
+    start: int
+    stop: int
+    undefined: bool
+
+
+class TooManyReads(Exception):
+    """More elements than any CT header has."""
+
+
+class File:
+    """What pydicom reads of a file, uncopied and counted.
+
+    Of a value longer than `most` bytes the rest is stepped over. `ended` tells whether more was asked for than there
+    is, `cut` whether the bytes ended inside of it and not in front.
+    """
+
+    def __init__(self, data: memoryview, start: int = 0, most: int = MAX_VALUE_BYTES) -> None:
+        self.data = data
+        self.ended = self.cut = False
+        self.reads_left = MAX_READS
+        self._at = start
+        self._most = most
+
+    def read(self, size: int = MAX_VALUE_BYTES, /) -> bytes:
+        self.reads_left -= 1
+        if self.reads_left < 0:
+            raise TooManyReads
+        stop = self._at + size
+        if stop > len(self.data):
+            self.ended = True
+            self.cut |= self._at != len(self.data)
+            stop = len(self.data)
+        found = bytes(self.data[self._at : min(stop, self._at + self._most)])
+        self._at = stop
+        return found
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        self._at = self._at + offset if whence else offset
+        return self._at
+
+    def peek(self, size: int) -> bytes:
+        found = self.read(size)
+        self._at -= len(found)
+        return found
+
+    def tell(self) -> int:
+        return self._at
+
+    @property
+    def fault(self) -> str | None:
+        """The code of what pydicom met in this file; None if it may have stumbled over the bytes themselves."""
+        return "too_large" if self.reads_left < 0 else "truncated" if self.ended else None
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Keep pydicom from saying anything: its warnings and log lines may hold values. One thread at a time."""
+    with _SILENCE, catch_warnings(), config.disable_value_validation():
+        simplefilter("ignore")
+        before, config.logger.disabled = config.logger.disabled, True
+        try:
+            yield
+        finally:
+            config.logger.disabled = before
+
+
+def read_meta(file: File) -> tuple[Dataset, str]:
+    """The file meta information, group 0002, and the transfer syntax; the file then stands at the data set.
+
+    Raises
+    ------
+    Unreadable
+        no preamble is there (PS3.10 7.1) nor, as in files that lack it, a first element
+    EOFError
+        no data set follows
+    """
+    if not _begins_as_dicom(file.peek(132)):
+        raise Unreadable("not_dicom")
+    read_preamble(_binary(file), force=True)
+    meta = read_dataset(_binary(file), is_implicit_VR=False, is_little_endian=True, stop_when=_behind_meta)
+    first = file.peek(6)
+    if not first:
+        raise EOFError
+    return meta, text(meta, "TransferSyntaxUID") or _guessed_syntax(first)
+
+
+def read_until_pixels(file: File, syntax: str) -> tuple[Dataset, Pixels | None]:
+    """The attributes that are used, and where the pixels begin; None where the bytes end before them."""
+    found: list[Pixels] = []
+
+    def at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
+        if tag in _PIXELS:
+            found.append(Pixels(file.tell(), file.tell() + length, length == _UNDEFINED))
+        return tag in _PIXELS
+
+    try:
+        dataset = read_dataset(
+            _binary(file),
+            is_implicit_VR=syntax == ImplicitVRLittleEndian,
+            is_little_endian=syntax != ExplicitVRBigEndian,
+            stop_when=at_pixels,
+            specific_tags=_TAGS,
+        )
+    except Exception:
+        if file.fault != "truncated":
+            raise
+        file.cut = True  # inside a sequence
+        return Dataset(), None
+    return dataset, found[-1] if found else None
+
+
+def items(file: File, dataset: Dataset, keyword: str) -> Sequence[Dataset]:
+    """The items of a sequence (PS3.5 7.5), read here for the file to count: pydicom's own conversion would not."""
+    element = cast("DataElement | RawDataElement | None", dataset.get_item(keyword))
+    if element is None or element.VR not in (None, "SQ", "UN"):
+        return ()
+    if not isinstance(element, RawDataElement):
+        return cast("Sequence[Dataset]", element.value)
+    file.seek(element.value_tell)
+    return read_sequence(
+        _binary(file), element.is_implicit_VR, element.is_little_endian, element.length, encoding="iso8859"
+    )
+
+
+def _begins_as_dicom(head: bytes) -> bool:
+    implicit = len(head) >= 8 and int.from_bytes(head[4:8], "little") <= 64  # noqa: PLR2004 - the longest UID
+    little = head[:2] in (b"\x02\x00", b"\x08\x00") and (implicit or _has_vr(head))
+    return head[128:] == b"DICM" or little or (head[:2] == b"\x00\x08" and _has_vr(head))
+
+
+def _guessed_syntax(element: bytes) -> str:
+    """The uncompressed syntax of a data set that begins so; swapped, no group below 0100 begins with its number."""
+    if not _has_vr(element):
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if element[0] else ExplicitVRBigEndian
+
+
+def _has_vr(element: bytes) -> bool:
+    return element[4:6].isalpha() and element[4:6].isupper()
+
+
+def _behind_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return tag.group != 0x0002  # noqa: PLR2004 - the group of the file meta information
+
+
+def _binary(file: File) -> BinaryIO:
+    """As pydicom's readers are annotated; they only read, seek and tell."""
+    return cast("BinaryIO", file)

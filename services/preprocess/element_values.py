@@ -1,0 +1,151 @@
+"""Values of a pydicom data set by keyword. A value that is present but cannot be read is not taken for absent.
+
+The commonest kinds are read here: pydicom's own way costs as much as the slice's pixels, and holds the interpreter.
+"""
+
+from functools import cache
+from typing import Any, Final, cast
+
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
+
+from services.preprocess.errors import Unreadable
+
+LARGEST: Final = 1e10  # beyond any number of a CT; what follows from smaller ones stays finite, in 32 bits, too
+# As these data sets are read, without SpecificCharacterSet, pydicom takes no other repertoire either (PS3.5 6.1.2.1).
+_TEXT: Final = frozenset({"CS", "DS", "IS", "LO", "SH", "UI"})
+_SHORT_BYTES: Final = 2
+_LOWEST_SHORT, _HIGHEST_SHORT = -(1 << 15), (1 << 16) - 1
+_BLANK: Final = " \t\r\n\0"
+
+
+def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
+    return tuple(value.strip(" \0") for value in _or_none(dataset, keyword) if isinstance(value, str))
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    return next(iter(texts(dataset, keyword)), "")
+
+
+def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    """The numbers of a tag; None where it is absent or empty.
+
+    A decimal comma, which some regional settings write, is read as a point.
+
+    Raises
+    ------
+    Unreadable
+        the value is anything but `count` numbers from -LARGEST to LARGEST
+    """
+    try:
+        values = _values(dataset, keyword)
+        found = None if all(map(_is_blank, values)) else tuple(map(_number, values))
+    except (TypeError, ValueError, OverflowError):
+        raise Unreadable("unreadable_tag", keyword) from None
+    if found and (len(found) != count or not all(-LARGEST <= value <= LARGEST for value in found)):
+        raise Unreadable("unreadable_tag", keyword)
+    return found
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """The one number of a tag, as `numbers` reads it."""
+    found = numbers(dataset, keyword, 1)
+    return found[0] if found else None
+
+
+def readable_number(dataset: Dataset, keyword: str) -> float | None:
+    """The one number of a tag that decides neither pixels nor order; None where it cannot be read, too."""
+    try:
+        return number(dataset, keyword)
+    except Unreadable:
+        return None
+
+
+def integer(dataset: Dataset, keyword: str) -> int | None:
+    """The one whole number of a tag; None where it is absent or empty, Unreadable where it is anything else."""
+    found = number(dataset, keyword)
+    if found is None:
+        return None
+    if not found.is_integer():
+        raise Unreadable("unreadable_tag", keyword)
+    return int(found)
+
+
+def short(dataset: Dataset, keyword: str) -> int | None:
+    """An unsigned 16-bit value (US), or the bits of a signed one (SS); None where it is absent or empty.
+
+    Raises
+    ------
+    Unreadable
+        the value is anything else
+    """
+    try:
+        values = _values(dataset, keyword)
+    except ValueError:
+        raise Unreadable("unreadable_tag", keyword) from None
+    if all(map(_is_blank, values)):
+        return None
+    (value, *more) = values
+    if more or not isinstance(value, int) or not _LOWEST_SHORT <= value <= _HIGHEST_SHORT:
+        raise Unreadable("unreadable_tag", keyword)
+    return value & _HIGHEST_SHORT
+
+
+def binary(dataset: Dataset, keyword: str) -> bytes:
+    value = next(iter(_or_none(dataset, keyword)), None)
+    return value if isinstance(value, bytes) else b""
+
+
+def _is_blank(value: object) -> bool:
+    return value in (None, b"") or (isinstance(value, str) and not value.strip(_BLANK))
+
+
+def _number(value: Any) -> float:
+    """Python reads underscores between digits, which DICOM does not know (PS3.5 6.2)."""
+    if not isinstance(value, str):
+        return float(value)
+    if "_" in value:
+        raise ValueError
+    try:
+        return float(value)
+    except ValueError:
+        return float(value.strip(_BLANK).replace(",", "."))
+
+
+def _or_none(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
+    try:
+        return _values(dataset, keyword)
+    except ValueError:
+        return ()
+
+
+def _values(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
+    """The values as they stand; none where the tag is absent; ValueError where pydicom cannot read them."""
+    tag, vr = _dictionary(keyword)
+    element = cast("DataElement | RawDataElement | None", dataset.get_item(tag))
+    if element is None:
+        return ()
+    if isinstance(element, RawDataElement):
+        vr = element.VR or vr
+        if vr in _TEXT:
+            return tuple((element.value or b"").decode("latin-1").split("\\"))
+        if vr == "US" and element.length == _SHORT_BYTES and element.value:
+            return (int.from_bytes(element.value, "little" if element.is_little_endian else "big"),)
+    return _by_pydicom(dataset, keyword)
+
+
+@cache
+def _dictionary(keyword: str) -> tuple[BaseTag, str]:
+    tag = Tag(keyword)
+    return tag, dictionary_VR(tag)
+
+
+def _by_pydicom(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
+    try:
+        found = dataset.get(keyword)
+    except Exception:  # noqa: BLE001 - whatever pydicom says of a malformed value, its words stay here
+        raise ValueError from None
+    return tuple(found) if isinstance(found, list | MultiValue) else (found,)

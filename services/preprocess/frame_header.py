@@ -1,0 +1,122 @@
+"""What a header says of each frame; enhanced files say it in functional groups (PS3.3 C.7.6.16)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+from services.preprocess.dataset_reader import File, items
+from services.preprocess.element_values import number, numbers, readable_number, text, texts
+from services.preprocess.geometry import is_axial
+from services.preprocess.units import Kind, image_kind
+
+# Functional groups whose attributes stand at the top of a single-frame file (PS3.3 C.7.6.16.2, C.8.15.3).
+_MACROS: Final = (
+    "PlanePositionSequence",
+    "PlaneOrientationSequence",
+    "PixelMeasuresSequence",
+    "PixelValueTransformationSequence",
+    "CTXRayDetailsSequence",
+    "CTReconstructionSequence",
+    "CTImageFrameTypeSequence",
+    "FrameContentSequence",
+    "FrameAnatomySequence",
+    "ContrastBolusUsageSequence",
+)
+# What of a legacy converted object has no macro of its own (PS3.3 C.7.6.25); whatever stands elsewhere outweighs it.
+_UNASSIGNED: Final = (
+    "UnassignedSharedConvertedAttributesSequence",
+    "UnassignedPerFrameConvertedAttributesSequence",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameHeader:
+    """Where one frame lies (PS3.3 C.7.6.2), what its values mean (C.11.1) and how it was made (C.8.2.1, C.8.15.3).
+
+    `spaced` tells whether the file has PixelSpacing; if not, the spacings are 1 mm. The values are as stated, plausible
+    or not. `rescaled` tells whether the file says what its values mean; if not, they are taken for Hounsfield units.
+    `image_type` is FrameType, or ImageType where there is none, in capitals; `kind` heeds both. `stack` is StackID.
+    """
+
+    position_mm: tuple[float, ...] | None
+    orientation: tuple[float, ...] | None
+    row_spacing_mm: float
+    column_spacing_mm: float
+    spaced: bool
+    slope: float
+    intercept: float
+    rescaled: bool
+    rescale_type: str
+    kind: Kind
+    image_type: tuple[str, ...]
+    kernel: str
+    kvp: float | None
+    slice_thickness_mm: float | None
+    slice_spacing_mm: float | None
+    slice_location_mm: float | None
+    stack: str
+
+    @property
+    def is_localizer(self) -> bool:
+        """Whether this is a scout view."""
+        return "LOCALIZER" in self.image_type
+
+    @property
+    def is_slice(self) -> bool:
+        """Whether this is an axial slice."""
+        return not self.is_localizer and is_axial(self.orientation)
+
+
+def frame_datasets(file: File, dataset: Dataset, count: int) -> Iterator[Dataset]:
+    """Each frame's own attributes, over the shared ones, over those of the file."""
+    shared = next(iter(items(file, dataset, "SharedFunctionalGroupsSequence")), None)
+    base = dataset if shared is None else _over(file, dataset, shared)
+    per_frame = iter(items(file, dataset, "PerFrameFunctionalGroupsSequence"))
+    for _ in range(count):
+        group = next(per_frame, None)
+        yield base if group is None else _over(file, base, group)
+
+
+def frame_header(dataset: Dataset) -> FrameHeader:
+    spacing = numbers(dataset, "PixelSpacing", 2)
+    row_spacing, column_spacing = spacing or (1.0, 1.0)
+    file_type, frame_type = _capitals(dataset, "ImageType"), _capitals(dataset, "FrameType")
+    slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
+    return FrameHeader(
+        position_mm=numbers(dataset, "ImagePositionPatient", 3),
+        orientation=numbers(dataset, "ImageOrientationPatient", 6),
+        row_spacing_mm=row_spacing,
+        column_spacing_mm=column_spacing,
+        spaced=spacing is not None,
+        slope=1.0 if slope is None else slope,
+        intercept=0.0 if intercept is None else intercept,
+        rescaled=slope is not None and intercept is not None,
+        rescale_type="\\".join(dict.fromkeys(texts(dataset, "RescaleType"))),
+        kind=image_kind(file_type + frame_type, text(dataset, "SeriesDescription")),
+        image_type=frame_type if any(frame_type) else file_type,
+        kernel=text(dataset, "ConvolutionKernel"),
+        kvp=readable_number(dataset, "KVP"),
+        slice_thickness_mm=number(dataset, "SliceThickness"),
+        slice_spacing_mm=number(dataset, "SpacingBetweenSlices"),
+        slice_location_mm=readable_number(dataset, "SliceLocation"),
+        stack=text(dataset, "StackID"),
+    )
+
+
+def _capitals(dataset: Dataset, keyword: str) -> tuple[str, ...]:
+    return tuple(word.upper() for word in texts(dataset, keyword))
+
+
+def _over(file: File, lower: Dataset, group: Dataset) -> Dataset:
+    """The attributes in a functional group's macros, over those of another data set."""
+    found = Dataset()
+    for macro in _UNASSIGNED:
+        for first in items(file, group, macro)[:1]:
+            found.update(first)
+    found.update(lower)
+    for macro in _MACROS:
+        for first in items(file, group, macro)[:1]:
+            found.update(first)
+    return found

@@ -1,0 +1,63 @@
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from services.common.graceful_shutdown import Drain
+from services.common.problems import NotReady
+from tests.running import ROOT, free_ports
+
+
+@pytest.fixture
+def address() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A service under uvicorn, ready."""
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "uvicorn", "--factory", "tests.common.shutdown_server:create", "--port", str(port)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_ready(url)
+        yield url, process
+        process.kill()
+
+
+def _wait_until_ready(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/readyz").is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError("the service does not start")
+
+
+def test_readiness_goes_first_then_new_requests_then_those_in_hand(
+    address: tuple[str, subprocess.Popen[bytes]],
+) -> None:
+    url, process = address
+    with ThreadPoolExecutor(1) as caller:
+        in_hand = caller.submit(httpx.get, f"{url}/work", timeout=30)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        going = httpx.get(f"{url}/readyz")
+        assert (going.status_code, going.json()["cause"]) == (503, "ending")
+        assert httpx.get(f"{url}/livez").is_success, "it still takes requests"
+        time.sleep(0.8)
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{url}/livez")
+        assert in_hand.result().json() == {"work": "done"}
+    assert process.wait(30) in (0, -signal.SIGTERM)
+
+
+def test_without_a_signal_it_stays() -> None:
+    drain = Drain(1)
+    drain.check()
+    drain.on = True
+    with pytest.raises(NotReady):
+        drain.check()

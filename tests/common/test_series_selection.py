@@ -1,0 +1,58 @@
+"""Which of several series is best assessed, and why."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.common.acceptance import reason
+from services.common.schemas import Item, SeriesHeader
+from services.common.series_selection import best_series
+
+
+def series(uid: str, slices: int = 30, **changes: Any) -> SeriesHeader:
+    items = tuple(Item(file=index) for index in range(slices))
+    known = {"study_uid": "1", "items": items, "position_mm": (0.0,) * slices, "kernel": "soft", "thickness_mm": 5.0}
+    return SeriesHeader(uid=uid, **{**known, **changes})
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        (
+            series("1.1", reasons=(reason("other_body_part", part="NECK", slices=1, total=1),)),
+            "it is not refused by its headers",
+        ),
+        (series("1.1", slices=3), "it covers more of the head"),
+        (series("1.1", kernel="sharp"), "its kernel is softer"),
+        (series("1.1", kernel="unknown"), "its kernel is softer"),
+        (series("1.1", contrast=True), "it is plain"),
+        (series("1.1", slices=240, thickness_mm=0.6), "its slices are nearer to 5 mm"),
+        (series("1.1", thickness_mm=None), "its slices are nearer to 5 mm"),
+        (series("1.1", slices=20), "it has more slices"),
+        (series("1.1", derived=True), "it is original"),
+        (series("1.8"), "they are alike"),
+    ],
+)
+def test_what_decides(other: SeriesHeader, why: str) -> None:
+    found = best_series([other, series("1.7")])
+    assert found
+    assert found.uid == "1.7"
+    assert found.why.startswith("soft kernel, 5 mm, 30 slices, plain; ")
+    assert why in found.why
+
+
+@given(st.permutations([series("1.1", kernel="sharp"), series("1.2"), series("1.3", thickness_mm=1.0), series("1.4")]))
+def test_the_order_of_series_does_not_matter(found: list[SeriesHeader]) -> None:
+    best = best_series(found)
+    assert best
+    assert best.uid == "1.2"
+
+
+def test_nothing_to_choose() -> None:
+    refusal = (reason("other_body_part", part="NECK", slices=1, total=1),)
+    assert best_series([]) is None
+    assert best_series([series("1.1")]) is None
+    assert best_series([series("1.1"), series("1.2", study_uid="2")]) is None
+    assert best_series([series("1.1", reasons=refusal), series("1.2", reasons=refusal)]) is None

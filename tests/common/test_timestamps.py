@@ -1,0 +1,7 @@
+import re
+
+from services.common.timestamps import now
+
+
+def test_times_are_utc_to_the_millisecond() -> None:
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", now())

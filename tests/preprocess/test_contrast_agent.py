@@ -1,0 +1,145 @@
+"""Contrast agent is known by what a header says, in several languages; what says that there is none does not count."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+
+from services.preprocess.contrast_agent import words_say_contrast
+from services.preprocess.header import read_header
+from tests.preprocess.dicom_files import ct
+
+CONTRAST = {
+    "English": "HEAD_CTA_0.6|HeadCTA|CTAHead|HEADCTA|CTP_5mm|CTV|CT PERFUSION|Head +C|HEAD + C|C+|IV+|I+|W CONTRAST|W/C"
+    "|CT HEAD W/ CONTRAST|with contrast|POSTCONTRAST|post-con 5mm|CECT HEAD|Contrast enhanced|venous phase|TMAX"
+    "|Art. arterial 1.0|Bolus tracking|CBF map|IV CONTRAST|Omnipaque 300|VPCT|NON IONIC CONTRAST|HEAD C-SPINE CTA",
+    "English, both": "W/WO|W WO|WO/W CONTRAST|CT Head W & WO CONTRAST|w/o and with contrast|with and without contrast"
+    "|C-/C+|+/- C|pre and post contrast",
+    "German": "MIT KM|Schädel mit KM|m. KM|n. KM|KM i.v.|KM+|Schädel_KM_5.0|mit Kontrastmittel|CTAngio|Angiographie"
+    "|arteriell|venöse Phase|nativ und mit KM|mit und ohne KM|mit/ohne KM|ohne und mit KM|PRE/POST KM",
+    "French": "AVEC INJECTION|CRANE AVEC IV|CRANE INJ+|apres injection|après injection|angioscanner|temps veineux|PDC+"
+    "|phase portale|carte iode"
+    "|sans et avec injection|avec et sans injection",
+    "Spanish": "con contraste|con y sin contraste|CRANEO C/C|C/CIV|fase arterial|fase venosa|inyectado|AngioTC"
+    "|Perfusión|S/C Y C/C|Polígono de Willis",
+    "Italian": "con mdc|con m.d.c.|mdc+|senza e con mdc|TC CRANIO C/MDC|perfusione|fase arteriosa",
+}
+NONE = {
+    "English": "NON CONTRAST|NON-CONTRAST|NONCON|NonCon|NO IV CONTRAST|w/o|W/O CONTRAST|Head_wo_5.0|without|C-|I-|IV-"
+    "|without IV contrast|unenhanced|Non-enhanced|NCCT|NECT|HEAD NC|CT HEAD W/OUT CONTRAST|HEAD -C|PRE-CONTRAST|PLAIN"
+    "|Contrast: none|contrast-free|brain w-o contrast|W O CONTRAST|contrast none.",
+    "German": "ohne KM|ohne|ohneKM|OHNE_KM_5|o. KM|o.KM|oKM|ohne Kontrastmittel|KM-|nativ|Schädel nativ|vor KM"
+    "|KM: nein|Kontrast: keines|kontrastmittelfrei",
+    "French": "sans injection|SANS INJ|CRANE SANS|SANS IV|sans injection de produit de contraste|non injecté|sans PDC"
+    "|avant injection|INJ-|injection : non|contraste: aucun",
+    "Spanish": "sin contraste|SIN CTE|S/C|S/CIV|CRANEO SIMPLE|sin inyección de contraste",
+    "Italian": "senza mdc|senza m.d.c.|senza contrasto|s/mdc|smdc|basale|senza",
+}
+SILENT = (
+    "HEAD|HEAD C-SPINE|HEAD + C SPINE|Axial 5mm|cráneo con ventana ósea|ORIGINAL AXIAL|High contrast|H31s|Angioma"
+    "|EDGE ENHANCED|STD+|Posterior fossa|PRE OP|NON HELICAL|trauma|CCT|Contusion|HEAD INJURY|BASAL GANGLIA|Acta|C1-C2|"
+)
+
+
+def listed(table: dict[str, str]) -> list[str]:
+    return [words for each in table.values() for words in each.split("|")]
+
+
+@pytest.mark.parametrize("words", listed(CONTRAST))
+def test_words_that_say_contrast(words: str) -> None:
+    assert words_say_contrast(words) is True
+
+
+@pytest.mark.parametrize("words", listed(NONE))
+def test_words_that_say_that_there_is_none(words: str) -> None:
+    assert words_say_contrast(words) is False
+
+
+@pytest.mark.parametrize("words", SILENT.split("|"))
+def test_words_that_say_nothing(words: str) -> None:
+    assert words_say_contrast(words) is None
+
+
+@given(st.sampled_from(listed(CONTRAST)), st.sampled_from(["Head {}", "Head_{}_5.0", "CT {} 2mm", "1.{}"]))
+def test_context_does_not_matter(words: str, around: str) -> None:
+    assert words_say_contrast(around.format(words)) is True
+
+
+@given(st.text(max_size=2000))
+def test_any_text_is_read(words: str) -> None:
+    assert words_say_contrast(words) in (True, False, None)
+
+
+def test_a_description_that_ends_with_with_says_contrast() -> None:
+    assert words_say_contrast("CT HEAD WITH") is words_say_contrast("BRAIN W") is True
+
+
+def test_utf8_is_read_though_its_character_set_is_not() -> None:
+    assert words_say_contrast("venöse Phase".encode().decode("latin-1")) is True
+
+
+def tags(**changes: Any) -> tuple[str, ...]:
+    file = ct(**changes)
+    return read_header(file, len(file)).contrast_tags
+
+
+def item(meaning: str = "") -> Dataset:
+    found = Dataset()
+    found.CodeMeaning = meaning
+    return found
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        *((keyword, "HEAD_CTA_0.6") for keyword in ("SeriesDescription", "ProtocolName", "StudyDescription")),
+        *(("ContrastBolusAgent", agent) for agent in ("IOHEXOL 300", "Applied", "Y", "NON-IONIC", "No. 5 Ultravist")),
+        ("ContrastBolusVolume", "80"),
+        ("ContrastBolusRoute", "IV"),
+        ("ContrastBolusAgentSequence", [item()]),
+        ("ContrastBolusAgentSequence", [item("No contrast"), item("Iohexol")]),
+        ("ImageType", ["DERIVED", "PRIMARY", "ANGIO"]),
+        ("ImageType", ["DERIVED", "SECONDARY", "AXIAL", "CT_PERFUSION"]),
+    ],
+)
+def test_every_tag_can_say_contrast(keyword: str, value: object) -> None:
+    assert tags(**{keyword: value}) == (keyword,)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        *(
+            ("ContrastBolusAgent", agent)
+            for agent in ("NONE", "no", "", "N", "0", "0 ml", "nativ", "ohne", "sans", "-")
+        ),
+        *(("ContrastBolusAgent", agent) for agent in ("NO CONTRAST", "Not administered", "keines", "sin contraste")),
+        ("ContrastBolusVolume", "0"),
+        ("ContrastBolusVolume", None),
+        ("ContrastBolusRoute", "ORAL"),
+        ("ContrastBolusRoute", "NONE"),
+        ("ContrastBolusAgentSequence", []),
+        ("ContrastBolusAgentSequence", [item("No contrast")]),
+        ("SeriesDescription", "HEAD_NON_CONTRAST"),
+    ],
+)
+def test_what_says_none_or_nothing(keyword: str, value: object) -> None:
+    assert tags(**({} if value is None else {keyword: value})) == ()
+
+
+def test_tags_of_the_series_outweigh_the_study() -> None:
+    """A study holds series before and after contrast; its description is about all of them."""
+    study = {"StudyDescription": "CT head w/o and with contrast"}
+    assert tags(**study) == ("StudyDescription",)
+    assert tags(**study, SeriesDescription="Head 5.0") == ("StudyDescription",)
+    assert tags(**study, SeriesDescription="Head ohne KM") == ()
+    assert tags(**study, ProtocolName="HEAD_NON_CON") == ()
+    assert tags(**study, ContrastBolusAgent="NONE") == ()
+    assert tags(StudyDescription="HEAD NON CONTRAST", SeriesDescription="CTA") == ("SeriesDescription",)
+
+
+def test_within_the_series_contrast_outweighs_its_absence() -> None:
+    assert tags(ContrastBolusAgent="OMNIPAQUE", SeriesDescription="NON CON") == ("ContrastBolusAgent",)
+    assert tags(ContrastBolusAgent="NONE", SeriesDescription="CTA") == ("SeriesDescription",)
