@@ -18,8 +18,8 @@ from services.common.problem_schemas import extend_openapi
 from services.common.problems import NotReady
 from services.common.schemas import Report
 from services.gateway.bundle import Bundles
-from services.gateway.jobs.api import add_jobs
-from services.gateway.jobs.api_keys import ApiKeys
+from services.gateway.jobs.api import add_job_routes
+from services.gateway.jobs.api_keys import authenticate
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.metrics import QueueMetrics
 from services.gateway.jobs.service import JobService
@@ -66,7 +66,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     spool = Spool(settings.spool_dir)
     predictions = Predictions(spool, Pipeline(stages, settings, bundles), bundles, settings)
     redis = connect_redis(settings)
-    jobs = JobService.create(settings, redis)
+    jobs = JobService.create(settings, redis, bundles)
 
     async def ready() -> None:
         try:
@@ -93,17 +93,17 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         lifespan=lifespan,
         static_url="/docs-assets",
     )
-    _add_predictions(app, predictions, jobs.api_keys)
+    _add_predictions(app, predictions)
     _add_models(app, bundles, settings.operating_point)
-    add_jobs(app, jobs, bundles)
-    if jobs.api_keys.anybody:
+    add_job_routes(app, jobs)
+    if not jobs.api_keys.required:
         extend_openapi(app, mark_key_optional)
     app.state.metrics.registry.register(QueueMetrics(redis, jobs.store))
     app.mount("/", _Pages(directory=_PAGES, html=True))
     return app
 
 
-def _add_predictions(app: FastAPI, predictions: Predictions, senders: ApiKeys) -> None:
+def _add_predictions(app: FastAPI, predictions: Predictions) -> None:
     @app.post(
         "/v1/predictions",
         tags=["predictions"],
@@ -111,7 +111,7 @@ def _add_predictions(app: FastAPI, predictions: Predictions, senders: ApiKeys) -
         summary="Assess one slice or one series, and wait for the report",
         responses=PREDICTION_ANSWERS,
         openapi_extra=PREDICTION_BODY,
-        dependencies=[Depends(senders.authenticate)],
+        dependencies=[Depends(authenticate)],
     )
     async def predict(
         request: Request,

@@ -1,64 +1,34 @@
-"""What the OpenAPI document says beside types: the multipart body, and an example of every answer."""
+"""Responses of predictions and models in the OpenAPI document, with an example of each."""
 
 from typing import Any, Final
 
 from services.common.labels import LABELS, Label
 from services.common.problem_schemas import problem_answer
-from services.common.problems import (
-    MalformedRequest,
-    NotAcceptable,
-    Overloaded,
-    PayloadTooLarge,
-    UnsupportedMedia,
-)
+from services.common.problems import Overloaded
 from services.common.version import VERSION
-from services.gateway.archives import BadArchive
 from services.gateway.faults import (
     MixedSeries,
     NotACtSlice,
-    RefusedFile,
     UnsupportedFile,
     UnusableFiles,
     bad_file,
     bad_files,
     conflicting_instances,
-    refused_files,
 )
-from services.gateway.form import FORM_FIELD, UnknownField, UnsupportedEncoding
-from services.gateway.jobs.api_keys import Unauthorized
-from services.gateway.jobs.idempotency import IdempotencyConflict
-from services.gateway.jobs.job import job_not_found
-from services.gateway.jobs.scheduler import QueueUnavailable
-from services.gateway.jobs.schemas import JobDocument
-from services.gateway.query import RepeatedParameter, UnknownParameter
+from services.gateway.jobs.responses import UNAUTHORIZED
 from services.gateway.report import DISCLAIMER, finding
-from services.gateway.spool import SpoolFull
+from services.gateway.responses import (
+    INVALID_PARAMETER,
+    INVALID_UPLOAD,
+    UNSUPPORTED_UPLOADS,
+    UPLOAD_TOO_LARGE,
+    multipart_body,
+)
 from services.gateway.stage_client import StageBusy, StageFailed, StageSlow
-from services.gateway.unpacking import UnsupportedArchive
 
-_LOCATION: Final = {"description": "the job's address", "schema": {"type": "string"}}
-
-
-def _body(words: str) -> dict[str, Any]:
-    """A multipart body of files."""
-    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": words}
-    schema = {"type": "object", "required": [FORM_FIELD], "properties": {FORM_FIELD: files}}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
-
-
-_NO_FILE_PART: Final = refused_files(
-    UnknownField,
-    [RefusedFile("part 2", UnknownField.code, "the form field 'note' is not known here")],
+PREDICTION_BODY: Final = multipart_body(
+    "one DICOM slice, the slices of one series, a zip of them (or of zips), or PNG pictures"
 )
-_UNSUPPORTED: Final = (
-    refused_files(
-        UnsupportedArchive,
-        [RefusedFile("study.zip/more.tar", UnsupportedArchive.code, "a tar archive; only zip is unpacked")],
-    ),
-    UnsupportedEncoding("the body has Content-Encoding gzip, and is not decoded here; send it as it is"),
-)
-PREDICTION_BODY: Final = _body("one DICOM slice, the slices of one series, a zip of them (or of zips), or PNG pictures")
-JOB_BODY: Final = _body("any number of DICOM, PNG and zip files, of any number of patients, studies and series")
 
 _PROBABILITIES: Final[dict[Label, float]] = {**dict.fromkeys(LABELS, 0.02), "any": 0.97, "intraparenchymal": 0.96}
 _THRESHOLDS: Final = dict.fromkeys(LABELS, 0.5)
@@ -120,27 +90,11 @@ _NOT_ASSESSED: Final[dict[str, Any]] = {
     "key_slices": [],
 }
 
-
-_TOO_LARGE: Final = [{"file": "study.zip", "code": "too_large", "reason": "the zip unpacks to more than is taken here"}]
-_DAMAGED: Final = [{"file": "study.zip", "code": BadArchive.code, "reason": "the zip is damaged"}]
-
-
-_MISSPELT: Final = "unknown query parameter 'operating_piont'; did you mean 'operating_point'?"
-_BAD_QUERY: Final = (
-    UnknownParameter(_MISSPELT, fields=[{"field": "query.operating_piont", "reason": _MISSPELT}]),
-    RepeatedParameter("query parameter 'images' is given 2 times; give it once"),
-)
-_WRONG_PARAMETER: Final = problem_answer(
-    MalformedRequest("query.limit: Input should be greater than or equal to 1"), *_BAD_QUERY
-)
 STAGE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     502: problem_answer(StageFailed("cnn cannot be reached", stage="cnn")),
     503: problem_answer(StageBusy("cnn takes no more work now", stage="cnn")),
     504: problem_answer(StageSlow("cnn did not answer in time", stage="cnn")),
 }
-_UNAUTHORIZED: Final = problem_answer(
-    Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")
-)
 PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The report; `not_assessed` where a rule of refusal stands",
@@ -148,10 +102,10 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
             "application/json": {"examples": {"assessed": {"value": _REPORT}, "not_assessed": {"value": _NOT_ASSESSED}}}
         },
     },
-    400: problem_answer(MalformedRequest("the multipart body is broken"), _NO_FILE_PART, *_BAD_QUERY),
-    401: _UNAUTHORIZED,
-    413: problem_answer(PayloadTooLarge("study.zip: the zip unpacks to more than is taken here.", files=_TOO_LARGE)),
-    415: problem_answer(bad_files(UnsupportedFile, [bad_file("notes.txt", "not_dicom")]), *_UNSUPPORTED),
+    400: INVALID_UPLOAD,
+    401: UNAUTHORIZED,
+    413: UPLOAD_TOO_LARGE,
+    415: problem_answer(bad_files(UnsupportedFile, [bad_file("notes.txt", "not_dicom")]), *UNSUPPORTED_UPLOADS),
     422: problem_answer(
         bad_files(UnusableFiles, [bad_file("IM0007.dcm", "truncated")]),
         bad_files(NotACtSlice, [bad_file("scout.dcm", "not_a_ct_slice")]),
@@ -173,59 +127,6 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
         StageBusy("cnn takes no more work now", stage="cnn"),
         Overloaded("the gateway works on as many slices as it takes; send it again later"),
     ),
-}
-NO_JOB: Final[dict[int | str, dict[str, Any]]] = {
-    400: _WRONG_PARAMETER,
-    401: _UNAUTHORIZED,
-    404: problem_answer(job_not_found()),
-}
-JOB_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    **{status: PREDICTION_ANSWERS[status] for status in (400, 401, 413)},
-    202: {"description": "Accepted: files and manifest are safely on disk", "headers": {"Location": _LOCATION}},
-    409: problem_answer(
-        IdempotencyConflict(
-            "the key belongs to an earlier request: its priority is routine, not urgent; repeat that request ...",
-            differences=[{"what": "priority", "first": "routine", "now": "urgent"}],
-        )
-    ),
-    415: problem_answer(
-        UnsupportedMedia("send multipart/form-data, with the files in the field 'files'"), *_UNSUPPORTED
-    ),
-    422: problem_answer(BadArchive("study.zip: the zip is damaged.", files=_DAMAGED)),
-    503: problem_answer(
-        QueueUnavailable("the queue is down or full; nothing was accepted"),
-        SpoolFull("the disk that jobs are kept on is full; nothing was accepted"),
-    ),
-}
-END_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"model": JobDocument, "description": "Cancelled: the files are removed, finished reports stay"},
-    204: {"description": "Forgotten"},
-    **NO_JOB,
-}
-_TEXT: Final = {"schema": {"type": "string"}}
-_EVENT: Final = {  # as FastAPI describes events; OpenAPI 3.2 has taken the keyword up
-    "type": "object",
-    "properties": {
-        "event": {"enum": ["progress", "end", "gone"]},
-        "data": {"type": "string", "description": "the job's document in JSON; of `gone`, a problem's code"},
-    },
-}
-EVENT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "A `progress` event for each change of the job, then `end`, or `gone` where it was deleted",
-        "content": {"text/event-stream": {"itemSchema": _EVENT}},
-    },
-    **NO_JOB,
-}
-_REPORTS: Final = (
-    "Reports in the order of the series. `after`, ids and `index` count from 0; the column `series` of the CSV counts "
-    "from 1, as the page does, and its column `report` has the id."
-)
-PAGE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {400: _WRONG_PARAMETER, 401: NO_JOB[401]}
-REPORT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": _REPORTS, "content": {"application/x-ndjson": _TEXT, "text/csv": _TEXT}},
-    **NO_JOB,
-    406: problem_answer(NotAcceptable("reports are served as application/json, application/x-ndjson, text/csv; ...")),
 }
 MODEL_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -251,7 +152,7 @@ MODEL_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
             }
         },
     },
-    400: _WRONG_PARAMETER,
+    400: INVALID_PARAMETER,
     **STAGE_ANSWERS,
 }
 

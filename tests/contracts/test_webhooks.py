@@ -32,7 +32,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def store(tmp_path: Path) -> JobStore:
     store = JobStore.at(tmp_path)
-    store.open()
+    store.recover()
     return store
 
 
@@ -46,7 +46,7 @@ def job(store: JobStore, tmp_path: Path, outbox: Outbox, receiver: Receiver) -> 
     """A job whose end is to be told."""
     (tmp_path / "new").mkdir()
     job, _ = store.accept(SpoolFolder(tmp_path / "new"), [], JobOptions(SENDER, "routine", "default"))
-    outbox.put(SENDER, job.id, f"{receiver.url}/hook?key=1")
+    outbox.add(SENDER, job.id, f"{receiver.url}/hook?key=1")
     return job
 
 
@@ -113,7 +113,7 @@ async def test_it_waits_before_it_tells_again(
 
 async def test_nobody_there_is_no_end(store: JobStore, job: Job, client: httpx.AsyncClient, tmp_path: Path) -> None:
     other = Outbox(LocalStorage(tmp_path / "other"))
-    other.put(SENDER, job.id, "http://127.0.0.1:9/")
+    other.add(SENDER, job.id, "http://127.0.0.1:9/")
     store.close(job, "routine", "finished")
     await _deliverer(store, other).deliver_due(client)
     assert [hook.job_id for hook in other] == [job.id]

@@ -12,7 +12,7 @@ from services.common.operating_points import OperatingPoint, Thresholds, clamped
 from services.common.schemas import Evidence, Item, Report, SeriesHeader, Timings
 from services.common.version import VERSION
 from services.gateway.bundle import ServedBundle
-from services.gateway.jobs.views import COLUMNS, row
+from services.gateway.jobs.report_formats import COLUMNS, csv_row
 from services.gateway.openapi import PREDICTION_ANSWERS
 from services.gateway.pipeline import Assessment
 from services.gateway.report import Stamp, build_report
@@ -115,7 +115,7 @@ def _consistent(report: Report) -> None:
         assert whole == report.slices[0].predictions
     words = [": present" in line for line in report.findings]
     assert words[0] >= any(words[1:])
-    table = list(row("j", 0, json.loads(report.model_dump_json())))
+    table = list(csv_row("j", 0, json.loads(report.model_dump_json())))
     said = [value for name, value in zip(COLUMNS, table, strict=True) if name.startswith("prediction_")]
     assert said == ["true" if present else "false" for present in words]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from services.gateway.client import Failure
-from services.gateway.jobs.views import COLUMNS, csv_line, on_one_line, row
+from services.gateway.jobs.report_formats import COLUMNS, csv_line, csv_row, on_one_line
 
 LEFT_OUT: Final = "left-out.csv"
 _LEFT_OUT_COLUMNS: Final = ("job", "file", "code", "reason")
@@ -15,7 +15,7 @@ Line = Callable[[str, int, dict[str, Any]], bytes]
 
 
 def _as_csv(job_id: str, number: int, report: dict[str, Any]) -> bytes:
-    return csv_line([*row(job_id, number, report), _first_file(report)])
+    return csv_line([*csv_row(job_id, number, report), _first_file(report)])
 
 
 def _first_file(report: dict[str, Any]) -> str | None:

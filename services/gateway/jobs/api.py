@@ -1,193 +1,170 @@
-"""The jobs' HTTP."""
+"""Routes of jobs: `/v1/jobs` and below."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any, Final
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Annotated, Final
 
 from anyio import to_thread
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from services.common.graceful_shutdown import Drain
 from services.common.operating_points import OperatingPoint
-from services.common.problems import NotAcceptable, NotFound
-from services.gateway.bundle import Bundles
-from services.gateway.jobs.job import Job, job_not_found
+from services.gateway.jobs import responses
+from services.gateway.jobs.api_keys import authenticate
+from services.gateway.jobs.events import job_events
+from services.gateway.jobs.job import Job
+from services.gateway.jobs.report_formats import (
+    CSV,
+    JSON,
+    NDJSON,
+    csv_lines,
+    json_page,
+    ndjson_lines,
+    preferred_media_type,
+    read_reports,
+)
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus, Priority, ReportPage
 from services.gateway.jobs.service import JobService
 from services.gateway.jobs.store import JobOptions
-from services.gateway.jobs.views import describe, ndjson, on_one_line, reports, table
-from services.gateway.negotiation import best
-from services.gateway.openapi import (
-    END_ANSWERS,
-    EVENT_ANSWERS,
-    JOB_ANSWERS,
-    JOB_BODY,
-    NO_JOB,
-    PAGE_ANSWERS,
-    REPORT_ANSWERS,
-)
-from services.gateway.predictions import known_point
 
-_POLL_S: Final = 0.5
-_KEEP_ALIVE_S: Final = 15.0
-_PAGE_REPORTS: Final = 100
-_NDJSON: Final = "application/x-ndjson"
-_CSV: Final = "text/csv"
-_REPRESENTATIONS: Final = ("application/json", _NDJSON, _CSV)
+_REPORTS_PER_PAGE: Final = 100
 _VARY: Final = {"vary": "Accept"}
 
 
-def add_jobs(app: FastAPI, jobs: JobService, bundles: Bundles) -> None:
-    """The routes below /v1/jobs."""
-    sender_type = Annotated[str, Depends(jobs.api_keys.authenticate)]
-
-    def the_job(job_id: str, sender: sender_type) -> Job:
-        return jobs.store.job(sender, job_id)
-
-    job_type = Annotated[Job, Depends(the_job)]
-
-    _add_writing(app, jobs, bundles, sender_type, job_type)
-    _add_reading(app, jobs, sender_type, job_type)
+def job_service(request: Request) -> JobService:
+    """The application's JobService, as a dependency."""
+    service: JobService = request.app.state.jobs
+    return service
 
 
-def _add_writing(app: FastAPI, jobs: JobService, bundles: Bundles, sender_type: Any, job_type: Any) -> None:
-    @app.post(
+Service = Annotated[JobService, Depends(job_service)]
+Sender = Annotated[str, Depends(authenticate)]
+
+
+def job_of_sender(job_id: str, sender: Sender, service: Service) -> Job:
+    """The job of a path, as a dependency; NotFound where the sender has no such job."""
+    return service.store.job(sender, job_id)
+
+
+JobOfSender = Annotated[Job, Depends(job_of_sender)]
+
+
+async def create_job(  # noqa: PLR0913 - each is a parameter of the API
+    *,
+    request: Request,
+    response: Response,
+    service: Service,
+    sender: Sender,
+    priority: Annotated[Priority, Query(description="urgent jobs wait for no routine one")] = "routine",
+    operating_point: Annotated[OperatingPoint | None, Query(description="which thresholds; else the site's")] = None,
+    idempotency_key: Annotated[
+        str | None, Header(max_length=255, description="the same key gives the same job, sent twice or not")
+    ] = None,
+    webhook: Annotated[
+        str | None, Query(max_length=2000, description="an address that this site allows, to be told of the end")
+    ] = None,
+) -> JobDocument:
+    """Accept the files of a request as a job."""
+    point = await service.check_options(operating_point, webhook)
+    job, _ = await service.accept(request, JobOptions(sender, priority, point, idempotency_key, webhook))
+    response.headers["location"] = f"/v1/jobs/{job.id}"
+    return await to_thread.run_sync(service.document, job)
+
+
+def delete_job(job: JobOfSender, service: Service) -> JobDocument | Response:
+    """Cancel a job, or delete a job that has ended."""
+    return service.cancel_or_delete(job) or Response(status_code=204)
+
+
+def list_jobs(
+    sender: Sender,
+    service: Service,
+    before: Annotated[str | None, Query(pattern="^[0-9a-f]{1,64}$")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    status: JobStatus | None = None,
+) -> JobPage:
+    """A page of the sender's jobs, newest first."""
+    return service.list_page(sender, before, limit, status)
+
+
+def get_job(job: JobOfSender, service: Service) -> JobDocument:
+    """A job's state and progress."""
+    return service.document(job)
+
+
+def get_reports(
+    request: Request,
+    job: JobOfSender,
+    after: Annotated[int, Query(ge=-1, description="the number of the last series seen, from 0")] = -1,
+    limit: Annotated[
+        int | None, Query(ge=1, le=1000, description="the most reports; else 100 as JSON, and all as NDJSON or CSV")
+    ] = None,
+) -> Response:
+    """The reports so far, in the representation that the client prefers."""
+    job.manifest()
+    media_type = preferred_media_type(request.headers.getlist("accept"))
+    if media_type == NDJSON:
+        lines = ndjson_lines(read_reports(job, after, limit))
+    elif media_type == CSV:
+        lines = csv_lines(job, read_reports(job, after, limit))
+    else:
+        return Response(json_page(job, after, limit or _REPORTS_PER_PAGE), media_type=JSON, headers=_VARY)
+    return StreamingResponse(lines, media_type=media_type, headers=_VARY)
+
+
+async def watch_job(request: Request, job: JobOfSender, service: Service) -> AsyncIterator[ServerSentEvent]:
+    """Server-sent events until the job ends; FastAPI adds a comment each 15 s to keep the connection."""
+    drain: Drain = request.app.state.drain
+    async for event in job_events(lambda: service.document(job), lambda: drain.on):
+        yield event
+
+
+def add_job_routes(app: FastAPI, service: JobService) -> None:
+    """Serve jobs. The routes stand in the application's own router, whose dependencies and 405 they share."""
+    app.state.jobs, app.state.api_keys = service, service.api_keys
+    add = partial(app.add_api_route, tags=["jobs"])
+    add(
         "/v1/jobs",
-        tags=["jobs"],
+        create_job,
+        methods=["POST"],
         operation_id="create_job",
         summary="Hand in any number of series, and come back for the reports",
         status_code=202,
-        responses=JOB_ANSWERS,
-        openapi_extra=JOB_BODY,
+        responses=responses.CREATE_JOB,
+        openapi_extra=responses.CREATE_JOB_BODY,
     )
-    async def create(  # noqa: PLR0913 - each is a parameter of the API
-        *,
-        request: Request,
-        response: Response,
-        sender: sender_type,
-        priority: Annotated[Priority, Query(description="urgent jobs wait for no routine one")] = "routine",
-        operating_point: Annotated[
-            OperatingPoint | None, Query(description="which thresholds; else the site's")
-        ] = None,
-        idempotency_key: Annotated[
-            str | None, Header(max_length=255, description="the same key gives the same job, sent twice or not")
-        ] = None,
-        webhook: Annotated[
-            str | None, Query(max_length=2000, description="an address that this site allows, to be told of the end")
-        ] = None,
-    ) -> JobDocument:
-        point = operating_point or jobs.settings.operating_point
-        if operating_point:
-            known_point(operating_point, await bundles.served())
-        if webhook:
-            jobs.hooks.allowed.check(webhook)
-        job, _ = await jobs.accept(request, JobOptions(sender, priority, point, idempotency_key, webhook))
-        response.headers["location"] = f"/v1/jobs/{job.id}"
-        return await to_thread.run_sync(describe, jobs.store, job)
-
-    @app.delete(
+    add(
         "/v1/jobs/{job_id}",
-        tags=["jobs"],
+        delete_job,
+        methods=["DELETE"],
         operation_id="delete_job",
         summary="Cancel a job and remove its files; one that has ended is forgotten, with its reports",
         response_model=None,
-        responses=END_ANSWERS,
+        responses=responses.DELETE_JOB,
     )
-    def end(job: job_type) -> JobDocument | Response:
-        return jobs.end(job) or Response(status_code=204)
-
-
-def _add_reading(app: FastAPI, jobs: JobService, sender_type: Any, job_type: Any) -> None:
-    @app.get(
-        "/v1/jobs", tags=["jobs"], operation_id="list_jobs", summary="Your jobs, newest first", responses=PAGE_ANSWERS
+    add(
+        "/v1/jobs",
+        list_jobs,
+        operation_id="list_jobs",
+        summary="Your jobs, newest first",
+        responses=responses.LIST_JOBS,
     )
-    def every(
-        sender: sender_type,
-        before: Annotated[str | None, Query(pattern="^[0-9a-f]{1,64}$")] = None,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        status: JobStatus | None = None,
-    ) -> JobPage:
-        return jobs.page(sender, before, limit, status)
-
-    @app.get("/v1/jobs/{job_id}", tags=["jobs"], operation_id="get_job", summary="How far a job is", responses=NO_JOB)
-    def one(job: job_type) -> JobDocument:
-        return describe(jobs.store, job)
-
-    @app.get(
+    add("/v1/jobs/{job_id}", get_job, operation_id="get_job", summary="How far a job is", responses=responses.GET_JOB)
+    add(
         "/v1/jobs/{job_id}/reports",
-        tags=["jobs"],
+        get_reports,
         operation_id="get_reports",
         summary="The reports so far: pages of JSON, or all as NDJSON or CSV by Accept",
         response_model=ReportPage,
-        responses=REPORT_ANSWERS,
+        responses=responses.GET_REPORTS,
     )
-    def read(
-        request: Request,
-        job: job_type,
-        after: Annotated[int, Query(ge=-1, description="the number of the last series seen, from 0")] = -1,
-        limit: Annotated[
-            int | None,
-            Query(ge=1, le=1000, description="the most reports; else 100 as JSON, and all as NDJSON or CSV"),
-        ] = None,
-    ) -> Response:
-        job.manifest()
-        kind = _representation(request)
-        if kind == _NDJSON:
-            return StreamingResponse(ndjson(reports(job, after, limit)), media_type=_NDJSON, headers=_VARY)
-        if kind == _CSV:
-            return StreamingResponse(table(job, reports(job, after, limit)), media_type=_CSV, headers=_VARY)
-        return _page(job, after, limit or _PAGE_REPORTS)
-
-    @app.get(
+    add(
         "/v1/jobs/{job_id}/events",
-        tags=["jobs"],
+        watch_job,
         operation_id="watch_job",
         summary="How a job comes on, as server-sent events until it ends",
-        response_class=StreamingResponse,
-        responses=EVENT_ANSWERS,
+        response_class=EventSourceResponse,
+        responses=responses.WATCH_JOB,
     )
-    async def events(job: job_type) -> StreamingResponse:
-        stream = _events(lambda: describe(jobs.store, job), lambda: bool(app.state.drain.on))
-        return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
-
-
-def _page(job: Job, after: int, limit: int) -> Response:
-    """Reports stand on the disk as they are sent: they are put together, not read."""
-    found = list(reports(job, after, limit + 1))
-    shown = found[:limit]
-    more = f'"/v1/jobs/{job.id}/reports?after={shown[-1][0]}&limit={limit}"' if len(found) > limit else "null"
-    content = b'{"reports":[' + b",".join(report for _, report in shown) + b'],"next":' + more.encode() + b"}"
-    return Response(content, media_type="application/json", headers=_VARY)
-
-
-def _representation(request: Request) -> str:
-    """The media type that the sender likes best; NotAcceptable where none fits."""
-    chosen = best(", ".join(request.headers.getlist("accept")), _REPRESENTATIONS)
-    if chosen is None:
-        raise NotAcceptable(f"reports are served as {', '.join(_REPRESENTATIONS)}; name one of them in Accept")
-    return chosen
-
-
-async def _events(look: Callable[[], JobDocument], ending: Callable[[], bool]) -> AsyncIterator[str]:
-    """`progress` with the job's document as often as it changes, then `end` (or `gone`).
-
-    A gateway that ends breaks off, and holds nobody up; whoever listens asks the next one.
-    """
-    last, quiet_s = None, 0.0
-    while not ending():
-        try:
-            document = await to_thread.run_sync(look)
-        except NotFound:
-            yield f"event: gone\ndata: {job_not_found().code}\n\n"
-            return
-        if document != last:
-            name = "end" if document.ended else "progress"
-            yield f"event: {name}\ndata: {on_one_line(document.model_dump_json().encode()).decode()}\n\n"
-            last, quiet_s = document, 0.0
-        if document.ended:
-            return
-        if quiet_s >= _KEEP_ALIVE_S:
-            yield ": still here\n\n"
-            quiet_s = 0.0
-        await asyncio.sleep(_POLL_S)
-        quiet_s += _POLL_S

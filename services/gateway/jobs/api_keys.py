@@ -1,4 +1,4 @@
-"""Who may send jobs: bearer keys from a file. Without one everybody is the same sender."""
+"""API keys of senders: who sends a request, by the bearer key in its Authorization header (RFC 6750)."""
 
 import hashlib
 import hmac
@@ -12,7 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.common.problems import Problem
 
-ANONYMOUS: Final = "anybody"
+ANONYMOUS: Final = "anybody"  # a folder of jobs has this name
 BEARER: Final = HTTPBearer(auto_error=False, scheme_name="key", description="a line of the site's file of keys")
 _LINE: Final = re.compile(r"([A-Za-z0-9-]{1,32})\s+(\S{16,})")
 
@@ -23,24 +23,24 @@ class Unauthorized(Problem):
     title = "A key is needed"
 
     def headers(self) -> dict[str, str]:
-        """How to give one (RFC 6750)."""
+        """The authentication scheme (RFC 6750)."""
         return {"www-authenticate": "Bearer"}
 
 
 class ApiKeys:
-    """Tells who sends by the key that a request bears; keys are kept as hashes."""
+    """Maps keys, which are held as SHA-256, to ids of senders. Without a file of keys every request has one sender."""
 
     def __init__(self, by_hash: Mapping[bytes, str] | None) -> None:
         self._by_hash = by_hash
 
     @classmethod
     def read(cls, path: Path | None) -> "ApiKeys":
-        """Of a file with lines `id key`; `#` begins a comment.
+        """Read a file with lines `id key`; `#` begins a comment.
 
         Raises
         ------
         ValueError
-            a line is something else (keys have 16 characters or more, ids letters, digits and hyphens)
+            a line has another form (keys have 16 characters or more; ids have letters, digits and hyphens)
         """
         if path is None:
             return cls(None)
@@ -49,38 +49,39 @@ class ApiKeys:
             text = line.partition("#")[0].strip()
             match = _LINE.fullmatch(text)
             if text and not match:
-                raise ValueError(f"{path.name}, line {number}: wanted an id and a key of 16 characters or more")
+                raise ValueError(f"{path.name}, line {number}: expected an id and a key of 16 characters or more")
             if match:
                 found[_hash(match[2])] = match[1]
         return cls(found)
 
     @property
-    def anybody(self) -> bool:
-        """Whether no key is asked for."""
-        return self._by_hash is None
+    def required(self) -> bool:
+        """Whether a request needs a key."""
+        return self._by_hash is not None
 
-    def authenticate(
-        self, request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
-    ) -> str:
-        """The key's id, as a dependency of a route, which the OpenAPI document then names as secured."""
-        return self.sender(request.headers.get("authorization"))
-
-    def sender(self, authorization: str | None) -> str:
-        """The key's id.
+    def sender(self, key: str | None) -> str:
+        """The id of a key's sender.
 
         Raises
         ------
         Unauthorized
-            there is no key, or one that is not known
+            the key is missing or unknown
         """
         if self._by_hash is None:
             return ANONYMOUS
-        scheme, _, key = (authorization or "").partition(" ")
-        hashed = _hash(key.strip())
+        hashed = _hash(key or "")
         for known, sender in self._by_hash.items():
-            if scheme.lower() == "bearer" and hmac.compare_digest(known, hashed):
+            if hmac.compare_digest(known, hashed):
                 return sender
         raise Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")
+
+
+def authenticate(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
+) -> str:
+    """The id of a request's sender: a dependency of each route that needs a key."""
+    api_keys: ApiKeys = request.app.state.api_keys
+    return api_keys.sender(credentials.credentials if credentials else None)
 
 
 def _hash(key: str) -> bytes:

@@ -117,4 +117,4 @@ class QueueMetrics(Collector):
 
 def _planned(job: Job) -> int:
     plan = job.plan()
-    return len(plan.units) if plan else 0
+    return len(plan.series) if plan else 0

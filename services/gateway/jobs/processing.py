@@ -85,7 +85,7 @@ async def do(task: Task, bench: TaskContext, lost: int) -> TaskResult | None:
 
 
 def _plan_failure(plan: Plan) -> str | None:
-    if plan.units:
+    if plan.series:
         return None
     return str(plan.problem["code"]) if plan.problem else NO_SERIES
 

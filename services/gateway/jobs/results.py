@@ -41,7 +41,7 @@ class SeriesResult:
             outcome,
             _present(report) if outcome == "assessed" else None,
             sum(reason["severity"] == "warn" for reason in report.get("reasons", ())),
-            short(sha256) if (sha256 := model_of(report)[0]) else None,
+            short_hash(sha256) if (sha256 := model_of(report)[0]) else None,
         )
 
     def name(self, number: int) -> str:
@@ -75,7 +75,7 @@ def model_of(report: Mapping[str, Any]) -> tuple[str, str]:
     return (sha256, str(model.get("name", ""))) if sha256.isalnum() else ("", "")
 
 
-def short(sha256: str) -> str:
+def short_hash(sha256: str) -> str:
     """The form in markers and messages."""
     return sha256[:_SHORT]
 

@@ -202,8 +202,8 @@ class FairScheduler:
             plan = job.plan()
             if task := self._task(job, plan, lane.number):
                 return task
-            if plan and len(job.outcomes()) >= len(plan.units):
-                self._store.close(job, lane.priority, "finished" if plan.units else "failed")
+            if plan and len(job.outcomes()) >= len(plan.series):
+                self._store.close(job, lane.priority, "finished" if plan.series else "failed")
         return None
 
     def _task(self, job: Job, plan: Plan | None, lane: int) -> Task | None:
@@ -211,7 +211,7 @@ class FairScheduler:
         if plan is None:
             return Task(job) if first == 0 else None
         done = job.outcomes()
-        return next((Task(job, number) for number in plan.units[first :: self._count] if number not in done), None)
+        return next((Task(job, number) for number in plan.series[first :: self._count] if number not in done), None)
 
     def _state(self, lane: Lane) -> str | None:
         said = self._redis.get(lane.key)

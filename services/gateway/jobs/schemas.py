@@ -70,7 +70,7 @@ class Plan(_Frozen):
     problem: dict[str, Any] | None = None
 
     @property
-    def units(self) -> range:
+    def series(self) -> range:
         """The numbers of the series."""
         return range(len(self.slices))
 

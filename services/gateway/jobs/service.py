@@ -1,68 +1,94 @@
-"""Jobs as the gateway handles them: taken in, looked after, ended."""
+"""Jobs in the gateway: accept, list, cancel, delete, and the background work of schedule, expiry and webhooks."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from anyio import to_thread
 from fastapi import Request
 from redis import Redis
 from redis.exceptions import RedisError
 
+from services.common.operating_points import OperatingPoint
 from services.common.problems import NotFound
 from services.gateway.archives import Limits
+from services.gateway.bundle import Bundles
 from services.gateway.jobs.api_keys import ApiKeys
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus
 from services.gateway.jobs.store import JobOptions, JobStore
-from services.gateway.jobs.views import describe
+from services.gateway.jobs.views import job_document
 from services.gateway.jobs.webhook_delivery import Webhooks
+from services.gateway.predictions import known_point
 from services.gateway.settings import Settings
-from services.gateway.spool import UploadedFile, full_disk_told
+from services.gateway.spool import SpoolFolder, UploadedFile, full_disk_told
 from services.gateway.uploads import receive
 
 log = logging.getLogger(__name__)
-_RECONCILE_EVERY_S: Final = 5.0
-_SWEEP_EVERY: Final = 12
+_RECONCILE_INTERVAL_S: Final = 5.0
+_RECONCILES_PER_EXPIRY: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
 class JobService:
-    """What the gateway does about jobs."""
+    """All operations of the gateway on jobs."""
 
     store: JobStore
     scheduler: FairScheduler
     api_keys: ApiKeys
+    webhooks: Webhooks
+    bundles: Bundles
     settings: Settings
-    hooks: Webhooks
 
     @classmethod
-    def create(cls, settings: Settings, redis: Redis) -> "JobService":
-        """On the store and the queue that the settings name."""
+    def create(cls, settings: Settings, redis: Redis, bundles: Bundles) -> "JobService":
+        """With the storage and the queue that the settings name."""
         store = JobStore.at(settings.jobs_dir, settings.jobs_url)
-        scheduler, api_keys = FairScheduler(redis, store, settings.job_lanes), ApiKeys.read(settings.senders_file)
-        return cls(store, scheduler, api_keys, settings, Webhooks.create(settings, store))
+        return cls(
+            store,
+            FairScheduler(redis, store, settings.job_lanes),
+            ApiKeys.read(settings.senders_file),
+            Webhooks.create(settings, store),
+            bundles,
+            settings,
+        )
+
+    async def check_options(self, operating_point: OperatingPoint | None, webhook: str | None) -> OperatingPoint:
+        """The operating point of a new job: the request's, or else the site's.
+
+        Raises
+        ------
+        UnknownOperatingPoint
+            the served bundle lacks the request's operating point
+        WebhookRefused
+            the site does not allow the webhook's address
+        """
+        if operating_point:
+            known_point(operating_point, await self.bundles.served())
+        if webhook:
+            self.webhooks.allowed.check(webhook)
+        return operating_point or self.settings.operating_point
 
     async def accept(self, request: Request, options: JobOptions) -> tuple[Job, bool]:
-        """Take a request's files; the job when it is safe and has its turns, and whether it is a new one.
+        """Store and schedule the files of a request: the job, and whether it is new.
 
         Raises
         ------
         QueueUnavailable, SpoolFull
-            nothing was accepted; the sender may try again.
+            nothing was accepted; the sender may try again
         Problem
-            of the upload, as of a waiting call.
+            the upload is refused, as in a synchronous request
         """
         await to_thread.run_sync(self.scheduler.check)
         async with self.store.incoming.folder() as folder:
             files = await receive(request, folder, self._limits())
-            return await to_thread.run_sync(self._store_files, folder, files, options)
+            return await to_thread.run_sync(self._accept_files, folder, files, options)
 
-    def _store_files(self, folder: Any, files: list[UploadedFile], options: JobOptions) -> tuple[Job, bool]:
+    def _accept_files(self, folder: SpoolFolder, files: list[UploadedFile], options: JobOptions) -> tuple[Job, bool]:
         with full_disk_told("jobs"):
             job, new = self.store.accept(folder, files, options)
             self._register_webhook(job, options, new=new)
@@ -70,17 +96,17 @@ class JobService:
             self.scheduler.schedule(options.priority, options.sender)
         except RedisError as error:
             if not new:
-                return job, new  # it was accepted before, and `reconcile` gives it its turns
+                return job, new  # `reconcile` will schedule it
             self._withdraw(job, options)
             raise QueueUnavailable("the queue is down or full; nothing was accepted") from error
         return job, new
 
     def _register_webhook(self, job: Job, options: JobOptions, *, new: bool) -> None:
-        """Keep the webhook, or withdraw the job."""
+        """Store the webhook's address; withdraw a new job where that fails."""
         if not options.webhook:
             return
         try:
-            self.hooks.outbox.put(options.sender, job.id, options.webhook)
+            self.webhooks.outbox.add(options.sender, job.id, options.webhook)
         except OSError:
             if new:
                 self._withdraw(job, options)
@@ -94,22 +120,26 @@ class JobService:
         settings = self.settings
         return Limits(settings.max_job_bytes, settings.max_job_files, settings.max_unpacked_ratio)
 
-    def end(self, job: Job) -> JobDocument | None:
-        """Cancel a job, or forget one that has ended."""
+    def document(self, job: Job) -> JobDocument:
+        """The job's present state; NotFound where the job is gone."""
+        return job_document(self.store, job)
+
+    def cancel_or_delete(self, job: Job) -> JobDocument | None:
+        """Cancel a job; delete a job that has ended, and return None."""
         if job.ended():
             job.remove()
             return None
         self.store.cancel(job, job.manifest().priority)
-        return describe(self.store, job)
+        return self.document(job)
 
-    def page(self, sender: str, before: str | None, limit: int, status: JobStatus | None) -> JobPage:
-        """Jobs older than `before`, newest first."""
+    def list_page(self, sender: str, before: str | None, limit: int, status: JobStatus | None) -> JobPage:
+        """The sender's jobs older than the job `before`, newest first."""
         found: list[JobDocument] = []
         for job in self.store.jobs(sender):
             if before and job.id >= before:
                 continue
-            with suppress(NotFound):  # forgotten just now
-                document = describe(self.store, job)
+            with suppress(NotFound):  # deleted meanwhile
+                document = self.document(job)
                 if status in (None, document.status):
                     found.append(document)
             if len(found) > limit:
@@ -119,15 +149,13 @@ class JobService:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Sweep the store, then reconcile the lanes until the end."""
-        await to_thread.run_sync(self.store.open)
-        if self.api_keys.anybody:
-            log.info(
-                "no senders file: anybody who reaches this gateway may send jobs and sees all; keep it on 127.0.0.1"
-            )
+        """Recover from a crash, then reconcile and deliver webhooks in the background until the context ends."""
+        await to_thread.run_sync(self.store.recover)
+        if not self.api_keys.required:
+            log.info("senders_file is not set: everyone who reaches this gateway may send jobs and read all of them")
         task = asyncio.create_task(self._reconcile_forever())
         try:
-            async with self.hooks.running():
+            async with self.webhooks.running():
                 yield
         finally:
             task.cancel()
@@ -135,15 +163,15 @@ class JobService:
                 await task
 
     async def _reconcile_forever(self) -> None:
-        looks = 0
+        count = 0
         while True:
             try:
                 await to_thread.run_sync(self.scheduler.reconcile)
-                if looks % _SWEEP_EVERY == 0:
-                    await to_thread.run_sync(self.store.sweep, self.settings.job_ttl_s)
+                if count % _RECONCILES_PER_EXPIRY == 0:
+                    await to_thread.run_sync(self.store.remove_expired, self.settings.job_ttl_s)
             except RedisError:
-                log.warning("the queue is down")
+                log.warning("Redis does not answer; jobs are not scheduled until it does")
             except OSError as error:
-                log.warning("the store cannot be read", extra={"fields": {"errno": error.errno}})
-            looks += 1
-            await asyncio.sleep(_RECONCILE_EVERY_S)
+                log.warning("the store of jobs cannot be read or written", extra={"fields": {"errno": error.errno}})
+            count += 1
+            await asyncio.sleep(_RECONCILE_INTERVAL_S)

@@ -50,7 +50,7 @@ class JobStore:
         storage = FsspecStorage(url, folder / "fetched") if url else LocalStorage(folder)
         return cls(storage, Spool(folder / "incoming"))
 
-    def open(self) -> None:
+    def recover(self) -> None:
         """Sweep what a crash left in the middle of an upload, which nobody was told of."""
         self.incoming.open()
         self.storage.sweep()
@@ -118,7 +118,7 @@ class JobStore:
         self.close(job, priority, "cancelled")
         job.clear()
 
-    def sweep(self, ttl_s: float) -> int:
+    def remove_expired(self, ttl_s: float) -> int:
         """Forget jobs that ended longer ago than that; how many."""
         old = [job for job in self._all() if (ended := job.ended()) and _age_s(ended.at) > ttl_s]
         for job in old:

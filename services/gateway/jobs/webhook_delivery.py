@@ -19,7 +19,7 @@ from services.common.problems import NotFound
 from services.gateway.jobs.schemas import JobDocument
 from services.gateway.jobs.storage import Storage
 from services.gateway.jobs.store import JobStore
-from services.gateway.jobs.views import describe
+from services.gateway.jobs.views import job_document
 from services.gateway.jobs.webhook_signature import AllowedWebhooks, message, read_secret
 from services.gateway.settings import Settings
 
@@ -46,7 +46,7 @@ class Outbox:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def put(self, sender: str, job_id: str, address: str) -> None:
+    def add(self, sender: str, job_id: str, address: str) -> None:
         """Promise to tell; OSError where the storage is full."""
         self._storage.create(PendingDelivery(sender, job_id).place, address.encode())
 
@@ -143,7 +143,7 @@ class WebhookDeliverer:
 
     def _ended(self, hook: PendingDelivery) -> JobDocument | None:
         job = self._store.job(hook.sender, hook.job_id)
-        return describe(self._store, job) if job.ended() else None
+        return job_document(self._store, job) if job.ended() else None
 
     async def _post(self, client: httpx.AsyncClient, address: str, job: JobDocument) -> bool:
         """Whether it was; an address is never logged, for it may hold a key. 410 asks never to be told again."""

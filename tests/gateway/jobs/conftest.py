@@ -26,5 +26,5 @@ def redis(redis_process: Redis) -> Redis:
 @pytest.fixture
 def store(tmp_path: Path) -> JobStore:
     found = unsynced(tmp_path / "store")
-    found.open()
+    found.recover()
     return found

@@ -1,42 +1,73 @@
 from pathlib import Path
+from typing import Annotated
 
+import httpx
 import pytest
+from fastapi import Depends, FastAPI
 
-from services.gateway.jobs.api_keys import ANONYMOUS, ApiKeys, Unauthorized
+from services.common.problems import Problem
+from services.gateway.jobs.api_keys import ANONYMOUS, ApiKeys, Unauthorized, authenticate
 
+pytestmark = pytest.mark.anyio
 ANNS, BOBS = "a-key-of-anns-0001", "a-key-of-bobs-0001"
 
 
 @pytest.fixture
-def keys(tmp_path: Path) -> Path:
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def keys_file(tmp_path: Path) -> Path:
     path = tmp_path / "senders"
     path.write_text(f"# who may send\nann {ANNS}\nbob\t{BOBS}  # the second\n\nann another-key-of-anns\n")
     return path
 
 
-def test_a_key_tells_who_sends(keys: Path) -> None:
-    senders = ApiKeys.read(keys)
-    assert not senders.anybody
-    assert senders.sender(f"Bearer {ANNS}") == senders.sender("bearer another-key-of-anns") == "ann"
-    assert senders.sender(f"Bearer {BOBS}") == "bob"
+async def sender_of(keys: ApiKeys, authorization: str | None) -> str:
+    """The sender that a route sees in a request with this header."""
+    app = FastAPI()
+    app.state.api_keys = keys
+
+    @app.get("/")
+    def route(sender: Annotated[str, Depends(authenticate)]) -> str:
+        return sender
+
+    headers = {} if authorization is None else {"authorization": authorization}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        return str((await client.get("/", headers=headers)).json())
+
+
+async def test_a_key_gives_the_id_of_its_sender(keys_file: Path) -> None:
+    keys = ApiKeys.read(keys_file)
+    assert keys.required
+    assert keys.sender(ANNS) == await sender_of(keys, f"Bearer {ANNS}") == "ann"
+    assert await sender_of(keys, "bearer another-key-of-anns") == "ann"
+    assert await sender_of(keys, f"Bearer {BOBS}") == "bob"
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", f"Basic {ANNS}", ANNS, f"Bearer {ANNS}x", "Bearer ann"])
-def test_without_a_known_key_nobody_sends(keys: Path, header: str | None) -> None:
-    with pytest.raises(Unauthorized) as error:
-        ApiKeys.read(keys).sender(header)
+async def test_a_request_without_a_known_key_is_unauthorized(keys_file: Path, header: str | None) -> None:
+    with pytest.raises(Unauthorized):
+        await sender_of(ApiKeys.read(keys_file), header)
+
+
+@pytest.mark.parametrize("key", [None, "", f"{ANNS}x", "ann"])
+def test_an_unauthorized_problem_names_the_scheme_and_no_key(keys_file: Path, key: str | None) -> None:
+    with pytest.raises(Problem) as error:
+        ApiKeys.read(keys_file).sender(key)
     assert error.value.headers() == {"www-authenticate": "Bearer"}
     assert ANNS not in error.value.detail
 
 
-def test_without_a_file_everybody_is_the_same_sender() -> None:
-    senders = ApiKeys.read(None)
-    assert senders.anybody
-    assert senders.sender(None) == senders.sender("Bearer what ever") == ANONYMOUS
+async def test_without_a_file_every_request_has_the_same_sender() -> None:
+    keys = ApiKeys.read(None)
+    assert not keys.required
+    assert keys.sender(None) == await sender_of(keys, "Bearer what ever") == ANONYMOUS
 
 
 @pytest.mark.parametrize("line", ["ann", "ann short", "a/b long-enough-key-000", "ann two words-and-more-000 x"])
-def test_a_line_that_is_not_understood_stops_the_start_and_is_not_shown(tmp_path: Path, line: str) -> None:
+def test_a_malformed_line_stops_the_start_and_is_not_quoted(tmp_path: Path, line: str) -> None:
     path = tmp_path / "senders"
     path.write_text(f"ok {ANNS}\n{line}\n")
     with pytest.raises(ValueError, match="line 2") as error:

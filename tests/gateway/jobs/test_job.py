@@ -9,9 +9,10 @@ import pytest
 from services.common.problems import NotFound
 from services.gateway.jobs.idempotency import IdempotencyConflict
 from services.gateway.jobs.job import Job
+from services.gateway.jobs.report_formats import COLUMNS, csv_lines, read_reports
 from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.store import JobOptions, JobStore
-from services.gateway.jobs.views import COLUMNS, describe, reports, table
+from services.gateway.jobs.views import job_document
 from tests.gateway.jobs.making import MODELS, job_of, old_job, report_of, upload
 
 OLD_ID = "0198f00000000123456789abcdef"
@@ -49,10 +50,10 @@ def test_a_report_that_comes_with_the_cancellation_is_dropped(
     slow = Job(CancellingShelf(tmp_path / "store", store, name, after=after), "ann", job.id)
     assert not slow.create_report(1, report_of("assessed", 1, model=1))
     assert job.outcomes() == {0: "assessed"}
-    assert [number for number, _ in reports(job, -1)] == [0]
+    assert [number for number, _ in read_reports(job, -1)] == [0]
     with pytest.raises(NotFound):
         job.report(1)
-    assert [(model.sha256, model.reports) for model in describe(store, job).models] == [(MODELS[0], 1)]
+    assert [(model.sha256, model.reports) for model in job_document(store, job).models] == [(MODELS[0], 1)]
 
 
 def test_a_slow_worker_removes_no_report_that_another_has_marked(store: JobStore, tmp_path: Path) -> None:
@@ -70,8 +71,8 @@ def test_a_cancelled_job_is_forgotten_some_time_later(store: JobStore, tmp_path:
     job = job_of(store, tmp_path)
     job.create_report(0, report_of("assessed"))
     store.cancel(job, "routine")
-    assert store.sweep(3600) == 0
-    assert store.sweep(-1) == 1
+    assert store.remove_expired(3600) == 0
+    assert store.remove_expired(-1) == 1
     assert not job.exists()
 
 
@@ -86,19 +87,19 @@ def test_a_job_of_the_version_before_is_counted_from_its_reports_once(
 ) -> None:
     assert old.outcomes() == {0: "assessed", 1: "failed"}
     assert old.create_report(2, report_of("assessed", 2, model=1))
-    document = describe(store, old)
+    document = job_document(store, old)
     assert document.counts.model_dump() == {"assessed": 2, "not_assessed": 0, "failed": 1}
     assert (document.series_present, document.series_with_warnings) == (1, 1)
     assert [(model.sha256, model.reports) for model in document.models] == [(MODELS[1], 1), (MODELS[0], 1)]
     assert [warning.code for warning in document.warnings] == ["several_models"]
     for path in (tmp_path / "store/jobs/ann" / OLD_ID / "reports").iterdir():
         path.unlink()
-    assert describe(store, old) == document
+    assert job_document(store, old) == document
 
 
 def test_reports_of_the_version_before_are_listed_and_tabled(old: Job) -> None:
-    assert [number for number, _ in reports(old, -1)] == [0, 1]
-    head, *rows = b"".join(table(old, reports(old, -1))).decode().splitlines()
+    assert [number for number, _ in read_reports(old, -1)] == [0, 1]
+    head, *rows = b"".join(csv_lines(old, read_reports(old, -1))).decode().splitlines()
     assert head.split(",") == list(COLUMNS)
     assert [row.split(",")[1:3] for row in rows] == [["1", "assessed"], ["2", "failed"]]
     assert [row.count(",") for row in rows] == [len(COLUMNS) - 1] * 2
@@ -107,7 +108,7 @@ def test_reports_of_the_version_before_are_listed_and_tabled(old: Job) -> None:
 def test_a_job_of_the_version_before_can_be_cancelled_and_keeps_its_counts(store: JobStore, old: Job) -> None:
     store.cancel(old, "routine")
     for _ in range(2):
-        document = describe(store, old)
+        document = job_document(store, old)
         assert (document.status, document.counts.assessed, document.series_present) == ("cancelled", 1, 1)
 
 
@@ -118,7 +119,7 @@ def test_a_full_disk_hides_no_result_of_the_version_before(store: JobStore, old:
 
     job = Job(Full(tmp_path / "store"), "ann", OLD_ID)
     assert [result.present for result in job.results().values()] == [True, None]
-    assert describe(store, old).series_present == 1
+    assert job_document(store, old).series_present == 1
 
 
 def test_a_key_of_the_version_before_still_stands_for_its_job(store: JobStore, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ async def test_files_that_are_no_series_are_named_with_the_reason(bench: MakeBen
     assert await do(plan, bench(Preprocess(), plan), 0) == TaskResult(None, "no_series")
     found = plan.job.plan()
     assert found
-    assert (list(found.units), found.problem) == ([], None)
+    assert (list(found.series), found.problem) == ([], None)
     assert [(item.file, item.code) for item in found.left_out] == [("notes.txt", "not_dicom")]
     assert found.left_out[0].reason
 

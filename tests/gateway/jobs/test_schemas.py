@@ -7,7 +7,7 @@ from services.gateway.jobs.schemas import OUTCOMES, PRIORITIES, Counts, Plan
 
 def test_a_plan_numbers_its_series() -> None:
     plan = Plan(started=now(), slices=(3, 1))
-    assert list(plan.units) == [0, 1]
+    assert list(plan.series) == [0, 1]
     assert Plan.model_validate_json(plan.model_dump_json()) == plan
 
 

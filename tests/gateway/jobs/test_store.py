@@ -25,7 +25,7 @@ def crashing(folder: Path, calls: int, *, after: bool) -> JobStore:
 def reopened(folder: Path) -> JobStore:
     """As the next gateway finds it."""
     store = unsynced(folder)
-    store.open()
+    store.recover()
     return store
 
 
@@ -199,7 +199,7 @@ def test_a_plan_is_read_by_the_line(store: JobStore, tmp_path: Path) -> None:
     assert not job.create_plan(*plan_of(2))
     plan = job.plan()
     assert plan
-    assert (plan.slices, list(plan.units)) == ((1, 2, 3), [0, 1, 2])
+    assert (plan.slices, list(plan.series)) == ((1, 2, 3), [0, 1, 2])
     assert job.unit(2).series_uid == "2.25.1.2"
 
 
@@ -240,9 +240,9 @@ def test_jobs_and_all_that_is_theirs_are_swept_some_time_after_their_end(store: 
     ended, _ = upload(store, tmp_path, FILES, OPTIONS)
     waiting = job_of(store, tmp_path)
     store.close(ended, "routine", "finished")
-    assert store.sweep(3600) == 0
+    assert store.remove_expired(3600) == 0
     assert ended.exists()
-    assert store.sweep(-1) == 1
+    assert store.remove_expired(-1) == 1
     assert [job.id for job in store.jobs("ann")] == [waiting.id]
     assert list((tmp_path / "store/keys").rglob("*/*")) == []
 
@@ -267,7 +267,7 @@ def test_jobs_are_listed_by_their_age(store: JobStore, tmp_path: Path) -> None:
 
 def test_the_same_holds_at_an_fsspec_address(tmp_path: Path) -> None:
     store = JobStore.at(tmp_path, f"memory://{tmp_path.name}")
-    store.open()
+    store.recover()
     job, _ = upload(store, tmp_path, FILES, OPTIONS)
     again, new = upload(store, tmp_path, FILES, OPTIONS)
     assert (again.id, new) == (job.id, False)
@@ -277,5 +277,5 @@ def test_the_same_holds_at_an_fsspec_address(tmp_path: Path) -> None:
     with job.files([1]) as files:
         assert [file.path.read_bytes() for file in files] == [b"22"]
     assert store.open_jobs("routine", "ann") == []
-    assert store.sweep(-1) == 1
+    assert store.remove_expired(-1) == 1
     assert store.jobs("ann") == []

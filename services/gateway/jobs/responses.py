@@ -1,0 +1,85 @@
+"""Responses that the routes of jobs declare in the OpenAPI document."""
+
+from typing import Any, Final
+
+from services.common.problem_schemas import problem_answer
+from services.common.problems import NotAcceptable, UnsupportedMedia
+from services.gateway.archives import BadArchive
+from services.gateway.jobs.api_keys import Unauthorized
+from services.gateway.jobs.idempotency import IdempotencyConflict
+from services.gateway.jobs.job import job_not_found
+from services.gateway.jobs.scheduler import QueueUnavailable
+from services.gateway.jobs.schemas import JobDocument
+from services.gateway.responses import (
+    INVALID_PARAMETER,
+    INVALID_UPLOAD,
+    UNSUPPORTED_UPLOADS,
+    UPLOAD_TOO_LARGE,
+    Responses,
+    multipart_body,
+)
+from services.gateway.spool import SpoolFull
+
+CREATE_JOB_BODY: Final = multipart_body(
+    "any number of DICOM, PNG and zip files, of any number of patients, studies and series"
+)
+UNAUTHORIZED: Final = problem_answer(
+    Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")
+)
+_LOCATION: Final = {"description": "the job's address", "schema": {"type": "string"}}
+_TEXT: Final = {"schema": {"type": "string"}}
+_EVENT: Final[dict[str, Any]] = {  # as FastAPI describes events; OpenAPI 3.2 has the keyword `itemSchema`
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["progress", "end", "gone"]},
+        "data": {"type": "string", "description": "the job's document in JSON; of `gone`, a problem's code"},
+    },
+}
+LIST_JOBS: Final[Responses] = {400: INVALID_PARAMETER, 401: UNAUTHORIZED}
+GET_JOB: Final[Responses] = {**LIST_JOBS, 404: problem_answer(job_not_found())}
+CREATE_JOB: Final[Responses] = {
+    400: INVALID_UPLOAD,
+    401: UNAUTHORIZED,
+    413: UPLOAD_TOO_LARGE,
+    202: {"description": "Accepted: files and manifest are safely on disk", "headers": {"Location": _LOCATION}},
+    409: problem_answer(
+        IdempotencyConflict(
+            "the key belongs to an earlier request: its priority is routine, not urgent; repeat that request ...",
+            differences=[{"what": "priority", "first": "routine", "now": "urgent"}],
+        )
+    ),
+    415: problem_answer(
+        UnsupportedMedia("send multipart/form-data, with the files in the field 'files'"), *UNSUPPORTED_UPLOADS
+    ),
+    422: problem_answer(
+        BadArchive(
+            "study.zip: the zip is damaged.",
+            files=[{"file": "study.zip", "code": BadArchive.code, "reason": "the zip is damaged"}],
+        )
+    ),
+    503: problem_answer(
+        QueueUnavailable("the queue is down or full; nothing was accepted"),
+        SpoolFull("the disk that jobs are kept on is full; nothing was accepted"),
+    ),
+}
+DELETE_JOB: Final[Responses] = {
+    200: {"model": JobDocument, "description": "Cancelled: the files are removed, finished reports stay"},
+    204: {"description": "Forgotten"},
+    **GET_JOB,
+}
+WATCH_JOB: Final[Responses] = {
+    200: {
+        "description": "A `progress` event for each change of the job, then `end`, or `gone` where it was deleted",
+        "content": {"text/event-stream": {"itemSchema": _EVENT}},
+    },
+    **GET_JOB,
+}
+GET_REPORTS: Final[Responses] = {
+    200: {
+        "description": "Reports in the order of the series. `after`, ids and `index` count from 0; the column `series` "
+        "of the CSV counts from 1, as the page does, and its column `report` has the id.",
+        "content": {"application/x-ndjson": _TEXT, "text/csv": _TEXT},
+    },
+    **GET_JOB,
+    406: problem_answer(NotAcceptable("reports are served as application/json, application/x-ndjson, text/csv; ...")),
+}

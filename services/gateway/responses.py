@@ -1,0 +1,46 @@
+"""Responses and request bodies that several routes declare in the OpenAPI document."""
+
+from typing import Any, Final
+
+from services.common.problem_schemas import problem_answer
+from services.common.problems import MalformedRequest, PayloadTooLarge, Problem
+from services.gateway.faults import RefusedFile, refused_files
+from services.gateway.form import FORM_FIELD, UnknownField, UnsupportedEncoding
+from services.gateway.query import RepeatedParameter, UnknownParameter
+from services.gateway.unpacking import UnsupportedArchive
+
+Responses = dict[int | str, dict[str, Any]]
+
+_MISSPELT: Final = "unknown query parameter 'operating_piont'; did you mean 'operating_point'?"
+_INVALID_QUERY: Final = (
+    UnknownParameter(_MISSPELT, fields=[{"field": "query.operating_piont", "reason": _MISSPELT}]),
+    RepeatedParameter("query parameter 'images' is given 2 times; give it once"),
+)
+INVALID_PARAMETER: Final = problem_answer(
+    MalformedRequest("query.limit: Input should be greater than or equal to 1"), *_INVALID_QUERY
+)
+INVALID_UPLOAD: Final = problem_answer(
+    MalformedRequest("the multipart body is broken"),
+    refused_files(UnknownField, [RefusedFile("part 2", UnknownField.code, "the form field 'note' is not known here")]),
+    *_INVALID_QUERY,
+)
+UPLOAD_TOO_LARGE: Final = problem_answer(
+    PayloadTooLarge(
+        "study.zip: the zip unpacks to more than is taken here.",
+        files=[{"file": "study.zip", "code": "too_large", "reason": "the zip unpacks to more than is taken here"}],
+    )
+)
+UNSUPPORTED_UPLOADS: Final[tuple[Problem, ...]] = (
+    refused_files(
+        UnsupportedArchive,
+        [RefusedFile("study.zip/more.tar", UnsupportedArchive.code, "a tar archive; only zip is unpacked")],
+    ),
+    UnsupportedEncoding("the body has Content-Encoding gzip, and is not decoded here; send it as it is"),
+)
+
+
+def multipart_body(description: str) -> dict[str, Any]:
+    """A multipart body of files, as `openapi_extra` of a route."""
+    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": description}
+    schema = {"type": "object", "required": [FORM_FIELD], "properties": {FORM_FIELD: files}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
