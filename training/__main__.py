@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from training.cli.phantom_options import add_steps
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     add_steps(parser.add_subparsers(dest="step", required=True, metavar="step"))
     try:
         _start(parser.parse_args())
-    except CannotGoOn as reason:
+    except TrainingError as reason:
         sys.exit(str(reason))
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from what it has kept.", file=sys.stderr)

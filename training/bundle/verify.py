@@ -7,7 +7,7 @@ from services.common.card import Bundle, BundleError, open_bundle
 from services.common.saved_model import load_signature
 from training.bundle.export import TOLERANCE
 from training.bundle.reference import Difference, replay
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 
 
 def verify(folder: Path) -> Iterator[str]:
@@ -15,13 +15,13 @@ def verify(folder: Path) -> Iterator[str]:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         the folder is no bundle, a file is another than the card says, or a network answers otherwise than it once did
     """
     try:
         bundle = open_bundle(folder)
     except BundleError as error:
-        raise CannotGoOn(f"{error}.") from None
+        raise TrainingError(f"{error}.") from None
     yield f"{folder}: the card is valid, and all {len(bundle.card.files)} files are those that it speaks of"
     differences = _replayed(bundle)
     if differences is None:
@@ -30,7 +30,7 @@ def verify(folder: Path) -> Iterator[str]:
     for each in differences:
         # Written so that a NaN is refused, too.
         if not each.share <= TOLERANCE:
-            raise CannotGoOn(f"{folder}: {each.part} answers otherwise: {each.output} differs by {each.share:g}.")
+            raise TrainingError(f"{folder}: {each.part} answers otherwise: {each.output} differs by {each.share:g}.")
         yield f"{each.part} answers as stored: {each.output} within {each.share:.1e} (allowed {TOLERANCE:g})"
     yield f"data: {bundle.card.data_terms}"
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from training.bundle.verify import verify as verified
 from training.configs.plan import Plan, load_plan
 from training.evaluate.bundle_on_files import measure_site
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.rsna.archive import open_archive
 from training.rsna.folds import write_folds
 from training.rsna.index import build_index
@@ -42,7 +42,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         run_step(arguments)
         return
     if not (arguments.files and arguments.labels):
-        raise CannotGoOn("A bundle is measured on --files, by --labels: give both.")
+        raise TrainingError("A bundle is measured on --files, by --labels: give both.")
     card = measure_site(arguments.bundle or SHIPPED, arguments.files, arguments.labels)
     arguments.out.mkdir(parents=True, exist_ok=True)
     write_page(card, arguments.out)

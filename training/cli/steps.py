@@ -7,7 +7,7 @@ import pkgutil
 from dataclasses import replace
 from functools import partial
 
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 
 LOG = logging.getLogger(__name__)
 
@@ -71,10 +71,12 @@ def default(arguments: argparse.Namespace) -> None:
     """Train the default bundle."""
     chosen = "LARGE" if arguments.large else "MORE" if arguments.begin else "CONFIG"
     if arguments.soup and not arguments.large:
-        raise CannotGoOn("--soup goes with --large: no other configuration says how much of a bundle is mixed in.")
+        raise TrainingError("--soup goes with --large: no other configuration says how much of a bundle is mixed in.")
     alone = arguments.begin is not None and arguments.begin.is_file()
     if alone and not arguments.cnn_only:
-        raise CannotGoOn("--begin with weights alone goes with --cnn-only: a bundle's card says what its CNN began as.")
+        raise TrainingError(
+            "--begin with a file of weights needs --cnn-only: a bundle's card names the CNN it began as."
+        )
     config, minutes = (pkgutil.resolve_name(f"training.configs.default:{name}") for name in (chosen, "MINUTES"))
     if arguments.minutes:
         command = f"{config.words.command} --minutes {arguments.minutes:g}"
@@ -123,7 +125,7 @@ def recalibrate(arguments: argparse.Namespace) -> None:
     """Choose a bundle's operating points anew."""
     out = arguments.out or arguments.bundle
     if bool(arguments.files) != bool(arguments.labels):
-        raise CannotGoOn("--files goes with --labels: give both, or neither for a bundle of phantoms.")
+        raise TrainingError("--files goes with --labels: give both, or neither for a bundle of phantoms.")
     if arguments.files:
         by_files = pkgutil.resolve_name("training.runs.recalibrate:recalibrate_by_files")
         card = by_files(arguments.bundle, out, arguments.files, arguments.labels)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.configs.phantom_config import Words
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.networks.rnn import RnnShape
 from training.networks.source_rnn import SourceShape
 from training.options.cnn import CnnPlan
@@ -29,15 +29,15 @@ def load_plan(name: str) -> Plan:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         there is none
     """
     try:
         found = runpy.run_path(name)["CONFIG"] if name.endswith(".py") else _named(name)
     except (ImportError, AttributeError, KeyError, FileNotFoundError):
-        raise CannotGoOn(f"There is no configuration {name}: give source, rsna, smoke or a Python file.") from None
+        raise TrainingError(f"There is no configuration {name}: give source, rsna, smoke or a Python file.") from None
     if not isinstance(found, Plan):
-        raise CannotGoOn(f"{name} is no configuration for learning from shards.")
+        raise TrainingError(f"{name} is no configuration for learning from shards.")
     return found
 
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from training.data.batches import Source
 from training.data.series import Series
-from training.io.errors import CannotGoOn, writing
+from training.io.errors import TrainingError, translate_write_errors
 from training.io.files import write_json
-from training.io.progress import bar
+from training.io.progress import progress_bar
 from training.networks.classifier import PICTURE
 from training.networks.cnn import Cnn
 
@@ -49,13 +49,15 @@ def open_features(path: Path, entries: Sequence[Any]) -> Features:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         it holds another number of slices
     """
     values = np.load(path, mmap_mode="r")
     starts = starts_of(entries)
     if len(values) != starts[-1]:
-        raise CannotGoOn(f"{path} does not hold the features of these shards: run `python -m training features` again.")
+        raise TrainingError(
+            f"{path} does not hold the features of these shards: run `python -m training features` again."
+        )
     return Features(values, entries, starts[:-1])
 
 
@@ -64,14 +66,17 @@ def write_features(cnn: Cnn, source: Source, entries: Sequence[Any], path: Path,
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         the disk is full
     """
     starts, note = starts_of(entries), path.with_suffix(".json")
     values = _opened(path, int(starts[-1]), int(cnn.last.kernel.shape[0]), note)
     done = _done(note)
     call, begun = _compiled(cnn), time.monotonic()
-    with bar("features", int(starts[-1]), "slices", int(starts[done])) as progress, writing(path):
+    with (
+        progress_bar("features", int(starts[-1]), "slices", int(starts[done])) as progress,
+        translate_write_errors(path),
+    ):
         for number, slices in _read(source, entries, done, readers):
             values[starts[number] : starts[number + 1]] = call(slices)
             progress.update(len(slices))
@@ -90,7 +95,7 @@ def _opened(path: Path, count: int, size: int, note: Path) -> Any:
     """The array on disk, taken whole at once so that a full disk is found at the start."""
     if not path.exists() or np.load(path, mmap_mode="r").shape != (count, size):
         note.unlink(missing_ok=True)
-        with writing(path):
+        with translate_write_errors(path):
             return np.lib.format.open_memmap(path, "w+", np.float16, (count, size))
     return np.lib.format.open_memmap(path, "r+")
 

@@ -4,7 +4,6 @@ Nothing here needs TensorFlow: the processes that make pictures start quickly an
 """
 
 import logging
-import multiprocessing
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.resample import fit
 from services.preprocess.windowing import render
-from training.io.pool import begin_worker, cores
+from training.io.pool import parallel_map
 from training.networks.shrink import shrink
 from training.phantom.geometry import SIZE
 from training.phantom.study import Study, draw_patient, make_study
@@ -69,8 +68,7 @@ def make(wanted: Sequence[Wanted], *, name: str) -> Pictures:
 
 def made_in_turn(wanted: Sequence[Wanted], *, name: str) -> Iterator[Pictures]:
     """Make studies on all cores, and give each as soon as those before it were given."""
-    with multiprocessing.get_context("spawn").Pool(cores(), begin_worker) as pool:
-        yield from _with_progress(pool.imap(make_one, wanted, chunksize=1), total=len(wanted), name=name)
+    yield from _with_progress(parallel_map(make_one, wanted), total=len(wanted), name=name)
 
 
 def make_one(wanted: Wanted) -> Pictures:

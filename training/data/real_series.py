@@ -11,7 +11,7 @@ from services.preprocess.dicom_file import Image, decode
 from services.preprocess.errors import Unreadable
 from services.preprocess.pipeline import Pipeline
 from services.preprocess.resample import fit
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.phantom.geometry import SIZE
 from training.phantom.shapes import Floats
 
@@ -41,7 +41,7 @@ def read_series(folder: Path) -> RealSeries:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         no file of the folder is a slice, or one of the series cannot be read
     """
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
@@ -50,7 +50,7 @@ def read_series(folder: Path) -> RealSeries:
     for aside in report.set_aside:
         LOG.warning("%s is left out: %s", paths[aside.file], aside.code)
     if not report.series:
-        raise CannotGoOn(f"{folder} holds no slices: give a folder of the DICOM files of one series.")
+        raise TrainingError(f"{folder} holds no slices: give a folder of the DICOM files of one series.")
     series = max(report.series, key=lambda found: len(found.items))
     images = [_image(paths[item.file], data[item.file], item.frame) for item in series.items]
     rows, columns = images[0].hu.shape
@@ -63,4 +63,4 @@ def _image(path: Path, data: bytes, frame: int) -> Image:
     try:
         return decode(memoryview(data), frame)
     except Unreadable as failure:
-        raise CannotGoOn(f"{path} cannot be read: {failure.code}.") from None
+        raise TrainingError(f"{path} cannot be read: {failure.code}.") from None

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 
 HELD_OUT: Final = 0  # the fold that nothing learns from and nothing is chosen by
 
@@ -32,7 +32,7 @@ def split(entries: Sequence[Any], validation_fold: int, limit: int | None = None
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         a part is empty, or a patient stands in two
     """
     labelled = [number for number, entry in enumerate(entries) if entry.split == "train"]
@@ -55,7 +55,9 @@ def patients(entries: Sequence[Any], numbers: Sequence[int]) -> NDArray[np.int64
 def _check(entries: Sequence[Any], parts: Parts) -> None:
     for name in ("train", "validation", "held_out"):
         if not getattr(parts, name):
-            raise CannotGoOn(f"The shards have no series for the part {name!r}: there are too few patients or folds.")
+            raise TrainingError(
+                f"The shards have no series for the part {name!r}: there are too few patients or folds."
+            )
     sets = [{entries[number].patient_id for number in part} for part in (parts.train, parts.validation, parts.held_out)]
     if sets[0] & sets[1] or sets[0] & sets[2] or sets[1] & sets[2]:
-        raise CannotGoOn("A patient stands in two folds: make folds and shards again.")
+        raise TrainingError("A patient stands in two folds: make folds and shards again.")

@@ -5,11 +5,10 @@ fast or slow the processes are that make them. So the same seed gives the same b
 on as if it had not been.
 """
 
-import multiprocessing
 import os
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from services.common.labels import LABELS, SUBTYPES
 from training.data.pictures import GRID, Pictures, joined, make_one
-from training.io.pool import begin_worker, cores
+from training.io.pool import cores, worker_pool
 from training.options.stream import StreamPlan
 from training.phantom.geometry import SIZE
 
@@ -38,8 +37,7 @@ class Stream:
         self._processes = processes or cores()
 
     def __enter__(self) -> Self:
-        context = multiprocessing.get_context("spawn")
-        self._workers = ProcessPoolExecutor(self._processes, context, initializer=_begin_nicely)
+        self._workers = worker_pool(self._processes, _lower_priority)
         return self
 
     def __exit__(
@@ -101,9 +99,8 @@ def _ahead(thread: ThreadPoolExecutor, drawn: Iterator[Batch], coming: "deque[Fu
             coming.append(thread.submit(next, drawn))
 
 
-def _begin_nicely() -> None:
-    begin_worker()
-    os.nice(5)  # the network's steps go first
+def _lower_priority() -> None:
+    os.nice(5)  # the training step comes first
 
 
 class _Index:

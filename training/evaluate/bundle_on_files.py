@@ -25,8 +25,8 @@ from training.evaluate.labelled_files import KEY_WORDS, File, Row, Truth, any_of
 from training.evaluate.metrics import Judged
 from training.evaluate.predictions import usual_figures
 from training.evaluate.served_series import made_in_turn, score_by_slice
-from training.io.errors import CannotGoOn
-from training.io.progress import bar
+from training.io.errors import TrainingError
+from training.io.progress import progress_bar
 
 LOG = logging.getLogger(__name__)
 HEAD_BYTES: Final = 256 * 1024
@@ -49,7 +49,7 @@ def measure_site(folder: Path, data: Path, table: Path) -> Card:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         bundle, files or table can't be read, or the table speaks of no series that was assessed
     """
     bundle = opened(folder)
@@ -66,11 +66,11 @@ def measure_site(folder: Path, data: Path, table: Path) -> Card:
 
 
 def opened(folder: Path) -> Bundle:
-    """The bundle in a folder; CannotGoOn where there is none that its card matches."""
+    """The bundle in a folder; TrainingError where there is none that its card matches."""
     try:
         return open_bundle(folder)
     except BundleError as error:
-        raise CannotGoOn(f"{error}.") from None
+        raise TrainingError(f"{error}.") from None
 
 
 def answers_to(bundle: Bundle, data: Path, table: Path) -> tuple[list[Answered], Counter[str]]:
@@ -78,14 +78,14 @@ def answers_to(bundle: Bundle, data: Path, table: Path) -> tuple[list[Answered],
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         files or table can't be read, or the table speaks of no series that was assessed
     """
     counts: Counter[str] = Counter()
     truth = read_truth(table)
     answered = list(_answered(bundle, site_files(data), truth, counts))
     if not answered:
-        raise CannotGoOn(_none_answered(data, table, truth, counts))
+        raise TrainingError(_none_answered(data, table, truth, counts))
     LOG.info("series measured: %d; left out: %s", len(answered), _words(counts) or "none")
     return answered, counts
 
@@ -97,7 +97,7 @@ def _answered(bundle: Bundle, files: Sequence[File], truth: Truth, counts: Count
     with Pipeline(bundle.card.recipe, os.cpu_count() or 1) as pipeline:
         files, report = without_copies(pipeline, files, counts)
         counts["files set aside"] += len(report.set_aside)
-        with bar("evaluate", len(report.series), "series") as progress:
+        with progress_bar("evaluate", len(report.series), "series") as progress:
             for header in report.series:
                 rows, whole, patient = _truth(header, files, truth)
                 plan = plan_series(header, bundle.card)

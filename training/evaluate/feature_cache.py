@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from training.data.scanner_augment import AS_DRAWN, OtherScanners
 from training.data.series import Series
 from training.evaluate.predictions import Case, cases
-from training.io.errors import writing
+from training.io.errors import translate_write_errors
 from training.networks.cnn import Cnn
 from training.networks.extractor import Extractor, extractor
 from training.phantom.study_options import Wanted
@@ -47,7 +47,7 @@ class KeptStudies:
         made = self._make(wanted, name, others)
         words = {"key": np.array(key), "spent_s": np.array(time.monotonic() - begin)}
         part = path.with_suffix(".part.npz")
-        with writing(path):
+        with translate_write_errors(path):
             np.savez(part, **words, **_together(made))  # type: ignore[arg-type] # an option among the keywords is bool
             part.replace(path)
         return made

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 from services.common.labels import LABELS
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.rsna.labels import read_labels
 
 Key = Literal["sop_instance_uid", "file", "series_instance_uid"]
@@ -56,7 +56,7 @@ def site_files(path: Path) -> list[File]:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         there is neither
     """
     if path.is_dir():
@@ -68,7 +68,7 @@ def site_files(path: Path) -> list[File]:
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile):
-        raise CannotGoOn(f"{path} is neither a folder nor a zip that can be read.") from None
+        raise TrainingError(f"{path} is neither a folder nor a zip that can be read.") from None
     return [
         File(entry.filename, entry.file_size, _of_zip(archive, entry))
         for entry in archive.infolist()
@@ -81,20 +81,20 @@ def read_truth(path: Path) -> Truth:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         it can't be read, has no column that says what its rows are of, or a value that is neither 1, 0 nor empty
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
-        raise CannotGoOn(f"{path} is no table that can be read.") from None
+        raise TrainingError(f"{path} is no table that can be read.") from None
     lines = csv.DictReader(StringIO(text))
     columns = list(lines.fieldnames or ())
     if columns == ["ID", "Label"]:
         return _challenge(text.encode())
     keys = [key for key in KEYS if key in columns]
     if len(keys) != 1 or not set(columns) & set(LABELS):
-        raise CannotGoOn(f"{path} must have one of the columns {', '.join(KEYS)}, and some of {', '.join(LABELS)}.")
+        raise TrainingError(f"{path} must have one of the columns {', '.join(KEYS)}, and some of {', '.join(LABELS)}.")
     every = list(lines)
     return Truth(
         keys[0],
@@ -133,7 +133,7 @@ def _challenge(table: bytes) -> Truth:
 def _row(line: Mapping[str, str | None], number: int, path: Path) -> Row:
     values = [(line.get(label) or "").strip() for label in LABELS]
     if not set(values) <= set(_VALUES):
-        raise CannotGoOn(f"Row {number} of {path} has a label that is neither 1, 0 nor empty.")
+        raise TrainingError(f"Row {number} of {path} has a label that is neither 1, 0 nor empty.")
     any_, *subtypes = (_VALUES[value] for value in values)
     return (any_of(subtypes) if any_ is None else any_, *subtypes)
 

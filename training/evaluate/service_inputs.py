@@ -3,23 +3,16 @@
 Nothing here needs TensorFlow: the processes that make them start quickly.
 """
 
-import multiprocessing
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.data.pictures import picture
-from training.io.pool import begin_worker, cores
+from training.io.pool import parallel_map
 from training.phantom.study import draw_patient, make_study
 from training.phantom.study_options import Wanted
-
-AHEAD: Final = 2  # studies in the making beyond one a process: each holds some 20 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +36,4 @@ def make_sent(wanted: Wanted) -> Sent:
 
 def sent_in_turn(wanted: Sequence[Wanted]) -> Iterator[Sent]:
     """Studies in turn, made on all cores, few of them ahead."""
-    count, every = cores(), iter(wanted)
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=begin_worker) as workers:
-        coming: deque[Future[Sent]] = deque(workers.submit(make_sent, one) for one in islice(every, count + AHEAD))
-        while coming:
-            yield coming.popleft().result()
-            coming.extend(workers.submit(make_sent, one) for one in islice(every, 1))
+    return parallel_map(make_sent, wanted)

@@ -1,4 +1,4 @@
-"""Variables on disk: written beside the last file and then in its place, so that a kill leaves one or the other."""
+"""Variables in NumPy's .npz files, written atomically."""
 
 import zipfile
 from collections.abc import Sequence
@@ -6,53 +6,68 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from training.io.errors import CannotGoOn, writing
+from training.io.errors import TrainingError
+from training.io.files import write_atomically
 
 
-def save(path: Path, variables: Sequence[Any], **words: float) -> None:
-    """Write variables by their order, and numbers by their names.
+def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Write named arrays atomically.
 
     Raises
     ------
-    CannotGoOn
-        the disk is full, or the file can't be written
+    TrainingError
+        the disk is full, or the folder is not writable
     """
-    arrays = {str(number): np.asarray(variable) for number, variable in enumerate(variables)}
-    part = path.with_suffix(".part.npz")
-    with writing(path):
-        np.savez(part, **{name: np.array(word) for name, word in words.items()}, **arrays)  # type: ignore[arg-type] # an option among the keywords is bool
-        part.replace(path)
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type] # an option among the keywords is bool
+
+    write_atomically(path, write)
+
+
+def save(path: Path, variables: Sequence[Any], **numbers: float) -> None:
+    """Write variables under their index and numbers under their names.
+
+    Raises
+    ------
+    TrainingError
+        the disk is full, or the folder is not writable
+    """
+    named = {str(index): np.asarray(variable) for index, variable in enumerate(variables)}
+    write_arrays(path, {name: np.array(number) for name, number in numbers.items()} | named)
 
 
 def restore(path: Path, variables: Sequence[Any]) -> dict[str, float]:
-    """Put saved values back; the numbers that were saved beside them.
+    """Assign saved values to variables; return the numbers saved with them.
 
     Raises
     ------
-    CannotGoOn
-        the file is broken, or holds the variables of another network
+    TrainingError
+        the file is damaged, or holds the variables of another network
     """
     try:
         with path.open("rb") as file, np.load(file) as held:
             names = [name for name in held.files if name.isdigit()]
-            values = [held[str(number)] for number in range(len(names))]
-            words = {name: float(held[name]) for name in held.files if not name.isdigit()}
+            values = [held[str(index)] for index in range(len(names))]
+            numbers = {name: float(held[name]) for name in held.files if not name.isdigit()}
     except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile):
-        raise CannotGoOn(f"{path} is broken or holds no weights: make it again.") from None
+        raise TrainingError(f"{path} is damaged or holds no weights: make it again.") from None
     assign(variables, values, str(path))
-    return words
+    return numbers
 
 
 def assign(variables: Sequence[Any], values: Sequence[Any], source: str) -> None:
-    """Give every variable its value, or none of them.
+    """Assign a value to every variable, or to none.
 
     Raises
     ------
-    CannotGoOn
-        count or shapes do not agree
+    TrainingError
+        number or shapes differ
     """
     if [tuple(one.shape) for one in variables] != [tuple(one.shape) for one in values]:
-        raise CannotGoOn(f"{source} holds the weights of another network than the one that was configured.")
+        raise TrainingError(f"{source} holds the weights of another network than the configured one.")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -1,4 +1,4 @@
-"""How a step of training ends early: with one sentence for the person who started it, and everything kept."""
+"""The error that ends a training command with one sentence, and system errors as such sentences."""
 
 import errno
 from collections.abc import Iterator
@@ -6,27 +6,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class CannotGoOn(Exception):
-    """Why a step cannot go on, in one sentence. The command line prints it and nothing else."""
+class TrainingError(Exception):
+    """Names the fault and the remedy in one sentence. The command line prints it without a traceback."""
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Say in one sentence that a disk is full, or that a file or folder may not be written.
+def translate_write_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError while writing `path` into a TrainingError.
 
     Raises
     ------
-    CannotGoOn
-        the system refused to write; what stood there before is left as it was
+    TrainingError
+        the disk is full, or the file or folder is not writable
     """
     try:
         yield
-    except OSError as failure:
-        if failure.errno in _FULL:
-            raise CannotGoOn(
-                f"No space is left for {path}: make room and start the step again, it goes on where it stopped."
+    except OSError as error:
+        if error.errno in _DISK_FULL:
+            raise TrainingError(
+                f"No space is left for {path}: make room and start the step again; it resumes where it stopped."
             ) from None
-        raise CannotGoOn(f"{path} cannot be written: {failure.strerror or failure}.") from None
+        raise TrainingError(f"{path} cannot be written: {error.strerror or error}.") from None

@@ -1,55 +1,57 @@
-"""Files that are there whole or not at all, and Parquet that knows what it was made of."""
+"""Atomic writes and fingerprints."""
 
 import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from training.io.errors import writing
+from training.io.errors import translate_write_errors
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write under another name beside it, make the disk keep it, and only then give it its own name.
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a temporary file in the same folder, flush it to disk, then rename it to `path`.
+
+    Parameters
+    ----------
+    write : writes the content to the path that it is given
 
     Raises
     ------
-    CannotGoOn
-        the disk is full or may not be written; what was there before is left as it was
+    TrainingError
+        the disk is full or the folder is not writable; an earlier file at `path` stays as it was
     """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with writing(path):
+    with translate_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             write(part)
-            _keep(part)
+            _flush(part)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
 
 
-def _keep(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically; values that JSON does not know are written as text."""
+    text = json.dumps(content, indent=1, default=str) + "\n"
+    write_atomically(path, lambda part: part.write_text(text))
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 of a file in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(*parts: Any) -> str:
-    """Sixteen hexadecimal digits over dataclasses and plain values."""
-    plain = [asdict(part) if hasattr(part, "__dataclass_fields__") else part for part in parts]
+    """Return 16 hexadecimal digits of a SHA-256 over dataclasses and plain values."""
+    plain = [asdict(part) if is_dataclass(part) and not isinstance(part, type) else part for part in parts]
     return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write beside the file, then in its place."""
-    part = path.with_name(path.name + ".part")
-    with writing(path):
-        part.write_text(json.dumps(content, indent=1, default=str) + "\n")
-        part.replace(path)
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

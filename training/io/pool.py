@@ -1,70 +1,82 @@
-"""One function over many tasks on all cores."""
+"""Runs one function over many tasks in worker processes. The only process pool of training."""
 
 import multiprocessing
 import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
 from typing import Final, TypeVar
 
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_HANDED_OUT: Final = 2  # tasks for each process: one in work, one to go on with
+_AHEAD: Final = 3  # tasks in hand for each process; more than one, because tasks differ in length
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
-def every(function: Callable[[Task], Result], tasks: Iterable[Task], processes: int | None = None) -> Iterator[Result]:
-    """The results as they come, in no order. Tasks are made when they are needed; one process works in this one.
+def parallel_map(
+    function: Callable[[Task], Result], tasks: Iterable[Task], processes: int | None = None
+) -> Iterator[Result]:
+    """Yield results in the order of their tasks.
+
+    Tasks are taken from the iterable shortly before a process needs them. With one process, the work is done here.
+
+    Parameters
+    ----------
+    processes : worker processes, started by "spawn"; one for each core where None
 
     Raises
     ------
-    CannotGoOn
-        a task said so, or one of the processes was killed
+    TrainingError
+        a task raised it, or a worker process was killed
     """
     count = processes or cores()
     if count == 1:
         yield from map(function, tasks)
         return
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=begin_worker) as pool:
+    pending: deque[Future[Result]] = deque()
+    with worker_pool(count) as pool:
         try:
-            yield from _results(pool, function, iter(tasks), count * _HANDED_OUT)
+            for task in tasks:
+                pending.append(pool.submit(function, task))
+                if len(pending) >= count * _AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
         except BrokenProcessPool:
-            raise CannotGoOn(
-                "One of the processes was killed, perhaps for want of memory: start the step again with fewer "
-                "--processes, it goes on where it stopped."
+            raise TrainingError(
+                "A worker process was killed, perhaps because memory ran out: start the step again with fewer "
+                "--processes; it resumes where it stopped."
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _results(
-    pool: ProcessPoolExecutor, function: Callable[[Task], Result], tasks: Iterator[Task], at_once: int
-) -> Iterator[Result]:
-    running: set[Future[Result]] = {pool.submit(function, task) for task in islice(tasks, at_once)}
-    while running:
-        done, running = wait(running, return_when=FIRST_COMPLETED)
-        running |= {pool.submit(function, task) for task in islice(tasks, len(done))}
-        yield from (future.result() for future in done)
+def worker_pool(processes: int, initializer: Callable[[], None] | None = None) -> ProcessPoolExecutor:
+    """Return a pool whose processes leave Ctrl-C to their parent and end with it; `initializer` runs first in each."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(processes, context, initializer=_start_worker, initargs=(initializer,))
 
 
-def begin_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when the parent has been killed: nobody else would end this process."""
+def _start_worker(initializer: Callable[[], None] | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_exit_with, args=(os.getppid(),), daemon=True).start()
+    if initializer:
+        initializer()
 
 
-def _end_with(parent: int) -> None:
+def _exit_with(parent: int) -> None:
+    """End this process when its parent is gone: a killed parent ends nobody."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Parquet that knows its inputs."""
+"""Parquet tables that carry the digest of their inputs."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -6,36 +6,36 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.io.errors import CannotGoOn
-from training.io.files import write_whole
+from training.io.errors import TrainingError
+from training.io.files import write_atomically
 
-_DIGEST: Final = b"ich.digest"
+_DIGEST_KEY: Final = b"ich.digest"
 
 
 def write_table(path: Path, table: Any, digest: str, **options: Any) -> None:
-    """A table as Parquet, with the hash of what it was made of."""
-    named = table.replace_schema_metadata({**(table.schema.metadata or {}), _DIGEST: digest.encode()})
-    write_whole(path, lambda part: pq.write_table(named, part, compression="zstd", **options))
+    """Write a pyarrow table atomically with the digest of its inputs; `options` go to `pyarrow.parquet.write_table`."""
+    named = table.replace_schema_metadata({**(table.schema.metadata or {}), _DIGEST_KEY: digest.encode()})
+    write_atomically(path, lambda part: pq.write_table(named, part, compression="zstd", **options))
 
 
-def digest_of(path: Path) -> str | None:
-    """What a table was made of; None where there is none, or none of ours."""
+def table_digest(path: Path) -> str | None:
+    """Return the digest that a table carries; None where the file is missing, damaged or of another program."""
     try:
         metadata = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowInvalid):
         return None
-    found: bytes | None = metadata.get(_DIGEST)
+    found: bytes | None = metadata.get(_DIGEST_KEY)
     return found.decode() if found else None
 
 
 def read_table(path: Path, step: str, columns: list[str] | None = None) -> Any:
-    """A table that an earlier step has left.
+    """Return the pyarrow table that an earlier step has written.
 
     Raises
     ------
-    CannotGoOn
-        it is not there or damaged
+    TrainingError
+        the file is missing or damaged
     """
-    if digest_of(path) is None:
-        raise CannotGoOn(f"{path} is missing or damaged: `python -m training {step}` makes it.")
+    if table_digest(path) is None:
+        raise TrainingError(f"{path} is missing or damaged: `python -m training {step}` makes it.")
     return pq.read_table(path, columns=columns)

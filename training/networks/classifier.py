@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras import layers
 
 from services.common.labels import LABELS
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.networks.backbones import lite0
 from training.networks.cnn import Cnn, CnnShape, build_cnn
 from training.options.cnn import CnnPlan, Precision
@@ -43,7 +43,7 @@ def build_classifier(plan: CnnPlan, precision: Precision = "float32") -> Cnn:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         Keras has no such backbone
     """
     before = keras.config.dtype_policy()
@@ -59,13 +59,13 @@ def builder_of(backbone: str) -> Callable[..., Any]:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         there is none of that name
     """
     name = _names().get(_plain(backbone))
     if name is None:
         known = ", ".join([*BRAINS, LITE0, *sorted(_names())])
-        raise CannotGoOn(f"There is no backbone {backbone}; there are {known}.")
+        raise TrainingError(f"There is no backbone {backbone}; there are {known}.")
     builder: Callable[..., Any] = getattr(keras.applications, name)
     return builder
 

@@ -7,7 +7,6 @@ rsna-intracranial-hemorrhage-detection/stage_2_sample_submission.csv     the sam
 """
 
 import logging
-import multiprocessing
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,8 +23,8 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
 from services.common.labels import LABELS, SUBTYPES
-from training.io.pool import begin_worker, cores
-from training.io.progress import bar
+from training.io.pool import parallel_map
+from training.io.progress import progress_bar
 from training.phantom.dicom_files import datasets, enlarged, file_of, set_enlarged
 from training.phantom.geometry import SIZE
 from training.phantom.study import Study, draw_patient, make_study
@@ -86,7 +85,7 @@ def write_archive(path: Path, plan: Plan, processes: int | None = None) -> None:
     rng = np.random.default_rng([plan.seed, 8])
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        with bar("phantoms", plan.studies, "studies") as shown:
+        with progress_bar("phantoms", plan.studies, "studies") as shown:
             for made in _made(plan, processes):
                 for name, data in made.files:
                     _add(archive, name, data)
@@ -101,8 +100,7 @@ def write_archive(path: Path, plan: Plan, processes: int | None = None) -> None:
 
 
 def _made(plan: Plan, processes: int | None) -> Iterator[Made]:
-    with multiprocessing.get_context("spawn").Pool(processes or cores(), begin_worker) as pool:
-        yield from pool.imap(make, _tasks(plan))
+    return parallel_map(make, _tasks(plan), processes)
 
 
 def _tasks(plan: Plan) -> list[Task]:

@@ -17,7 +17,7 @@ from training.data.real_series import RealSeries, read_series
 from training.evaluate.bundle_on_phantoms import features_of, one_by_one, services_of
 from training.evaluate.metrics import AS_IT_IS, auc, rounded
 from training.evaluate.predictions import Answer
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.phantom.shapes import Floats
 from training.research.gallery import sheet
 from training.research.painted_blood import LARGE, SMALL, Head, Sizes, head_of, implanted, truth
@@ -80,7 +80,7 @@ def measure_implanted(
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         the folder holds no slices, or none with brain enough
     BundleError
         the folder of the bundle is none
@@ -88,7 +88,7 @@ def measure_implanted(
     real, networks = read_series(series), _Bundle(bundle)
     head = head_of(*real.reduced(), real.position_mm)
     if not head.wide.any():
-        raise CannotGoOn(f"{series} shows too little brain for blood to be put into it.")
+        raise TrainingError(f"{series} shows too little brain for blood to be put into it.")
     shown = {name: _shown(networks, real, change) for name, change in {AS_IT_IS: unchanged, **changes}.items()}
     painter = _Painter(networks, real, head, shown, each)
     large, small = painter.paint(LARGE), painter.paint(SMALL)

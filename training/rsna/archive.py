@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.rsna.labels import LabelTable, read_labels
 
 Split = Literal["train", "test"]
@@ -77,15 +77,15 @@ class Archive(ABC):
 
         Raises
         ------
-        CannotGoOn
+        TrainingError
             it is not there, or is no such table
         """
         if TABLE not in self.sizes:
-            raise CannotGoOn(f"{self.path} has no {TABLE}: without the labels there is nothing to learn.")
+            raise TrainingError(f"{self.path} has no {TABLE}: without the labels there is nothing to learn.")
         try:
             return read_labels(self.read(TABLE))
         except Damaged:
-            raise CannotGoOn(f"{TABLE} in {self.path} is damaged: fetch the archive again.") from None
+            raise TrainingError(f"{TABLE} in {self.path} is damaged: fetch the archive again.") from None
 
 
 class Member(NamedTuple):
@@ -172,12 +172,12 @@ def open_archive(path: Path) -> Archive:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         nothing is there, the zip is cut short, or neither training nor test slices are in it
     """
     archive = _open_folder(path) if path.is_dir() else _open_zip(path)
     if not (archive.dicom_names("train") or archive.dicom_names("test")):
-        raise CannotGoOn(f"{path} has no {FOLDERS['train']}/*.dcm: this is not the challenge's archive.")
+        raise TrainingError(f"{path} has no {FOLDERS['train']}/*.dcm: this is not the challenge's archive.")
     return archive
 
 
@@ -186,9 +186,9 @@ def _open_zip(path: Path) -> ZipArchive:
         with zipfile.ZipFile(path) as opened:
             entries = opened.infolist()
     except OSError as failure:
-        raise CannotGoOn(f"{path} cannot be read: {failure.strerror}.") from None
+        raise TrainingError(f"{path} cannot be read: {failure.strerror}.") from None
     except (zipfile.BadZipFile, NotImplementedError):
-        raise CannotGoOn(
+        raise TrainingError(
             f"{path} is no zip or is cut short: the list of its files, at its end, is missing. Fetch it again."
         ) from None
     start = f"{ROOT}/" if any(entry.filename.startswith(f"{ROOT}/") for entry in entries) else ""

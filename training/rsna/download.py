@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.rsna.archive import ROOT, open_archive
 
 _TERMS: Final = f"https://www.kaggle.com/competitions/{ROOT}/rules"
@@ -34,7 +34,7 @@ def download(
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         Kaggle's program, the token or the room is missing, the program failed, or what it left is cut short
     """
     found = out / f"{ROOT}.zip"
@@ -42,16 +42,16 @@ def download(
         return found
     program = shutil.which("kaggle", path=environment.get("PATH"))
     if program is None:
-        raise CannotGoOn("Kaggle's program is missing: `pip install kaggle` installs it.")
+        raise TrainingError("Kaggle's program is missing: `pip install kaggle` installs it.")
     if not _has_token(environment):
-        raise CannotGoOn(
+        raise TrainingError(
             "Kaggle's token is missing: make one at https://www.kaggle.com/settings, and leave it in "
             "KAGGLE_API_TOKEN or, the older kind, in ~/.kaggle/kaggle.json."
         )
     out.mkdir(parents=True, exist_ok=True)
     _check_room(out, found, zip_bytes)
     if run([program, "competitions", "download", "-c", ROOT, "-p", str(out)]):
-        raise CannotGoOn(
+        raise TrainingError(
             f"Kaggle's program failed. Where it says 403, the terms of the data are to be accepted first: {_TERMS}. "
             "What it has fetched stays; start this step again to go on."
         )
@@ -62,7 +62,7 @@ def download(
 def _is_whole(archive: Path) -> bool:
     try:
         open_archive(archive)
-    except CannotGoOn:
+    except TrainingError:
         return False
     return True
 
@@ -82,6 +82,6 @@ def _check_room(out: Path, found: Path, zip_bytes: int) -> None:
     held = found.stat().st_size if found.is_file() else 0
     free = shutil.disk_usage(out).free
     if free + held < zip_bytes:
-        raise CannotGoOn(
+        raise TrainingError(
             f"{out} has room for {free / 1e9:.0f} GB, and the archive takes about {zip_bytes / 1e9:.0f} GB."
         )

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from services.common.labels import LABELS
-from training.io.errors import CannotGoOn
-from training.io.tables import digest_of, read_table, write_table
+from training.io.errors import TrainingError
+from training.io.tables import read_table, table_digest, write_table
 
 LOG = logging.getLogger(__name__)
 VERSION: Final = 1
@@ -25,7 +25,7 @@ TEST: Final = -1  # the fold of the challenge's test slices, whose labels nobody
 FEWEST: Final = 2
 
 
-class Leak(CannotGoOn):
+class Leak(TrainingError):
     """The same patient, study or series in two folds: what is measured would be remembered, not recognised."""
 
 
@@ -47,12 +47,14 @@ def assign_folds(table: Any, folds: int = 5, seed: int = 0) -> Any:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         there are fewer patients than folds
     """
     patients = _patients(table)
     if not FEWEST <= folds <= patients.num_rows:
-        raise CannotGoOn(f"{patients.num_rows} patients can't be dealt into {folds} folds: at least 2, a patient each.")
+        raise TrainingError(
+            f"{patients.num_rows} patients can't be dealt into {folds} folds: at least 2, a patient each."
+        )
     positive = np.stack([patients[label].to_numpy() for label in LABELS], axis=1)
     dealt = _deal(patients["patient_id"].to_pylist(), patients["slices"].to_numpy(), positive, folds, seed)
     return patients.add_column(1, "fold", pa.array(dealt, pa.int32()))
@@ -63,10 +65,10 @@ def write_folds(index: Path, out: Path, *, folds: int, seed: int) -> None:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         the index is missing, there are too few patients, or the disk is full
     """
-    digest = sha256(f"{VERSION} {folds} {seed} {digest_of(index)}".encode()).hexdigest()
+    digest = sha256(f"{VERSION} {folds} {seed} {table_digest(index)}".encode()).hexdigest()
     columns = ["split", "reason", "patient_id", "study_uid", "series_uid", *LABELS]
     table = read_table(index, "index", columns)
     dealt = assign_folds(table, folds, seed)
@@ -81,13 +83,13 @@ def fold_of(table: Any, dealt: Any) -> NDArray[np.int32]:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         a training slice's patient has no fold
     """
     row = pc.index_in(table["patient_id"], value_set=dealt["patient_id"].combine_chunks())
     fold = pc.if_else(pc.equal(table["split"], "test"), TEST, dealt["fold"].take(row))
     if fold.null_count:
-        raise CannotGoOn("Patients of the index have no fold: `python -m training folds` deals those of this index.")
+        raise TrainingError("Patients of the index have no fold: `python -m training folds` deals those of this index.")
     found: NDArray[np.int32] = fold.to_numpy().astype(np.int32)
     return found
 
@@ -99,7 +101,7 @@ def assert_no_leak(table: Any, dealt: Any) -> None:
     ------
     Leak
         one does
-    CannotGoOn
+    TrainingError
         a training slice's patient has no fold
     """
     if pc.count_distinct(dealt["patient_id"]).as_py() != dealt.num_rows:

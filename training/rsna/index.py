@@ -23,10 +23,10 @@ import numpy as np
 import pyarrow as pa
 
 from services.common.labels import LABELS
-from training.io.errors import CannotGoOn
-from training.io.pool import every
-from training.io.progress import bar
-from training.io.tables import digest_of, write_table
+from training.io.errors import TrainingError
+from training.io.pool import parallel_map
+from training.io.progress import progress_bar
+from training.io.tables import table_digest, write_table
 from training.rsna.archive import FOLDERS, Archive
 from training.rsna.headers import stem
 from training.rsna.index_parts import BUCKETS, Part, read_part
@@ -51,11 +51,11 @@ def build_index(archive: Archive, out: Path, *, processes: int | None = None, pa
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         the archive has no labels, none of them is of one of its files, or the disk is full; the parts stay
     """
     digest = digest_for(archive)
-    if digest_of(out) == digest:
+    if table_digest(out) == digest:
         LOG.info("%s is there already, of this very archive", out)
         return
     labels = archive.labels()
@@ -76,11 +76,11 @@ def digest_for(archive: Archive) -> str:
 
 
 def _check_names(labels: LabelTable, files: Sequence[str]) -> None:
-    """CannotGoOn where the table speaks of none of the training files: all of them would lack their labels."""
+    """TrainingError where the table speaks of none of the training files: all of them would lack their labels."""
     if not files:
-        raise CannotGoOn(f"The archive has no file {FOLDERS['train']}/*.dcm: there is nothing to learn from.")
+        raise TrainingError(f"The archive has no file {FOLDERS['train']}/*.dcm: there is nothing to learn from.")
     if (labels.of([stem(file) for file in files]) == UNKNOWN).all():
-        raise CannotGoOn(
+        raise TrainingError(
             f"The table of labels has a label for none of the {len(files)} training files. Its slices are named "
             f"{_some(labels.slices.to_pylist())}; the files are {_some(files)}. A slice's name must be "
             "that of its file without .dcm."
@@ -96,10 +96,10 @@ def _read_parts(archive: Archive, folder: Path, part_files: int, processes: int 
     parts = list(_parts(archive, folder, part_files))
     missing = [part for part in parts if not part.path.is_file()]
     total, to_do = (sum(len(part.files) for part in some) for some in (parts, missing))
-    with bar("headers", total, "files", total - to_do) as shown:
+    with progress_bar("headers", total, "files", total - to_do) as shown:
         # An archive of a part's files alone is made when it is handed out: all of them would be too many at once.
         handed_out = ((archive.only(part.files), part) for part in missing)
-        for count in every(read_part, handed_out, processes):
+        for count in parallel_map(read_part, handed_out, processes):
             shown.update(count)
 
 
@@ -112,8 +112,8 @@ def _parts(archive: Archive, folder: Path, part_files: int) -> Iterator[Part]:
 
 def _ordered(folder: Path, processes: int | None) -> Any:
     tables = []
-    with bar("series", BUCKETS, "parts") as shown:
-        for table in every(partial(order_bucket, folder), range(BUCKETS), processes):
+    with progress_bar("series", BUCKETS, "parts") as shown:
+        for table in parallel_map(partial(order_bucket, folder), range(BUCKETS), processes):
             tables.append(table)
             shown.update()
     return pa.concat_tables(tables).sort_by(_SORTED)

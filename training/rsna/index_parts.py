@@ -38,7 +38,7 @@ def read_part(task: tuple[Archive, Part]) -> int:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         the disk is full
     """
     archive, part = task

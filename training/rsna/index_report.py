@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from services.common.labels import LABELS
-from training.io.files import write_whole
+from training.io.files import write_atomically
 from training.rsna.headers import WORDS, stem
 from training.rsna.labels import LabelTable
 
@@ -20,9 +20,9 @@ def write_report(out: Path, index: Any, labels: LabelTable) -> None:
     """Leave `.set_aside.txt`, a line a file, and `.json`, the counts, beside the index; log the counts."""
     aside = _set_aside(index, labels)
     lines = [f"{file}\t{code}\t{WORDS[code]}\n" for file, code in aside]
-    write_whole(out.with_suffix(".set_aside.txt"), lambda part: part.write_text("".join(lines), "utf-8"))
+    write_atomically(out.with_suffix(".set_aside.txt"), lambda part: part.write_text("".join(lines), "utf-8"))
     counts = _counts(index, labels) | {"set_aside": dict(Counter(code for _, code in aside))}
-    write_whole(out.with_suffix(".json"), lambda part: part.write_text(json.dumps(counts, indent=1) + "\n"))
+    write_atomically(out.with_suffix(".json"), lambda part: part.write_text(json.dumps(counts, indent=1) + "\n"))
     for name, count in counts.items():
         LOG.info("%s: %s", name.replace("_", " "), json.dumps(count))
 

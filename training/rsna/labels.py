@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from services.common.labels import LABELS
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 
 UNKNOWN: Final = -1
 _COLUMNS: Final = ("ID", "Label")
@@ -51,14 +51,14 @@ def read_labels(table: bytes) -> LabelTable:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         it has other columns or no rows, labels that are neither 0 nor 1, or names a label that is none of the six
     """
     read = _read(table)
     if tuple(read.column_names) != _COLUMNS:
-        raise CannotGoOn(f"The table of labels has the columns {', '.join(read.column_names)} instead of ID, Label.")
+        raise TrainingError(f"The table of labels has the columns {', '.join(read.column_names)} instead of ID, Label.")
     if not read.num_rows:
-        raise CannotGoOn("The table of labels has no rows.")
+        raise TrainingError("The table of labels has no rows.")
     names = pc.extract_regex(read["ID"].combine_chunks(), _NAME)
     slices = names.field("slice").dictionary_encode()
     values = _values(read["Label"])
@@ -70,7 +70,7 @@ def _read(table: bytes) -> Any:
     try:
         return csv.read_csv(BytesIO(table), convert_options=csv.ConvertOptions(column_types={"ID": pa.string()}))
     except pa.ArrowInvalid:
-        raise CannotGoOn("The table of labels is no CSV of ID, Label: it is damaged or another file.") from None
+        raise TrainingError("The table of labels is no CSV of ID, Label: it is damaged or another file.") from None
 
 
 def _values(column: Any) -> NDArray[np.int8]:
@@ -78,7 +78,7 @@ def _values(column: Any) -> NDArray[np.int8]:
     known = pa.types.is_integer(column.type) and not column.null_count
     values: NDArray[np.int64] = column.to_numpy() if known else np.array([UNKNOWN])
     if not np.isin(values, (0, 1)).all():
-        raise CannotGoOn("The table of labels has values other than 0 and 1 in its column Label.")
+        raise TrainingError("The table of labels has values other than 0 and 1 in its column Label.")
     return values.astype(np.int8)
 
 
@@ -90,7 +90,7 @@ def _columns(names: Any) -> NDArray[np.int64]:
         row = int(pc.index(pc.is_null(places), value=True).as_py())
         said = labels[row].as_py()
         shown = f"the label {said!r}" if said and not names.null_count else "a row without a label"
-        raise CannotGoOn(f"The table of labels has {shown} in row {row + 2}, which is none of {', '.join(LABELS)}.")
+        raise TrainingError(f"The table of labels has {shown} in row {row + 2}, which is none of {', '.join(LABELS)}.")
     found: NDArray[np.int64] = places.to_numpy().astype(np.int64)
     return found
 

@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from services.common.recipe import DEFAULT_RECIPE
-from training.io.errors import CannotGoOn
-from training.io.files import write_whole
-from training.io.pool import cores, every
-from training.io.progress import bar
-from training.io.tables import digest_of, read_table, write_table
+from training.io.errors import TrainingError
+from training.io.files import write_atomically
+from training.io.pool import cores, parallel_map
+from training.io.progress import progress_bar
+from training.io.tables import read_table, table_digest, write_table
 from training.rsna.archive import Archive
 from training.rsna.folds import assert_no_leak
 from training.rsna.headers import WORDS
@@ -42,17 +42,17 @@ def pack_archive(
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         index or folds are missing, the index is of another archive, a patient has no fold, the folder holds other
         shards, or the disk is full; the shards that were finished stay
     """
     rows, dealt = read_table(index, "index"), read_table(folds, "folds")
-    if digest_of(index) != digest_for(archive):
-        raise CannotGoOn(f"{index} was not made of {archive.path}: `python -m training index` makes one that is.")
+    if table_digest(index) != digest_for(archive):
+        raise TrainingError(f"{index} was not made of {archive.path}: `python -m training index` makes one that is.")
     assert_no_leak(rows, dealt)
     shards = _planned(rows.filter(pc.is_null(rows["reason"])), index, out, shard_slices)
     _pack_missing(archive, shards, processes)
-    write_table(out / FOLDS, dealt, digest_of(folds) or "")
+    write_table(out / FOLDS, dealt, table_digest(folds) or "")
     _report(out, shards)
 
 
@@ -79,8 +79,8 @@ def _pack_missing(archive: Archive, shards: Sequence[Shard], processes: int | No
     missing = [shard for shard in shards if not shard.is_whole]
     total, to_do = (sum(shard.rows.num_rows for shard in some) for some in (shards, missing))
     handed_out = (_handed_out(archive, shard) for shard in missing)
-    with bar("shards", total, "slices", total - to_do) as shown:
-        for count in every(pack_shard, handed_out, min(processes or cores(), max(len(missing), 1))):
+    with progress_bar("shards", total, "slices", total - to_do) as shown:
+        for count in parallel_map(pack_shard, handed_out, min(processes or cores(), max(len(missing), 1))):
             shown.update(count)
 
 
@@ -95,7 +95,7 @@ def _report(out: Path, shards: Sequence[Shard]) -> None:
     found = pq.read_table([shard.table for shard in shards], columns=["file", "bytes", "failure"])
     aside = found.filter(pc.is_valid(found["failure"])).to_pylist()
     lines = [f"{row['file']}\t{row['failure']}\t{WORDS[row['failure']]}\n" for row in aside]
-    write_whole(out / "set_aside.txt", lambda part: part.write_text("".join(lines), "utf-8"))
+    write_atomically(out / "set_aside.txt", lambda part: part.write_text("".join(lines), "utf-8"))
     slices, held = found.num_rows - len(aside), pc.sum(found["bytes"]).as_py() or 0
     a_slice = held / max(slices, 1)
     LOG.info("%d slices in %d shards, %.2f GB, %.0f bytes a slice", slices, len(shards), held / GB, a_slice)

@@ -14,8 +14,8 @@ from services.common.recipe import Recipe
 from services.preprocess.decoder_processes import Decoders
 from services.preprocess.dicom_file import Decompress, open_dicom
 from services.preprocess.errors import Unreadable
-from training.io.files import write_whole
-from training.io.tables import digest_of, write_table
+from training.io.files import write_atomically
+from training.io.tables import table_digest, write_table
 from training.rsna.archive import Archive, Damaged
 from training.rsna.codec import Packed, pack
 
@@ -54,7 +54,7 @@ class Shard:
     @property
     def is_whole(self) -> bool:
         """Whether it was finished, of this very index."""
-        return digest_of(self.table) == self.digest and self.data.is_file()
+        return table_digest(self.table) == self.digest and self.data.is_file()
 
 
 def pack_shard(task: tuple[Archive, Shard]) -> int:
@@ -62,13 +62,13 @@ def pack_shard(task: tuple[Archive, Shard]) -> int:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         the disk is full; nothing of this shard is left
     """
     archive, shard = task
     with closing(Decoders()) as decoders:
         packed = [_packed(archive, file, shard.recipe, decoders.decompress) for file in shard.rows["file"].to_pylist()]
-    write_whole(
+    write_atomically(
         shard.data, lambda part: part.write_bytes(b"".join(one.data for one in packed if isinstance(one, Packed)))
     )
     table, places = shard.rows.drop_columns(list(_SPACINGS)), _places(packed)

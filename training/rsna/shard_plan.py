@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.common.recipe import Recipe
-from training.io.errors import CannotGoOn
-from training.io.files import write_whole
-from training.io.tables import digest_of
+from training.io.errors import TrainingError
+from training.io.files import write_atomically
+from training.io.tables import table_digest
 from training.rsna.codec import bounds_hu
 
 VERSION: Final = 2  # of how shards are written; from 2 on, their pixels are in patient orientation
@@ -36,7 +36,7 @@ class Plan:
 def plan_for(index: Path, recipe: Recipe, shards: int, shard_slices: int) -> Plan:
     """The plan of an index."""
     lowest_hu, highest_hu = bounds_hu(recipe)
-    made_of = f"{VERSION} {digest_of(index)} {lowest_hu} {highest_hu} {shard_slices}"
+    made_of = f"{VERSION} {table_digest(index)} {lowest_hu} {highest_hu} {shard_slices}"
     return Plan(sha256(made_of.encode()).hexdigest(), shards, lowest_hu, highest_hu)
 
 
@@ -45,13 +45,13 @@ def settle(folder: Path, plan: Plan) -> None:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         the folder holds shards of another index
     """
     if not (folder / PLAN).is_file():
-        write_whole(folder / PLAN, lambda part: part.write_text(json.dumps(asdict(plan), indent=1) + "\n"))
+        write_atomically(folder / PLAN, lambda part: part.write_text(json.dumps(asdict(plan), indent=1) + "\n"))
     elif read_plan(folder) != plan:
-        raise CannotGoOn(f"{folder} holds the shards of another index: name another folder, or remove this one.")
+        raise TrainingError(f"{folder} holds the shards of another index: name another folder, or remove this one.")
 
 
 def read_plan(folder: Path) -> Plan:
@@ -59,15 +59,15 @@ def read_plan(folder: Path) -> Plan:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         there is none, or its shards are of another version
     """
     try:
         plan = Plan(**{"version": _FIRST_VERSION, **json.loads((folder / PLAN).read_text())})
     except (OSError, ValueError, TypeError):
-        raise CannotGoOn(f"{folder} holds no shards: `python -m training shards` makes them.") from None
+        raise TrainingError(f"{folder} holds no shards: `python -m training shards` makes them.") from None
     if plan.version != VERSION:
-        raise CannotGoOn(
+        raise TrainingError(
             f"{folder} holds shards of version {plan.version}; this program reads version {VERSION}. "
             "Remove the folder, and `python -m training shards` makes it anew."
         )

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from services.common.labels import LABELS
 from services.common.recipe import DEFAULT_RECIPE, Recipe
-from training.io.errors import CannotGoOn
-from training.io.tables import digest_of, read_table
+from training.io.errors import TrainingError
+from training.io.tables import read_table, table_digest
 from training.rsna.archive import Split
 from training.rsna.codec import Packed, bounds_hu, unpack
 from training.rsna.folds import fold_of
@@ -94,13 +94,13 @@ def open_shards(folder: Path, recipe: Recipe = DEFAULT_RECIPE) -> Shards:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         there are no shards, they were not finished, or they were clipped too narrowly for the recipe
     """
     plan = read_plan(folder)
     lowest_hu, highest_hu = bounds_hu(recipe)
     if lowest_hu < plan.lowest_hu or highest_hu > plan.highest_hu:
-        raise CannotGoOn(f"{folder} holds {plan.lowest_hu} to {plan.highest_hu} HU: too little for this recipe.")
+        raise TrainingError(f"{folder} holds {plan.lowest_hu} to {plan.highest_hu} HU: too little for this recipe.")
     found = [_read(folder, plan, number) for number in range(plan.shards)]
     dealt = read_table(folder / FOLDS, "shards")
     entries: list[Entry] = []
@@ -109,15 +109,15 @@ def open_shards(folder: Path, recipe: Recipe = DEFAULT_RECIPE) -> Shards:
         for entry, place in _entries(rows, fold_of(rows, dealt)):
             entries.append(entry)
             places[entry.files[0]] = plan.stem(folder, number).with_suffix(".bin"), place
-    digest = sha256(f"{plan.digest} {digest_of(folder / FOLDS)}".encode()).hexdigest()
+    digest = sha256(f"{plan.digest} {table_digest(folder / FOLDS)}".encode()).hexdigest()
     return Shards(folder, tuple(entries), digest, recipe, places)
 
 
 def _read(folder: Path, plan: Plan, number: int) -> Any:
     """The slices of a shard that could be packed."""
     path = plan.stem(folder, number).with_suffix(".parquet")
-    if digest_of(path) != plan.digest:
-        raise CannotGoOn(f"{folder} is not finished: start `python -m training shards` again, it goes on.")
+    if table_digest(path) != plan.digest:
+        raise TrainingError(f"{folder} is not finished: start `python -m training shards` again, it goes on.")
     rows = read_table(path, "shards")
     return rows.filter(pc.is_null(rows["failure"]))
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.labels import LABELS
-from training.io.errors import CannotGoOn, writing
+from training.io.errors import TrainingError, translate_write_errors
 
 DIGITS: Final = 6
 
@@ -34,12 +34,12 @@ def write_submission(
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         there is no test slice, or the disk is full
     """
     if not wanted:
-        raise CannotGoOn("The archive has no test slices: there is nothing to submit.")
+        raise TrainingError("The archive has no test slices: there is nothing to submit.")
     part = path.with_name(path.name + ".part")
-    with writing(path):
+    with translate_write_errors(path):
         part.write_text("\n".join(["ID,Label", *rows(answers, wanted, usual), ""]))
         part.replace(path)

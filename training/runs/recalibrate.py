@@ -32,8 +32,8 @@ from training.evaluate.metrics import Judged, auc, points_of
 from training.evaluate.predictions import lengths_of, levels
 from training.evaluate.test_set import TEST
 from training.evaluate.thresholding import predict_studies
-from training.io.errors import CannotGoOn
-from training.io.files import write_whole
+from training.io.errors import TrainingError
+from training.io.files import write_atomically
 from training.phantom.study_options import Wanted
 from training.runs.default import versions
 
@@ -59,7 +59,7 @@ def recalibrate_by_phantoms(folder: Path, out: Path, run: Path, engine: Engine =
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         no bundle, none made of this repository's phantoms, or one whose networks answer otherwise than its card says
     """
     bundle = opened(folder)
@@ -84,14 +84,14 @@ def recalibrate_by_files(folder: Path, out: Path, data: Path, table: Path) -> Ca
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         bundle, files or table can't be read, or fewer than two patients were assessed
     """
     bundle = opened(folder)
     answered, _ = answers_to(bundle, data, table)
     chosen_by, measured = halves(answered)
     if not (chosen_by and measured):
-        raise CannotGoOn(f"{data} has one patient with known labels: two are needed, one to choose, one to measure.")
+        raise TrainingError(f"{data} has one patient with known labels: two are needed, one to choose, one to measure.")
     points = operating_points(*levels_of(chosen_by))
     words = f"a site's own, {data.name}: half of the patients, by the hash of their name; the others chose thresholds"
     return _write(bundle, out, Changed(points, {"data": words, **figures_of(measured, points)}, f"files, {data.name}"))
@@ -101,13 +101,13 @@ def _calibration_studies(bundle: Bundle) -> list[Wanted]:
     training = bundle.card.training
     count = training.get("studies", {}).get("calibration")
     if not count:
-        raise CannotGoOn(
+        raise TrainingError(
             f"{bundle.folder} was not made of phantoms, so there are no studies to draw again: give --files FOLDER "
             "--labels CSV of series that it has not learnt from, or run the steps calibrate, evaluate and export in "
             "the folder of its run."
         )
     if training.get("seeds", {}).get("calibration") != SEEDS["calibration"]:
-        raise CannotGoOn(
+        raise TrainingError(
             f"{bundle.folder} was calibrated on phantoms of other seeds than this version draws: give --files FOLDER "
             "--labels CSV."
         )
@@ -126,7 +126,7 @@ def _extractor(bundle: Bundle, engine: Engine) -> FeatureExtractor:
     try:
         return OpenVinoExtractor(folder) if engine == "openvino" else SavedModelExtractor(folder)
     except NoSuchEngine as missing:
-        raise CannotGoOn(f"{missing}.") from None
+        raise TrainingError(f"{missing}.") from None
 
 
 def _judged(made: Sequence[Series], score: Callable[..., Any]) -> tuple[Judged, Judged, list[int]]:
@@ -137,7 +137,7 @@ def _check_same(bundle: Bundle, slices: Judged) -> None:
     stated, found = bundle.card.metrics["slice"]["any"]["auc"], auc(*slices.of(0)[:2])
     # Written so that a NaN is refused, too.
     if not abs(stated - found) <= AUC_TOLERANCE:
-        raise CannotGoOn(
+        raise TrainingError(
             f"{bundle.folder}: the AUC of any by slice on the test phantoms is {found:.4f}, its card states "
             f"{stated:.4f}. The figures beside the new ones would not hold: build the bundle anew."
         )
@@ -172,7 +172,7 @@ def _write(bundle: Bundle, out: Path, changed: Changed) -> Card:
     if out.resolve() != bundle.folder.resolve():
         shutil.copytree(bundle.folder, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CARD_NAME))
     content = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    write_whole(out / CARD_NAME, lambda part: part.write_text(content))
+    write_atomically(out / CARD_NAME, lambda part: part.write_text(content))
     return opened(out).card
 
 

@@ -15,7 +15,7 @@ from training.data.splits import patients
 from training.evaluate.metrics import competition_loss
 from training.evaluate.predictions import answer, levels
 from training.io.checkpoints import save
-from training.io.errors import writing
+from training.io.errors import translate_write_errors
 from training.io.files import fingerprint, write_json
 from training.networks.rnn import joined
 from training.rsna.archive import open_archive
@@ -130,7 +130,7 @@ class Learning(Ground):
             return
         folder, networks = out or self.run.path("bundle"), self.calibrated()
         metrics = json.loads(self.run.path("metrics.json").read_text())
-        with writing(folder):
+        with translate_write_errors(folder):
             files = save_networks(folder, networks.cnn, networks.rnn)
             seal(folder, self.card(networks, metrics, files), networks.cnn, networks.rnn)
         LOG.info("export: %s answers as the trained networks do", folder)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from training.configs.plan import Plan
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.io.files import file_hash, fingerprint, write_json
 
 LOG = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Run:
 
         Raises
         ------
-        CannotGoOn
+        TrainingError
             it is not finished
         """
         return str(self._finished(step)["made"])
@@ -97,7 +97,7 @@ class Run:
     def _finished(self, step: str) -> dict[str, Any]:
         stamp = self._stamp(step)
         if not stamp or not stamp["finished"]:
-            raise CannotGoOn(f"{self.folder} has no finished step {step!r}: run `python -m training {step}` first.")
+            raise TrainingError(f"{self.folder} has no finished step {step!r}: run `python -m training {step}` first.")
         return stamp
 
     def _stamp_path(self, step: str) -> Path:

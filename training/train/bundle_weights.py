@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from services.common.card import Bundle, BundleError, open_bundle
 from training.io.checkpoints import save
-from training.io.errors import CannotGoOn, writing
+from training.io.errors import TrainingError, translate_write_errors
 from training.networks.cnn import Cnn, CnnShape, build_cnn, weights
 
 
@@ -17,13 +17,13 @@ def begin_from(folder: Path, cnn: Cnn) -> Bundle:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         the folder is no bundle, or its network has other layers, or layers of other sizes
     """
     try:
         bundle = open_bundle(folder)
     except BundleError as error:
-        raise CannotGoOn(f"{error}.") from None
+        raise TrainingError(f"{error}.") from None
     _assign(cnn.serving.variables, _weights(bundle.saved_model("cnn")), bundle)
     copies = {weight.name.removesuffix(":0"): weight for weight in _weights(bundle.saved_model("rnn"))}
     if all(variable.path in copies for variable in cnn.last.variables):
@@ -36,12 +36,12 @@ def keep_weights(folder: Path, shape: CnnShape, out: Path) -> None:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         as of `begin_from`, or the file can't be written
     """
     cnn = build_cnn(shape)
     begin_from(folder, cnn)
-    with writing(out):
+    with translate_write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     save(out, weights(cnn))
 
@@ -56,6 +56,6 @@ def _assign(variables: Sequence[Any], weights: Sequence[Any], bundle: Bundle) ->
     learnt = [variable for variable in variables if "float" in variable.dtype]
     given = [weight for weight in weights if weight.dtype.is_floating]
     if [tuple(weight.shape) for weight in given] != [tuple(variable.shape) for variable in learnt]:
-        raise CannotGoOn(f"The networks of {bundle.card.name!r} are not of the shape that is to be trained.")
+        raise TrainingError(f"The networks of {bundle.card.name!r} are not of the shape that is to be trained.")
     for variable, weight in zip(learnt, given, strict=True):
         variable.assign(weight)

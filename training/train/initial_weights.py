@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from training.io.checkpoints import restore
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.io.files import file_hash
 from training.networks.backbones import load_lite0
 from training.networks.classifier import BRAINS, LITE0, backbone_of, builder_of
@@ -18,7 +18,7 @@ def begin(cnn: Cnn, plan: CnnPlan) -> None:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         they can't be had, or are another network's
     """
     if plan.init is None:
@@ -44,22 +44,22 @@ def source_hash(plan: CnnPlan) -> str:
 
 def _from_wheel(cnn: Cnn, plan: CnnPlan) -> None:
     if plan.backbone not in (LITE0, "brain-lite0"):
-        raise CannotGoOn(f"The wheel {PACKAGE} has the weights of {LITE0} only, not of {plan.backbone}.")
+        raise TrainingError(f"The wheel {PACKAGE} has the weights of {LITE0} only, not of {plan.backbone}.")
     try:
         load_lite0(cnn.trunk)
     except FileNotFoundError as error:
-        raise CannotGoOn(f"{error}.") from None
+        raise TrainingError(f"{error}.") from None
 
 
 def _from_keras(cnn: Cnn, plan: CnnPlan) -> None:
     if plan.backbone in BRAINS or plan.backbone == LITE0:
-        raise CannotGoOn(f'Keras has no weights of {plan.backbone}; init="wheel" begins from those of PyPI.')
+        raise TrainingError(f'Keras has no weights of {plan.backbone}; init="wheel" begins from those of PyPI.')
     backbone = backbone_of(cnn)
     builder = builder_of(plan.backbone)
     try:
         given = builder(weights="imagenet", include_top=False, input_shape=backbone.input_shape[1:])
     except Exception as error:  # noqa: BLE001 - Keras raises a bare Exception where a download fails
-        raise CannotGoOn(
+        raise TrainingError(
             f"ImageNet's weights of {plan.backbone} can't be downloaded ({_short(error)}): fetch Keras' file of them "
             "where there is a connection, and give its path as init."
         ) from None
@@ -68,7 +68,9 @@ def _from_keras(cnn: Cnn, plan: CnnPlan) -> None:
 
 def _from_file(cnn: Cnn, plan: CnnPlan, path: Path) -> None:
     if not path.is_file():
-        raise CannotGoOn(f"There are no weights at {path}: init is None, imagenet, wheel, a file or a bundle's folder.")
+        raise TrainingError(
+            f"There are no weights at {path}: init is None, imagenet, wheel, a file or a bundle's folder."
+        )
     if path.suffix == ".npz":
         restore(path, [*cnn.trunk.variables, *cnn.last.variables])
         return
@@ -76,7 +78,7 @@ def _from_file(cnn: Cnn, plan: CnnPlan, path: Path) -> None:
     try:
         layer.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
-        raise CannotGoOn(f"{path} has no weights for {plan.backbone}: {_short(error)}.") from None
+        raise TrainingError(f"{path} has no weights for {plan.backbone}: {_short(error)}.") from None
 
 
 def _short(error: BaseException) -> str:

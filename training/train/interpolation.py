@@ -15,7 +15,7 @@ def stir_in(cnn: Cnn, folder: Path, share: float) -> Bundle:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         the folder is no bundle, or its network has other layers, or layers of other sizes
     """
     own = [variable.numpy() for variable in weights(cnn)]

@@ -20,7 +20,7 @@ from training.augment.affine import Turn, turned
 from training.augment.scanner import Disturb
 from training.data.stream import Batch, Stream, empty_batch
 from training.io.checkpoints import restore, save
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.networks.cnn import SMALL, Cnn, CnnShape, build_cnn, weights
 from training.options.cnn import CnnFit
 
@@ -151,7 +151,7 @@ def fit_cnn(shape: CnnShape, fit: CnnFit, progress: Progress) -> Cnn:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         what lies in the folder was trained by another configuration
     """
     training = _Training(shape, fit, progress.begin)
@@ -174,7 +174,7 @@ def begin_from_weights(path: Path, cnn: Cnn) -> None:
 
     Raises
     ------
-    CannotGoOn
+    TrainingError
         they are another network's
     """
     restore(path, weights(cnn))
@@ -229,7 +229,7 @@ def _restore(training: _Training, path: Path) -> int:
 def _ended(training: _Training, path: Path) -> Cnn:
     held = restore(path, weights(training.cnn))
     if any(held[name] != value for name, value in _words(training.fit).items()):
-        raise CannotGoOn(f"{path} was trained by another configuration: take another --run.")
+        raise TrainingError(f"{path} was trained by another configuration: take another --run.")
     training.spent_s = held["spent_s"]
     LOG.info("cnn: taking the one that has ended after %d steps", training.fit.steps)
     return training.cnn

@@ -16,7 +16,7 @@ from tensorflow.core.framework.summary_pb2 import SummaryMetadata
 from training.data.batches import Batch, Deck, Source, batches
 from training.evaluate.metrics import Judged, competition_loss
 from training.io.checkpoints import restore, save
-from training.io.progress import bar
+from training.io.progress import progress_bar
 from training.train.learner import Learner
 
 LOG = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class Training:
         state, first = self.state, self.state.step
         source = batches(self._deck, first, self._steps, self._plan.readers)
         saved = time.monotonic()
-        with bar("cnn", self._steps * self._deck.size, "slices", first * self._deck.size) as progress:
+        with progress_bar("cnn", self._steps * self._deck.size, "slices", first * self._deck.size) as progress:
             for loss in self._losses(source):
                 due = self._due(state.step)
                 if due:

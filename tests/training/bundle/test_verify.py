@@ -6,7 +6,7 @@ import pytest
 from tests.bundles import write_bundle
 from training.bundle.reference import replay, write_reference
 from training.bundle.verify import verify
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 
 
 def _cnn(**inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -40,5 +40,5 @@ def test_a_bundle_without_answers_is_told(tmp_path: Path) -> None:
 def test_a_changed_file_ends_in_a_sentence(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundle")
     (bundle / "cnn" / "1" / "saved_model.pb").write_bytes(b"other")
-    with pytest.raises(CannotGoOn, match=r"cnn/1/saved_model\.pb"):
+    with pytest.raises(TrainingError, match=r"cnn/1/saved_model\.pb"):
         list(verify(bundle))

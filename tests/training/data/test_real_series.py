@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.data.real_series import read_series
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import draw_patient, make_study
 from training.phantom.study_options import Order
@@ -27,7 +27,7 @@ def test_a_series_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_folder_without_slices_is_refused_with_its_name(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no slice")
-    with pytest.raises(CannotGoOn, match=f"{tmp_path} holds no slices"):
+    with pytest.raises(TrainingError, match=f"{tmp_path} holds no slices"):
         read_series(tmp_path)
 
 
@@ -41,5 +41,5 @@ def test_a_slice_that_is_cut_off_is_left_out_and_named(tmp_path: Path, caplog: p
 
 def test_a_picture_is_no_slice_to_measure(tmp_path: Path) -> None:
     (tmp_path / "slice.png").write_bytes(Path("samples/slice.png").read_bytes())
-    with pytest.raises(CannotGoOn, match=rf"{tmp_path}/slice.png cannot be read: not_dicom"):
+    with pytest.raises(TrainingError, match=rf"{tmp_path}/slice.png cannot be read: not_dicom"):
         read_series(tmp_path)

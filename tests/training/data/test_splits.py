@@ -4,7 +4,7 @@ import pytest
 
 from tests.training.fakes import FakeShards
 from training.data.splits import patients, split
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 
 
 def test_folds_become_parts() -> None:
@@ -18,12 +18,12 @@ def test_folds_become_parts() -> None:
 
 def test_a_patient_in_two_folds_is_refused() -> None:
     first, second, *rest = FakeShards(9).entries
-    with pytest.raises(CannotGoOn, match="two folds"):
+    with pytest.raises(TrainingError, match="two folds"):
         split([first, replace(second, patient_id=first.patient_id), *rest], 1)
 
 
 def test_an_empty_part_is_named() -> None:
-    with pytest.raises(CannotGoOn, match="held_out"):
+    with pytest.raises(TrainingError, match="held_out"):
         split(FakeShards(9).entries[1:3], 1)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.scans import series, zipped
 from training.evaluate.labelled_files import of_slice, read_truth, site_files
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 
 HEAD = "any,epidural,intraparenchymal,intraventricular,subarachnoid,subdural"
 
@@ -29,7 +29,7 @@ def test_a_folder_and_a_zip_hold_the_same(tmp_path: Path) -> None:
 
 
 def test_what_is_neither_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CannotGoOn, match="neither"):
+    with pytest.raises(TrainingError, match="neither"):
         site_files(_table(tmp_path, "x"))
 
 
@@ -87,5 +87,5 @@ def test_the_challenges_own_table_is_taken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "name,any\na,1\n", "file,bleed\na,1\n", "file,any\na,maybe\n"])
 def test_a_table_of_no_use_ends_in_a_sentence(tmp_path: Path, text: str) -> None:
-    with pytest.raises(CannotGoOn):
+    with pytest.raises(TrainingError):
         read_truth(_table(tmp_path, text))

@@ -3,9 +3,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from training.io.errors import CannotGoOn
-from training.io.files import write_whole
-from training.io.tables import digest_of, read_table, write_table
+from training.io.errors import TrainingError
+from training.io.files import write_atomically
+from training.io.tables import read_table, table_digest, write_table
 
 TABLE = pa.table({"number": [1, 2]})
 
@@ -18,22 +18,22 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         part.write_text("half of")
         raise InterruptedError
 
-    with pytest.raises(CannotGoOn):
-        write_whole(path, fail)
+    with pytest.raises(TrainingError):
+        write_atomically(path, fail)
     assert [file.name for file in tmp_path.iterdir()] == ["kept.txt"]
     assert path.read_text() == "before"
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(CannotGoOn, match=r"cannot be written: .+\.$"):
-        write_whole(tmp_path / "file" / "inside.txt", lambda part: part.write_text("no"))
+    with pytest.raises(TrainingError, match=r"cannot be written: .+\.$"):
+        write_atomically(tmp_path / "file" / "inside.txt", lambda part: part.write_text("no"))
 
 
 def test_a_table_knows_what_it_was_made_of(tmp_path: Path) -> None:
     path = tmp_path / "sub" / "table.parquet"
     write_table(path, TABLE, "abc")
-    assert digest_of(path) == "abc"
+    assert table_digest(path) == "abc"
     assert read_table(path, "index").equals(TABLE)
 
 
@@ -44,6 +44,6 @@ def test_a_table_that_is_missing_or_damaged_is_told_with_the_step_that_makes_it(
     path = tmp_path / "table.parquet"
     if content is not None:
         path.write_bytes(content)
-    assert digest_of(path) is None
-    with pytest.raises(CannotGoOn, match="`python -m training index` makes it"):
+    assert table_digest(path) is None
+    with pytest.raises(TrainingError, match="`python -m training index` makes it"):
         read_table(path, "index")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from training.io.errors import CannotGoOn
-from training.io.pool import every
+from training.io.errors import TrainingError
+from training.io.pool import parallel_map
 
 
 def square(number: int) -> int:
@@ -17,7 +17,7 @@ def square(number: int) -> int:
 
 
 def refuse(number: int) -> int:
-    raise CannotGoOn(f"{number} is too much.")
+    raise TrainingError(f"{number} is too much.")
 
 
 def die(_number: int) -> int:
@@ -26,7 +26,7 @@ def die(_number: int) -> int:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_every_task_has_its_result_and_tasks_are_made_when_they_are_needed(processes: int) -> None:
+def test_results_come_in_order_and_tasks_are_taken_when_needed(processes: int) -> None:
     made: list[int] = []
 
     def tasks() -> Iterator[int]:
@@ -34,29 +34,29 @@ def test_every_task_has_its_result_and_tasks_are_made_when_they_are_needed(proce
             made.append(number)
             yield number
 
-    results = every(square, tasks(), processes)
+    results = parallel_map(square, tasks(), processes)
     first = next(results)
     assert len(made) <= 4 * processes
-    assert sorted([first, *results]) == [number * number for number in range(20)]
+    assert [first, *results] == [number * number for number in range(20)]
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_task_that_cannot_go_on_says_so_here(processes: int) -> None:
-    with pytest.raises(CannotGoOn, match="is too much"):
-        list(every(refuse, range(4), processes))
+def test_the_error_of_a_task_is_raised_in_the_parent(processes: int) -> None:
+    with pytest.raises(TrainingError, match="is too much"):
+        list(parallel_map(refuse, range(4), processes))
 
 
-def test_a_process_that_is_killed_is_told() -> None:
-    with pytest.raises(CannotGoOn, match="One of the processes was killed"):
-        list(every(die, range(4), 2))
+def test_a_killed_worker_process_is_an_error_with_a_remedy() -> None:
+    with pytest.raises(TrainingError, match="fewer --processes"):
+        list(parallel_map(die, range(4), 2))
 
 
 ORPHANS = """
 import os, sys, time
-from training.io.pool import every
+from training.io.pool import parallel_map
 def main():
     tasks = (os.path.join(sys.argv[1], str(number)) for number in range(2))
-    list(every(wait, tasks, 2))
+    list(parallel_map(wait, tasks, 2))
 def wait(path):
     open(path, "w").write(str(os.getpid()))
     time.sleep(600)

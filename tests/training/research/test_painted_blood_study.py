@@ -7,7 +7,7 @@ from PIL import Image
 
 from services.common.labels import SUBTYPES
 from training.evaluate.bundle_on_phantoms import ask_of_real
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import draw_patient, make_study
 from training.phantom.study_options import Order
@@ -61,7 +61,7 @@ def test_a_bundle_is_asked_with_and_without_blood(tmp_path: Path) -> None:
 
 def test_a_series_without_brain_is_refused(tmp_path: Path) -> None:
     series = _written(tmp_path / "series", (72, 200))
-    with pytest.raises(CannotGoOn, match="too little brain"):
+    with pytest.raises(TrainingError, match="too little brain"):
         measure_implanted(BUNDLE, series, tmp_path / "out", each=1)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.archives import Files, files, name_of, write_folder, write_zip
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.rsna.archive import ROOT, TABLE, Damaged, open_archive
 
 HELD = files(2, 1)
@@ -63,25 +63,25 @@ def test_a_zip_that_is_cut_short_is_told_in_one_sentence(tmp_path: Path) -> None
     whole = path.read_bytes()
     for size in (0, 10, len(whole) // 2, len(whole) - 30):
         path.write_bytes(whole[:size])
-        with pytest.raises(CannotGoOn, match=r"^\S+ is no zip or is cut short: .* Fetch it again\.$"):
+        with pytest.raises(TrainingError, match=r"^\S+ is no zip or is cut short: .* Fetch it again\.$"):
             open_archive(path)
 
 
 @pytest.mark.parametrize("write", WRITERS)
 def test_what_is_no_archive_of_the_challenge_is_told(tmp_path: Path, write: Write) -> None:
-    with pytest.raises(CannotGoOn, match="not the challenge's archive"):
+    with pytest.raises(TrainingError, match="not the challenge's archive"):
         open_archive(write(tmp_path / "archive", {"holiday/beach.jpg": b"sand"}, ""))
 
 
 def test_a_path_where_nothing_is_is_told(tmp_path: Path) -> None:
-    with pytest.raises(CannotGoOn, match="No such file"):
+    with pytest.raises(TrainingError, match="No such file"):
         open_archive(tmp_path / "nothing.zip")
 
 
 @pytest.mark.parametrize("write", WRITERS)
 def test_a_missing_table_of_labels_is_told(tmp_path: Path, write: Write) -> None:
     archive = open_archive(write(tmp_path / "archive", {name: HELD[name] for name in HELD if name != TABLE}, ""))
-    with pytest.raises(CannotGoOn, match=f"has no {TABLE}"):
+    with pytest.raises(TrainingError, match=f"has no {TABLE}"):
         archive.labels()
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.archives import files, write_zip
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.rsna.archive import ROOT
 from training.rsna.download import download
 
@@ -43,13 +43,13 @@ def test_the_archive_is_asked_for_by_kaggles_program(tmp_path: Path, machine: di
 
 
 def test_a_missing_program_is_told(tmp_path: Path) -> None:
-    with pytest.raises(CannotGoOn, match="pip install kaggle"):
+    with pytest.raises(TrainingError, match="pip install kaggle"):
         download(tmp_path, {"PATH": str(tmp_path)}, _Kaggle())
 
 
 def test_a_missing_token_is_told(tmp_path: Path, machine: dict[str, str]) -> None:
     del machine["KAGGLE_API_TOKEN"]
-    with pytest.raises(CannotGoOn, match="token is missing"):
+    with pytest.raises(TrainingError, match="token is missing"):
         download(tmp_path, machine, _Kaggle())
 
 
@@ -64,16 +64,16 @@ def test_a_token_in_a_file_will_do(tmp_path: Path, machine: dict[str, str], name
 
 def test_no_room_is_told_before_hours_are_spent(tmp_path: Path, machine: dict[str, str]) -> None:
     kaggle = _Kaggle()
-    with pytest.raises(CannotGoOn, match="has room for"):
+    with pytest.raises(TrainingError, match="has room for"):
         download(tmp_path, machine, kaggle, zip_bytes=10**18)
     assert not kaggle.commands
 
 
 def test_a_program_that_fails_points_to_the_terms(tmp_path: Path, machine: dict[str, str]) -> None:
-    with pytest.raises(CannotGoOn, match="terms of the data"):
+    with pytest.raises(TrainingError, match="terms of the data"):
         download(tmp_path, machine, _Kaggle(1), zip_bytes=1000)
 
 
 def test_an_archive_that_came_cut_short_is_told(tmp_path: Path, machine: dict[str, str]) -> None:
-    with pytest.raises(CannotGoOn, match="cut short"):
+    with pytest.raises(TrainingError, match="cut short"):
         download(tmp_path, machine, _Kaggle(cut=True), zip_bytes=1000)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.common.labels import LABELS
 from tests.training.archives import files, write_zip
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.rsna.archive import open_archive
 from training.rsna.folds import HELD_OUT, TEST, Leak, assert_no_leak, assign_folds, fold_of, write_folds
 from training.rsna.index import build_index
@@ -83,13 +83,13 @@ def test_slices_that_are_set_aside_and_test_slices_deal_nobody() -> None:
 
 
 def test_patients_without_a_fold_are_told() -> None:
-    with pytest.raises(CannotGoOn, match="Patients of the index have no fold"):
+    with pytest.raises(TrainingError, match="Patients of the index have no fold"):
         assert_no_leak(_index(21), assign_folds(_index(20)))
 
 
 def test_fewer_patients_than_folds_are_told() -> None:
     for patients, folds in ((3, 5), (10, 1)):
-        with pytest.raises(CannotGoOn, match=f"{patients} patients can't be dealt into {folds} folds"):
+        with pytest.raises(TrainingError, match=f"{patients} patients can't be dealt into {folds} folds"):
             assign_folds(_index(patients), folds)
 
 
@@ -123,5 +123,5 @@ def test_the_folds_of_an_index_are_written_with_what_they_were_made_of(tmp_path:
 
 
 def test_a_missing_index_is_told(tmp_path: Path) -> None:
-    with pytest.raises(CannotGoOn, match="`python -m training index` makes it"):
+    with pytest.raises(TrainingError, match="`python -m training index` makes it"):
         write_folds(tmp_path / "index.parquet", tmp_path / "folds.parquet", folds=5, seed=0)

@@ -11,7 +11,7 @@ import pytest
 from services.common.labels import LABELS
 from services.preprocess.pipeline import Pipeline
 from tests.training.archives import SLICES, Files, files, name_of, positive, slice_of, write_folder, write_zip
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.rsna.archive import ROOT, TABLE, Archive, ZipArchive, open_archive
 from training.rsna.headers import SUSPECT, WORDS
 from training.rsna.index import build_index
@@ -217,13 +217,13 @@ NO_ROOM = """
 import resource, sys
 from pathlib import Path
 from training.rsna.archive import open_archive
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.rsna.index import build_index
 archive = open_archive(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
 try:
     build_index(archive, Path(sys.argv[2]), processes=1, part_files=5)
-except CannotGoOn as reason:
+except TrainingError as reason:
     print(reason)
 """
 
@@ -251,7 +251,7 @@ def test_a_full_disk_ends_in_one_sentence_and_loses_nothing(tmp_path: Path, arch
 
 def test_without_labels_no_header_is_read(tmp_path: Path) -> None:
     archive = _Stopping(open_archive(write_zip(tmp_path / "a.zip", {name_of(0): b""}, f"{ROOT}/")), 0)
-    with pytest.raises(CannotGoOn, match=f"has no {TABLE}"):
+    with pytest.raises(TrainingError, match=f"has no {TABLE}"):
         build_index(archive, tmp_path / "index.parquet", processes=1)
 
 
@@ -261,7 +261,7 @@ def test_without_labels_no_header_is_read(tmp_path: Path) -> None:
 def test_labels_of_no_file_end_with_names_of_both_sides(tmp_path: Path, change: Callable[[str], str]) -> None:
     head, *rows = HELD[TABLE].decode().splitlines(keepends=True)
     held = HELD | {TABLE: (head + "".join(map(change, rows))).encode()}
-    with pytest.raises(CannotGoOn) as caught:
+    with pytest.raises(TrainingError) as caught:
         _index(tmp_path, held)
     named = change("ID_000000000_any").removesuffix("_any")
     assert f"named {named}, " in str(caught.value)
@@ -270,5 +270,5 @@ def test_labels_of_no_file_end_with_names_of_both_sides(tmp_path: Path, change: 
 
 
 def test_an_archive_without_training_files_ends_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(CannotGoOn, match="no file stage_2_train"):
+    with pytest.raises(TrainingError, match="no file stage_2_train"):
         _index(tmp_path, {name: data for name, data in HELD.items() if "train/" not in name})

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from services.common.labels import LABELS
 from tests.training.archives import positive, rows, table
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.rsna.labels import UNKNOWN, read_labels
 
 
@@ -60,6 +60,6 @@ def test_missing_rows_are_unknown_and_told() -> None:
     ],
 )
 def test_what_is_no_such_table_is_told_in_one_sentence(text: str, words: str) -> None:
-    with pytest.raises(CannotGoOn, match=words) as caught:
+    with pytest.raises(TrainingError, match=words) as caught:
         read_labels(text.encode())
     assert "\n" not in str(caught.value)

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.rsna.submission import slice_name, write_submission
 
 
@@ -21,5 +21,5 @@ def test_names_are_those_of_the_table() -> None:
 
 
 def test_without_test_slices_there_is_no_table(tmp_path: Path) -> None:
-    with pytest.raises(CannotGoOn):
+    with pytest.raises(TrainingError):
         write_submission(tmp_path / "submission.csv", {}, [], [])

@@ -11,7 +11,7 @@ from training.evaluate.bundle_on_files import Answered
 from training.evaluate.calibrate import operating_points
 from training.evaluate.metrics import Judged, points_of
 from training.evaluate.thresholding import predict_rows
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.runs.recalibrate import Changed, halves, new_card, recalibrate_by_phantoms, with_points
 
 LENGTHS = [3] * 40
@@ -60,12 +60,12 @@ def test_a_card_keeps_all_but_what_thresholds_change(tmp_path: Path) -> None:
 
 
 def test_a_bundle_that_is_not_of_phantoms_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(CannotGoOn, match=r"not made of phantoms.*--files FOLDER --labels CSV"):
+    with pytest.raises(TrainingError, match=r"not made of phantoms.*--files FOLDER --labels CSV"):
         recalibrate_by_phantoms(write_bundle(tmp_path / "bundle"), tmp_path / "bundle", tmp_path / "run")
 
 
 def test_a_folder_without_a_bundle_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CannotGoOn, match=r"no readable card\.json"):
+    with pytest.raises(TrainingError, match=r"no readable card\.json"):
         recalibrate_by_phantoms(tmp_path, tmp_path, tmp_path / "run")
 
 

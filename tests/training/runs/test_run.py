@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.runs.run import Run
 
 
@@ -45,5 +45,5 @@ def test_a_step_whose_file_is_gone_is_done_again(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CannotGoOn, match="python -m training features"):
+    with pytest.raises(TrainingError, match="python -m training features"):
         _run(tmp_path).made("features")

@@ -5,7 +5,7 @@ import pytest
 
 from tests.training.small_networks import SMALL_SHAPE, small_cnn
 from training.configs.default import CONFIG
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.networks.cnn import build_cnn, weights
 from training.train.bundle_weights import begin_from, keep_weights
 from training.train.phantom_cnn import begin_from_weights
@@ -36,16 +36,16 @@ def test_weights_kept_alone_are_the_bundles_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", b"no weights", b"PK\x03\x04 cut short"])
 def test_weights_that_are_broken_are_refused_by_their_name(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "weights.npz").write_bytes(data)
-    with pytest.raises(CannotGoOn, match=r"weights\.npz is broken"):
+    with pytest.raises(TrainingError, match=r"weights\.npz is broken"):
         begin_from_weights(tmp_path / "weights.npz", small_cnn())
 
 
 def test_a_network_of_another_shape_is_refused() -> None:
     assert build_cnn(SMALL_SHAPE).last.kernel.shape != (256, 6)
-    with pytest.raises(CannotGoOn, match="'default'"):
+    with pytest.raises(TrainingError, match="'default'"):
         begin_from(BUNDLE, small_cnn())
 
 
 def test_a_folder_without_a_card_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(CannotGoOn):
+    with pytest.raises(TrainingError):
         begin_from(tmp_path, small_cnn())

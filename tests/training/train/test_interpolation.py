@@ -5,7 +5,7 @@ import pytest
 
 from tests.training.small_networks import small_cnn
 from training.configs.default import CONFIG
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.networks.cnn import build_cnn, weights
 from training.train.bundle_weights import begin_from
 from training.train.interpolation import stir_in
@@ -26,7 +26,7 @@ def test_weights_lie_between_a_networks_own_and_the_bundles() -> None:
 def test_a_network_of_another_shape_is_refused_and_left_as_it_was() -> None:
     cnn = small_cnn()
     own = [variable.numpy() for variable in weights(cnn)]
-    with pytest.raises(CannotGoOn, match="'default'"):
+    with pytest.raises(TrainingError, match="'default'"):
         stir_in(cnn, BUNDLE, 0.25)
     for first, second in zip(own, weights(cnn), strict=True):
         np.testing.assert_array_equal(first, second)

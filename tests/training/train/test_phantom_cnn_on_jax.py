@@ -9,7 +9,7 @@ import pytest
 
 from tests.training.small_networks import SMALL_SHAPE
 from tests.training.train.train_on_jax import FIT, PICTURES
-from training.io.errors import CannotGoOn
+from training.io.errors import TrainingError
 from training.networks.extractor import extractor
 from training.train.phantom_cnn import Progress, fit_cnn
 
@@ -30,5 +30,5 @@ def test_a_cnn_that_learnt_on_jax_answers_alike_on_tensorflow(learnt: Path) -> N
 
 
 def test_one_that_ended_by_another_configuration_is_refused(learnt: Path) -> None:
-    with pytest.raises(CannotGoOn, match="another --run"):
+    with pytest.raises(TrainingError, match="another --run"):
         fit_cnn(SMALL_SHAPE, replace(FIT, grain=0.5), Progress(learnt))
