@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.windowing import render
+from services.preprocess.windowing import apply_windows
 
 SERIES_UID = "2.25.10"
 
@@ -66,7 +66,7 @@ def series(count: int, **tags: Any) -> dict[str, bytes]:
 
 def picture(size: tuple[int, int] = (512, 512), mode: str = "RGB", brain_hu: int = 35) -> bytes:
     """A PNG of a head through the three windows; 512 x 512 RGB is what the recipe makes."""
-    shown = Image.fromarray(render(head(brain_hu=brain_hu), DEFAULT_RECIPE)).resize(size).convert(mode)
+    shown = Image.fromarray(apply_windows(head(brain_hu=brain_hu), DEFAULT_RECIPE)).resize(size).convert(mode)
     file = io.BytesIO()
     shown.save(file, "PNG")
     return file.getvalue()

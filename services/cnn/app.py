@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
-from services.cnn.batching import Batches, FeatureExtractor, Given, Slices, batch_sizes
+from services.cnn.batching import DynamicBatcher, FeatureExtractor, Outputs, Slices, batch_sizes
 from services.cnn.settings import Settings
 from services.common.card import Bundle, Card, open_bundle
 from services.common.labels import SUBTYPES
@@ -64,7 +64,7 @@ class CnnModel:
             raise RecipeMismatch(f"this network learnt from recipe {self._recipe}")
         return read_array(message, "slices", "UINT8", (None, 512, 512, 3))
 
-    def answer(self, message: Message, given: Given) -> Message:
+    def answer(self, message: Message, given: Outputs) -> Message:
         """What the network gave, as far as the request asks for it; of no slices it gave nothing."""
         asked = [spec for spec in self.outputs if spec.name == "features" or spec.name in message.wanted]
         tensors = [array_tensor(spec.name, given.get(spec.name, _nothing(spec))) for spec in asked]
@@ -89,7 +89,9 @@ def _nothing(spec: TensorSpec) -> NDArray[np.float32]:
 def create_app(extractor: FeatureExtractor, bundle: Bundle, settings: Settings) -> FastAPI:
     """The application around an extractor."""
     registry = CollectorRegistry()
-    app = stage_app("cnn", [CnnModel(extractor, bundle)], settings, Batches(extractor, settings.bounds(), registry))
+    app = stage_app(
+        "cnn", [CnnModel(extractor, bundle)], settings, DynamicBatcher(extractor, settings.bounds(), registry)
+    )
     app.state.metrics.registry.register(registry)
     return app
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.common.problems import Overloaded
-from services.common.runners import TooLate, deadline_of
+from services.common.runners import DeadlineExceeded, deadline_of
 from services.common.tensors import Message
 
 SLICE_BYTES: Final = 512 * 512 * 3
@@ -29,29 +29,29 @@ _RATE_KEPT: Final = 0.9  # of the measured rate, at each batch
 _LONGEST_RETRY_S: Final = 60
 
 Slices = NDArray[np.uint8]
-Given = dict[str, NDArray[np.float32]]
+Outputs = dict[str, NDArray[np.float32]]
 
 
 class FeatureExtractor(Protocol):
     """What computes: (n, 512, 512, 3) uint8 to `features`, (n, d) float32, and what else the network gives."""
 
-    def extract(self, slices: Slices) -> Given: ...
+    def extract(self, slices: Slices) -> Outputs: ...
 
 
-class SlicesModel(Protocol):
+class BatchableModel(Protocol):
     """A model whose work is that of its slices."""
 
     def read(self, message: Message) -> Slices:
         """A request's slices."""
         ...
 
-    def answer(self, message: Message, given: Given) -> Message:
+    def answer(self, message: Message, given: Outputs) -> Message:
         """The answer to a request, of what the network gave for its slices."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class BatchLimits:
     """How slices gather.
 
     max_batch : slices that go through the network at once
@@ -65,28 +65,30 @@ class Bounds:
 
 
 @dataclass(slots=True, eq=False)
-class _Piece:
+class _PendingSlices:
     """Slices of one request that go through the network together, and what came of them."""
 
     slices: Slices
     deadline: float
-    given: asyncio.Future[tuple[Given, float]] = field(
+    given: asyncio.Future[tuple[Outputs, float]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
 
-class Batches:
+class DynamicBatcher:
     """The runner of the cnn service: one batch in the network at a time, filled from the requests in hand."""
 
-    def __init__(self, extractor: FeatureExtractor, bounds: Bounds, registry: CollectorRegistry | None = None) -> None:
+    def __init__(
+        self, extractor: FeatureExtractor, bounds: BatchLimits, registry: CollectorRegistry | None = None
+    ) -> None:
         self._extractor, self._bounds = extractor, bounds
         self._sizes = batch_sizes(bounds.max_batch)
-        self._waiting: deque[_Piece] = deque()
+        self._waiting: deque[_PendingSlices] = deque()
         self._held = 0
         self._slices_a_second = 0.0
         self._network = ThreadPoolExecutor(1, "network")
         self._working: asyncio.Task[None] | None = None
-        self._figures = _Figures(registry or CollectorRegistry(), lambda: self._held)
+        self._figures = _BatchMetrics(registry or CollectorRegistry(), lambda: self._held)
 
     @contextmanager
     def place(self, body_bytes: int) -> Iterator[None]:
@@ -106,16 +108,16 @@ class Batches:
         finally:
             self._held -= slices
 
-    async def run(self, model: SlicesModel, message: Message) -> tuple[Message, float]:
+    async def run(self, model: BatchableModel, message: Message) -> tuple[Message, float]:
         """The answer, and this request's share of the milliseconds in the network.
 
         Raises
         ------
-        TooLate
+        DeadlineExceeded
             the caller's time was over when its turn came
         """
         slices, deadline, most = model.read(message), deadline_of(message), self._bounds.max_batch
-        pieces = [_Piece(slices[at : at + most], deadline) for at in range(0, len(slices), most)]
+        pieces = [_PendingSlices(slices[at : at + most], deadline) for at in range(0, len(slices), most)]
         self._waiting.extend(pieces)
         self._set_to_work()
         try:
@@ -124,7 +126,7 @@ class Batches:
             for piece in pieces:
                 piece.given.cancel()
             raise
-        return model.answer(message, joined([given for given, _ in done])), sum(ms for _, ms in done)
+        return model.answer(message, concatenate_outputs([given for given, _ in done])), sum(ms for _, ms in done)
 
     def _set_to_work(self) -> None:
         if self._waiting and (self._working is None or self._working.done()):
@@ -138,9 +140,9 @@ class Batches:
             if batch := self._next():
                 await self._through(batch)
 
-    def _next(self) -> list[_Piece]:
+    def _next(self) -> list[_PendingSlices]:
         """Those that wait the longest, as many as one batch holds, without what nobody waits for."""
-        batch: list[_Piece] = []
+        batch: list[_PendingSlices] = []
         room = self._bounds.max_batch
         while self._waiting and len(self._waiting[0].slices) <= room:
             piece = self._waiting.popleft()
@@ -148,19 +150,19 @@ class Batches:
                 self._figures.dropped.labels("caller_gone").inc(len(piece.slices))
             elif time.monotonic() > piece.deadline:
                 self._figures.dropped.labels("too_late").inc(len(piece.slices))
-                piece.given.set_exception(TooLate("the request waited longer than its caller does"))
+                piece.given.set_exception(DeadlineExceeded("the request waited longer than its caller does"))
             else:
                 room -= len(piece.slices)
                 batch.append(piece)
         return batch
 
-    async def _through(self, batch: Sequence[_Piece]) -> None:
+    async def _through(self, batch: Sequence[_PendingSlices]) -> None:
         sizes = [len(piece.slices) for piece in batch]
         try:
             loop = asyncio.get_running_loop()
             given, seconds = await loop.run_in_executor(self._network, self._extract, [piece.slices for piece in batch])
             self._note(sum(sizes), seconds)
-            shares = shared_out(given, sizes)
+            shares = split_outputs(given, sizes)
         except Exception as error:  # noqa: BLE001 - it is the callers' to know
             for piece in batch:
                 if not piece.given.done():
@@ -170,11 +172,11 @@ class Batches:
             if not piece.given.done():
                 piece.given.set_result((own, 1e3 * seconds * size / sum(sizes)))
 
-    def _extract(self, parts: Sequence[Slices]) -> tuple[Given, float]:
+    def _extract(self, parts: Sequence[Slices]) -> tuple[Outputs, float]:
         """In the network's thread: all parts as batches of the fixed sizes."""
         slices = parts[0] if len(parts) == 1 else np.concatenate(parts)
         begin = time.perf_counter()
-        given = joined([self._extractor.extract(part) for part in cut(slices, self._sizes)])
+        given = concatenate_outputs([self._extractor.extract(part) for part in split_into_batches(slices, self._sizes)])
         return given, time.perf_counter() - begin
 
     def _note(self, slices: int, seconds: float) -> None:
@@ -188,7 +190,7 @@ class Batches:
         return min(max(seconds, 1), _LONGEST_RETRY_S)
 
 
-class _Figures:
+class _BatchMetrics:
     """For `/metrics`."""
 
     def __init__(self, registry: CollectorRegistry, held: Any) -> None:
@@ -209,7 +211,7 @@ def batch_sizes(most: int) -> tuple[int, ...]:
     return (most, *(size for size in (1 << power for power in reversed(range(most.bit_length()))) if size < most))
 
 
-def cut(slices: Slices, sizes: Sequence[int]) -> Iterator[Slices]:
+def split_into_batches(slices: Slices, sizes: Sequence[int]) -> Iterator[Slices]:
     """Slices in parts of the given sizes, largest first; the smallest size is 1."""
     at = 0
     for size in sizes:
@@ -218,7 +220,7 @@ def cut(slices: Slices, sizes: Sequence[int]) -> Iterator[Slices]:
             at += size
 
 
-def shared_out(given: Given, sizes: Sequence[int]) -> list[Given]:
+def split_outputs(given: Outputs, sizes: Sequence[int]) -> list[Outputs]:
     """An answer in parts of these sizes; ValueError where it has another number of rows."""
     if any(len(array) != sum(sizes) for array in given.values()):
         raise ValueError("the network answered another number of slices than it was asked for")
@@ -226,7 +228,7 @@ def shared_out(given: Given, sizes: Sequence[int]) -> list[Given]:
     return [{name: array[place] for name, array in given.items()} for place in places]
 
 
-def joined(parts: Sequence[Given]) -> Given:
+def concatenate_outputs(parts: Sequence[Outputs]) -> Outputs:
     """Answers one behind the other; nothing of none."""
     if len(parts) <= 1:
         return parts[0] if parts else {}

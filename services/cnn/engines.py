@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from services.cnn.batching import FeatureExtractor, joined
+from services.cnn.batching import FeatureExtractor, concatenate_outputs
 from services.cnn.settings import Settings
 from services.common.card import Bundle
 
@@ -14,7 +14,7 @@ Precision = Literal["f32", "bf16"]
 _FEW: Final = 4
 
 
-class NoSuchEngine(RuntimeError):
+class EngineUnavailable(RuntimeError):
     """An engine was asked for that is not installed, or not for this device."""
 
 
@@ -23,20 +23,20 @@ def load_extractor(settings: Settings, bundle: Bundle) -> FeatureExtractor:
 
     Raises
     ------
-    NoSuchEngine
+    EngineUnavailable
         OpenVINO is not installed, or was asked to run on a GPU, or in 16 bits on a CPU without them
-    NoGpu
+    GpuNotFound
         TensorFlow was asked to run on a GPU and sees none
     """
     folder = bundle.saved_model("cnn")
     if settings.engine == "openvino":
         if settings.device == "gpu":
-            raise NoSuchEngine("OpenVINO is for CPUs here: leave ICH_CNN_ENGINE at tensorflow on a GPU")
+            raise EngineUnavailable("OpenVINO is for CPUs here: leave ICH_CNN_ENGINE at tensorflow on a GPU")
         return OpenVinoExtractor(folder, "bf16" if settings.mixed_precision else "f32")
     from services.cnn.model import SavedModelExtractor  # noqa: PLC0415 - TensorFlow is loaded only where it runs
-    from services.common.saved_model import choose_device  # noqa: PLC0415
+    from services.common.saved_model import configure_device  # noqa: PLC0415
 
-    choose_device(settings.device, mixed_precision=settings.mixed_precision)
+    configure_device(settings.device, mixed_precision=settings.mixed_precision)
     return SavedModelExtractor(folder)
 
 
@@ -50,7 +50,7 @@ def _core() -> Any:
     try:
         import openvino  # noqa: PLC0415 - an engine of several
     except ImportError as error:
-        raise NoSuchEngine("OpenVINO is not installed: it is in requirements/cnn.txt") from error
+        raise EngineUnavailable("OpenVINO is not installed: it is in requirements/cnn.txt") from error
     return openvino.Core()
 
 
@@ -62,14 +62,14 @@ class OpenVinoExtractor:
 
     def __init__(self, folder: Path, precision: Precision = "f32") -> None:
         if precision not in cpu_precisions():
-            raise NoSuchEngine("this CPU does not compute in bfloat16: leave ICH_CNN_MIXED_PRECISION at false")
+            raise EngineUnavailable("this CPU does not compute in bfloat16: leave ICH_CNN_MIXED_PRECISION at false")
         options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
         self._call: Any = _core().compile_model(str(folder), "CPU", options)
         self._names = [output.get_any_name() for output in self._call.outputs]
 
     def extract(self, slices: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """All that the network says of slices, as `SavedModelExtractor.extract` gives it."""
-        return joined([self._few(slices[at : at + _FEW]) for at in range(0, len(slices), _FEW)])
+        return concatenate_outputs([self._few(slices[at : at + _FEW]) for at in range(0, len(slices), _FEW)])
 
     def _few(self, slices: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         given = self._call(slices, share_inputs=True)

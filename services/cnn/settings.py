@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.cnn.batching import Bounds
+from services.cnn.batching import BatchLimits
 from services.common.settings import Device, StageSettings
 
 Engine = Literal["tensorflow", "openvino"]
@@ -37,6 +37,6 @@ class Settings(StageSettings):
         description="Seconds that a batch below `max_batch` waits for more slices; a few milliseconds help a GPU only.",
     )
 
-    def bounds(self) -> Bounds:
+    def bounds(self) -> BatchLimits:
         """Limits of dynamic batching."""
-        return Bounds(self.max_batch, self.max_held, self.max_delay_s)
+        return BatchLimits(self.max_batch, self.max_held, self.max_delay_s)

@@ -16,7 +16,7 @@ from services.common.rules import RULES
 from services.common.schemas import Evidence, FramesCode, Reason
 
 # A file with one of these is set aside beside a series, with a note; alone it is refused.
-FOREIGN_FILES: Final[Mapping[str, str]] = MappingProxyType(
+SET_ASIDE_FILES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "not_dicom": "neither DICOM nor PNG",
         "system_file": "a file that macOS or Windows adds to folders",
@@ -27,12 +27,12 @@ FOREIGN_FILES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 # Frames with one of these are set aside beside the axial ones of their file, with a note.
-FOREIGN_FRAMES: Final[Mapping[FramesCode, str]] = MappingProxyType(
+SET_ASIDE_FRAMES: Final[Mapping[FramesCode, str]] = MappingProxyType(
     {"localizer": "localizer", "other_plane": "another plane than axial"}
 )
 
 # A file with one of these makes the upload unusable: leaving it out could hide a haemorrhage.
-CORRUPT_FILES: Final[Mapping[str, str]] = MappingProxyType(
+UNUSABLE_FILES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "empty_file": "the file is empty",
         "truncated": "the file ends before its pixels do",
@@ -63,11 +63,11 @@ _NUMBERS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def why(code: str, tag: str | None = None) -> str:
+def describe_file_code(code: str, tag: str | None = None) -> str:
     """Why a file is set aside or unusable, in words; `tag` is the keyword of the tag that cannot be read."""
     if tag is not None:
         return f"{tag} cannot be read as {_NUMBERS.get(tag, 'a number')}"
-    return {**FOREIGN_FILES, **CORRUPT_FILES}[code]
+    return {**SET_ASIDE_FILES, **UNUSABLE_FILES}[code]
 
 
 # Fractions of the picture. A slice that has all three in these shares can be one of a head.
@@ -96,13 +96,13 @@ FULL_OF_BRAIN: Final = 0.05
 HIGHEST_STILL_FULL, LOWEST_STILL_FULL = 0.5, 0.9  # of the share in the fullest slice
 
 
-def reason(code: str, **values: object) -> Reason:
+def make_reason(code: str, **values: object) -> Reason:
     """A rule's reason, with its words filled in."""
     rule = RULES[code]
     return Reason(code=code, severity=rule.severity, detail=rule.words.format(**values))
 
 
-def fold(evidence: Sequence[Evidence], *, headwards: bool = True) -> list[Reason]:
+def pixel_reasons(evidence: Sequence[Evidence], *, headwards: bool = True) -> list[Reason]:
     """What the pixels of one series say, over all its slices.
 
     Parameters
@@ -111,13 +111,13 @@ def fold(evidence: Sequence[Evidence], *, headwards: bool = True) -> list[Reason
     """
     constant = [item for item in evidence if item.constant]
     if len(constant) == len(evidence) or any(item.compressed for item in constant):
-        return [reason("constant_image", slices=len(constant), total=len(evidence))]
-    reasons = [reason("blank_slices", slices=len(constant), total=len(evidence))] if constant else []
+        return [make_reason("constant_image", slices=len(constant), total=len(evidence))]
+    reasons = [make_reason("blank_slices", slices=len(constant), total=len(evidence))] if constant else []
     reasons += [*_head(evidence), *_scale(evidence), *_metal(evidence)]
     return reasons + (_missing(evidence) if headwards else [])
 
 
-def refused(reasons: Iterable[Reason]) -> bool:
+def is_refused(reasons: Iterable[Reason]) -> bool:
     """Whether a rule of refusal stands."""
     return any(item.severity == "refuse" for item in reasons)
 
@@ -135,10 +135,10 @@ def _head(evidence: Sequence[Evidence]) -> list[Reason]:
     many = len(evidence) >= MIN_SLICES_OF_A_HEAD  # more than lie above the brain: whatever fills the skull is no brain
     empty = brain < MAX_BRAIN_OF_EMPTY_SKULL * bone and (many or centre_air > MIN_CENTRE_AIR_OF_EMPTY_SKULL)
     if empty or not any(_can_be_head(item) for item in evidence):
-        return [reason("not_a_head", **shares, centre_air=centre_air)]
+        return [make_reason("not_a_head", **shares, centre_air=centre_air)]
     fullest = max(item.brain for item in evidence)
     little = fullest < LITTLE_BRAIN or brain < LITTLE_BRAIN_OF_BONE * bone
-    return [reason("little_brain", fullest=fullest, bone=shares["bone"])] if little else []
+    return [make_reason("little_brain", fullest=fullest, bone=shares["bone"])] if little else []
 
 
 def _scale(evidence: Sequence[Evidence]) -> list[Reason]:
@@ -146,12 +146,12 @@ def _scale(evidence: Sequence[Evidence]) -> list[Reason]:
     if not air_hu or abs(median(air_hu) + 1000) <= MOST_SHIFT_HU:
         return []
     other_scale = not LOWEST_AIR_HU <= median(air_hu) <= HIGHEST_AIR_HU
-    return [reason("wrong_scale" if other_scale else "shifted_scale", air_hu=median(air_hu))]
+    return [make_reason("wrong_scale" if other_scale else "shifted_scale", air_hu=median(air_hu))]
 
 
 def _metal(evidence: Sequence[Evidence]) -> list[Reason]:
     slices = sum(item.metal >= MIN_METAL for item in evidence)
-    return [reason("metal", slices=slices)] if slices else []
+    return [make_reason("metal", slices=slices)] if slices else []
 
 
 def _missing(evidence: Sequence[Evidence]) -> list[Reason]:
@@ -160,16 +160,16 @@ def _missing(evidence: Sequence[Evidence]) -> list[Reason]:
     if len(evidence) < MIN_SLICES_OF_A_HEAD or fullest < FULL_OF_BRAIN:
         return []
     ends = (("lowest", evidence[0], LOWEST_STILL_FULL), ("highest", evidence[-1], HIGHEST_STILL_FULL))
-    return [reason("part_missing", where=where) for where, item, share in ends if item.brain > share * fullest]
+    return [make_reason("part_missing", where=where) for where, item, share in ends if item.brain > share * fullest]
 
 
-def document() -> str:
+def rules_as_markdown() -> str:
     """The rules as Markdown."""
     rules = [
         f"| `{rule.code}` | {rule.severity} | {rule.words} | {rule.why} | {rule.source} |" for rule in RULES.values()
     ]
-    foreign = [f"| `{code}` | {words} |" for code, words in FOREIGN_FILES.items()]
-    corrupt = [f"| `{code}` | {words} |" for code, words in CORRUPT_FILES.items()]
+    foreign = [f"| `{code}` | {words} |" for code, words in SET_ASIDE_FILES.items()]
+    corrupt = [f"| `{code}` | {words} |" for code, words in UNUSABLE_FILES.items()]
     fixed = ", ".join(f"`{rule.code}`" for rule in RULES.values() if rule.fixed)
     return "\n".join((_HEAD, *rules, _SITE.format(fixed=fixed), _FOREIGN, *foreign, _CORRUPT, *corrupt, ""))
 
@@ -215,4 +215,4 @@ _CORRUPT: Final = """
 |---|---|"""
 
 if __name__ == "__main__":
-    sys.stdout.write(document())
+    sys.stdout.write(rules_as_markdown())

@@ -16,24 +16,24 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.common.graceful_shutdown import Drain, Lifespan
-from services.common.head_requests import AnswerHead
+from services.common.graceful_shutdown import GracefulShutdown, Lifespan
+from services.common.head_requests import HeadMiddleware
 from services.common.observability import REQUEST_ID, Metrics, adopt_request_id, current_request_id
 from services.common.problem_schemas import (
-    ANY_PROBLEM,
+    DEFAULT_RESPONSE,
     PROBLEM_JSON,
     add_problem_schemas,
     extend_openapi,
-    problem_answer,
+    openapi_problem,
 )
-from services.common.problems import CallerGone, MalformedRequest, MethodNotAllowed, NotFound, NotReady, Problem
+from services.common.problems import BadRequest, ClientClosedRequest, MethodNotAllowed, NotFound, NotReady, Problem
 from services.common.readiness import PROBES, Readiness, ReadyCheck
 from services.common.version import VERSION
 
 log = logging.getLogger(__name__)
 
 _NOT_READY: Final[dict[int | str, dict[str, Any]]] = {
-    503: problem_answer(NotReady("cnn cannot be reached", stage="cnn", cause="stage_failed"))
+    503: openapi_problem(NotReady("cnn cannot be reached", stage="cnn", cause="stage_failed"))
 }
 _METRICS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "In Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
@@ -54,12 +54,12 @@ def new_app(
     `ready` raises a Problem while the service can't do its work, and it says so itself `drain_s` seconds before SIGTERM
     ends it; `options` go to `make`, which makes the application.
     """
-    drain = Drain(drain_s)
-    app = make(title=title, version=VERSION, lifespan=drain.around(lifespan), responses=ANY_PROBLEM, **options)
+    drain = GracefulShutdown(drain_s)
+    app = make(title=title, version=VERSION, lifespan=drain.around(lifespan), responses=DEFAULT_RESPONSE, **options)
     extend_openapi(app, add_problem_schemas)
     app.state.metrics, app.state.drain, app.state.readiness = Metrics(), drain, Readiness(ready, drain)
-    app.add_middleware(AnswerHead)
-    app.add_middleware(_Observe, metrics=app.state.metrics)
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(_ObservabilityMiddleware, metrics=app.state.metrics)
     _answer_problems(app)
     _add_health(app)
     return app
@@ -68,18 +68,18 @@ def new_app(
 def _answer_problems(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Problem) -> Response:
-        log_fault(request, error)
+        log_server_error(request, error)
         return problem_response(error)
 
     @app.exception_handler(ClientDisconnect)
     async def gone(_: Request, error: ClientDisconnect) -> Response:  # noqa: ARG001 - it says nothing
-        return problem_response(CallerGone("the connection was closed before the request was whole"))
+        return problem_response(ClientClosedRequest("the connection was closed before the request was whole"))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         fields = [{"field": ".".join(map(str, item["loc"])), "reason": item["msg"]} for item in error.errors()]
         words = "; ".join(f"{field['field']}: {field['reason']}" for field in fields)
-        return problem_response(MalformedRequest(words, fields=fields))
+        return problem_response(BadRequest(words, fields=fields))
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
@@ -97,7 +97,7 @@ def _refusal(routes: Sequence[BaseRoute], request: Request, error: HTTPException
         allowed = allowed or {"GET", "HEAD"}  # what a folder of pages has
         words = f"{request.method} is not a method of this resource; it has {', '.join(sorted(allowed))}"
         return MethodNotAllowed(words, allowed=allowed)
-    kind = NotFound if error.status_code == HTTPStatus.NOT_FOUND else MalformedRequest
+    kind = NotFound if error.status_code == HTTPStatus.NOT_FOUND else BadRequest
     return kind(str(error.detail))
 
 
@@ -114,7 +114,7 @@ def _allowed_methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:
     return methods | ({"HEAD"} if "GET" in methods else set())
 
 
-def log_fault(request: Request, problem: Problem) -> None:
+def log_server_error(request: Request, problem: Problem) -> None:
     """Write down where a problem of our own making came from; one of the sender's, or a probe's, is no news."""
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and route_of(request.scope) not in PROBES:
         log.error("problem", exc_info=problem, extra={"fields": {"code": problem.code}})
@@ -149,7 +149,7 @@ def _add_health(app: FastAPI) -> None:
         return Response(generate_latest(app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-class _Observe:
+class _ObservabilityMiddleware:
     """Counts, times and logs each request, and sets its id."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from services.common.labels import LABELS, Label
 from services.common.operating_points import OperatingPoint, Points, Thresholds, clamped, out_of_order
-from services.common.predictions import RULE
+from services.common.predictions import PREDICTION_RULE
 from services.common.recipe import Recipe
 
-LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 CARD_NAME = "card.json"
 _OLDER: Final = {"clamp": True}  # pydantic's context for a card that somebody else has written
 
@@ -57,7 +57,9 @@ class Card(_Frozen):
         description="sensitive <= default <= specific for every label and level; those in force, where an older "
         "card's were clamped"
     )
-    prediction_rule: str = Field(default=RULE, description="how probabilities and thresholds make predictions")
+    prediction_rule: str = Field(
+        default=PREDICTION_RULE, description="how probabilities and thresholds make predictions"
+    )
     licence: str
     data_terms: str
     limits_of_use: tuple[str, ...]
@@ -72,7 +74,7 @@ class Card(_Frozen):
             return points
         if info.context != _OLDER:
             raise ValueError(f"thresholds must be ordered, sensitive <= default <= specific; out of order: {wrong}")
-        LOG.warning(
+        log.warning(
             "bundle %r: thresholds on the wrong side of 'default' are replaced by those of 'default' (%s); its card "
             "states figures at the old ones: run `python -m training recalibrate`",
             info.data.get("name"),

@@ -12,10 +12,10 @@ from fastapi import FastAPI
 from services.common.problems import NotReady
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-ENDING: Final = signal.SIGTERM
+TERMINATE: Final = signal.SIGTERM
 
 
-class Drain:
+class GracefulShutdown:
     """Holds SIGTERM back from the server for `seconds`, in which `/readyz` says that the service is going."""
 
     def __init__(self, seconds: float) -> None:
@@ -41,7 +41,7 @@ class Drain:
                         yield
             finally:
                 if before is not None:
-                    signal.signal(ENDING, before)
+                    signal.signal(TERMINATE, before)
 
         return watched
 
@@ -49,7 +49,7 @@ class Drain:
         """Come before the server's own handler, where there is one; the handler that stood there."""
         if threading.current_thread() is not threading.main_thread():
             return None  # signals are not ours there
-        servers = signal.getsignal(ENDING)
+        servers = signal.getsignal(TERMINATE)
         if not callable(servers):
             return None  # no server drains here
 
@@ -60,5 +60,5 @@ class Drain:
             self.on = True
             loop.call_soon_threadsafe(lambda: loop.call_later(self._seconds, servers, number, frame))
 
-        signal.signal(ENDING, end)
+        signal.signal(TERMINATE, end)
         return servers

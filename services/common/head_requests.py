@@ -4,7 +4,7 @@ import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class AnswerHead:
+class HeadMiddleware:
     """Lets the application answer HEAD as GET, and stops it at the end of its headers: a stream may never end."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.common.problems import MalformedRequest
+from services.common.problems import BadRequest
 from services.common.tensors import Message, Tensor
 
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {
@@ -22,13 +22,13 @@ def read_array(message: Message, name: str, datatype: str, shape: tuple[int | No
 
     Raises
     ------
-    MalformedRequest
+    BadRequest
         there is no such tensor, or its type or shape is another.
     """
     tensor = message.tensor(name, datatype)
     if not _fits(tensor.shape, shape):
         wanted = ", ".join("n" if size is None else str(size) for size in shape)
-        raise MalformedRequest(f"tensor {name!r} has shape {list(tensor.shape)}, not [{wanted}]")
+        raise BadRequest(f"tensor {name!r} has shape {list(tensor.shape)}, not [{wanted}]")
     flat: NDArray[Any] = np.frombuffer(tensor.buffer, dtype=_DTYPES[datatype])
     return flat.reshape(tensor.shape)
 

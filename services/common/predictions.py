@@ -12,7 +12,7 @@ from typing import Final
 
 from services.common.labels import LABELS, Label
 
-RULE: Final = (
+PREDICTION_RULE: Final = (
     "A subtype is present where its probability exceeds its threshold; `any` where its own does or a subtype is "
     "present. In a series a slice's label is present only where the series' label is."
 )

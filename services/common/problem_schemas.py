@@ -18,13 +18,13 @@ _HEADERS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-class _Open(BaseModel):
+class _Extensible(BaseModel):
     """Newer services may say more."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
-class ProblemFile(_Open):
+class ProblemFile(_Extensible):
     """A file that is at fault."""
 
     file: str
@@ -32,14 +32,14 @@ class ProblemFile(_Open):
     reason: str
 
 
-class ProblemField(_Open):
+class ProblemField(_Extensible):
     """A parameter that is at fault."""
 
     field: str = Field(description="where it stands, and its name: `query.limit`")
     reason: str
 
 
-class ProblemSeries(_Open):
+class ProblemSeries(_Extensible):
     """One of several series where one was expected."""
 
     series_instance_uid: str | None
@@ -47,14 +47,14 @@ class ProblemSeries(_Open):
     files: list[str] = Field([])
 
 
-class ProblemBest(_Open):
+class ProblemBest(_Extensible):
     """The series to send, and why."""
 
     series_instance_uid: str | None
     why: str
 
 
-class ProblemDifference(_Open):
+class ProblemDifference(_Extensible):
     """What differs between two requests under one Idempotency-Key."""
 
     what: str
@@ -62,7 +62,7 @@ class ProblemDifference(_Open):
     now: str | None = None
 
 
-class ProblemDetails(_Open):
+class ProblemDetails(_Extensible):
     """Why there is no other answer (RFC 9457). `code` is for programs and stays, `detail` is for people."""
 
     type: str = Field(description="a URN made from the code")
@@ -81,7 +81,7 @@ class ProblemDetails(_Open):
     limit_bytes: int | None = None
 
 
-def problem_answer(*problems: Problem, description: str | None = None) -> dict[str, Any]:
+def openapi_problem(*problems: Problem, description: str | None = None) -> dict[str, Any]:
     """A response of the OpenAPI document, with examples."""
     examples = {problem.code: {"value": {**problem.document(), "request_id": "4b1c..."}} for problem in problems}
     schema = {"$ref": _REF.format(model=ProblemDetails.__name__)}
@@ -94,8 +94,8 @@ def problem_answer(*problems: Problem, description: str | None = None) -> dict[s
 
 
 # What every operation may answer. It stands for FastAPI's own 422, too, which is never sent.
-ANY_PROBLEM: Final[dict[int | str, dict[str, Any]]] = {
-    "default": problem_answer(Problem("an unexpected fault; ..."), description="Any other problem")
+DEFAULT_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
+    "default": openapi_problem(Problem("an unexpected fault; ..."), description="Any other problem")
 }
 
 

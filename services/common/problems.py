@@ -1,15 +1,15 @@
 """What can go wrong, as classes that know their HTTP status; the application's one handler answers them.
 
-    Problem                       RFC 9457 problem details
-    |- MalformedRequest   400     the request itself is not understood
-    |- NotFound           404     there is no such model, job or page
-    |- MethodNotAllowed   405     the resource has other methods; `Allow` lists them
-    |- NotAcceptable      406     no representation that `Accept` allows
-    |- PayloadTooLarge    413     more bytes, files or slices than this service takes
-    |- UnsupportedMedia   415     a content type or encoding that is not spoken here
-    |- CallerGone         499     the client closed the connection; nobody reads this answer
-    |- NotReady           503     not now; `Retry-After` says when to try again
-    |- Overloaded         503     too much waits already
+    Problem                         RFC 9457 problem details
+    |- BadRequest             400   the request itself is not understood
+    |- NotFound               404   there is no such model, job or page
+    |- MethodNotAllowed       405   the resource has other methods; `Allow` lists them
+    |- NotAcceptable          406   no representation that `Accept` allows
+    |- ContentTooLarge        413   more bytes, files or slices than this service takes
+    |- UnsupportedMediaType   415   a content type or encoding that this service does not accept
+    |- ClientClosedRequest    499   the client closed the connection; nobody reads this answer
+    |- NotReady               503   not now; `Retry-After` says when to try again
+    |- Overloaded             503   too many requests are waiting
 
 Parts of the system add their own below these, beside the code that raises them.
 A problem's words go to the sender of the request only. They may name the sender's files, so they are never logged.
@@ -48,7 +48,7 @@ class Problem(Exception):
         return {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
 
 
-class MalformedRequest(Problem):
+class BadRequest(Problem):
     status = 400
     code = "malformed_request"
     title = "The request is not understood"
@@ -82,19 +82,19 @@ class NotAcceptable(Problem):
     title = "No representation fits the Accept header"
 
 
-class PayloadTooLarge(Problem):
+class ContentTooLarge(Problem):
     status = 413
     code = "too_large"
     title = "The upload is too large"
 
 
-class UnsupportedMedia(Problem):
+class UnsupportedMediaType(Problem):
     status = 415
     code = "unsupported_media"
     title = "This kind of content is not accepted"
 
 
-class CallerGone(Problem):
+class ClientClosedRequest(Problem):
     status = 499
     code = "caller_gone"
     title = "The caller broke the connection off"

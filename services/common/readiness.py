@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from services.common.graceful_shutdown import Drain
+from services.common.graceful_shutdown import GracefulShutdown
 from services.common.problems import Problem
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ class Readiness:
     Before the first readiness an INFO names each new cause. Later, each loss is one WARNING and each return one INFO.
     """
 
-    def __init__(self, ready: ReadyCheck, drain: Drain) -> None:
+    def __init__(self, ready: ReadyCheck, drain: GracefulShutdown) -> None:
         self._ready = ready
         self._drain = drain
         self._was_ready = self._is_ready = False

@@ -11,20 +11,20 @@ import anyio
 import anyio.to_thread
 from fastapi import Request
 
-from services.common.problems import CallerGone, MalformedRequest, Overloaded, Problem
+from services.common.problems import BadRequest, ClientClosedRequest, Overloaded, Problem
 from services.common.settings import ThreadedSettings
-from services.common.tensors import TIMEOUT, Message
+from services.common.tensors import TIMEOUT_PARAMETER, Message
 
 T = TypeVar("T")
 
 
-class TooLate(Problem):
+class DeadlineExceeded(Problem):
     status = 504
     code = "too_late"
     title = "The caller's time was over before the work was begun"
 
 
-class Model(Protocol):
+class InferenceModel(Protocol):
     """What answers a request in a worker thread."""
 
     def infer(self, message: Message) -> Message: ...
@@ -38,11 +38,11 @@ class Runner(Protocol):
         ...
 
     async def run(self, model: Any, message: Message) -> tuple[Message, float]:
-        """The answer and the milliseconds of work in it; TooLate where its time is over before its turn."""
+        """The answer and the milliseconds of work in it; DeadlineExceeded where its time is over before its turn."""
         ...
 
 
-class Threads:
+class ThreadRunner:
     """Each request by itself in a worker thread; a bounded number of requests waits."""
 
     def __init__(self, settings: ThreadedSettings) -> None:
@@ -61,7 +61,7 @@ class Threads:
         finally:
             self._held -= 1
 
-    async def run(self, model: Model, message: Message) -> tuple[Message, float]:
+    async def run(self, model: InferenceModel, message: Message) -> tuple[Message, float]:
         """Let the model answer in a thread when there is one."""
         return await anyio.to_thread.run_sync(_timed, model, message, deadline_of(message), limiter=self._limiter)
 
@@ -71,47 +71,47 @@ def deadline_of(message: Message) -> float:
 
     Raises
     ------
-    MalformedRequest
+    BadRequest
         the parameter is no number
     """
-    timeout = message.parameters.get(TIMEOUT)
+    timeout = message.parameters.get(TIMEOUT_PARAMETER)
     if timeout is None:
         return math.inf
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise MalformedRequest("the parameter 'timeout' is a number of microseconds")
+        raise BadRequest("the parameter 'timeout' is a number of microseconds")
     return time.monotonic() + timeout / 1e6
 
 
-async def while_wanted(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """What the work gives; where the caller breaks the connection off before, it is cancelled.
 
     The request's body must have been read.
 
     Raises
     ------
-    CallerGone
+    ClientClosedRequest
         nobody waits for an answer any more
     """
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
-        raise CallerGone("nobody waits for the answer")
+        raise ClientClosedRequest("nobody waits for the answer")
     finally:
         for task in (working, leaving):
             task.cancel()
         await asyncio.gather(working, leaving, return_exceptions=True)
 
 
-async def _gone(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-def _timed(model: Model, message: Message, deadline: float) -> tuple[Message, float]:
+def _timed(model: InferenceModel, message: Message, deadline: float) -> tuple[Message, float]:
     if time.monotonic() > deadline:
-        raise TooLate("the request waited longer than its caller does")
+        raise DeadlineExceeded("the request waited longer than its caller does")
     begin = time.perf_counter()
     answer = model.infer(message)
     return answer, (time.perf_counter() - begin) * 1e3

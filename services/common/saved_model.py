@@ -16,11 +16,11 @@ log = logging.getLogger(__name__)
 Signature = Callable[..., dict[str, Any]]
 
 
-class NoGpu(RuntimeError):
+class GpuNotFound(RuntimeError):
     """A GPU was asked for, and TensorFlow sees none."""
 
 
-def choose_device(device: Device, *, mixed_precision: bool = False) -> str:
+def configure_device(device: Device, *, mixed_precision: bool = False) -> str:
     """Settle where graphs run, before the first one is loaded. Memory of a GPU is taken as it is needed.
 
     `mixed_precision` lets a GPU compute in 16 bits what TensorFlow's own rules hold safe for it; a CPU never does.
@@ -31,12 +31,12 @@ def choose_device(device: Device, *, mixed_precision: bool = False) -> str:
 
     Raises
     ------
-    NoGpu
+    GpuNotFound
         `device` is "gpu" and there is none.
     """
     gpus = [] if device == "cpu" else tf.config.list_physical_devices("GPU")
     if device == "gpu" and not gpus:
-        raise NoGpu("a GPU was asked for, and TensorFlow sees none: check the driver and `tensorflow[and-cuda]`")
+        raise GpuNotFound("a GPU was asked for, and TensorFlow sees none: check the driver and `tensorflow[and-cuda]`")
     if not gpus:
         tf.config.set_visible_devices([], "GPU")
     for gpu in gpus:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.common.labels import Label
 from services.common.operating_points import OperatingPoint
-from services.common.predictions import RULE
+from services.common.predictions import PREDICTION_RULE
 
 Severity = Literal["refuse", "warn", "note"]
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
@@ -33,7 +33,7 @@ class Reason(_Frozen):
     severity: Severity
 
 
-class Item(_FromStage):
+class SliceReference(_FromStage):
     """One slice of a series: a frame of a file, both counted from 0 in the order sent."""
 
     file: int
@@ -41,7 +41,7 @@ class Item(_FromStage):
     sop_instance_uid: str | None = None
 
 
-class Stack(_FromStage):
+class MultiFrameFile(_FromStage):
     """A file of several uncompressed frames: the i-th one is `frame_bytes` from `pixels_at` + i * `frame_bytes` on."""
 
     file: int
@@ -54,17 +54,19 @@ class SeriesHeader(_FromStage):
 
     uid: str | None
     study_uid: str | None
-    items: tuple[Item, ...]
+    items: tuple[SliceReference, ...]
     position_mm: tuple[float, ...]
     reasons: tuple[Reason, ...] = ()
     kernel: KernelKind = "unknown"
     thickness_mm: float | None = None
     contrast: bool = False
     derived: bool = False
-    stacks: tuple[Stack, ...] = Field((), description="files of which a part is enough for some of their frames")
+    stacks: tuple[MultiFrameFile, ...] = Field(
+        (), description="files of which a part is enough for some of their frames"
+    )
 
 
-class SetAside(_FromStage):
+class SetAsideFile(_FromStage):
     """A file that makes no slice, and why (a code of `acceptance`); its series, where the header names it."""
 
     file: int
@@ -74,7 +76,7 @@ class SetAside(_FromStage):
     study_uid: str | None = None
 
 
-class FramesSetAside(_FromStage):
+class SetAsideFrames(_FromStage):
     """Frames of a file that make no slices, counted from 0, and why (a code of `acceptance`); its other frames do."""
 
     file: int
@@ -86,13 +88,13 @@ class HeadersReport(_FromStage):
     """The answer of preprocess' `series` door."""
 
     series: tuple[SeriesHeader, ...] = ()
-    set_aside: tuple[SetAside, ...] = ()
-    frames_set_aside: tuple[FramesSetAside, ...] = ()
+    set_aside: tuple[SetAsideFile, ...] = ()
+    frames_set_aside: tuple[SetAsideFrames, ...] = ()
     incomplete: tuple[int, ...] = Field((), description="files whose header goes on after the head that was sent")
 
 
 class Evidence(_FromStage):
-    """What the pixels of one slice say, as fractions of the picture. `failed` is a code of `CORRUPT_FILES`."""
+    """What the pixels of one slice say, as fractions of the picture. `failed` is a code of `UNUSABLE_FILES`."""
 
     bone: float = Field(0, description="share of the picture above 300 HU")
     brain: float = Field(0, description="share of the picture from 10 to 60 HU")
@@ -130,7 +132,7 @@ class ReportSeries(_Frozen):
     probabilities: dict[Label, Probability] | None = Field(
         None, description="of the series; those of its slice where it has one; null where not assessed"
     )
-    predictions: dict[Label, bool] | None = Field(None, description=f"{RULE} Null where not assessed.")
+    predictions: dict[Label, bool] | None = Field(None, description=f"{PREDICTION_RULE} Null where not assessed.")
 
 
 class ReportSlice(_Frozen):
@@ -149,7 +151,8 @@ class ReportSlice(_Frozen):
         None, description="of the slice, whatever is predicted of its series; null where not assessed"
     )
     predictions: dict[Label, bool] | None = Field(
-        None, description=f"{RULE} Slices sent alone have no series and no such limit. Null where not assessed."
+        None,
+        description=f"{PREDICTION_RULE} Slices sent alone have no series and no such limit. Null where not assessed.",
     )
     image: str | None = Field(None, description="PNG of the three channels, base64; on request")
 

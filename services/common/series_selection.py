@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.common.acceptance import MIN_SLICES_OF_A_HEAD, refused
+from services.common.acceptance import MIN_SLICES_OF_A_HEAD, is_refused
 from services.common.schemas import SeriesHeader
 
 TRAINED_THICKNESS_MM: Final = 5.0
@@ -12,7 +12,7 @@ _KERNELS: Final = {"soft": 0, "unknown": 1, "sharp": 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
+class BestSeries:
     """The series to assess, and why this one."""
 
     uid: str
@@ -21,7 +21,7 @@ class Best:
 
 # What decides, first things first: less is better.
 _CRITERIA: Final[tuple[tuple[str, Callable[[SeriesHeader], float]], ...]] = (
-    ("it is not refused by its headers", lambda series: refused(series.reasons)),
+    ("it is not refused by its headers", lambda series: is_refused(series.reasons)),
     ("it covers more of the head", lambda series: len(series.items) < MIN_SLICES_OF_A_HEAD),
     ("its kernel is softer", lambda series: _KERNELS[series.kernel]),
     ("it is plain", lambda series: series.contrast),
@@ -31,7 +31,7 @@ _CRITERIA: Final[tuple[tuple[str, Callable[[SeriesHeader], float]], ...]] = (
 )
 
 
-def best_series(series: Sequence[SeriesHeader]) -> Best | None:
+def select_best_series(series: Sequence[SeriesHeader]) -> BestSeries | None:
     """The best of several series of one study; None where there is nothing to choose, or nothing to choose by.
 
     Pictures, and series of several patients or examinations, are no choice.
@@ -39,9 +39,9 @@ def best_series(series: Sequence[SeriesHeader]) -> Best | None:
     if len(series) < 2 or len({item.study_uid for item in series}) > 1:  # noqa: PLR2004 - one is no choice
         return None
     best, other = sorted(series, key=_rank)[:2]
-    if not best.uid or refused(best.reasons):
+    if not best.uid or is_refused(best.reasons):
         return None
-    return Best(best.uid, f"{_words(best)}; {_decisive(best, other)}")
+    return BestSeries(best.uid, f"{_words(best)}; {_decisive(best, other)}")
 
 
 def _rank(series: SeriesHeader) -> tuple[list[float], str]:

@@ -11,11 +11,11 @@ from math import isfinite
 from statistics import mean, median
 from typing import Final
 
-from services.common.acceptance import reason
+from services.common.acceptance import make_reason
 from services.common.card import Card
 from services.common.schemas import Reason, SeriesHeader
 
-MOST_SLICES: Final = 32  # of one slab: 5 mm hold fewer, unless positions repeat; preprocess takes 64 a call
+MAX_SLICES: Final = 32  # of one slab: 5 mm hold fewer, unless positions repeat; preprocess takes 64 a call
 _UNITS_A_MM: Final = 10_000  # positions count in whole units, so that no rounding decides where a slab ends
 _GAP: Final = 1.5  # times the steps around it: slices are missing there
 _AROUND: Final = 3  # steps on either side that a step is compared with
@@ -81,11 +81,11 @@ def plan_series(header: SeriesHeader, card: Card, *, average: bool = True) -> Sl
     low, high = card.spacing_mm
     if low <= spacing_mm <= high:
         return SlabPlan(plain)
-    warning = reason("spacing_not_learnt", spacing=spacing_mm, low=low, high=high)
+    warning = make_reason("spacing_not_learnt", spacing=spacing_mm, low=low, high=high)
     if not average or 2 * spacing_mm > _TWO_SLICES * card.slab_mm:
         return SlabPlan(plain, (warning,))
     slabs = plan_slabs(header.position_mm, card.slab_mm)
-    note = reason("averaged", slices=len(plain), spacing=spacing_mm, slabs=len(slabs), slab=card.slab_mm)
+    note = make_reason("averaged", slices=len(plain), spacing=spacing_mm, slabs=len(slabs), slab=card.slab_mm)
     return SlabPlan(slabs, (warning,), note)
 
 
@@ -101,7 +101,7 @@ def plan_slabs(position_mm: Sequence[float], slab_mm: float) -> tuple[range, ...
 
     Every slice is in exactly one slab. No slab spans a gap: between two gaps slabs are of equal thickness, from three
     quarters to one and a half of `slab_mm`, or one slab where there is less. Slices at one position share a slab,
-    unless there are more than `MOST_SLICES`.
+    unless there are more than `MAX_SLICES`.
 
     Parameters
     ----------
@@ -147,8 +147,8 @@ def _of_run(units: Sequence[int], run: range, slab_mm: float) -> Iterator[range]
 
 
 def _parts(slab: range) -> Iterator[range]:
-    """A slab in as few parts of equal length as `MOST_SLICES` allows."""
-    count = -(-len(slab) // MOST_SLICES)
+    """A slab in as few parts of equal length as `MAX_SLICES` allows."""
+    count = -(-len(slab) // MAX_SLICES)
     cuts = [slab.start + number * len(slab) // count for number in range(count + 1)]
     return (range(start, stop) for start, stop in pairwise(cuts))
 

@@ -12,7 +12,7 @@ from services.common.schemas import SeriesHeader
 
 
 @dataclass(frozen=True, slots=True)
-class SharedInstances:
+class SharedFiles:
     """Numbers of files, in pairs: the first file of an instance in the order sent, and a later one.
 
     copies : the later one is equal to the first
@@ -23,7 +23,7 @@ class SharedInstances:
     conflicts: tuple[tuple[int, int], ...]
 
 
-def share_instances(series: SeriesHeader) -> list[list[int]]:
+def files_sharing_instances(series: SeriesHeader) -> list[list[int]]:
     """Files that share their SOPInstanceUID, in the order sent. An absent UID is equal to no other."""
     files: defaultdict[str, set[int]] = defaultdict(set)
     for item in series.items:
@@ -32,10 +32,10 @@ def share_instances(series: SeriesHeader) -> list[list[int]]:
     return [sorted(found) for found in files.values() if len(found) > 1]
 
 
-def sort_shared(shared: Sequence[Sequence[int]], equal: Callable[[int, int], bool]) -> SharedInstances:
+def classify_shared_files(shared: Sequence[Sequence[int]], equal: Callable[[int, int], bool]) -> SharedFiles:
     """Copies and conflicts among files that share an instance; `equal` compares the bytes of two of them."""
     pairs = [(first, later, equal(first, later)) for first, *others in shared for later in others]
-    return SharedInstances(
+    return SharedFiles(
         copies=tuple((first, later) for first, later, is_copy in pairs if is_copy),
         conflicts=tuple((first, later) for first, later, is_copy in pairs if not is_copy),
     )

@@ -8,9 +8,9 @@ from typing import Any, Final, Protocol
 from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from services.common.app import log_fault, new_app, problem_response
-from services.common.problems import MalformedRequest, NotFound, NotReady, PayloadTooLarge, Problem, UnsupportedMedia
-from services.common.runners import Runner, while_wanted
+from services.common.app import log_server_error, new_app, problem_response
+from services.common.problems import BadRequest, ContentTooLarge, NotFound, NotReady, Problem, UnsupportedMediaType
+from services.common.runners import Runner, cancel_on_disconnect
 from services.common.settings import StageSettings
 from services.common.tensors import HEADER_LENGTH, Buffer, FilePart, Message, decode, encode
 from services.common.version import VERSION
@@ -85,7 +85,7 @@ class Stage:
                 raise NotReady(f"model {model.name!r} does not answer") from error
 
 
-class _TensorResponse(Response):
+class _InferResponse(Response):
     """An answer whose tensors are sent as they lie in memory."""
 
     def __init__(self, answer: Message, model: str, work_ms: float) -> None:
@@ -113,7 +113,7 @@ def stage_app(title: str, models: Sequence[StageModel], settings: StageSettings,
 
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Problem) -> Response:
-        log_fault(request, error)
+        log_server_error(request, error)
         return problem_response(error, error=error.detail)  # the member that the protocol's clients read
 
     return app
@@ -147,12 +147,12 @@ def _add_protocol(app: FastAPI, stage: Stage) -> None:
     async def infer(name: str, request: Request) -> Response:
         model = stage.model(name)
         limit_bytes = stage.settings.max_body_bytes
-        with stage.runner.place(announced_bytes(request) or limit_bytes):
+        with stage.runner.place(content_length(request) or limit_bytes):
             body = await read_body(request, limit_bytes)
             message = decode(body, request.headers.get(HEADER_LENGTH), "inputs")
-            answer, work_ms = await while_wanted(request, stage.infer(model, message))
+            answer, work_ms = await cancel_on_disconnect(request, stage.infer(model, message))
         app.state.metrics.slices.inc(model.slices(message))
-        return _TensorResponse(_only_wanted(answer, message), name, work_ms)
+        return _InferResponse(_select_outputs(answer, message), name, work_ms)
 
 
 def _metadata(model: StageModel) -> dict[str, Any]:
@@ -170,10 +170,10 @@ def _spec(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
 
 
-def _only_wanted(answer: Message, request: Message) -> Message:
+def _select_outputs(answer: Message, request: Message) -> Message:
     known = {tensor.name for tensor in answer.tensors}
     if unknown := [name for name in request.wanted if name not in known]:
-        raise MalformedRequest(f"there is no output {unknown[0]!r}; there are {', '.join(sorted(known))}")
+        raise BadRequest(f"there is no output {unknown[0]!r}; there are {', '.join(sorted(known))}")
     tensors = [tensor for tensor in answer.tensors if not request.wanted or tensor.name in request.wanted]
     return Message(tuple(tensors), answer.parameters, request.id)
 
@@ -181,20 +181,20 @@ def _only_wanted(answer: Message, request: Message) -> Message:
 async def read_body(request: Request, limit_bytes: int) -> bytearray:
     """The whole body, in one piece that is allocated once where its length is announced."""
     if request.headers.get("content-encoding", "identity") != "identity":
-        raise UnsupportedMedia("compressed request bodies are not accepted")
-    size = announced_bytes(request)
+        raise UnsupportedMediaType("compressed request bodies are not accepted")
+    size = content_length(request)
     if size > limit_bytes:
-        raise PayloadTooLarge(f"a request may hold {limit_bytes} bytes")
+        raise ContentTooLarge(f"a request may hold {limit_bytes} bytes")
     body, filled = bytearray(size), 0
     async for piece in request.stream():
         if filled + len(piece) > limit_bytes:
-            raise PayloadTooLarge(f"a request may hold {limit_bytes} bytes")
+            raise ContentTooLarge(f"a request may hold {limit_bytes} bytes")
         body[filled : filled + len(piece)] = piece
         filled += len(piece)
     return body
 
 
-def announced_bytes(request: Request) -> int:
+def content_length(request: Request) -> int:
     """How long a request says that its body is; 0 where it does not."""
     announced = request.headers.get("content-length", "")
     return int(announced) if announced.isascii() and announced.isdigit() else 0

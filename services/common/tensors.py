@@ -12,11 +12,13 @@ from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
-from services.common.problems import MalformedRequest
+from services.common.problems import BadRequest
 
 HEADER_LENGTH: Final = "inference-header-content-length"
-TIMEOUT: Final = "timeout"  # microseconds that a caller waits, among a request's parameters as Triton names it
-ITEM_BYTES: Final[Mapping[str, int]] = {
+TIMEOUT_PARAMETER: Final = (
+    "timeout"  # microseconds that a caller waits, among a request's parameters as Triton names it
+)
+ELEMENT_BYTES: Final[Mapping[str, int]] = {
     "BOOL": 1, "UINT8": 1, "INT8": 1, "UINT16": 2, "INT16": 2, "FP16": 2,
     "UINT32": 4, "INT32": 4, "FP32": 4, "UINT64": 8, "INT64": 8, "FP64": 8,
 }  # fmt: skip
@@ -83,10 +85,10 @@ class Message:
     wanted: tuple[str, ...] = ()
 
     def tensor(self, name: str, datatype: str) -> Tensor:
-        """The tensor of that name and type; MalformedRequest where it is missing or another."""
+        """The tensor of that name and type; BadRequest where it is missing or another."""
         found = self.find(name)
         if found is None or found.datatype != datatype:
-            raise MalformedRequest(f"a tensor {name!r} of datatype {datatype} is needed")
+            raise BadRequest(f"a tensor {name!r} of datatype {datatype} is needed")
         return found
 
     def find(self, name: str) -> Tensor | None:
@@ -102,17 +104,17 @@ def bytes_tensor(name: str, elements: Iterable[Buffer | FilePart]) -> Tensor:
     return Tensor(name, "BYTES", (len(parts) // 2,), tuple(parts))
 
 
-def elements(tensor: Tensor) -> list[memoryview]:
+def bytes_elements(tensor: Tensor) -> list[memoryview]:
     """The elements of a BYTES tensor that arrived, as views into it."""
     data, found, at = memoryview(tensor.buffer), [], 0
     while at < len(data):
         end = at + 4 + int.from_bytes(data[at : at + 4], "little")
         if at + 4 > len(data) or end > len(data):
-            raise MalformedRequest(f"tensor {tensor.name!r}: an element reaches beyond the tensor")
+            raise BadRequest(f"tensor {tensor.name!r}: an element reaches beyond the tensor")
         found.append(data[at + 4 : end])
         at = end
     if len(found) != prod(tensor.shape):
-        raise MalformedRequest(f"tensor {tensor.name!r}: {len(found)} elements do not fill its shape")
+        raise BadRequest(f"tensor {tensor.name!r}: {len(found)} elements do not fill its shape")
     return found
 
 
@@ -143,7 +145,7 @@ def decode(body: Buffer, header_length: str | None, side: Side) -> Message:
 
     Raises
     ------
-    MalformedRequest
+    BadRequest
         the header is not valid, a tensor is not binary, or sizes, shapes and the body disagree.
     """
     view = memoryview(body)
@@ -154,25 +156,25 @@ def decode(body: Buffer, header_length: str | None, side: Side) -> Message:
         parameters = dict(document.get("parameters") or {})
         return Message(tuple(tensors), parameters, document.get("id"), wanted)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise MalformedRequest(f"the inference header lacks or misuses a member ({type(error).__name__})") from error
+        raise BadRequest(f"the inference header lacks or misuses a member ({type(error).__name__})") from error
 
 
 def _header(view: memoryview, header_length: str | None) -> tuple[dict[str, Any], memoryview]:
     length = len(view) if header_length is None else _whole_number(header_length)
     if length > len(view):
-        raise MalformedRequest("the inference header is longer than the body")
+        raise BadRequest("the inference header is longer than the body")
     try:
         document = json.loads(bytes(view[:length]))
     except (ValueError, RecursionError) as error:
-        raise MalformedRequest("the inference header is not JSON") from error
+        raise BadRequest("the inference header is not JSON") from error
     if not isinstance(document, dict):
-        raise MalformedRequest("the inference header is not a JSON object")
+        raise BadRequest("the inference header is not a JSON object")
     return document, view[length:]
 
 
 def _whole_number(text: str) -> int:
     if not text.isascii() or not text.isdigit():
-        raise MalformedRequest("Inference-Header-Content-Length is not a whole number")
+        raise BadRequest("Inference-Header-Content-Length is not a whole number")
     return int(text)
 
 
@@ -183,16 +185,16 @@ def _tensors(descriptions: Sequence[Mapping[str, Any]], rest: memoryview) -> Ite
         shape = tuple(_dimension(size) for size in description["shape"])
         size = (description.get("parameters") or {}).get("binary_data_size")
         if not isinstance(size, int) or size < 0 or at + size > len(rest):
-            raise MalformedRequest(f"tensor {name!r}: binary_data_size is needed and must lie within the body")
-        if datatype != "BYTES" and size != prod(shape) * ITEM_BYTES[datatype]:
-            raise MalformedRequest(f"tensor {name!r}: {size} bytes do not fill {datatype} {list(shape)}")
+            raise BadRequest(f"tensor {name!r}: binary_data_size is needed and must lie within the body")
+        if datatype != "BYTES" and size != prod(shape) * ELEMENT_BYTES[datatype]:
+            raise BadRequest(f"tensor {name!r}: {size} bytes do not fill {datatype} {list(shape)}")
         yield Tensor(name, datatype, shape, (rest[at : at + size],))
         at += size
     if at != len(rest):
-        raise MalformedRequest("bytes are left over behind the last tensor")
+        raise BadRequest("bytes are left over behind the last tensor")
 
 
 def _dimension(size: object) -> int:
     if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-        raise MalformedRequest("a shape holds whole numbers from 0 up")
+        raise BadRequest("a shape holds whole numbers from 0 up")
     return size

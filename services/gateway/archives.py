@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from services.common.problems import PayloadTooLarge, Problem
+from services.common.problems import ContentTooLarge, Problem
 from services.gateway.containers import is_system_file
 from services.gateway.spool import SpoolFolder, UploadedFile
 from services.gateway.zip_end import ZipEnd, leaves_out, read_end
@@ -73,7 +73,7 @@ def unpack(archive: UploadedFile, folder: SpoolFolder, limits: Limits) -> list[U
 
     Raises
     ------
-    PayloadTooLarge
+    ContentTooLarge
         it holds more files or bytes than the limits allow, or is packed so tightly that it can only be a bomb.
     BadArchive
         it is damaged, encrypted, packed by a method that is not known here, or its directory leaves out data.
@@ -165,8 +165,8 @@ def _damaged(archive: UploadedFile) -> Problem:
 
 
 def _too_many_files(archive: UploadedFile, limits: Limits) -> Problem:
-    return _named(PayloadTooLarge, archive, f"the zip holds more than {limits.max_files} files")
+    return _named(ContentTooLarge, archive, f"the zip holds more than {limits.max_files} files")
 
 
 def _too_large(archive: UploadedFile) -> Problem:
-    return _named(PayloadTooLarge, archive, "the zip unpacks to more than is taken here")
+    return _named(ContentTooLarge, archive, "the zip unpacks to more than is taken here")

@@ -5,7 +5,7 @@ from typing import Final
 
 from services.common import acceptance
 from services.common.schemas import Reason, SeriesHeader
-from services.common.sop_instances import sort_shared
+from services.common.sop_instances import classify_shared_files
 from services.common.tensors import FilePart
 from services.gateway.faults import conflicting_instances
 from services.gateway.spool import UploadedFile
@@ -22,7 +22,7 @@ def find_copies(files: Sequence[UploadedFile], shared: Sequence[Sequence[int]]) 
     ConflictingInstances
         two files of one instance differ; all such files are named.
     """
-    found = sort_shared(shared, lambda first, later: _equal(files[first], files[later]))
+    found = classify_shared_files(shared, lambda first, later: _equal(files[first], files[later]))
     if found.conflicts:
         numbers = dict.fromkeys(number for pair in found.conflicts for number in pair)
         raise conflicting_instances([files[number].name for number in numbers])
@@ -32,7 +32,7 @@ def find_copies(files: Sequence[UploadedFile], shared: Sequence[Sequence[int]]) 
 def copy_notes(files: Sequence[UploadedFile], copies: Copies) -> tuple[Reason, ...]:
     """A note for each copy that is left out."""
     return tuple(
-        acceptance.reason("duplicate_file", file=files[later].name, first=files[first].name)
+        acceptance.make_reason("duplicate_file", file=files[later].name, first=files[first].name)
         for later, first in sorted(copies.items())
     )
 

@@ -11,8 +11,8 @@ UnsupportedFile         415    neither DICOM, PNG nor zip
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from services.common.acceptance import why
-from services.common.problems import Problem, UnsupportedMedia
+from services.common.acceptance import describe_file_code
+from services.common.problems import Problem, UnsupportedMediaType
 
 
 class UnusableUpload(Problem):
@@ -41,7 +41,7 @@ class ConflictingInstances(UnusableUpload):
     title = "Two files have the same SOPInstanceUID and differ"
 
 
-class UnsupportedFile(UnsupportedMedia):
+class UnsupportedFile(UnsupportedMediaType):
     code = "unsupported_file"
     title = "This is neither DICOM, PNG nor zip"
 
@@ -63,7 +63,7 @@ def refused_files(kind: type[Problem], refused: Sequence[RefusedFile]) -> Proble
 
 def bad_file(name: str, code: str, tag: str | None = None) -> RefusedFile:
     """A file with a code of acceptance; `tag` is the keyword of the tag that cannot be read."""
-    return RefusedFile(name, code, why(code, tag))
+    return RefusedFile(name, code, describe_file_code(code, tag))
 
 
 def bad_files(kind: type[Problem], files: Iterable[RefusedFile]) -> Problem:

@@ -6,7 +6,7 @@ from typing import Any, BinaryIO, Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
-from services.common.problems import MalformedRequest, PayloadTooLarge, Problem, UnsupportedMedia
+from services.common.problems import BadRequest, ContentTooLarge, Problem, UnsupportedMediaType
 from services.gateway.archives import Limits
 from services.gateway.faults import RefusedFile, refused_files
 from services.gateway.parts import PartHead, read_part_head
@@ -17,17 +17,17 @@ _BLANK: Final = b" \t\r\n"
 _MOST_REFUSED: Final = 100  # parts may be tiny, and an answer that names thousands is of no use
 
 
-class NoFiles(MalformedRequest):
+class NoFiles(BadRequest):
     code = "no_files"
     title = "No file was sent"
 
 
-class UnknownField(MalformedRequest):
+class UnknownField(BadRequest):
     code = "unknown_field"
     title = "A form field is not known here"
 
 
-class UnsupportedEncoding(UnsupportedMedia):
+class UnsupportedEncoding(UnsupportedMediaType):
     code = "unsupported_encoding"
     title = "This encoding is not accepted"
 
@@ -59,7 +59,7 @@ class Form:
         try:
             self._parser = MultipartParser(boundary, self._callbacks())
         except FormParserError as error:
-            raise MalformedRequest("the boundary of the multipart body is too long") from error
+            raise BadRequest("the boundary of the multipart body is too long") from error
 
     def _callbacks(self) -> Any:
         return {
@@ -79,13 +79,13 @@ class Form:
         try:
             self._parser.write(piece)
         except FormParserError as error:
-            raise MalformedRequest("the multipart body is broken") from error
+            raise BadRequest("the multipart body is broken") from error
         self._border.check_end(piece)
 
     def finish(self) -> None:
         """Make sure that the body was whole, held a file, and nothing that is refused."""
         if not self._border.ended:
-            raise MalformedRequest("the multipart body ends too early")
+            raise BadRequest("the multipart body ends too early")
         if self._refused:
             raise self._refusal()
         if not self.files:
@@ -123,7 +123,7 @@ class Form:
                 raise self._refusal()
             return
         if len(self.files) >= self._limits.max_files:
-            raise PayloadTooLarge(f"an upload may hold {self._limits.max_files} files")
+            raise ContentTooLarge(f"an upload may hold {self._limits.max_files} files")
         self.name, self._file = name, self._folder.create()
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
@@ -163,7 +163,7 @@ class _Border:
             return
         self._begun = True
         if first != b"-":
-            raise MalformedRequest("the multipart body does not begin with its boundary")
+            raise BadRequest("the multipart body does not begin with its boundary")
 
     def check_end(self, piece: bytes) -> None:
         """After a piece is parsed: the parser steps over what stands behind the last boundary."""
@@ -176,7 +176,7 @@ class _Border:
             self._tail = (self._tail + piece[-len(self._last) :])[-len(self._last) :]
             return
         if behind.strip(_BLANK):
-            raise MalformedRequest("data follow the last boundary of the multipart body: send all files in one body")
+            raise BadRequest("data follow the last boundary of the multipart body: send all files in one body")
 
 
 def _why_refused(head: PartHead) -> tuple[str, str] | None:

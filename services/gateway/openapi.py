@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from services.common.labels import LABELS, Label
-from services.common.problem_schemas import problem_answer
+from services.common.problem_schemas import openapi_problem
 from services.common.problems import Overloaded
 from services.common.version import VERSION
 from services.gateway.faults import (
@@ -91,9 +91,9 @@ _NOT_ASSESSED: Final[dict[str, Any]] = {
 }
 
 STAGE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    502: problem_answer(StageFailed("cnn cannot be reached", stage="cnn")),
-    503: problem_answer(StageBusy("cnn takes no more work now", stage="cnn")),
-    504: problem_answer(StageSlow("cnn did not answer in time", stage="cnn")),
+    502: openapi_problem(StageFailed("cnn cannot be reached", stage="cnn")),
+    503: openapi_problem(StageBusy("cnn takes no more work now", stage="cnn")),
+    504: openapi_problem(StageSlow("cnn did not answer in time", stage="cnn")),
 }
 PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -105,8 +105,8 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     400: INVALID_UPLOAD,
     401: UNAUTHORIZED,
     413: UPLOAD_TOO_LARGE,
-    415: problem_answer(bad_files(UnsupportedFile, [bad_file("notes.txt", "not_dicom")]), *UNSUPPORTED_UPLOADS),
-    422: problem_answer(
+    415: openapi_problem(bad_files(UnsupportedFile, [bad_file("notes.txt", "not_dicom")]), *UNSUPPORTED_UPLOADS),
+    422: openapi_problem(
         bad_files(UnusableFiles, [bad_file("IM0007.dcm", "truncated")]),
         bad_files(NotACtSlice, [bad_file("scout.dcm", "not_a_ct_slice")]),
         conflicting_instances(["IM0001.dcm", "IM0001 (copy).dcm"]),
@@ -123,7 +123,7 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
         ),
     ),
     **STAGE_ANSWERS,
-    503: problem_answer(
+    503: openapi_problem(
         StageBusy("cnn takes no more work now", stage="cnn"),
         Overloaded("the gateway works on as many slices as it takes; send it again later"),
     ),

@@ -13,11 +13,11 @@ from anyio import to_thread
 from pydantic import ValidationError
 
 from services.common import acceptance
-from services.common.problems import MalformedRequest
-from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeader, SetAside
+from services.common.problems import BadRequest
+from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeader, SetAsideFile
 from services.common.slabs import SlabPlan, plan_series
-from services.common.sop_instances import share_instances
-from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, elements
+from services.common.sop_instances import files_sharing_instances
+from services.common.tensors import FilePart, Message, Tensor, bytes_elements, bytes_tensor
 from services.gateway.admission import Admission, Place, Slots
 from services.gateway.bundle import Bundles
 from services.gateway.copies import Copies, copy_notes, find_copies, renumbered
@@ -116,10 +116,10 @@ class Pipeline:
         upload = _Upload(files, pictures, place, Work())
         try:
             return await self._assess_files(upload)
-        except (MalformedRequest, ValidationError, IndexError) as error:
+        except (BadRequest, ValidationError, IndexError) as error:
             raise StageFailed("the answer of a stage lacks what was asked for") from error
 
-    async def group(self, files: Sequence[UploadedFile]) -> tuple[dict[SeriesKey, Group], list[SetAside]]:
+    async def group(self, files: Sequence[UploadedFile]) -> tuple[dict[SeriesKey, Group], list[SetAsideFile]]:
         """Which series files belong to, and those that belong to none, with the reason; the system's last.
 
         A corrupt file stays with its series, where the header tells which that is: without it, a bleeding could hide.
@@ -130,14 +130,14 @@ class Pipeline:
             preprocess failed, or was slow.
         """
         groups: defaultdict[SeriesKey, Group] = defaultdict(Group)
-        aside: list[SetAside] = []
+        aside: list[SetAsideFile] = []
         try:
             for start in range(0, len(files), _FILES_A_GROUPING):
                 report = await self._read_headers(files[start : start + _FILES_A_GROUPING], Work())
                 aside += [item.model_copy(update={"file": start + item.file}) for item in report.set_aside]
                 for series in report.series:
                     groups[series.study_uid, series.uid].add(start, series)
-        except (MalformedRequest, ValidationError, IndexError) as error:
+        except (BadRequest, ValidationError, IndexError) as error:
             raise StageFailed("the answer of a stage lacks what was asked for") from error
         left_out = [item for item in aside if not _kept(groups, item)]
         return dict(groups), of_no_series(files, left_out)
@@ -145,7 +145,7 @@ class Pipeline:
     async def _assess_files(self, upload: _Upload, said: tuple[Reason, ...] = ()) -> Assessment:
         report, chunk = await self._open(upload)
         header = the_series(upload.files, report)
-        if shared := share_instances(header):
+        if shared := files_sharing_instances(header):
             copies = await to_thread.run_sync(find_copies, upload.files, shared)
             return await self._assess_without(upload, copies)
         return await self._assess(upload, header, (*said, *notes(upload.files, report)), chunk)
@@ -172,7 +172,7 @@ class Pipeline:
         message = await self._preprocess([bytes_tensor("files", parts)], upload)
         report = checked(files, _report(message))
         whole = len(report.series) == 1 and _rows(message) == len(report.series[0].items)
-        whole = whole and not share_instances(report.series[0])
+        whole = whole and not files_sharing_instances(report.series[0])
         usable = whole and not corrupt_files(files, report) and not self._refused(report.series[0].reasons)
         thin = usable and (await self._plan(report.series[0])).averaged
         return report, await self._extract(message, upload.work) if usable and not thin else None
@@ -204,9 +204,9 @@ class Pipeline:
         reasons += (plan.note,) if plan.note and chunks else ()
         evidence = [item for each in chunks for item in each.evidence]
         check_decoded(upload.files, header.items, evidence)
-        reasons += tuple(acceptance.fold(evidence, headwards=header.uid is not None)) if evidence else ()
+        reasons += tuple(acceptance.pixel_reasons(evidence, headwards=header.uid is not None)) if evidence else ()
         reasons = judged(reasons, self._severities)
-        scores = None if acceptance.refused(reasons) else await self._score(header, plan, chunks, upload.work)
+        scores = None if acceptance.is_refused(reasons) else await self._score(header, plan, chunks, upload.work)
         shown = _by_slice([picture for each in chunks for picture in each.pictures], plan)
         slabs = plan.row_of if plan.averaged and chunks else None
         return Assessment(header, reasons, scores, shown, upload.work.ms, tuple(evidence), slabs)
@@ -217,7 +217,7 @@ class Pipeline:
         return plan_series(header, served.card, average=self._settings.average_thin_slices)
 
     def _refused(self, reasons: Iterable[Reason]) -> bool:
-        return acceptance.refused(judged(reasons, self._severities))
+        return acceptance.is_refused(judged(reasons, self._severities))
 
     async def _work_through(self, upload: _Upload, header: SeriesHeader, plan: SlabPlan) -> list[_Chunk]:
         """All chunks, cut between slabs: what the networks see does not depend on where."""
@@ -243,10 +243,10 @@ class Pipeline:
     async def _extract(self, made: Message, work: Work) -> _Chunk:
         """Features of slices that preprocess made; none where one of them could not be decoded."""
         evidence = tuple(
-            Evidence.model_validate_json(bytes(item)) for item in elements(made.tensor("evidence", "BYTES"))
+            Evidence.model_validate_json(bytes(item)) for item in bytes_elements(made.tensor("evidence", "BYTES"))
         )
         shown = made.find("pictures")
-        pictures = tuple(bytes(picture) for picture in elements(shown)) if shown else ()
+        pictures = tuple(bytes(picture) for picture in bytes_elements(shown)) if shown else ()
         if any(item.failed for item in evidence):
             return _Chunk(evidence, None, pictures, "")
         request = Message((made.tensor("slices", "UINT8"),), {"recipe": str(made.parameters.get("recipe", ""))})
@@ -269,10 +269,10 @@ class Pipeline:
         return replace(scores, slices=_by_slice(scores.slices, plan))
 
 
-def _kept(groups: Mapping[SeriesKey, Group], item: SetAside) -> bool:
+def _kept(groups: Mapping[SeriesKey, Group], item: SetAsideFile) -> bool:
     """Put a corrupt file to the slices of its series, if there are any."""
     found = groups.get((item.study_uid, item.uid))
-    if found is None or item.uid is None or item.code not in acceptance.CORRUPT_FILES:
+    if found is None or item.uid is None or item.code not in acceptance.UNUSABLE_FILES:
         return False
     found.files.append(item.file)
     return True
@@ -284,7 +284,7 @@ def _by_slice(rows: Sequence[T], plan: SlabPlan) -> tuple[T, ...]:
 
 
 def _report(message: Message) -> HeadersReport:
-    (document,) = elements(message.tensor("report", "BYTES"))
+    (document,) = bytes_elements(message.tensor("report", "BYTES"))
     return HeadersReport.model_validate_json(bytes(document))
 
 

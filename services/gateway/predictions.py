@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from fastapi import Request
 
 from services.common.operating_points import OperatingPoint
-from services.common.problems import MalformedRequest
-from services.common.runners import while_wanted
+from services.common.problems import BadRequest
+from services.common.runners import cancel_on_disconnect
 from services.common.schemas import Report, Timings
-from services.common.timestamps import now
+from services.common.timestamps import utc_now
 from services.gateway.archives import Limits
 from services.gateway.bundle import Bundles, ServedBundle
 from services.gateway.pipeline import Pipeline
@@ -20,7 +20,7 @@ from services.gateway.spool import Spool
 from services.gateway.uploads import receive, slices_at_least
 
 
-class UnknownOperatingPoint(MalformedRequest):
+class UnknownOperatingPoint(BadRequest):
     code = "unknown_operating_point"
     title = "The served bundle has no such operating point"
 
@@ -43,13 +43,13 @@ class Predictions:
                 files = await receive(request, folder, self._limits())
                 uploaded = time.perf_counter()
                 work = self._pipeline.assess_upload(files, place, pictures=images)
-                assessment = await while_wanted(request, work)
+                assessment = await cancel_on_disconnect(request, work)
         bundle = await self._bundles.served(assessment.scores.card_sha256 if assessment.scores else None)
         return build_report(
             assessment,
             [file.name for file in files],
             bundle,
-            stamp=Stamp(uuid.uuid4().hex, now()),
+            stamp=Stamp(uuid.uuid4().hex, utc_now()),
             operating_point=known_point(point, bundle),
             timings=timings(assessment.work_ms, upload_s=uploaded - begin, total_s=time.perf_counter() - begin),
         )

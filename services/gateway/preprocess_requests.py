@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Sequence
 
-from services.common.schemas import Item, Stack
+from services.common.schemas import MultiFrameFile, SliceReference
 from services.common.tensors import FilePart, Tensor, bytes_tensor
 from services.gateway.spool import UploadedFile
 
@@ -18,7 +18,9 @@ def headers_request(files: Sequence[UploadedFile], heads: Sequence[FilePart]) ->
     return bytes_tensor("files", heads), _numbers("sizes", [file.size for file in files])
 
 
-def chunk_request(files: Sequence[UploadedFile], items: Sequence[Item], stacks: Sequence[Stack]) -> tuple[Tensor, ...]:
+def chunk_request(
+    files: Sequence[UploadedFile], items: Sequence[SliceReference], stacks: Sequence[MultiFrameFile]
+) -> tuple[Tensor, ...]:
     """The files of some slices, each once; of a stack no more than its header and these slices' frames."""
     used = sorted({item.file for item in items})
     place = {file: index for index, file in enumerate(used)}
@@ -39,7 +41,7 @@ def slab_numbers(slabs: Sequence[range]) -> Tensor:
     return Tensor("slabs", "INT32", (len(numbers),), (numbers.tobytes(),))
 
 
-def _part(file: UploadedFile, frames: Sequence[int], stack: Stack | None) -> FilePart:
+def _part(file: UploadedFile, frames: Sequence[int], stack: MultiFrameFile | None) -> FilePart:
     if stack is None:
         return FilePart(file.path, file.size)
     first, behind = (stack.pixels_at + frame * stack.frame_bytes for frame in (min(frames), max(frames) + 1))

@@ -11,19 +11,19 @@ from typing import Final
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 
-from services.common.problems import MalformedRequest
+from services.common.problems import BadRequest
 
 UNCHECKED_TAG: Final = "health"  # a probe whose cache-buster is refused would take a working gateway out of service
 _LONGEST_ECHO: Final = 64
 _MOST_LISTED: Final = 10
 
 
-class UnknownParameter(MalformedRequest):
+class UnknownParameter(BadRequest):
     code = "unknown_parameter"
     title = "There is no such query parameter"
 
 
-class RepeatedParameter(MalformedRequest):
+class RepeatedParameter(BadRequest):
     code = "repeated_parameter"
     title = "A query parameter is given more than once"
 

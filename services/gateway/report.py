@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from services.common.acceptance import refused
+from services.common.acceptance import is_refused
 from services.common.labels import LABELS, Label
 from services.common.operating_points import OperatingPoint, Thresholds
 from services.common.predictions import predict
@@ -43,7 +43,7 @@ def build_report(
     """The report of one assessment; `names` are the sender's names of the files."""
     card, thresholds = bundle.card, _in_force(bundle.card.thresholds[operating_point], assessment)
     series = _series(assessment, thresholds)
-    not_assessed = refused(assessment.reasons)
+    not_assessed = is_refused(assessment.reasons)
     slices = _slices(assessment, names, thresholds, series)
     return Report(
         id=stamp.id,

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from services.common.problem_schemas import problem_answer
-from services.common.problems import MalformedRequest, PayloadTooLarge, Problem
+from services.common.problem_schemas import openapi_problem
+from services.common.problems import BadRequest, ContentTooLarge, Problem
 from services.gateway.faults import RefusedFile, refused_files
 from services.gateway.form import FORM_FIELD, UnknownField, UnsupportedEncoding
 from services.gateway.query import RepeatedParameter, UnknownParameter
@@ -16,16 +16,16 @@ _INVALID_QUERY: Final = (
     UnknownParameter(_MISSPELT, fields=[{"field": "query.operating_piont", "reason": _MISSPELT}]),
     RepeatedParameter("query parameter 'images' is given 2 times; give it once"),
 )
-INVALID_PARAMETER: Final = problem_answer(
-    MalformedRequest("query.limit: Input should be greater than or equal to 1"), *_INVALID_QUERY
+INVALID_PARAMETER: Final = openapi_problem(
+    BadRequest("query.limit: Input should be greater than or equal to 1"), *_INVALID_QUERY
 )
-INVALID_UPLOAD: Final = problem_answer(
-    MalformedRequest("the multipart body is broken"),
+INVALID_UPLOAD: Final = openapi_problem(
+    BadRequest("the multipart body is broken"),
     refused_files(UnknownField, [RefusedFile("part 2", UnknownField.code, "the form field 'note' is not known here")]),
     *_INVALID_QUERY,
 )
-UPLOAD_TOO_LARGE: Final = problem_answer(
-    PayloadTooLarge(
+UPLOAD_TOO_LARGE: Final = openapi_problem(
+    ContentTooLarge(
         "study.zip: the zip unpacks to more than is taken here.",
         files=[{"file": "study.zip", "code": "too_large", "reason": "the zip unpacks to more than is taken here"}],
     )

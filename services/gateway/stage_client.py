@@ -18,8 +18,8 @@ from typing import Any, Final
 import httpx
 
 from services.common.observability import REQUEST_ID, current_request_id
-from services.common.problems import MalformedRequest, Problem
-from services.common.tensors import HEADER_LENGTH, TIMEOUT, Buffer, FilePart, Message, decode, encode
+from services.common.problems import BadRequest, Problem
+from services.common.tensors import HEADER_LENGTH, TIMEOUT_PARAMETER, Buffer, FilePart, Message, decode, encode
 from services.gateway.settings import Settings
 
 _PIECE_BYTES: Final = 256 * 1024
@@ -161,13 +161,13 @@ class Stage:
         seconds = self._client.timeout.read
         if seconds is None:
             return message
-        return replace(message, parameters={**message.parameters, TIMEOUT: round(seconds * 1e6)})
+        return replace(message, parameters={**message.parameters, TIMEOUT_PARAMETER: round(seconds * 1e6)})
 
     def _understand(self, headers: httpx.Headers, body: Buffer) -> Answer:
         work = _WORK.search(headers.get("server-timing", ""))
         try:
             return Answer(decode(body, headers.get(HEADER_LENGTH), "outputs"), float(work[1]) if work else 0.0)
-        except MalformedRequest as error:
+        except BadRequest as error:
             raise StageFailed(f"the answer of {self.name} is not understood", stage=self.name) from error
 
     def _fault(self, status: int, body: Buffer) -> Problem:

@@ -6,14 +6,14 @@ An archive is no harmless foreign file: slices that show a haemorrhage may lie i
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from services.common.problems import UnsupportedMedia
+from services.common.problems import UnsupportedMediaType
 from services.gateway.archives import BadArchive, Limits, allowed_bytes, unpack
 from services.gateway.containers import ZIP, container_kind
 from services.gateway.faults import RefusedFile, refused_files
 from services.gateway.spool import SpoolFolder, UploadedFile
 
 
-class UnsupportedArchive(UnsupportedMedia):
+class UnsupportedArchive(UnsupportedMediaType):
     code = "unsupported_archive"
     title = "This archive is not unpacked here"
 
@@ -28,7 +28,7 @@ def unpack_all(files: Sequence[UploadedFile], folder: SpoolFolder, limits: Limit
     ------
     BadArchive, UnsupportedArchive
         a zip cannot be unpacked, or an archive is of another kind, or lies too deep.
-    PayloadTooLarge
+    ContentTooLarge
         there are more files or bytes than the limits allow, or a zip can only be a bomb.
     """
     found: list[UploadedFile] = []

@@ -4,8 +4,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from services.common import acceptance
-from services.common.schemas import Evidence, FramesSetAside, HeadersReport, Item, Reason, SeriesHeader, SetAside
-from services.common.series_selection import best_series
+from services.common.schemas import (
+    Evidence,
+    HeadersReport,
+    Reason,
+    SeriesHeader,
+    SetAsideFile,
+    SetAsideFrames,
+    SliceReference,
+)
+from services.common.series_selection import select_best_series
 from services.gateway.containers import is_system_file
 from services.gateway.faults import (
     MixedSeries,
@@ -32,7 +40,7 @@ def the_series(files: Sequence[UploadedFile], report: HeadersReport) -> SeriesHe
         raise bad_files(UnusableFiles, corrupt)
     if len(report.series) > 1:
         found = [_listed(files, series) for series in report.series]
-        best = best_series(report.series)
+        best = select_best_series(report.series)
         advice = {"best": {"series_instance_uid": best.uid, "why": best.why}} if best else {}
         raise MixedSeries(f"{len(found)} series were sent; send one at a time", series=found, **advice)
     if not report.series:
@@ -58,15 +66,15 @@ def corrupt_files(files: Sequence[UploadedFile], report: HeadersReport) -> list[
     return [
         bad_file(files[item.file].name, item.code, item.tag)
         for item in report.set_aside
-        if item.code in acceptance.CORRUPT_FILES or (report.series and _only_claims(files, item))
+        if item.code in acceptance.UNUSABLE_FILES or (report.series and _only_claims(files, item))
     ]
 
 
-def _only_claims(files: Sequence[UploadedFile], item: SetAside) -> bool:
+def _only_claims(files: Sequence[UploadedFile], item: SetAsideFile) -> bool:
     return item.code == "not_dicom" and files[item.file].name.lower().endswith(_CLAIMS_DICOM)
 
 
-def of_no_series(files: Sequence[UploadedFile], aside: Iterable[SetAside]) -> list[SetAside]:
+def of_no_series(files: Sequence[UploadedFile], aside: Iterable[SetAsideFile]) -> list[SetAsideFile]:
     """Files that a job leaves out beside its series, the operating system's last.
 
     What only claims to be DICOM is called corrupt there: a prediction would be refused for it.
@@ -88,13 +96,13 @@ def notes(files: Sequence[UploadedFile], report: HeadersReport) -> tuple[Reason,
     )
 
 
-def _note(name: str, item: SetAside) -> Reason:
-    return acceptance.reason("file_set_aside", file=name, why=acceptance.why(item.code, item.tag))
+def _note(name: str, item: SetAsideFile) -> Reason:
+    return acceptance.make_reason("file_set_aside", file=name, why=acceptance.describe_file_code(item.code, item.tag))
 
 
-def _frames_note(name: str, item: FramesSetAside) -> Reason:
-    why = acceptance.FOREIGN_FRAMES[item.code]
-    return acceptance.reason("frames_set_aside", file=name, frames=_ranges(item.frames), why=why)
+def _frames_note(name: str, item: SetAsideFrames) -> Reason:
+    why = acceptance.SET_ASIDE_FRAMES[item.code]
+    return acceptance.make_reason("frames_set_aside", file=name, frames=_ranges(item.frames), why=why)
 
 
 def _ranges(frames: Sequence[int]) -> str:
@@ -122,12 +130,12 @@ def checked(files: Sequence[UploadedFile], report: HeadersReport) -> HeadersRepo
     return report.model_copy(update={"set_aside": tuple(_called(files, item) for item in report.set_aside)})
 
 
-def _called(files: Sequence[UploadedFile], item: SetAside) -> SetAside:
+def _called(files: Sequence[UploadedFile], item: SetAsideFile) -> SetAsideFile:
     is_system = item.code in ("not_dicom", "empty_file") and is_system_file(files[item.file].name)
     return item.model_copy(update={"code": SYSTEM_FILE}) if is_system else item
 
 
-def check_decoded(files: Sequence[UploadedFile], items: Sequence[Item], evidence: Sequence[Evidence]) -> None:
+def check_decoded(files: Sequence[UploadedFile], items: Sequence[SliceReference], evidence: Sequence[Evidence]) -> None:
     """UnusableFiles, naming every one, where a slice could not be decoded."""
     failed = {files[item.file].name: seen.failed for item, seen in zip(items, evidence, strict=False) if seen.failed}
     if failed:

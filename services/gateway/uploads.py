@@ -7,7 +7,7 @@ from anyio import to_thread
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from services.common.problems import PayloadTooLarge, UnsupportedMedia
+from services.common.problems import ContentTooLarge, UnsupportedMediaType
 from services.gateway.archives import Limits
 from services.gateway.form import FORM_FIELD, Form, NoFiles, UnsupportedEncoding
 from services.gateway.parts import is_plain_coding
@@ -23,11 +23,11 @@ async def receive(request: Request, folder: SpoolFolder, limits: Limits) -> list
 
     Raises
     ------
-    UnsupportedMedia
+    UnsupportedMediaType
         the request is not multipart, or it or a part of it is encoded.
-    MalformedRequest
+    BadRequest
         the multipart body is broken, holds no file, or data that is no file.
-    PayloadTooLarge
+    ContentTooLarge
         more bytes or files than the limits allow, packed or unpacked.
     BadArchive, UnsupportedArchive
         a zip is damaged or encrypted, or an archive is of another kind.
@@ -70,7 +70,7 @@ def _check_coding(request: Request) -> None:
 def _boundary(request: Request) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
-        raise UnsupportedMedia(f"send multipart/form-data, with the files in the field {FORM_FIELD!r}")
+        raise UnsupportedMediaType(f"send multipart/form-data, with the files in the field {FORM_FIELD!r}")
     return options[b"boundary"]
 
 
@@ -79,11 +79,11 @@ def _announced_bytes(request: Request) -> int:
     return int(announced) if announced.isascii() and announced.isdigit() else 0
 
 
-def _too_many_bytes(name: str, limits: Limits) -> PayloadTooLarge:
+def _too_many_bytes(name: str, limits: Limits) -> ContentTooLarge:
     """Names the file that was being received; it may be the first of many."""
     reason = f"an upload may hold {limits.max_bytes / 2**30:.3g} GiB, and this one holds more"
-    files = [{"file": name, "code": PayloadTooLarge.code, "reason": reason}] if name else []
-    return PayloadTooLarge(f"{name}: {reason}." if name else reason, limit_bytes=limits.max_bytes, files=files)
+    files = [{"file": name, "code": ContentTooLarge.code, "reason": reason}] if name else []
+    return ContentTooLarge(f"{name}: {reason}." if name else reason, limit_bytes=limits.max_bytes, files=files)
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:

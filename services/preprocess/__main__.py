@@ -15,11 +15,11 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from services.common.acceptance import fold, refused, why
+from services.common.acceptance import describe_file_code, is_refused, pixel_reasons
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.schemas import Evidence, SeriesHeader
-from services.common.series_selection import best_series
-from services.common.sop_instances import share_instances, sort_shared
+from services.common.series_selection import select_best_series
+from services.common.sop_instances import classify_shared_files, files_sharing_instances
 from services.preprocess.pipeline import Pipeline, Slices
 
 _SHEET_COLUMNS: Final = 8
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     assessed = [_print_series(series, slices) for series, slices in zip(report.series, made, strict=True)]
     _print_best(report.series)
     for aside in report.set_aside:
-        print(f"set aside  {paths[aside.file]}: {why(aside.code, aside.tag)}")
+        print(f"set aside  {paths[aside.file]}: {describe_file_code(aside.code, aside.tag)}")
     if options.sheet and made:
         _sheet(np.concatenate([slices.slices for slices in made])).save(options.sheet)
     return 0 if any(assessed) else 1
@@ -53,9 +53,10 @@ def _without_copies(paths: Sequence[Path]) -> list[Path]:
     """The files but for copies of one instance, which are printed."""
     files = [path.read_bytes() for path in paths]
     report = Pipeline.read_headers(files, [len(file) for file in files])
-    shared = [numbers for series in report.series for numbers in share_instances(series)]
+    shared = [numbers for series in report.series for numbers in files_sharing_instances(series)]
     copies = {
-        later: first for first, later in sort_shared(shared, lambda one, other: files[one] == files[other]).copies
+        later: first
+        for first, later in classify_shared_files(shared, lambda one, other: files[one] == files[other]).copies
     }
     for later, first in sorted(copies.items()):
         print(f"duplicate  {paths[later]}: a copy of {paths[first]}; it counts once")
@@ -71,7 +72,7 @@ def _print_series(series: SeriesHeader, made: Slices) -> bool:
     """Print what is known of one series; whether it would be assessed."""
     failed = [item for item in made.evidence if item.failed]
     measured = [item for item in made.evidence if not item.failed]
-    reasons = [*series.reasons, *(fold(measured, headwards=series.uid is not None) if measured else [])]
+    reasons = [*series.reasons, *(pixel_reasons(measured, headwards=series.uid is not None) if measured else [])]
     first, last = series.position_mm[0], series.position_mm[-1]
     print(f"series     {series.uid or 'pictures'}")
     print(f"  slices   {len(series.items)}, {first:g} to {last:g} mm{_spacing(series.position_mm)}")
@@ -79,13 +80,13 @@ def _print_series(series: SeriesHeader, made: Slices) -> bool:
     print(f"  made     kernel {series.kernel}, thickness {thickness}, {'contrast' if series.contrast else 'plain'}")
     print(f"  evidence {_shares(measured)}")
     for code in sorted({item.failed or "" for item in failed}):
-        print(f"  failed   {sum(item.failed == code for item in failed)} slices: {why(code)}")
+        print(f"  failed   {sum(item.failed == code for item in failed)} slices: {describe_file_code(code)}")
     for reason in reasons:
         print(f"  {reason.severity:8} {reason.code}: {reason.detail}")
-    conflicts = sum(map(len, share_instances(series)))
+    conflicts = sum(map(len, files_sharing_instances(series)))
     if conflicts:
         print(f"  failed   {conflicts} files have the SOPInstanceUID of another file and differ from it")
-    assessed = not failed and not conflicts and not refused(reasons)
+    assessed = not failed and not conflicts and not is_refused(reasons)
     print(f"  verdict  {'assessed' if assessed else 'not assessed'}")
     return assessed
 
@@ -93,7 +94,7 @@ def _print_series(series: SeriesHeader, made: Slices) -> bool:
 def _print_best(series: Sequence[SeriesHeader]) -> None:
     """For each study of several series, which of them to assess."""
     for study in sorted({item.study_uid or "" for item in series}):
-        if best := best_series([item for item in series if item.study_uid == study]):
+        if best := select_best_series([item for item in series if item.study_uid == study]):
             print(f"best       {best.uid}: {best.why}")
 
 

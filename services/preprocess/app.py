@@ -9,22 +9,22 @@ from numpy.typing import NDArray
 
 from services.common.numpy_tensors import array_tensor, read_array
 from services.common.observability import configure_logging
-from services.common.problems import MalformedRequest
+from services.common.problems import BadRequest
 from services.common.recipe import DEFAULT_RECIPE, Recipe
-from services.common.runners import Threads
+from services.common.runners import ThreadRunner
 from services.common.schemas import HeadersReport
 from services.common.stage import StageModel, TensorSpec, stage_app
-from services.common.tensors import Buffer, Message, Tensor, bytes_tensor, elements
-from services.preprocess.dicom_file import Excerpt
+from services.common.tensors import Buffer, Message, Tensor, bytes_elements, bytes_tensor
+from services.preprocess.dicom_file import PartialFile
 from services.preprocess.pipeline import Pipeline, Slices
 from services.preprocess.settings import Settings
-from services.preprocess.slab_averaging import MisfitSlabs
-from services.preprocess.uid_hashing import hash_uids, read_key
+from services.preprocess.slab_averaging import InvalidSlabs
+from services.preprocess.uid_hashing import hash_uids, read_uid_key
 
 _NO_FRAMES = np.zeros((0, 2), np.int32)
 
 
-class SeriesDoor:
+class SeriesModel:
     """Heads of files in, sorted series out: from headers only, so a long series costs little."""
 
     name = "series"
@@ -42,7 +42,7 @@ class SeriesDoor:
 
     def infer(self, message: Message) -> Message:
         """Read headers. `sizes` are the lengths of the whole files, where only their heads are sent."""
-        heads = elements(message.tensor("files", "BYTES"))
+        heads = bytes_elements(message.tensor("files", "BYTES"))
         sizes = [len(head) for head in heads]
         if message.find("sizes"):
             sizes = read_array(message, "sizes", "INT64", (len(heads),)).tolist()
@@ -53,7 +53,7 @@ class SeriesDoor:
         return 0
 
 
-class SlicesDoor:
+class SlicesModel:
     """Files in, slices out, in the order of `frames`; without `frames`, as one series in its own order.
 
     Of a file of several uncompressed frames an excerpt is enough: its bytes up to the pixels, then whole frames from
@@ -97,8 +97,8 @@ class SlicesDoor:
         return Message((bytes_tensor("files", []), array_tensor("frames", _NO_FRAMES)))
 
     def infer(self, message: Message) -> Message:
-        """Decode, window and measure; MalformedRequest where a frame or a slab can't be made of what was sent."""
-        files = elements(message.tensor("files", "BYTES"))
+        """Decode, window and measure; BadRequest where a frame or a slab can't be made of what was sent."""
+        files = bytes_elements(message.tensor("files", "BYTES"))
         report = None if message.find("frames") else Pipeline.read_headers(files, list(map(len, files)))
         frames = self._wanted(message, len(files)) if report is None else self._frames_of(report)
         made = self._made(message, files, frames)
@@ -118,15 +118,15 @@ class SlicesDoor:
         excerpts = _excerpts(message, len(files))
         try:
             return self._pipeline.make_slices(files, frames, excerpts=excerpts, slabs=slabs, pictures=pictures)
-        except MisfitSlabs as error:
-            raise MalformedRequest(str(error)) from error
+        except InvalidSlabs as error:
+            raise BadRequest(str(error)) from error
 
     def _wanted(self, message: Message, files: int) -> NDArray[np.int32]:
         frames = read_array(message, "frames", "INT32", (None, 2))
         if len(frames) > self._max_slices:
-            raise MalformedRequest(f"at most {self._max_slices} slices a call")
+            raise BadRequest(f"at most {self._max_slices} slices a call")
         if len(frames) and not (frames[:, 0].min() >= 0 and frames[:, 0].max() < files and frames[:, 1].min() >= 0):
-            raise MalformedRequest("a row of 'frames' names a file that was not sent")
+            raise BadRequest("a row of 'frames' names a file that was not sent")
         return frames
 
     def _frames_of(self, report: HeadersReport) -> NDArray[np.int32]:
@@ -135,12 +135,12 @@ class SlicesDoor:
         return np.array([(item.file, item.frame) for item in report.series[0].items], np.int32).reshape(-1, 2)
 
 
-def _excerpts(message: Message, files: int) -> dict[int, Excerpt]:
+def _excerpts(message: Message, files: int) -> dict[int, PartialFile]:
     if not message.find("pixels_from"):
         return {}
     sizes = read_array(message, "sizes", "INT64", (files,)).tolist()
     pixels_from = read_array(message, "pixels_from", "INT64", (files,)).tolist()
-    return {file: Excerpt(sizes[file], first) for file, first in enumerate(pixels_from) if first}
+    return {file: PartialFile(sizes[file], first) for file, first in enumerate(pixels_from) if first}
 
 
 def _report(report: HeadersReport, uid_key: bytes | None) -> Tensor:
@@ -149,9 +149,9 @@ def _report(report: HeadersReport, uid_key: bytes | None) -> Tensor:
 
 def create_app(recipe: Recipe, settings: Settings) -> FastAPI:
     """The application for one recipe."""
-    pipeline, uid_key = Pipeline(recipe, settings.decoders), read_key(settings.uid_key_file)
-    doors: list[StageModel] = [SeriesDoor(uid_key), SlicesDoor(pipeline, recipe, settings, uid_key)]
-    return stage_app("preprocess", doors, settings, Threads(settings))
+    pipeline, uid_key = Pipeline(recipe, settings.decoders), read_uid_key(settings.uid_key_file)
+    doors: list[StageModel] = [SeriesModel(uid_key), SlicesModel(pipeline, recipe, settings, uid_key)]
+    return stage_app("preprocess", doors, settings, ThreadRunner(settings))
 
 
 def create() -> FastAPI:

@@ -6,8 +6,8 @@ from typing import Final
 
 from pydicom.uid import RLELossless
 
-from services.preprocess.errors import Unreadable
-from services.preprocess.header import JPEG_2000, Codec
+from services.preprocess.errors import UnreadableFile
+from services.preprocess.header import JPEG_2000, FrameFormat
 
 _END_OF_IMAGE: Final = b"\xff\xd9"
 _PADDING: Final = b"\0\xff"  # a fragment has an even length (PS3.5 A.4); some writers fill it up with JPEG's fill byte
@@ -15,25 +15,25 @@ _NOT_A_FRAME: Final = frozenset({0xC4, 0xC8, 0xCC})  # among the markers C0..CF 
 _JPEG_LS_FRAME: Final = 0xF7
 
 
-def check(codestream: bytes, codec: Codec) -> None:
+def check_codestream(codestream: bytes, codec: FrameFormat) -> None:
     """Ask a JPEG of any kind for its size before a decoder believes it, and for its end; RLE says neither.
 
     Raises
     ------
-    Unreadable
+    UnreadableFile
         the compressed bytes are cut, or are of another image than the header describes
     """
     if codec.syntax == RLELossless:
         return
     if not codestream.rstrip(_PADDING).endswith(_END_OF_IMAGE):
-        raise Unreadable("truncated")
+        raise UnreadableFile("truncated")
     size = _jpeg_2000_size if codec.syntax in JPEG_2000 else _jpeg_size
     try:
         agrees = size(codestream) == (codec.rows, codec.columns, 1)
     except (StructError, ValueError):
         agrees = False
     if not agrees:
-        raise Unreadable("corrupt_pixels")
+        raise UnreadableFile("corrupt_pixels")
 
 
 def _jpeg_size(codestream: bytes) -> tuple[int, int, int]:

@@ -15,7 +15,7 @@ from unicodedata import combining, normalize
 
 from pydicom.dataset import Dataset
 
-from services.preprocess.dataset_reader import File, items
+from services.preprocess.dataset_reader import BoundedReader, sequence_items
 from services.preprocess.element_values import readable_number, text, texts
 
 # Of a frame of an enhanced file: YES or NO (PS3.3 C.7.6.16.2.12).
@@ -81,7 +81,7 @@ _NO_AGENT: Final = re.compile(
 _NO_VESSEL: Final = re.compile(r"\b(?:ORAL\w*|PO|PER OS|RECTAL\w*|RETTALE|REKTAL\w*)\b")
 
 
-def contrast_tags(file: File, dataset: Dataset) -> tuple[str, ...]:
+def contrast_tags(file: BoundedReader, dataset: Dataset) -> tuple[str, ...]:
     """Keywords of the tags that say contrast, where the header as a whole does; their values stay here."""
     for level in _LEVELS:
         said = {keyword: _says(keyword, file, dataset) for keyword in level}
@@ -92,7 +92,7 @@ def contrast_tags(file: File, dataset: Dataset) -> tuple[str, ...]:
     return ()
 
 
-def frame_contrast_tags(file: File, frames: Iterable[Dataset]) -> tuple[str, ...]:
+def frame_contrast_tags(file: BoundedReader, frames: Iterable[Dataset]) -> tuple[str, ...]:
     """The same of several frames: of all that they use, and of the first one whatever frames of one file share."""
     found: set[str] = set()
     for number, frame in enumerate(frames):
@@ -100,16 +100,16 @@ def frame_contrast_tags(file: File, frames: Iterable[Dataset]) -> tuple[str, ...
     return tuple(sorted(found))
 
 
-def words_say_contrast(words: str) -> bool | None:
+def describes_contrast(words: str) -> bool | None:
     """Whether a description says contrast, says that there is none, or nothing (None)."""
-    said = _UNRELATED.sub(" ", plain(words))
+    said = _UNRELATED.sub(" ", normalized(words))
     if _EITHER.search(said):
         return True
     rest, negated = _NEGATED.subn(" ", said)
     return True if _CONTRAST.search(rest) else False if negated else None
 
 
-def plain(words: str) -> str:
+def normalized(words: str) -> str:
     """Words in capitals, without accents, split where a reader would."""
     letters = normalize("NFKD", _decoded(words[:_LONGEST]).replace("_", " "))
     bare = "".join(letter for letter in letters if not combining(letter))
@@ -118,9 +118,11 @@ def plain(words: str) -> str:
     return " ".join(initials.split())
 
 
-def _says(keyword: str, file: File, dataset: Dataset) -> bool | None:
+def _says(keyword: str, file: BoundedReader, dataset: Dataset) -> bool | None:
     if keyword == "ContrastBolusAgentSequence":
-        return _strongest(_agent(text(item, "CodeMeaning"), unnamed=True) for item in items(file, dataset, keyword))
+        return _strongest(
+            _agent(text(item, "CodeMeaning"), unnamed=True) for item in sequence_items(file, dataset, keyword)
+        )
     if keyword == "ContrastBolusVolume":
         return True if (readable_number(dataset, keyword) or 0) > 0 else None
     words = " ".join(texts(dataset, keyword))
@@ -129,8 +131,8 @@ def _says(keyword: str, file: File, dataset: Dataset) -> bool | None:
     if keyword == "ContrastBolusAgent":
         return _agent(words, unnamed=None)
     if keyword == "ContrastBolusRoute":
-        return None if _NO_VESSEL.search(plain(words)) else _agent(words, unnamed=None)
-    return words_say_contrast(words)
+        return None if _NO_VESSEL.search(normalized(words)) else _agent(words, unnamed=None)
+    return describes_contrast(words)
 
 
 def _used(dataset: Dataset) -> tuple[str, ...]:
@@ -142,8 +144,8 @@ def _agent(words: str, *, unnamed: bool | None) -> bool | None:
     """What the name of an agent says; any that is not negated is one."""
     if not words.strip():
         return unnamed
-    said = words_say_contrast(words)
-    none = said is False or (said is None and _NO_AGENT.match(_UNRELATED.sub("AGENT", plain(words))))
+    said = describes_contrast(words)
+    none = said is False or (said is None and _NO_AGENT.match(_UNRELATED.sub("AGENT", normalized(words))))
     return not none
 
 

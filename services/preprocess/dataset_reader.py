@@ -19,7 +19,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from services.preprocess.element_values import text
-from services.preprocess.errors import Unreadable
+from services.preprocess.errors import UnreadableFile
 
 # Enough for 2,000 frames of an enhanced CT; a hostile file of tiny items costs seconds before it ends.
 MAX_READS: Final = 500_000
@@ -40,7 +40,7 @@ _UNDEFINED: Final = 0xFFFFFFFF
 _SILENCE: Final = Lock()
 
 
-class Pixels(NamedTuple):
+class PixelDataRange(NamedTuple):
     """Where the pixel data's value stands in the file. `undefined` marks a length that only a delimiter ends."""
 
     start: int
@@ -52,7 +52,7 @@ class TooManyReads(Exception):
     """More elements than any CT header has."""
 
 
-class File:
+class BoundedReader:
     """What pydicom reads of a file, uncopied and counted.
 
     Of a value longer than `most` bytes the rest is stepped over. `ended` tells whether more was asked for than there
@@ -98,7 +98,7 @@ class File:
 
 
 @contextmanager
-def silenced() -> Iterator[None]:
+def pydicom_silenced() -> Iterator[None]:
     """Keep pydicom from saying anything: its warnings and log lines may hold values. One thread at a time."""
     with _SILENCE, catch_warnings(), config.disable_value_validation():
         simplefilter("ignore")
@@ -109,18 +109,18 @@ def silenced() -> Iterator[None]:
             config.logger.disabled = before
 
 
-def read_meta(file: File) -> tuple[Dataset, str]:
+def read_file_meta(file: BoundedReader) -> tuple[Dataset, str]:
     """The file meta information, group 0002, and the transfer syntax; the file then stands at the data set.
 
     Raises
     ------
-    Unreadable
+    UnreadableFile
         no preamble is there (PS3.10 7.1) nor, as in files that lack it, a first element
     EOFError
         no data set follows
     """
     if not _begins_as_dicom(file.peek(132)):
-        raise Unreadable("not_dicom")
+        raise UnreadableFile("not_dicom")
     read_preamble(_binary(file), force=True)
     meta = read_dataset(_binary(file), is_implicit_VR=False, is_little_endian=True, stop_when=_behind_meta)
     first = file.peek(6)
@@ -129,13 +129,13 @@ def read_meta(file: File) -> tuple[Dataset, str]:
     return meta, text(meta, "TransferSyntaxUID") or _guessed_syntax(first)
 
 
-def read_until_pixels(file: File, syntax: str) -> tuple[Dataset, Pixels | None]:
+def read_until_pixel_data(file: BoundedReader, syntax: str) -> tuple[Dataset, PixelDataRange | None]:
     """The attributes that are used, and where the pixels begin; None where the bytes end before them."""
-    found: list[Pixels] = []
+    found: list[PixelDataRange] = []
 
     def at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
         if tag in _PIXELS:
-            found.append(Pixels(file.tell(), file.tell() + length, length == _UNDEFINED))
+            found.append(PixelDataRange(file.tell(), file.tell() + length, length == _UNDEFINED))
         return tag in _PIXELS
 
     try:
@@ -154,7 +154,7 @@ def read_until_pixels(file: File, syntax: str) -> tuple[Dataset, Pixels | None]:
     return dataset, found[-1] if found else None
 
 
-def items(file: File, dataset: Dataset, keyword: str) -> Sequence[Dataset]:
+def sequence_items(file: BoundedReader, dataset: Dataset, keyword: str) -> Sequence[Dataset]:
     """The items of a sequence (PS3.5 7.5), read here for the file to count: pydicom's own conversion would not."""
     element = cast("DataElement | RawDataElement | None", dataset.get_item(keyword))
     if element is None or element.VR not in (None, "SQ", "UN"):
@@ -188,6 +188,6 @@ def _behind_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
     return tag.group != 0x0002  # noqa: PLR2004 - the group of the file meta information
 
 
-def _binary(file: File) -> BinaryIO:
+def _binary(file: BoundedReader) -> BinaryIO:
     """As pydicom's readers are annotated; they only read, seek and tell."""
     return cast("BinaryIO", file)

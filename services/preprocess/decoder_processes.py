@@ -21,19 +21,19 @@ from weakref import finalize
 import numpy as np
 from numpy.typing import NDArray
 
-from services.preprocess.dicom_file import decompress_here
-from services.preprocess.errors import Unreadable
-from services.preprocess.header import Codec
+from services.preprocess.dicom_file import decompress_in_process
+from services.preprocess.errors import UnreadableFile
+from services.preprocess.header import FrameFormat
 
 MEMORY_BYTES: Final = 2 * 1024**3
 TIMEOUT_S: Final = 20.0
 _REQUEST: Final = Struct("<32sHHBB?L")
 _IMPORT_ROOT: Final = Path(__file__).parents[2]
 
-_Child = subprocess.Popen[bytes]
+_Process = subprocess.Popen[bytes]
 
 
-class Decoders:
+class DecoderProcesses:
     """Children that wait for work; as many are started as threads ask at once, the first when it is needed.
 
     `close()` ends them, as does forgetting this object.
@@ -41,10 +41,10 @@ class Decoders:
 
     def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
-        self._idle: LifoQueue[_Child] = LifoQueue()
+        self._idle: LifoQueue[_Process] = LifoQueue()
         self.close = finalize(self, _end_all, self._idle)
 
-    def decompress(self, codestream: bytes, codec: Codec) -> NDArray[np.unsignedinteger]:
+    def decompress(self, codestream: bytes, codec: FrameFormat) -> NDArray[np.unsignedinteger]:
         """Decode one frame in a child.
 
         Returns
@@ -53,7 +53,7 @@ class Decoders:
 
         Raises
         ------
-        Unreadable
+        UnreadableFile
             the child could not decode the frame, took too long or died
         """
         with self._child() as child:
@@ -61,11 +61,11 @@ class Decoders:
             size = _receive(child, 1)[0]
             pixels = _receive(child, codec.rows * codec.columns * size)
         if not size:
-            raise Unreadable("corrupt_pixels")
+            raise UnreadableFile("corrupt_pixels")
         return np.frombuffer(pixels, f"<u{size}").reshape(codec.rows, codec.columns)
 
     @contextmanager
-    def _child(self) -> Iterator[_Child]:
+    def _child(self) -> Iterator[_Process]:
         """An idle child or a new one; it goes back only if it answered in time."""
         child = _waiting(self._idle) or _start()
         limit = Timer(self._timeout_s, child.kill)
@@ -75,7 +75,7 @@ class Decoders:
             yield child
             answered = True
         except (OSError, EOFError):
-            raise Unreadable("corrupt_pixels") from None
+            raise UnreadableFile("corrupt_pixels") from None
         finally:
             limit.cancel()
             if answered:
@@ -84,7 +84,7 @@ class Decoders:
                 _end(child)
 
 
-def _waiting(idle: LifoQueue[_Child]) -> _Child | None:
+def _waiting(idle: LifoQueue[_Process]) -> _Process | None:
     """A child that waits for work, if there is one that still lives."""
     with suppress(Empty):
         while (child := idle.get_nowait()).poll() is not None:
@@ -93,12 +93,12 @@ def _waiting(idle: LifoQueue[_Child]) -> _Child | None:
     return None
 
 
-def _end_all(idle: LifoQueue[_Child]) -> None:
+def _end_all(idle: LifoQueue[_Process]) -> None:
     while child := _waiting(idle):
         _end(child)
 
 
-def _start() -> _Child:
+def _start() -> _Process:
     return subprocess.Popen(
         [sys.executable, "-m", "services.preprocess.decoder_processes"],
         stdin=subprocess.PIPE,
@@ -110,12 +110,12 @@ def _start() -> _Child:
     )
 
 
-def _end(child: _Child) -> None:
+def _end(child: _Process) -> None:
     child.kill()
     child.communicate()
 
 
-def _send(child: _Child, codestream: bytes, codec: Codec) -> None:
+def _send(child: _Process, codestream: bytes, codec: FrameFormat) -> None:
     assert child.stdin  # noqa: S101 - for the type checker; it was opened as a pipe
     syntax, *shape = codec
     child.stdin.write(_REQUEST.pack(syntax.encode(), *shape, len(codestream)))
@@ -123,7 +123,7 @@ def _send(child: _Child, codestream: bytes, codec: Codec) -> None:
     child.stdin.flush()
 
 
-def _receive(child: _Child, size: int) -> bytes:
+def _receive(child: _Process, size: int) -> bytes:
     assert child.stdout  # noqa: S101 - for the type checker; it was opened as a pipe
     return _exactly(child.stdout, size)
 
@@ -139,17 +139,17 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """The child: answer requests until there are no more."""
     while request := requests.read(_REQUEST.size):
         syntax, rows, columns, allocated, stored, signed, length = _REQUEST.unpack(request)
-        codec = Codec(syntax.rstrip(b"\0").decode(), rows, columns, allocated, stored, signed)
+        codec = FrameFormat(syntax.rstrip(b"\0").decode(), rows, columns, allocated, stored, signed)
         pixels = _attempt(_exactly(requests, length), codec)
         answers.write(bytes([0 if pixels is None else pixels.itemsize]))
         answers.write(b"" if pixels is None else pixels.tobytes())
         answers.flush()
 
 
-def _attempt(codestream: bytes, codec: Codec) -> NDArray[np.unsignedinteger] | None:
+def _attempt(codestream: bytes, codec: FrameFormat) -> NDArray[np.unsignedinteger] | None:
     try:
-        return decompress_here(codestream, codec)
-    except Unreadable:
+        return decompress_in_process(codestream, codec)
+    except UnreadableFile:
         return None
 
 

@@ -13,16 +13,26 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import JPEGExtended12Bit, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes, RLELossless
 
 from services.common.tensors import Buffer
-from services.preprocess.codestream import check
-from services.preprocess.dataset_reader import File, silenced
-from services.preprocess.encapsulated_pixel_data import another_file, frames_held
-from services.preprocess.errors import HeaderGoesOn, Unreadable
-from services.preprocess.geometry import IDENTITY, InPlaneTransform, to_patient
-from services.preprocess.header import JPEG_2000, Codec, Header, read_header
-from services.preprocess.modality_lut import hounsfield, storage
-from services.preprocess.resample import drawn_spacing_mm, lay
+from services.preprocess.codestream import check_codestream
+from services.preprocess.dataset_reader import BoundedReader, pydicom_silenced
+from services.preprocess.encapsulated_pixel_data import count_frames, is_followed_by_file
+from services.preprocess.errors import IncompleteHeader, UnreadableFile
+from services.preprocess.geometry import IDENTITY, InPlaneTransform, to_patient_orientation
+from services.preprocess.header import JPEG_2000, DicomHeader, FrameFormat, read_header
+from services.preprocess.modality_lut import apply_modality_lut, stored_pixel_format
+from services.preprocess.resample import apply_transform, usable_spacing_mm
 
-__all__ = ["Dicom", "Excerpt", "Header", "HeaderGoesOn", "Image", "Unreadable", "decode", "open_dicom", "read_header"]
+__all__ = [
+    "DecodedFrame",
+    "DicomFile",
+    "DicomHeader",
+    "IncompleteHeader",
+    "PartialFile",
+    "UnreadableFile",
+    "decode_frame",
+    "open_dicom",
+    "read_header",
+]
 
 _PLUGINS: Final[dict[str, str]] = {
     **dict.fromkeys(JPEGTransferSyntaxes, "gdcm"),
@@ -31,10 +41,10 @@ _PLUGINS: Final[dict[str, str]] = {
 }
 _UNSIGNED: Final = {1: np.uint8, 2: np.uint16}  # by bytes; CT has no more
 
-Decompress = Callable[[bytes, Codec], NDArray[np.unsignedinteger]]
+Decompress = Callable[[bytes, FrameFormat], NDArray[np.unsignedinteger]]
 
 
-def decompress_here(codestream: bytes, codec: Codec) -> NDArray[np.unsignedinteger]:
+def decompress_in_process(codestream: bytes, codec: FrameFormat) -> NDArray[np.unsignedinteger]:
     """Decode one frame in this process. A decoder may abort it: gdcm does on some corrupt JPEGs.
 
     Returns
@@ -43,7 +53,7 @@ def decompress_here(codestream: bytes, codec: Codec) -> NDArray[np.unsignedinteg
 
     Raises
     ------
-    Unreadable
+    UnreadableFile
         the frame cannot be decoded
     """
     try:
@@ -57,10 +67,10 @@ def decompress_here(codestream: bytes, codec: Codec) -> NDArray[np.unsignedinteg
         bits: NDArray[np.unsignedinteger] = stored.view(_UNSIGNED[stored.itemsize])
         return bits.reshape(codec.rows, codec.columns)
     except Exception:  # noqa: BLE001 - a border: whatever a decoder says of malformed pixels, its words stay here
-        raise Unreadable("corrupt_pixels") from None
+        raise UnreadableFile("corrupt_pixels") from None
 
 
-def _by_pydicom(codestream: bytes, codec: Codec) -> NDArray[np.integer]:
+def _by_pydicom(codestream: bytes, codec: FrameFormat) -> NDArray[np.integer]:
     options: dict[str, Any] = {
         "rows": codec.rows,
         "columns": codec.columns,
@@ -78,7 +88,7 @@ def _by_pydicom(codestream: bytes, codec: Codec) -> NDArray[np.integer]:
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class DecodedFrame:
     """One decoded frame, its pixels brought into patient orientation by `transform`.
 
     `hu` is (rows, columns) int16, Hounsfield units: along a row towards the patient's left, down a column towards the
@@ -93,7 +103,7 @@ class Image:
     transform: InPlaneTransform = IDENTITY
 
 
-class Excerpt(NamedTuple):
+class PartialFile(NamedTuple):
     """What was sent of a file: all up to its pixels, then those from byte `pixels_from` of the `size` bytes on."""
 
     size: int
@@ -101,17 +111,17 @@ class Excerpt(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Dicom:
+class DicomFile:
     """A file whose header is read: its frames can be decoded in any order, from several threads.
 
     Of uncompressed pixels the first `skipped` bytes, whole frames, may be missing, and any at the end.
     """
 
-    header: Header
+    header: DicomHeader
     data: memoryview
     skipped: int = 0
 
-    def image(self, frame: int, decompress: Decompress = decompress_here) -> Image:
+    def image(self, frame: int, decompress: Decompress = decompress_in_process) -> DecodedFrame:
         """Decode one frame, and bring it into patient orientation.
 
         Parameters
@@ -121,20 +131,20 @@ class Dicom:
 
         Raises
         ------
-        Unreadable
+        UnreadableFile
             the file is no CT slice, its pixels are not all there, or cannot be decoded
         """
         if not 0 <= frame < self.header.frame_count:
-            raise Unreadable("truncated")
+            raise UnreadableFile("truncated")
         if not self.header.is_ct_slice or self.header.frames[frame].is_localizer:
-            raise Unreadable("not_a_ct_slice")
+            raise UnreadableFile("not_a_ct_slice")
         stored = self._native(frame) if self.header.native else self._decompressed(frame, decompress)
-        found, how = self.header.frames[frame], storage(self.header, frame)
-        transform = to_patient(found.orientation)
-        spacing_mm = drawn_spacing_mm(found.row_spacing_mm, found.column_spacing_mm)
+        found, how = self.header.frames[frame], stored_pixel_format(self.header, frame)
+        transform = to_patient_orientation(found.orientation)
+        spacing_mm = usable_spacing_mm(found.row_spacing_mm, found.column_spacing_mm)
         row_spacing_mm, column_spacing_mm = reversed(spacing_mm) if transform.transpose else spacing_mm
-        return Image(
-            hu=lay(self._hounsfield(stored, frame), transform),
+        return DecodedFrame(
+            hu=apply_transform(self._hounsfield(stored, frame), transform),
             row_spacing_mm=row_spacing_mm,
             column_spacing_mm=column_spacing_mm,
             compressed=not self.header.native,
@@ -148,27 +158,27 @@ class Dicom:
         start = header.pixels.start + frame * header.frame_bytes - self.skipped
         whole_frames = self.skipped >= 0 and self.skipped % header.frame_bytes == 0
         if not (whole_frames and header.pixels.start <= start <= len(self.data) - header.frame_bytes):
-            raise Unreadable("truncated")
+            raise UnreadableFile("truncated")
         flat = np.frombuffer(self.data, dtype, header.rows * header.columns, start)
         return flat.reshape(header.rows, header.columns)
 
     def _decompressed(self, frame: int, decompress: Decompress) -> NDArray[np.unsignedinteger]:
         codestream = self._codestream(frame)
-        check(codestream, self.header.codec)
+        check_codestream(codestream, self.header.codec)
         return decompress(codestream, self.header.codec)
 
     def _codestream(self, frame: int) -> bytes:
         """One frame's fragments, found by whichever offset table there is (PS3.5 A.4)."""
-        header, file = self.header, File(self.data, self.header.pixels.start, len(self.data))
+        header, file = self.header, BoundedReader(self.data, self.header.pixels.start, len(self.data))
         try:
-            with silenced():
+            with pydicom_silenced():
                 codestream = get_frame(
                     file, frame, extended_offsets=header.offsets, number_of_frames=header.frame_count
                 )
         except Exception:  # noqa: BLE001 - a border: whatever malformed fragments provoke, its words stay here
-            raise Unreadable(file.fault or "corrupt_pixels") from None
+            raise UnreadableFile(file.fault or "corrupt_pixels") from None
         if file.cut:
-            raise Unreadable("truncated")
+            raise UnreadableFile("truncated")
         return codestream
 
     def _hounsfield(self, stored: NDArray[np.unsignedinteger], frame: int) -> NDArray[np.int16]:
@@ -176,45 +186,45 @@ class Dicom:
 
         By PS3.3 C.7.6.3.1.2 only its display is inverted; converters that write it have often inverted the values.
         """
-        how = storage(self.header, frame)
-        hu = hounsfield(stored, how)
+        how = stored_pixel_format(self.header, frame)
+        hu = apply_modality_lut(stored, how)
         if self.header.photometric != "MONOCHROME1":
             return hu
-        mirrored = hounsfield(stored, replace(how, inverted=True))
+        mirrored = apply_modality_lut(stored, replace(how, inverted=True))
         return mirrored if _border_hu(mirrored) < _border_hu(hu) else hu
 
 
-def open_dicom(file: Buffer, excerpt: Excerpt | None = None) -> Dicom:
+def open_dicom(file: Buffer, excerpt: PartialFile | None = None) -> DicomFile:
     """Read the header of a whole file, or of an excerpt of one.
 
     Raises
     ------
-    Unreadable
+    UnreadableFile
         this is no DICOM image, or one that cannot be used
-    HeaderGoesOn
+    IncompleteHeader
         the excerpt ends before the pixels begin
     """
     data = memoryview(file)
     if excerpt is None:
         return _whole(read_header(data, len(data)), data)
     header = read_header(data, excerpt.size)
-    return Dicom(header, data, excerpt.pixels_from - header.pixels.start)
+    return DicomFile(header, data, excerpt.pixels_from - header.pixels.start)
 
 
-def _whole(header: Header, data: memoryview) -> Dicom:
+def _whole(header: DicomHeader, data: memoryview) -> DicomFile:
     if header.is_ct_slice and not header.native:
-        held = frames_held(data, header.pixels.start, header.syntax)
-        if held > header.frame_count or another_file(data, header.pixels.start):
-            raise Unreadable("surplus_pixels")
-    return Dicom(header, data)
+        held = count_frames(data, header.pixels.start, header.syntax)
+        if held > header.frame_count or is_followed_by_file(data, header.pixels.start):
+            raise UnreadableFile("surplus_pixels")
+    return DicomFile(header, data)
 
 
-def decode(file: Buffer, frame: int) -> Image:
+def decode_frame(file: Buffer, frame: int) -> DecodedFrame:
     """Decode one frame, counted from 0, of a whole file; for several frames, `open_dicom` once.
 
     Raises
     ------
-    Unreadable
+    UnreadableFile
         for whatever reason; no other exception leaves this function
     """
     return open_dicom(file).image(frame)

@@ -12,9 +12,9 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
-from services.preprocess.errors import Unreadable
+from services.preprocess.errors import UnreadableFile
 
-LARGEST: Final = 1e10  # beyond any number of a CT; what follows from smaller ones stays finite, in 32 bits, too
+MAX_MAGNITUDE: Final = 1e10  # beyond any number of a CT; what follows from smaller ones stays finite, in 32 bits, too
 # As these data sets are read, without SpecificCharacterSet, pydicom takes no other repertoire either (PS3.5 6.1.2.1).
 _TEXT: Final = frozenset({"CS", "DS", "IS", "LO", "SH", "UI"})
 _SHORT_BYTES: Final = 2
@@ -37,16 +37,16 @@ def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | N
 
     Raises
     ------
-    Unreadable
+    UnreadableFile
         the value is anything but `count` numbers from -LARGEST to LARGEST
     """
     try:
         values = _values(dataset, keyword)
         found = None if all(map(_is_blank, values)) else tuple(map(_number, values))
     except (TypeError, ValueError, OverflowError):
-        raise Unreadable("unreadable_tag", keyword) from None
-    if found and (len(found) != count or not all(-LARGEST <= value <= LARGEST for value in found)):
-        raise Unreadable("unreadable_tag", keyword)
+        raise UnreadableFile("unreadable_tag", keyword) from None
+    if found and (len(found) != count or not all(-MAX_MAGNITUDE <= value <= MAX_MAGNITUDE for value in found)):
+        raise UnreadableFile("unreadable_tag", keyword)
     return found
 
 
@@ -60,37 +60,37 @@ def readable_number(dataset: Dataset, keyword: str) -> float | None:
     """The one number of a tag that decides neither pixels nor order; None where it cannot be read, too."""
     try:
         return number(dataset, keyword)
-    except Unreadable:
+    except UnreadableFile:
         return None
 
 
 def integer(dataset: Dataset, keyword: str) -> int | None:
-    """The one whole number of a tag; None where it is absent or empty, Unreadable where it is anything else."""
+    """The one whole number of a tag; None where it is absent or empty, UnreadableFile where it is anything else."""
     found = number(dataset, keyword)
     if found is None:
         return None
     if not found.is_integer():
-        raise Unreadable("unreadable_tag", keyword)
+        raise UnreadableFile("unreadable_tag", keyword)
     return int(found)
 
 
-def short(dataset: Dataset, keyword: str) -> int | None:
+def unsigned_short(dataset: Dataset, keyword: str) -> int | None:
     """An unsigned 16-bit value (US), or the bits of a signed one (SS); None where it is absent or empty.
 
     Raises
     ------
-    Unreadable
+    UnreadableFile
         the value is anything else
     """
     try:
         values = _values(dataset, keyword)
     except ValueError:
-        raise Unreadable("unreadable_tag", keyword) from None
+        raise UnreadableFile("unreadable_tag", keyword) from None
     if all(map(_is_blank, values)):
         return None
     (value, *more) = values
     if more or not isinstance(value, int) or not _LOWEST_SHORT <= value <= _HIGHEST_SHORT:
-        raise Unreadable("unreadable_tag", keyword)
+        raise UnreadableFile("unreadable_tag", keyword)
     return value & _HIGHEST_SHORT
 
 

@@ -13,7 +13,7 @@ _FIRST_SEGMENT: Final = (64).to_bytes(4, "little")
 _STARTS: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")  # of a JPEG, of a JPEG 2000 codestream
 
 
-def frames_held(data: memoryview, start: int, syntax: str) -> int:
+def count_frames(data: memoryview, start: int, syntax: str) -> int:
     """By the basic offset table or, where it is empty, by the fragments that begin a frame.
 
     Parameters
@@ -29,7 +29,7 @@ def frames_held(data: memoryview, start: int, syntax: str) -> int:
     return sum(begins(bytes(fragment[:_HEAD_BYTES])) for fragment in fragments)
 
 
-def another_file(data: memoryview, start: int) -> bool:
+def is_followed_by_file(data: memoryview, start: int) -> bool:
     """Whether a DICOM file or a zip follows the fragments: it would be left out.
 
     Parameters

@@ -1,16 +1,16 @@
-"""How reading ends without an image. None of these carries a word of the file: it could be about the patient.
+"""Errors of reading a file. None carries text from the file, which could be about the patient.
 
-Unreadable        the file is of no use; `code` says why (FOREIGN_FILES and CORRUPT_FILES of acceptance), `tag` is the
-                  keyword of the tag that cannot be read, and `uids` say which study and series lack the file
-HeaderGoesOn      the bytes at hand end before the header does: send the whole file
+UnreadableFile     no image can be made of the file; `code` is one of acceptance's SET_ASIDE_FILES or UNUSABLE_FILES,
+                   `tag` the keyword of the unreadable tag, `uids` the StudyInstanceUID and SeriesInstanceUID
+IncompleteHeader   the bytes at hand end before the header does: send the whole file
 """
 
-from services.common.acceptance import CORRUPT_FILES, FOREIGN_FILES
+from services.common.acceptance import SET_ASIDE_FILES, UNUSABLE_FILES
 
 
-class Unreadable(Exception):
+class UnreadableFile(Exception):
     def __init__(self, code: str, tag: str | None = None) -> None:
-        if code not in FOREIGN_FILES and code not in CORRUPT_FILES:
+        if code not in SET_ASIDE_FILES and code not in UNUSABLE_FILES:
             raise ValueError(f"{code} is not a code of services.common.acceptance")
         super().__init__(code)
         self.code = code
@@ -18,5 +18,5 @@ class Unreadable(Exception):
         self.uids: tuple[str, str] | None = None
 
 
-class HeaderGoesOn(Exception):
+class IncompleteHeader(Exception):
     pass

@@ -6,10 +6,10 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from services.preprocess.dataset_reader import File, items
+from services.preprocess.dataset_reader import BoundedReader, sequence_items
 from services.preprocess.element_values import number, numbers, readable_number, text, texts
 from services.preprocess.geometry import is_axial
-from services.preprocess.units import Kind, image_kind
+from services.preprocess.units import ImageKind, image_kind
 
 # Functional groups whose attributes stand at the top of a single-frame file (PS3.3 C.7.6.16.2, C.8.15.3).
 _MACROS: Final = (
@@ -49,7 +49,7 @@ class FrameHeader:
     intercept: float
     rescaled: bool
     rescale_type: str
-    kind: Kind
+    kind: ImageKind
     image_type: tuple[str, ...]
     kernel: str
     kvp: float | None
@@ -69,11 +69,11 @@ class FrameHeader:
         return not self.is_localizer and is_axial(self.orientation)
 
 
-def frame_datasets(file: File, dataset: Dataset, count: int) -> Iterator[Dataset]:
+def frame_datasets(file: BoundedReader, dataset: Dataset, count: int) -> Iterator[Dataset]:
     """Each frame's own attributes, over the shared ones, over those of the file."""
-    shared = next(iter(items(file, dataset, "SharedFunctionalGroupsSequence")), None)
+    shared = next(iter(sequence_items(file, dataset, "SharedFunctionalGroupsSequence")), None)
     base = dataset if shared is None else _over(file, dataset, shared)
-    per_frame = iter(items(file, dataset, "PerFrameFunctionalGroupsSequence"))
+    per_frame = iter(sequence_items(file, dataset, "PerFrameFunctionalGroupsSequence"))
     for _ in range(count):
         group = next(per_frame, None)
         yield base if group is None else _over(file, base, group)
@@ -109,14 +109,14 @@ def _capitals(dataset: Dataset, keyword: str) -> tuple[str, ...]:
     return tuple(word.upper() for word in texts(dataset, keyword))
 
 
-def _over(file: File, lower: Dataset, group: Dataset) -> Dataset:
+def _over(file: BoundedReader, lower: Dataset, group: Dataset) -> Dataset:
     """The attributes in a functional group's macros, over those of another data set."""
     found = Dataset()
     for macro in _UNASSIGNED:
-        for first in items(file, group, macro)[:1]:
+        for first in sequence_items(file, group, macro)[:1]:
             found.update(first)
     found.update(lower)
     for macro in _MACROS:
-        for first in items(file, group, macro)[:1]:
+        for first in sequence_items(file, group, macro)[:1]:
             found.update(first)
     return found

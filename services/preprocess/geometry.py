@@ -42,11 +42,11 @@ def is_orthonormal(orientation: Vector) -> bool:
     """Whether ImageOrientationPatient holds two unit vectors at a right angle, but for rounding."""
     row, column = orientation[:3], orientation[3:]
     unit = all(abs(hypot(*vector) - 1) <= _UNIT_ERROR for vector in (row, column))
-    return unit and abs(along(row, column)) <= _UNIT_ERROR
+    return unit and abs(distance_along(row, column)) <= _UNIT_ERROR
 
 
 @lru_cache(maxsize=256)
-def to_patient(orientation: Vector | None) -> InPlaneTransform:
+def to_patient_orientation(orientation: Vector | None) -> InPlaneTransform:
     """The transform that brings pixels into patient orientation: rows run to the left, columns to the back.
 
     That is the one that makes ImageOrientationPatient nearest to (1, 0, 0, 0, 1, 0). Of two that are equally near,
@@ -59,10 +59,10 @@ def to_patient(orientation: Vector | None) -> InPlaneTransform:
     """
     if orientation is None or not is_orthonormal(orientation):
         return IDENTITY
-    return max(_TRANSFORMS, key=lambda transform: _nearness(transformed(orientation, transform)))
+    return max(_TRANSFORMS, key=lambda transform: _nearness(transform_orientation(orientation, transform)))
 
 
-def transformed(orientation: Vector, transform: InPlaneTransform) -> Vector:
+def transform_orientation(orientation: Vector, transform: InPlaneTransform) -> Vector:
     """ImageOrientationPatient of the transformed pixels."""
     row, column = orientation[:3], orientation[3:]
     if transform.transpose:
@@ -70,7 +70,7 @@ def transformed(orientation: Vector, transform: InPlaneTransform) -> Vector:
     return (*_signed(row, transform.reverse_columns), *_signed(column, transform.reverse_rows))
 
 
-def normal(orientation: Vector | None) -> Vector:
+def slice_normal(orientation: Vector | None) -> Vector:
     """The unit normal of a slice, towards the head; the head's own axis where the orientation is missing or malformed.
 
     Parameters
@@ -87,10 +87,10 @@ def normal(orientation: Vector | None) -> Vector:
 
 def is_axial(orientation: Vector | None) -> bool:
     """Whether a slice is nearer to axial than to coronal or sagittal."""
-    return normal(orientation)[2] >= _AXIAL
+    return slice_normal(orientation)[2] >= _AXIAL
 
 
-def along(direction: Vector, position_mm: Vector) -> float:
+def distance_along(direction: Vector, position_mm: Vector) -> float:
     """How far a position lies in a direction, in mm."""
     return sum(a * b for a, b in zip(direction, position_mm, strict=True))
 

@@ -6,12 +6,12 @@ The limits hold for CT of a head: a field of view is 200 to 260 mm, and scanners
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from services.common.acceptance import reason
+from services.common.acceptance import make_reason
 from services.common.schemas import Reason
 from services.preprocess.frame_header import FrameHeader
 from services.preprocess.geometry import Vector, is_orthonormal
-from services.preprocess.header import Header
-from services.preprocess.resample import drawn_spacing_mm, fitted_shape
+from services.preprocess.header import DicomHeader
+from services.preprocess.resample import fitted_shape, usable_spacing_mm
 
 SIDE: Final = 512
 LOWEST_ASPECT, HIGHEST_ASPECT = 0.5, 2.0
@@ -30,7 +30,7 @@ class Grid(NamedTuple):
     column_spacing_mm: float
 
 
-def geometry_reasons(slices: Collection[tuple[Header, FrameHeader]], position_mm: Sequence[float]) -> list[Reason]:
+def geometry_reasons(slices: Collection[tuple[DicomHeader, FrameHeader]], position_mm: Sequence[float]) -> list[Reason]:
     """Reasons in the geometry of one series.
 
     Parameters
@@ -49,15 +49,15 @@ def geometry_reasons(slices: Collection[tuple[Header, FrameHeader]], position_mm
         *_place_faults(places),
         *_length_faults(position_mm),
     ]
-    found = [reason("implausible_geometry", faults="; ".join(faults))] if faults else []
+    found = [make_reason("implausible_geometry", faults="; ".join(faults))] if faults else []
     if not all(frame.spaced for frame in frames):
-        found.append(reason("no_pixel_spacing"))
+        found.append(make_reason("no_pixel_spacing"))
     if not all(frame.orientation for frame in frames):
-        found.append(reason("no_orientation"))
+        found.append(make_reason("no_orientation"))
     return found + _resampled(grids)
 
 
-def _grid(header: Header, frame: FrameHeader) -> Grid:
+def _grid(header: DicomHeader, frame: FrameHeader) -> Grid:
     return Grid(header.rows, header.columns, frame.row_spacing_mm, frame.column_spacing_mm)
 
 
@@ -101,11 +101,11 @@ def _resampled(grids: Sequence[Grid]) -> list[Reason]:
     rows, columns, row_mm, column_mm = other[0]
     square = _fitted(other[0]) == _fitted(Grid(rows, columns, 1, 1))
     pixels = "" if square else f" of {row_mm:g} x {column_mm:g} mm"
-    return [reason("resampled", rows=rows, columns=columns, pixels=pixels)]
+    return [make_reason("resampled", rows=rows, columns=columns, pixels=pixels)]
 
 
 def _fitted(grid: Grid) -> tuple[int, int]:
-    return fitted_shape(grid[:2], *drawn_spacing_mm(*grid[2:]), SIDE, SIDE)
+    return fitted_shape(grid[:2], *usable_spacing_mm(*grid[2:]), SIDE, SIDE)
 
 
 def _aspect(grid: Grid) -> float:

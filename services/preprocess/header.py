@@ -8,9 +8,16 @@ from pydicom.dataset import Dataset
 
 from services.common.tensors import Buffer
 from services.preprocess.contrast_agent import frame_contrast_tags
-from services.preprocess.dataset_reader import File, Pixels, items, read_meta, read_until_pixels, silenced
-from services.preprocess.element_values import binary, integer, short, text, texts
-from services.preprocess.errors import HeaderGoesOn, Unreadable
+from services.preprocess.dataset_reader import (
+    BoundedReader,
+    PixelDataRange,
+    pydicom_silenced,
+    read_file_meta,
+    read_until_pixel_data,
+    sequence_items,
+)
+from services.preprocess.element_values import binary, integer, text, texts, unsigned_short
+from services.preprocess.errors import IncompleteHeader, UnreadableFile
 from services.preprocess.frame_header import FrameHeader, frame_datasets, frame_header
 
 MAX_SIDE: Final = 4096
@@ -26,7 +33,7 @@ CT_CLASSES: Final = frozenset(
 )
 
 
-class Codec(NamedTuple):
+class FrameFormat(NamedTuple):
     """What a decoder needs to know of a compressed frame."""
 
     syntax: str
@@ -38,7 +45,7 @@ class Codec(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class DicomHeader:
     """All that ordering, acceptance and decoding need. Empty text and None stand for what the file does not say.
 
     `slices` are the numbers of the `frames` that are axial slices, counted from 0.
@@ -66,7 +73,7 @@ class Header:
     frame_count: int
     frames: tuple[FrameHeader, ...]
     slices: tuple[int, ...]
-    pixels: Pixels
+    pixels: PixelDataRange
     offsets: tuple[bytes, bytes] | None
 
     @property
@@ -81,9 +88,9 @@ class Header:
         return self.syntax in NATIVE
 
     @property
-    def codec(self) -> Codec:
+    def codec(self) -> FrameFormat:
         """What a decoder needs to know."""
-        return Codec(self.syntax, self.rows, self.columns, self.bits_allocated, self.bits_stored, self.signed)
+        return FrameFormat(self.syntax, self.rows, self.columns, self.bits_allocated, self.bits_stored, self.signed)
 
     @property
     def frame_bytes(self) -> int:
@@ -91,7 +98,7 @@ class Header:
         return self.rows * self.columns * self.bits_allocated // 8
 
 
-def read_header(head: Buffer, size: int) -> Header:
+def read_header(head: Buffer, size: int) -> DicomHeader:
     """Read a file's header from its first bytes.
 
     Parameters
@@ -101,65 +108,65 @@ def read_header(head: Buffer, size: int) -> Header:
 
     Raises
     ------
-    Unreadable
+    UnreadableFile
         this is no DICOM image, or one that cannot be used
-    HeaderGoesOn
+    IncompleteHeader
         the pixel data begins after the end of `head`, and the file is longer
     """
     data = memoryview(head)
     if size == 0:
-        raise Unreadable("empty_file")
-    file, whole = File(data), len(data) >= size
+        raise UnreadableFile("empty_file")
+    file, whole = BoundedReader(data), len(data) >= size
     try:
-        with silenced():
+        with pydicom_silenced():
             header = _read(file, whole=whole)
-    except (Unreadable, HeaderGoesOn):
+    except (UnreadableFile, IncompleteHeader):
         raise
     except Exception:  # noqa: BLE001 - a border: whatever a malformed file provokes, its words stay here
         if file.ended and not whole:
-            raise HeaderGoesOn from None
-        raise Unreadable(file.fault or "corrupt_header") from None
+            raise IncompleteHeader from None
+        raise UnreadableFile(file.fault or "corrupt_header") from None
     if header.is_ct_slice:
         try:
             _check(header, size)
-        except Unreadable as failure:
+        except UnreadableFile as failure:
             failure.uids = header.study_uid, header.series_uid
             raise
     return header
 
 
-def _read(file: File, *, whole: bool) -> Header:
-    meta, syntax = read_meta(file)
+def _read(file: BoundedReader, *, whole: bool) -> DicomHeader:
+    meta, syntax = read_file_meta(file)
     stated = text(meta, "MediaStorageSOPClassUID")
     if stated == uid.MediaStorageDirectoryStorage:
-        raise Unreadable("dicomdir")
+        raise UnreadableFile("dicomdir")
     foreign = stated not in {"", *CT_CLASSES}
     if syntax not in SUPPORTED:
-        raise Unreadable("not_a_ct_slice" if foreign else "unsupported_syntax")
-    dataset, pixels = read_until_pixels(file, syntax)
+        raise UnreadableFile("not_a_ct_slice" if foreign else "unsupported_syntax")
+    dataset, pixels = read_until_pixel_data(file, syntax)
     if pixels:
         try:
             return _header(file, dataset, pixels, syntax)
-        except Unreadable as failure:
+        except UnreadableFile as failure:
             raise _in_its_series(failure, dataset) from None
     if "DirectoryRecordSequence" in dataset:
-        raise Unreadable("dicomdir")
+        raise UnreadableFile("dicomdir")
     if not whole:  # what is no CT by its class is not worth sending
-        raise (Unreadable("not_a_ct_slice") if foreign else HeaderGoesOn)
+        raise (UnreadableFile("not_a_ct_slice") if foreign else IncompleteHeader)
     is_ct = (text(dataset, "SOPClassUID") or stated) in CT_CLASSES or text(dataset, "Modality") == "CT"
-    raise Unreadable("truncated" if file.cut or is_ct else "not_an_image")
+    raise UnreadableFile("truncated" if file.cut or is_ct else "not_an_image")
 
 
-def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header:
+def _header(file: BoundedReader, dataset: Dataset, pixels: PixelDataRange, syntax: str) -> DicomHeader:
     frame_count = integer(dataset, "NumberOfFrames") or 1
     if frame_count < 1:
-        raise Unreadable("unreadable_tag", "NumberOfFrames")
+        raise UnreadableFile("unreadable_tag", "NumberOfFrames")
     datasets = tuple(frame_datasets(file, dataset, min(frame_count, MAX_FRAMES)))
     frames = tuple(map(frame_header, datasets))
     bits_allocated = _one_of(dataset, "BitsAllocated", (16, 8, 32, 64))
     bits_stored = _short(dataset, "BitsStored", bits_allocated)
     offsets = binary(dataset, "ExtendedOffsetTable"), binary(dataset, "ExtendedOffsetTableLengths")
-    return Header(
+    return DicomHeader(
         syntax=syntax,
         little_endian=syntax != uid.ExplicitVRBigEndian,
         sop_class_uid=text(dataset, "SOPClassUID"),
@@ -187,19 +194,19 @@ def _header(file: File, dataset: Dataset, pixels: Pixels, syntax: str) -> Header
     )
 
 
-def _body_part(file: File, frame: Dataset) -> str:
+def _body_part(file: BoundedReader, frame: Dataset) -> str:
     """BodyPartExamined, or else what the anatomic region is called, as enhanced files have it (PS3.3 C.7.6.16.2.8)."""
-    regions = items(file, frame, "AnatomicRegionSequence")[:1]
+    regions = sequence_items(file, frame, "AnatomicRegionSequence")[:1]
     return text(frame, "BodyPartExamined") or next((text(region, "CodeMeaning") for region in regions), "")
 
 
-def _in_its_series(failure: Unreadable, dataset: Dataset) -> Unreadable:
+def _in_its_series(failure: UnreadableFile, dataset: Dataset) -> UnreadableFile:
     """The failure with its series' UIDs; what is no CT slice by its words is set aside, whatever its numbers."""
     localizer = "LOCALIZER" in map(str.upper, texts(dataset, "ImageType"))
     named = (text(dataset, keyword) for keyword in ("SOPClassUID", "Modality", "PhotometricInterpretation"))
     sop_class_uid, modality, photometric = named
     if localizer or not _is_ct(sop_class_uid, modality.upper(), photometric):
-        return Unreadable("not_a_ct_slice")
+        return UnreadableFile("not_a_ct_slice")
     failure.uids = text(dataset, "StudyInstanceUID"), text(dataset, "SeriesInstanceUID")
     return failure
 
@@ -211,7 +218,7 @@ def _is_ct(sop_class_uid: str, modality: str, photometric: str) -> bool:
 
 
 def _short(dataset: Dataset, keyword: str, absent: int) -> int:
-    found = short(dataset, keyword)
+    found = unsigned_short(dataset, keyword)
     return absent if found is None else found
 
 
@@ -219,7 +226,7 @@ def _one_of(dataset: Dataset, keyword: str, known: tuple[int, ...]) -> int:
     """One of the values that the standard knows; the first of them where the tag is absent."""
     found = _short(dataset, keyword, known[0])
     if found not in known:
-        raise Unreadable("unreadable_tag", keyword)
+        raise UnreadableFile("unreadable_tag", keyword)
     return found
 
 
@@ -231,25 +238,25 @@ def _samples(dataset: Dataset) -> int:
 
 def _padding(dataset: Dataset) -> tuple[int, int] | None:
     """PixelPaddingValue and PixelPaddingRangeLimit as 16-bit patterns (PS3.3 C.7.5.1.1.2)."""
-    value = short(dataset, "PixelPaddingValue")
-    limit = short(dataset, "PixelPaddingRangeLimit")
+    value = unsigned_short(dataset, "PixelPaddingValue")
+    limit = unsigned_short(dataset, "PixelPaddingRangeLimit")
     return None if value is None else (value, value if limit is None else limit)
 
 
-def _check(header: Header, size: int) -> None:
+def _check(header: DicomHeader, size: int) -> None:
     """Refuse what would be decoded in vain, or at too great a cost."""
     if max(header.rows, header.columns) > MAX_SIDE or header.frame_count > MAX_FRAMES:
-        raise Unreadable("too_large")
+        raise UnreadableFile("too_large")
     shift = header.high_bit + 1 - header.bits_stored
     bits_fit = 0 < header.bits_stored <= header.bits_allocated - shift and shift >= 0
     if not (header.rows and header.columns and bits_fit and header.bits_allocated in (8, 16)):
-        raise Unreadable("corrupt_header")
+        raise UnreadableFile("corrupt_header")
     if header.native == header.pixels.undefined:
-        raise Unreadable("corrupt_pixels")
+        raise UnreadableFile("corrupt_pixels")
     held = min(header.pixels.stop, size) - header.pixels.start
     wanted = header.frame_bytes * header.frame_count
     if header.native and held < wanted:
-        raise Unreadable("truncated")
+        raise UnreadableFile("truncated")
     behind = size - header.pixels.stop  # padding, a signature or private data are shorter than a frame; a file is not
     if header.native and (held - wanted >= header.columns * header.bits_allocated // 8 or behind >= header.frame_bytes):
-        raise Unreadable("surplus_pixels")
+        raise UnreadableFile("surplus_pixels")

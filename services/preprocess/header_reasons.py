@@ -6,14 +6,14 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from services.common.acceptance import MIN_SLICES_OF_A_HEAD, reason
+from services.common.acceptance import MIN_SLICES_OF_A_HEAD, make_reason
 from services.common.schemas import Reason
 from services.preprocess.convolution_kernel import read_kernel
 from services.preprocess.frame_header import FrameHeader
-from services.preprocess.header import Header
-from services.preprocess.hounsfield_reasons import value_reasons
-from services.preprocess.modality_lut import storage
-from services.preprocess.several_reconstructions import differing
+from services.preprocess.header import DicomHeader
+from services.preprocess.hounsfield_reasons import hounsfield_reasons
+from services.preprocess.modality_lut import stored_pixel_format
+from services.preprocess.several_reconstructions import several_reconstructions
 
 _LOWEST_KVP, _HIGHEST_KVP = 100, 140
 _SAME_POSITION_MM: Final = 0.01
@@ -36,7 +36,7 @@ _OTHER: Final = re.compile(
 )
 
 
-def header_reasons(headers: Collection[Header], in_order: Sequence[FrameHeader] = ()) -> list[Reason]:
+def header_reasons(headers: Collection[DicomHeader], in_order: Sequence[FrameHeader] = ()) -> list[Reason]:
     """Reasons that need no positions, for all headers of one series.
 
     Parameters
@@ -44,17 +44,17 @@ def header_reasons(headers: Collection[Header], in_order: Sequence[FrameHeader] 
     in_order : the frames in their order, where something else than ImagePositionPatient orders them
     """
     frames = [header.frames[number] for header in headers for number in header.slices]
-    found = [_body_part(headers), _kernel(frames), differing(headers, in_order), _kvp(frames)]
+    found = [_body_part(headers), _kernel(frames), several_reconstructions(headers, in_order), _kvp(frames)]
     slices = len(frames)
     if 1 < slices < MIN_SLICES_OF_A_HEAD:
-        found.append(reason("few_slices", slices=slices))
+        found.append(make_reason("few_slices", slices=slices))
     if tags := sorted({tag for header in headers for tag in header.contrast_tags}):
-        found.append(reason("contrast", tags=" and ".join(tags)))
+        found.append(make_reason("contrast", tags=" and ".join(tags)))
     if not all(frame.rescaled for frame in frames):
-        found.append(reason("no_rescale"))
-    if any(storage(header, number).faulty_intercept for header in headers for number in header.slices):
-        found.append(reason("intercept_repaired"))
-    found += value_reasons(headers)
+        found.append(make_reason("no_rescale"))
+    if any(stored_pixel_format(header, number).faulty_intercept for header in headers for number in header.slices):
+        found.append(make_reason("intercept_repaired"))
+    found += hounsfield_reasons(headers)
     return [item for item in found if item]
 
 
@@ -65,9 +65,9 @@ def position_reasons(position_mm: Sequence[float]) -> list[Reason]:
     gaps = [step for step, is_same in zip(steps, same, strict=True) if not is_same]
     reasons = _shared(same)
     if gaps and max(gaps) > _WIDE_GAP_MM:
-        reasons.append(reason("wide_gap", gap=max(gaps)))
+        reasons.append(make_reason("wide_gap", gap=max(gaps)))
     if gaps and max(gaps) - min(gaps) > max(_UNEVEN_MM, _UNEVEN_SHARE * median(gaps)):
-        reasons.append(reason("uneven_spacing", low=min(gaps), high=max(gaps)))
+        reasons.append(make_reason("uneven_spacing", low=min(gaps), high=max(gaps)))
     return reasons
 
 
@@ -77,11 +77,11 @@ def _shared(same: Sequence[bool]) -> list[Reason]:
     positions = 1 + same.count(False)
     several = positions - sum(not (before or after) for before, after in pairwise([False, *same, False]))
     if positions > 1 and several >= _MOST * positions:
-        return [reason("several_stacks", positions=positions)]
-    return [reason("duplicate_positions", slices=shared)] if shared else []
+        return [make_reason("several_stacks", positions=positions)]
+    return [make_reason("duplicate_positions", slices=shared)] if shared else []
 
 
-def names_another_part(body_part: str) -> bool:
+def names_other_body_part(body_part: str) -> bool:
     """Whether BodyPartExamined speaks of a part that is not the head, beyond doubt."""
     words = _words(body_part)
     return bool(_OTHER.search(words)) and not _HEAD.search(words)
@@ -91,25 +91,25 @@ def _words(body_part: str) -> str:
     return body_part.upper().replace("_", " ")
 
 
-def _body_part(headers: Collection[Header]) -> Reason | None:
+def _body_part(headers: Collection[DicomHeader]) -> Reason | None:
     """Refuse where most slices name another part; warn where fewer do, for a foot may lie among slices of a head."""
-    others = [header for header in headers if names_another_part(header.body_part)]
+    others = [header for header in headers if names_other_body_part(header.body_part)]
     if not others:
         return None
     named = {found[0] for header in others if (found := _OTHER.search(_words(header.body_part)))}
     slices, total = (sum(header.frame_count for header in some) for some in (others, headers))
     code = "other_body_part" if slices > total / 2 else "mixed_body_parts"
-    return reason(code, part=" and ".join(sorted(named)), slices=slices, total=total)
+    return make_reason(code, part=" and ".join(sorted(named)), slices=slices, total=total)
 
 
 def _kernel(frames: Collection[FrameHeader]) -> Reason | None:
     kernels = {read_kernel(kernel) for kernel in {frame.kernel for frame in frames}}
     sharp = sorted(kernel.word for kernel in kernels if kernel.kind == "sharp")
-    return reason("bone_kernel", kernel=sharp[0]) if sharp else None
+    return make_reason("bone_kernel", kernel=sharp[0]) if sharp else None
 
 
 def _kvp(frames: Collection[FrameHeader]) -> Reason | None:
     """An absent or zero KVP, as pseudonymised files have it, says nothing."""
     given = {frame.kvp for frame in frames if frame.kvp}
     unusual = sorted(kvp for kvp in given if not _LOWEST_KVP <= kvp <= _HIGHEST_KVP)
-    return reason("unusual_kvp", kvp=unusual[0]) if unusual else None
+    return make_reason("unusual_kvp", kvp=unusual[0]) if unusual else None

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from services.common.acceptance import reason
+from services.common.acceptance import make_reason
 from services.common.schemas import Reason
 from services.preprocess.frame_header import FrameHeader
-from services.preprocess.header import Header
+from services.preprocess.header import DicomHeader
 from services.preprocess.units import read_unit
 
 _LEAST_SPAN_HU: Final = 1000.0  # from air, -1000 HU, to water
@@ -14,23 +14,23 @@ _MOST_SLOPE: Final = 100.0
 _MOST_INTERCEPT_HU: Final = 32768.0
 
 
-def value_reasons(headers: Collection[Header]) -> list[Reason]:
+def hounsfield_reasons(headers: Collection[DicomHeader]) -> list[Reason]:
     """Reasons to refuse or to warn, for all headers of one series."""
     frames = [header.frames[number] for header in headers for number in header.slices]
     units = {read_unit(rescale_type) for rescale_type in {frame.rescale_type for frame in frames}}
     kinds = {frame.kind for frame in frames}
     others = [f"RescaleType says {unit.shown}" for unit in units if unit.kind == "other"]
     others += [kind.shown for kind in kinds if kind.kind == "map"]
-    found = [reason("not_hounsfield", evidence=min(others))] if others else []
-    found += [reason("implausible_rescale", slope=slope, intercept=hu) for slope, hu in _implausible(headers)][:1]
+    found = [make_reason("not_hounsfield", evidence=min(others))] if others else []
+    found += [make_reason("implausible_rescale", slope=slope, intercept=hu) for slope, hu in _implausible(headers)][:1]
     if any(unit.kind == "unspecified" for unit in units):
-        found.append(reason("unspecified_units"))
+        found.append(make_reason("unspecified_units"))
     if any(kind.kind == "monoenergetic" for kind in kinds):
-        found.append(reason("monoenergetic"))
+        found.append(make_reason("monoenergetic"))
     return found
 
 
-def _implausible(headers: Collection[Header]) -> Iterator[tuple[float, float]]:
+def _implausible(headers: Collection[DicomHeader]) -> Iterator[tuple[float, float]]:
     for header in headers:
         for number in header.slices:
             frame = header.frames[number]

@@ -7,7 +7,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from services.common.tensors import Buffer
-from services.preprocess.dataset_reader import File, read_meta, silenced
+from services.preprocess.dataset_reader import BoundedReader, pydicom_silenced, read_file_meta
 from services.preprocess.element_values import text
 
 _PATIENT: Final = int(Tag("PatientID"))
@@ -15,10 +15,10 @@ _PATIENT: Final = int(Tag("PatientID"))
 
 def read_patient_id(head: Buffer) -> str:
     """PatientID from a file's first bytes; empty where it can't be read there."""
-    file = File(memoryview(head))
+    file = BoundedReader(memoryview(head))
     try:
-        with silenced():
-            _, syntax = read_meta(file)
+        with pydicom_silenced():
+            _, syntax = read_file_meta(file)
             found = read_dataset(
                 cast("BinaryIO", file),
                 is_implicit_VR=syntax == ImplicitVRLittleEndian,

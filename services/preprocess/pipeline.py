@@ -13,18 +13,18 @@ from services.common.recipe import Recipe
 from services.common.schemas import Evidence, HeadersReport
 from services.common.tensors import Buffer
 from services.preprocess import png
-from services.preprocess.decoder_processes import Decoders
-from services.preprocess.dicom_file import Dicom, Excerpt, open_dicom
-from services.preprocess.errors import HeaderGoesOn, Unreadable
-from services.preprocess.header import Header, read_header
-from services.preprocess.pixel_evidence import measure, measure_picture
-from services.preprocess.resample import fit
-from services.preprocess.series import Picture, arrange
-from services.preprocess.slab_averaging import Mean, MisfitSlabs, slab_rows
-from services.preprocess.windowing import could_make, render
+from services.preprocess.decoder_processes import DecoderProcesses
+from services.preprocess.dicom_file import DicomFile, PartialFile, open_dicom
+from services.preprocess.errors import IncompleteHeader, UnreadableFile
+from services.preprocess.header import DicomHeader, read_header
+from services.preprocess.pixel_evidence import measure_png, measure_slice
+from services.preprocess.resample import resample_and_pad
+from services.preprocess.series import PngEntry, group_into_series
+from services.preprocess.slab_averaging import InvalidSlabs, SliceMean, slab_rows
+from services.preprocess.windowing import apply_windows, could_be_windowed
 
-Source = Dicom | Buffer | Unreadable
-_ALL_WHOLE: Final[Mapping[int, Excerpt]] = MappingProxyType({})
+Source = DicomFile | Buffer | UnreadableFile
+_ALL_WHOLE: Final[Mapping[int, PartialFile]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,14 @@ class Pipeline:
     def __init__(self, recipe: Recipe, threads: int) -> None:
         self.recipe = recipe
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="slices")
-        self._decoders = Decoders()
+        self._decoders = DecoderProcesses()
 
     def make_slices(
         self,
         files: Sequence[Buffer],
         frames: NDArray[np.int32],
         *,
-        excerpts: Mapping[int, Excerpt] = _ALL_WHOLE,
+        excerpts: Mapping[int, PartialFile] = _ALL_WHOLE,
         slabs: NDArray[np.int32] | None = None,
         pictures: bool = False,
     ) -> Slices:
@@ -71,7 +71,7 @@ class Pipeline:
         ------
         IndexError
             `frames` names a file that is not there
-        MisfitSlabs
+        InvalidSlabs
             `slabs` are not as many as frames or do not ascend, or an uploaded picture is in one
         """
         wanted = [(int(file), int(frame)) for file, frame in frames]
@@ -79,8 +79,10 @@ class Pipeline:
             raise IndexError("frames name a file that was not sent")
         sources = {file: _source(files[file], excerpts.get(file)) for file in {file for file, _ in wanted}}
         rows = _rows(len(wanted), slabs)
-        if slabs is not None and not all(isinstance(source, (Dicom, Unreadable)) for source in sources.values()):
-            raise MisfitSlabs("pictures have no place in a slab")
+        if slabs is not None and not all(
+            isinstance(source, (DicomFile, UnreadableFile)) for source in sources.values()
+        ):
+            raise InvalidSlabs("pictures have no place in a slab")
         slices = np.empty((len(rows), self.recipe.rows, self.recipe.columns, 3), dtype=np.uint8)
 
         def make(row: int) -> list[Evidence]:
@@ -97,7 +99,7 @@ class Pipeline:
 
         The files listed as `incomplete` are to be sent whole.
         """
-        return arrange([_entry(head, size) for head, size in zip(heads, sizes, strict=True)])
+        return group_into_series([_entry(head, size) for head, size in zip(heads, sizes, strict=True)])
 
     def close(self) -> None:
         """End the threads and decoders, after the work in hand."""
@@ -108,36 +110,36 @@ class Pipeline:
         """Write one slice into `out`, (512, 512, 3) uint8, and measure it."""
         try:
             return self._render(source, frame, out)
-        except Unreadable as failure:
+        except UnreadableFile as failure:
             out[:] = 0
             return Evidence(failed=failure.code)
 
     def _render(self, source: Source, frame: int, out: NDArray[np.uint8]) -> Evidence:
-        if isinstance(source, Unreadable):
-            raise Unreadable(source.code)
-        if not isinstance(source, Dicom):
+        if isinstance(source, UnreadableFile):
+            raise UnreadableFile(source.code)
+        if not isinstance(source, DicomFile):
             out[:] = png.decode(source)
-            if not could_make(out, self.recipe):
-                raise Unreadable("png_other_picture")
-            return measure_picture(out, self.recipe)
+            if not could_be_windowed(out, self.recipe):
+                raise UnreadableFile("png_other_picture")
+            return measure_png(out, self.recipe)
         hu, evidence = self._hounsfield(source, frame)
-        render(hu, self.recipe, out)
+        apply_windows(hu, self.recipe, out)
         return evidence
 
     def _average(self, frames: Sequence[tuple[Source, int]], out: NDArray[np.uint8]) -> list[Evidence]:
         """Write the mean of frames into `out`, (512, 512, 3) uint8, and measure each of them before."""
-        mean, seen = Mean(self.recipe.rows, self.recipe.columns), []
+        mean, seen = SliceMean(self.recipe.rows, self.recipe.columns), []
         for source, frame in frames:
             try:
                 hu, evidence = self._hounsfield(source, frame)
                 mean.add(hu)
-            except Unreadable as failure:
+            except UnreadableFile as failure:
                 evidence = Evidence(failed=failure.code)
             seen.append(evidence)
         if any(item.failed for item in seen):
             out[:] = 0
         else:
-            render(mean.hu(), self.recipe, out)
+            apply_windows(mean.hu(), self.recipe, out)
         return seen
 
     def _hounsfield(self, source: Source, frame: int) -> tuple[NDArray[np.int16], Evidence]:
@@ -145,11 +147,13 @@ class Pipeline:
 
         All that is made of Hounsfield units starts here: pixels, slabs, and what maps them back onto the source grid.
         """
-        if not isinstance(source, Dicom):
-            raise Unreadable(source.code if isinstance(source, Unreadable) else "not_dicom")
+        if not isinstance(source, DicomFile):
+            raise UnreadableFile(source.code if isinstance(source, UnreadableFile) else "not_dicom")
         image = source.image(frame, self._decoders.decompress)
-        fitted = fit(image.hu, image.row_spacing_mm, image.column_spacing_mm, self.recipe.rows, self.recipe.columns)
-        return fitted, measure(image.hu, compressed=image.compressed)
+        fitted = resample_and_pad(
+            image.hu, image.row_spacing_mm, image.column_spacing_mm, self.recipe.rows, self.recipe.columns
+        )
+        return fitted, measure_slice(image.hu, compressed=image.compressed)
 
     def __enter__(self) -> Self:
         return self
@@ -160,24 +164,24 @@ class Pipeline:
         self.close()
 
 
-def _entry(head: Buffer, size: int) -> Header | Picture | Unreadable | HeaderGoesOn:
+def _entry(head: Buffer, size: int) -> DicomHeader | PngEntry | UnreadableFile | IncompleteHeader:
     try:
         if not png.is_png(head):
             return read_header(head, size)
-        png.check_head(head)
-    except (Unreadable, HeaderGoesOn) as failure:
+        png.check_header(head)
+    except (UnreadableFile, IncompleteHeader) as failure:
         return failure
-    return Picture()
+    return PngEntry()
 
 
-def _source(file: Buffer, excerpt: Excerpt | None) -> Source:
+def _source(file: Buffer, excerpt: PartialFile | None) -> Source:
     """A file's header, read once for all its frames; a PNG as it is; or why it cannot be used."""
     try:
         return file if png.is_png(file) else open_dicom(file, excerpt)
-    except Unreadable as failure:
+    except UnreadableFile as failure:
         return failure
-    except HeaderGoesOn:
-        return Unreadable("truncated")
+    except IncompleteHeader:
+        return UnreadableFile("truncated")
 
 
 def _rows(frames: int, slabs: NDArray[np.int32] | None) -> list[range]:
@@ -185,7 +189,7 @@ def _rows(frames: int, slabs: NDArray[np.int32] | None) -> list[range]:
     if slabs is None:
         return [range(index, index + 1) for index in range(frames)]
     if slabs.shape != (frames,):
-        raise MisfitSlabs(f"{frames} frames need as many slab numbers, not {len(slabs)}")
+        raise InvalidSlabs(f"{frames} frames need as many slab numbers, not {len(slabs)}")
     return slab_rows(slabs)
 
 

@@ -21,7 +21,7 @@ _TISSUE_HU: Final = 150
 _SAMPLED: Final = (slice(None, None, 2), slice(None, None, 2))
 
 
-def measure(hu: NDArray[np.int16], *, compressed: bool = False) -> Evidence:
+def measure_slice(hu: NDArray[np.int16], *, compressed: bool = False) -> Evidence:
     """Measure a decoded slice, before it is fitted into the picture: padding would hide an even grey.
 
     Parameters
@@ -43,7 +43,7 @@ def measure(hu: NDArray[np.int16], *, compressed: bool = False) -> Evidence:
     )
 
 
-def measure_picture(pixels: NDArray[np.uint8], recipe: Recipe) -> Evidence:
+def measure_png(pixels: NDArray[np.uint8], recipe: Recipe) -> Evidence:
     """Measure an uploaded picture: its windows are inverted as far as their 256 levels allow.
 
     Parameters

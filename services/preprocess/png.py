@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from services.common.tensors import Buffer
-from services.preprocess.errors import Unreadable
+from services.preprocess.errors import UnreadableFile
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 SIDE: Final = 512
@@ -27,26 +27,26 @@ def is_png(head: Buffer) -> bool:
     return bytes(head[: len(SIGNATURE)]) == SIGNATURE
 
 
-def check_head(head: Buffer) -> None:
+def check_header(head: Buffer) -> None:
     """Ask the IHDR chunk for size and kind, before Pillow sees the file.
 
     Raises
     ------
-    Unreadable
+    UnreadableFile
         the picture is not 512 x 512, 8-bit RGB, is animated, or is no PNG beyond its signature; each has its code
     """
     try:
         chunk, columns, rows, depth, colour = unpack_from(">4sLLBB", head, 12)
     except StructError:
-        raise Unreadable("corrupt_png") from None
+        raise UnreadableFile("corrupt_png") from None
     if chunk != b"IHDR":
-        raise Unreadable("corrupt_png")
+        raise UnreadableFile("corrupt_png")
     if max(rows, columns) > _MAX_SIDE:
-        raise Unreadable("too_large")
+        raise UnreadableFile("too_large")
     if code := _other_kind(rows, columns, depth, colour):
-        raise Unreadable(code)
+        raise UnreadableFile(code)
     if _animated(bytes(head)):
-        raise Unreadable("png_animated")
+        raise UnreadableFile("png_animated")
 
 
 def decode(file: Buffer) -> NDArray[np.uint8]:
@@ -58,17 +58,17 @@ def decode(file: Buffer) -> NDArray[np.uint8]:
 
     Raises
     ------
-    Unreadable
+    UnreadableFile
         for whatever reason; no other exception leaves this function
     """
-    check_head(file)
+    check_header(file)
     try:
         with Image.open(BytesIO(file), formats=["PNG"]) as picture:
             pixels: NDArray[np.uint8] = np.array(picture)
     except Exception:  # noqa: BLE001 - a border: whatever a malformed file provokes, its words stay here
-        raise Unreadable("corrupt_png") from None
+        raise UnreadableFile("corrupt_png") from None
     if pixels.shape != (SIDE, SIDE, 3) or pixels.dtype != np.uint8 or _behind(bytes(file)) > _MOST_BEHIND:
-        raise Unreadable("corrupt_png")
+        raise UnreadableFile("corrupt_png")
     return pixels
 
 

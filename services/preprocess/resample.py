@@ -12,7 +12,7 @@ AIR_HU: Final = -1024
 _DRAWN_SPACING_MM: Final = 1e-3, 1e3
 
 
-def fit(
+def resample_and_pad(
     hu: NDArray[np.int16], row_spacing_mm: float, column_spacing_mm: float, rows: int = 512, columns: int = 512
 ) -> NDArray[np.int16]:
     """Scale a slice so that its larger physical side fills the picture; centre it and pad with air.
@@ -44,7 +44,7 @@ def fitted_shape(
     return _within(height_mm * pixels_per_mm, rows), _within(width_mm * pixels_per_mm, columns)
 
 
-def drawn_spacing_mm(row_spacing_mm: float, column_spacing_mm: float) -> tuple[float, float]:
+def usable_spacing_mm(row_spacing_mm: float, column_spacing_mm: float) -> tuple[float, float]:
     """The spacings by which a slice is fitted: as stated, or 1 mm where nothing can be drawn by them.
 
     A series with such values is refused for its geometry, but its pixels are decoded and measured all the same.
@@ -54,7 +54,7 @@ def drawn_spacing_mm(row_spacing_mm: float, column_spacing_mm: float) -> tuple[f
     return stated if all(low <= value <= high for value in stated) else (1.0, 1.0)
 
 
-def lay(hu: NDArray[np.int16], transform: InPlaneTransform) -> NDArray[np.int16]:
+def apply_transform(hu: NDArray[np.int16], transform: InPlaneTransform) -> NDArray[np.int16]:
     """The pixels of a slice in the order of a transform, contiguous; as they are, uncopied, where it is the identity.
 
     Parameters

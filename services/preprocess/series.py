@@ -4,40 +4,48 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.common.schemas import FramesCode, FramesSetAside, HeadersReport, Item, SeriesHeader, SetAside, Stack
+from services.common.schemas import (
+    FramesCode,
+    HeadersReport,
+    MultiFrameFile,
+    SeriesHeader,
+    SetAsideFile,
+    SetAsideFrames,
+    SliceReference,
+)
 from services.preprocess.convolution_kernel import read_kernel
-from services.preprocess.errors import HeaderGoesOn, Unreadable
+from services.preprocess.errors import IncompleteHeader, UnreadableFile
 from services.preprocess.geometry_reasons import geometry_reasons
-from services.preprocess.header import Header
+from services.preprocess.header import DicomHeader
 from services.preprocess.header_reasons import header_reasons
-from services.preprocess.slice_order import Slice, ordered
+from services.preprocess.slice_order import Slice, order_slices
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PngEntry:
     """A PNG in place of a header: it says nothing about itself."""
 
 
-def arrange(entries: Sequence[Header | Picture | Unreadable | HeaderGoesOn]) -> HeadersReport:
+def group_into_series(entries: Sequence[DicomHeader | PngEntry | UnreadableFile | IncompleteHeader]) -> HeadersReport:
     """Sort what was read of each file, in the order sent, into series and files to set aside.
 
     Series stand in the order of their UIDs, pictures after them. Every axial frame of a file is an item of its own; its
     other frames are set aside, and the file as a whole where no frame is left.
     """
     groups: defaultdict[tuple[str, str], list[Slice]] = defaultdict(list)
-    set_aside: list[SetAside] = []
-    frames_set_aside: list[FramesSetAside] = []
+    set_aside: list[SetAsideFile] = []
+    frames_set_aside: list[SetAsideFrames] = []
     pictures, incomplete = [], []
     for file, entry in enumerate(entries):
-        if isinstance(entry, HeaderGoesOn):
+        if isinstance(entry, IncompleteHeader):
             incomplete.append(file)
-        elif isinstance(entry, Picture):
-            pictures.append(Item(file=file))
-        elif isinstance(entry, Unreadable):
+        elif isinstance(entry, PngEntry):
+            pictures.append(SliceReference(file=file))
+        elif isinstance(entry, UnreadableFile):
             study_uid, uid = entry.uids or (None, None)
-            set_aside.append(SetAside(file=file, code=entry.code, tag=entry.tag, uid=uid, study_uid=study_uid))
+            set_aside.append(SetAsideFile(file=file, code=entry.code, tag=entry.tag, uid=uid, study_uid=study_uid))
         elif not (entry.is_ct_slice and entry.slices):
-            set_aside.append(SetAside(file=file, code="not_a_ct_slice"))
+            set_aside.append(SetAsideFile(file=file, code="not_a_ct_slice"))
         else:
             groups[entry.study_uid, entry.series_uid] += [Slice(file, frame, entry) for frame in entry.slices]
             frames_set_aside += _others(file, entry)
@@ -50,19 +58,20 @@ def arrange(entries: Sequence[Header | Picture | Unreadable | HeaderGoesOn]) -> 
     )
 
 
-def _others(file: int, header: Header) -> list[FramesSetAside]:
+def _others(file: int, header: DicomHeader) -> list[SetAsideFrames]:
     """The frames of a file that are no axial slices."""
     others = [number for number in range(len(header.frames)) if number not in set(header.slices)]
     scouts = tuple(number for number in others if header.frames[number].is_localizer)
     planes = tuple(number for number in others if not header.frames[number].is_localizer)
     found: tuple[tuple[FramesCode, tuple[int, ...]], ...] = (("localizer", scouts), ("other_plane", planes))
-    return [FramesSetAside(file=file, frames=frames, code=code) for code, frames in found if frames]
+    return [SetAsideFrames(file=file, frames=frames, code=code) for code, frames in found if frames]
 
 
 def _series(slices: Sequence[Slice]) -> SeriesHeader:
-    found, position_mm, said = ordered(slices)
+    found, position_mm, said = order_slices(slices)
     items = tuple(
-        Item(file=item.file, frame=item.frame, sop_instance_uid=item.header.sop_instance_uid or None) for item in found
+        SliceReference(file=item.file, frame=item.frame, sop_instance_uid=item.header.sop_instance_uid or None)
+        for item in found
     )
     ranked = sorted(found, key=lambda item: item.rank)
     headers = {item.file: item.header for item in ranked}
@@ -81,14 +90,14 @@ def _series(slices: Sequence[Slice]) -> SeriesHeader:
         contrast=any(item.header.contrast_tags for item in ranked),
         derived=any("DERIVED" in item.found.image_type[:1] for item in ranked),
         stacks=tuple(
-            Stack(file=file, pixels_at=own.pixels.start, frame_bytes=own.frame_bytes)
+            MultiFrameFile(file=file, pixels_at=own.pixels.start, frame_bytes=own.frame_bytes)
             for file, own in headers.items()
             if own.native and own.frame_count > 1
         ),
     )
 
 
-def _pictures(items: Sequence[Item]) -> list[SeriesHeader]:
+def _pictures(items: Sequence[SliceReference]) -> list[SeriesHeader]:
     """Pictures in the order sent. They belong together no more than that."""
     if not items:
         return []

@@ -8,11 +8,11 @@ from itertools import groupby, pairwise
 from statistics import median
 from typing import Final
 
-from services.common.acceptance import reason
+from services.common.acceptance import make_reason
 from services.common.schemas import Reason
 from services.preprocess.frame_header import FrameHeader
-from services.preprocess.geometry import along, normal
-from services.preprocess.header import Header
+from services.preprocess.geometry import distance_along, slice_normal
+from services.preprocess.header import DicomHeader
 
 _SAME_COSINE: Final = 0.03  # about two degrees
 _SAME: Final = 0.01  # as a share
@@ -20,7 +20,7 @@ _SAME_THICKNESS_MM: Final = 0.05
 _SAME_STEP_SHARE: Final = 0.2
 
 
-def differing(headers: Collection[Header], in_order: Sequence[FrameHeader] = ()) -> Reason | None:
+def several_reconstructions(headers: Collection[DicomHeader], in_order: Sequence[FrameHeader] = ()) -> Reason | None:
     """The warning that names in what the slices of a series differ; None where they are of one reconstruction.
 
     Parameters
@@ -41,10 +41,10 @@ def differing(headers: Collection[Header], in_order: Sequence[FrameHeader] = ())
         "slice thickness": _thickness_varies(frames, in_order),
     }
     what = [name for name, differs in found.items() if differs]
-    return reason("several_reconstructions", what=_listed(what)) if what else None
+    return make_reason("several_reconstructions", what=_listed(what)) if what else None
 
 
-def _stored(header: Header) -> tuple[int, int, bool]:
+def _stored(header: DicomHeader) -> tuple[int, int, bool]:
     return header.bits_stored, header.high_bit, header.signed
 
 
@@ -52,7 +52,7 @@ def _spacing_mm(frame: FrameHeader) -> tuple[float, float]:
     return frame.row_spacing_mm, frame.column_spacing_mm
 
 
-def _fields_mm(headers: Collection[Header]) -> Iterable[tuple[float, float]]:
+def _fields_mm(headers: Collection[DicomHeader]) -> Iterable[tuple[float, float]]:
     return (
         (header.rows * frame.row_spacing_mm, header.columns * frame.column_spacing_mm)
         for header in headers
@@ -84,7 +84,8 @@ def _by_parts(frames: Collection[FrameHeader]) -> bool:
     if any(frame.position_mm is None for frame in frames):
         return False
     placed = sorted(
-        (along(normal(frame.orientation), frame.position_mm or ()), frame.slice_thickness_mm or 0) for frame in frames
+        (distance_along(slice_normal(frame.orientation), frame.position_mm or ()), frame.slice_thickness_mm or 0)
+        for frame in frames
     )
     parts = [list(part) for _, part in groupby(placed, key=lambda slice_: round(slice_[1], 1))]
     whole = len(parts) == len({round(thickness_mm, 1) for _, thickness_mm in placed})

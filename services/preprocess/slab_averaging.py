@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class MisfitSlabs(ValueError):
+class InvalidSlabs(ValueError):
     """Slabs that do not fit the frames that they are of; the message is an answer to the caller."""
 
 
-class Mean:
+class SliceMean:
     """The mean of slices of one size that come one by one: memory holds a sum, never all of them."""
 
     def __init__(self, rows: int, columns: int) -> None:
@@ -37,12 +37,12 @@ def slab_rows(slabs: NDArray[np.int32]) -> list[range]:
 
     Raises
     ------
-    MisfitSlabs
+    InvalidSlabs
         they do not ascend from 0 without a hole
     """
     numbers: Sequence[int] = slabs.tolist()
     steps = [after - before for before, after in pairwise([-1, *numbers])]
     if not set(steps) <= {0, 1} or steps[:1] == [0]:
-        raise MisfitSlabs("slabs must ascend from 0, each number in one piece")
+        raise InvalidSlabs("slabs must ascend from 0, each number in one piece")
     starts = [index for index, step in enumerate(steps) if step]
     return [range(start, stop) for start, stop in pairwise([*starts, len(numbers)])]

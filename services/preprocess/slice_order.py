@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from services.common.acceptance import reason
+from services.common.acceptance import make_reason
 from services.common.schemas import Reason
 from services.preprocess.frame_header import FrameHeader
-from services.preprocess.geometry import Vector, along, normal
-from services.preprocess.header import Header
+from services.preprocess.geometry import Vector, distance_along, slice_normal
+from services.preprocess.header import DicomHeader
 from services.preprocess.header_reasons import position_reasons
 
 _UNKNOWN_SPACING_MM: Final = 5.0
@@ -25,7 +25,7 @@ class Slice:
 
     file: int
     frame: int
-    header: Header
+    header: DicomHeader
 
     @property
     def found(self) -> FrameHeader:
@@ -40,7 +40,7 @@ class Slice:
         return number, self.header.sop_instance_uid, self.frame, place, orientation
 
 
-class Ordered(NamedTuple):
+class OrderedSlices(NamedTuple):
     """Slices from the feet to the head, their positions from the lowest one on, and what is to be said of both."""
 
     slices: tuple[Slice, ...]
@@ -55,7 +55,7 @@ class _Substitute(NamedTuple):
     words: str
 
 
-def ordered(slices: Sequence[Slice]) -> Ordered:
+def order_slices(slices: Sequence[Slice]) -> OrderedSlices:
     """The slices of one series in order, whatever the order sent.
 
     Where nothing orders them the reasons hold a refusal, and all positions are 0.
@@ -67,21 +67,23 @@ def ordered(slices: Sequence[Slice]) -> Ordered:
         return _sorted(ranked, position_mm, ())
     for substitute in (_slice_location, _instance_number):
         if found := substitute(ranked):
-            return _sorted(ranked, found.position_mm, (reason("no_position", fault=fault, used=found.words),))
-    return Ordered(tuple(ranked), (0.0,) * len(ranked), (reason("no_order", fault=fault),))
+            return _sorted(ranked, found.position_mm, (make_reason("no_position", fault=fault, used=found.words),))
+    return OrderedSlices(tuple(ranked), (0.0,) * len(ranked), (make_reason("no_order", fault=fault),))
 
 
-def _sorted(ranked: Sequence[Slice], position_mm: Sequence[float], reasons: tuple[Reason, ...]) -> Ordered:
+def _sorted(ranked: Sequence[Slice], position_mm: Sequence[float], reasons: tuple[Reason, ...]) -> OrderedSlices:
     pairs = sorted(zip(position_mm, ranked, strict=True), key=lambda pair: pair[0])
     from_lowest_mm = tuple(round(position - pairs[0][0], 4) for position, _ in pairs)
-    return Ordered(tuple(item for _, item in pairs), from_lowest_mm, (*reasons, *position_reasons(from_lowest_mm)))
+    return OrderedSlices(
+        tuple(item for _, item in pairs), from_lowest_mm, (*reasons, *position_reasons(from_lowest_mm))
+    )
 
 
 def _along_normal(ranked: Sequence[Slice]) -> list[float]:
     """Positions along the series' normal, in mm; 0 where the header has none."""
     orientations = (item.found.orientation for item in ranked)
-    direction = normal(next((found for found in orientations if found), None))
-    return [along(direction, item.found.position_mm or (0.0, 0.0, 0.0)) for item in ranked]
+    direction = slice_normal(next((found for found in orientations if found), None))
+    return [distance_along(direction, item.found.position_mm or (0.0, 0.0, 0.0)) for item in ranked]
 
 
 def _fault(ranked: Sequence[Slice], position_mm: Sequence[float]) -> str | None:
@@ -102,7 +104,7 @@ def _fault(ranked: Sequence[Slice], position_mm: Sequence[float]) -> str | None:
     return None
 
 
-def _one_position_for_all_frames(header: Header) -> bool:
+def _one_position_for_all_frames(header: DicomHeader) -> bool:
     """A multi-frame file without functional groups has one position in its header, for none of its frames."""
     return len(header.slices) > 1 and len({header.frames[number].position_mm for number in header.slices}) == 1
 

@@ -5,14 +5,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, TypeVar
 
-from services.common.schemas import HeadersReport, Item, SeriesHeader, SetAside
+from services.common.schemas import HeadersReport, SeriesHeader, SetAsideFile, SliceReference
 
 MIN_KEY_BYTES: Final = 16
 _HASH_BYTES: Final = 16
-Found = TypeVar("Found", SeriesHeader, SetAside)
+Found = TypeVar("Found", SeriesHeader, SetAsideFile)
 
 
-def read_key(path: Path | None) -> bytes | None:
+def read_uid_key(path: Path | None) -> bytes | None:
     """The secret in a file, without the white space around it; None without a file.
 
     Raises
@@ -30,7 +30,7 @@ def read_key(path: Path | None) -> bytes | None:
     return key
 
 
-def hashed_uid(uid: str, key: bytes) -> str:
+def hash_uid(uid: str, key: bytes) -> str:
     """A UID of 128 bits under 2.25 (PS3.5 B.2): the same for the same UID and key."""
     digest = hmac.new(key, uid.encode(), sha256).digest()[:_HASH_BYTES]
     return f"2.25.{int.from_bytes(digest)}"
@@ -54,9 +54,9 @@ def _hash_series_uids(found: Found, key: bytes) -> Found:
     return found.model_copy(update={"uid": _hash(found.uid, key), "study_uid": _hash(found.study_uid, key)})
 
 
-def _hash_item(item: Item, key: bytes) -> Item:
+def _hash_item(item: SliceReference, key: bytes) -> SliceReference:
     return item.model_copy(update={"sop_instance_uid": _hash(item.sop_instance_uid, key)})
 
 
 def _hash(uid: str | None, key: bytes) -> str | None:
-    return hashed_uid(uid, key) if uid else uid
+    return hash_uid(uid, key) if uid else uid

@@ -49,7 +49,7 @@ def read_unit(rescale_type: str) -> Unit:
     return Unit("other", said if said in _UNITS else "another unit")
 
 
-class Kind(NamedTuple):
+class ImageKind(NamedTuple):
     """What kind of image a file says it is; `shown` is the tag, and the word of the tables above, that says map."""
 
     kind: Literal["plain", "map", "monoenergetic"] = "plain"
@@ -57,13 +57,13 @@ class Kind(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def image_kind(image_type: tuple[str, ...], description: str) -> Kind:
+def image_kind(image_type: tuple[str, ...], description: str) -> ImageKind:
     """What ImageType (with FrameType, where there is one) and SeriesDescription tell of."""
     types, described = _words(" \\ ".join(image_type)), _words(description)
     for tag, found in (("ImageType", _MAP_TYPE.search(types)), ("SeriesDescription", _MAP.search(described))):
         if found:
-            return Kind("map", f"{tag} says {found[0]}")
-    return Kind("monoenergetic" if _MONOENERGETIC.search(f"{types} \\ {described}") else "plain")
+            return ImageKind("map", f"{tag} says {found[0]}")
+    return ImageKind("monoenergetic" if _MONOENERGETIC.search(f"{types} \\ {described}") else "plain")
 
 
 def _words(said: str) -> str:

@@ -12,7 +12,7 @@ _PLACES: Final = np.array([1 << 16, 1 << 8, 1], np.int32)  # what makes one numb
 _MOST: Final = 0.5
 
 
-def render(hu: NDArray[np.int16], recipe: Recipe, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+def apply_windows(hu: NDArray[np.int16], recipe: Recipe, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """Show Hounsfield units through the three windows of a recipe.
 
     Parameters
@@ -33,7 +33,7 @@ def render(hu: NDArray[np.int16], recipe: Recipe, out: NDArray[np.uint8] | None 
     return pixels
 
 
-def could_make(pixels: NDArray[np.uint8], recipe: Recipe) -> bool:
+def could_be_windowed(pixels: NDArray[np.uint8], recipe: Recipe) -> bool:
     """Whether most of what is not black in a picture can be one slice through the three windows of a recipe.
 
     Of 16 million colours the default recipe makes 548. Other programs may round a level otherwise, and a picture that

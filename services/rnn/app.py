@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from services.common.card import Bundle, open_bundle
 from services.common.numpy_tensors import array_tensor, read_array
 from services.common.observability import configure_logging
-from services.common.problems import MalformedRequest, Problem
-from services.common.runners import Threads
+from services.common.problems import BadRequest, Problem
+from services.common.runners import ThreadRunner
 from services.common.stage import TensorSpec, stage_app
 from services.common.tensors import Message
 from services.rnn.settings import Settings
@@ -68,7 +68,7 @@ class RnnModel:
         features = read_array(message, "features", "FP32", (None, self._width))
         position_mm = read_array(message, "position_mm", "FP32", (len(features),))
         if not len(features):
-            raise MalformedRequest("a series has at least one slice")
+            raise BadRequest("a series has at least one slice")
         slices, series = self._scorer.score(features, position_mm)
         tensors = array_tensor("slice_probabilities", slices), array_tensor("series_probabilities", series)
         return Message(tensors, {"card_sha256": sha256})
@@ -80,18 +80,18 @@ class RnnModel:
 
 def create_app(scorer: Scorer, bundle: Bundle, settings: Settings) -> FastAPI:
     """The application around a scorer."""
-    return stage_app("rnn", [RnnModel(scorer, bundle)], settings, Threads(settings))
+    return stage_app("rnn", [RnnModel(scorer, bundle)], settings, ThreadRunner(settings))
 
 
 def create() -> FastAPI:
     """The application as it is served: bundle checked, graph loaded and warm."""
-    from services.common.saved_model import choose_device  # noqa: PLC0415 - TensorFlow is loaded only to serve
+    from services.common.saved_model import configure_device  # noqa: PLC0415 - TensorFlow is loaded only to serve
     from services.rnn.model import SavedModelScorer  # noqa: PLC0415
 
     configure_logging("rnn")
     settings = Settings.read()
     bundle = open_bundle(settings.bundle)
-    choose_device("cpu")
+    configure_device("cpu")
     scorer = SavedModelScorer(bundle.saved_model("rnn"))
     for length in (1, 32):
         features = np.zeros((length, bundle.card.feature_size), np.float32)

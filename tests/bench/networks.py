@@ -16,7 +16,7 @@ from services.cnn.engines import load_extractor
 from services.cnn.settings import Settings
 from services.common.card import Card, open_bundle
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.windowing import render
+from services.preprocess.windowing import apply_windows
 from tests.bench.plan import Setup, apart
 from tests.scans import head
 
@@ -63,7 +63,7 @@ class Bare:
 
 def pictures(count: int) -> NDArray[np.uint8]:
     """(count, 512, 512, 3) uint8, heads through the windows."""
-    return np.stack([render(head(skull=0.04 + 0.002 * (index % 34)), DEFAULT_RECIPE) for index in range(count)])
+    return np.stack([apply_windows(head(skull=0.04 + 0.002 * (index % 34)), DEFAULT_RECIPE) for index in range(count)])
 
 
 def _cnn(setup: Setup, slices: int) -> Spent:

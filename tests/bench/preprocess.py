@@ -12,9 +12,9 @@ from services.common.numpy_tensors import array_tensor
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.tensors import Message, bytes_tensor
 from services.preprocess.dicom_file import open_dicom
-from services.preprocess.pixel_evidence import measure as measure_evidence
-from services.preprocess.resample import fit
-from services.preprocess.windowing import render
+from services.preprocess.pixel_evidence import measure_slice as measure_evidence
+from services.preprocess.resample import resample_and_pad
+from services.preprocess.windowing import apply_windows
 from tests.bench import source_way
 from tests.bench.clients import inference, took_s
 from tests.bench.figures import Figure, measured, of_pairs
@@ -24,7 +24,7 @@ from tests.preprocess.gdcm_files import recompressed
 _CHUNK: Final = 16
 _PIXELS: Final = 512 * 512
 _OUT: Final = np.empty((512, 512, 3), np.uint8)
-_LEVELS: Final = render(np.arange(1 << 16, dtype=np.uint16).view(np.int16), DEFAULT_RECIPE)
+_LEVELS: Final = apply_windows(np.arange(1 << 16, dtype=np.uint16).view(np.int16), DEFAULT_RECIPE)
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
@@ -83,8 +83,8 @@ def _core_ms(
 def _our_way(file: bytes) -> None:
     """All that the service does of a slice."""
     image = open_dicom(file).image(0)
-    hu = fit(image.hu, image.row_spacing_mm, image.column_spacing_mm)
-    render(hu, DEFAULT_RECIPE, _OUT)
+    hu = resample_and_pad(image.hu, image.row_spacing_mm, image.column_spacing_mm)
+    apply_windows(hu, DEFAULT_RECIPE, _OUT)
     measure_evidence(image.hu)
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.dicom_file import decode
-from services.preprocess.errors import Unreadable
+from services.preprocess.dicom_file import decode_frame
+from services.preprocess.errors import UnreadableFile
 from training.rsna.codec import pack, unpack
 from training.rsna.pack import ALL_SLICES
 from training.rsna.shard_plan import PLAN
@@ -33,8 +33,8 @@ def _files(folder: Path) -> Iterator[str]:
     images, out = [], np.empty((512, 512, 3), np.uint8)
     for file in sorted(folder.rglob("*.dcm")):
         try:
-            images.append(decode(file.read_bytes(), 0))
-        except Unreadable:
+            images.append(decode_frame(file.read_bytes(), 0))
+        except UnreadableFile:
             continue
     begin = time.process_time()
     packed = [pack(image, DEFAULT_RECIPE) for image in images]

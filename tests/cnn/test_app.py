@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from services.cnn.app import CnnModel, RecipeMismatch
 from services.common.numpy_tensors import array_tensor, read_array
-from services.common.problems import MalformedRequest
+from services.common.problems import BadRequest
 from services.common.tensors import Message
 from tests.bundles import FEATURE_SIZE, fake_bundle
 
@@ -66,7 +66,7 @@ def test_pixels_of_another_recipe_are_refused(model: CnnModel) -> None:
 
 
 def test_slices_of_another_size_are_refused(model: CnnModel) -> None:
-    with pytest.raises(MalformedRequest):
+    with pytest.raises(BadRequest):
         model.infer(Message((array_tensor("slices", np.ones((1, 256, 256, 3), np.uint8)),)))
 
 

@@ -7,11 +7,11 @@ import pytest
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
-from services.cnn.batching import SLICE_BYTES, Batches, Bounds, batch_sizes, cut
+from services.cnn.batching import SLICE_BYTES, BatchLimits, DynamicBatcher, batch_sizes, split_into_batches
 from services.common.numpy_tensors import array_tensor, read_array
 from services.common.problems import Overloaded
-from services.common.runners import TooLate
-from services.common.tensors import TIMEOUT, Message
+from services.common.runners import DeadlineExceeded
+from services.common.tensors import TIMEOUT_PARAMETER, Message
 
 pytestmark = pytest.mark.anyio
 
@@ -56,7 +56,7 @@ def _request(numbers: Sequence[int], **parameters: int) -> Message:
     return Message((array_tensor("slices", np.array(numbers, np.uint8).reshape(-1, 1)),), parameters)
 
 
-async def _numbers(batches: Batches, numbers: Sequence[int], **parameters: int) -> list[float]:
+async def _numbers(batches: DynamicBatcher, numbers: Sequence[int], **parameters: int) -> list[float]:
     answer, work_ms = await batches.run(Numbers(), _request(numbers, **parameters))
     assert work_ms >= 0
     flat: list[float] = read_array(answer, "features", "FP32", (len(numbers), 1)).ravel().tolist()
@@ -65,7 +65,7 @@ async def _numbers(batches: Batches, numbers: Sequence[int], **parameters: int) 
 
 async def test_requests_that_wait_go_together_and_each_gets_its_own() -> None:
     network = Network(held=True)
-    batches = Batches(network, Bounds(max_batch=8))
+    batches = DynamicBatcher(network, BatchLimits(max_batch=8))
     first = asyncio.create_task(_numbers(batches, [1]))
     await asyncio.sleep(0.05)
     rest = [asyncio.create_task(_numbers(batches, numbers)) for numbers in ([2, 3], [4], [5, 6, 7, 8], [9, 10])]
@@ -80,13 +80,13 @@ async def test_requests_that_wait_go_together_and_each_gets_its_own() -> None:
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 21])
 async def test_any_number_of_slices_in_batches_of_the_fixed_sizes(count: int) -> None:
     network = Network()
-    assert await _numbers(Batches(network, Bounds(max_batch=8)), range(count)) == list(range(count))
+    assert await _numbers(DynamicBatcher(network, BatchLimits(max_batch=8)), range(count)) == list(range(count))
     assert set(network.sizes) <= {1, 2, 4, 8}
 
 
 async def test_a_batch_that_is_not_full_waits_where_it_is_told_to() -> None:
     network = Network()
-    batches = Batches(network, Bounds(max_batch=8, max_delay_s=0.2))
+    batches = DynamicBatcher(network, BatchLimits(max_batch=8, max_delay_s=0.2))
     first = asyncio.create_task(_numbers(batches, [1, 2]))
     await asyncio.sleep(0.02)
     second = asyncio.create_task(_numbers(batches, [3, 4]))
@@ -96,19 +96,19 @@ async def test_a_batch_that_is_not_full_waits_where_it_is_told_to() -> None:
 
 async def test_work_that_nobody_waits_for_is_dropped() -> None:
     network, registry = Network(held=True), CollectorRegistry()
-    batches = Batches(network, Bounds(max_batch=4), registry)
+    batches = DynamicBatcher(network, BatchLimits(max_batch=4), registry)
     first = asyncio.create_task(_numbers(batches, [1]))
     await asyncio.sleep(0.05)
     gone, late, stays = (
         asyncio.create_task(_numbers(batches, numbers, **parameters))
-        for numbers, parameters in (([2, 3], {}), ([4], {TIMEOUT: 1000}), ([5], {}))
+        for numbers, parameters in (([2, 3], {}), ([4], {TIMEOUT_PARAMETER: 1000}), ([5], {}))
     )
     await asyncio.sleep(0.05)
     gone.cancel()
     await asyncio.sleep(0)
     network.let.set()
     assert (await first, await stays) == ([1], [5])
-    with pytest.raises(TooLate):
+    with pytest.raises(DeadlineExceeded):
         await late
     assert network.sizes == [1, 1]
     dropped = [
@@ -121,13 +121,13 @@ async def test_a_network_that_answers_too_few_slices_leaves_nobody_waiting() -> 
     network = Network()
     network.short = True
     with pytest.raises(ValueError, match="another number of slices"):
-        await asyncio.wait_for(_numbers(Batches(network, Bounds()), [1, 2]), 10)
+        await asyncio.wait_for(_numbers(DynamicBatcher(network, BatchLimits()), [1, 2]), 10)
 
 
 async def test_a_fault_is_told_to_those_whom_it_met_and_the_next_are_served() -> None:
     network = Network()
     network.broken = True
-    batches = Batches(network, Bounds())
+    batches = DynamicBatcher(network, BatchLimits())
     with pytest.raises(RuntimeError, match="out of memory"):
         await _numbers(batches, [1])
     network.broken = False
@@ -135,7 +135,7 @@ async def test_a_fault_is_told_to_those_whom_it_met_and_the_next_are_served() ->
 
 
 def test_slices_are_refused_before_memory_runs_out() -> None:
-    batches = Batches(Network(), Bounds(max_held=20))
+    batches = DynamicBatcher(Network(), BatchLimits(max_held=20))
     with batches.place(16 * SLICE_BYTES + 300):
         with pytest.raises(Overloaded) as refused, batches.place(5 * SLICE_BYTES + 300):
             pass
@@ -150,4 +150,4 @@ def test_sizes_are_powers_of_two_and_the_largest() -> None:
     assert batch_sizes(16) == (16, 8, 4, 2, 1)
     assert batch_sizes(12) == (12, 8, 4, 2, 1)
     assert batch_sizes(1) == (1,)
-    assert [len(part) for part in cut(np.zeros((31, 1), np.uint8), batch_sizes(16))] == [16, 8, 4, 2, 1]
+    assert [len(part) for part in split_into_batches(np.zeros((31, 1), np.uint8), batch_sizes(16))] == [16, 8, 4, 2, 1]

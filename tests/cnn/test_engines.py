@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.cnn.engines import NoSuchEngine, cpu_precisions, load_extractor
+from services.cnn.engines import EngineUnavailable, cpu_precisions, load_extractor
 from services.cnn.settings import Settings
 from services.common.card import open_bundle
 from services.common.recipe import DEFAULT_RECIPE
@@ -48,10 +48,10 @@ def test_16_bits_cost_hundredths_of_a_probability() -> None:
 
 def test_a_cpu_without_16_bits_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.cnn.engines.cpu_precisions", lambda: ("f32",))
-    with pytest.raises(NoSuchEngine, match="ICH_CNN_MIXED_PRECISION"):
+    with pytest.raises(EngineUnavailable, match="ICH_CNN_MIXED_PRECISION"):
         load_extractor(Settings(engine="openvino", mixed_precision=True), BUNDLE)
 
 
 def test_openvino_is_not_for_a_gpu() -> None:
-    with pytest.raises(NoSuchEngine):
+    with pytest.raises(EngineUnavailable):
         load_extractor(Settings(engine="openvino", device="gpu"), BUNDLE)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from services.cnn.model import SavedModelExtractor
-from services.common.saved_model import NoGpu, choose_device
+from services.common.saved_model import GpuNotFound, configure_device
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_a_saved_model_extracts_any_number_of_slices(folder: Path, count: int) -
 
 
 def test_a_gpu_that_is_asked_for_and_missing_stops_the_start() -> None:
-    assert choose_device("cpu") == "cpu"
+    assert configure_device("cpu") == "cpu"
     if not tf.config.list_physical_devices("GPU"):
-        with pytest.raises(NoGpu):
-            choose_device("gpu")
+        with pytest.raises(GpuNotFound):
+            configure_device("gpu")

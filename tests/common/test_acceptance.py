@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.acceptance import CORRUPT_FILES, FOREIGN_FILES, document, fold, reason, refused
+from services.common.acceptance import (
+    SET_ASIDE_FILES,
+    UNUSABLE_FILES,
+    is_refused,
+    make_reason,
+    pixel_reasons,
+    rules_as_markdown,
+)
 from services.common.rules import RULES
 from services.common.schemas import Evidence
 
@@ -25,7 +32,7 @@ EMPTY_DECODE = Evidence(constant=True, compressed=True)
 
 
 def codes(*evidence: Evidence) -> list[str]:
-    return [item.code for item in fold(evidence)]
+    return [item.code for item in pixel_reasons(evidence)]
 
 
 def in_500_mm(item: Evidence) -> Evidence:
@@ -42,7 +49,7 @@ def test_single_slices_of_a_head_are_accepted(item: Evidence) -> None:
 
 @pytest.mark.parametrize("item", [VERTEX, CROWN, HEADREST])
 def test_slices_above_the_brain_warn(item: Evidence) -> None:
-    (found,) = fold([item])
+    (found,) = pixel_reasons([item])
     assert (found.code, found.severity) == ("little_brain", "warn")
     assert codes(item, item) == ["little_brain"]
     assert codes(HEAD, item) == []
@@ -56,7 +63,7 @@ def test_the_field_of_view_does_not_matter(item: Evidence) -> None:
 @pytest.mark.parametrize("series", [[EMPTY_SKULL], [EMPTY_SKULL] * 6, [PLASTIC, *[EMPTY_SKULL] * 5]])
 @pytest.mark.parametrize("change", [lambda item: item, in_500_mm])
 def test_a_skull_without_a_brain_is_no_head(series: list[Evidence], change: Callable[[Evidence], Evidence]) -> None:
-    (found,) = fold([change(item) for item in series], headwards=False)
+    (found,) = pixel_reasons([change(item) for item in series], headwards=False)
     assert (found.code, found.severity) == ("not_a_head", "refuse")
     assert "is air" in found.detail
 
@@ -73,7 +80,7 @@ def test_a_skull_without_a_brain_is_no_head(series: list[Evidence], change: Call
 )
 def test_what_cannot_be_a_head_is_refused(item: Evidence) -> None:
     assert codes(item) == ["not_a_head"]
-    assert refused(fold([item]))
+    assert is_refused(pixel_reasons([item]))
 
 
 def test_one_slice_of_a_head_speaks_for_the_series() -> None:
@@ -82,7 +89,7 @@ def test_one_slice_of_a_head_speaks_for_the_series() -> None:
 
 def test_blank_slices_among_others_warn() -> None:
     assert codes(HEAD, BLANK, HEAD) == ["blank_slices"]
-    assert not refused(fold([HEAD, BLANK]))
+    assert not is_refused(pixel_reasons([HEAD, BLANK]))
 
 
 def test_nothing_but_blank_slices_is_refused() -> None:
@@ -96,7 +103,7 @@ def test_one_empty_decode_is_refused() -> None:
 
 @given(st.permutations([HEAD, AIR, BLANK, VERTEX, SKULL_BASE]))
 def test_the_order_of_slices_does_not_matter(evidence: list[Evidence]) -> None:
-    assert fold(evidence) == fold([HEAD, AIR, BLANK, VERTEX, SKULL_BASE])
+    assert pixel_reasons(evidence) == pixel_reasons([HEAD, AIR, BLANK, VERTEX, SKULL_BASE])
 
 
 @pytest.mark.parametrize(
@@ -112,12 +119,14 @@ def test_the_order_of_slices_does_not_matter(evidence: list[Evidence]) -> None:
     ],
 )
 def test_air_tells_the_scale(air_hu: float, code: str | None, severity: str | None) -> None:
-    found = fold([HEAD.model_copy(update={"air_hu": air_hu}), HEAD])
+    found = pixel_reasons([HEAD.model_copy(update={"air_hu": air_hu}), HEAD])
     assert [(item.code, item.severity) for item in found] == ([(code, severity)] if code else [])
 
 
 def test_metal_is_noted() -> None:
-    (found,) = fold([HEAD, HEAD.model_copy(update={"metal": 0.001}), HEAD.model_copy(update={"metal": 0.0001})])
+    (found,) = pixel_reasons(
+        [HEAD, HEAD.model_copy(update={"metal": 0.001}), HEAD.model_copy(update={"metal": 0.0001})]
+    )
     assert (found.code, found.severity) == ("metal", "note")
     assert found.detail.startswith("Metal in 1 of the slices")
 
@@ -126,9 +135,9 @@ WHOLE = [SKULL_BASE, SKULL_BASE, *[HEAD] * 6, VERTEX]
 
 
 def test_a_head_that_is_cut_at_an_end_warns() -> None:
-    assert fold(WHOLE) == []
-    (above,) = fold([*WHOLE[:-1], HEAD])
-    (below,) = fold([HEAD, *WHOLE])
+    assert pixel_reasons(WHOLE) == []
+    (above,) = pixel_reasons([*WHOLE[:-1], HEAD])
+    (below,) = pixel_reasons([HEAD, *WHOLE])
     assert (above.code, below.code) == ("part_missing", "part_missing")
     assert "highest" in above.detail
     assert "lowest" in below.detail
@@ -136,13 +145,13 @@ def test_a_head_that_is_cut_at_an_end_warns() -> None:
 
 def test_a_few_slices_and_pictures_have_no_ends() -> None:
     assert codes(*[HEAD] * 7) == []
-    assert fold([HEAD] * 20, headwards=False) == []
+    assert pixel_reasons([HEAD] * 20, headwards=False) == []
 
 
 def test_the_document_is_up_to_date() -> None:
     """`python -m services.common.acceptance > docs/acceptance.md`."""
     written = Path(__file__).parents[2] / "docs" / "acceptance.md"
-    assert written.read_text() == document()
+    assert written.read_text() == rules_as_markdown()
 
 
 def test_every_rule_says_why_and_by_which_source() -> None:
@@ -151,14 +160,14 @@ def test_every_rule_says_why_and_by_which_source() -> None:
 
 
 def test_words_are_filled_in() -> None:
-    found = reason("unusual_kvp", kvp=80.0)
+    found = make_reason("unusual_kvp", kvp=80.0)
     assert found.detail == "KVP is 80, outside 100 to 140: Hounsfield units may be off."
     assert found.severity == "warn"
 
 
 def test_every_code_stands_once() -> None:
-    assert not FOREIGN_FILES.keys() & CORRUPT_FILES.keys()
-    assert not RULES.keys() & {*FOREIGN_FILES, *CORRUPT_FILES}
+    assert not SET_ASIDE_FILES.keys() & UNUSABLE_FILES.keys()
+    assert not RULES.keys() & {*SET_ASIDE_FILES, *UNUSABLE_FILES}
 
 
 def test_a_skull_full_of_water_is_no_head() -> None:

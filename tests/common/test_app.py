@@ -10,9 +10,9 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from services.common.app import new_app
-from services.common.head_requests import AnswerHead
+from services.common.head_requests import HeadMiddleware
 from services.common.observability import JsonFormatter, configure_logging
-from services.common.problems import NotReady, PayloadTooLarge
+from services.common.problems import ContentTooLarge, NotReady
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +35,7 @@ def app() -> FastAPI:
 
     @app.get("/big")
     async def big() -> None:
-        raise PayloadTooLarge("patient Zebedee's file is too large", files=["zebedee.dcm"])
+        raise ContentTooLarge("patient Zebedee's file is too large", files=["zebedee.dcm"])
 
     @app.post("/big")
     async def send() -> None:
@@ -154,7 +154,7 @@ async def test_head_tells_the_server_its_own_method() -> None:
         return {"type": "http.disconnect"}
 
     scope: Scope = {"type": "http", "method": "HEAD"}
-    await AnswerHead(inner)(scope, receive, outer)
+    await HeadMiddleware(inner)(scope, receive, outer)
     assert seen == ["GET", "HEAD", "HEAD"]
 
 

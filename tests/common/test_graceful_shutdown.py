@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from services.common.graceful_shutdown import Drain
+from services.common.graceful_shutdown import GracefulShutdown
 from services.common.problems import NotReady
 from tests.running import ROOT, free_ports
 
@@ -56,7 +56,7 @@ def test_readiness_goes_first_then_new_requests_then_those_in_hand(
 
 
 def test_without_a_signal_it_stays() -> None:
-    drain = Drain(1)
+    drain = GracefulShutdown(1)
     drain.check()
     drain.on = True
     with pytest.raises(NotReady):

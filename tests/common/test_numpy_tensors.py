@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 
 from services.common.numpy_tensors import array_tensor, read_array
-from services.common.problems import MalformedRequest
+from services.common.problems import BadRequest
 from services.common.tensors import Message
 
 
@@ -28,12 +28,12 @@ def test_an_array_is_not_copied() -> None:
 
 @pytest.mark.parametrize("shape", [(2,), (2, 2), (3, 2, 1), (None, None, None)])
 def test_another_shape_is_refused(shape: tuple[int | None, ...]) -> None:
-    with pytest.raises(MalformedRequest):
+    with pytest.raises(BadRequest):
         read_array(Message((array_tensor("x", np.zeros((3, 2), np.float32)),)), "x", "FP32", shape)
 
 
 def test_a_missing_tensor_and_another_type_are_refused() -> None:
     message = Message((array_tensor("x", np.zeros(3, np.float32)),))
     for name, datatype in (("y", "FP32"), ("x", "UINT8")):
-        with pytest.raises(MalformedRequest):
+        with pytest.raises(BadRequest):
             read_array(message, name, datatype, (None,))

@@ -6,9 +6,9 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from services.common.problems import CallerGone, MalformedRequest, Overloaded
-from services.common.runners import Threads, TooLate, deadline_of, while_wanted
-from services.common.tensors import TIMEOUT, Message
+from services.common.problems import BadRequest, ClientClosedRequest, Overloaded
+from services.common.runners import DeadlineExceeded, ThreadRunner, cancel_on_disconnect, deadline_of
+from services.common.tensors import TIMEOUT_PARAMETER, Message
 from tests.common.test_stage import Settings
 
 pytestmark = pytest.mark.anyio
@@ -32,20 +32,20 @@ class Gate:
 
 
 async def test_what_waits_longer_than_its_caller_is_never_begun() -> None:
-    threads, model = Threads(Settings(threads=1)), Gate()
+    threads, model = ThreadRunner(Settings(threads=1)), Gate()
     first = asyncio.create_task(threads.run(model, Message(())))
     await asyncio.sleep(0.05)
-    late = asyncio.create_task(threads.run(model, Message((), {TIMEOUT: 1000})))
+    late = asyncio.create_task(threads.run(model, Message((), {TIMEOUT_PARAMETER: 1000})))
     await asyncio.sleep(0.05)
     model.opened.set()
     await first
-    with pytest.raises(TooLate):
+    with pytest.raises(DeadlineExceeded):
         await late
     assert model.calls == 1
 
 
 def test_places_are_given_back() -> None:
-    threads = Threads(Settings(threads=1, max_waiting=0))
+    threads = ThreadRunner(Settings(threads=1, max_waiting=0))
     for _ in range(3):
         with threads.place(10), pytest.raises(Overloaded), threads.place(10):
             pass
@@ -53,10 +53,10 @@ def test_places_are_given_back() -> None:
 
 def test_a_timeout_is_microseconds() -> None:
     assert deadline_of(Message(())) == float("inf")
-    assert deadline_of(Message((), {TIMEOUT: 2_000_000})) == pytest.approx(time.monotonic() + 2, abs=0.1)
+    assert deadline_of(Message((), {TIMEOUT_PARAMETER: 2_000_000})) == pytest.approx(time.monotonic() + 2, abs=0.1)
     for wrong in ("soon", True):
-        with pytest.raises(MalformedRequest):
-            deadline_of(Message((), {TIMEOUT: wrong}))
+        with pytest.raises(BadRequest):
+            deadline_of(Message((), {TIMEOUT_PARAMETER: wrong}))
 
 
 async def test_work_ends_where_the_caller_has_gone() -> None:
@@ -73,8 +73,8 @@ async def test_work_ends_where_the_caller_has_gone() -> None:
         await asyncio.sleep(0.01)
         return {"type": "http.disconnect"}
 
-    with pytest.raises(CallerGone):
-        await while_wanted(Request({"type": "http"}, receive), work())
+    with pytest.raises(ClientClosedRequest):
+        await cancel_on_disconnect(Request({"type": "http"}, receive), work())
     assert ended.is_set()
 
 
@@ -84,7 +84,7 @@ async def test_work_that_is_wanted_comes_back_as_it_is() -> None:
     @app.post("/")
     async def answer(request: Request) -> str:
         await request.body()
-        return await while_wanted(request, asyncio.sleep(0, "done"))
+        return await cancel_on_disconnect(request, asyncio.sleep(0, "done"))
 
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:

@@ -1,14 +1,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.schemas import Evidence, Item, SeriesHeader
+from services.common.schemas import Evidence, SeriesHeader, SliceReference
 from services.common.series_evidence import series_evidence
 
 SHARES = st.floats(0, 1)
 
 
 def header(*position_mm: float, uid: str | None = "2.25.2") -> SeriesHeader:
-    items = tuple(Item(file=index) for index in range(len(position_mm)))
+    items = tuple(SliceReference(file=index) for index in range(len(position_mm)))
     return SeriesHeader(uid=uid, study_uid="2.25.1", items=items, position_mm=position_mm, thickness_mm=5)
 
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.acceptance import reason
-from services.common.schemas import Item, SeriesHeader
-from services.common.series_selection import best_series
+from services.common.acceptance import make_reason
+from services.common.schemas import SeriesHeader, SliceReference
+from services.common.series_selection import select_best_series
 
 
 def series(uid: str, slices: int = 30, **changes: Any) -> SeriesHeader:
-    items = tuple(Item(file=index) for index in range(slices))
+    items = tuple(SliceReference(file=index) for index in range(slices))
     known = {"study_uid": "1", "items": items, "position_mm": (0.0,) * slices, "kernel": "soft", "thickness_mm": 5.0}
     return SeriesHeader(uid=uid, **{**known, **changes})
 
@@ -21,7 +21,7 @@ def series(uid: str, slices: int = 30, **changes: Any) -> SeriesHeader:
     ("other", "why"),
     [
         (
-            series("1.1", reasons=(reason("other_body_part", part="NECK", slices=1, total=1),)),
+            series("1.1", reasons=(make_reason("other_body_part", part="NECK", slices=1, total=1),)),
             "it is not refused by its headers",
         ),
         (series("1.1", slices=3), "it covers more of the head"),
@@ -36,7 +36,7 @@ def series(uid: str, slices: int = 30, **changes: Any) -> SeriesHeader:
     ],
 )
 def test_what_decides(other: SeriesHeader, why: str) -> None:
-    found = best_series([other, series("1.7")])
+    found = select_best_series([other, series("1.7")])
     assert found
     assert found.uid == "1.7"
     assert found.why.startswith("soft kernel, 5 mm, 30 slices, plain; ")
@@ -45,14 +45,14 @@ def test_what_decides(other: SeriesHeader, why: str) -> None:
 
 @given(st.permutations([series("1.1", kernel="sharp"), series("1.2"), series("1.3", thickness_mm=1.0), series("1.4")]))
 def test_the_order_of_series_does_not_matter(found: list[SeriesHeader]) -> None:
-    best = best_series(found)
+    best = select_best_series(found)
     assert best
     assert best.uid == "1.2"
 
 
 def test_nothing_to_choose() -> None:
-    refusal = (reason("other_body_part", part="NECK", slices=1, total=1),)
-    assert best_series([]) is None
-    assert best_series([series("1.1")]) is None
-    assert best_series([series("1.1"), series("1.2", study_uid="2")]) is None
-    assert best_series([series("1.1", reasons=refusal), series("1.2", reasons=refusal)]) is None
+    refusal = (make_reason("other_body_part", part="NECK", slices=1, total=1),)
+    assert select_best_series([]) is None
+    assert select_best_series([series("1.1")]) is None
+    assert select_best_series([series("1.1"), series("1.2", study_uid="2")]) is None
+    assert select_best_series([series("1.1", reasons=refusal), series("1.2", reasons=refusal)]) is None

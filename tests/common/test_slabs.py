@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.card import Card
-from services.common.schemas import Item, SeriesHeader
-from services.common.slabs import MOST_SLICES, SlabPlan, median_spacing_mm, plan_series, plan_slabs
+from services.common.schemas import SeriesHeader, SliceReference
+from services.common.slabs import MAX_SLICES, SlabPlan, median_spacing_mm, plan_series, plan_slabs
 from tests.bundles import fake_bundle
 
 SLAB_MM = 5.0
@@ -27,7 +27,7 @@ def even(count: int, spacing_mm: float, first_mm: float = 0.0) -> list[float]:
 
 
 def header(position_mm: list[float], uid: str | None = "2.25.10") -> SeriesHeader:
-    items = tuple(Item(file=index) for index in range(len(position_mm)))
+    items = tuple(SliceReference(file=index) for index in range(len(position_mm)))
     return SeriesHeader(uid=uid, study_uid="2.25.1", items=items, position_mm=tuple(position_mm))
 
 
@@ -42,7 +42,7 @@ def test_every_slice_is_in_one_slab_and_slabs_follow_each_other(steps: list[floa
     assert [index for slab in slabs for index in slab] == list(range(len(position_mm)))
     for slab in slabs:
         own = position_mm[slab.start : slab.stop]
-        assert 0 < len(own) <= MOST_SLICES
+        assert 0 < len(own) <= MAX_SLICES
         assert own[-1] - own[0] <= 1.5 * slab_mm
         assert all(after - before <= slab_mm + 1e-6 for before, after in pairwise(own)), "a gap is in it"
 

@@ -3,29 +3,33 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.schemas import Item, SeriesHeader
-from services.common.sop_instances import share_instances, sort_shared
+from services.common.schemas import SeriesHeader, SliceReference
+from services.common.sop_instances import classify_shared_files, files_sharing_instances
 
 
-def series(*items: Item) -> SeriesHeader:
+def series(*items: SliceReference) -> SeriesHeader:
     return SeriesHeader(uid="1.2", study_uid="1", items=items, position_mm=(0.0,) * len(items))
 
 
 def test_files_share_an_instance_by_its_uid() -> None:
     uids = ["1.1", "1.2", "1.1", None, None, "", "", "1.1"]
-    items = [Item(file=file, sop_instance_uid=uid) for file, uid in enumerate(uids)]
-    assert share_instances(series(*reversed(items))) == [[0, 2, 7]]
+    items = [SliceReference(file=file, sop_instance_uid=uid) for file, uid in enumerate(uids)]
+    assert files_sharing_instances(series(*reversed(items))) == [[0, 2, 7]]
 
 
 def test_frames_of_one_file_share_nothing() -> None:
-    frames = [Item(file=file, frame=frame, sop_instance_uid=f"1.{file}") for file in range(2) for frame in range(3)]
-    assert share_instances(series(*frames)) == []
+    frames = [
+        SliceReference(file=file, frame=frame, sop_instance_uid=f"1.{file}") for file in range(2) for frame in range(3)
+    ]
+    assert files_sharing_instances(series(*frames)) == []
 
 
 @given(st.lists(st.tuples(st.sampled_from(["1.1", "1.2", None]), st.integers(0, 2)), max_size=9))
 def test_every_file_is_kept_once_a_copy_or_in_conflict(files: list[tuple[str | None, int]]) -> None:
-    items = [Item(file=file, sop_instance_uid=uid) for file, (uid, _) in enumerate(files)]
-    found = sort_shared(share_instances(series(*items)), lambda one, other: files[one] == files[other])
+    items = [SliceReference(file=file, sop_instance_uid=uid) for file, (uid, _) in enumerate(files)]
+    found = classify_shared_files(
+        files_sharing_instances(series(*items)), lambda one, other: files[one] == files[other]
+    )
     for first, later in (*found.copies, *found.conflicts):
         assert first < later
         assert files[first][0] == files[later][0]

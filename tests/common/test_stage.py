@@ -9,8 +9,8 @@ import pytest
 from pydantic_settings import SettingsConfigDict
 
 from services.common.numpy_tensors import array_tensor, read_array
-from services.common.problems import MalformedRequest
-from services.common.runners import Threads
+from services.common.problems import BadRequest
+from services.common.runners import ThreadRunner
 from services.common.settings import ThreadedSettings
 from services.common.stage import TensorSpec, stage_app
 from services.common.tensors import HEADER_LENGTH, FilePart, Message, decode, encode
@@ -55,7 +55,7 @@ class Doubler:
 
 def _client(model: Doubler, **settings: int) -> httpx.AsyncClient:
     chosen = Settings.model_validate(settings)
-    app = stage_app("stage", [model], chosen, Threads(chosen))
+    app = stage_app("stage", [model], chosen, ThreadRunner(chosen))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://stage")
 
@@ -160,4 +160,4 @@ async def test_a_fault_of_the_model_is_an_answer_without_its_words() -> None:
 
 
 def test_malformed_requests_have_a_status() -> None:
-    assert MalformedRequest("x").status == 400
+    assert BadRequest("x").status == 400

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.problems import MalformedRequest
-from services.common.tensors import FilePart, Message, Tensor, bytes_tensor, decode, elements, encode
+from services.common.problems import BadRequest
+from services.common.tensors import FilePart, Message, Tensor, bytes_elements, bytes_tensor, decode, encode
 
 
 def _travel(message: Message) -> Message:
@@ -24,7 +24,7 @@ def test_a_message_arrives_as_it_was_sent(items: list[bytes], raw: bytes) -> Non
 
     got = _travel(sent)
 
-    assert [bytes(item) for item in elements(got.tensor("files", "BYTES"))] == items
+    assert [bytes(item) for item in bytes_elements(got.tensor("files", "BYTES"))] == items
     assert bytes(got.tensor("x", "UINT8").buffer) == raw
     assert dict(got.parameters) == {"recipe": "abc", "n": 3, "binary_data_output": True}
     assert got.id == "7"
@@ -50,7 +50,7 @@ def test_a_file_part_leaves_a_gap_out(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=300), st.one_of(st.none(), st.text(max_size=5), st.integers(0, 400).map(str)))
 def test_no_bytes_do_more_than_be_refused(body: bytes, header_length: str | None) -> None:
-    with contextlib.suppress(MalformedRequest):
+    with contextlib.suppress(BadRequest):
         decode(body, header_length, "inputs")
 
 
@@ -69,7 +69,7 @@ def test_a_header_that_lies_is_refused(change: dict[str, object], words: str) ->
     tensor = {"name": "x", "datatype": "UINT8", "shape": [4], "parameters": {"binary_data_size": 4}, **change}
     header = json.dumps({"inputs": [tensor]}).encode()
 
-    with pytest.raises(MalformedRequest) as caught:
+    with pytest.raises(BadRequest) as caught:
         decode(header + b"1234", str(len(header)), "inputs")
 
     assert words in caught.value.detail
@@ -77,16 +77,16 @@ def test_a_header_that_lies_is_refused(change: dict[str, object], words: str) ->
 
 @pytest.mark.parametrize("data", [b"\x05\0\0\0abc", b"\x01\0", b"\x01\0\0\0ab\0\0\0"])
 def test_an_element_that_reaches_beyond_its_tensor_is_refused(data: bytes) -> None:
-    with pytest.raises(MalformedRequest):
-        elements(Tensor("files", "BYTES", (1,), (data,)))
+    with pytest.raises(BadRequest):
+        bytes_elements(Tensor("files", "BYTES", (1,), (data,)))
 
 
 def test_elements_that_do_not_fill_the_shape_are_refused() -> None:
-    with pytest.raises(MalformedRequest):
-        elements(Tensor("files", "BYTES", (2,), (b"\x01\0\0\0a",)))
+    with pytest.raises(BadRequest):
+        bytes_elements(Tensor("files", "BYTES", (2,), (b"\x01\0\0\0a",)))
 
 
 def test_a_deeply_nested_header_is_refused() -> None:
     header = b"[" * 100_000
-    with pytest.raises(MalformedRequest):
+    with pytest.raises(BadRequest):
         decode(header, str(len(header)), "inputs")

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from services.common.labels import LABELS
-from services.common.predictions import RULE
+from services.common.predictions import PREDICTION_RULE
 from services.common.schemas import Report
 from tests.e2e.page_driver import WAIT_MS, PageDriver, labels_of
 from tests.running import Service
@@ -62,7 +62,7 @@ def test_the_report_can_be_taken_away(answered: PageDriver) -> None:
     answered.page.get_by_text("How this answer was made").click()
     expect(answered.page.locator("#details-body")).to_contain_text(report.model.sha256[:12])
     expect(answered.page.locator("#details-body")).to_contain_text(report.model.recipe)
-    expect(answered.page.locator("#details-body")).to_contain_text(RULE.replace("`", ""))
+    expect(answered.page.locator("#details-body")).to_contain_text(PREDICTION_RULE.replace("`", ""))
     above = sum(bool(item.predictions and item.predictions["any"]) for item in report.slices)
     expect(answered.page.locator("#strip-hint")).to_have_text(f"{above} slices predicted")
     assert report.created

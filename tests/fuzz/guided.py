@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 with atheris.instrument_imports(include=["services.preprocess", "pydicom"]):
-    from services.preprocess.dicom_file import HeaderGoesOn, Unreadable, open_dicom
+    from services.preprocess.dicom_file import IncompleteHeader, UnreadableFile, open_dicom
     from services.preprocess.pipeline import Pipeline
 from tests.fuzz.memory import peak_bytes
 from tests.fuzz.seeds import seeds
@@ -33,14 +33,14 @@ class TooMuchMemory(Exception):
 def read(data: bytes) -> None:
     """What preprocess does with a file's headers and its first frame; anything raised but a refusal is a fault."""
     Pipeline.read_headers([data], [len(data)])
-    with suppress(Unreadable, HeaderGoesOn):
+    with suppress(UnreadableFile, IncompleteHeader):
         open_dicom(data).image(0, _refuse)
     if (peak := peak_bytes()) > MAX_BYTES:
         raise TooMuchMemory(peak)
 
 
 def _refuse(*_: object) -> NDArray[np.unsignedinteger]:
-    raise Unreadable("corrupt_pixels")
+    raise UnreadableFile("corrupt_pixels")
 
 
 def main() -> None:

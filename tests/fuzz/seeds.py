@@ -11,7 +11,7 @@ from services.common.numpy_tensors import array_tensor
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.tensors import Message, Tensor, encode
 from services.preprocess.png import encode as encode_png
-from services.preprocess.windowing import render
+from services.preprocess.windowing import apply_windows
 from tests.preprocess.dicom_files import (
     COMPRESSED,
     NATIVE,
@@ -65,7 +65,7 @@ def _jpegs() -> tuple[bytes, ...]:
 
 
 def _pictures() -> tuple[bytes, ...]:
-    shown = render(head_hu(512, 512), DEFAULT_RECIPE)
+    shown = apply_windows(head_hu(512, 512), DEFAULT_RECIPE)
     others = [_saved(Image.fromarray(shown).convert(mode)) for mode in ("L", "P", "RGBA", "I;16")]
     animated = BytesIO()
     first = Image.fromarray(shown)

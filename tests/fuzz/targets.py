@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from services.common.problems import Problem
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.schemas import Evidence, HeadersReport
-from services.common.tensors import HEADER_LENGTH, elements
+from services.common.tensors import HEADER_LENGTH, bytes_elements
 from services.gateway.archives import Limits
 from services.gateway.spool import SpoolFolder, UploadedFile
 from services.gateway.unpacking import unpack_all
@@ -61,7 +61,8 @@ class Targets:
         answer = await post(self._app, "slices", files_tensor([data]), frames_tensor((0, 0)))
         self._check(answer)
         (found,) = (
-            Evidence.model_validate_json(bytes(item)) for item in elements(message(answer).tensor("evidence", "BYTES"))
+            Evidence.model_validate_json(bytes(item))
+            for item in bytes_elements(message(answer).tensor("evidence", "BYTES"))
         )
         if found.failed:
             return found.failed
@@ -71,7 +72,7 @@ class Targets:
         """What the headers say of a file whose first frame could be decoded."""
         answer = await post(self._app, "series", files_tensor([data]))
         self._check(answer)
-        report = HeadersReport.model_validate_json(bytes(elements(message(answer).tensor("report", "BYTES"))[0]))
+        report = HeadersReport.model_validate_json(bytes(bytes_elements(message(answer).tensor("report", "BYTES"))[0]))
         return report.set_aside[0].code if report.set_aside else READ
 
     async def _send_request(self, data: bytes) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.common.problems import PayloadTooLarge, Problem
+from services.common.problems import ContentTooLarge, Problem
 from services.gateway.archives import BadArchive, Limits, unpack
 from services.gateway.spool import SpoolFolder, UploadedFile
 from tests.scans import zipped
@@ -67,7 +67,7 @@ def test_files_of_the_operating_system_come_out_too_and_count_apart(tmp_path: Pa
     files = {f"{index}.dcm": b"x" for index in range(LIMITS.max_files)}
     system = {f"__MACOSX/._{name}": b"\0\5\26\7" for name in files}
     assert len(_unpack(tmp_path, zipped({**files, **system}))) == 2 * LIMITS.max_files
-    with pytest.raises(PayloadTooLarge):
+    with pytest.raises(ContentTooLarge):
         _unpack(tmp_path, zipped({f"._{index}": b"" for index in range(2 * LIMITS.max_files + 17)}))
 
 
@@ -105,7 +105,7 @@ def test_names_that_climb_stay_in_the_spool(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_refused_by_what_it_says_of_itself(tmp_path: Path) -> None:
-    with pytest.raises(PayloadTooLarge):
+    with pytest.raises(ContentTooLarge):
         _unpack(tmp_path, zipped({"zeros": bytes(70 * 1024**2)}))
     assert not list((tmp_path / "unpacked").iterdir())
 
@@ -122,7 +122,7 @@ def test_a_bomb_that_lies_about_its_size_is_refused_while_it_grows(tmp_path: Pat
 
 def test_too_many_entries_are_refused_before_they_are_listed(tmp_path: Path) -> None:
     for count in (11, 2000):
-        with pytest.raises(PayloadTooLarge, match="too_large"):
+        with pytest.raises(ContentTooLarge, match="too_large"):
             _unpack(tmp_path, zipped([(str(index), b"") for index in range(count)]))
 
 
@@ -140,5 +140,5 @@ def test_every_method_of_the_standard_library_is_read(tmp_path: Path, method: in
 def test_a_damaged_zip_is_refused_or_read_and_nothing_else(tmp_path: Path, at: int, flip: int, cut: int) -> None:
     data = bytearray(zipped(FILES))
     data[at % len(data)] ^= flip
-    with contextlib.suppress(BadArchive, PayloadTooLarge):
+    with contextlib.suppress(BadArchive, ContentTooLarge):
         _unpack(tmp_path, bytes(data[: len(data) - cut]))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.common.schemas import Item, SeriesHeader
+from services.common.schemas import SeriesHeader, SliceReference
 from services.gateway.copies import copy_notes, find_copies, renumbered
 from services.gateway.faults import ConflictingInstances
 from services.gateway.spool import UploadedFile
@@ -50,5 +50,7 @@ def test_many_conflicts_are_all_listed(tmp_path: Path) -> None:
 
 
 def test_kept_files_get_back_their_numbers() -> None:
-    header = SeriesHeader(uid="1", study_uid="1", items=(Item(file=1), Item(file=0)), position_mm=(0, 5))
+    header = SeriesHeader(
+        uid="1", study_uid="1", items=(SliceReference(file=1), SliceReference(file=0)), position_mm=(0, 5)
+    )
     assert [item.file for item in renumbered(header, [2, 5]).items] == [5, 2]

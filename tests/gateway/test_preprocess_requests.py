@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from services.common.schemas import Item, Stack
-from services.common.tensors import Message, decode, elements, encode
+from services.common.schemas import MultiFrameFile, SliceReference
+from services.common.tensors import Message, bytes_elements, decode, encode
 from services.gateway.preprocess_requests import chunk_request, head, headers_request, slab_numbers
 from services.gateway.spool import UploadedFile
 
-STACK = Stack(file=1, pixels_at=3, frame_bytes=2)
+STACK = MultiFrameFile(file=1, pixels_at=3, frame_bytes=2)
 
 
 @pytest.fixture
@@ -32,22 +32,22 @@ def numbers(message: Message, name: str, datatype: str = "INT64") -> list[int]:
 
 def test_heads_travel_with_the_sizes_of_their_files(files: list[UploadedFile]) -> None:
     got = arrived(headers_request(files, [head(file, 7) for file in files]))
-    assert [bytes(item) for item in elements(got.tensor("files", "BYTES"))] == [b"whole", b"hdr0011"]
+    assert [bytes(item) for item in bytes_elements(got.tensor("files", "BYTES"))] == [b"whole", b"hdr0011"]
     assert numbers(got, "sizes") == [5, 13]
 
 
 def test_of_a_stack_only_the_wanted_frames_travel(files: list[UploadedFile]) -> None:
-    items = [Item(file=1, frame=3), Item(file=0), Item(file=1, frame=2)]
+    items = [SliceReference(file=1, frame=3), SliceReference(file=0), SliceReference(file=1, frame=2)]
     got = arrived(chunk_request(files, items, [STACK]))
-    assert [bytes(item) for item in elements(got.tensor("files", "BYTES"))] == [b"whole", b"hdr2233"]
+    assert [bytes(item) for item in bytes_elements(got.tensor("files", "BYTES"))] == [b"whole", b"hdr2233"]
     assert numbers(got, "sizes") == [5, 13]
     assert numbers(got, "pixels_from") == [0, 7]
     assert numbers(got, "frames", "INT32") == [1, 3, 0, 0, 1, 2]
 
 
 def test_other_files_of_several_frames_travel_whole(files: list[UploadedFile]) -> None:
-    got = arrived(chunk_request(files, [Item(file=1, frame=3)], []))
-    assert [bytes(item) for item in elements(got.tensor("files", "BYTES"))] == [b"hdr0011223344"]
+    got = arrived(chunk_request(files, [SliceReference(file=1, frame=3)], []))
+    assert [bytes(item) for item in bytes_elements(got.tensor("files", "BYTES"))] == [b"hdr0011223344"]
     assert numbers(got, "pixels_from") == [0]
 
 

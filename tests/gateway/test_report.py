@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.common.acceptance import reason
+from services.common.acceptance import make_reason
 from services.common.labels import LABELS, SUBTYPES, Label
 from services.common.operating_points import OperatingPoint, Thresholds, clamped
-from services.common.schemas import Evidence, Item, Report, SeriesHeader, Timings
+from services.common.schemas import Evidence, Report, SeriesHeader, SliceReference, Timings
 from services.common.version import VERSION
 from services.gateway.bundle import ServedBundle
 from services.gateway.jobs.report_formats import COLUMNS, csv_row
@@ -25,7 +25,7 @@ STAMP = Stamp("r1", "2026-02-03T10:20:30.405Z")
 
 
 def _header(slices: int, uid: str | None = "2.25.2") -> SeriesHeader:
-    items = tuple(Item(file=index, sop_instance_uid=f"2.25.{index}") for index in range(slices))
+    items = tuple(SliceReference(file=index, sop_instance_uid=f"2.25.{index}") for index in range(slices))
     return SeriesHeader(uid=uid, study_uid="2.25.1", items=items, position_mm=tuple(map(float, range(slices))))
 
 
@@ -160,7 +160,7 @@ def test_pictures_that_do_not_belong_together_have_no_series(bundle: ServedBundl
 
 
 def test_what_is_not_assessed_has_no_numbers(bundle: ServedBundle) -> None:
-    refusal = reason("not_a_head", bone=0.0, brain=0.0, air=1.0, centre_air=0.0)
+    refusal = make_reason("not_a_head", bone=0.0, brain=0.0, air=1.0, centre_air=0.0)
     seen = (Evidence(bone=0.1, air=0.6, air_hu=-990), Evidence(bone=0.3, air=0.8))
     report = _report(bundle, Assessment(_header(2), (refusal,), None, (), WORK, seen))
     assert report.status == "not_assessed"

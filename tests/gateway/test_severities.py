@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.common.acceptance import reason, refused
+from services.common.acceptance import is_refused, make_reason
 from services.gateway.severities import AS_WRITTEN, judged, read_severities
 
 HERE = Path("severities.toml")
@@ -16,7 +16,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_file_changes_nothing() -> None:
-    reasons = (reason("contrast", tags="SeriesDescription"), reason("no_rescale"))
+    reasons = (make_reason("contrast", tags="SeriesDescription"), make_reason("no_rescale"))
     assert judged(reasons, read_severities(None)) == reasons
 
 
@@ -24,12 +24,15 @@ def test_refusals_become_warnings_and_warnings_refusals() -> None:
     HERE.write_text('[severity]\nother_body_part = "warn"\ncontrast = "refuse"\nresampled = "note"\n')
     severities = read_severities(HERE)
     lowered, raised = judged(
-        [reason("other_body_part", part="NECK", slices=1, total=1), reason("contrast", tags="SeriesDescription")],
+        [
+            make_reason("other_body_part", part="NECK", slices=1, total=1),
+            make_reason("contrast", tags="SeriesDescription"),
+        ],
         severities,
     )
     assert (lowered.severity, raised.severity) == ("warn", "refuse")
-    assert refused([raised])
-    assert not refused([lowered])
+    assert is_refused([raised])
+    assert not is_refused([lowered])
     assert judged((lowered, raised), severities) == (lowered, raised)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from services.common.problems import PayloadTooLarge, Problem
+from services.common.problems import ContentTooLarge, Problem
 from services.gateway.archives import BadArchive, Limits
 from services.gateway.spool import SpoolFolder, UploadedFile
 from services.gateway.unpacking import UnsupportedArchive, unpack_all
@@ -83,7 +83,7 @@ def test_limits_hold_over_everything_in_an_upload(tmp_path: Path) -> None:
             {"s.zip": zipped({**five, "6.dcm": b"x"}), **five},
         )
     ):
-        with pytest.raises(PayloadTooLarge):
+        with pytest.raises(ContentTooLarge):
             _unpack(tmp_path / f"b{number}", sent)
 
 
@@ -91,12 +91,12 @@ def test_the_ratio_is_that_of_the_zip_that_was_sent(tmp_path: Path) -> None:
     """A zip in it may be packed as tightly once more."""
     inner = zipped({"zeros": bytes(40 * 1024**2)})
     assert len(_unpack(tmp_path / "a", {"s.zip": zipped({"1.zip": inner})})) == 1
-    with pytest.raises(PayloadTooLarge) as refused:
+    with pytest.raises(ContentTooLarge) as refused:
         _unpack(tmp_path / "b", {"s.zip": zipped({"1.zip": inner, "2.zip": inner})})
     assert refused.value.extra["files"][0]["file"] == "s.zip/2.zip"
 
 
 def test_entries_of_the_operating_system_are_bounded_over_all_zips(tmp_path: Path) -> None:
     system = zipped({f"._{index}": b"" for index in range(20)})
-    with pytest.raises(PayloadTooLarge):
+    with pytest.raises(ContentTooLarge):
         _unpack(tmp_path, {"s.zip": zipped({"1.zip": system, "2.zip": system})})

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from services.common.problems import MalformedRequest, PayloadTooLarge, Problem
+from services.common.problems import BadRequest, ContentTooLarge, Problem
 from services.gateway.archives import Limits
 from services.gateway.form import UnknownField, UnsupportedEncoding
 from services.gateway.spool import Spool, SpoolFolder, SpoolFull, UploadedFile
@@ -73,7 +73,7 @@ def test_names_never_become_paths(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("files", [[("a", bytes(10_001))], [(str(index), b"") for index in range(6)]])
 def test_more_than_the_limits_is_refused_and_leaves_nothing(tmp_path: Path, files: list[tuple[str, bytes]]) -> None:
-    with pytest.raises(PayloadTooLarge):
+    with pytest.raises(ContentTooLarge):
         anyio.run(_received, tmp_path, _body(files))
     assert not list(tmp_path.iterdir())
 
@@ -175,7 +175,7 @@ def test_every_refused_part_is_named_up_to_a_hundred(tmp_path: Path) -> None:
     "body", [FILE + END + FILE + END, FILE + END + b"\r\nmore", b"\r\nmore\r\n" + FILE + END, b"more" + FILE + END]
 )
 def test_data_outside_of_the_parts_is_not_ignored(tmp_path: Path, body: bytes, piece_bytes: int) -> None:
-    with pytest.raises(MalformedRequest):
+    with pytest.raises(BadRequest):
         anyio.run(_received, tmp_path, body, piece_bytes)
 
 
@@ -198,5 +198,5 @@ def test_an_encoded_body_is_refused(tmp_path: Path, coding: str) -> None:
 def test_a_boundary_that_is_too_long_is_the_senders_fault(tmp_path: Path) -> None:
     request = _request(b"", 100)
     request.scope["headers"] = [(b"content-type", b"multipart/form-data; boundary=" + b"b" * 300)]
-    with pytest.raises(MalformedRequest):
+    with pytest.raises(BadRequest):
         anyio.run(receive, request, SpoolFolder(tmp_path), LIMITS)

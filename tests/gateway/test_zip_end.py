@@ -6,7 +6,7 @@ from typing import BinaryIO, cast
 
 import pytest
 
-from services.common.problems import PayloadTooLarge
+from services.common.problems import ContentTooLarge
 from services.gateway.archives import BadArchive, Limits, unpack
 from services.gateway.spool import SpoolFolder, UploadedFile
 from services.gateway.zip_end import read_end
@@ -58,7 +58,7 @@ def test_sizes_in_zip64_extras_of_entries_are_read(tmp_path: Path) -> None:
 
 
 def test_a_zip64_record_does_not_hide_a_large_directory(tmp_path: Path) -> None:
-    with pytest.raises(PayloadTooLarge):
+    with pytest.raises(ContentTooLarge):
         _unpack(tmp_path, _zip64(zipped(FILES), entries=2**40))
 
 
@@ -74,7 +74,7 @@ def test_a_zip64_record_does_not_hide_a_large_directory(tmp_path: Path) -> None:
     ],
 )
 def test_zip64_numbers_that_are_missing_or_wrong_are_refused(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises((BadArchive, PayloadTooLarge)):
+    with pytest.raises((BadArchive, ContentTooLarge)):
         _unpack(tmp_path, data)
 
 

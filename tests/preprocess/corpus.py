@@ -31,8 +31,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from services.preprocess.decoder_processes import Decoders
-from services.preprocess.dicom_file import Unreadable, open_dicom
+from services.preprocess.decoder_processes import DecoderProcesses
+from services.preprocess.dicom_file import UnreadableFile, open_dicom
 from services.preprocess.pipeline import Pipeline
 from services.preprocess.resample import AIR_HU
 from tests.preprocess.dcmtk_files import by_dcmtk
@@ -59,21 +59,21 @@ class Fate:
 
 def judge(entries: Iterable[Entry]) -> list[Fate]:
     """The fate of each file. Whatever is raised here is a fault of the service."""
-    decoders = Decoders()
+    decoders = DecoderProcesses()
     try:
         return [_judge(entry, decoders) for entry in entries]
     finally:
         decoders.close()
 
 
-def _judge(entry: Entry, decoders: Decoders) -> Fate:
+def _judge(entry: Entry, decoders: DecoderProcesses) -> Fate:
     syntax = _syntax(entry.data)
     report = Pipeline.read_headers([entry.data], [len(entry.data)])
     if report.set_aside:
         return Fate(entry.name, syntax, "refused", report.set_aside[0].code)
     try:
         hu = open_dicom(entry.data).image(0, decoders.decompress).hu
-    except Unreadable as refusal:
+    except UnreadableFile as refusal:
         return Fate(entry.name, syntax, "refused", refusal.code)
     wanted = _expected(entry)
     if wanted is None:

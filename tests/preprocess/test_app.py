@@ -13,12 +13,12 @@ from pydicom.uid import RLELossless
 
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.schemas import HeadersReport
-from services.common.tensors import elements
+from services.common.tensors import bytes_elements
 from services.preprocess import png
 from services.preprocess.app import create_app
 from services.preprocess.settings import Settings
-from services.preprocess.uid_hashing import hashed_uid
-from services.preprocess.windowing import render
+from services.preprocess.uid_hashing import hash_uid
+from services.preprocess.windowing import apply_windows
 from tests.preprocess.dicom_files import ct, dataset, encapsulated, head_hu, series, written
 from tests.preprocess.infer_requests import files_tensor, frames_tensor, message, post
 
@@ -85,9 +85,9 @@ async def test_nothing_of_the_patient_leaves(
 async def test_the_words_of_a_picture_stay_behind(app: FastAPI) -> None:
     said = b"tEXtAuthor\0" + CANARY.encode()
     chunk = (len(said) - 4).to_bytes(4) + said + zlib.crc32(said).to_bytes(4)
-    plain = png.encode(render(head_hu(512, 512), DEFAULT_RECIPE))
+    plain = png.encode(apply_windows(head_hu(512, 512), DEFAULT_RECIPE))
     answer = await post(app, "slices", files_tensor([plain[:33] + chunk + plain[33:]]), pictures=True)
-    (picture,) = elements(message(answer).tensor("pictures", "BYTES"))
+    (picture,) = bytes_elements(message(answer).tensor("pictures", "BYTES"))
     assert (png.decode(picture) == png.decode(BytesIO(plain).getvalue())).all()
     assert CANARY.encode() not in answer.content
 
@@ -99,11 +99,11 @@ async def test_uids_leave_as_keyed_hashes_where_a_site_wants_it(tmp_path: Path) 
     for door in ("series", "slices"):
         answer = await post(keyed, door, files_tensor(series(3)))
         assert b"1.2.3" not in answer.content
-        (document,) = elements(message(answer).tensor("report", "BYTES"))
+        (document,) = bytes_elements(message(answer).tensor("report", "BYTES"))
         (found,) = HeadersReport.model_validate_json(bytes(document)).series
         key = key_file.read_bytes().strip()
-        assert (found.uid, found.study_uid) == (hashed_uid("1.2.3", key), hashed_uid("1.2", key))
-        assert found.items[2].sop_instance_uid == hashed_uid("1.2.3.3", key)
+        assert (found.uid, found.study_uid) == (hash_uid("1.2.3", key), hash_uid("1.2", key))
+        assert found.items[2].sop_instance_uid == hash_uid("1.2.3.3", key)
 
 
 async def test_uids_leave_as_they_are_otherwise(app: FastAPI) -> None:

@@ -6,9 +6,9 @@ from struct import pack
 import pytest
 from pydicom.uid import JPEG2000, JPEGBaseline8Bit, RLELossless
 
-from services.preprocess.codestream import check
-from services.preprocess.errors import Unreadable
-from services.preprocess.header import Codec
+from services.preprocess.codestream import check_codestream
+from services.preprocess.errors import UnreadableFile
+from services.preprocess.header import FrameFormat
 
 
 def jpeg(rows: int, columns: int, components: int = 1) -> bytes:
@@ -23,18 +23,18 @@ def jpeg_2000(rows: int, columns: int) -> bytes:
 
 @pytest.mark.parametrize(("syntax", "made"), [(JPEGBaseline8Bit, jpeg), (JPEG2000, jpeg_2000)])
 def test_size_must_be_the_headers(syntax: str, made: Callable[[int, int], bytes]) -> None:
-    check(made(64, 48), Codec(syntax, 64, 48, 8, 8, signed=False))
+    check_codestream(made(64, 48), FrameFormat(syntax, 64, 48, 8, 8, signed=False))
     for padding in (b"\0", b"\xff", b"\0\0"):
-        check(made(64, 48) + padding, Codec(syntax, 64, 48, 8, 8, signed=False))
+        check_codestream(made(64, 48) + padding, FrameFormat(syntax, 64, 48, 8, 8, signed=False))
     for rows, columns in ((48, 64), (64, 64), (65535, 48)):
-        with pytest.raises(Unreadable, match="corrupt_pixels"):
-            check(made(rows, columns), Codec(syntax, 64, 48, 8, 8, signed=False))
+        with pytest.raises(UnreadableFile, match="corrupt_pixels"):
+            check_codestream(made(rows, columns), FrameFormat(syntax, 64, 48, 8, 8, signed=False))
 
 
 def test_run_lengths_have_no_size_of_their_own() -> None:
-    check(b"", Codec(RLELossless, 64, 48, 8, 8, signed=False))
+    check_codestream(b"", FrameFormat(RLELossless, 64, 48, 8, 8, signed=False))
 
 
 def test_missing_end() -> None:
-    with pytest.raises(Unreadable, match="truncated"):
-        check(jpeg(64, 48)[:-2], Codec(JPEGBaseline8Bit, 64, 48, 8, 8, signed=False))
+    with pytest.raises(UnreadableFile, match="truncated"):
+        check_codestream(jpeg(64, 48)[:-2], FrameFormat(JPEGBaseline8Bit, 64, 48, 8, 8, signed=False))

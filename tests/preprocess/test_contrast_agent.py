@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from services.preprocess.contrast_agent import words_say_contrast
+from services.preprocess.contrast_agent import describes_contrast
 from services.preprocess.header import read_header
 from tests.preprocess.dicom_files import ct
 
@@ -49,35 +49,35 @@ def listed(table: dict[str, str]) -> list[str]:
 
 @pytest.mark.parametrize("words", listed(CONTRAST))
 def test_words_that_say_contrast(words: str) -> None:
-    assert words_say_contrast(words) is True
+    assert describes_contrast(words) is True
 
 
 @pytest.mark.parametrize("words", listed(NONE))
 def test_words_that_say_that_there_is_none(words: str) -> None:
-    assert words_say_contrast(words) is False
+    assert describes_contrast(words) is False
 
 
 @pytest.mark.parametrize("words", SILENT.split("|"))
 def test_words_that_say_nothing(words: str) -> None:
-    assert words_say_contrast(words) is None
+    assert describes_contrast(words) is None
 
 
 @given(st.sampled_from(listed(CONTRAST)), st.sampled_from(["Head {}", "Head_{}_5.0", "CT {} 2mm", "1.{}"]))
 def test_context_does_not_matter(words: str, around: str) -> None:
-    assert words_say_contrast(around.format(words)) is True
+    assert describes_contrast(around.format(words)) is True
 
 
 @given(st.text(max_size=2000))
 def test_any_text_is_read(words: str) -> None:
-    assert words_say_contrast(words) in (True, False, None)
+    assert describes_contrast(words) in (True, False, None)
 
 
 def test_a_description_that_ends_with_with_says_contrast() -> None:
-    assert words_say_contrast("CT HEAD WITH") is words_say_contrast("BRAIN W") is True
+    assert describes_contrast("CT HEAD WITH") is describes_contrast("BRAIN W") is True
 
 
 def test_utf8_is_read_though_its_character_set_is_not() -> None:
-    assert words_say_contrast("venöse Phase".encode().decode("latin-1")) is True
+    assert describes_contrast("venöse Phase".encode().decode("latin-1")) is True
 
 
 def tags(**changes: Any) -> tuple[str, ...]:

@@ -8,14 +8,14 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from services.preprocess.dataset_reader import (
     MAX_VALUE_BYTES,
-    File,
-    Pixels,
+    BoundedReader,
+    PixelDataRange,
     TooManyReads,
-    items,
-    read_meta,
-    read_until_pixels,
+    read_file_meta,
+    read_until_pixel_data,
+    sequence_items,
 )
-from services.preprocess.errors import Unreadable
+from services.preprocess.errors import UnreadableFile
 from tests.preprocess.dicom_files import ct, without_preamble
 
 ROWS = b"\x28\x00\x10\x00US\x02\x00\x40\x00"
@@ -27,13 +27,13 @@ SEQUENCE_END = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
 GROUPS = b"\x00\x52\x30\x92SQ\x00\x00"
 
 
-def read(data: bytes, syntax: str = ExplicitVRLittleEndian) -> tuple[Dataset, Pixels | None]:
-    return read_until_pixels(File(memoryview(data)), syntax)
+def read(data: bytes, syntax: str = ExplicitVRLittleEndian) -> tuple[Dataset, PixelDataRange | None]:
+    return read_until_pixel_data(BoundedReader(memoryview(data)), syntax)
 
 
 def test_reading_ends_at_the_pixels() -> None:
     dataset, pixels = read(PRIVATE + ROWS + PIXELS + b"no pixels, no more elements")
-    assert pixels == Pixels(start=38, stop=54, undefined=False)
+    assert pixels == PixelDataRange(start=38, stop=54, undefined=False)
     assert (dataset.Rows, len(dataset)) == (64, 1)
 
 
@@ -48,7 +48,7 @@ def test_implicit_vr() -> None:
         b"\x28\x00\x10\x00\x02\x00\x00\x00\x40\x00" + PIXELS[:4] + PIXELS[8:], ImplicitVRLittleEndian
     )
     assert dataset.Rows == 64
-    assert pixels == Pixels(start=18, stop=34, undefined=False)
+    assert pixels == PixelDataRange(start=18, stop=34, undefined=False)
 
 
 def test_big_endian() -> None:
@@ -67,15 +67,15 @@ def test_pixels_inside_a_sequence_are_not_the_pixels() -> None:
 
 @pytest.mark.parametrize("data", [ROWS[:4], ROWS[:9], PRIVATE[:-1], GROUPS + b"\xff\xff\xff\xff" + ITEM + ROWS])
 def test_bytes_that_end_too_early(data: bytes) -> None:
-    file = File(memoryview(data))
-    assert read_until_pixels(file, ExplicitVRLittleEndian)[1] is None
+    file = BoundedReader(memoryview(data))
+    assert read_until_pixel_data(file, ExplicitVRLittleEndian)[1] is None
     assert file.ended
     assert file.cut
 
 
 def test_bytes_that_end_behind_an_element() -> None:
-    file = File(memoryview(ROWS))
-    read_until_pixels(file, ExplicitVRLittleEndian)
+    file = BoundedReader(memoryview(ROWS))
+    read_until_pixel_data(file, ExplicitVRLittleEndian)
     assert file.ended
     assert not file.cut
 
@@ -84,31 +84,31 @@ def test_bytes_that_end_behind_an_element() -> None:
 def test_items(undefined: bool) -> None:  # noqa: FBT001 - parametrised
     group = ITEM + ROWS + ITEM_END
     length, end = (0xFFFFFFFF, SEQUENCE_END) if undefined else (2 * len(group), b"")
-    file = File(memoryview(GROUPS + pack("<L", length) + group * 2 + end + PIXELS))
-    dataset, _ = read_until_pixels(file, ExplicitVRLittleEndian)
-    assert [item.Rows for item in items(file, dataset, "PerFrameFunctionalGroupsSequence")] == [64, 64]
-    assert items(file, dataset, "SharedFunctionalGroupsSequence") == ()
+    file = BoundedReader(memoryview(GROUPS + pack("<L", length) + group * 2 + end + PIXELS))
+    dataset, _ = read_until_pixel_data(file, ExplicitVRLittleEndian)
+    assert [item.Rows for item in sequence_items(file, dataset, "PerFrameFunctionalGroupsSequence")] == [64, 64]
+    assert sequence_items(file, dataset, "SharedFunctionalGroupsSequence") == ()
 
 
 def test_sequence_of_another_vr_has_no_items() -> None:
-    file = File(memoryview(b"\x00\x52\x30\x92DS\x08\x00" + ITEM + PIXELS))
-    dataset, _ = read_until_pixels(file, ExplicitVRLittleEndian)
-    assert items(file, dataset, "PerFrameFunctionalGroupsSequence") == ()
+    file = BoundedReader(memoryview(b"\x00\x52\x30\x92DS\x08\x00" + ITEM + PIXELS))
+    dataset, _ = read_until_pixel_data(file, ExplicitVRLittleEndian)
+    assert sequence_items(file, dataset, "PerFrameFunctionalGroupsSequence") == ()
 
 
 def test_items_of_either_length_are_counted() -> None:
     """Eight bytes each; pydicom makes a kilobyte of every one."""
     empty = (b"\xfe\xff\x00\xe0" + bytes(4)) * 1000
-    file = File(memoryview(GROUPS + pack("<L", len(empty)) + empty + PIXELS))
-    dataset, _ = read_until_pixels(file, ExplicitVRLittleEndian)
+    file = BoundedReader(memoryview(GROUPS + pack("<L", len(empty)) + empty + PIXELS))
+    dataset, _ = read_until_pixel_data(file, ExplicitVRLittleEndian)
     file.reads_left = 500
     with pytest.raises((TooManyReads, OSError)):
-        items(file, dataset, "PerFrameFunctionalGroupsSequence")
+        sequence_items(file, dataset, "PerFrameFunctionalGroupsSequence")
     assert file.fault == "too_large"
-    file = File(memoryview(GROUPS + b"\xff\xff\xff\xff" + empty + SEQUENCE_END + PIXELS))
+    file = BoundedReader(memoryview(GROUPS + b"\xff\xff\xff\xff" + empty + SEQUENCE_END + PIXELS))
     file.reads_left = 500
     with pytest.raises((TooManyReads, OSError)):
-        read_until_pixels(file, ExplicitVRLittleEndian)
+        read_until_pixel_data(file, ExplicitVRLittleEndian)
     assert file.fault == "too_large"
 
 
@@ -121,28 +121,28 @@ def test_long_values_are_not_kept() -> None:
 
 
 def test_meta_and_syntax() -> None:
-    file = File(memoryview(ct()))
-    meta, syntax = read_meta(file)
+    file = BoundedReader(memoryview(ct()))
+    meta, syntax = read_file_meta(file)
     assert syntax == meta.TransferSyntaxUID == ExplicitVRLittleEndian
     assert file.peek(4) == b"\x08\x00\x08\x00"
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
 def test_syntax_of_a_bare_data_set(syntax: str) -> None:
-    meta, found = read_meta(File(memoryview(without_preamble(ct(syntax)))))
+    meta, found = read_file_meta(BoundedReader(memoryview(without_preamble(ct(syntax)))))
     assert (len(meta), found) == (0, syntax)
 
 
 def test_syntax_of_a_bare_data_set_in_big_endian() -> None:
-    assert read_meta(File(memoryview(b"\x00\x08\x00\x60CS\x00\x02CT")))[1] == ExplicitVRBigEndian
+    assert read_file_meta(BoundedReader(memoryview(b"\x00\x08\x00\x60CS\x00\x02CT")))[1] == ExplicitVRBigEndian
 
 
 @pytest.mark.parametrize("data", [b"", b"\x08\x00", b"\x08\x00\x60\x00text", b"<html>" * 40, bytes(200)])
 def test_what_does_not_begin_as_dicom(data: bytes) -> None:
-    with pytest.raises(Unreadable, match="not_dicom"):
-        read_meta(File(memoryview(data)))
+    with pytest.raises(UnreadableFile, match="not_dicom"):
+        read_file_meta(BoundedReader(memoryview(data)))
 
 
 def test_meta_without_a_data_set() -> None:
     with pytest.raises(EOFError):
-        read_meta(File(memoryview(bytes(128) + b"DICM")))
+        read_file_meta(BoundedReader(memoryview(bytes(128) + b"DICM")))

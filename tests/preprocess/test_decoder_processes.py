@@ -7,39 +7,39 @@ import numpy as np
 import pytest
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
-from services.preprocess.decoder_processes import Decoders
-from services.preprocess.dicom_file import Unreadable, open_dicom
-from services.preprocess.header import Codec
+from services.preprocess.decoder_processes import DecoderProcesses
+from services.preprocess.dicom_file import UnreadableFile, open_dicom
+from services.preprocess.header import FrameFormat
 from tests.preprocess.dicom_files import ct, head_hu
 
 
 @pytest.fixture(scope="module")
-def decoders() -> Iterator[Decoders]:
-    found = Decoders()
+def decoders() -> Iterator[DecoderProcesses]:
+    found = DecoderProcesses()
     yield found
     found.close()
 
 
 @pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless])
-def test_children_decode(decoders: Decoders, syntax: str) -> None:
+def test_children_decode(decoders: DecoderProcesses, syntax: str) -> None:
     image = open_dicom(ct(syntax)).image(0, decoders.decompress)
     assert (image.hu == head_hu()).all()
 
 
-def test_one_child_serves_one_frame_after_another(decoders: Decoders) -> None:
+def test_one_child_serves_one_frame_after_another(decoders: DecoderProcesses) -> None:
     for rows in (40, 48, 56):
         file = ct(RLELossless, Rows=rows, Columns=rows)
         assert (open_dicom(file).image(0, decoders.decompress).hu == head_hu(rows, rows)).all()
     assert decoders._idle.qsize() == 1
 
 
-def test_nonsense_is_a_code(decoders: Decoders) -> None:
-    codec = Codec(JPEG2000Lossless, 64, 64, 16, 12, signed=False)
-    with pytest.raises(Unreadable, match="corrupt_pixels"):
+def test_nonsense_is_a_code(decoders: DecoderProcesses) -> None:
+    codec = FrameFormat(JPEG2000Lossless, 64, 64, 16, 12, signed=False)
+    with pytest.raises(UnreadableFile, match="corrupt_pixels"):
         decoders.decompress(b"\xff\x4f\xff\x51 nothing of the kind", codec)
 
 
-def test_corrupt_jpegs_abort_at_most_their_child(decoders: Decoders) -> None:
+def test_corrupt_jpegs_abort_at_most_their_child(decoders: DecoderProcesses) -> None:
     """Gdcm calls `abort` on some of these; nothing but a code comes of it, and the next frame is decoded."""
     file = ct(JPEGLosslessSV1)
     random = np.random.default_rng(11)
@@ -50,12 +50,12 @@ def test_corrupt_jpegs_abort_at_most_their_child(decoders: Decoders) -> None:
             mutated[place] = random.integers(256)
         try:
             open_dicom(mutated).image(0, decoders.decompress)
-        except Unreadable as failure:
+        except UnreadableFile as failure:
             assert failure.code  # noqa: PT017 - either outcome is right
     assert (open_dicom(file).image(0, decoders.decompress).hu == head_hu()).all()
 
 
-def test_child_that_was_killed_is_replaced(decoders: Decoders) -> None:
+def test_child_that_was_killed_is_replaced(decoders: DecoderProcesses) -> None:
     dicom = open_dicom(ct(RLELossless))
     dicom.image(0, decoders.decompress)
     child = decoders._idle.queue[-1]
@@ -65,7 +65,7 @@ def test_child_that_was_killed_is_replaced(decoders: Decoders) -> None:
 
 
 def test_children_end_with_their_owner() -> None:
-    decoders = Decoders()
+    decoders = DecoderProcesses()
     open_dicom(ct(RLELossless)).image(0, decoders.decompress)
     (child,) = decoders._idle.queue
     decoders.close()
@@ -74,14 +74,14 @@ def test_children_end_with_their_owner() -> None:
 
 def test_child_that_takes_too_long() -> None:
     """A child needs longer than this to start."""
-    hasty = Decoders(timeout_s=0.01)
-    with pytest.raises(Unreadable, match="corrupt_pixels"):
+    hasty = DecoderProcesses(timeout_s=0.01)
+    with pytest.raises(UnreadableFile, match="corrupt_pixels"):
         open_dicom(ct(RLELossless)).image(0, hasty.decompress)
     hasty.close()
 
 
 def test_threads_have_a_child_each() -> None:
-    decoders, dicom = Decoders(), open_dicom(ct(JPEGLSLossless))
+    decoders, dicom = DecoderProcesses(), open_dicom(ct(JPEGLSLossless))
     with ThreadPoolExecutor(2) as threads:
         for image in threads.map(lambda _: dicom.image(0, decoders.decompress), range(6)):
             assert (image.hu == head_hu()).all()

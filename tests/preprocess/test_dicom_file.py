@@ -22,8 +22,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from services.preprocess.dicom_file import Unreadable, decode, open_dicom
-from services.preprocess.errors import HeaderGoesOn
+from services.preprocess.dicom_file import UnreadableFile, decode_frame, open_dicom
+from services.preprocess.errors import IncompleteHeader
 from services.preprocess.header import read_header
 from tests.preprocess.dicom_files import (
     COMPRESSED,
@@ -59,15 +59,15 @@ def fragmented(found: Dataset, syntax: str = JPEGLSLossless) -> bytes:
 
 
 def code_of(file: bytes, frame: int = 0) -> str:
-    with pytest.raises(Unreadable) as caught:
-        decode(file, frame)
+    with pytest.raises(UnreadableFile) as caught:
+        decode_frame(file, frame)
     assert str(caught.value) == caught.value.code
     return caught.value.code
 
 
 @pytest.mark.parametrize("syntax", [*NATIVE, *COMPRESSED])
 def test_every_syntax_gives_the_same_hounsfield_units(syntax: str) -> None:
-    image = decode(ct(syntax), 0)
+    image = decode_frame(ct(syntax), 0)
     assert image.hu.dtype == np.int16
     assert (image.hu == head_hu()).all()
     assert image.compressed == (syntax in COMPRESSED)
@@ -78,59 +78,59 @@ def test_every_syntax_gives_the_same_hounsfield_units(syntax: str) -> None:
 def test_signed_values_survive_compression(syntax: str) -> None:
     found = signed()
     file = ct(syntax, **{element.keyword: element.value for element in found})
-    assert (decode(file, 0).hu == head_hu()).all()
+    assert (decode_frame(file, 0).hu == head_hu()).all()
 
 
 @pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K])
 def test_high_throughput_jpeg_2000(syntax: str) -> None:
     rows, columns = np.mgrid[:16, :16]
     file = encapsulated(dataset(Rows=16, Columns=16), syntax, [HIGH_THROUGHPUT])
-    assert (decode(file, 0).hu == columns * 16 + rows**2 + 1000 - 1024).all()
+    assert (decode_frame(file, 0).hu == columns * 16 + rows**2 + 1000 - 1024).all()
 
 
 def test_compressed_picture_need_not_be_square() -> None:
     for syntax in COMPRESSED:
-        assert (decode(ct(syntax, Rows=40, Columns=56), 0).hu == head_hu(40, 56)).all()
+        assert (decode_frame(ct(syntax, Rows=40, Columns=56), 0).hu == head_hu(40, 56)).all()
 
 
 def test_file_without_preamble() -> None:
     file = without_preamble(written(dataset(), NATIVE[0]))
-    assert (decode(file, 0).hu == head_hu()).all()
+    assert (decode_frame(file, 0).hu == head_hu()).all()
 
 
 def test_eight_bits() -> None:
     levels = (np.arange(4096) % 256).astype(np.uint8)
     rescale = {"RescaleIntercept": -100, "RescaleSlope": 2}
     file = written(dataset(PixelData=levels.tobytes(), BitsAllocated=8, BitsStored=8, HighBit=7, **rescale))
-    hu = decode(file, 0).hu
+    hu = decode_frame(file, 0).hu
     assert (hu == levels.reshape(64, 64) * 2.0 - 100).all()
 
 
 def test_missing_rescale_leaves_the_stored_values() -> None:
     file = written(signed(RescaleIntercept=None, RescaleSlope=None))
-    assert (decode(file, 0).hu == head_hu()).all()
+    assert (decode_frame(file, 0).hu == head_hu()).all()
 
 
 def test_multi_valued_rescale_takes_the_first() -> None:
     file = ct().replace(b"DS\x06\x00-1024 ", b"DS\x08\x00-1024\\-1")
-    assert (decode(file, 0).hu == head_hu()).all()
+    assert (decode_frame(file, 0).hu == head_hu()).all()
 
 
 def test_inverted_monochrome1_is_mended() -> None:
     stored = np.frombuffer(dataset().PixelData, "<u2")
     file = ct(PhotometricInterpretation="MONOCHROME1", PixelData=(4095 - stored).tobytes())
-    assert (decode(file, 0).hu == head_hu()).all()
+    assert (decode_frame(file, 0).hu == head_hu()).all()
 
 
 def test_monochrome1_by_the_standard_is_left_alone() -> None:
-    assert (decode(ct(PhotometricInterpretation="MONOCHROME1"), 0).hu == head_hu()).all()
+    assert (decode_frame(ct(PhotometricInterpretation="MONOCHROME1"), 0).hu == head_hu()).all()
 
 
 def test_faulty_intercept_is_mended_and_noted() -> None:
     """RSNA's fault: the values lost 1000, wrapped around at 4096, and the intercept was dropped."""
     hu = np.maximum(head_hu(), -1000).astype(int)
     stored = (hu % 4096).astype("<u2")
-    image = decode(ct(PixelData=stored.tobytes(), RescaleIntercept=0), 0)
+    image = decode_frame(ct(PixelData=stored.tobytes(), RescaleIntercept=0), 0)
     assert image.notes == ("intercept_repaired",)
     assert (image.hu == hu).all()
 
@@ -153,7 +153,7 @@ def test_compressed_frames(syntax: str) -> None:
 def test_compressed_frame_in_several_fragments() -> None:
     found = dataset()
     found.PixelData = encapsulate([codestream(JPEGLSLossless)], fragments_per_frame=4)
-    assert (decode(fragmented(found), 0).hu == head_hu()).all()
+    assert (decode_frame(fragmented(found), 0).hu == head_hu()).all()
 
 
 @pytest.mark.parametrize("has_bot", [True, False])
@@ -231,13 +231,13 @@ def test_colour_jpeg_under_a_grey_header() -> None:
 def test_native_pixels_may_have_any_alignment() -> None:
     file = ct()
     shifted = memoryview(b"x" + file)[1:]
-    assert (decode(shifted, 0).hu == head_hu()).all()
+    assert (decode_frame(shifted, 0).hu == head_hu()).all()
 
 
 def test_buffers_of_all_kinds() -> None:
     file = ct()
     for buffer in (file, bytearray(file), memoryview(file)):
-        assert (decode(buffer, 0).hu == head_hu()).all()
+        assert (decode_frame(buffer, 0).hu == head_hu()).all()
 
 
 @lru_cache
@@ -256,9 +256,9 @@ def test_mutated_files_raise_nothing_but_codes(syntax: str, data: st.DataObject)
         file[place] = byte
     if data.draw(st.booleans()):
         del file[data.draw(places) :]
-    with suppress(Unreadable):
-        decode(file, 0)
-    with suppress(Unreadable, HeaderGoesOn):
+    with suppress(UnreadableFile):
+        decode_frame(file, 0)
+    with suppress(UnreadableFile, IncompleteHeader):
         read_header(file[:500], len(file))
 
 

@@ -11,8 +11,17 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from services.preprocess.element_values import binary, integer, number, numbers, readable_number, short, text, texts
-from services.preprocess.errors import Unreadable
+from services.preprocess.element_values import (
+    binary,
+    integer,
+    number,
+    numbers,
+    readable_number,
+    text,
+    texts,
+    unsigned_short,
+)
+from services.preprocess.errors import UnreadableFile
 
 
 def raw(keyword: str, vr: str | None, value: bytes | None) -> Dataset:
@@ -41,7 +50,7 @@ def test_texts(value: bytes | None, found: tuple[str, ...]) -> None:
 
 
 def unreadable_tag(read: Any, *arguments: Any) -> str | None:
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableFile) as caught:
         read(*arguments)
     assert caught.value.code == "unreadable_tag"
     return caught.value.tag
@@ -128,7 +137,7 @@ def test_a_tag_that_decides_nothing_may_be_unreadable() -> None:
     ],
 )
 def test_short(vr: str | None, value: bytes, found: int | None) -> None:
-    assert short(raw("Rows", vr, value), "Rows") == found
+    assert unsigned_short(raw("Rows", vr, value), "Rows") == found
 
 
 @pytest.mark.parametrize(
@@ -136,16 +145,16 @@ def test_short(vr: str | None, value: bytes, found: int | None) -> None:
     [("US", b"\x40\x00\x50\x00"), ("US", b"\x40"), ("LO", b"64"), ("QQ", b"\x40\x00"), ("UL", b"\x40\x00\x01\x00")],
 )
 def test_shorts_that_are_none(vr: str, value: bytes) -> None:
-    assert unreadable_tag(short, raw("Rows", vr, value), "Rows") == "Rows"
+    assert unreadable_tag(unsigned_short, raw("Rows", vr, value), "Rows") == "Rows"
 
 
 def test_padding_is_a_pattern_of_bits_whatever_its_sign() -> None:
     """Without a VR, pydicom asks PixelRepresentation whether the value is signed."""
     dataset = raw("PixelPaddingValue", None, b"\x30\xf8")
-    assert short(dataset, "PixelPaddingValue") == 63536
+    assert unsigned_short(dataset, "PixelPaddingValue") == 63536
     dataset = raw("PixelPaddingValue", None, b"\x30\xf8")
     dataset.PixelRepresentation = 1
-    assert short(dataset, "PixelPaddingValue") == 63536
+    assert unsigned_short(dataset, "PixelPaddingValue") == 63536
 
 
 def test_binary() -> None:
@@ -153,7 +162,7 @@ def test_binary() -> None:
     assert binary(raw("ExtendedOffsetTable", "LO", b"text"), "ExtendedOffsetTable") == b""
 
 
-@pytest.mark.parametrize("read", [text, number, short, binary])
+@pytest.mark.parametrize("read", [text, number, unsigned_short, binary])
 def test_absent(read: Any) -> None:
     assert not read(Dataset(), "Modality")
     dataset = Dataset()

@@ -5,8 +5,8 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from services.preprocess.dicom_file import open_dicom
-from services.preprocess.encapsulated_pixel_data import frames_held
-from services.preprocess.errors import Unreadable
+from services.preprocess.encapsulated_pixel_data import count_frames
+from services.preprocess.errors import UnreadableFile
 from tests.preprocess.dicom_files import COMPRESSED, ct, encapsulated, enhanced
 
 JPEG, JPEG_2000 = b"\xff\xd8\xff\xe0jpeg\xff\xd9", b"\xff\x4f\xff\x51 2000\xff\xd9"
@@ -22,19 +22,19 @@ def test_frames_are_counted_with_and_without_a_table(
     has_table: bool,  # noqa: FBT001 - parametrised
 ) -> None:
     pixels = encapsulate([frame] * 3, fragments_per_frame=fragments, has_bot=has_table)
-    assert frames_held(memoryview(b"head" + pixels), 4, syntax) == 3
+    assert count_frames(memoryview(b"head" + pixels), 4, syntax) == 3
 
 
 @pytest.mark.parametrize("fragments", [1, 2])
 def test_run_lengths_begin_with_their_segments(fragments: int) -> None:
     frame = b"\2\0\0\0\x40\0\0\0" + bytes(range(100))
     pixels = encapsulate([frame] * 2, fragments_per_frame=fragments, has_bot=False)
-    assert frames_held(memoryview(pixels), 0, RLELossless) == 2
+    assert count_frames(memoryview(pixels), 0, RLELossless) == 2
 
 
 @pytest.mark.parametrize("data", [b"", b"\xfe\xff", b"not an item", b"\xfe\xff\x00\xe0\xff\xff\xff\xff"])
 def test_bytes_that_are_no_fragments(data: bytes) -> None:
-    assert frames_held(memoryview(data), 0, JPEGLosslessSV1) == 0
+    assert count_frames(memoryview(data), 0, JPEGLosslessSV1) == 0
 
 
 @pytest.mark.parametrize("syntax", COMPRESSED)
@@ -45,7 +45,7 @@ def test_a_sound_file_holds_its_frames(syntax: str) -> None:
 def test_frames_that_the_header_does_not_count_are_refused() -> None:
     found = enhanced(3)
     found.NumberOfFrames = 1
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableFile) as caught:
         open_dicom(encapsulated(found, JPEGLSLossless, [JPEG] * 3))
     assert caught.value.code == "surplus_pixels"
 
@@ -53,7 +53,7 @@ def test_frames_that_the_header_does_not_count_are_refused() -> None:
 @pytest.mark.parametrize("syntax", COMPRESSED)
 @pytest.mark.parametrize("more", [ct(), b"PK\3\4" + bytes(100)], ids=["DICOM", "zip"])
 def test_another_file_behind_the_fragments_is_refused(syntax: str, more: bytes) -> None:
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableFile) as caught:
         open_dicom(ct(syntax) + more)
     assert caught.value.code == "surplus_pixels"
     assert open_dicom(ct(syntax) + bytes(1000)).header.rows

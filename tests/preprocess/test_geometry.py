@@ -12,14 +12,14 @@ from services.preprocess.geometry import (
     HEADWARDS,
     IDENTITY,
     InPlaneTransform,
-    along,
+    distance_along,
     is_axial,
     is_orthonormal,
-    normal,
-    to_patient,
-    transformed,
+    slice_normal,
+    to_patient_orientation,
+    transform_orientation,
 )
-from services.preprocess.resample import lay
+from services.preprocess.resample import apply_transform
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
@@ -33,7 +33,7 @@ def tilted(degrees: float) -> tuple[float, ...]:
 
 @given(st.floats(-44, 44))
 def test_tilted_slices_are_axial_and_their_normal_points_headwards(degrees: float) -> None:
-    direction = normal(tilted(degrees))
+    direction = slice_normal(tilted(degrees))
     assert is_axial(tilted(degrees))
     assert direction == pytest.approx((0, sin(radians(degrees)), cos(radians(degrees))))
 
@@ -42,7 +42,7 @@ def test_tilted_slices_are_axial_and_their_normal_points_headwards(degrees: floa
     "orientation", [(-1.0, 0, 0, 0, 1, 0), (1.0, 0, 0, 0, -1, 0), (-1.0, 0, 0, 0, -1, 0), (0, 1.0, 0, -1, 0, 0)]
 )
 def test_any_way_round_in_the_scanner(orientation: tuple[float, ...]) -> None:
-    assert normal(orientation) == pytest.approx(HEADWARDS)
+    assert slice_normal(orientation) == pytest.approx(HEADWARDS)
 
 
 @pytest.mark.parametrize("orientation", [CORONAL, SAGITTAL, tilted(60)])
@@ -55,8 +55,8 @@ MALFORMED = [(0.0,) * 6, (1.0, 0, 0, 1, 0, 0), (1e300,) * 6, (2.0, 0, 0, 0, 2, 0
 
 @pytest.mark.parametrize("orientation", [None, *MALFORMED])
 def test_orientation_that_is_missing_or_malformed(orientation: tuple[float, ...] | None) -> None:
-    assert normal(orientation) == HEADWARDS
-    assert to_patient(orientation) == IDENTITY
+    assert slice_normal(orientation) == HEADWARDS
+    assert to_patient_orientation(orientation) == IDENTITY
 
 
 def test_orthonormal_but_for_rounding() -> None:
@@ -78,8 +78,8 @@ def oblique(turned: float, degrees: float) -> tuple[float, ...]:
 @given(st.floats(-180, 180), st.floats(-30, 30))
 def test_all_eight_orders_of_a_slice_end_in_the_same_one(turned: float, degrees: float) -> None:
     orientation = oblique(turned, degrees)
-    stored = [transformed(orientation, transform) for transform in EIGHT]
-    (found,) = {transformed(one, to_patient(one)) for one in stored}
+    stored = [transform_orientation(orientation, transform) for transform in EIGHT]
+    (found,) = {transform_orientation(one, to_patient_orientation(one)) for one in stored}
     nearness = found[0] + found[4]
     assert nearness >= max(one[0] + one[4] for one in stored)
     assert nearness >= 1.3
@@ -89,21 +89,29 @@ def test_all_eight_orders_of_a_slice_end_in_the_same_one(turned: float, degrees:
 def test_at_45_degrees_the_order_is_the_same_however_stored(turned: float) -> None:
     half = 0.707107
     orientation = (half, half, 0, -half, half, 0) if turned in (45, -135) else (half, -half, 0, half, half, 0)
-    assert len({transformed(one, to_patient(one)) for one in (transformed(orientation, each) for each in EIGHT)}) == 1
+    assert (
+        len(
+            {
+                transform_orientation(one, to_patient_orientation(one))
+                for one in (transform_orientation(orientation, each) for each in EIGHT)
+            }
+        )
+        == 1
+    )
 
 
 def test_the_standard_orientation_is_left_as_it_is() -> None:
     for orientation in (AXIAL, tilted(18), tilted(-30), oblique(20, 10)):
-        assert to_patient(orientation) == IDENTITY
+        assert to_patient_orientation(orientation) == IDENTITY
 
 
 @pytest.mark.parametrize("transform", EIGHT)
 def test_pixels_lead_back_to_where_they_were_stored(transform: InPlaneTransform) -> None:
     stored = np.arange(6, dtype=np.int16).reshape(2, 3)
-    laid = lay(stored, transform)
+    laid = apply_transform(stored, transform)
     for row, column in np.ndindex(*laid.shape):
         assert stored[transform.source_of(row, column, *laid.shape)] == laid[row, column]
 
 
 def test_distance_along_a_direction() -> None:
-    assert along((0, 0.6, 0.8), (100, 10, 20)) == pytest.approx(22)
+    assert distance_along((0, 0.6, 0.8), (100, 10, 20)) == pytest.approx(22)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.common.acceptance import refused
+from services.common.acceptance import is_refused
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.schemas import Reason
 from services.preprocess.geometry_reasons import geometry_reasons
@@ -54,11 +54,11 @@ def test_the_words_name_the_value_and_the_limit() -> None:
 
 @pytest.mark.parametrize("spacing", [[0.976563, 0.976563], [0.1954, 0.1954], [0.25, 0.5], [0.8, 0.4]])
 def test_the_limits_themselves_are_plausible_as_scanners_round_them(spacing: list[float]) -> None:
-    assert not refused(reasons_of(ct(**big(PixelSpacing=spacing))))
+    assert not is_refused(reasons_of(ct(**big(PixelSpacing=spacing))))
 
 
 def test_one_implausible_slice_refuses_its_series() -> None:
-    assert refused(reasons_of(ct(), ct(PixelSpacing=[4, 40])))
+    assert is_refused(reasons_of(ct(), ct(PixelSpacing=[4, 40])))
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_one_implausible_slice_refuses_its_series() -> None:
      ([0, 0, 1e9], False)],
 )  # fmt: skip
 def test_positions_beside_the_scanner(place: list[float], plausible: bool) -> None:  # noqa: FBT001 - parametrised
-    assert refused(reasons_of(ct(ImagePositionPatient=place))) == (not plausible)
+    assert is_refused(reasons_of(ct(ImagePositionPatient=place))) == (not plausible)
 
 
 def test_a_series_longer_than_a_metre() -> None:
-    assert not refused(reasons_of(ct(), position_mm=(0, 999)))
+    assert not is_refused(reasons_of(ct(), position_mm=(0, 999)))
     (found, *_) = reasons_of(ct(), position_mm=(0, 500, 1200))
     assert "the series is 1200 mm long, more than 1000 mm" in found.detail
 
@@ -80,7 +80,7 @@ def test_malformed_orientation_is_refused() -> None:
     (found, *_) = reasons_of(ct(ImageOrientationPatient=[1, 0, 0, 1, 0, 0]))
     assert found.code == "implausible_geometry"
     assert "ImageOrientationPatient 1\\0\\0\\1\\0\\0 holds no two unit vectors" in found.detail
-    assert refused(reasons_of(ct(ImageOrientationPatient=[0] * 6)))
+    assert is_refused(reasons_of(ct(ImageOrientationPatient=[0] * 6)))
 
 
 def test_missing_geometry_warns_and_is_not_judged() -> None:
@@ -91,9 +91,9 @@ def test_missing_geometry_warns_and_is_not_judged() -> None:
 
 def test_frames_are_judged_each() -> None:
     found = enhanced(3)
-    assert not refused(reasons_of(written(found)))
+    assert not is_refused(reasons_of(written(found)))
     found.PerFrameFunctionalGroupsSequence[2].PlanePositionSequence[0].ImagePositionPatient = [0, 5000, 0]
-    assert refused(reasons_of(written(found)))
+    assert is_refused(reasons_of(written(found)))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_picture_keeps_its_physical_aspect_or_is_refused(
     with Pipeline(DEFAULT_RECIPE, threads=1) as pipeline:
         (series,) = pipeline.read_headers([file], [len(file)]).series
         shown = pipeline.make_slices([file], np.zeros((1, 2), np.int32)).slices[0, ..., 2] > 0
-    if refused(series.reasons):
+    if is_refused(series.reasons):
         return
     height, width = (int(shown.any(axis=axis).sum()) for axis in (1, 0))
     assert max(height, width) == 512

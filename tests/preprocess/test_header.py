@@ -13,8 +13,8 @@ from pydicom import config
 from pydicom.uid import LegacyConvertedEnhancedCTImageStorage, MRImageStorage, SecondaryCaptureImageStorage
 
 from services.preprocess.dataset_reader import MAX_READS
-from services.preprocess.errors import HeaderGoesOn, Unreadable
-from services.preprocess.header import Header, read_header
+from services.preprocess.errors import IncompleteHeader, UnreadableFile
+from services.preprocess.header import DicomHeader, read_header
 from tests.preprocess.dicom_files import (
     AXIAL,
     COMPRESSED,
@@ -32,12 +32,12 @@ from tests.preprocess.dicom_files import (
 )
 
 
-def header_of(file: bytes) -> Header:
+def header_of(file: bytes) -> DicomHeader:
     return read_header(file, len(file))
 
 
 def code_of(file: bytes, size: int | None = None) -> str:
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableFile) as caught:
         read_header(file, len(file) if size is None else size)
     return caught.value.code
 
@@ -67,7 +67,7 @@ def test_first_bytes_are_enough() -> None:
 def test_header_that_goes_on() -> None:
     file = ct(TextValue="-" * 5000)
     for end in (200, 300, 400, 600, 4000):
-        with pytest.raises(HeaderGoesOn):
+        with pytest.raises(IncompleteHeader):
             read_header(file[:end], len(file))
 
 
@@ -102,7 +102,7 @@ def test_a_number_that_decides_pixels_or_order_is_read_or_named(keyword: str, ba
     good, file = DECIDING[keyword].encode(), written(dataset(**{keyword: DECIDING[keyword]}), syntax)
     for value in (good, b" " + good + b" \0", b""):
         assert header_of(rewritten(file, keyword, value)).is_ct_slice
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableFile) as caught:
         header_of(rewritten(file, keyword, bad + good[1:]))
     assert (caught.value.code, caught.value.tag) == ("unreadable_tag", keyword)
     assert caught.value.uids == ("1.2", "1.2.3")
@@ -125,7 +125,7 @@ def test_decimal_commas_are_read() -> None:
     ],
 )
 def test_how_pixels_are_stored_is_read_or_named(keyword: str, vr: str, value: bytes) -> None:
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableFile) as caught:
         header_of(with_value(keyword, value, vr, PixelPaddingValue=0))
     assert (caught.value.code, caught.value.tag) == ("unreadable_tag", keyword)
 
@@ -387,7 +387,7 @@ def test_agrees_with_pydicom_on_its_own_files() -> None:
         file = path.read_bytes()
         try:
             header = header_of(file)
-        except Unreadable:
+        except UnreadableFile:
             continue
         with warnings.catch_warnings():  # pydicom warns of the odd ones
             warnings.simplefilter("ignore")

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from services.common.acceptance import refused
+from services.common.acceptance import is_refused
 from services.common.schemas import Reason
-from services.preprocess.header import Header, read_header
-from services.preprocess.header_reasons import header_reasons, names_another_part, position_reasons
+from services.preprocess.header import DicomHeader, read_header
+from services.preprocess.header_reasons import header_reasons, names_other_body_part, position_reasons
 from tests.preprocess.dicom_files import ct, dataset, enhanced, functional_group, macro, written
 
 
-def header(**changes: Any) -> Header:
+def header(**changes: Any) -> DicomHeader:
     file = ct(**changes)
     return read_header(file, len(file))
 
@@ -26,7 +26,7 @@ def codes(reasons: list[Reason]) -> list[str]:
      "HEAD CHEST", "KOPF", "STROKE", "UNKNOWN", "TRAUMA", "WHOLEBODY", "POSTERIOR FOSSA", "PHARYNX", "HIPPOCAMPUS"],
 )  # fmt: skip
 def test_parts_that_may_be_a_head(part: str) -> None:
-    assert not names_another_part(part)
+    assert not names_other_body_part(part)
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,13 @@ def test_parts_that_may_be_a_head(part: str) -> None:
      "CHESTABDPELVIS", "THORACO_ABDOMEN", "EXTREMITY", "shoulder", "ARM", "LEGS", "Becken", "PIED", "TORACE", "MANO"],
 )  # fmt: skip
 def test_other_parts(part: str) -> None:
-    assert names_another_part(part)
+    assert names_other_body_part(part)
 
 
 def test_other_body_part_is_refused() -> None:
     reasons = header_reasons([header(BodyPartExamined="CHEST"), header(BodyPartExamined="CHEST")])
     assert codes(reasons) == ["other_body_part", "few_slices"]
-    assert refused(reasons)
+    assert is_refused(reasons)
     assert "CHEST" in reasons[0].detail
 
 
@@ -66,14 +66,14 @@ def test_values_of_all_files_are_judged(parts: dict[str, int], code: str | None,
     told = [item for item in header_reasons(headers) if "body_part" in item.code]
     assert codes(told) == ([code] if code else [])
     assert all(words in item.detail for item in told)
-    assert refused(told) == (code == "other_body_part")
+    assert is_refused(told) == (code == "other_body_part")
 
 
 def test_frames_count_each() -> None:
     file = written(enhanced(4, BodyPartExamined="CHEST"))
     many = read_header(file, len(file))
-    assert refused(header_reasons([many, *[header(BodyPartExamined="HEAD")] * 3]))
-    assert not refused(header_reasons([many, *[header(BodyPartExamined="HEAD")] * 4]))
+    assert is_refused(header_reasons([many, *[header(BodyPartExamined="HEAD")] * 3]))
+    assert not is_refused(header_reasons([many, *[header(BodyPartExamined="HEAD")] * 4]))
 
 
 @pytest.mark.parametrize(
@@ -160,14 +160,14 @@ def test_gaps_warn_and_never_refuse() -> None:
     reasons = position_reasons([0, 5, 10, 20, 25])
     assert codes(reasons) == ["uneven_spacing"]
     assert "5.00 to 10.00" in reasons[0].detail
-    assert not refused(reasons)
+    assert not is_refused(reasons)
 
 
 def test_wide_gaps_tell_their_size_and_never_refuse() -> None:
     reasons = position_reasons([0, 5, 10, 23.5, 28.5])
     assert codes(reasons) == ["wide_gap", "uneven_spacing"]
     assert "13.5 mm" in reasons[0].detail
-    assert not refused(reasons)
+    assert not is_refused(reasons)
     assert "wide_gap" not in codes(position_reasons([0, 5, 10, 22, 27]))
 
 

@@ -6,12 +6,12 @@ import pytest
 
 from services.common.schemas import Reason
 from services.preprocess.header import read_header
-from services.preprocess.hounsfield_reasons import value_reasons
+from services.preprocess.hounsfield_reasons import hounsfield_reasons
 from tests.preprocess.dicom_files import ct, dataset, enhanced, functional_group, written
 
 
 def reasons(*files: bytes) -> list[Reason]:
-    return value_reasons([read_header(file, len(file)) for file in files])
+    return hounsfield_reasons([read_header(file, len(file)) for file in files])
 
 
 def said(**changes: Any) -> list[tuple[str, str]]:

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
-from services.common.acceptance import fold
+from services.common.acceptance import pixel_reasons
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess import png
-from services.preprocess.dicom_file import Excerpt
+from services.preprocess.dicom_file import PartialFile
 from services.preprocess.pipeline import Pipeline
-from services.preprocess.resample import fit
-from services.preprocess.slab_averaging import MisfitSlabs
-from services.preprocess.windowing import render
+from services.preprocess.resample import resample_and_pad
+from services.preprocess.slab_averaging import InvalidSlabs
+from services.preprocess.windowing import apply_windows
 from tests.preprocess.dicom_files import (
     COMPRESSED,
     NATIVE,
@@ -30,7 +30,7 @@ from tests.preprocess.dicom_files import (
     written,
 )
 
-HEAD = render(fit(head_hu(), 0.5, 0.5), DEFAULT_RECIPE)
+HEAD = apply_windows(resample_and_pad(head_hu(), 0.5, 0.5), DEFAULT_RECIPE)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_slices_are_what_training_makes(pipeline: Pipeline) -> None:
     assert made.slices.dtype == np.uint8
     assert (made.slices == HEAD).all()
     assert made.pictures == []
-    assert fold(made.evidence) == []
+    assert pixel_reasons(made.evidence) == []
 
 
 def test_rows_follow_the_wanted_order(pipeline: Pipeline) -> None:
@@ -92,7 +92,7 @@ def test_an_excerpt_is_enough_for_its_frames(pipeline: Pipeline) -> None:
     first = pixels_at + frame_bytes
     excerpt = file[:pixels_at] + file[first : first + 2 * frame_bytes]
     whole = pipeline.make_slices([file], rows((0, 2), (0, 1)))
-    made = pipeline.make_slices([excerpt], rows((0, 2), (0, 1)), excerpts={0: Excerpt(len(file), first)})
+    made = pipeline.make_slices([excerpt], rows((0, 2), (0, 1)), excerpts={0: PartialFile(len(file), first)})
     assert (made.slices == whole.slices).all()
     assert made.evidence == whole.evidence
 
@@ -102,7 +102,7 @@ def test_frames_that_were_not_sent(pipeline: Pipeline, frame: int) -> None:
     file, frame_bytes = written(enhanced(4)), 64 * 64 * 2
     pixels_at = len(file) - 4 * frame_bytes
     excerpt, first = file[: pixels_at + 2 * frame_bytes], pixels_at + frame_bytes
-    made = pipeline.make_slices([excerpt], rows((0, frame)), excerpts={0: Excerpt(len(file), first)})
+    made = pipeline.make_slices([excerpt], rows((0, frame)), excerpts={0: PartialFile(len(file), first)})
     assert made.evidence[0].failed == "truncated"
 
 
@@ -111,7 +111,7 @@ def test_frames_that_were_not_sent(pipeline: Pipeline, frame: int) -> None:
 def test_a_lie_about_an_excerpt_never_shifts_the_pixels(pipeline: Pipeline, size: int, first: int, sent: int) -> None:
     """What is answered is a frame as it stands in the file, or nothing."""
     file = written(enhanced(3))
-    made = pipeline.make_slices([file[:sent]], rows((0, 1)), excerpts={0: Excerpt(size, first)})
+    made = pipeline.make_slices([file[:sent]], rows((0, 1)), excerpts={0: PartialFile(size, first)})
     whole = pipeline.make_slices([file], rows((0, 1)))  # all frames hold the same stored values
     assert made.evidence[0].failed or (made.slices == whole.slices).all()
 
@@ -136,7 +136,7 @@ def test_pictures_come_back_as_they_are_sent(pipeline: Pipeline) -> None:
     made = pipeline.make_slices([picture], rows((0, 0)), pictures=True)
     assert (made.slices[0] == HEAD).all()
     assert (png.decode(made.pictures[0]) == HEAD).all()
-    assert fold(made.evidence) == []
+    assert pixel_reasons(made.evidence) == []
 
 
 def test_a_screenshot_of_the_right_size_is_not_taken_for_the_recipes(pipeline: Pipeline) -> None:
@@ -164,7 +164,7 @@ def test_failures_keep_their_rows(pipeline: Pipeline) -> None:
 def test_all_zero_decode_is_refused(pipeline: Pipeline) -> None:
     file = encapsulated(dataset(), RLELossless, [_empty_run_lengths()])
     made = pipeline.make_slices([file, ct()], rows((0, 0), (1, 0)))
-    assert [reason.code for reason in fold(made.evidence)] == ["constant_image"]
+    assert [reason.code for reason in pixel_reasons(made.evidence)] == ["constant_image"]
 
 
 def test_even_slice_stays_even_beside_its_padding(pipeline: Pipeline) -> None:
@@ -201,9 +201,9 @@ def test_frames_of_a_slab_are_averaged_in_hounsfield_units(pipeline: Pipeline) -
     made = pipeline.make_slices(
         files, rows((0, 0), (1, 0), (2, 0), (1, 0)), slabs=np.array([0, 0, 0, 1], np.int32), pictures=True
     )
-    fitted = [fit(head_hu() + np.int16(rise), 0.5, 0.5) for rise in (0, 30, 61)]
+    fitted = [resample_and_pad(head_hu() + np.int16(rise), 0.5, 0.5) for rise in (0, 30, 61)]
     mean = np.rint(np.mean(fitted, axis=0)).astype(np.int16)
-    assert (made.slices[0] == render(mean, DEFAULT_RECIPE)).all()
+    assert (made.slices[0] == apply_windows(mean, DEFAULT_RECIPE)).all()
     assert (made.slices[1] == pipeline.make_slices(files, rows((1, 0))).slices[0]).all()
     assert (len(made.slices), len(made.pictures), len(made.evidence)) == (2, 2, 4)
     assert [item.compressed for item in made.evidence] == [True, False, False, False]
@@ -213,8 +213,8 @@ def test_frames_of_a_slab_are_averaged_in_hounsfield_units(pipeline: Pipeline) -
 def test_slices_of_several_sizes_are_averaged_as_they_are_fitted(pipeline: Pipeline) -> None:
     files = [ct(), ct(Rows=128, Columns=128, PixelSpacing=[0.25, 0.25])]
     made = pipeline.make_slices(files, rows((0, 0), (1, 0)), slabs=np.zeros(2, np.int32))
-    fitted = [fit(head_hu(side, side), 0.5, 0.5).astype(np.int32) for side in (64, 128)]
-    assert (made.slices[0] == render(np.rint(sum(fitted) / 2).astype(np.int16), DEFAULT_RECIPE)).all()
+    fitted = [resample_and_pad(head_hu(side, side), 0.5, 0.5).astype(np.int32) for side in (64, 128)]
+    assert (made.slices[0] == apply_windows(np.rint(sum(fitted) / 2).astype(np.int16), DEFAULT_RECIPE)).all()
 
 
 def test_a_slab_with_a_frame_that_fails_is_black_and_names_it(pipeline: Pipeline) -> None:
@@ -229,12 +229,12 @@ def test_a_slab_with_a_frame_that_fails_is_black_and_names_it(pipeline: Pipeline
 
 @pytest.mark.parametrize("slabs", [[0], [1, 1], [0, 1, 2]])
 def test_slabs_that_do_not_fit_the_frames_are_refused(pipeline: Pipeline, slabs: list[int]) -> None:
-    with pytest.raises(MisfitSlabs):
+    with pytest.raises(InvalidSlabs):
         pipeline.make_slices([ct()], rows((0, 0), (0, 0)), slabs=np.array(slabs, np.int32))
 
 
 def test_pictures_are_never_averaged(pipeline: Pipeline) -> None:
-    with pytest.raises(MisfitSlabs, match="pictures"):
+    with pytest.raises(InvalidSlabs, match="pictures"):
         pipeline.make_slices([png.encode(HEAD)], rows((0, 0), (0, 0)), slabs=np.zeros(2, np.int32))
 
 

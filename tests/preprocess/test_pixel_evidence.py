@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.common.acceptance import fold, refused
+from services.common.acceptance import is_refused, pixel_reasons
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.dicom_file import decode
-from services.preprocess.pixel_evidence import measure, measure_picture
-from services.preprocess.windowing import render
+from services.preprocess.dicom_file import decode_frame
+from services.preprocess.pixel_evidence import measure_png, measure_slice
+from services.preprocess.windowing import apply_windows
 from tests.preprocess.dicom_files import head_hu
 
 
 def test_shares() -> None:
     hu = np.full((100, 100), -1000, dtype=np.int16)
     hu[:20], hu[20:50] = 1000, 35
-    found = measure(hu, compressed=True)
+    found = measure_slice(hu, compressed=True)
     assert (found.bone, found.brain, found.air) == pytest.approx((0.2, 0.3, 0.5))
     assert found.compressed
     assert not found.constant
@@ -27,39 +27,39 @@ def test_shares() -> None:
 
 @pytest.mark.parametrize(("hu", "share"), [(9, 0), (10, 1), (60, 1), (61, 0)])
 def test_edges_of_brain(hu: int, share: float) -> None:
-    assert measure(np.full((4, 4), hu, dtype=np.int16)).brain == share
+    assert measure_slice(np.full((4, 4), hu, dtype=np.int16)).brain == share
 
 
 def test_metal() -> None:
     hu = head_hu(512, 512).copy()
-    assert measure(hu).metal == 0
+    assert measure_slice(hu).metal == 0
     hu[240:260, 240:260] = 3071
-    assert measure(hu).metal == pytest.approx(400 / 512**2, rel=0.01)
+    assert measure_slice(hu).metal == pytest.approx(400 / 512**2, rel=0.01)
 
 
 def test_air_is_measured_beside_padding() -> None:
     hu = head_hu(512, 512).copy()
     hu[:100], hu[0, 0] = -2000, -2001
     hu[1:100] = -2001
-    assert measure(hu).air_hu == pytest.approx(-1000, abs=3)
+    assert measure_slice(hu).air_hu == pytest.approx(-1000, abs=3)
 
 
 def test_air_on_another_scale() -> None:
-    found = measure((head_hu(512, 512) - 500).astype(np.int16))
+    found = measure_slice((head_hu(512, 512) - 500).astype(np.int16))
     assert found.air_hu == pytest.approx(-1500, abs=3)
-    assert measure(np.full((64, 64), 40, np.int16)).air_hu is None
+    assert measure_slice(np.full((64, 64), 40, np.int16)).air_hu is None
 
 
 def test_constant_means_every_pixel() -> None:
     hu = np.zeros((64, 64), dtype=np.int16)
-    assert measure(hu).constant
+    assert measure_slice(hu).constant
     hu[1, 1] = 1
-    assert not measure(hu).constant
+    assert not measure_slice(hu).constant
 
 
 def test_picture_is_measured_as_the_slice_it_was_made_of() -> None:
     hu = head_hu(512, 512)
-    slice_, picture = measure(hu), measure_picture(render(hu, DEFAULT_RECIPE), DEFAULT_RECIPE)
+    slice_, picture = measure_slice(hu), measure_png(apply_windows(hu, DEFAULT_RECIPE), DEFAULT_RECIPE)
     assert (picture.bone, picture.brain, picture.air, picture.centre_air) == pytest.approx(
         (slice_.bone, slice_.brain, slice_.air, slice_.centre_air), abs=0.002
     )
@@ -75,36 +75,38 @@ def ring(inside_hu: int, *, middle: tuple[float, float] = (0, 0)) -> NDArray[np.
 @pytest.mark.parametrize(("inside_hu", "share"), [(-1000, 1), (33, 0), (1000, 0)])
 def test_air_amid_the_bone(inside_hu: int, share: float, middle: tuple[float, float]) -> None:
     hu = ring(inside_hu, middle=middle)
-    assert measure(hu).centre_air == share
-    assert measure_picture(render(hu, DEFAULT_RECIPE), DEFAULT_RECIPE).centre_air == share
+    assert measure_slice(hu).centre_air == share
+    assert measure_png(apply_windows(hu, DEFAULT_RECIPE), DEFAULT_RECIPE).centre_air == share
 
 
 def test_a_headrest_leaves_the_middle_in_the_vertex() -> None:
     hu = ring(1000)
     hu[440:444, 100:412] = 1000
-    assert measure(hu).centre_air < 0.05
+    assert measure_slice(hu).centre_air < 0.05
 
 
 def test_pictures_without_bone_have_no_middle() -> None:
-    assert measure(np.full((64, 64), -1000, np.int16)).centre_air == 0
+    assert measure_slice(np.full((64, 64), -1000, np.int16)).centre_air == 0
 
 
 @cache
 def sample_slices() -> list[NDArray[np.int16]]:
     files = sorted((Path(__file__).parents[2] / "samples/series").glob("*.dcm"))
-    return [decode(file.read_bytes(), 0).hu for file in files]
+    return [decode_frame(file.read_bytes(), 0).hu for file in files]
 
 
 def test_every_slice_of_a_head_is_accepted_alone() -> None:
     for hu in sample_slices():
-        assert not refused(fold([measure(hu)]))
-    assert fold([measure(hu) for hu in sample_slices()]) == []
+        assert not is_refused(pixel_reasons([measure_slice(hu)]))
+    assert pixel_reasons([measure_slice(hu) for hu in sample_slices()]) == []
 
 
 @pytest.mark.parametrize("hu", [-1000, -500, 1000])
 def test_a_head_whose_soft_tissue_is_gone_is_refused(hu: int) -> None:
     skull = [np.where(slice_ > 300, slice_, hu).astype(np.int16) for slice_ in sample_slices()]
-    codes = [item.code for item in fold([measure(slice_) for slice_ in skull]) if item.severity == "refuse"]
+    codes = [
+        item.code for item in pixel_reasons([measure_slice(slice_) for slice_ in skull]) if item.severity == "refuse"
+    ]
     assert codes == ["not_a_head", *["wrong_scale"] * (hu == -500)]  # there, the lowest value is no air either
 
 
@@ -112,16 +114,16 @@ def test_a_skull_with_edges_as_dense_as_brain_is_refused() -> None:
     """Where bone borders on air, some pixels are as dense as brain."""
     skull = [np.where(slice_ > 300, slice_, -1000).astype(np.float32) for slice_ in sample_slices()]
     blurred = [((slice_ + np.roll(slice_, 1, 0) + np.roll(slice_, 1, 1)) / 3).astype(np.int16) for slice_ in skull]
-    evidence = [measure(slice_) for slice_ in blurred]
+    evidence = [measure_slice(slice_) for slice_ in blurred]
     assert max(item.brain for item in evidence) > 0.001
-    assert "not_a_head" in [item.code for item in fold(evidence)]
+    assert "not_a_head" in [item.code for item in pixel_reasons(evidence)]
 
 
 @pytest.mark.parametrize("hu", [-1000, -310, -290, 5, 14, 40, 56, 65, 290, 310, 2000])
 def test_even_picture(hu: int) -> None:
     """Four Hounsfield units apart from a limit, the levels are on the right side of it; ten for bone and air."""
     even = np.full((512, 512), hu, dtype=np.int16)
-    picture, slice_ = measure_picture(render(even, DEFAULT_RECIPE), DEFAULT_RECIPE), measure(even)
+    picture, slice_ = measure_png(apply_windows(even, DEFAULT_RECIPE), DEFAULT_RECIPE), measure_slice(even)
     assert picture == slice_
     assert picture.constant
 
@@ -133,25 +135,25 @@ def test_values_that_are_shifted_are_on_another_scale(shift_hu: int, padding_hu:
     hu = (head_hu(512, 512) + shift_hu).astype(np.int16)
     if padding_hu is not None:
         hu[:, :60] = padding_hu + shift_hu
-    assert refused(fold([measure(hu)] * 10))
+    assert is_refused(pixel_reasons([measure_slice(hu)] * 10))
 
 
 def test_values_raised_so_far_that_only_padding_lies_below_tissue() -> None:
     hu = (head_hu(512, 512) + 1000).astype(np.int16)
     hu[:, :60] = -500
-    found = measure(hu)
+    found = measure_slice(hu)
     assert found.air_hu == pytest.approx(-500)
-    assert refused(fold([found] * 10))
+    assert is_refused(pixel_reasons([found] * 10))
 
 
 def test_negative_values_read_as_unsigned_are_no_head() -> None:
     hu = head_hu(512, 512)
     hu = np.where(hu < 0, 32767, hu).astype(np.int16)
     hu[:, :60] = -1024
-    assert refused(fold([measure(hu)] * 10))
+    assert is_refused(pixel_reasons([measure_slice(hu)] * 10))
 
 
 def test_padding_far_below_air_is_no_shift() -> None:
     hu = head_hu(512, 512).copy()
     hu[:, :80], hu[0, 0] = -2000, -2001
-    assert not refused(fold([measure(hu)] * 10))
+    assert not is_refused(pixel_reasons([measure_slice(hu)] * 10))

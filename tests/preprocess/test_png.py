@@ -13,11 +13,11 @@ from PIL import Image
 
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess import png
-from services.preprocess.errors import Unreadable
-from services.preprocess.windowing import render
+from services.preprocess.errors import UnreadableFile
+from services.preprocess.windowing import apply_windows
 from tests.preprocess.dicom_files import head_hu
 
-PIXELS = render(head_hu(512, 512), DEFAULT_RECIPE)
+PIXELS = apply_windows(head_hu(512, 512), DEFAULT_RECIPE)
 
 
 def saved(picture: Image.Image, **options: Any) -> bytes:
@@ -27,7 +27,7 @@ def saved(picture: Image.Image, **options: Any) -> bytes:
 
 
 def code_of(file: bytes) -> str:
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableFile) as caught:
         png.decode(file)
     return caught.value.code
 
@@ -50,7 +50,7 @@ def test_round_trip() -> None:
 
 
 def test_first_bytes_are_enough_to_check() -> None:
-    png.check_head(png.encode(PIXELS)[:40])
+    png.check_header(png.encode(PIXELS)[:40])
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_mutated_pictures_raise_nothing_but_codes(changes: list[tuple[int, int]]
         file[place] = byte
     try:
         found = png.decode(bytes(file))
-    except Unreadable:
+    except UnreadableFile:
         return
     assert found.shape == (512, 512, 3)
     assert found.dtype == np.uint8

@@ -5,33 +5,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.preprocess.resample import AIR_HU, fit
+from services.preprocess.resample import AIR_HU, resample_and_pad
 
 
 def test_right_size_is_untouched() -> None:
     hu = np.zeros((512, 512), dtype=np.int16)
-    assert fit(hu, 0.5, 0.5) is hu
+    assert resample_and_pad(hu, 0.5, 0.5) is hu
 
 
 def test_spacing_rounded_by_the_scanner_is_square() -> None:
     hu = np.zeros((512, 512), dtype=np.int16)
-    assert fit(hu, 0.488281, 0.48828) is hu
+    assert resample_and_pad(hu, 0.488281, 0.48828) is hu
 
 
 @pytest.mark.parametrize("size", [256, 768, 1024])
 def test_square_fills_the_picture(size: int) -> None:
-    fitted = fit(np.full((size, size), 70, dtype=np.int16), 0.4, 0.4)
+    fitted = resample_and_pad(np.full((size, size), 70, dtype=np.int16), 0.4, 0.4)
     assert fitted.shape == (512, 512)
     assert (fitted == 70).all()
 
 
 def test_aspect_is_physical() -> None:
     """256 rows 1 mm apart by 512 columns 0.5 mm apart are a square."""
-    assert (fit(np.full((256, 512), 40, dtype=np.int16), 1.0, 0.5) == 40).all()
+    assert (resample_and_pad(np.full((256, 512), 40, dtype=np.int16), 1.0, 0.5) == 40).all()
 
 
 def test_narrow_slice_is_centred_in_air() -> None:
-    fitted = fit(np.full((512, 256), 40, dtype=np.int16), 0.5, 0.5)
+    fitted = resample_and_pad(np.full((512, 256), 40, dtype=np.int16), 0.5, 0.5)
     assert (fitted[:, 128:384] == 40).all()
     assert (fitted[:, :128] == AIR_HU).all()
     assert (fitted[:, 384:] == AIR_HU).all()
@@ -39,7 +39,7 @@ def test_narrow_slice_is_centred_in_air() -> None:
 
 def test_wide_pixels_shrink_the_rows() -> None:
     """Columns twice as far apart as rows: the width fills the picture, the height takes half."""
-    fitted = fit(np.full((512, 512), 40, dtype=np.int16), 0.5, 1.0)
+    fitted = resample_and_pad(np.full((512, 512), 40, dtype=np.int16), 0.5, 1.0)
     assert (fitted[128:384] == 40).all()
     assert (fitted[:128] == AIR_HU).all()
 
@@ -47,13 +47,13 @@ def test_wide_pixels_shrink_the_rows() -> None:
 def test_shrinking_averages() -> None:
     """A pixel-wide chequerboard turns into its mean instead of an alias."""
     board = (np.indices((1024, 1024)).sum(axis=0) % 2 * 100).astype(np.int16)
-    inside = fit(board, 0.25, 0.25)[8:-8, 8:-8]
+    inside = resample_and_pad(board, 0.25, 0.25)[8:-8, 8:-8]
     assert abs(inside.astype(float) - 50).max() <= 2
 
 
 def test_extreme_values_survive() -> None:
     hu = np.where(np.indices((300, 300))[0] < 150, -32768, 32767).astype(np.int16)
-    fitted = fit(hu, 1.0, 1.0)
+    fitted = resample_and_pad(hu, 1.0, 1.0)
     assert fitted[0, 0] == -32768
     assert fitted[-1, -1] == 32767
     assert (np.diff(fitted[:, 0].astype(int)) >= 0).all()
@@ -67,7 +67,7 @@ def test_extreme_values_survive() -> None:
     column_spacing=st.floats(0.01, 10),
 )
 def test_always_the_same_shape(rows: int, columns: int, row_spacing: float, column_spacing: float) -> None:
-    fitted = fit(np.full((rows, columns), 33, dtype=np.int16), row_spacing, column_spacing)
+    fitted = resample_and_pad(np.full((rows, columns), 33, dtype=np.int16), row_spacing, column_spacing)
     assert fitted.shape == (512, 512)
     assert fitted.dtype == np.int16
     assert set(np.unique(fitted)) <= {33, AIR_HU}

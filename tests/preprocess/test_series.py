@@ -9,19 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.uid import JPEGLSLossless, SecondaryCaptureImageStorage
 
-from services.common.schemas import FramesSetAside, HeadersReport, SetAside
-from services.preprocess.errors import HeaderGoesOn, Unreadable
-from services.preprocess.header import Header, read_header
-from services.preprocess.series import Picture, arrange
+from services.common.schemas import HeadersReport, SetAsideFile, SetAsideFrames
+from services.preprocess.errors import IncompleteHeader, UnreadableFile
+from services.preprocess.header import DicomHeader, read_header
+from services.preprocess.series import PngEntry, group_into_series
 from tests.preprocess.dicom_files import ct, encapsulated, enhanced, functional_group, macro, series, written
 
 
-def header(file: bytes) -> Header:
+def header(file: bytes) -> DicomHeader:
     return read_header(file, len(file))
 
 
 def arranged(files: Sequence[bytes]) -> HeadersReport:
-    return arrange([header(file) for file in files])
+    return group_into_series([header(file) for file in files])
 
 
 def codes(report: HeadersReport, index: int = 0) -> set[str]:
@@ -29,7 +29,7 @@ def codes(report: HeadersReport, index: int = 0) -> set[str]:
 
 
 @lru_cache
-def mixed() -> tuple[Header, ...]:
+def mixed() -> tuple[DicomHeader, ...]:
     """Two series, one of them with a duplicate, ties and no positions, and a localizer."""
     tied = [ct(SOPInstanceUID=f"1.2.3.9{index}", ImagePositionPatient=[-125, -125, 10]) for index in range(3)]
     bare = series(4, series_uid="1.2.4", ImagePositionPatient=None)
@@ -37,7 +37,7 @@ def mixed() -> tuple[Header, ...]:
     return tuple(header(file) for file in [*series(5), *tied, *bare, localizer])
 
 
-def by_content(headers: Sequence[Header], report: HeadersReport) -> list[object]:
+def by_content(headers: Sequence[DicomHeader], report: HeadersReport) -> list[object]:
     """A report without the numbers of the files."""
     found: list[object] = [
         (item.uid, item.position_mm, item.reasons, [entry.sop_instance_uid for entry in item.items])
@@ -51,7 +51,7 @@ def by_content(headers: Sequence[Header], report: HeadersReport) -> list[object]
 def test_the_order_sent_never_matters(order: list[int]) -> None:
     headers = mixed()
     shuffled = [headers[index] for index in order]
-    assert by_content(shuffled, arrange(shuffled)) == by_content(headers, arrange(headers))
+    assert by_content(shuffled, group_into_series(shuffled)) == by_content(headers, group_into_series(headers))
 
 
 @settings(max_examples=60, deadline=None)
@@ -144,29 +144,29 @@ def test_two_stacks_under_one_uid() -> None:
 
 
 def test_foreign_files_are_set_aside() -> None:
-    entries: list[Header | Unreadable] = [
+    entries: list[DicomHeader | UnreadableFile] = [
         header(ct(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])),
         header(ct()),
         header(ct(SOPClassUID=SecondaryCaptureImageStorage)),
         header(ct(ImageOrientationPatient=[1, 0, 0, 0, 0, -1])),
-        Unreadable("dicomdir"),
-        Unreadable("truncated"),
+        UnreadableFile("dicomdir"),
+        UnreadableFile("truncated"),
     ]
-    report = arrange(entries)
+    report = group_into_series(entries)
     aside = [(0, "not_a_ct_slice"), (2, "not_a_ct_slice"), (3, "not_a_ct_slice"), (4, "dicomdir"), (5, "truncated")]
-    assert report.set_aside == tuple(SetAside(file=file, code=code) for file, code in aside)
+    assert report.set_aside == tuple(SetAsideFile(file=file, code=code) for file, code in aside)
     assert len(report.series) == 1
 
 
 def test_a_corrupt_file_names_its_series_where_its_header_could_be_read() -> None:
-    failure = Unreadable("truncated")
+    failure = UnreadableFile("truncated")
     failure.uids = "2.25.1", "2.25.2"
-    (item,) = arrange([failure]).set_aside
-    assert item == SetAside(file=0, code="truncated", study_uid="2.25.1", uid="2.25.2")
+    (item,) = group_into_series([failure]).set_aside
+    assert item == SetAsideFile(file=0, code="truncated", study_uid="2.25.1", uid="2.25.2")
 
 
 def test_headers_that_go_on_are_listed() -> None:
-    assert arrange([header(ct()), HeaderGoesOn(), Picture()]).incomplete == (1,)
+    assert group_into_series([header(ct()), IncompleteHeader(), PngEntry()]).incomplete == (1,)
 
 
 def test_frames_of_an_enhanced_file() -> None:
@@ -189,8 +189,8 @@ def test_frames_that_are_no_axial_slices_are_set_aside() -> None:
     assert list(series.position_mm) == [0, 5, 15]
     assert not report.set_aside
     assert report.frames_set_aside == (
-        FramesSetAside(file=1, frames=(0, 1), code="localizer"),
-        FramesSetAside(file=1, frames=(4,), code="other_plane"),
+        SetAsideFrames(file=1, frames=(0, 1), code="localizer"),
+        SetAsideFrames(file=1, frames=(4,), code="other_plane"),
     )
 
 
@@ -199,7 +199,7 @@ def test_a_file_without_axial_frames_is_set_aside_as_a_whole() -> None:
     functional_group(found, 0).CTImageFrameTypeSequence = macro(FrameType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     functional_group(found, 1).PlaneOrientationSequence = macro(ImageOrientationPatient=CORONAL)
     report = arranged([written(found)])
-    assert report.set_aside == (SetAside(file=0, code="not_a_ct_slice"),)
+    assert report.set_aside == (SetAsideFile(file=0, code="not_a_ct_slice"),)
     assert not report.series
     assert not report.frames_set_aside
 
@@ -221,12 +221,12 @@ def test_frame_types_stand_above_the_type_of_the_file() -> None:
 
 def test_files_of_several_uncompressed_frames_tell_where_their_frames_lie() -> None:
     file = written(enhanced(3))
-    (found,) = arrange([read_header(file[:-9], len(file))]).series
+    (found,) = group_into_series([read_header(file[:-9], len(file))]).series
     (stack,) = found.stacks
     assert (stack.file, stack.frame_bytes) == (0, 64 * 64 * 2)
     assert stack.pixels_at + 3 * stack.frame_bytes == len(file)
     packed = encapsulated(enhanced(2), JPEGLSLossless, [b"xx", b"xx"])
-    assert arrange([read_header(packed, len(packed)), read_header(ct(), len(ct()))]).series[0].stacks == ()
+    assert group_into_series([read_header(packed, len(packed)), read_header(ct(), len(ct()))]).series[0].stacks == ()
 
 
 def test_frames_without_positions_of_their_own() -> None:
@@ -236,7 +236,7 @@ def test_frames_without_positions_of_their_own() -> None:
 
 
 def test_pictures_are_one_series_in_the_order_sent() -> None:
-    report = arrange([Picture(), header(ct()), Picture()])
+    report = group_into_series([PngEntry(), header(ct()), PngEntry()])
     pictures = report.series[-1]
     assert (pictures.uid, pictures.study_uid, pictures.reasons) == (None, None, ())
     assert [item.file for item in pictures.items] == [0, 2]
@@ -244,7 +244,7 @@ def test_pictures_are_one_series_in_the_order_sent() -> None:
 
 
 def test_nothing_sent() -> None:
-    assert arrange([]) == HeadersReport()
+    assert group_into_series([]) == HeadersReport()
 
 
 @pytest.mark.parametrize("located", [True, False])

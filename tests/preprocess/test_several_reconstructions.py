@@ -6,7 +6,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from services.preprocess.header import read_header
-from services.preprocess.several_reconstructions import differing
+from services.preprocess.several_reconstructions import several_reconstructions
 from tests.preprocess.dicom_files import ct, enhanced, functional_group, macro, written
 
 SPACING = "pixel spacing and field of view"
@@ -19,7 +19,7 @@ SAME: dict[str, Any] = {
 
 
 def differ(*files: bytes) -> str | None:
-    found = differing([read_header(file, len(file)) for file in files])
+    found = several_reconstructions([read_header(file, len(file)) for file in files])
     return found.detail.split(":")[0].removeprefix("The slices differ in ") if found else None
 
 

@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.preprocess.slab_averaging import Mean, MisfitSlabs, slab_rows
+from services.preprocess.slab_averaging import InvalidSlabs, SliceMean, slab_rows
 
 
 @given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=40))
 def test_the_mean_is_rounded_and_has_no_order(values: list[int]) -> None:
-    mean, backwards = Mean(1, 2), Mean(1, 2)
+    mean, backwards = SliceMean(1, 2), SliceMean(1, 2)
     for value in values:
         mean.add(np.full((1, 2), value, np.int16))
     for value in reversed(values):
@@ -24,5 +24,5 @@ def test_rows_of_slabs() -> None:
 
 @pytest.mark.parametrize("slabs", [[1], [0, 2], [0, 1, 0], [-1, 0], [0, 0, -1]])
 def test_slabs_that_do_not_ascend_from_0_are_refused(slabs: list[int]) -> None:
-    with pytest.raises(MisfitSlabs, match="ascend from 0"):
+    with pytest.raises(InvalidSlabs, match="ascend from 0"):
         slab_rows(np.array(slabs, np.int32))

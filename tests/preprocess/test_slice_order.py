@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from services.common.acceptance import refused
+from services.common.acceptance import is_refused
 from services.common.schemas import SeriesHeader
 from services.preprocess.header import read_header
-from services.preprocess.series import arrange
+from services.preprocess.series import group_into_series
 from tests.preprocess.dicom_files import ct, dataset, series, written
 
 
 def series_of(files: Sequence[bytes]) -> SeriesHeader:
-    (found,) = arrange([read_header(file, len(file)) for file in files]).series
+    (found,) = group_into_series([read_header(file, len(file)) for file in files]).series
     return found
 
 
@@ -92,7 +92,7 @@ def test_a_missing_instance_number_leaves_a_gap() -> None:
 def test_without_an_order_a_series_is_refused(numbers: list[int | None]) -> None:
     for place in ([0, 0, 0], None):
         found = series_of(numbered(numbers, ImagePositionPatient=place))
-        assert refused(found.reasons)
+        assert is_refused(found.reasons)
         assert "neither SliceLocation nor InstanceNumber orders the slices" in detail(found, "no_order")
         assert list(found.position_mm) == [0, 0, 0]
 
@@ -108,7 +108,7 @@ def test_copies_of_one_slice_share_their_position() -> None:
     found = series_of([ct(), ct()])
     assert {item.code for item in found.reasons} == {"duplicate_positions", "few_slices", "resampled"}
     nameless = [ct(SOPInstanceUID=None, ImagePositionPatient=None)] * 2
-    assert refused(series_of(nameless).reasons)
+    assert is_refused(series_of(nameless).reasons)
 
 
 def test_frames_of_one_file_follow_each_other() -> None:
@@ -123,7 +123,7 @@ def test_several_files_of_frames_need_instance_numbers() -> None:
     found = series_of([second, stack(2, SOPInstanceUID="1.2.3.9", InstanceNumber=1)])
     assert [(item.file, item.frame) for item in found.items] == [(1, 0), (1, 1), (0, 0), (0, 1)]
     assert list(found.position_mm) == [0, 5, 10, 15]
-    assert refused(series_of([second, stack(2, SOPInstanceUID="1.2.3.9", InstanceNumber=2)]).reasons)
+    assert is_refused(series_of([second, stack(2, SOPInstanceUID="1.2.3.9", InstanceNumber=2)]).reasons)
 
 
 def test_sound_positions_heed_no_other_tag() -> None:

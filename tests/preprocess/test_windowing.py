@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.windowing import could_make, render
+from services.preprocess.windowing import apply_windows, could_be_windowed
 from tests.scans import head
 
-HEAD = render(head(), DEFAULT_RECIPE)
+HEAD = apply_windows(head(), DEFAULT_RECIPE)
 GREY = np.repeat(HEAD[..., 2:], 3, axis=-1)
 
 
@@ -21,7 +21,7 @@ def resized(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def pixel(hu: int) -> list[int]:
-    shown: list[int] = render(np.array([[hu]], dtype=np.int16), DEFAULT_RECIPE)[0, 0].tolist()
+    shown: list[int] = apply_windows(np.array([[hu]], dtype=np.int16), DEFAULT_RECIPE)[0, 0].tolist()
     return shown
 
 
@@ -46,8 +46,8 @@ def test_bone_subdural_and_soft_tissue(hu: int, shown: list[int]) -> None:
 
 def test_window_is_fixed_whatever_else_is_in_the_slice() -> None:
     """The source program stretched each slice by its own minimum and maximum."""
-    alone = render(np.full((2, 2), 50, dtype=np.int16), DEFAULT_RECIPE)
-    beside = render(np.array([[50, -1000], [3000, 0]], dtype=np.int16), DEFAULT_RECIPE)
+    alone = apply_windows(np.full((2, 2), 50, dtype=np.int16), DEFAULT_RECIPE)
+    beside = apply_windows(np.array([[50, -1000], [3000, 0]], dtype=np.int16), DEFAULT_RECIPE)
     assert (alone[0, 0] == beside[0, 0]).all()
 
 
@@ -59,28 +59,28 @@ def test_brighter_tissue_is_never_darker(hu: int) -> None:
 def test_writes_into_a_row_of_a_batch() -> None:
     batch = np.zeros((3, 4, 5, 3), dtype=np.uint8)
     hu = np.arange(20, dtype=np.int16).reshape(4, 5)
-    render(hu, DEFAULT_RECIPE, batch[1])
-    assert (batch[1] == render(hu, DEFAULT_RECIPE)).all()
+    apply_windows(hu, DEFAULT_RECIPE, batch[1])
+    assert (batch[1] == apply_windows(hu, DEFAULT_RECIPE)).all()
     assert not batch[[0, 2]].any()
 
 
 def test_several_slices_at_once() -> None:
     hu = np.arange(40, dtype=np.int16).reshape(2, 4, 5)
-    assert render(hu, DEFAULT_RECIPE).shape == (2, 4, 5, 3)
+    assert apply_windows(hu, DEFAULT_RECIPE).shape == (2, 4, 5, 3)
 
 
 @settings(deadline=None)  # the first one builds a table
 @given(hu=st.lists(st.integers(-32768, 32767), min_size=4, max_size=4))
 def test_what_the_recipe_made_it_could_make(hu: list[int]) -> None:
-    assert could_make(render(np.array(hu, np.int16).reshape(2, 2), DEFAULT_RECIPE), DEFAULT_RECIPE)
+    assert could_be_windowed(apply_windows(np.array(hu, np.int16).reshape(2, 2), DEFAULT_RECIPE), DEFAULT_RECIPE)
 
 
 @pytest.mark.parametrize("pixels", [HEAD, resized(HEAD), np.maximum(HEAD, 1) - 1, np.zeros_like(HEAD)])
 def test_pictures_that_were_rounded_or_scaled_otherwise(pixels: NDArray[np.uint8]) -> None:
-    assert could_make(pixels, DEFAULT_RECIPE)
+    assert could_be_windowed(pixels, DEFAULT_RECIPE)
 
 
 @pytest.mark.parametrize("pixels", [GREY, HEAD[..., ::-1], 255 - HEAD, HEAD[..., [1, 0, 2]]])
 def test_pictures_that_are_no_three_windows_of_a_slice(pixels: NDArray[np.uint8]) -> None:
     """A grey screenshot, channels in another order, an inverted picture."""
-    assert not could_make(pixels, DEFAULT_RECIPE)
+    assert not could_be_windowed(pixels, DEFAULT_RECIPE)

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.common.numpy_tensors import array_tensor, read_array
-from services.common.problems import MalformedRequest
+from services.common.problems import BadRequest
 from services.common.tensors import Message
 from services.rnn.app import BundleMismatch, RnnModel
 from tests.bundles import FEATURE_SIZE, fake_bundle
@@ -41,7 +41,7 @@ def test_slices_and_series_are_scored(model: RnnModel) -> None:
 
 @pytest.mark.parametrize("message", [_series(0), _series(3, positions=2), _series(3, width=FEATURE_SIZE + 1)])
 def test_sizes_that_do_not_fit_are_refused(model: RnnModel, message: Message) -> None:
-    with pytest.raises(MalformedRequest):
+    with pytest.raises(BadRequest):
         model.infer(message)
 
 

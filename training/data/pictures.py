@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.resample import fit
-from services.preprocess.windowing import render
+from services.preprocess.resample import resample_and_pad
+from services.preprocess.windowing import apply_windows
 from training.io.pool import parallel_map
 from training.networks.shrink import shrink
 from training.phantom.geometry import SIZE
@@ -58,7 +58,7 @@ class Pictures:
 
 def picture(hu: NDArray[np.int16], pixel_mm: float) -> NDArray[np.uint8]:
     """What the service shows the networks of one slice: (512, 512, 3) uint8."""
-    return render(fit(hu, pixel_mm, pixel_mm), DEFAULT_RECIPE)
+    return apply_windows(resample_and_pad(hu, pixel_mm, pixel_mm), DEFAULT_RECIPE)
 
 
 def make(wanted: Sequence[Wanted], *, name: str) -> Pictures:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.preprocess.dicom_file import Image, decode
-from services.preprocess.errors import Unreadable
+from services.preprocess.dicom_file import DecodedFrame, decode_frame
+from services.preprocess.errors import UnreadableFile
 from services.preprocess.pipeline import Pipeline
-from services.preprocess.resample import fit
+from services.preprocess.resample import resample_and_pad
 from training.io.errors import TrainingError
 from training.phantom.geometry import SIZE
 from training.phantom.shapes import Floats
@@ -55,12 +55,12 @@ def read_series(folder: Path) -> RealSeries:
     images = [_image(paths[item.file], data[item.file], item.frame) for item in series.items]
     rows, columns = images[0].hu.shape
     larger_mm = max(rows * images[0].row_spacing_mm, columns * images[0].column_spacing_mm)
-    hu = np.stack([fit(image.hu, image.row_spacing_mm, image.column_spacing_mm) for image in images])
+    hu = np.stack([resample_and_pad(image.hu, image.row_spacing_mm, image.column_spacing_mm) for image in images])
     return RealSeries(hu, larger_mm / hu.shape[1], np.array(series.position_mm, np.float32))
 
 
-def _image(path: Path, data: bytes, frame: int) -> Image:
+def _image(path: Path, data: bytes, frame: int) -> DecodedFrame:
     try:
-        return decode(memoryview(data), frame)
-    except Unreadable as failure:
+        return decode_frame(memoryview(data), frame)
+    except UnreadableFile as failure:
         raise TrainingError(f"{path} cannot be read: {failure.code}.") from None

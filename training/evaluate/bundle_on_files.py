@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.cnn.model import SavedModelExtractor
-from services.common.acceptance import fold, refused
+from services.common.acceptance import is_refused, pixel_reasons
 from services.common.card import Bundle, BundleError, Card, open_bundle
 from services.common.labels import LABELS, Label
 from services.common.operating_points import Points
 from services.common.schemas import HeadersReport, SeriesHeader
 from services.common.slabs import SlabPlan, plan_series
-from services.common.sop_instances import share_instances, sort_shared
+from services.common.sop_instances import classify_shared_files, files_sharing_instances
 from services.preprocess.pipeline import Pipeline
 from services.rnn.model import SavedModelScorer
 from training.evaluate.labelled_files import KEY_WORDS, File, Row, Truth, any_of, of_slice, read_truth, site_files
@@ -115,8 +115,8 @@ def without_copies(
 ) -> tuple[Sequence[File], HeadersReport]:
     """The files and what their headers tell, copies left out as the gateway does."""
     report = _headers(pipeline, files)
-    shared = [numbers for series in report.series for numbers in share_instances(series)]
-    found = sort_shared(shared, lambda first, later: _equal(files[first], files[later]))
+    shared = [numbers for series in report.series for numbers in files_sharing_instances(series)]
+    found = classify_shared_files(shared, lambda first, later: _equal(files[first], files[later]))
     if not found.copies:
         return files, report
     copies = {later for _, later in found.copies}
@@ -143,7 +143,7 @@ def _features(
     pipeline: Pipeline, extractor: SavedModelExtractor, header: SeriesHeader, plan: SlabPlan, files: Sequence[File]
 ) -> NDArray[np.float32] | None:
     """Features of what the networks see of a series, (r, d); None where the service would not assess it."""
-    if share_instances(header):  # copies are gone: these differ
+    if files_sharing_instances(header):  # copies are gone: these differ
         return None
     found, evidence = [], []
     for made in made_in_turn(pipeline, header, plan, lambda number: files[number].read(None)):
@@ -151,7 +151,7 @@ def _features(
         if any(each.failed for each in made.evidence):
             return None
         found.append(extractor.extract(made.slices)["features"])
-    if refused([*header.reasons, *fold(evidence, headwards=header.uid is not None)]):
+    if is_refused([*header.reasons, *pixel_reasons(evidence, headwards=header.uid is not None)]):
         return None
     return np.concatenate(found)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from services.common.card import open_bundle
 from services.common.labels import LABELS, SUBTYPES, Label
-from services.preprocess.windowing import render
+from services.preprocess.windowing import apply_windows
 from training.data.real_series import RealSeries, read_series
 from training.evaluate.bundle_on_phantoms import features_of, one_by_one, services_of
 from training.evaluate.metrics import AS_IT_IS, auc, rounded
@@ -50,7 +50,7 @@ class _Bundle:
 
     def features(self, hu: NDArray[np.int16]) -> NDArray[np.float32]:
         """Of slices (n, 512, 512) in Hounsfield units."""
-        return features_of(self._extractor, np.stack([render(slice_, self._recipe) for slice_ in hu]))
+        return features_of(self._extractor, np.stack([apply_windows(slice_, self._recipe) for slice_ in hu]))
 
     def ask(self, features: NDArray[np.float32], position_mm: NDArray[np.float32], seen: NDArray[np.bool_]) -> _Asked:
         """About a series."""

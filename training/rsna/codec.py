@@ -14,9 +14,9 @@ from imagecodecs import jpegls_decode, jpegls_encode
 from numpy.typing import NDArray
 
 from services.common.recipe import Recipe
-from services.preprocess.dicom_file import Image
-from services.preprocess.resample import fit
-from services.preprocess.windowing import render
+from services.preprocess.dicom_file import DecodedFrame
+from services.preprocess.resample import resample_and_pad
+from services.preprocess.windowing import apply_windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def bounds_hu(recipe: Recipe) -> tuple[int, int]:
     return floor(lower), ceil(upper)
 
 
-def pack(image: Image, recipe: Recipe) -> Packed:
+def pack(image: DecodedFrame, recipe: Recipe) -> Packed:
     """Pack a decoded slice so that `unpack` shows the very pixels that the service makes of it."""
     hu = image.hu
     if _fitted(hu, image.row_spacing_mm, image.column_spacing_mm, recipe) is hu:
@@ -48,7 +48,7 @@ def pack(image: Image, recipe: Recipe) -> Packed:
 
 def unpack(packed: Packed, recipe: Recipe, out: NDArray[np.uint8]) -> None:
     """Write a slice's pixels into `out`, (rows, columns, 3) uint8 of the recipe."""
-    render(_fitted(values(packed), packed.row_spacing_mm, packed.column_spacing_mm, recipe), recipe, out)
+    apply_windows(_fitted(values(packed), packed.row_spacing_mm, packed.column_spacing_mm, recipe), recipe, out)
 
 
 def values(packed: Packed) -> NDArray[np.int16]:
@@ -60,7 +60,7 @@ def values(packed: Packed) -> NDArray[np.int16]:
 def _fitted(
     hu: NDArray[np.int16], row_spacing_mm: float, column_spacing_mm: float, recipe: Recipe
 ) -> NDArray[np.int16]:
-    return fit(hu, row_spacing_mm, column_spacing_mm, recipe.rows, recipe.columns)
+    return resample_and_pad(hu, row_spacing_mm, column_spacing_mm, recipe.rows, recipe.columns)
 
 
 def _modulo(hu: int) -> np.uint16:

@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Final
 
-from services.common.acceptance import CORRUPT_FILES, FOREIGN_FILES
-from services.preprocess.errors import HeaderGoesOn, Unreadable
-from services.preprocess.header import Header, read_header
+from services.common.acceptance import SET_ASIDE_FILES, UNUSABLE_FILES
+from services.preprocess.errors import IncompleteHeader, UnreadableFile
+from services.preprocess.header import DicomHeader, read_header
 from services.preprocess.patient_id import read_patient_id
 from training.rsna.archive import Archive, Damaged
 
@@ -24,8 +24,8 @@ GEOMETRY: Final[Mapping[str, str]] = MappingProxyType(
 )
 WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        **FOREIGN_FILES,
-        **CORRUPT_FILES,
+        **SET_ASIDE_FILES,
+        **UNUSABLE_FILES,
         "suspect": "known to be of no use",
         "unreadable": "the archive cannot give its bytes back",
         "several_frames": "several frames in one file; labels are told for files",
@@ -41,7 +41,7 @@ class Seen:
     """A file's header where it could be read, and a code of `WORDS` where it is set aside."""
 
     file: str
-    header: Header | None
+    header: DicomHeader | None
     patient_id: str = ""
     reason: str | None = None
 
@@ -52,7 +52,7 @@ def look(archive: Archive, file: str) -> Seen:
         header, head = _read(archive, file)
     except Damaged:
         return Seen(file, None, reason="unreadable")
-    except Unreadable as failure:
+    except UnreadableFile as failure:
         return Seen(file, None, reason=failure.code)
     patient_id = read_patient_id(head)
     return Seen(file, replace(header, offsets=None), patient_id, _reason(file, header, patient_id))
@@ -63,17 +63,17 @@ def stem(file: str) -> str:
     return PurePosixPath(file).stem
 
 
-def _read(archive: Archive, file: str) -> tuple[Header, bytes]:
+def _read(archive: Archive, file: str) -> tuple[DicomHeader, bytes]:
     size = archive.size(file)
     head = archive.read(file, HEAD_BYTES)
     try:
         return read_header(head, size), head
-    except HeaderGoesOn:
+    except IncompleteHeader:
         head = archive.read(file)
         return read_header(head, len(head)), head
 
 
-def _reason(file: str, header: Header, patient_id: str) -> str | None:
+def _reason(file: str, header: DicomHeader, patient_id: str) -> str | None:
     if stem(file) in SUSPECT:
         return "suspect"
     if header.frame_count > 1:

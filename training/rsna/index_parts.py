@@ -8,12 +8,12 @@ from zlib import crc32
 import pyarrow as pa
 from pydantic import TypeAdapter
 
-from services.preprocess.header import Header
+from services.preprocess.header import DicomHeader
 from training.io.tables import write_table
 from training.rsna.archive import Archive, Split
 from training.rsna.headers import Seen, look
 
-HEADERS: Final = TypeAdapter(Header)
+HEADERS: Final = TypeAdapter(DicomHeader)
 BUCKETS: Final = 32  # a series lies in one of them whole, and one fits into memory many times
 _PART_SCHEMA: Final = pa.schema(
     [

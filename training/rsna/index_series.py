@@ -7,9 +7,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from services.preprocess.header import Header
-from services.preprocess.modality_lut import storage
-from services.preprocess.series import arrange
+from services.preprocess.header import DicomHeader
+from services.preprocess.modality_lut import stored_pixel_format
+from services.preprocess.series import group_into_series
 from training.rsna.headers import GEOMETRY
 from training.rsna.index_parts import HEADERS
 
@@ -42,10 +42,10 @@ def order_bucket(folder: Path, bucket: int) -> Any:
     return pa.Table.from_pylist(found, schema=SCHEMA)
 
 
-def _order(rows: Sequence[Row], headers: Sequence[Header | None]) -> None:
+def _order(rows: Sequence[Row], headers: Sequence[DicomHeader | None]) -> None:
     """Give each row its position and order, or the reason why it belongs to no series."""
     used = [number for number, row in enumerate(rows) if row["reason"] is None]
-    report = arrange([header for number in used if (header := headers[number])])
+    report = group_into_series([header for number in used if (header := headers[number])])
     for series in report.series:
         if refusal := next((item.code for item in series.reasons if item.code in GEOMETRY), None):
             for item in series.items:
@@ -57,12 +57,12 @@ def _order(rows: Sequence[Row], headers: Sequence[Header | None]) -> None:
         rows[used[aside.file]]["reason"] = aside.code
 
 
-def _row(part: Row, header: Header | None) -> Row:
+def _row(part: Row, header: DicomHeader | None) -> Row:
     row = {name: part[name] for name in ("file", "split", "patient_id", "reason")}
     return row | (_told(header) if header else {})
 
 
-def _told(header: Header) -> Row:
+def _told(header: DicomHeader) -> Row:
     frame = header.frames[0]
     return {
         "sop_instance_uid": header.sop_instance_uid,
@@ -74,7 +74,7 @@ def _told(header: Header) -> Row:
         "pixel_representation": int(header.signed),
         "rescale_slope": frame.slope,
         "rescale_intercept": frame.intercept,
-        "intercept_repaired": storage(header, 0).faulty_intercept,
+        "intercept_repaired": stored_pixel_format(header, 0).faulty_intercept,
         "row_spacing_mm": frame.row_spacing_mm,
         "column_spacing_mm": frame.column_spacing_mm,
         "slice_thickness_mm": header.frames[0].slice_thickness_mm,

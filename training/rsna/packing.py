@@ -11,9 +11,9 @@ from typing import Any, Final
 import pyarrow as pa
 
 from services.common.recipe import Recipe
-from services.preprocess.decoder_processes import Decoders
+from services.preprocess.decoder_processes import DecoderProcesses
 from services.preprocess.dicom_file import Decompress, open_dicom
-from services.preprocess.errors import Unreadable
+from services.preprocess.errors import UnreadableFile
 from training.io.files import write_atomically
 from training.io.tables import table_digest, write_table
 from training.rsna.archive import Archive, Damaged
@@ -66,7 +66,7 @@ def pack_shard(task: tuple[Archive, Shard]) -> int:
         the disk is full; nothing of this shard is left
     """
     archive, shard = task
-    with closing(Decoders()) as decoders:
+    with closing(DecoderProcesses()) as decoders:
         packed = [_packed(archive, file, shard.recipe, decoders.decompress) for file in shard.rows["file"].to_pylist()]
     write_atomically(
         shard.data, lambda part: part.write_bytes(b"".join(one.data for one in packed if isinstance(one, Packed)))
@@ -84,7 +84,7 @@ def _packed(archive: Archive, file: str, recipe: Recipe, decompress: Decompress)
         return pack(open_dicom(archive.read(file)).image(0, decompress), recipe)
     except Damaged:
         return "unreadable"
-    except Unreadable as failure:
+    except UnreadableFile as failure:
         return failure.code
 
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from services.cnn.batching import FeatureExtractor
-from services.cnn.engines import NoSuchEngine, OpenVinoExtractor
+from services.cnn.engines import EngineUnavailable, OpenVinoExtractor
 from services.cnn.model import SavedModelExtractor
 from services.common.card import CARD_NAME, Bundle, Card
 from services.common.labels import LABELS
 from services.common.operating_points import LEVELS, OperatingPoint, Thresholds
-from services.common.predictions import RULE
+from services.common.predictions import PREDICTION_RULE
 from services.rnn.model import SavedModelScorer
 from training.configs.phantom_config import SEEDS, studies
 from training.data.series import Series
@@ -125,7 +125,7 @@ def _extractor(bundle: Bundle, engine: Engine) -> FeatureExtractor:
     folder = bundle.saved_model("cnn")
     try:
         return OpenVinoExtractor(folder) if engine == "openvino" else SavedModelExtractor(folder)
-    except NoSuchEngine as missing:
+    except EngineUnavailable as missing:
         raise TrainingError(f"{missing}.") from None
 
 
@@ -190,6 +190,6 @@ def new_card(before: bytes, changed: Changed) -> dict[str, Any]:
         "training": document["training"] | {"recalibrated": recalibrated},
         "metrics": changed.metrics,
         "thresholds": {name: point.model_dump(mode="json") for name, point in changed.points.items()},
-        "prediction_rule": RULE,
+        "prediction_rule": PREDICTION_RULE,
     }
     return {name: document[name] for name in Card.model_fields if name in document}

@@ -7,7 +7,7 @@ from typing import Final
 
 import tensorflow as tf
 
-from services.common.predictions import RULE
+from services.common.predictions import PREDICTION_RULE
 from training.bundle.export import save_networks, seal
 from training.data.batches import Deck
 from training.data.features import write_features
@@ -77,7 +77,7 @@ class Learning(Ground):
 
     def calibrate(self) -> None:
         """Find temperatures and operating points on the validation fold."""
-        inputs = {"rnn": self.run.made("rnn"), "features": self.run.made("features"), "rule": RULE}
+        inputs = {"rnn": self.run.made("rnn"), "features": self.run.made("features"), "rule": PREDICTION_RULE}
         if not self.run.begin("calibrate", inputs):
             return
         networks, studies = self.trained_networks(), self.features_made().series(self.places.validation)

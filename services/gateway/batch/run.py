@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from services.common.acceptance import CORRUPT_FILES
+from services.common.acceptance import UNUSABLE_FILES
 from services.gateway.batch.jobs_client import Errands, Refused
 from services.gateway.batch.journal import Journal, Record
 from services.gateway.batch.outputs import Outputs
@@ -170,7 +170,7 @@ class Run:
         self._show()
         end = {name: document[name] for name in ("status", "counts", "left_out_total", "problem")}
         end |= {name: document.get(name, 0) for name in ("series_present", "series_with_warnings")}
-        end["damaged"] = sum(file["code"] in CORRUPT_FILES for file in document["left_out"])
+        end["damaged"] = sum(file["code"] in UNUSABLE_FILES for file in document["left_out"])
         self.journal.note(record.key, sizes, end=end)
         if document["status"] != "finished":
             reason = (document["problem"] or {}).get("detail", _WHY_ENDED[document["status"]])

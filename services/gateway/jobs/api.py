@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from services.common.graceful_shutdown import Drain
+from services.common.graceful_shutdown import GracefulShutdown
 from services.common.operating_points import OperatingPoint
 from services.gateway.jobs import responses
 from services.gateway.jobs.api_keys import authenticate
@@ -116,7 +116,7 @@ def get_reports(
 
 async def watch_job(request: Request, job: JobOfSender, service: Service) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events until the job ends; FastAPI adds a comment each 15 s to keep the connection."""
-    drain: Drain = request.app.state.drain
+    drain: GracefulShutdown = request.app.state.drain
     async for event in job_events(lambda: service.document(job), lambda: drain.on):
         yield event
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.common.problems import NotFound
-from services.common.timestamps import now
+from services.common.timestamps import utc_now
 from services.gateway.jobs.results import SeriesResult, model_of, parse
 from services.gateway.jobs.schemas import OUTCOMES, FinalStatus, Manifest, Outcome, Plan, PlannedSeries, StoredFile
 from services.gateway.jobs.storage import Storage
@@ -153,7 +153,9 @@ class Job:
 
     def end(self, status: FinalStatus) -> bool:
         """Write down that it ended; False where it had ended before."""
-        return self._storage.create(f"{self.place}/ended.json", json.dumps({"status": status, "at": now()}).encode())
+        return self._storage.create(
+            f"{self.place}/ended.json", json.dumps({"status": status, "at": utc_now()}).encode()
+        )
 
     def exists(self) -> bool:
         """Whether it was accepted, and not forgotten."""

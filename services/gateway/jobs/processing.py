@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from services.common.acceptance import why
+from services.common.acceptance import describe_file_code
 from services.common.problems import Problem
-from services.common.timestamps import now
+from services.common.timestamps import utc_now
 from services.common.version import VERSION
 from services.gateway.bundle import Bundles, ServedBundle
 from services.gateway.jobs.attempts import Attempts
@@ -95,7 +95,7 @@ def _report_failure(outcome: Outcome, document: bytes) -> str | None:
 
 
 async def _plan(job: Job, bench: TaskContext, lost: int) -> tuple[Plan, Sequence[PlannedSeries]]:
-    started = now()
+    started = utc_now()
     with job.files() as files:
         try:
             _check(lost)
@@ -104,7 +104,10 @@ async def _plan(job: Job, bench: TaskContext, lost: int) -> tuple[Plan, Sequence
         except Problem as problem:
             return Plan(started=started, problem=problem.document()), ()
     units = _units(groups)
-    left_out = (LeftOut(file=files[item.file].name, code=item.code, reason=why(item.code, item.tag)) for item in aside)
+    left_out = (
+        LeftOut(file=files[item.file].name, code=item.code, reason=describe_file_code(item.code, item.tag))
+        for item in aside
+    )
     return Plan(started=started, slices=tuple(unit.slices for unit in units), left_out=tuple(left_out)), units
 
 
@@ -129,7 +132,7 @@ async def _assess(task: Task, unit: PlannedSeries, bench: TaskContext, lost: int
         assessment,
         [file.name for file in files],
         bundle,
-        stamp=Stamp(task.id, now()),
+        stamp=Stamp(task.id, utc_now()),
         operating_point=manifest.operating_point,
         timings=timings(assessment.work_ms, upload_s=0.0, total_s=time.perf_counter() - begin),
     )
@@ -151,7 +154,7 @@ async def _assessed(
 
 def _failed(task: Task, unit: PlannedSeries, problem: Problem) -> bytes:
     series = FailedSeries(study_instance_uid=unit.study_uid, series_instance_uid=unit.series_uid, slices=unit.slices)
-    report = FailedReport(id=task.id, created=now(), version=VERSION, series=series, problem=problem.document())
+    report = FailedReport(id=task.id, created=utc_now(), version=VERSION, series=series, problem=problem.document())
     return report.model_dump_json().encode()
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from services.common.problem_schemas import problem_answer
-from services.common.problems import NotAcceptable, UnsupportedMedia
+from services.common.problem_schemas import openapi_problem
+from services.common.problems import NotAcceptable, UnsupportedMediaType
 from services.gateway.archives import BadArchive
 from services.gateway.jobs.api_keys import Unauthorized
 from services.gateway.jobs.idempotency import IdempotencyConflict
@@ -23,7 +23,7 @@ from services.gateway.spool import SpoolFull
 CREATE_JOB_BODY: Final = multipart_body(
     "any number of DICOM, PNG and zip files, of any number of patients, studies and series"
 )
-UNAUTHORIZED: Final = problem_answer(
+UNAUTHORIZED: Final = openapi_problem(
     Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")
 )
 _LOCATION: Final = {"description": "the job's address", "schema": {"type": "string"}}
@@ -36,28 +36,28 @@ _EVENT: Final[dict[str, Any]] = {  # as FastAPI describes events; OpenAPI 3.2 ha
     },
 }
 LIST_JOBS: Final[Responses] = {400: INVALID_PARAMETER, 401: UNAUTHORIZED}
-GET_JOB: Final[Responses] = {**LIST_JOBS, 404: problem_answer(job_not_found())}
+GET_JOB: Final[Responses] = {**LIST_JOBS, 404: openapi_problem(job_not_found())}
 CREATE_JOB: Final[Responses] = {
     400: INVALID_UPLOAD,
     401: UNAUTHORIZED,
     413: UPLOAD_TOO_LARGE,
     202: {"description": "Accepted: files and manifest are safely on disk", "headers": {"Location": _LOCATION}},
-    409: problem_answer(
+    409: openapi_problem(
         IdempotencyConflict(
             "the key belongs to an earlier request: its priority is routine, not urgent; repeat that request ...",
             differences=[{"what": "priority", "first": "routine", "now": "urgent"}],
         )
     ),
-    415: problem_answer(
-        UnsupportedMedia("send multipart/form-data, with the files in the field 'files'"), *UNSUPPORTED_UPLOADS
+    415: openapi_problem(
+        UnsupportedMediaType("send multipart/form-data, with the files in the field 'files'"), *UNSUPPORTED_UPLOADS
     ),
-    422: problem_answer(
+    422: openapi_problem(
         BadArchive(
             "study.zip: the zip is damaged.",
             files=[{"file": "study.zip", "code": BadArchive.code, "reason": "the zip is damaged"}],
         )
     ),
-    503: problem_answer(
+    503: openapi_problem(
         QueueUnavailable("the queue is down or full; nothing was accepted"),
         SpoolFull("the disk that jobs are kept on is full; nothing was accepted"),
     ),
@@ -81,5 +81,5 @@ GET_REPORTS: Final[Responses] = {
         "content": {"application/x-ndjson": _TEXT, "text/csv": _TEXT},
     },
     **GET_JOB,
-    406: problem_answer(NotAcceptable("reports are served as application/json, application/x-ndjson, text/csv; ...")),
+    406: openapi_problem(NotAcceptable("reports are served as application/json, application/x-ndjson, text/csv; ...")),
 }

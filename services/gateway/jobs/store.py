@@ -17,7 +17,7 @@ from pathlib import Path
 
 from services.common.operating_points import OperatingPoint
 from services.common.problems import NotFound
-from services.common.timestamps import now
+from services.common.timestamps import utc_now
 from services.gateway.jobs.fsspec_storage import FsspecStorage
 from services.gateway.jobs.idempotency import IdempotencyConflict, check_same, digests, webhook_digest
 from services.gateway.jobs.job import FILES, MANIFEST, Job, job_not_found
@@ -196,7 +196,7 @@ def _manifest(job: Job, files: Sequence[UploadedFile], options: JobOptions) -> M
         sender=options.sender,
         priority=options.priority,
         operating_point=options.operating_point,
-        created=now(),
+        created=utc_now(),
         files=len(files),
         webhook_digest=webhook_digest(options.webhook),
         **(digests(files, *digested) if options.idempotency_key else {}),

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from services.common.acceptance import CORRUPT_FILES
+from services.common.acceptance import UNUSABLE_FILES
 from services.common.schemas import Reason
 from services.gateway.jobs.job import Job, JobEnd
 from services.gateway.jobs.results import SeriesResult, short_hash
@@ -62,7 +62,7 @@ def _several_models(models: Sequence[UsedModel]) -> Iterator[Reason]:
 
 def _unreadable_files(left_out: Sequence[LeftOut]) -> Iterator[Reason]:
     """A warning that a series may lack a slice: a file with an unreadable header belongs to an unknown series."""
-    count = sum(item.code in CORRUPT_FILES for item in left_out)
+    count = sum(item.code in UNUSABLE_FILES for item in left_out)
     if count:
         subject = "1 file that cannot be read belongs" if count == 1 else f"{count} files that cannot be read belong"
         detail = f"{subject} to no known series: a series may lack slices. Send readable copies in a new job."

@@ -16,7 +16,7 @@ from typing import Final
 
 import httpx
 
-from services.common.problems import MalformedRequest
+from services.common.problems import BadRequest
 from services.gateway.jobs.schemas import JobDocument
 
 _MARK: Final = "whsec_"
@@ -32,7 +32,7 @@ _TRICKS: Final = (
 _PORTS: Final = {"https": 443, "http": 80}
 
 
-class WebhookRefused(MalformedRequest):
+class WebhookRefused(BadRequest):
     code = "webhook_refused"
     title = "This address may not be told"
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from services.common.schemas import HeadersReport
 from services.common.tensors import HEADER_LENGTH, FilePart, Message, bytes_tensor, encode
-from services.common.timestamps import now
+from services.common.timestamps import utc_now
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import Outcome, Plan, PlannedSeries, Priority
 from services.gateway.jobs.storage import LocalStorage, Storage
@@ -54,7 +54,7 @@ def plan_of(count: int) -> tuple[Plan, Sequence[PlannedSeries]]:
         PlannedSeries(study_uid="2.25.1", series_uid=f"2.25.1.{number}", files=(number,), slices=number + 1)
         for number in range(count)
     ]
-    return Plan(started=now(), slices=tuple(unit.slices for unit in units)), units
+    return Plan(started=utc_now(), slices=tuple(unit.slices for unit in units)), units
 
 
 MODELS = ("9f86d081884c7d65" * 4, "60303ae22b998861" * 4)

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from redis.exceptions import RedisError
 
-from services.common.timestamps import now
+from services.common.timestamps import utc_now
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.metrics import QueueMetrics, count
 from services.gateway.jobs.schemas import Plan, PlannedSeries, Priority
@@ -72,7 +72,7 @@ def _job(store: JobStore, folder: Path, sender: str = "one", priority: Priority 
 
 def _planned(job: Job, series: int) -> Job:
     units = [PlannedSeries(study_uid="1", series_uid=str(n), files=(), slices=1) for n in range(series)]
-    job.create_plan(Plan(started=now(), slices=(1,) * series), units)
+    job.create_plan(Plan(started=utc_now(), slices=(1,) * series), units)
     return job
 
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from services.common.schemas import HeadersReport, SetAside
+from services.common.schemas import HeadersReport, SetAsideFile
 from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.processing import MAX_LOST_WORKERS, MAX_STAGE_FAULTS, Deferred, TaskContext, TaskResult, do
 from services.gateway.jobs.scheduler import Task
@@ -39,7 +39,7 @@ class Preprocess:
         self.asked += 1
         if self.statuses and (status := self.statuses.pop(0)) != 200:
             return _streamed(status, b"{}")
-        headers, body = headers_answer(HeadersReport(set_aside=(SetAside(file=0, code="not_dicom"),)))
+        headers, body = headers_answer(HeadersReport(set_aside=(SetAsideFile(file=0, code="not_dicom"),)))
         return _streamed(200, body, headers)
 
 

@@ -1,12 +1,12 @@
 import pytest
 from pydantic import ValidationError
 
-from services.common.timestamps import now
+from services.common.timestamps import utc_now
 from services.gateway.jobs.schemas import OUTCOMES, PRIORITIES, Counts, Plan
 
 
 def test_a_plan_numbers_its_series() -> None:
-    plan = Plan(started=now(), slices=(3, 1))
+    plan = Plan(started=utc_now(), slices=(3, 1))
     assert list(plan.series) == [0, 1]
     assert Plan.model_validate_json(plan.model_dump_json()) == plan
 

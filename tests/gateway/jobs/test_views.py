@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.common.labels import LABELS
-from services.common.timestamps import now
+from services.common.timestamps import utc_now
 from services.gateway.jobs.report_formats import COLUMNS, csv_lines, ndjson_lines, on_one_line, read_reports
 from services.gateway.jobs.schemas import JobDocument, LeftOut, Outcome, Plan
 from services.gateway.jobs.store import JobOptions, JobStore
@@ -86,7 +86,7 @@ def test_a_look_at_a_job_reads_no_report(store: JobStore, tmp_path: Path) -> Non
 def test_many_files_that_were_left_out_do_not_make_a_document_long(store: JobStore, tmp_path: Path) -> None:
     job, _ = upload(store, tmp_path, {"a": b"1"}, JobOptions("ann", "routine", "default"))
     left_out = tuple(LeftOut(file=f"{number}.txt", code="not_dicom", reason="...") for number in range(2000))
-    job.create_plan(Plan(started=now(), left_out=left_out), ())
+    job.create_plan(Plan(started=utc_now(), left_out=left_out), ())
     document = job_document(store, job)
     assert (len(document.left_out), document.left_out_total) == (100, 2000)
     assert JobDocument.model_validate_json(document.model_dump_json()) == document
@@ -100,7 +100,7 @@ def test_a_file_that_may_be_a_lost_slice_gives_a_warning(
 ) -> None:
     job, _ = upload(store, tmp_path, {"a": b"1"}, JobOptions("ann", "routine", "default"))
     left_out = tuple(LeftOut(file=f"{code}.dcm", code=code, reason="...") for code in codes)
-    job.create_plan(Plan(started=now(), left_out=left_out), ())
+    job.create_plan(Plan(started=utc_now(), left_out=left_out), ())
     (warning,) = job_document(store, job).warnings
     assert (warning.code, warning.severity) == ("unreadable_files", "warn")
     assert warning.detail.startswith(words)
@@ -129,7 +129,7 @@ def test_a_table_has_a_line_for_every_kind_of_report(store: JobStore, tmp_path: 
     uids: dict[str, Any] = {"study_instance_uid": "2.25.1", "series_instance_uid": "2.25.2", "slices": 3}
     scores = {"probabilities": {"any": 0.75}, "predictions": {"any": True, "epidural": False}}
     codes = [{"code": "resampled", "severity": "note"}, {"code": "contrast", "severity": "warn"}]
-    model = {"model": {"name": "default", "sha256": MODELS[0]}, "created": now(), "version": "1", "id": "j-000000"}
+    model = {"model": {"name": "default", "sha256": MODELS[0]}, "created": utc_now(), "version": "1", "id": "j-000000"}
     found: list[tuple[Outcome, dict[str, Any]]] = [
         ("assessed", {"series": {**uids, **scores}, "reasons": codes, **model}),
         ("not_assessed", {"series": {**uids, "probabilities": None, "predictions": None}, "reasons": codes[:1]}),

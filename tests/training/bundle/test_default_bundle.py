@@ -11,7 +11,7 @@ import tensorflow as tf
 from services.common.card import Bundle, Card, open_bundle
 from services.common.labels import LABELS, SUBTYPES
 from services.common.operating_points import LEVELS, OperatingPoint
-from services.common.predictions import RULE
+from services.common.predictions import PREDICTION_RULE
 from services.common.recipe import DEFAULT_RECIPE
 from training.data.pictures import BRIGHT_HU, count_inside, picture
 from training.evaluate.metrics import auc
@@ -51,7 +51,7 @@ def test_the_file_itself_holds_ordered_points_and_how_each_was_chosen() -> None:
     assert set(card.thresholds["default"].slice.values()) == set(card.thresholds["default"].series.values()) == {0.5}
     for point in OTHER_POINTS:
         assert card.thresholds[point].basis
-    assert card.prediction_rule == RULE
+    assert card.prediction_rule == PREDICTION_RULE
 
 
 def test_stated_sensitivities_fall_and_specificities_rise_over_the_points(bundle: Bundle) -> None:

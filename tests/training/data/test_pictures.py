@@ -1,9 +1,9 @@
 import numpy as np
 
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.dicom_file import decode
-from services.preprocess.resample import fit
-from services.preprocess.windowing import render
+from services.preprocess.dicom_file import decode_frame
+from services.preprocess.resample import resample_and_pad
+from services.preprocess.windowing import apply_windows
 from training.data.pictures import BRAIN_HU, BRIGHT_HU, GRID, count_inside, make, make_one, picture
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import draw_patient, make_study
@@ -16,9 +16,11 @@ def test_training_pixels_are_the_services_byte_for_byte() -> None:
     """A phantom as a DICOM file, through the service's own decoding, is the picture that the networks learn from."""
     study = make_study(draw_patient(SEED), [2, 8, 15])
     for file, hu in zip(dicom_files(study, "recipe"), study.hu, strict=True):
-        image = decode(file, 0)
+        image = decode_frame(file, 0)
         np.testing.assert_array_equal(image.hu, hu)
-        served = render(fit(image.hu, image.row_spacing_mm, image.column_spacing_mm), DEFAULT_RECIPE)
+        served = apply_windows(
+            resample_and_pad(image.hu, image.row_spacing_mm, image.column_spacing_mm), DEFAULT_RECIPE
+        )
         np.testing.assert_array_equal(served, picture(hu, study.scan.pixel_mm))
 
 
@@ -50,6 +52,6 @@ def test_the_baselines_count_inside_the_skull_alone() -> None:
     hu[120:380, 120:380] = 30
     hu[200:210, 200:220] = 70
     hu[50:60, 50:60] = 70
-    shown = render(hu, DEFAULT_RECIPE)
+    shown = apply_windows(hu, DEFAULT_RECIPE)
     assert count_inside(shown, BRIGHT_HU) == 200
     assert count_inside(shown, BRAIN_HU) == 260 * 260 - 200

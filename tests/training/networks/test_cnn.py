@@ -2,7 +2,7 @@ import numpy as np
 import tensorflow as tf
 
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.windowing import render
+from services.preprocess.windowing import apply_windows
 from tests.training.small_networks import small_cnn
 from training.networks.cnn import CnnShape, Look, build_cnn
 from training.networks.imagenet import lite0_weights
@@ -17,7 +17,7 @@ def _head(*, brain_hu: int = 30, scalp_hu: int = 40, lesion_hu: int = 30) -> np.
     for edge, value in ((0.85, scalp_hu), (0.78, 1000), (0.7, brain_hu)):
         hu[radius < edge] = value
     hu[240:280, 300:340] = lesion_hu
-    return render(hu, DEFAULT_RECIPE)[None]
+    return apply_windows(hu, DEFAULT_RECIPE)[None]
 
 
 def _look(slices: np.ndarray) -> np.ndarray:

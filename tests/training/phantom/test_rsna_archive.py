@@ -10,10 +10,10 @@ import pytest
 from pydicom import dcmread
 from pydicom.config import disable_value_validation
 
-from services.common.acceptance import fold, refused
+from services.common.acceptance import is_refused, pixel_reasons
 from services.common.labels import LABELS
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.dicom_file import decode
+from services.preprocess.dicom_file import decode_frame
 from services.preprocess.pipeline import Pipeline
 from training.phantom.rsna_archive import KEPT, ROWS, Plan, Task, _tasks, _with_faults, make, write_archive
 from training.phantom.study import draw_patient, make_study
@@ -70,7 +70,7 @@ def test_the_services_read_what_the_phantom_was(number: int) -> None:
     made = make(Task(number, number, Plan(6, SEED, traps=number > 2)))
     study = make_study(draw_patient(SEED + number))
     for (_, data), hu in list(zip(made.files, study.hu, strict=True))[5:8]:
-        found = decode(data, 0).hu
+        found = decode_frame(data, 0).hu
         rows = len(found)
         np.testing.assert_array_equal(np.clip(found, -1000, 3000), np.clip(hu[:rows], -1000, 3000))
 
@@ -109,7 +109,7 @@ def test_the_service_assesses_a_study(size: int) -> None:
         (series,) = report.series
         made = pipeline.make_slices(files, np.array([(item.file, item.frame) for item in series.items[:6]], np.int32))
     assert not report.set_aside
-    assert not refused([*series.reasons, *fold(made.evidence, headwards=True)])
+    assert not is_refused([*series.reasons, *pixel_reasons(made.evidence, headwards=True)])
     np.testing.assert_allclose(np.diff(series.position_mm), np.diff(position_mm), atol=1e-3)
 
 
@@ -127,7 +127,7 @@ def test_broken_files_are_found_out() -> None:
 
 def test_the_picture_is_the_same_at_both_sizes() -> None:
     small, large = (make(Task(0, 0, Plan(1, SEED, size=size))).files[8][1] for size in (256, 512))
-    found = [decode(data, 0) for data in (small, large)]
+    found = [decode_frame(data, 0) for data in (small, large)]
     assert found[1].hu.shape == (512, 512)
     assert found[1].row_spacing_mm == pytest.approx(found[0].row_spacing_mm / 2, rel=1e-5)
     mean = found[1].hu.reshape(256, 2, 256, 2).mean(axis=(1, 3))

@@ -5,20 +5,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.dicom_file import Image
-from services.preprocess.resample import fit
-from services.preprocess.windowing import render
+from services.preprocess.dicom_file import DecodedFrame
+from services.preprocess.resample import resample_and_pad
+from services.preprocess.windowing import apply_windows
 from tests.scans import head
 from training.rsna.codec import bounds_hu, pack, unpack, values
 
 LOWEST_HU, HIGHEST_HU = bounds_hu(DEFAULT_RECIPE)
 
 
-def _served(image: Image) -> NDArray[np.uint8]:
-    return render(fit(image.hu, image.row_spacing_mm, image.column_spacing_mm), DEFAULT_RECIPE)
+def _served(image: DecodedFrame) -> NDArray[np.uint8]:
+    return apply_windows(resample_and_pad(image.hu, image.row_spacing_mm, image.column_spacing_mm), DEFAULT_RECIPE)
 
 
-def _shown(image: Image) -> NDArray[np.uint8]:
+def _shown(image: DecodedFrame) -> NDArray[np.uint8]:
     out = np.empty((512, 512, 3), np.uint8)
     unpack(pack(image, DEFAULT_RECIPE), DEFAULT_RECIPE, out)
     return out
@@ -27,9 +27,9 @@ def _shown(image: Image) -> NDArray[np.uint8]:
 def test_nothing_that_a_window_shows_is_clipped() -> None:
     every = np.arange(-32768, 32768).astype(np.int16)
     np.testing.assert_array_equal(
-        render(every.clip(LOWEST_HU, HIGHEST_HU), DEFAULT_RECIPE), render(every, DEFAULT_RECIPE)
+        apply_windows(every.clip(LOWEST_HU, HIGHEST_HU), DEFAULT_RECIPE), apply_windows(every, DEFAULT_RECIPE)
     )
-    inner = render(np.array([LOWEST_HU, LOWEST_HU + 11, HIGHEST_HU - 11, HIGHEST_HU], np.int16), DEFAULT_RECIPE)
+    inner = apply_windows(np.array([LOWEST_HU, LOWEST_HU + 11, HIGHEST_HU - 11, HIGHEST_HU], np.int16), DEFAULT_RECIPE)
     assert len({tuple(pixel) for pixel in inner.tolist()}) == 4
     assert (LOWEST_HU, HIGHEST_HU) == (-800, 2000)
 
@@ -45,13 +45,13 @@ def test_the_pixels_are_the_services_whatever_the_slice(
     shape: tuple[int, int], spacing_mm: tuple[float, float], range_hu: tuple[int, int], seed: int
 ) -> None:
     hu = np.random.default_rng(seed).integers(*range_hu, shape, endpoint=True).astype(np.int16)
-    image = Image(hu, *spacing_mm, compressed=False, notes=())
+    image = DecodedFrame(hu, *spacing_mm, compressed=False, notes=())
     np.testing.assert_array_equal(_shown(image), _served(image))
 
 
 @pytest.mark.parametrize(("side", "same"), [(256, True), (512, False)])
 def test_values_are_clipped_only_where_pixels_are_shown_one_by_one(side: int, *, same: bool) -> None:
-    image = Image(head(side), 0.5, 0.5, compressed=False, notes=())
+    image = DecodedFrame(head(side), 0.5, 0.5, compressed=False, notes=())
     stored = values(pack(image, DEFAULT_RECIPE))
     assert np.array_equal(stored, image.hu) == same
     np.testing.assert_array_equal(stored.clip(LOWEST_HU, HIGHEST_HU), image.hu.clip(LOWEST_HU, HIGHEST_HU))
