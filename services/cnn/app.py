@@ -66,11 +66,11 @@ class CnnModel:
 
     def answer(self, message: Message, given: Outputs) -> Message:
         """What the network gave, as far as the request asks for it; of no slices it gave nothing."""
-        asked = [spec for spec in self.outputs if spec.name == "features" or spec.name in message.wanted]
+        asked = [spec for spec in self.outputs if spec.name == "features" or spec.name in message.requested_outputs]
         tensors = [array_tensor(spec.name, given.get(spec.name, _nothing(spec))) for spec in asked]
         return Message(tuple(tensors), self.parameters)
 
-    def slices(self, message: Message) -> int:
+    def count_slices(self, message: Message) -> int:
         """The size of the batch."""
         return message.tensors[0].shape[0]
 

@@ -91,7 +91,7 @@ class DynamicBatcher:
         self._figures = _BatchMetrics(registry or CollectorRegistry(), lambda: self._held)
 
     @contextmanager
-    def place(self, body_bytes: int) -> Iterator[None]:
+    def reserve(self, body_bytes: int) -> Iterator[None]:
         """Room for a request's slices until it is answered.
 
         Raises

@@ -99,7 +99,7 @@ HIGHEST_STILL_FULL, LOWEST_STILL_FULL = 0.5, 0.9  # of the share in the fullest 
 def make_reason(code: str, **values: object) -> Reason:
     """A rule's reason, with its words filled in."""
     rule = RULES[code]
-    return Reason(code=code, severity=rule.severity, detail=rule.words.format(**values))
+    return Reason(code=code, severity=rule.severity, detail=rule.message.format(**values))
 
 
 def pixel_reasons(evidence: Sequence[Evidence], *, headwards: bool = True) -> list[Reason]:
@@ -166,7 +166,8 @@ def _missing(evidence: Sequence[Evidence]) -> list[Reason]:
 def rules_as_markdown() -> str:
     """The rules as Markdown."""
     rules = [
-        f"| `{rule.code}` | {rule.severity} | {rule.words} | {rule.why} | {rule.source} |" for rule in RULES.values()
+        f"| `{rule.code}` | {rule.severity} | {rule.message} | {rule.rationale} | {rule.source} |"
+        for rule in RULES.values()
     ]
     foreign = [f"| `{code}` | {words} |" for code, words in SET_ASIDE_FILES.items()]
     corrupt = [f"| `{code}` | {words} |" for code, words in UNUSABLE_FILES.items()]

@@ -54,10 +54,12 @@ def new_app(
     `ready` raises a Problem while the service can't do its work, and it says so itself `drain_s` seconds before SIGTERM
     ends it; `options` go to `make`, which makes the application.
     """
-    drain = GracefulShutdown(drain_s)
-    app = make(title=title, version=VERSION, lifespan=drain.around(lifespan), responses=DEFAULT_RESPONSE, **options)
+    shutdown = GracefulShutdown(drain_s)
+    app = make(
+        title=title, version=VERSION, lifespan=shutdown.wrap_lifespan(lifespan), responses=DEFAULT_RESPONSE, **options
+    )
     extend_openapi(app, add_problem_schemas)
-    app.state.metrics, app.state.drain, app.state.readiness = Metrics(), drain, Readiness(ready, drain)
+    app.state.metrics, app.state.shutdown, app.state.readiness = Metrics(), shutdown, Readiness(ready, shutdown)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(_ObservabilityMiddleware, metrics=app.state.metrics)
     _answer_problems(app)

@@ -20,14 +20,14 @@ class GracefulShutdown:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self.on = False
+        self.draining = False
 
     def check(self) -> None:
         """NotReady from the moment of the signal on."""
-        if self.on:
+        if self.draining:
             raise NotReady("the service is ending; requests in hand are answered", cause="ending")
 
-    def around(self, lifespan: Lifespan | None) -> Lifespan:
+    def wrap_lifespan(self, lifespan: Lifespan | None) -> Lifespan:
         """The application's lifespan, with the signal watched in it."""
 
         @asynccontextmanager
@@ -54,10 +54,10 @@ class GracefulShutdown:
             return None  # no server drains here
 
         def end(number: int, frame: Any) -> None:
-            if self.on:
+            if self.draining:
                 servers(number, frame)
                 return
-            self.on = True
+            self.draining = True
             loop.call_soon_threadsafe(lambda: loop.call_later(self._seconds, servers, number, frame))
 
         signal.signal(TERMINATE, end)

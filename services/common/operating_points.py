@@ -36,7 +36,7 @@ class Bases(_Frozen):
     slice: dict[Label, Basis]
     series: dict[Label, Basis]
 
-    def at(self, level: Level) -> dict[Label, Basis]:
+    def for_level(self, level: Level) -> dict[Label, Basis]:
         """Those of slices or of series."""
         return self.slice if level == "slice" else self.series
 
@@ -51,15 +51,15 @@ class Thresholds(_Frozen):
     @model_validator(mode="after")
     def _every_label(self) -> Self:
         for level in LEVELS:
-            if tuple(self.at(level)) != LABELS:
+            if tuple(self.for_level(level)) != LABELS:
                 raise ValueError(f"thresholds must stand for {', '.join(LABELS)}, in this order")
         return self
 
-    def at(self, level: Level) -> dict[Label, float]:
+    def for_level(self, level: Level) -> dict[Label, float]:
         """The thresholds of slices or of series."""
         return self.slice if level == "slice" else self.series
 
-    def alone(self) -> "Thresholds":
+    def for_single_slice(self) -> "Thresholds":
         """Those in force for a series of one slice, which is judged as its slice is."""
         return self.model_copy(update={"series": self.slice})
 
@@ -72,8 +72,8 @@ def out_of_order(points: Points) -> list[str]:
     found, kept = [], clamped(points)
     for point, thresholds in points.items():
         for level in LEVELS:
-            right = kept[point].at(level)
-            labels = [label for label, value in thresholds.at(level).items() if value != right[label]]
+            right = kept[point].for_level(level)
+            labels = [label for label, value in thresholds.for_level(level).items() if value != right[label]]
             found += [f"{point}, {level}: {', '.join(labels)}"] if labels else []
     return found
 
@@ -89,6 +89,8 @@ def _clamped(point: OperatingPoint, thresholds: Thresholds, default: Thresholds)
     inner = min if point == "sensitive" else max
 
     def kept(level: Level) -> dict[Label, float]:
-        return {label: inner(value, default.at(level)[label]) for label, value in thresholds.at(level).items()}
+        return {
+            label: inner(value, default.for_level(level)[label]) for label, value in thresholds.for_level(level).items()
+        }
 
     return Thresholds(slice=kept("slice"), series=kept("series"), basis=thresholds.basis)

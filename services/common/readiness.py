@@ -18,15 +18,15 @@ class Readiness:
     Before the first readiness an INFO names each new cause. Later, each loss is one WARNING and each return one INFO.
     """
 
-    def __init__(self, ready: ReadyCheck, drain: GracefulShutdown) -> None:
+    def __init__(self, ready: ReadyCheck, shutdown: GracefulShutdown) -> None:
         self._ready = ready
-        self._drain = drain
+        self._shutdown = shutdown
         self._was_ready = self._is_ready = False
         self._causes: set[str] = set()
 
     async def check(self) -> None:
         """Problem while the service is not ready."""
-        self._drain.check()
+        self._shutdown.check()
         try:
             await self._ready()
         except Problem as problem:

@@ -16,8 +16,8 @@ class Rule:
 
     code: str
     severity: Severity
-    words: str
-    why: str
+    message: str
+    rationale: str
     source: str = _HERE
     fixed: bool = False
 

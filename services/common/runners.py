@@ -33,7 +33,7 @@ class InferenceModel(Protocol):
 class Runner(Protocol):
     """Brings requests to models."""
 
-    def place(self, body_bytes: int) -> AbstractContextManager[None]:
+    def reserve(self, body_bytes: int) -> AbstractContextManager[None]:
         """A place for a request of that size before it is read, held until it is answered; else Overloaded."""
         ...
 
@@ -51,7 +51,7 @@ class ThreadRunner:
         self._held = 0
 
     @contextmanager
-    def place(self, body_bytes: int) -> Iterator[None]:  # noqa: ARG002 - requests are counted here, not bytes
+    def reserve(self, body_bytes: int) -> Iterator[None]:  # noqa: ARG002 - requests are counted here, not bytes
         """Count the request in until it is answered."""
         if self._held >= self._most:
             raise Overloaded("more requests are waiting than this stage holds")

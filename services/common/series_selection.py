@@ -16,7 +16,7 @@ class BestSeries:
     """The series to assess, and why this one."""
 
     uid: str
-    why: str
+    reason: str
 
 
 # What decides, first things first: less is better.

@@ -48,7 +48,7 @@ class StageModel(Protocol):
         """Answer one request; a Problem where it can't be."""
         ...
 
-    def slices(self, message: Message) -> int:
+    def count_slices(self, message: Message) -> int:
         """How many slices a request holds, for the metrics."""
         ...
 
@@ -147,11 +147,11 @@ def _add_protocol(app: FastAPI, stage: Stage) -> None:
     async def infer(name: str, request: Request) -> Response:
         model = stage.model(name)
         limit_bytes = stage.settings.max_body_bytes
-        with stage.runner.place(content_length(request) or limit_bytes):
+        with stage.runner.reserve(content_length(request) or limit_bytes):
             body = await read_body(request, limit_bytes)
             message = decode(body, request.headers.get(HEADER_LENGTH), "inputs")
             answer, work_ms = await cancel_on_disconnect(request, stage.infer(model, message))
-        app.state.metrics.slices.inc(model.slices(message))
+        app.state.metrics.slices.inc(model.count_slices(message))
         return _InferResponse(_select_outputs(answer, message), name, work_ms)
 
 
@@ -172,9 +172,11 @@ def _spec(spec: TensorSpec) -> dict[str, Any]:
 
 def _select_outputs(answer: Message, request: Message) -> Message:
     known = {tensor.name for tensor in answer.tensors}
-    if unknown := [name for name in request.wanted if name not in known]:
+    if unknown := [name for name in request.requested_outputs if name not in known]:
         raise BadRequest(f"there is no output {unknown[0]!r}; there are {', '.join(sorted(known))}")
-    tensors = [tensor for tensor in answer.tensors if not request.wanted or tensor.name in request.wanted]
+    tensors = [
+        tensor for tensor in answer.tensors if not request.requested_outputs or tensor.name in request.requested_outputs
+    ]
     return Message(tuple(tensors), answer.parameters, request.id)
 
 

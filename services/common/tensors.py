@@ -82,7 +82,7 @@ class Message:
     tensors: tuple[Tensor, ...]
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     id: str | None = None
-    wanted: tuple[str, ...] = ()
+    requested_outputs: tuple[str, ...] = ()
 
     def tensor(self, name: str, datatype: str) -> Tensor:
         """The tensor of that name and type; BadRequest where it is missing or another."""

@@ -64,7 +64,7 @@ def build_report(
 
 
 def _in_force(thresholds: Thresholds, assessment: Assessment) -> Thresholds:
-    return thresholds.alone() if len(assessment.header.items) == 1 else thresholds
+    return thresholds.for_single_slice() if len(assessment.header.items) == 1 else thresholds
 
 
 def _series(assessment: Assessment, thresholds: Thresholds) -> ReportSeries | None:

@@ -41,7 +41,7 @@ def the_series(files: Sequence[UploadedFile], report: HeadersReport) -> SeriesHe
     if len(report.series) > 1:
         found = [_listed(files, series) for series in report.series]
         best = select_best_series(report.series)
-        advice = {"best": {"series_instance_uid": best.uid, "why": best.why}} if best else {}
+        advice = {"best": {"series_instance_uid": best.uid, "why": best.reason}} if best else {}
         raise MixedSeries(f"{len(found)} series were sent; send one at a time", series=found, **advice)
     if not report.series:
         aside = [bad_file(files[item.file].name, item.code, item.tag) for item in report.set_aside]

@@ -95,7 +95,7 @@ def _print_best(series: Sequence[SeriesHeader]) -> None:
     """For each study of several series, which of them to assess."""
     for study in sorted({item.study_uid or "" for item in series}):
         if best := select_best_series([item for item in series if item.study_uid == study]):
-            print(f"best       {best.uid}: {best.why}")
+            print(f"best       {best.uid}: {best.reason}")
 
 
 def _spacing(position_mm: Sequence[float]) -> str:

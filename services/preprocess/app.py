@@ -48,7 +48,7 @@ class SeriesModel:
             sizes = read_array(message, "sizes", "INT64", (len(heads),)).tolist()
         return Message((_report(Pipeline.read_headers(heads, sizes), self._uid_key),))
 
-    def slices(self, message: Message) -> int:  # noqa: ARG002 - headers are no slices
+    def count_slices(self, message: Message) -> int:  # noqa: ARG002 - headers are no slices
         """None."""
         return 0
 
@@ -108,7 +108,7 @@ class SlicesModel:
         tensors += [_report(report, self._uid_key)] if report else []
         return Message(tuple(tensors), self.parameters)
 
-    def slices(self, message: Message) -> int:
+    def count_slices(self, message: Message) -> int:
         """How many were asked for; for a series in its own order, how many files."""
         return (message.find("frames") or message.tensor("files", "BYTES")).shape[0]
 

@@ -23,11 +23,11 @@ def check_codestream(codestream: bytes, codec: FrameFormat) -> None:
     UnreadableFile
         the compressed bytes are cut, or are of another image than the header describes
     """
-    if codec.syntax == RLELossless:
+    if codec.transfer_syntax == RLELossless:
         return
     if not codestream.rstrip(_PADDING).endswith(_END_OF_IMAGE):
         raise UnreadableFile("truncated")
-    size = _jpeg_2000_size if codec.syntax in JPEG_2000 else _jpeg_size
+    size = _jpeg_2000_size if codec.transfer_syntax in JPEG_2000 else _jpeg_size
     try:
         agrees = size(codestream) == (codec.rows, codec.columns, 1)
     except (StructError, ValueError):

@@ -45,7 +45,7 @@ class PixelDataRange(NamedTuple):
 
     start: int
     stop: int
-    undefined: bool
+    undefined_length: bool
 
 
 class TooManyReads(Exception):

@@ -58,9 +58,9 @@ def decompress_in_process(codestream: bytes, codec: FrameFormat) -> NDArray[np.u
     """
     try:
         # pydicom reaches openjpeg only through one more package, so it is called at first hand.
-        if codec.syntax in JPEG_2000:
+        if codec.transfer_syntax in JPEG_2000:
             stored = decode_jpeg_2000(codestream)
-        elif codec.syntax == JPEGExtended12Bit and codec.bits_stored > 8:  # noqa: PLR2004 - gdcm decodes no more of it
+        elif codec.transfer_syntax == JPEGExtended12Bit and codec.bits_stored > 8:  # noqa: PLR2004 - gdcm decodes no more of it
             stored = jpeg8_decode(codestream)
         else:
             stored = _by_pydicom(codestream, codec)
@@ -81,9 +81,9 @@ def _by_pydicom(codestream: bytes, codec: FrameFormat) -> NDArray[np.integer]:
         "bits_stored": codec.bits_stored,
         "pixel_representation": int(codec.signed),
         "pixel_keyword": "PixelData",
-        "decoding_plugin": _PLUGINS[codec.syntax],
+        "decoding_plugin": _PLUGINS[codec.transfer_syntax],
     }
-    stored, _ = get_decoder(codec.syntax).as_array(encapsulate([codestream]), index=0, **options)
+    stored, _ = get_decoder(codec.transfer_syntax).as_array(encapsulate([codestream]), index=0, **options)
     return stored
 
 
@@ -121,7 +121,7 @@ class DicomFile:
     data: memoryview
     skipped: int = 0
 
-    def image(self, frame: int, decompress: Decompress = decompress_in_process) -> DecodedFrame:
+    def decode(self, frame: int, decompress: Decompress = decompress_in_process) -> DecodedFrame:
         """Decode one frame, and bring it into patient orientation.
 
         Parameters
@@ -134,13 +134,13 @@ class DicomFile:
         UnreadableFile
             the file is no CT slice, its pixels are not all there, or cannot be decoded
         """
-        if not 0 <= frame < self.header.frame_count:
+        if not 0 <= frame < self.header.number_of_frames:
             raise UnreadableFile("truncated")
         if not self.header.is_ct_slice or self.header.frames[frame].is_localizer:
             raise UnreadableFile("not_a_ct_slice")
         stored = self._native(frame) if self.header.native else self._decompressed(frame, decompress)
         found, how = self.header.frames[frame], stored_pixel_format(self.header, frame)
-        transform = to_patient_orientation(found.orientation)
+        transform = to_patient_orientation(found.image_orientation)
         spacing_mm = usable_spacing_mm(found.row_spacing_mm, found.column_spacing_mm)
         row_spacing_mm, column_spacing_mm = reversed(spacing_mm) if transform.transpose else spacing_mm
         return DecodedFrame(
@@ -155,25 +155,25 @@ class DicomFile:
     def _native(self, frame: int) -> NDArray[np.unsignedinteger]:
         header = self.header
         dtype = np.dtype(f"{'<' if header.little_endian else '>'}u{header.bits_allocated // 8}")
-        start = header.pixels.start + frame * header.frame_bytes - self.skipped
+        start = header.pixel_data.start + frame * header.frame_bytes - self.skipped
         whole_frames = self.skipped >= 0 and self.skipped % header.frame_bytes == 0
-        if not (whole_frames and header.pixels.start <= start <= len(self.data) - header.frame_bytes):
+        if not (whole_frames and header.pixel_data.start <= start <= len(self.data) - header.frame_bytes):
             raise UnreadableFile("truncated")
         flat = np.frombuffer(self.data, dtype, header.rows * header.columns, start)
         return flat.reshape(header.rows, header.columns)
 
     def _decompressed(self, frame: int, decompress: Decompress) -> NDArray[np.unsignedinteger]:
         codestream = self._codestream(frame)
-        check_codestream(codestream, self.header.codec)
-        return decompress(codestream, self.header.codec)
+        check_codestream(codestream, self.header.frame_format)
+        return decompress(codestream, self.header.frame_format)
 
     def _codestream(self, frame: int) -> bytes:
         """One frame's fragments, found by whichever offset table there is (PS3.5 A.4)."""
-        header, file = self.header, BoundedReader(self.data, self.header.pixels.start, len(self.data))
+        header, file = self.header, BoundedReader(self.data, self.header.pixel_data.start, len(self.data))
         try:
             with pydicom_silenced():
                 codestream = get_frame(
-                    file, frame, extended_offsets=header.offsets, number_of_frames=header.frame_count
+                    file, frame, extended_offsets=header.extended_offsets, number_of_frames=header.number_of_frames
                 )
         except Exception:  # noqa: BLE001 - a border: whatever malformed fragments provoke, its words stay here
             raise UnreadableFile(file.fault or "corrupt_pixels") from None
@@ -188,7 +188,7 @@ class DicomFile:
         """
         how = stored_pixel_format(self.header, frame)
         hu = apply_modality_lut(stored, how)
-        if self.header.photometric != "MONOCHROME1":
+        if self.header.photometric_interpretation != "MONOCHROME1":
             return hu
         mirrored = apply_modality_lut(stored, replace(how, inverted=True))
         return mirrored if _border_hu(mirrored) < _border_hu(hu) else hu
@@ -208,13 +208,13 @@ def open_dicom(file: Buffer, excerpt: PartialFile | None = None) -> DicomFile:
     if excerpt is None:
         return _whole(read_header(data, len(data)), data)
     header = read_header(data, excerpt.size)
-    return DicomFile(header, data, excerpt.pixels_from - header.pixels.start)
+    return DicomFile(header, data, excerpt.pixels_from - header.pixel_data.start)
 
 
 def _whole(header: DicomHeader, data: memoryview) -> DicomFile:
     if header.is_ct_slice and not header.native:
-        held = count_frames(data, header.pixels.start, header.syntax)
-        if held > header.frame_count or is_followed_by_file(data, header.pixels.start):
+        held = count_frames(data, header.pixel_data.start, header.transfer_syntax)
+        if held > header.number_of_frames or is_followed_by_file(data, header.pixel_data.start):
             raise UnreadableFile("surplus_pixels")
     return DicomFile(header, data)
 
@@ -227,7 +227,7 @@ def decode_frame(file: Buffer, frame: int) -> DecodedFrame:
     UnreadableFile
         for whatever reason; no other exception leaves this function
     """
-    return open_dicom(file).image(frame)
+    return open_dicom(file).decode(frame)
 
 
 def _border_hu(hu: NDArray[np.int16]) -> float:

@@ -41,22 +41,22 @@ class FrameHeader:
     """
 
     position_mm: tuple[float, ...] | None
-    orientation: tuple[float, ...] | None
+    image_orientation: tuple[float, ...] | None
     row_spacing_mm: float
     column_spacing_mm: float
-    spaced: bool
-    slope: float
-    intercept: float
-    rescaled: bool
+    has_pixel_spacing: bool
+    rescale_slope: float
+    rescale_intercept: float
+    has_rescale: bool
     rescale_type: str
-    kind: ImageKind
+    image_kind: ImageKind
     image_type: tuple[str, ...]
-    kernel: str
+    convolution_kernel: str
     kvp: float | None
     slice_thickness_mm: float | None
-    slice_spacing_mm: float | None
+    spacing_between_slices_mm: float | None
     slice_location_mm: float | None
-    stack: str
+    stack_id: str
 
     @property
     def is_localizer(self) -> bool:
@@ -66,7 +66,7 @@ class FrameHeader:
     @property
     def is_slice(self) -> bool:
         """Whether this is an axial slice."""
-        return not self.is_localizer and is_axial(self.orientation)
+        return not self.is_localizer and is_axial(self.image_orientation)
 
 
 def frame_datasets(file: BoundedReader, dataset: Dataset, count: int) -> Iterator[Dataset]:
@@ -86,22 +86,22 @@ def frame_header(dataset: Dataset) -> FrameHeader:
     slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
     return FrameHeader(
         position_mm=numbers(dataset, "ImagePositionPatient", 3),
-        orientation=numbers(dataset, "ImageOrientationPatient", 6),
+        image_orientation=numbers(dataset, "ImageOrientationPatient", 6),
         row_spacing_mm=row_spacing,
         column_spacing_mm=column_spacing,
-        spaced=spacing is not None,
-        slope=1.0 if slope is None else slope,
-        intercept=0.0 if intercept is None else intercept,
-        rescaled=slope is not None and intercept is not None,
+        has_pixel_spacing=spacing is not None,
+        rescale_slope=1.0 if slope is None else slope,
+        rescale_intercept=0.0 if intercept is None else intercept,
+        has_rescale=slope is not None and intercept is not None,
         rescale_type="\\".join(dict.fromkeys(texts(dataset, "RescaleType"))),
-        kind=image_kind(file_type + frame_type, text(dataset, "SeriesDescription")),
+        image_kind=image_kind(file_type + frame_type, text(dataset, "SeriesDescription")),
         image_type=frame_type if any(frame_type) else file_type,
-        kernel=text(dataset, "ConvolutionKernel"),
+        convolution_kernel=text(dataset, "ConvolutionKernel"),
         kvp=readable_number(dataset, "KVP"),
         slice_thickness_mm=number(dataset, "SliceThickness"),
-        slice_spacing_mm=number(dataset, "SpacingBetweenSlices"),
+        spacing_between_slices_mm=number(dataset, "SpacingBetweenSlices"),
         slice_location_mm=readable_number(dataset, "SliceLocation"),
-        stack=text(dataset, "StackID"),
+        stack_id=text(dataset, "StackID"),
     )
 
 

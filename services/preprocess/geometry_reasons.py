@@ -40,8 +40,8 @@ def geometry_reasons(slices: Collection[tuple[DicomHeader, FrameHeader]], positi
     """
     frames = [frame for _, frame in slices]
     grids = sorted({_grid(header, frame) for header, frame in slices})
-    stated = sorted({_grid(header, frame) for header, frame in slices if frame.spaced})
-    orientations = {frame.orientation for frame in frames if frame.orientation}
+    stated = sorted({_grid(header, frame) for header, frame in slices if frame.has_pixel_spacing})
+    orientations = {frame.image_orientation for frame in frames if frame.image_orientation}
     places = {frame.position_mm for frame in frames if frame.position_mm}
     faults = [
         *_spacing_faults(stated),
@@ -50,9 +50,9 @@ def geometry_reasons(slices: Collection[tuple[DicomHeader, FrameHeader]], positi
         *_length_faults(position_mm),
     ]
     found = [make_reason("implausible_geometry", faults="; ".join(faults))] if faults else []
-    if not all(frame.spaced for frame in frames):
+    if not all(frame.has_pixel_spacing for frame in frames):
         found.append(make_reason("no_pixel_spacing"))
-    if not all(frame.orientation for frame in frames):
+    if not all(frame.image_orientation for frame in frames):
         found.append(make_reason("no_orientation"))
     return found + _resampled(grids)
 

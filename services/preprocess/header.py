@@ -36,7 +36,7 @@ CT_CLASSES: Final = frozenset(
 class FrameFormat(NamedTuple):
     """What a decoder needs to know of a compressed frame."""
 
-    syntax: str
+    transfer_syntax: str
     rows: int
     columns: int
     bits_allocated: int
@@ -51,46 +51,50 @@ class DicomHeader:
     `slices` are the numbers of the `frames` that are axial slices, counted from 0.
     """
 
-    syntax: str
+    transfer_syntax: str
     little_endian: bool
     sop_class_uid: str
     sop_instance_uid: str
-    series_uid: str
-    study_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
     modality: str
-    body_part: str
+    body_part_examined: str
     contrast_tags: tuple[str, ...]
     instance_number: int | None
     rows: int
     columns: int
-    samples: int
-    photometric: str
+    samples_per_pixel: int
+    photometric_interpretation: str
     bits_allocated: int
     bits_stored: int
     high_bit: int
     signed: bool
-    padding: tuple[int, int] | None
-    frame_count: int
+    pixel_padding: tuple[int, int] | None
+    number_of_frames: int
     frames: tuple[FrameHeader, ...]
-    slices: tuple[int, ...]
-    pixels: PixelDataRange
-    offsets: tuple[bytes, bytes] | None
+    axial_frames: tuple[int, ...]
+    pixel_data: PixelDataRange
+    extended_offsets: tuple[bytes, bytes] | None
 
     @property
     def is_ct_slice(self) -> bool:
         """Whether these are grey CT pixels; localizers, secondary captures and other modalities are not."""
-        is_ct = self.samples == 1 and _is_ct(self.sop_class_uid, self.modality, self.photometric)
+        is_ct = self.samples_per_pixel == 1 and _is_ct(
+            self.sop_class_uid, self.modality, self.photometric_interpretation
+        )
         return is_ct and not all(frame.is_localizer for frame in self.frames)
 
     @property
     def native(self) -> bool:
         """Whether the pixels are uncompressed."""
-        return self.syntax in NATIVE
+        return self.transfer_syntax in NATIVE
 
     @property
-    def codec(self) -> FrameFormat:
+    def frame_format(self) -> FrameFormat:
         """What a decoder needs to know."""
-        return FrameFormat(self.syntax, self.rows, self.columns, self.bits_allocated, self.bits_stored, self.signed)
+        return FrameFormat(
+            self.transfer_syntax, self.rows, self.columns, self.bits_allocated, self.bits_stored, self.signed
+        )
 
     @property
     def frame_bytes(self) -> int:
@@ -130,7 +134,7 @@ def read_header(head: Buffer, size: int) -> DicomHeader:
         try:
             _check(header, size)
         except UnreadableFile as failure:
-            failure.uids = header.study_uid, header.series_uid
+            failure.uids = header.study_instance_uid, header.series_instance_uid
             raise
     return header
 
@@ -167,30 +171,30 @@ def _header(file: BoundedReader, dataset: Dataset, pixels: PixelDataRange, synta
     bits_stored = _short(dataset, "BitsStored", bits_allocated)
     offsets = binary(dataset, "ExtendedOffsetTable"), binary(dataset, "ExtendedOffsetTableLengths")
     return DicomHeader(
-        syntax=syntax,
+        transfer_syntax=syntax,
         little_endian=syntax != uid.ExplicitVRBigEndian,
         sop_class_uid=text(dataset, "SOPClassUID"),
         sop_instance_uid=text(dataset, "SOPInstanceUID"),
-        series_uid=text(dataset, "SeriesInstanceUID"),
-        study_uid=text(dataset, "StudyInstanceUID"),
+        series_instance_uid=text(dataset, "SeriesInstanceUID"),
+        study_instance_uid=text(dataset, "StudyInstanceUID"),
         modality=text(dataset, "Modality").upper(),
-        body_part=_body_part(file, datasets[0]).upper(),
+        body_part_examined=_body_part(file, datasets[0]).upper(),
         contrast_tags=frame_contrast_tags(file, datasets),
         instance_number=integer(dataset, "InstanceNumber"),
         rows=_short(dataset, "Rows", 0),
         columns=_short(dataset, "Columns", 0),
-        samples=_samples(dataset),
-        photometric=text(dataset, "PhotometricInterpretation"),
+        samples_per_pixel=_samples(dataset),
+        photometric_interpretation=text(dataset, "PhotometricInterpretation"),
         bits_allocated=bits_allocated,
         bits_stored=bits_stored,
         high_bit=_short(dataset, "HighBit", bits_stored - 1),
         signed=_one_of(dataset, "PixelRepresentation", (0, 1)) == 1,
-        padding=_padding(dataset),
-        frame_count=frame_count,
+        pixel_padding=_padding(dataset),
+        number_of_frames=frame_count,
         frames=frames,
-        slices=tuple(number for number, frame in enumerate(frames) if frame.is_slice),
-        pixels=pixels,
-        offsets=offsets if all(offsets) else None,
+        axial_frames=tuple(number for number, frame in enumerate(frames) if frame.is_slice),
+        pixel_data=pixels,
+        extended_offsets=offsets if all(offsets) else None,
     )
 
 
@@ -245,18 +249,18 @@ def _padding(dataset: Dataset) -> tuple[int, int] | None:
 
 def _check(header: DicomHeader, size: int) -> None:
     """Refuse what would be decoded in vain, or at too great a cost."""
-    if max(header.rows, header.columns) > MAX_SIDE or header.frame_count > MAX_FRAMES:
+    if max(header.rows, header.columns) > MAX_SIDE or header.number_of_frames > MAX_FRAMES:
         raise UnreadableFile("too_large")
     shift = header.high_bit + 1 - header.bits_stored
     bits_fit = 0 < header.bits_stored <= header.bits_allocated - shift and shift >= 0
     if not (header.rows and header.columns and bits_fit and header.bits_allocated in (8, 16)):
         raise UnreadableFile("corrupt_header")
-    if header.native == header.pixels.undefined:
+    if header.native == header.pixel_data.undefined_length:
         raise UnreadableFile("corrupt_pixels")
-    held = min(header.pixels.stop, size) - header.pixels.start
-    wanted = header.frame_bytes * header.frame_count
+    held = min(header.pixel_data.stop, size) - header.pixel_data.start
+    wanted = header.frame_bytes * header.number_of_frames
     if header.native and held < wanted:
         raise UnreadableFile("truncated")
-    behind = size - header.pixels.stop  # padding, a signature or private data are shorter than a frame; a file is not
+    behind = size - header.pixel_data.stop  # padding, a signature and private data are shorter than a frame
     if header.native and (held - wanted >= header.columns * header.bits_allocated // 8 or behind >= header.frame_bytes):
         raise UnreadableFile("surplus_pixels")

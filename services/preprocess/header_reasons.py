@@ -43,16 +43,18 @@ def header_reasons(headers: Collection[DicomHeader], in_order: Sequence[FrameHea
     ----------
     in_order : the frames in their order, where something else than ImagePositionPatient orders them
     """
-    frames = [header.frames[number] for header in headers for number in header.slices]
+    frames = [header.frames[number] for header in headers for number in header.axial_frames]
     found = [_body_part(headers), _kernel(frames), several_reconstructions(headers, in_order), _kvp(frames)]
     slices = len(frames)
     if 1 < slices < MIN_SLICES_OF_A_HEAD:
         found.append(make_reason("few_slices", slices=slices))
     if tags := sorted({tag for header in headers for tag in header.contrast_tags}):
         found.append(make_reason("contrast", tags=" and ".join(tags)))
-    if not all(frame.rescaled for frame in frames):
+    if not all(frame.has_rescale for frame in frames):
         found.append(make_reason("no_rescale"))
-    if any(stored_pixel_format(header, number).faulty_intercept for header in headers for number in header.slices):
+    if any(
+        stored_pixel_format(header, number).faulty_intercept for header in headers for number in header.axial_frames
+    ):
         found.append(make_reason("intercept_repaired"))
     found += hounsfield_reasons(headers)
     return [item for item in found if item]
@@ -93,17 +95,17 @@ def _words(body_part: str) -> str:
 
 def _body_part(headers: Collection[DicomHeader]) -> Reason | None:
     """Refuse where most slices name another part; warn where fewer do, for a foot may lie among slices of a head."""
-    others = [header for header in headers if names_other_body_part(header.body_part)]
+    others = [header for header in headers if names_other_body_part(header.body_part_examined)]
     if not others:
         return None
-    named = {found[0] for header in others if (found := _OTHER.search(_words(header.body_part)))}
-    slices, total = (sum(header.frame_count for header in some) for some in (others, headers))
+    named = {found[0] for header in others if (found := _OTHER.search(_words(header.body_part_examined)))}
+    slices, total = (sum(header.number_of_frames for header in some) for some in (others, headers))
     code = "other_body_part" if slices > total / 2 else "mixed_body_parts"
     return make_reason(code, part=" and ".join(sorted(named)), slices=slices, total=total)
 
 
 def _kernel(frames: Collection[FrameHeader]) -> Reason | None:
-    kernels = {read_kernel(kernel) for kernel in {frame.kernel for frame in frames}}
+    kernels = {read_kernel(kernel) for kernel in {frame.convolution_kernel for frame in frames}}
     sharp = sorted(kernel.word for kernel in kernels if kernel.kind == "sharp")
     return make_reason("bone_kernel", kernel=sharp[0]) if sharp else None
 

@@ -16,11 +16,11 @@ _MOST_INTERCEPT_HU: Final = 32768.0
 
 def hounsfield_reasons(headers: Collection[DicomHeader]) -> list[Reason]:
     """Reasons to refuse or to warn, for all headers of one series."""
-    frames = [header.frames[number] for header in headers for number in header.slices]
+    frames = [header.frames[number] for header in headers for number in header.axial_frames]
     units = {read_unit(rescale_type) for rescale_type in {frame.rescale_type for frame in frames}}
-    kinds = {frame.kind for frame in frames}
-    others = [f"RescaleType says {unit.shown}" for unit in units if unit.kind == "other"]
-    others += [kind.shown for kind in kinds if kind.kind == "map"]
+    kinds = {frame.image_kind for frame in frames}
+    others = [f"RescaleType says {unit.evidence}" for unit in units if unit.kind == "other"]
+    others += [kind.evidence for kind in kinds if kind.kind == "map"]
     found = [make_reason("not_hounsfield", evidence=min(others))] if others else []
     found += [make_reason("implausible_rescale", slope=slope, intercept=hu) for slope, hu in _implausible(headers)][:1]
     if any(unit.kind == "unspecified" for unit in units):
@@ -32,13 +32,13 @@ def hounsfield_reasons(headers: Collection[DicomHeader]) -> list[Reason]:
 
 def _implausible(headers: Collection[DicomHeader]) -> Iterator[tuple[float, float]]:
     for header in headers:
-        for number in header.slices:
+        for number in header.axial_frames:
             frame = header.frames[number]
             if not _plausible(frame, header.bits_stored):
-                yield frame.slope, frame.intercept
+                yield frame.rescale_slope, frame.rescale_intercept
 
 
 def _plausible(frame: FrameHeader, bits_stored: int) -> bool:
     """Whether the stored values can reach from air to water, in their right order."""
-    spans = frame.slope * (1 << bits_stored) >= _LEAST_SPAN_HU
-    return spans and frame.slope <= _MOST_SLOPE and abs(frame.intercept) <= _MOST_INTERCEPT_HU
+    spans = frame.rescale_slope * (1 << bits_stored) >= _LEAST_SPAN_HU
+    return spans and frame.rescale_slope <= _MOST_SLOPE and abs(frame.rescale_intercept) <= _MOST_INTERCEPT_HU

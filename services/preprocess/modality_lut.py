@@ -40,7 +40,9 @@ def stored_pixel_format(header: DicomHeader, frame: int) -> StoredPixelFormat:
     """How a header says that a frame is stored; a decompressed frame is always aligned to bit 0."""
     found = header.frames[frame]
     shift = header.high_bit + 1 - header.bits_stored if header.native else 0
-    return StoredPixelFormat(header.bits_stored, shift, header.signed, found.slope, found.intercept, header.padding)
+    return StoredPixelFormat(
+        header.bits_stored, shift, header.signed, found.rescale_slope, found.rescale_intercept, header.pixel_padding
+    )
 
 
 def apply_modality_lut(stored: NDArray[np.unsignedinteger], how: StoredPixelFormat) -> NDArray[np.int16]:

@@ -149,7 +149,7 @@ class Pipeline:
         """
         if not isinstance(source, DicomFile):
             raise UnreadableFile(source.code if isinstance(source, UnreadableFile) else "not_dicom")
-        image = source.image(frame, self._decoders.decompress)
+        image = source.decode(frame, self._decoders.decompress)
         fitted = resample_and_pad(
             image.hu, image.row_spacing_mm, image.column_spacing_mm, self.recipe.rows, self.recipe.columns
         )

@@ -44,10 +44,12 @@ def group_into_series(entries: Sequence[DicomHeader | PngEntry | UnreadableFile 
         elif isinstance(entry, UnreadableFile):
             study_uid, uid = entry.uids or (None, None)
             set_aside.append(SetAsideFile(file=file, code=entry.code, tag=entry.tag, uid=uid, study_uid=study_uid))
-        elif not (entry.is_ct_slice and entry.slices):
+        elif not (entry.is_ct_slice and entry.axial_frames):
             set_aside.append(SetAsideFile(file=file, code="not_a_ct_slice"))
         else:
-            groups[entry.study_uid, entry.series_uid] += [Slice(file, frame, entry) for frame in entry.slices]
+            groups[entry.study_instance_uid, entry.series_instance_uid] += [
+                Slice(file, frame, entry) for frame in entry.axial_frames
+            ]
             frames_set_aside += _others(file, entry)
     series = [_series(groups[uids]) for uids in sorted(groups)]
     return HeadersReport(
@@ -60,7 +62,7 @@ def group_into_series(entries: Sequence[DicomHeader | PngEntry | UnreadableFile 
 
 def _others(file: int, header: DicomHeader) -> list[SetAsideFrames]:
     """The frames of a file that are no axial slices."""
-    others = [number for number in range(len(header.frames)) if number not in set(header.slices)]
+    others = [number for number in range(len(header.frames)) if number not in set(header.axial_frames)]
     scouts = tuple(number for number in others if header.frames[number].is_localizer)
     planes = tuple(number for number in others if not header.frames[number].is_localizer)
     found: tuple[tuple[FramesCode, tuple[int, ...]], ...] = (("localizer", scouts), ("other_plane", planes))
@@ -73,26 +75,26 @@ def _series(slices: Sequence[Slice]) -> SeriesHeader:
         SliceReference(file=item.file, frame=item.frame, sop_instance_uid=item.header.sop_instance_uid or None)
         for item in found
     )
-    ranked = sorted(found, key=lambda item: item.rank)
+    ranked = sorted(found, key=lambda item: item.sort_key)
     headers = {item.file: item.header for item in ranked}
     substituted = any(item.code == "no_position" for item in said)
-    reasons = header_reasons(headers.values(), [item.found for item in found] if substituted else ())
-    reasons += geometry_reasons([(item.header, item.found) for item in ranked], position_mm)
-    header, first = ranked[0].header, ranked[0].found
+    reasons = header_reasons(headers.values(), [item.frame_header for item in found] if substituted else ())
+    reasons += geometry_reasons([(item.header, item.frame_header) for item in ranked], position_mm)
+    header, first = ranked[0].header, ranked[0].frame_header
     return SeriesHeader(
-        uid=header.series_uid,
-        study_uid=header.study_uid,
+        uid=header.series_instance_uid,
+        study_uid=header.study_instance_uid,
         items=items,
         position_mm=position_mm,
         reasons=(*reasons, *said),
-        kernel=read_kernel(first.kernel).kind,
+        kernel=read_kernel(first.convolution_kernel).kind,
         thickness_mm=first.slice_thickness_mm,
         contrast=any(item.header.contrast_tags for item in ranked),
-        derived=any("DERIVED" in item.found.image_type[:1] for item in ranked),
+        derived=any("DERIVED" in item.frame_header.image_type[:1] for item in ranked),
         stacks=tuple(
-            MultiFrameFile(file=file, pixels_at=own.pixels.start, frame_bytes=own.frame_bytes)
+            MultiFrameFile(file=file, pixels_at=own.pixel_data.start, frame_bytes=own.frame_bytes)
             for file, own in headers.items()
-            if own.native and own.frame_count > 1
+            if own.native and own.number_of_frames > 1
         ),
     )
 

@@ -27,15 +27,15 @@ def several_reconstructions(headers: Collection[DicomHeader], in_order: Sequence
     ----------
     in_order : the frames in their order, where something else than ImagePositionPatient orders them
     """
-    frames = [header.frames[number] for header in headers for number in header.slices]
+    frames = [header.frames[number] for header in headers for number in header.axial_frames]
     found = {
-        "kernel": len({frame.kernel for frame in frames}) > 1,
-        "orientation": _varies((frame.orientation or () for frame in frames), least=_SAME_COSINE),
-        "stack": len({frame.stack for frame in frames}) > 1,
+        "kernel": len({frame.convolution_kernel for frame in frames}) > 1,
+        "orientation": _varies((frame.image_orientation or () for frame in frames), least=_SAME_COSINE),
+        "stack": len({frame.stack_id for frame in frames}) > 1,
         "size": len({(header.rows, header.columns) for header in headers}) > 1,
         "pixel spacing": _varies((_spacing_mm(frame) for frame in frames), share=_SAME),
         "field of view": _varies(_fields_mm(headers), share=_SAME),
-        "rescale": len({(frame.slope, frame.intercept) for frame in frames}) > 1,
+        "rescale": len({(frame.rescale_slope, frame.rescale_intercept) for frame in frames}) > 1,
         "tube voltage": _varies(((frame.kvp,) if frame.kvp else () for frame in frames), share=_SAME),
         "stored bits": len({_stored(header) for header in headers}) > 1,
         "slice thickness": _thickness_varies(frames, in_order),
@@ -56,7 +56,7 @@ def _fields_mm(headers: Collection[DicomHeader]) -> Iterable[tuple[float, float]
     return (
         (header.rows * frame.row_spacing_mm, header.columns * frame.column_spacing_mm)
         for header in headers
-        for frame in (header.frames[number] for number in header.slices)
+        for frame in (header.frames[number] for number in header.axial_frames)
     )
 
 
@@ -84,7 +84,7 @@ def _by_parts(frames: Collection[FrameHeader]) -> bool:
     if any(frame.position_mm is None for frame in frames):
         return False
     placed = sorted(
-        (distance_along(slice_normal(frame.orientation), frame.position_mm or ()), frame.slice_thickness_mm or 0)
+        (distance_along(slice_normal(frame.image_orientation), frame.position_mm or ()), frame.slice_thickness_mm or 0)
         for frame in frames
     )
     parts = [list(part) for _, part in groupby(placed, key=lambda slice_: round(slice_[1], 1))]

@@ -28,15 +28,15 @@ class Slice:
     header: DicomHeader
 
     @property
-    def found(self) -> FrameHeader:
+    def frame_header(self) -> FrameHeader:
         """What the header says of this frame."""
         return self.header.frames[self.frame]
 
     @property
-    def rank(self) -> tuple[float, str, int, Vector, Vector]:
+    def sort_key(self) -> tuple[float, str, int, Vector, Vector]:
         """What orders slices of one position; the order sent must never."""
         number = float("inf") if self.header.instance_number is None else self.header.instance_number
-        place, orientation = self.found.position_mm or (), self.found.orientation or ()
+        place, orientation = self.frame_header.position_mm or (), self.frame_header.image_orientation or ()
         return number, self.header.sop_instance_uid, self.frame, place, orientation
 
 
@@ -52,7 +52,7 @@ class _Substitute(NamedTuple):
     """Positions in place of ImagePositionPatient, and the words that say what they are made of."""
 
     position_mm: Sequence[float]
-    words: str
+    origin: str
 
 
 def order_slices(slices: Sequence[Slice]) -> OrderedSlices:
@@ -60,14 +60,14 @@ def order_slices(slices: Sequence[Slice]) -> OrderedSlices:
 
     Where nothing orders them the reasons hold a refusal, and all positions are 0.
     """
-    ranked = sorted(slices, key=lambda item: item.rank)
+    ranked = sorted(slices, key=lambda item: item.sort_key)
     position_mm = _along_normal(ranked)
     fault = _fault(ranked, position_mm)
     if fault is None:
         return _sorted(ranked, position_mm, ())
     for substitute in (_slice_location, _instance_number):
         if found := substitute(ranked):
-            return _sorted(ranked, found.position_mm, (make_reason("no_position", fault=fault, used=found.words),))
+            return _sorted(ranked, found.position_mm, (make_reason("no_position", fault=fault, used=found.origin),))
     return OrderedSlices(tuple(ranked), (0.0,) * len(ranked), (make_reason("no_order", fault=fault),))
 
 
@@ -81,16 +81,16 @@ def _sorted(ranked: Sequence[Slice], position_mm: Sequence[float], reasons: tupl
 
 def _along_normal(ranked: Sequence[Slice]) -> list[float]:
     """Positions along the series' normal, in mm; 0 where the header has none."""
-    orientations = (item.found.orientation for item in ranked)
+    orientations = (item.frame_header.image_orientation for item in ranked)
     direction = slice_normal(next((found for found in orientations if found), None))
-    return [distance_along(direction, item.found.position_mm or (0.0, 0.0, 0.0)) for item in ranked]
+    return [distance_along(direction, item.frame_header.position_mm or (0.0, 0.0, 0.0)) for item in ranked]
 
 
 def _fault(ranked: Sequence[Slice], position_mm: Sequence[float]) -> str | None:
     """Why ImagePositionPatient does not order the slices; None where it does. A slice alone, or copied, needs none."""
-    if len({(item.rank, None if item.header.sop_instance_uid else item.file) for item in ranked}) == 1:
+    if len({(item.sort_key, None if item.header.sop_instance_uid else item.file) for item in ranked}) == 1:
         return None
-    missing = sum(item.found.position_mm is None for item in ranked)
+    missing = sum(item.frame_header.position_mm is None for item in ranked)
     if missing:
         return f"is missing in {missing} of {len(ranked)} slices"
     if _distinct(position_mm) == 1:
@@ -106,11 +106,13 @@ def _fault(ranked: Sequence[Slice], position_mm: Sequence[float]) -> str | None:
 
 def _one_position_for_all_frames(header: DicomHeader) -> bool:
     """A multi-frame file without functional groups has one position in its header, for none of its frames."""
-    return len(header.slices) > 1 and len({header.frames[number].position_mm for number in header.slices}) == 1
+    return (
+        len(header.axial_frames) > 1 and len({header.frames[number].position_mm for number in header.axial_frames}) == 1
+    )
 
 
 def _slice_location(ranked: Sequence[Slice]) -> _Substitute | None:
-    locations = [item.found.slice_location_mm for item in ranked]
+    locations = [item.frame_header.slice_location_mm for item in ranked]
     known = [location for location in locations if location is not None]
     if len(known) < len(ranked) or _distinct(known) < len(ranked):
         return None
@@ -120,7 +122,7 @@ def _slice_location(ranked: Sequence[Slice]) -> _Substitute | None:
 def _instance_number(ranked: Sequence[Slice]) -> _Substitute | None:
     """InstanceNumber times spacing; frames of one file follow each other."""
     numbers = {item.file: item.header.instance_number for item in ranked}
-    spacing_mm, source = _spacing_mm(ranked[0].found)
+    spacing_mm, source = _spacing_mm(ranked[0].frame_header)
     if len(numbers) == 1:
         words = f"the number of their frames times {spacing_mm:g} mm ({source}), taken as rising towards the head"
         return _Substitute([index * spacing_mm for index in range(len(ranked))], words)
@@ -134,8 +136,8 @@ def _instance_number(ranked: Sequence[Slice]) -> _Substitute | None:
 
 def _spacing_mm(frame: FrameHeader) -> tuple[float, str]:
     """The distance of slices where no position tells it, and where it is from."""
-    if frame.slice_spacing_mm:
-        return abs(frame.slice_spacing_mm), "SpacingBetweenSlices"
+    if frame.spacing_between_slices_mm:
+        return abs(frame.spacing_between_slices_mm), "SpacingBetweenSlices"
     if frame.slice_thickness_mm:
         return abs(frame.slice_thickness_mm), "SliceThickness"
     return _UNKNOWN_SPACING_MM, "assumed"

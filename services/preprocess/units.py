@@ -35,7 +35,7 @@ class Unit(NamedTuple):
     """Whether values are Hounsfield units, unspecified, or none; `shown` names another unit as far as it is known."""
 
     kind: Literal["hounsfield", "unspecified", "other"]
-    shown: str = ""
+    evidence: str = ""
 
 
 @lru_cache(maxsize=256)
@@ -53,7 +53,7 @@ class ImageKind(NamedTuple):
     """What kind of image a file says it is; `shown` is the tag, and the word of the tables above, that says map."""
 
     kind: Literal["plain", "map", "monoenergetic"] = "plain"
-    shown: str = ""
+    evidence: str = ""
 
 
 @lru_cache(maxsize=256)

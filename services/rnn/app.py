@@ -73,7 +73,7 @@ class RnnModel:
         tensors = array_tensor("slice_probabilities", slices), array_tensor("series_probabilities", series)
         return Message(tensors, {"card_sha256": sha256})
 
-    def slices(self, message: Message) -> int:
+    def count_slices(self, message: Message) -> int:
         """The length of the series."""
         return message.tensors[0].shape[0]
 

@@ -82,7 +82,7 @@ def _core_ms(
 
 def _our_way(file: bytes) -> None:
     """All that the service does of a slice."""
-    image = open_dicom(file).image(0)
+    image = open_dicom(file).decode(0)
     hu = resample_and_pad(image.hu, image.row_spacing_mm, image.column_spacing_mm)
     apply_windows(hu, DEFAULT_RECIPE, _OUT)
     measure_evidence(image.hu)

@@ -34,14 +34,14 @@ def mapping(tmp_path: Path) -> CnnModel:
 
 
 def _slices(count: int, *wanted: str) -> Message:
-    return Message((array_tensor("slices", np.ones((count, 512, 512, 3), np.uint8)),), wanted=wanted)
+    return Message((array_tensor("slices", np.ones((count, 512, 512, 3), np.uint8)),), requested_outputs=wanted)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_one_row_a_slice(model: CnnModel, count: int) -> None:
     features = read_array(model.infer(_slices(count)), "features", "FP32", (count, FEATURE_SIZE))
     assert (features == count).all()
-    assert model.slices(_slices(count)) == count
+    assert model.count_slices(_slices(count)) == count
 
 
 @pytest.mark.parametrize("count", [0, 2])

@@ -136,13 +136,13 @@ async def test_a_fault_is_told_to_those_whom_it_met_and_the_next_are_served() ->
 
 def test_slices_are_refused_before_memory_runs_out() -> None:
     batches = DynamicBatcher(Network(), BatchLimits(max_held=20))
-    with batches.place(16 * SLICE_BYTES + 300):
-        with pytest.raises(Overloaded) as refused, batches.place(5 * SLICE_BYTES + 300):
+    with batches.reserve(16 * SLICE_BYTES + 300):
+        with pytest.raises(Overloaded) as refused, batches.reserve(5 * SLICE_BYTES + 300):
             pass
         assert int(refused.value.headers()["retry-after"]) >= 1
-        with batches.place(4 * SLICE_BYTES + 300):
+        with batches.reserve(4 * SLICE_BYTES + 300):
             pass
-    with batches.place(300 * SLICE_BYTES):
+    with batches.reserve(300 * SLICE_BYTES):
         pass  # alone, any request is taken
 
 

@@ -154,8 +154,8 @@ def test_the_document_is_up_to_date() -> None:
     assert written.read_text() == rules_as_markdown()
 
 
-def test_every_rule_says_why_and_by_which_source() -> None:
-    assert all(rule.why.endswith(".") and rule.words.endswith(".") and rule.source for rule in RULES.values())
+def test_every_rule_has_a_message_a_rationale_and_a_source() -> None:
+    assert all(rule.rationale.endswith(".") and rule.message.endswith(".") and rule.source for rule in RULES.values())
     assert RULES["constant_image"].fixed
 
 

@@ -56,8 +56,8 @@ def test_readiness_goes_first_then_new_requests_then_those_in_hand(
 
 
 def test_without_a_signal_it_stays() -> None:
-    drain = GracefulShutdown(1)
-    drain.check()
-    drain.on = True
+    shutdown = GracefulShutdown(1)
+    shutdown.check()
+    shutdown.draining = True
     with pytest.raises(NotReady):
-        drain.check()
+        shutdown.check()

@@ -45,6 +45,6 @@ def test_clamped_points_are_ordered_and_leave_the_default(one: Thresholds, two: 
     points = clamped({"default": one, "sensitive": two, "specific": three})
     assert points["default"] == one
     for level in LEVELS:
-        low, middle, high = (points[point].at(level) for point in ("sensitive", "default", "specific"))
+        low, middle, high = (points[point].for_level(level) for point in ("sensitive", "default", "specific"))
         assert all(low[label] <= middle[label] <= high[label] for label in LABELS)
     assert out_of_order(points) == []

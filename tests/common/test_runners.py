@@ -47,7 +47,7 @@ async def test_what_waits_longer_than_its_caller_is_never_begun() -> None:
 def test_places_are_given_back() -> None:
     threads = ThreadRunner(Settings(threads=1, max_waiting=0))
     for _ in range(3):
-        with threads.place(10), pytest.raises(Overloaded), threads.place(10):
+        with threads.reserve(10), pytest.raises(Overloaded), threads.reserve(10):
             pass
 
 

@@ -39,8 +39,8 @@ def test_what_decides(other: SeriesHeader, why: str) -> None:
     found = select_best_series([other, series("1.7")])
     assert found
     assert found.uid == "1.7"
-    assert found.why.startswith("soft kernel, 5 mm, 30 slices, plain; ")
-    assert why in found.why
+    assert found.reason.startswith("soft kernel, 5 mm, 30 slices, plain; ")
+    assert why in found.reason
 
 
 @given(st.permutations([series("1.1", kernel="sharp"), series("1.2"), series("1.3", thickness_mm=1.0), series("1.4")]))

@@ -49,7 +49,7 @@ class Doubler:
         x = read_array(message, "x", "FP32", (None,))
         return Message((array_tensor("y", 2 * x), array_tensor("z", x)))
 
-    def slices(self, message: Message) -> int:
+    def count_slices(self, message: Message) -> int:
         return message.tensors[0].shape[0]
 
 

@@ -34,7 +34,7 @@ def read(data: bytes) -> None:
     """What preprocess does with a file's headers and its first frame; anything raised but a refusal is a fault."""
     Pipeline.read_headers([data], [len(data)])
     with suppress(UnreadableFile, IncompleteHeader):
-        open_dicom(data).image(0, _refuse)
+        open_dicom(data).decode(0, _refuse)
     if (peak := peak_bytes()) > MAX_BYTES:
         raise TooMuchMemory(peak)
 

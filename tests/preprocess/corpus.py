@@ -72,7 +72,7 @@ def _judge(entry: Entry, decoders: DecoderProcesses) -> Fate:
     if report.set_aside:
         return Fate(entry.name, syntax, "refused", report.set_aside[0].code)
     try:
-        hu = open_dicom(entry.data).image(0, decoders.decompress).hu
+        hu = open_dicom(entry.data).decode(0, decoders.decompress).hu
     except UnreadableFile as refusal:
         return Fate(entry.name, syntax, "refused", refusal.code)
     wanted = _expected(entry)

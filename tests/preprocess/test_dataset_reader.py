@@ -33,14 +33,14 @@ def read(data: bytes, syntax: str = ExplicitVRLittleEndian) -> tuple[Dataset, Pi
 
 def test_reading_ends_at_the_pixels() -> None:
     dataset, pixels = read(PRIVATE + ROWS + PIXELS + b"no pixels, no more elements")
-    assert pixels == PixelDataRange(start=38, stop=54, undefined=False)
+    assert pixels == PixelDataRange(start=38, stop=54, undefined_length=False)
     assert (dataset.Rows, len(dataset)) == (64, 1)
 
 
 def test_encapsulated_pixels() -> None:
     _, pixels = read(ROWS + PIXELS[:-4] + b"\xff\xff\xff\xff" + ITEM)
     assert pixels is not None
-    assert (pixels.start, pixels.undefined) == (22, True)
+    assert (pixels.start, pixels.undefined_length) == (22, True)
 
 
 def test_implicit_vr() -> None:
@@ -48,7 +48,7 @@ def test_implicit_vr() -> None:
         b"\x28\x00\x10\x00\x02\x00\x00\x00\x40\x00" + PIXELS[:4] + PIXELS[8:], ImplicitVRLittleEndian
     )
     assert dataset.Rows == 64
-    assert pixels == PixelDataRange(start=18, stop=34, undefined=False)
+    assert pixels == PixelDataRange(start=18, stop=34, undefined_length=False)
 
 
 def test_big_endian() -> None:

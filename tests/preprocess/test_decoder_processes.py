@@ -22,14 +22,14 @@ def decoders() -> Iterator[DecoderProcesses]:
 
 @pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless])
 def test_children_decode(decoders: DecoderProcesses, syntax: str) -> None:
-    image = open_dicom(ct(syntax)).image(0, decoders.decompress)
+    image = open_dicom(ct(syntax)).decode(0, decoders.decompress)
     assert (image.hu == head_hu()).all()
 
 
 def test_one_child_serves_one_frame_after_another(decoders: DecoderProcesses) -> None:
     for rows in (40, 48, 56):
         file = ct(RLELossless, Rows=rows, Columns=rows)
-        assert (open_dicom(file).image(0, decoders.decompress).hu == head_hu(rows, rows)).all()
+        assert (open_dicom(file).decode(0, decoders.decompress).hu == head_hu(rows, rows)).all()
     assert decoders._idle.qsize() == 1
 
 
@@ -49,24 +49,24 @@ def test_corrupt_jpegs_abort_at_most_their_child(decoders: DecoderProcesses) -> 
         for place in random.integers(start, start + 400, 6):
             mutated[place] = random.integers(256)
         try:
-            open_dicom(mutated).image(0, decoders.decompress)
+            open_dicom(mutated).decode(0, decoders.decompress)
         except UnreadableFile as failure:
             assert failure.code  # noqa: PT017 - either outcome is right
-    assert (open_dicom(file).image(0, decoders.decompress).hu == head_hu()).all()
+    assert (open_dicom(file).decode(0, decoders.decompress).hu == head_hu()).all()
 
 
 def test_child_that_was_killed_is_replaced(decoders: DecoderProcesses) -> None:
     dicom = open_dicom(ct(RLELossless))
-    dicom.image(0, decoders.decompress)
+    dicom.decode(0, decoders.decompress)
     child = decoders._idle.queue[-1]
     child.kill()
     child.wait()
-    assert (dicom.image(0, decoders.decompress).hu == head_hu()).all()
+    assert (dicom.decode(0, decoders.decompress).hu == head_hu()).all()
 
 
 def test_children_end_with_their_owner() -> None:
     decoders = DecoderProcesses()
-    open_dicom(ct(RLELossless)).image(0, decoders.decompress)
+    open_dicom(ct(RLELossless)).decode(0, decoders.decompress)
     (child,) = decoders._idle.queue
     decoders.close()
     assert child.poll() is not None
@@ -76,14 +76,14 @@ def test_child_that_takes_too_long() -> None:
     """A child needs longer than this to start."""
     hasty = DecoderProcesses(timeout_s=0.01)
     with pytest.raises(UnreadableFile, match="corrupt_pixels"):
-        open_dicom(ct(RLELossless)).image(0, hasty.decompress)
+        open_dicom(ct(RLELossless)).decode(0, hasty.decompress)
     hasty.close()
 
 
 def test_threads_have_a_child_each() -> None:
     decoders, dicom = DecoderProcesses(), open_dicom(ct(JPEGLSLossless))
     with ThreadPoolExecutor(2) as threads:
-        for image in threads.map(lambda _: dicom.image(0, decoders.decompress), range(6)):
+        for image in threads.map(lambda _: dicom.decode(0, decoders.decompress), range(6)):
             assert (image.hu == head_hu()).all()
     assert 1 <= decoders._idle.qsize() <= 2
     decoders.close()

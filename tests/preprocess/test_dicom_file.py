@@ -138,7 +138,7 @@ def test_faulty_intercept_is_mended_and_noted() -> None:
 def test_enhanced_frames_have_their_own_rescale() -> None:
     dicom = open_dicom(written(enhanced()))
     for frame in range(3):
-        image = dicom.image(frame)
+        image = dicom.decode(frame)
         assert (image.hu == head_hu().astype(int) * (frame + 1)).all()
         assert image.row_spacing_mm == 4
 
@@ -147,7 +147,7 @@ def test_enhanced_frames_have_their_own_rescale() -> None:
 def test_compressed_frames(syntax: str) -> None:
     """A fragment for each frame, found without an offset table."""
     dicom = open_dicom(encapsulated(enhanced(2), syntax, [codestream(syntax)] * 2))
-    assert (dicom.image(1).hu == head_hu().astype(int) * 2).all()
+    assert (dicom.decode(1).hu == head_hu().astype(int) * 2).all()
 
 
 def test_compressed_frame_in_several_fragments() -> None:
@@ -163,7 +163,7 @@ def test_compressed_frames_in_several_fragments(has_bot: bool) -> None:  # noqa:
     found.PixelData = encapsulate([codestream(JPEGLSLossless)] * 3, fragments_per_frame=3, has_bot=has_bot)
     dicom = open_dicom(fragmented(found))
     for frame in (2, 0, 1):
-        assert (dicom.image(frame).hu == head_hu().astype(int) * (frame + 1)).all()
+        assert (dicom.decode(frame).hu == head_hu().astype(int) * (frame + 1)).all()
 
 
 def test_compressed_frames_by_an_extended_offset_table() -> None:
@@ -173,9 +173,9 @@ def test_compressed_frames_by_an_extended_offset_table() -> None:
     )
     found.PixelData = pixels
     dicom = open_dicom(fragmented(found))
-    assert dicom.header.offsets == (found.ExtendedOffsetTable, found.ExtendedOffsetTableLengths)
+    assert dicom.header.extended_offsets == (found.ExtendedOffsetTable, found.ExtendedOffsetTableLengths)
     for frame in (2, 0, 1):
-        assert (dicom.image(frame).hu == head_hu().astype(int) * (frame + 1)).all()
+        assert (dicom.decode(frame).hu == head_hu().astype(int) * (frame + 1)).all()
 
 
 def test_fragments_that_nothing_tells_apart() -> None:

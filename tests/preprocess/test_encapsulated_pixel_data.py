@@ -39,7 +39,7 @@ def test_bytes_that_are_no_fragments(data: bytes) -> None:
 
 @pytest.mark.parametrize("syntax", COMPRESSED)
 def test_a_sound_file_holds_its_frames(syntax: str) -> None:
-    assert open_dicom(ct(syntax)).header.frame_count == 1
+    assert open_dicom(ct(syntax)).header.number_of_frames == 1
 
 
 def test_frames_that_the_header_does_not_count_are_refused() -> None:

@@ -47,15 +47,24 @@ def test_what_a_header_says(syntax: str) -> None:
     changes: dict[str, Any] = {"KVP": 120, "BodyPartExamined": "HEAD", "ConvolutionKernel": "H31s", "SliceThickness": 5}
     header = header_of(ct(syntax, **changes, SpacingBetweenSlices=4.5))
     assert header.is_ct_slice
-    assert (header.rows, header.columns, header.frame_count, header.samples) == (64, 64, 1, 1)
-    assert (header.sop_instance_uid, header.series_uid, header.study_uid) == ("1.2.3.1", "1.2.3", "1.2")
-    assert (header.modality, header.body_part, header.instance_number) == ("CT", "HEAD", 1)
+    assert (header.rows, header.columns, header.number_of_frames, header.samples_per_pixel) == (64, 64, 1, 1)
+    assert (header.sop_instance_uid, header.series_instance_uid, header.study_instance_uid) == (
+        "1.2.3.1",
+        "1.2.3",
+        "1.2",
+    )
+    assert (header.modality, header.body_part_examined, header.instance_number) == ("CT", "HEAD", 1)
     frame = header.frames[0]
-    assert (frame.kernel, frame.kvp, frame.slice_thickness_mm, frame.slice_spacing_mm) == ("H31s", 120, 5, 4.5)
+    assert (frame.convolution_kernel, frame.kvp, frame.slice_thickness_mm, frame.spacing_between_slices_mm) == (
+        "H31s",
+        120,
+        5,
+        4.5,
+    )
     assert header.frames[0].image_type == ("ORIGINAL", "PRIMARY", "AXIAL")
     assert header.frames[0].position_mm == (-125.0, -125.0, 0.0)
-    assert header.frames[0].orientation == AXIAL
-    assert (header.frames[0].slope, header.frames[0].intercept) == (1, -1024)
+    assert header.frames[0].image_orientation == AXIAL
+    assert (header.frames[0].rescale_slope, header.frames[0].rescale_intercept) == (1, -1024)
 
 
 def test_first_bytes_are_enough() -> None:
@@ -110,7 +119,7 @@ def test_a_number_that_decides_pixels_or_order_is_read_or_named(keyword: str, ba
 
 def test_decimal_commas_are_read() -> None:
     file = with_value("RescaleSlope", b"0,97")
-    assert header_of(file).frames[0].slope == 0.97
+    assert header_of(file).frames[0].rescale_slope == 0.97
     assert header_of(with_value("PixelSpacing", b"0,488\\0,5")).frames[0].row_spacing_mm == 0.488
 
 
@@ -161,18 +170,18 @@ def test_padding_behind_the_pixels_is_no_surplus() -> None:
 def test_pixel_spacing_is_as_stated_and_its_absence_is_known() -> None:
     for spacing in ([0, 0.5], [-1, 2], [5, 0.5]):
         frame = header_of(ct(PixelSpacing=spacing)).frames[0]
-        assert (frame.row_spacing_mm, frame.column_spacing_mm, frame.spaced) == (*spacing, True)
+        assert (frame.row_spacing_mm, frame.column_spacing_mm, frame.has_pixel_spacing) == (*spacing, True)
     frame = header_of(ct(PixelSpacing=None)).frames[0]
-    assert (frame.row_spacing_mm, frame.column_spacing_mm, frame.spaced) == (1, 1, False)
+    assert (frame.row_spacing_mm, frame.column_spacing_mm, frame.has_pixel_spacing) == (1, 1, False)
 
 
 def test_enhanced_functional_groups() -> None:
     header = header_of(written(enhanced(4, spacing_mm=2.5)))
     assert header.is_ct_slice
-    assert header.frame_count == 4
+    assert header.number_of_frames == 4
     assert [frame.position_mm for frame in header.frames] == [(-125, -125, 2.5 * index) for index in range(4)]
-    assert {frame.orientation for frame in header.frames} == {(1, 0, 0, 0, 1, 0)}
-    assert [frame.slope for frame in header.frames] == [1, 2, 3, 4]
+    assert {frame.image_orientation for frame in header.frames} == {(1, 0, 0, 0, 1, 0)}
+    assert [frame.rescale_slope for frame in header.frames] == [1, 2, 3, 4]
     assert header.frames[3].row_spacing_mm == 4
 
 
@@ -188,7 +197,7 @@ def test_attributes_of_a_legacy_converted_object_are_read() -> None:
     header = header_of(written(found))
     assert header.contrast_tags == ("ContrastBolusAgent",)
     assert [frame.kvp for frame in header.frames] == [80, 81, 82]
-    assert {(frame.kernel, frame.rescale_type) for frame in header.frames} == {("BONE", "US")}
+    assert {(frame.convolution_kernel, frame.rescale_type) for frame in header.frames} == {("BONE", "US")}
     assert header.frames[0].row_spacing_mm != 9
 
 
@@ -205,10 +214,13 @@ def test_the_anatomic_region_stands_in_for_the_body_part() -> None:
     found = enhanced(2, BodyPartExamined=None)
     region = macro(AnatomicRegionSequence=macro(CodeMeaning="Chest"))
     found.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = region
-    assert header_of(written(found)).body_part == "CHEST"
+    assert header_of(written(found)).body_part_examined == "CHEST"
     found.BodyPartExamined = "HEAD"
-    assert header_of(written(found)).body_part == "HEAD"
-    assert header_of(ct(BodyPartExamined=None, AnatomicRegionSequence=macro(CodeMeaning="Foot"))).body_part == "FOOT"
+    assert header_of(written(found)).body_part_examined == "HEAD"
+    assert (
+        header_of(ct(BodyPartExamined=None, AnatomicRegionSequence=macro(CodeMeaning="Foot"))).body_part_examined
+        == "FOOT"
+    )
 
 
 @pytest.mark.parametrize("undefined", [True, False])
@@ -361,7 +373,7 @@ def test_nothing_is_said_of_a_file(caplog: pytest.LogCaptureFixture, recwarn: py
     """pydicom warns of these in words that hold the value."""
     before = config.settings.reading_validation_mode
     odd = ct(SpecificCharacterSet="ISO_IR 192", BodyPartExamined="HEAD").replace(b"ISO_IR 192", b"SECRET\\XYZ")
-    assert header_of(odd).body_part == "HEAD"
+    assert header_of(odd).body_part_examined == "HEAD"
     assert code_of(odd.replace(b"-125.0\\-125.0\\0.0", b"-125.0\\SECRET\\0.0")) == "unreadable_tag"
     file = ct(SpecificCharacterSet="ISO_IR 192", ContrastBolusAgent="SECRET").replace(b"SECRET", b"SE\xffRET")
     assert header_of(file).contrast_tags

@@ -74,7 +74,7 @@ def test_tilted_slices_of_any_shape(
 
 def test_the_standard_orientation_is_not_touched() -> None:
     stored = slice_of(64, 80, (3.0, 2.5))
-    image = open_dicom(written(stored)).image(0)
+    image = open_dicom(written(stored)).decode(0)
     assert image.transform == IDENTITY
     assert (image.hu == lopsided_hu(64, 80)).all()
     assert (image.row_spacing_mm, image.column_spacing_mm) == (3.0, 2.5)
@@ -82,7 +82,7 @@ def test_the_standard_orientation_is_not_touched() -> None:
 
 def test_spacings_follow_a_transposition() -> None:
     for stored in all_eight(slice_of(64, 80, (3.0, 2.5))):
-        image = open_dicom(written(stored)).image(0)
+        image = open_dicom(written(stored)).decode(0)
         assert (image.hu == lopsided_hu(64, 80)).all()
         assert image.hu.flags.c_contiguous
         assert (image.row_spacing_mm, image.column_spacing_mm) == (3.0, 2.5)
@@ -91,7 +91,7 @@ def test_spacings_follow_a_transposition() -> None:
 @pytest.mark.parametrize("syntax", COMPRESSED)
 def test_compressed_slices(syntax: str) -> None:
     plain, *_, turned = all_eight(slice_of(64, 80, (3.0, 2.5)))
-    assert (open_dicom(compressed(turned, syntax)).image(0).hu == open_dicom(written(plain)).image(0).hu).all()
+    assert (open_dicom(compressed(turned, syntax)).decode(0).hu == open_dicom(written(plain)).decode(0).hu).all()
 
 
 def test_each_frame_has_its_own_orientation() -> None:
@@ -105,8 +105,8 @@ def test_each_frame_has_its_own_orientation() -> None:
         (rescale,) = group.PixelValueTransformationSequence
         rescale.RescaleSlope, rescale.RescaleIntercept = 1, -1024
     opened = open_dicom(written(found))
-    assert opened.header.frames[1].orientation != AXIAL
-    assert (opened.image(1).hu == opened.image(0).hu).all()
+    assert opened.header.frames[1].image_orientation != AXIAL
+    assert (opened.decode(1).hu == opened.decode(0).hu).all()
 
 
 def test_a_series_comes_out_headwards_however_its_slices_are_stored() -> None:

@@ -45,7 +45,7 @@ def test_maps_by_image_type(word: str, place: int) -> None:
 )  # fmt: skip
 def test_maps_by_description(description: str) -> None:
     found = image_kind(("ORIGINAL", "PRIMARY", "AXIAL"), description)
-    assert (found.kind, found.shown[:22]) == ("map", "SeriesDescription says")
+    assert (found.kind, found.evidence[:22]) == ("map", "SeriesDescription says")
 
 
 @pytest.mark.parametrize(

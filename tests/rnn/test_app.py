@@ -36,7 +36,7 @@ def test_slices_and_series_are_scored(model: RnnModel) -> None:
     answer = model.infer(_series(3))
     assert read_array(answer, "slice_probabilities", "FP32", (3, 6))[2, 0] == 2
     assert read_array(answer, "series_probabilities", "FP32", (6,))[0] == 2
-    assert model.slices(_series(3)) == 3
+    assert model.count_slices(_series(3)) == 3
 
 
 @pytest.mark.parametrize("message", [_series(0), _series(3, positions=2), _series(3, width=FEATURE_SIZE + 1)])

@@ -150,8 +150,8 @@ def _thresholds(card: Card) -> str:
 
 
 def _threshold(thresholds: Thresholds, level: Level, label: Label) -> str:
-    value = f"{thresholds.at(level)[label]:.4g}"
-    return f"{value} ({thresholds.basis.at(level)[label].replace('_', ' ')})" if thresholds.basis else value
+    value = f"{thresholds.for_level(level)[label]:.4g}"
+    return f"{value} ({thresholds.basis.for_level(level)[label].replace('_', ' ')})" if thresholds.basis else value
 
 
 def _beside(metrics: Mapping[str, Any]) -> str:

@@ -55,7 +55,7 @@ def look(archive: Archive, file: str) -> Seen:
     except UnreadableFile as failure:
         return Seen(file, None, reason=failure.code)
     patient_id = read_patient_id(head)
-    return Seen(file, replace(header, offsets=None), patient_id, _reason(file, header, patient_id))
+    return Seen(file, replace(header, extended_offsets=None), patient_id, _reason(file, header, patient_id))
 
 
 def stem(file: str) -> str:
@@ -76,6 +76,6 @@ def _read(archive: Archive, file: str) -> tuple[DicomHeader, bytes]:
 def _reason(file: str, header: DicomHeader, patient_id: str) -> str | None:
     if stem(file) in SUSPECT:
         return "suspect"
-    if header.frame_count > 1:
+    if header.number_of_frames > 1:
         return "several_frames"
-    return None if patient_id and header.series_uid else "unidentified"
+    return None if patient_id and header.series_instance_uid else "unidentified"

@@ -37,6 +37,7 @@ from training.rsna.labels import UNKNOWN, LabelTable
 LOG = logging.getLogger(__name__)
 _NAMES_SHOWN: Final = 3
 VERSION: Final = 2  # of what the index holds: an index of another one is made anew
+PARTS_VERSION: Final = 2  # of a part's fields: a stopped run of an older version is not continued
 _SORTED: Final = [(column, "ascending") for column in ("split", "study_uid", "series_uid", "order", "file")]
 
 
@@ -62,7 +63,7 @@ def build_index(archive: Archive, out: Path, *, processes: int | None = None, pa
     _check_names(labels, archive.dicom_names("train"))
     if len(archive.sizes) <= part_files:
         processes = 1  # to start more would take longer
-    folder = out.with_name(f"{out.name}.parts-{digest[:12]}-{part_files}")
+    folder = out.with_name(f"{out.name}.parts{PARTS_VERSION}-{digest[:12]}-{part_files}")
     _read_parts(archive, folder, part_files, processes)
     index = _with_labels(_ordered(folder, processes), labels)
     write_report(out, index, labels)

@@ -50,7 +50,7 @@ def read_part(task: tuple[Archive, Part]) -> int:
 
 
 def _row(seen: Seen, split: Split) -> dict[str, str | int | bytes | None]:
-    series = seen.header.series_uid if seen.header else ""
+    series = seen.header.series_instance_uid if seen.header else ""
     return {
         "file": seen.file,
         "split": split,

@@ -66,14 +66,14 @@ def _told(header: DicomHeader) -> Row:
     frame = header.frames[0]
     return {
         "sop_instance_uid": header.sop_instance_uid,
-        "study_uid": header.study_uid,
-        "series_uid": header.series_uid,
+        "study_uid": header.study_instance_uid,
+        "series_uid": header.series_instance_uid,
         "rows": header.rows,
         "columns": header.columns,
         "bits_stored": header.bits_stored,
         "pixel_representation": int(header.signed),
-        "rescale_slope": frame.slope,
-        "rescale_intercept": frame.intercept,
+        "rescale_slope": frame.rescale_slope,
+        "rescale_intercept": frame.rescale_intercept,
         "intercept_repaired": stored_pixel_format(header, 0).faulty_intercept,
         "row_spacing_mm": frame.row_spacing_mm,
         "column_spacing_mm": frame.column_spacing_mm,

@@ -81,7 +81,7 @@ def pack_shard(task: tuple[Archive, Shard]) -> int:
 def _packed(archive: Archive, file: str, recipe: Recipe, decompress: Decompress) -> Packed | str:
     """A packed slice, or the code of why it is none."""
     try:
-        return pack(open_dicom(archive.read(file)).image(0, decompress), recipe)
+        return pack(open_dicom(archive.read(file)).decode(0, decompress), recipe)
     except Damaged:
         return "unreadable"
     except UnreadableFile as failure:

@@ -116,8 +116,8 @@ def get_reports(
 
 async def watch_job(request: Request, job: JobOfSender, service: Service) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events until the job ends; FastAPI adds a comment each 15 s to keep the connection."""
-    drain: GracefulShutdown = request.app.state.drain
-    async for event in job_events(lambda: service.document(job), lambda: drain.on):
+    shutdown: GracefulShutdown = request.app.state.shutdown
+    async for event in job_events(lambda: service.document(job), lambda: shutdown.draining):
         yield event
 
 
