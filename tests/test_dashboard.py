@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Metric
 
 from services.common.observability import Metrics
-from services.gateway.jobs.metrics import QueueMetrics, count
+from services.gateway.jobs.metrics import QueueMetrics, count_result
 from services.gateway.jobs.store import JobStore
 from tests.gateway.jobs.test_metrics import CountersInMemory
 
@@ -31,7 +31,7 @@ def _figures(store: JobStore) -> Iterator[Metric]:
     metrics, counters = Metrics(), CountersInMemory()
     metrics.requests.labels("/v1/jobs", "POST", 202).inc()
     metrics.seconds.labels("/v1/jobs").observe(1)
-    count(counters, "failed", "stage_failed")
+    count_result(counters, "failed", "stage_failed")
     registry = CollectorRegistry()
     registry.register(QueueMetrics(counters, store))
     yield from metrics.registry.collect()
@@ -60,5 +60,5 @@ def test_every_figure_of_the_queue_is_shown(panels: list[dict[str, Any]], tmp_pa
 
 
 def test_no_two_panels_lie_on_each_other(panels: list[dict[str, Any]]) -> None:
-    places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}
-    assert len(places) == len(panels) == len({panel["id"] for panel in panels})
+    keys = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}
+    assert len(keys) == len(panels) == len({panel["id"] for panel in panels})

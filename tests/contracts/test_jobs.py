@@ -25,8 +25,10 @@ from services.cnn.settings import Settings as CnnSettings
 from services.common.card import open_bundle
 from services.common.version import VERSION
 from services.gateway.jobs.attempts import Attempts
-from services.gateway.jobs.processing import TaskContext, TaskResult, do
-from services.gateway.jobs.scheduler import FairScheduler, Lane, Task
+from services.gateway.jobs.lane_state import Lane
+from services.gateway.jobs.processing import TaskContext, TaskResult, process_task
+from services.gateway.jobs.retry_policy import RetryPolicy
+from services.gateway.jobs.scheduler import FairScheduler, Task
 from services.gateway.jobs.schemas import PRIORITIES
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.tasks import run_task
@@ -97,9 +99,9 @@ class Batch:
 
     def _take(self, turn: tuple[Lane, str], done: list[str]) -> None:
         def work(task: Task) -> bool:
-            def run(tries: Attempts, lost: int) -> TaskResult | None:
-                bench = TaskContext(self.stages, self.chain.settings, tries, wait_s=0.001)
-                return from_thread.run(do, task, bench, lost)
+            def run(attempts: Attempts, lost: int) -> TaskResult | None:
+                context = TaskContext(self.stages, self.chain.settings, attempts, RetryPolicy(0.001, 15))
+                return from_thread.run(process_task, task, context, lost)
 
             done.append(task.id)
             return run_task(task, self.redis, run)

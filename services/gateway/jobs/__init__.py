@@ -1,4 +1,4 @@
-"""Batch: jobs of any number of series, worked on by workers of their own.
+"""Jobs: any number of series in one upload, processed by workers.
 
-A folder on disk is the truth; Redis says only whose turn it is, and can be emptied without a loss.
+The storage alone holds the state of jobs. Redis holds tickets and counters, and may be emptied without a loss.
 """

@@ -1,4 +1,4 @@
-"""Redis by its address."""
+"""Connections to Redis."""
 
 from typing import Final
 
@@ -8,15 +8,16 @@ from redis.retry import Retry
 
 from services.gateway.settings import Settings
 
-_CONNECT_S: Final = 2.0
-_ANSWER_S: Final = 5.0
+_CONNECT_TIMEOUT_S: Final = 2.0
+_TIMEOUT_S: Final = 5.0
+_RETRIES: Final = 2
 
 
 def connect_redis(settings: Settings) -> Redis:
-    """A connection that gives up within seconds; RQ's workers, who wait for turns at it, set their own time."""
+    """A client whose calls fail within seconds. RQ's workers set their own time-out to wait for tickets."""
     return Redis.from_url(
         settings.redis_url,
-        socket_connect_timeout=_CONNECT_S,
-        socket_timeout=_ANSWER_S,
-        retry=Retry(ExponentialBackoff(cap=1, base=0.1), 2),
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        socket_timeout=_TIMEOUT_S,
+        retry=Retry(ExponentialBackoff(cap=1, base=0.1), _RETRIES),
     )

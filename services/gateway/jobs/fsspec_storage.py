@@ -1,4 +1,4 @@
-"""Jobs on anything that fsspec reaches and that can write a file only where there is none (mode `xb`), as S3 can."""
+"""Storage of jobs at an fsspec address whose backend has exclusive creation (mode `xb`), such as S3."""
 
 import shutil
 import tempfile
@@ -10,15 +10,20 @@ from typing import Any, Final
 
 from fsspec.core import url_to_fs
 
-_LAST: Final = "manifest.jsonl"
-_FETCHED: Final = "fetched-"
-_LONGEST_TURN_S: Final = 3600.0
+_MANIFEST: Final = "manifest.jsonl"
+_COPIES: Final = "fetched-"
+_MAX_COPY_AGE_S: Final = 3600.0  # longer than any task needs its files
 
 
 class FsspecStorage:
-    """An fsspec address. What an object store has acknowledged is durable.
+    """An fsspec address. A write that an object store has acknowledged is durable.
 
-    spool : folder of this machine that files are fetched to
+    Parameters
+    ----------
+    url
+        address of the root
+    spool
+        local folder for copies
     """
 
     def __init__(self, url: str, spool: Path) -> None:
@@ -26,9 +31,8 @@ class FsspecStorage:
         self._files: Any
         self._files, self._root = url_to_fs(url, use_listings_cache=False)
 
-    def create(self, place: str, content: bytes) -> bool:
-        """By exclusive creation."""
-        path = self._path(place)
+    def create(self, key: str, content: bytes) -> bool:
+        path = self._path(key)
         self._files.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
         try:
             with self._files.open(path, "xb") as file:
@@ -37,48 +41,49 @@ class FsspecStorage:
             return False
         return True
 
-    def store_folder(self, folder: Path, place: str) -> None:
-        """The manifest last."""
+    def store_folder(self, folder: Path, key: str) -> None:
+        """Upload the manifest last."""
         found = sorted(path for path in folder.rglob("*") if path.is_file())
-        for some in ([path for path in found if path.name != _LAST], [path for path in found if path.name == _LAST]):
-            targets = [self._path(f"{place}/{path.relative_to(folder).as_posix()}") for path in some]
+        manifest = [path for path in found if path.name == _MANIFEST]
+        for paths in ([path for path in found if path.name != _MANIFEST], manifest):
+            targets = [self._path(f"{key}/{path.relative_to(folder).as_posix()}") for path in paths]
             for parent in {str(PurePosixPath(target).parent) for target in targets}:
                 self._files.makedirs(parent, exist_ok=True)
-            self._files.put([str(path) for path in some], targets)
+            self._files.put([str(path) for path in paths], targets)
 
-    def get(self, place: str) -> bytes:
-        content: bytes = self._files.cat_file(self._path(place))
+    def get(self, key: str) -> bytes:
+        content: bytes = self._files.cat_file(self._path(key))
         return content
 
-    def exists(self, place: str) -> bool:
-        return bool(self._files.exists(self._path(place)))
+    def exists(self, key: str) -> bool:
+        return bool(self._files.exists(self._path(key)))
 
-    def names(self, place: str) -> list[str]:
-        path = self._path(place)
+    def names(self, key: str) -> list[str]:
+        path = self._path(key)
         self._files.invalidate_cache(path)
         try:
             return sorted(PurePosixPath(found).name for found in self._files.ls(path, detail=False))
         except FileNotFoundError:
             return []
 
-    def remove(self, place: str) -> None:
+    def remove(self, key: str) -> None:
         with suppress(FileNotFoundError):
-            self._files.rm(self._path(place), recursive=True)
+            self._files.rm(self._path(key), recursive=True)
 
     @contextmanager
-    def local_copies(self, places: Sequence[str]) -> Iterator[list[Path]]:
-        """Copies, for as long as they are needed."""
+    def local_copies(self, keys: Sequence[str]) -> Iterator[list[Path]]:
+        """Downloads in a temporary folder."""
         self._spool.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=_FETCHED, dir=self._spool) as folder:
-            here = [Path(folder) / f"{number:06d}" for number in range(len(places))]
-            self._files.get([self._path(place) for place in places], [str(path) for path in here])
-            yield here
+        with tempfile.TemporaryDirectory(prefix=_COPIES, dir=self._spool) as folder:
+            paths = [Path(folder) / f"{number:06d}" for number in range(len(keys))]
+            self._files.get([self._path(key) for key in keys], [str(path) for path in paths])
+            yield paths
 
-    def sweep(self) -> None:
-        """Files that were fetched for a turn whose process was killed."""
-        for left in self._spool.glob(f"{_FETCHED}*"):
-            if time.time() - left.stat().st_mtime > _LONGEST_TURN_S:
-                shutil.rmtree(left, ignore_errors=True)
+    def remove_leftovers(self) -> None:
+        """Remove old copies: the worker that made them was killed."""
+        for folder in self._spool.glob(f"{_COPIES}*"):
+            if time.time() - folder.stat().st_mtime > _MAX_COPY_AGE_S:
+                shutil.rmtree(folder, ignore_errors=True)
 
-    def _path(self, place: str) -> str:
-        return f"{self._root}/{place}"
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key}"

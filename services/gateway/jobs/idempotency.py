@@ -1,12 +1,18 @@
-"""Compares requests under one Idempotency-Key, and names their differences."""
+"""Idempotency keys (the header Idempotency-Key): the same key of a sender gives the same job.
+
+keys/<sender>/<SHA-256 of the key>    the id of its job
+"""
 
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
-from services.common.problems import Problem
+from services.common.problems import NotFound, Problem
+from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import Manifest
+from services.gateway.jobs.storage import Storage
 from services.gateway.spool import UploadedFile
 
 _SHOWN_OPTIONS: Final = ("priority", "operating_point")
@@ -16,6 +22,45 @@ class IdempotencyConflict(Problem):
     status = 409
     code = "idempotency_conflict"
     title = "This Idempotency-Key was used for another request"
+
+
+class IdempotencyKeys:
+    """Which job each key of each sender belongs to."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def find(self, sender: str, key: str, manifest: Manifest) -> Job | None:
+        """The job that has this key; IdempotencyConflict where its request differs from the manifest's."""
+        path = _path(sender, key)
+        try:
+            job = Job(self._storage, sender, self._storage.get(path).decode())
+            first = job.manifest()
+        except FileNotFoundError:
+            return None
+        except NotFound:
+            self._storage.remove(path)  # the job was deleted
+            return None
+        check_same_request(first, manifest)
+        return job
+
+    def claim(self, sender: str, key: str, job: Job, manifest: Manifest) -> Job | None:
+        """Give the key to a job, unless a concurrent request with the same key has given it to another: that job."""
+        while not self._storage.create(_path(sender, key), job.id.encode()):
+            if other := self.find(sender, key, manifest):
+                return other
+        return None
+
+    def remove_if_orphaned(self, path: str) -> None:
+        """Remove the key at a path of the storage where its job was deleted."""
+        with suppress(FileNotFoundError):
+            _, sender, _ = path.split("/")
+            if not Job(self._storage, sender, self._storage.get(path).decode()).exists():
+                self._storage.remove(path)
+
+
+def _path(sender: str, key: str) -> str:
+    return f"keys/{sender}/{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def digests(files: Sequence[UploadedFile], *options: str | None) -> dict[str, str]:
@@ -28,22 +73,22 @@ def digests(files: Sequence[UploadedFile], *options: str | None) -> dict[str, st
 
 
 def webhook_digest(address: str | None) -> str | None:
-    """SHA-256 of the address, which is not kept in the manifest: it may hold a key."""
+    """SHA-256 of a webhook's address, which the manifest omits because the address may hold a secret."""
     return hashlib.sha256(address.encode()).hexdigest() if address else None
 
 
-def check_same(first: Manifest, second: Manifest) -> None:
-    """IdempotencyConflict where the second request does not repeat the first one."""
+def check_same_request(first: Manifest, second: Manifest) -> None:
+    """IdempotencyConflict where two requests under one key differ."""
     if first.digest == second.digest:
         return
     found = list(_differences(first, second))
-    words = " and ".join(map(_words, found)) or "its files or options differ"
+    listed = " and ".join(map(_sentence, found)) or "its files or options differ"
     remedy = "repeat that request unchanged, or send another key"
-    raise IdempotencyConflict(f"the key belongs to an earlier request: {words}; {remedy}", differences=found)
+    raise IdempotencyConflict(f"the key belongs to an earlier request: {listed}; {remedy}", differences=found)
 
 
 def _differences(first: Manifest, second: Manifest) -> Iterator[dict[str, Any]]:
-    """Nothing where an older version accepted the first request: it kept one digest of all."""
+    """Each difference; none for a request of version 0.1.0, which stored one digest of everything."""
     if first.files_digest is None:
         return
     if first.files_digest != second.files_digest:
@@ -56,11 +101,11 @@ def _differences(first: Manifest, second: Manifest) -> Iterator[dict[str, Any]]:
         yield {"what": "webhook"}
 
 
-def _words(difference: dict[str, Any]) -> str:
-    what = difference["what"]
+def _sentence(difference: dict[str, Any]) -> str:
+    subject = difference["what"]
     if "first" in difference:
-        return f"its {what} is {difference['first']}, not {difference['now']}"
-    return f"its {what} {'differ' if what == 'files' else 'differs'}"
+        return f"its {subject} is {difference['first']}, not {difference['now']}"
+    return f"its {subject} {'differ' if subject == 'files' else 'differs'}"
 
 
 def _sha256(file: UploadedFile) -> str:

@@ -1,12 +1,12 @@
-"""One job in the store.
+"""One job in the storage.
 
-<job>/manifest.jsonl        what was accepted; a line for it, and one for each file
-<job>/files/000001          its files, under numbers
-<job>/plan.jsonl            its series; a line for all, and one for each
-<job>/reports/000012.json   the one report of series 12 ...
-<job>/done/000012.failed... ... and what became of it, in a name: see `results.py`
+<job>/manifest.jsonl        the accepted request: a line for the job, then a line for each file
+<job>/files/000001          its files by number
+<job>/plan.jsonl            its series: a line for all, then a line for each
+<job>/reports/000012.json   the report of series 12 ...
+<job>/done/000012.failed... ... and its result, in the file's name: see `results.py`
 <job>/models/9f86d08...     the name of a report's bundle, under its SHA-256
-<job>/ended.json            when and how it ended
+<job>/ended.json            final status and time
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from services.common.problems import NotFound
 from services.common.timestamps import utc_now
-from services.gateway.jobs.results import SeriesResult, model_of, parse
+from services.gateway.jobs.results import SeriesResult, model_of, parse_marker
 from services.gateway.jobs.schemas import OUTCOMES, FinalStatus, Manifest, Outcome, Plan, PlannedSeries, StoredFile
 from services.gateway.jobs.storage import Storage
 from services.gateway.spool import UploadedFile
@@ -31,14 +31,14 @@ _MODELS: Final = "models"
 
 @dataclass(frozen=True, slots=True)
 class JobEnd:
-    """How a job ended."""
+    """Final status of a job, and when it ended (ISO 8601)."""
 
     status: FinalStatus
     at: str
 
 
 class Job:
-    """One job. It may be gone at any moment, for its sender may cancel it."""
+    """One job. Another process may cancel or delete it at any moment."""
 
     def __init__(self, storage: Storage, sender: str, job_id: str) -> None:
         self._storage = storage
@@ -46,164 +46,162 @@ class Job:
         self.id = job_id
 
     @property
-    def place(self) -> str:
-        """Its folder on the storage."""
+    def key(self) -> str:
+        """The key of its folder in the storage."""
         return f"jobs/{self.sender}/{self.id}"
 
     def manifest(self) -> Manifest:
-        """NotFound where the job is gone."""
-        return Manifest.model_validate_json(self._head(MANIFEST))
+        """The accepted request; NotFound where the job is gone."""
+        return Manifest.model_validate_json(self._first_line(MANIFEST))
 
     @contextmanager
-    def files(self, wanted: Sequence[int] | None = None) -> Iterator[list[UploadedFile]]:
-        """The files of those numbers, counted from 0; all without. On this machine, for as long as they are needed."""
-        lines = self._get(MANIFEST).split(b"\n")[1:]
+    def files(self, indices: Sequence[int] | None = None) -> Iterator[list[UploadedFile]]:
+        """Local copies of the files of these indices from 0, or of all files, for the time of the context."""
+        lines = self._read(MANIFEST).split(b"\n")[1:]
         chosen = [
-            StoredFile.model_validate_json(lines[number])
-            for number in (range(len(lines)) if wanted is None else wanted)
+            StoredFile.model_validate_json(lines[index])
+            for index in (range(len(lines)) if indices is None else indices)
         ]
-        places = [f"{self.place}/{FILES}/{file.number}" for file in chosen]
-        with self._storage.local_copies(places) as paths:
+        keys = [f"{self.key}/{FILES}/{file.number}" for file in chosen]
+        with self._storage.local_copies(keys) as paths:
             yield [UploadedFile(file.name, path, file.size) for file, path in zip(chosen, paths, strict=True)]
 
     def plan(self) -> Plan | None:
         """None before the job is planned."""
         try:
-            return Plan.model_validate_json(self._head(PLAN))
+            return Plan.model_validate_json(self._first_line(PLAN))
         except NotFound:
             return None
 
-    def unit(self, number: int) -> PlannedSeries:
-        """A series by its number; NotFound where the job is gone."""
-        return PlannedSeries.model_validate_json(self._get(PLAN).split(b"\n")[1 + number])
+    def planned_series(self, number: int) -> PlannedSeries:
+        """One series of the plan; NotFound where the job is gone."""
+        return PlannedSeries.model_validate_json(self._read(PLAN).split(b"\n")[1 + number])
 
-    def create_plan(self, plan: Plan, units: Sequence[PlannedSeries]) -> bool:
-        """False where there is one already, or the job is at its end."""
-        lines = "\n".join(part.model_dump_json() for part in (plan, *units))
-        return self._put(PLAN, lines.encode())
+    def create_plan(self, plan: Plan, series: Sequence[PlannedSeries]) -> bool:
+        """Store the plan; False where the job has a plan or has ended."""
+        lines = "\n".join(part.model_dump_json() for part in (plan, *series))
+        return self._create_unless_cancelled(PLAN, lines.encode())
 
     def create_report(self, number: int, document: bytes) -> bool:
-        """Keep a series' report; False where it has one already, or the job is at its end.
+        """Store a series' report; False where the series has a report or the job has ended.
 
-        The report is kept first, and then what became of the series, by the report that was kept: a crash between the
-        two has the series done once more, and changes nothing. A report without a marker is not listed.
+        The report is written first, then the marker of its result. After a crash between the two the series is assessed
+        again, and the marker is made from the first report. A report without a marker is not listed.
         """
         name = f"reports/{number:06d}.json"
-        first = self._put(name, document)
+        first = self._create_unless_cancelled(name, document)
         if not first and (self.ended() or not self.exists()):
             return False
         report = json.loads(document if first else self.report(number))
         self._create_model_name(report)
         marker = f"{_DONE}/{SeriesResult.of(report).name(number)}"
-        self._put(marker, b"")
-        if not self._exists(marker):  # the job was cancelled at this very moment
+        self._create_unless_cancelled(marker, b"")
+        if not self._has(marker):  # the job was cancelled meanwhile
             self._remove(name)
             return False
         return first
 
     def _create_model_name(self, report: Mapping[str, Any]) -> None:
-        """Keep the name of a report's bundle, once a job."""
+        """Store the name of a report's bundle, once a job."""
         sha256, name = model_of(report)
-        place = f"{_MODELS}/{sha256}"
-        if sha256 and not self._exists(place):
-            self._write(place, name.encode())
+        path = f"{_MODELS}/{sha256}"
+        if sha256 and not self._has(path):
+            self._create(path, name.encode())
 
     def outcomes(self) -> dict[int, Outcome]:
-        """What became of every series that has a report, in their order. Workers ask this before each series."""
-        parts = (name.split(".", 2) for name in self._storage.names(f"{self.place}/{_DONE}"))
+        """The outcome of each series with a report, by number. Workers read this before each series."""
+        parts = (name.split(".", 2) for name in self._storage.names(f"{self.key}/{_DONE}"))
         return {int(number): outcome for number, outcome, *_ in parts if outcome in OUTCOMES}
 
     def results(self) -> dict[int, SeriesResult]:
-        """The result of every report, in the order of the series."""
-        names = self._storage.names(f"{self.place}/{_DONE}")
-        marked = {marker[0]: marker[1:] for name in names if (marker := parse(name))}
+        """The result of each report, by number of the series."""
+        names = self._storage.names(f"{self.key}/{_DONE}")
+        marked = {marker[0]: marker[1:] for name in names if (marker := parse_marker(name))}
         found = {
             number: result or self._upgrade_marker(number, outcome) for number, (outcome, result) in marked.items()
         }
         return {number: result for number, result in found.items() if result}
 
     def _upgrade_marker(self, number: int, outcome: Outcome) -> SeriesResult | None:
-        """Of a series that an older version marked: by its report, once, for the series is marked anew."""
+        """Replace a marker of version 0.1.0, which had the outcome only, by one with the report's result."""
         try:
             report = json.loads(self.report(number))
-        except NotFound:  # the job was forgotten meanwhile
+        except NotFound:  # the job was deleted meanwhile
             return None
         result = SeriesResult.of(report)
-        with suppress(OSError):  # a full disk: next time, then
+        with suppress(OSError):  # on a full disk, the next reader upgrades it
             self._create_model_name(report)
-            if self._write(f"{_DONE}/{result.name(number)}", b""):
+            if self._create(f"{_DONE}/{result.name(number)}", b""):
                 self._remove(f"{_DONE}/{number:06d}.{outcome}")
         return result
 
     def models(self) -> dict[str, str]:
         """SHA-256 and name of the bundles of all reports."""
-        found = self._storage.names(f"{self.place}/{_MODELS}")
-        return {sha256: self._get(f"{_MODELS}/{sha256}").decode() for sha256 in found}
+        found = self._storage.names(f"{self.key}/{_MODELS}")
+        return {sha256: self._read(f"{_MODELS}/{sha256}").decode() for sha256 in found}
 
     def report(self, number: int) -> bytes:
-        """NotFound where there is none, or the job was cancelled meanwhile."""
-        return self._get(f"reports/{number:06d}.json")
+        """A series' report in JSON; NotFound where there is none, or the job was cancelled meanwhile."""
+        return self._read(f"reports/{number:06d}.json")
 
     def ended(self) -> JobEnd | None:
-        """None while there is work to do."""
+        """None until the job ends."""
         try:
-            return JobEnd(**json.loads(self._get("ended.json")))
+            return JobEnd(**json.loads(self._read("ended.json")))
         except NotFound:
             return None
 
     def end(self, status: FinalStatus) -> bool:
-        """Write down that it ended; False where it had ended before."""
-        return self._storage.create(
-            f"{self.place}/ended.json", json.dumps({"status": status, "at": utc_now()}).encode()
-        )
+        """Store the final status; False where the job had ended before."""
+        return self._storage.create(f"{self.key}/ended.json", json.dumps({"status": status, "at": utc_now()}).encode())
 
     def exists(self) -> bool:
-        """Whether it was accepted, and not forgotten."""
-        return self._exists(MANIFEST)
+        """Whether the job was accepted and not deleted."""
+        return self._has(MANIFEST)
 
-    def clear(self) -> None:
-        """Remove its files; its plan and finished reports stay until it is forgotten."""
+    def remove_files(self) -> None:
+        """Remove the uploaded files; plan and reports stay until the job is deleted."""
         self._remove(FILES)
 
     def remove(self) -> None:
-        """Remove everything."""
-        self._storage.remove(self.place)
+        """Delete the job."""
+        self._storage.remove(self.key)
 
-    def _put(self, name: str, content: bytes) -> bool:
-        """Write once; a file that comes after the cancellation is removed again."""
-        first = self._write(name, content)
-        if first and (ended := self.ended()) and ended.status == "cancelled":
+    def _create_unless_cancelled(self, name: str, content: bytes) -> bool:
+        """As `_create`; a file that is written after the cancellation is removed again."""
+        first = self._create(name, content)
+        if first and (end := self.ended()) and end.status == "cancelled":
             self._remove(name)
             return False
         return first
 
-    def _write(self, name: str, content: bytes) -> bool:
-        """Write once; a file that comes after the job was forgotten is removed again."""
+    def _create(self, name: str, content: bytes) -> bool:
+        """Write a file once; a file that is written after the job was deleted is removed again."""
         try:
-            first = self._storage.create(f"{self.place}/{name}", content)
-        except FileNotFoundError:  # its folder was removed at this very moment
+            first = self._storage.create(f"{self.key}/{name}", content)
+        except FileNotFoundError:  # its folder was removed meanwhile
             first = False
         if not self.exists():
             self.remove()
             return False
         return first
 
-    def _exists(self, name: str) -> bool:
-        return self._storage.exists(f"{self.place}/{name}")
+    def _has(self, name: str) -> bool:
+        return self._storage.exists(f"{self.key}/{name}")
 
     def _remove(self, name: str) -> None:
-        self._storage.remove(f"{self.place}/{name}")
+        self._storage.remove(f"{self.key}/{name}")
 
-    def _get(self, name: str) -> bytes:
+    def _read(self, name: str) -> bytes:
         try:
-            return self._storage.get(f"{self.place}/{name}")
+            return self._storage.get(f"{self.key}/{name}")
         except FileNotFoundError:
             raise job_not_found() from None
 
-    def _head(self, name: str) -> bytes:
-        return self._get(name).partition(b"\n")[0]
+    def _first_line(self, name: str) -> bytes:
+        return self._read(name).partition(b"\n")[0]
 
 
 def job_not_found() -> NotFound:
-    """For a job that is not there, or is another sender's."""
+    """For a job that does not exist, or belongs to another sender."""
     return NotFound("there is no such job; jobs are forgotten some time after their end")

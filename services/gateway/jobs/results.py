@@ -1,7 +1,7 @@
-"""Results of series, short enough for file names: one listing counts a job of 50,000 series.
+"""Results of series as names of marker files, so that one listing counts a job of 50,000 series.
 
 000012.assessed.present.2.9f86d081884c    number, outcome, verdict, warnings, bundle
-000012.assessed                           the form of versions up to 0.1.0
+000012.assessed                           as version 0.1.0 wrote it
 """
 
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ from typing import Any, Final, Self
 from services.gateway.jobs.schemas import OUTCOMES, Outcome
 
 _NONE: Final = "-"
-_PRESENT: Final = {True: "present", False: "absent", None: _NONE}
-_VERDICTS: Final = {word: verdict for verdict, word in _PRESENT.items()}
-_SHORT: Final = 12
-_PARTS: Final = 3  # verdict, warnings, bundle
-_KEPT: Final = 1024
+_VERDICT_NAMES: Final = {True: "present", False: "absent", None: _NONE}
+_VERDICTS: Final = {name: verdict for verdict, name in _VERDICT_NAMES.items()}
+_HASH_DIGITS: Final = 12
+_RESULT_PARTS: Final = 3  # verdict, warnings, bundle
+_CACHED_NAMES: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesResult:
     """The result in a report.
 
-    present : whether a haemorrhage of any kind is predicted; None where nothing was assessed
+    present : whether a haemorrhage of any kind is predicted; None unless the series was assessed
     warnings : number of reasons of severity `warn`
     model : first 12 digits of the SHA-256 of the bundle's card; None where the report names no bundle
     """
@@ -35,52 +35,55 @@ class SeriesResult:
 
     @classmethod
     def of(cls, report: Mapping[str, Any]) -> Self:
-        """Of a report, or of the document that stands in its place where the series failed."""
+        """From a report, or from the FailedReport in its place."""
         outcome: Outcome = report["status"]
         return cls(
             outcome,
-            _present(report) if outcome == "assessed" else None,
+            _is_present(report) if outcome == "assessed" else None,
             sum(reason["severity"] == "warn" for reason in report.get("reasons", ())),
             short_hash(sha256) if (sha256 := model_of(report)[0]) else None,
         )
 
     def name(self, number: int) -> str:
-        """Name of the marker of the series of that number."""
-        return f"{number:06d}.{self.outcome}.{_PRESENT[self.present]}.{self.warnings}.{self.model or _NONE}"
+        """Name of the marker for the series of this number."""
+        return f"{number:06d}.{self.outcome}.{_VERDICT_NAMES[self.present]}.{self.warnings}.{self.model or _NONE}"
 
 
-def parse(name: str) -> tuple[int, Outcome, SeriesResult | None] | None:
-    """Number, outcome and result by a marker's name; no result in names of older versions, None for other files."""
+def parse_marker(name: str) -> tuple[int, Outcome, SeriesResult | None] | None:
+    """Number, outcome and result from a marker's name.
+
+    The result is None in a name of version 0.1.0; the return value is None for any other file.
+    """
     number, _, rest = name.partition(".")
-    found = _parse(rest)
+    found = _parse_result(rest)
     return (int(number), *found) if found else None
 
 
-@lru_cache(_KEPT)
-def _parse(rest: str) -> tuple[Outcome, SeriesResult | None] | None:
-    """The name behind the number; a job of any size has few of them, so they are cached."""
+@lru_cache(_CACHED_NAMES)
+def _parse_result(rest: str) -> tuple[Outcome, SeriesResult | None] | None:
+    """Parse a name without its number. A job of any size has few different ones, so they are cached."""
     outcome, *more = rest.split(".")
     if outcome not in OUTCOMES:
         return None
-    if len(more) < _PARTS:
+    if len(more) < _RESULT_PARTS:
         return outcome, None
-    verdict, warnings, model = more[:_PARTS]
+    verdict, warnings, model = more[:_RESULT_PARTS]
     return outcome, SeriesResult(outcome, _VERDICTS[verdict], int(warnings), None if model == _NONE else model)
 
 
 def model_of(report: Mapping[str, Any]) -> tuple[str, str]:
-    """SHA-256 and name of the bundle of a report; two empty strings where the report names none."""
+    """SHA-256 and name of a report's bundle; two empty strings where the report names none."""
     model = report.get("model") or {}
     sha256 = str(model.get("sha256", ""))
     return (sha256, str(model.get("name", ""))) if sha256.isalnum() else ("", "")
 
 
 def short_hash(sha256: str) -> str:
-    """The form in markers and messages."""
-    return sha256[:_SHORT]
+    """The short form in markers and messages."""
+    return sha256[:_HASH_DIGITS]
 
 
-def _present(report: Mapping[str, Any]) -> bool:
-    """Of the series; of any slice, where the slices are no series."""
+def _is_present(report: Mapping[str, Any]) -> bool:
+    """Whether a label is predicted in the series, or in any picture where the pictures are no series."""
     series, slices = report.get("series"), report.get("slices", ())
     return any(any((part.get("predictions") or {}).values()) for part in ([series] if series else slices))

@@ -1,20 +1,19 @@
-"""Whose turn it is, by Redis and RQ.
+"""Fair scheduling of series over senders, with Redis and RQ.
 
-Each sender has a few lanes in each priority, and each lane has at most one turn in the queue. A turn works on one
-series, the lane's next in the store, and queues the lane's next turn behind all others: so senders take turns, however
-much each has sent. Where nobody else waits, a turn goes on to the lane's next series for a few seconds, since a process
-and connections of its own cost as much as some slices. Which series a turn is for stands nowhere in Redis, and so
-nothing of it can be lost with Redis: `reconcile` looks again and again for work that has no turn, and gives it one.
+Each sender has a few lanes in each priority, and each lane has at most one ticket in the queue. A worker that takes a
+ticket processes one task, the lane's next in the store, and issues the lane's next ticket at the end of the queue. So
+senders alternate, however much each has sent. Where no other sender waits, a ticket covers several tasks for a few
+seconds, which saves processes and connections.
 
-A lane's key in Redis says `waiting:<turn>`, or `running:<turn>` for a few seconds at a time; a turn that does not find
-itself there is a ghost, and does nothing.
+Redis does not hold which task a ticket is for, so nothing is lost with Redis: `reconcile` issues tickets to lanes that
+have tasks and no ticket.
+
+A ticket that differs from its lane's state in Redis is stale, and is dropped.
 """
 
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
@@ -26,16 +25,12 @@ from rq.serializers import JSONSerializer
 
 from services.common.problems import Problem
 from services.gateway.jobs.job import Job
+from services.gateway.jobs.lane_state import Lane, LaneStates
 from services.gateway.jobs.schemas import PRIORITIES, Plan, Priority
 from services.gateway.jobs.store import JobStore
 
-LEASE_S: Final = 20
-_RENEW_S: Final = 4.0
-_MAX_TICKET_S: Final = 5.0
+_TICKET_S: Final = 5.0
 _FUNCTION: Final = "services.gateway.jobs.tasks.run_ticket"
-_WAITING: Final = "waiting:"
-_RUNNING: Final = "running:"
-_KEY: Final = "ich:lane"
 
 
 class QueueUnavailable(Problem):
@@ -46,124 +41,121 @@ class QueueUnavailable(Problem):
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
-    """One of a sender's lanes."""
-
-    priority: Priority
-    sender: str
-    number: int
-
-    @property
-    def key(self) -> str:
-        return f"{_KEY}:{self.priority}:{self.sender}:{self.number}"
-
-
-@dataclass(frozen=True, slots=True)
 class Task:
-    """What a turn is for: a job to plan, or its series of that number."""
+    """A job to plan (`number` is None), or the series of that number to assess."""
 
     job: Job
     number: int | None = None
 
     @property
     def id(self) -> str:
-        """The same whenever and wherever it is done."""
+        """An id that is the same in every process; the report of a series has it too."""
         return f"{self.job.id}-{'plan' if self.number is None else f'{self.number:06d}'}"
 
 
 class FairScheduler:
-    """Issues tickets to the lanes of all senders, in turn.
+    """Issues tickets to the lanes of all senders, and processes them.
 
-    max_ticket_s : how long a turn goes on where nobody else waits
+    Parameters
+    ----------
+    lanes
+        lanes of each sender in each priority
+    ticket_s
+        longest time in seconds for which one ticket takes further tasks
     """
 
-    def __init__(self, redis: Redis, store: JobStore, count: int, *, max_ticket_s: float = _MAX_TICKET_S) -> None:
+    def __init__(self, redis: Redis, store: JobStore, lanes: int, *, ticket_s: float = _TICKET_S) -> None:
         self._redis = redis
+        self._states = LaneStates(redis)
         self._store = store
-        self._count = count
-        self._max_ticket_s = max_ticket_s
-        self._unconfirmed: dict[str, str] = {}  # keys that said `waiting` at the last look, with no turn in the queue
+        self._lanes = lanes
+        self._ticket_s = ticket_s
+        self._missing: set[str] = set()  # tickets of lanes that the latest `reconcile` did not find in the queue
 
-    def check(self) -> None:
-        """QueueUnavailable where Redis can't take a turn: down, loading, or full."""
+    def check_available(self) -> None:
+        """QueueUnavailable where Redis cannot take a ticket: down, loading, or full."""
         try:
             self._redis.set("ich:check", "1", ex=60)
         except RedisError as error:
             raise QueueUnavailable("the queue is down or full; nothing was accepted") from error
 
     def schedule(self, priority: Priority, sender: str) -> None:
-        """Give a turn to each of a sender's lanes that has work and none.
+        """Issue a ticket to each of a sender's lanes that has a task and no ticket.
 
         Raises
         ------
         RedisError
-            Redis can't take it; `reconcile` will try again.
+            Redis cannot take it; `reconcile` will issue it.
         """
-        for number in range(self._count):
-            lane = Lane(priority, sender, number)
-            if self._state(lane) is None and self.next_task(lane):
-                turn = _new_ticket()
-                if self._redis.set(lane.key, _WAITING + turn, nx=True):
-                    self._enqueue(lane, turn)
+        for lane in self._lanes_of(priority, sender):
+            if not self._states.has_ticket(lane) and self.next_task(lane):
+                ticket = _new_ticket()
+                if self._states.claim(lane, ticket):
+                    self._enqueue(lane, ticket)
 
     def reconcile(self) -> None:
-        """Wake every lane that should not sleep, and mend those whose turn was lost. Call it every few seconds."""
-        found: dict[str, str] = {}
+        """Issue the tickets that are missing. Call it every few seconds."""
+        missing: set[str] = set()
         for priority in PRIORITIES:
             for sender in self._store.senders(priority):
                 if self._store.open_jobs(priority, sender):
                     self.schedule(priority, sender)
-                    found |= dict(self._lost_tickets(priority, sender))
-        self._unconfirmed = found
+                    missing |= set(self._reissue_lost(priority, sender))
+        self._missing = missing
 
-    def _lost_tickets(self, priority: Priority, sender: str) -> Iterator[tuple[str, str]]:
-        """Lanes that wait with no turn in the queue; those that did so at the last look get a new turn."""
-        queued = set(self.queue(priority).get_job_ids())
-        for number in range(self._count):
-            lane = Lane(priority, sender, number)
-            said = self._state(lane)
-            if said and said.startswith(_WAITING) and said.removeprefix(_WAITING) not in queued:
-                if self._unconfirmed.get(lane.key) == said:
-                    self.issue_ticket(lane)
-                else:
-                    yield lane.key, said
+    def _reissue_lost(self, priority: Priority, sender: str) -> Iterator[str]:
+        """Yield tickets of lanes that are not in the queue; reissue those missing for the second time.
 
-    def issue_ticket(self, lane: Lane) -> None:
-        """Queue the lane's next turn, behind all others."""
-        turn = _new_ticket()
-        self._redis.set(lane.key, _WAITING + turn)
-        self._enqueue(lane, turn)
-
-    def process_ticket(self, lane: Lane, turn: str, work: Callable[[Task], bool]) -> None:
-        """A turn: do the lane's next task, and queue its next turn where there is more. A ghost does nothing.
-
-        work : does a task, and says whether to go on
+        A ticket missing once may be on its way to a worker.
         """
-        with self._leased(lane, turn) as mine:
-            if mine:
-                self._work(lane, work)
-        if mine:
-            self.issue_ticket(lane) if self.next_task(lane) else self._release(lane)
+        queued = set(self.queue(priority).get_job_ids())
+        for lane in self._lanes_of(priority, sender):
+            ticket = self._states.waiting_ticket(lane)
+            if ticket and ticket not in queued:
+                if ticket in self._missing:
+                    self._issue_next(lane)
+                else:
+                    yield ticket
 
-    def _work(self, lane: Lane, work: Callable[[Task], bool]) -> None:
-        end = time.monotonic() + self._max_ticket_s
+    def process_ticket(self, lane: Lane, ticket: str, process: Callable[[Task], bool]) -> None:
+        """Process the lane's next task, and issue its next ticket where there are more. Drops a stale ticket.
+
+        Parameters
+        ----------
+        process
+            processes a task; False ends the ticket
+        """
+        with self._states.leased(lane, ticket) as valid:
+            if valid:
+                self._process_tasks(lane, process)
+        if valid:
+            self._issue_next(lane) if self.next_task(lane) else self._release(lane)
+
+    def _process_tasks(self, lane: Lane, process: Callable[[Task], bool]) -> None:
+        deadline = time.monotonic() + self._ticket_s
         while task := self.next_task(lane):
-            well = work(task)
+            proceed = process(task)
             if task.number is None:
                 self.schedule(lane.priority, lane.sender)
-            if not well or time.monotonic() >= end or self._other_work_waits(lane):
+            if not proceed or time.monotonic() >= deadline or self._others_wait(lane):
                 return
 
-    def _other_work_waits(self, lane: Lane) -> bool:
-        """Whether another sender has jobs of this class, or anybody has more urgent ones."""
-        mine = lane.priority, lane.sender
-        classes = PRIORITIES[: PRIORITIES.index(lane.priority) + 1]
-        all_of_them = ((priority, sender) for priority in classes for sender in self._store.senders(priority))
-        return any(self._store.open_jobs(*theirs) for theirs in all_of_them if theirs != mine)
+    def _others_wait(self, lane: Lane) -> bool:
+        """Whether another sender has open jobs of this priority, or any sender has more urgent ones."""
+        own = lane.priority, lane.sender
+        priorities = PRIORITIES[: PRIORITIES.index(lane.priority) + 1]
+        queues = ((priority, sender) for priority in priorities for sender in self._store.senders(priority))
+        return any(self._store.open_jobs(*queue) for queue in queues if queue != own)
+
+    def _issue_next(self, lane: Lane) -> None:
+        """Issue the lane's next ticket, at the end of the queue."""
+        ticket = _new_ticket()
+        self._states.replace(lane, ticket)
+        self._enqueue(lane, ticket)
 
     def _release(self, lane: Lane) -> None:
-        """End a lane that found nothing to do; where work came at that very moment, it goes on."""
-        self._redis.delete(lane.key)
+        """End a lane without tasks, and look once more for a task that came meanwhile."""
+        self._states.release(lane)
         if self.next_task(lane):
             self.schedule(lane.priority, lane.sender)
 
@@ -171,66 +163,44 @@ class FairScheduler:
         """RQ's queue of a priority."""
         return Queue(queue_name(priority), connection=self._redis, serializer=JSONSerializer)
 
-    @contextmanager
-    def _leased(self, lane: Lane, turn: str) -> Iterator[bool]:
-        """While a turn is under way its lane says so, for as long as this process lives; False for a ghost."""
-        if self._state(lane) != _WAITING + turn:
-            yield False
-            return
-        ended = threading.Event()
-        self._redis.set(lane.key, _RUNNING + turn, ex=LEASE_S)
-
-        def hold() -> None:
-            while not ended.wait(_RENEW_S):
-                with suppress(RedisError):
-                    self._redis.set(lane.key, _RUNNING + turn, ex=LEASE_S)
-
-        holder = threading.Thread(target=hold, daemon=True)
-        holder.start()
-        try:
-            yield True
-        finally:
-            ended.set()
-            holder.join()
-
     def next_task(self, lane: Lane) -> Task | None:
-        """What the lane is to do, by the store alone; jobs that have nothing left are closed on the way."""
+        """The lane's next task, from the store alone. Closes jobs without further tasks."""
         for job in self._store.open_jobs(lane.priority, lane.sender):
             if job.ended() or not job.exists():
-                self._store.unmark_open(job, lane.priority)  # a crash came before
+                self._store.unmark_open(lane.priority, job)  # a process died after it ended the job
                 continue
             plan = job.plan()
-            if task := self._task(job, plan, lane.number):
+            if task := self._task_of(job, plan, lane.number):
                 return task
             if plan and len(job.outcomes()) >= len(plan.series):
                 self._store.close(job, lane.priority, "finished" if plan.series else "failed")
         return None
 
-    def _task(self, job: Job, plan: Plan | None, lane: int) -> Task | None:
-        first = (lane - crc32(job.id.encode())) % self._count  # jobs of a single series are spread, too
+    def _task_of(self, job: Job, plan: Plan | None, lane_number: int) -> Task | None:
+        """The job's next task in a lane. Lanes share its series in turn; its id decides which lane is first."""
+        first = (lane_number - crc32(job.id.encode())) % self._lanes
         if plan is None:
             return Task(job) if first == 0 else None
         done = job.outcomes()
-        return next((Task(job, number) for number in plan.series[first :: self._count] if number not in done), None)
+        return next((Task(job, number) for number in plan.series[first :: self._lanes] if number not in done), None)
 
-    def _state(self, lane: Lane) -> str | None:
-        said = self._redis.get(lane.key)
-        return said.decode() if isinstance(said, bytes) else None
+    def _lanes_of(self, priority: Priority, sender: str) -> list[Lane]:
+        return [Lane(priority, sender, number) for number in range(self._lanes)]
 
-    def _enqueue(self, lane: Lane, turn: str) -> None:
+    def _enqueue(self, lane: Lane, ticket: str) -> None:
         self.queue(lane.priority).enqueue_call(
             _FUNCTION,
-            args=(lane.priority, lane.sender, lane.number, turn),
-            job_id=turn,
+            args=(lane.priority, lane.sender, lane.number, ticket),
+            job_id=ticket,
             timeout=-1,
             result_ttl=0,
             failure_ttl=60,
-            description=turn,
+            description=ticket,
         )
 
 
 def queue_name(priority: Priority) -> str:
-    """What RQ calls the queue."""
+    """The name of RQ's queue."""
     return f"ich-{priority}"
 
 

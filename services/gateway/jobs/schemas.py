@@ -1,4 +1,4 @@
-"""What is said about jobs: on disk, and in the public API."""
+"""Schemas of jobs, on disk and in the public API."""
 
 from typing import Any, Final, Literal, get_args
 
@@ -20,7 +20,7 @@ class _Frozen(BaseModel):
 
 
 class StoredFile(_Frozen):
-    """A file of a job: the sender's name, the number that it is kept under, and its bytes."""
+    """A file of a job: the sender's name for it, the number in its path, and its size in bytes."""
 
     name: str
     number: str
@@ -28,7 +28,7 @@ class StoredFile(_Frozen):
 
 
 class Manifest(_Frozen):
-    """What was accepted, but for the files, of which each has a line below this one."""
+    """The accepted request; each file has a line below this one."""
 
     id: str
     sender: str
@@ -42,7 +42,7 @@ class Manifest(_Frozen):
 
 
 class PlannedSeries(_Frozen):
-    """One series of a job, or its pictures: the unit of work. `files` count from 0 in the manifest."""
+    """One series of a job, or its pictures. `files` are indices in the manifest, from 0."""
 
     study_uid: str | None
     series_uid: str | None
@@ -51,7 +51,7 @@ class PlannedSeries(_Frozen):
 
 
 class LeftOut(_Frozen):
-    """A file that belongs to no series, and why."""
+    """A file that belongs to no series, and the reason."""
 
     file: str
     code: str
@@ -59,9 +59,9 @@ class LeftOut(_Frozen):
 
 
 class Plan(_Frozen):
-    """The series of a job, each with a line below this one. Without any, `problem` says why where a stage failed.
+    """The series of a job, each with a line below this one. `problem` is set where a stage failed, without series.
 
-    slices : how many each series has
+    slices : number of slices of each series
     """
 
     started: str
@@ -76,7 +76,7 @@ class Plan(_Frozen):
 
 
 class FailedSeries(_Frozen):
-    """A series in the document of what went wrong."""
+    """The series of a FailedReport."""
 
     study_instance_uid: str | None
     series_instance_uid: str | None
@@ -84,7 +84,7 @@ class FailedSeries(_Frozen):
 
 
 class FailedReport(_Frozen):
-    """In place of a report where there can be none; `problem` is RFC 9457's, for the sender."""
+    """In place of the report of a series that failed; `problem` is a problem document (RFC 9457)."""
 
     id: str
     status: Literal["failed"] = "failed"
@@ -95,7 +95,7 @@ class FailedReport(_Frozen):
 
 
 class Progress(_Frozen):
-    """How far a job is; nulls until its series are known."""
+    """Progress of a job; null until its series are known."""
 
     series_done: int
     series: int | None
@@ -104,7 +104,7 @@ class Progress(_Frozen):
 
 
 class Counts(_Frozen):
-    """Series by what became of them; the sum is `progress.series_done`."""
+    """Series by outcome; the sum is `progress.series_done`."""
 
     assessed: int = 0
     not_assessed: int = 0
@@ -112,7 +112,7 @@ class Counts(_Frozen):
 
 
 class UsedModel(_Frozen):
-    """A bundle, and how many of a job's reports come from it."""
+    """A bundle, and the number of a job's reports that it made."""
 
     name: str
     sha256: str = Field(description="of the bundle's card.json")
@@ -139,18 +139,18 @@ class JobDocument(_Frozen):
     ended: str | None
     left_out: tuple[LeftOut, ...] = Field(description="files that belong to no series; the first hundred")
     left_out_total: int
-    problem: dict[str, Any] | None = Field(description="why the job failed, where a stage did")
+    problem: dict[str, Any] | None = Field(description="why the job failed, where a stage failed")
 
 
 class JobPage(_Frozen):
-    """Jobs, newest first; `next` is the address of those before them."""
+    """Jobs, newest first; `next` is the address of the page with older jobs."""
 
     jobs: tuple[JobDocument, ...]
     next: str | None
 
 
 class ReportPage(_Frozen):
-    """Reports in the order of the series; `next` is the address of those behind them."""
+    """Reports in the order of the series; `next` is the address of the next page."""
 
     reports: tuple[Report | FailedReport, ...]
     next: str | None

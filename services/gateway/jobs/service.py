@@ -83,7 +83,7 @@ class JobService:
         Problem
             the upload is refused, as in a synchronous request
         """
-        await to_thread.run_sync(self.scheduler.check)
+        await to_thread.run_sync(self.scheduler.check_available)
         async with self.store.incoming.folder() as folder:
             files = await receive(request, folder, self._limits())
             return await to_thread.run_sync(self._accept_files, folder, files, options)

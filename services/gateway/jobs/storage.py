@@ -1,4 +1,4 @@
-"""Where jobs lie: a folder of this machine, or what fsspec reaches (`remote.py`). Places are relative paths."""
+"""Storage of jobs: a local folder here, object storage in `fsspec_storage.py`. Keys are relative paths."""
 
 import os
 import secrets
@@ -10,42 +10,47 @@ from pathlib import Path
 from typing import Final, Protocol
 
 _TRASH: Final = "trash"
-_SYNCS_AT_ONCE: Final = 16  # a journal commits many files about as fast as one
+_CONCURRENT_SYNCS: Final = 16  # a journalling file system commits many files in about the time of one
 
 
 class Storage(Protocol):
-    """What a store asks of the place that it is on. Every write is whole and durable when it returns.
+    """Files under keys. Every write is complete and durable when the method returns.
 
-    OSError where the place is full or broken; FileNotFoundError where what is asked for is not there.
+    Raises
+    ------
+    FileNotFoundError
+        the key does not exist
+    OSError
+        the storage is full or broken
     """
 
-    def create(self, place: str, content: bytes) -> bool:
-        """Write a file, or leave the one that is there; whether it was written."""
+    def create(self, key: str, content: bytes) -> bool:
+        """Write a file atomically, unless the key exists: whether this call wrote it."""
 
-    def store_folder(self, folder: Path, place: str) -> None:
-        """Keep what is in a folder of this machine; its `manifest.jsonl` is never there without the rest."""
+    def store_folder(self, folder: Path, key: str) -> None:
+        """Move or copy a local folder to a key; `manifest.jsonl` appears together with the other files, or last."""
 
-    def get(self, place: str) -> bytes:
-        """What a file holds."""
+    def get(self, key: str) -> bytes:
+        """The content of a file."""
 
-    def exists(self, place: str) -> bool:
+    def exists(self, key: str) -> bool:
         """Whether there is such a file."""
 
-    def names(self, place: str) -> list[str]:
-        """What is in a folder, sorted; nothing where there is none."""
+    def names(self, key: str) -> list[str]:
+        """Sorted names of the entries of a folder; empty where there is no folder."""
 
-    def remove(self, place: str) -> None:
-        """Remove a file or folder, if it is there."""
+    def remove(self, key: str) -> None:
+        """Remove a file or folder, if it exists."""
 
-    def local_copies(self, places: Sequence[str]) -> AbstractContextManager[list[Path]]:
-        """Those files as files of this machine."""
+    def local_copies(self, keys: Sequence[str]) -> AbstractContextManager[list[Path]]:
+        """Local files with the contents of these keys, for the time of the context."""
 
-    def sweep(self) -> None:
-        """Remove what a crash may have left that has no place."""
+    def remove_leftovers(self) -> None:
+        """Remove temporary files that a crash left."""
 
 
-def sync(path: Path) -> None:
-    """What was written to a file or folder reaches the disk."""
+def fsync(path: Path) -> None:
+    """Flush a file or folder to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -54,15 +59,15 @@ def sync(path: Path) -> None:
 
 
 class LocalStorage:
-    """A folder. Nothing is believed to be on the disk before `sync` said so."""
+    """A local folder, written durably: `sync` flushes each file and folder to the disk."""
 
-    def __init__(self, root: Path, sync: Callable[[Path], None] = sync) -> None:
+    def __init__(self, root: Path, sync: Callable[[Path], None] = fsync) -> None:
         self._root = root
         self._sync = sync
 
-    def create(self, place: str, content: bytes) -> bool:
-        """By a link, which is made only where there is nothing yet."""
-        path = self._root / place
+    def create(self, key: str, content: bytes) -> bool:
+        """Write a temporary file and link it, since a link fails where the name exists."""
+        path = self._root / key
         self._make_folder(path.parent)
         part = path.with_name(f".{secrets.token_hex(8)}")
         try:
@@ -76,50 +81,51 @@ class LocalStorage:
         self._sync(path.parent)
         return True
 
-    def store_folder(self, folder: Path, place: str) -> None:
-        """All in one step, by renaming; `folder` must be on the same disk."""
-        path = self._root / place
+    def store_folder(self, folder: Path, key: str) -> None:
+        """Rename the folder, which must be on the same disk: all files appear in one step."""
+        path = self._root / key
         found = list(folder.rglob("*"))
-        with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
+        with ThreadPoolExecutor(_CONCURRENT_SYNCS) as pool:
             list(pool.map(self._sync, [*found, folder]))
         self._make_folder(path.parent)
         folder.rename(path)
         self._sync(path.parent)
 
-    def get(self, place: str) -> bytes:
-        return (self._root / place).read_bytes()
+    def get(self, key: str) -> bytes:
+        return (self._root / key).read_bytes()
 
-    def exists(self, place: str) -> bool:
-        return (self._root / place).exists()
+    def exists(self, key: str) -> bool:
+        return (self._root / key).exists()
 
-    def names(self, place: str) -> list[str]:
+    def names(self, key: str) -> list[str]:
         try:
-            return sorted(name for name in os.listdir(self._root / place) if name[0] != ".")  # noqa: PTH208 - names, no objects
+            return sorted(name for name in os.listdir(self._root / key) if name[0] != ".")  # noqa: PTH208 - names, no objects
         except FileNotFoundError:
             return []
 
-    def remove(self, place: str) -> None:
-        """First out of sight in one step, so that nobody writes into what is being removed."""
+    def remove(self, key: str) -> None:
+        """Rename to the trash in one step, so that nobody writes into a folder that is half removed; then delete."""
         trash = self._root / _TRASH
         trash.mkdir(parents=True, exist_ok=True)
-        gone = trash / secrets.token_hex(8)
+        removed = trash / secrets.token_hex(8)
         with suppress(FileNotFoundError):
-            (self._root / place).rename(gone)
-            _sweep(gone)
+            (self._root / key).rename(removed)
+            _delete(removed)
 
     @contextmanager
-    def local_copies(self, places: Sequence[str]) -> Iterator[list[Path]]:
-        """They are here already."""
-        yield [self._root / place for place in places]
+    def local_copies(self, keys: Sequence[str]) -> Iterator[list[Path]]:
+        """The files themselves."""
+        yield [self._root / key for key in keys]
 
-    def sweep(self) -> None:
+    def remove_leftovers(self) -> None:
+        """Empty the trash."""
         trash = self._root / _TRASH
         trash.mkdir(parents=True, exist_ok=True)
-        for left in trash.iterdir():
-            _sweep(left)
+        for path in trash.iterdir():
+            _delete(path)
 
     def _make_folder(self, path: Path) -> None:
-        """Make a folder, and those that it is in, durably."""
+        """Make a folder and its parents durably."""
         if path.is_dir():
             return
         self._make_folder(path.parent)
@@ -127,7 +133,7 @@ class LocalStorage:
         self._sync(path.parent)
 
 
-def _sweep(path: Path) -> None:
+def _delete(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:

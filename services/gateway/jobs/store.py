@@ -1,25 +1,23 @@
-"""All jobs: what is on the storage is the truth, and Redis can be emptied without a loss.
+"""All jobs in one storage, which alone holds their state: Redis may be emptied without a loss.
 
-jobs/<sender>/<job>/...         see `job.py`
-open/<priority>/<sender>/<job>  a job that is not at its end
-keys/<sender>/<hash of an Idempotency-Key>
-incoming/                       uploads under way, always on this machine
+jobs/<sender>/<job>/...         files of a job, see `job.py`
+open/<priority>/<sender>/<job>  marks a job that has not ended
+keys/<sender>/<hash>            idempotency keys, see `idempotency.py`
+hooks/<sender>/<job>            pending webhooks, see `webhook_delivery.py`
+incoming/                       uploads in progress, always in a local folder
 """
 
-import hashlib
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from services.common.operating_points import OperatingPoint
-from services.common.problems import NotFound
 from services.common.timestamps import utc_now
 from services.gateway.jobs.fsspec_storage import FsspecStorage
-from services.gateway.jobs.idempotency import IdempotencyConflict, check_same, digests, webhook_digest
+from services.gateway.jobs.idempotency import IdempotencyConflict, IdempotencyKeys, digests, webhook_digest
 from services.gateway.jobs.job import FILES, MANIFEST, Job, job_not_found
 from services.gateway.jobs.schemas import FinalStatus, Manifest, Priority, StoredFile
 from services.gateway.jobs.storage import LocalStorage, Storage
@@ -28,7 +26,7 @@ from services.gateway.spool import Spool, SpoolFolder, UploadedFile
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """What a sender asks for beside the files."""
+    """Options of a request for a job, and its sender."""
 
     sender: str
     priority: Priority
@@ -38,46 +36,48 @@ class JobOptions:
 
 
 class JobStore:
-    """All jobs. Gateways and workers share one storage; one gateway takes the uploads."""
+    """All jobs. Gateways and workers share the storage; one gateway owns the folder of uploads in progress."""
 
     def __init__(self, storage: Storage, incoming: Spool) -> None:
         self.storage = storage
         self.incoming = incoming
+        self._idempotency_keys = IdempotencyKeys(storage)
 
     @classmethod
     def at(cls, folder: Path, url: str | None = None) -> "JobStore":
-        """In a folder; or at an fsspec address, with the folder for what is under way."""
+        """In a local folder, or at an fsspec address with the folder for temporary files."""
         storage = FsspecStorage(url, folder / "fetched") if url else LocalStorage(folder)
         return cls(storage, Spool(folder / "incoming"))
 
     def recover(self) -> None:
-        """Sweep what a crash left in the middle of an upload, which nobody was told of."""
+        """Remove the rest of uploads that a crash cut off: their senders got no 202."""
         self.incoming.open()
-        self.storage.sweep()
-        working = {place.rpartition("/")[2] for place in self._walk("open", 3)}
-        for job in self._all():
-            if job.id not in working and job.ended() is None:
+        self.storage.remove_leftovers()
+        open_ids = {key.rpartition("/")[2] for key in self._walk("open", 3)}
+        for job in self._all_jobs():
+            if job.id not in open_ids and job.ended() is None:
                 job.remove()
 
     def accept(self, folder: SpoolFolder, files: Sequence[UploadedFile], options: JobOptions) -> tuple[Job, bool]:
-        """Make a job of received files; when this returns, they are safe. The job, and whether it is a new one.
+        """Store received files durably as a job: the job, and whether it is new.
 
         Raises
         ------
         IdempotencyConflict
-            the sender's Idempotency-Key stands for other files or options.
+            the Idempotency-Key belongs to a job of other files or options
         OSError
-            the disk is full, or broken: nothing was accepted.
+            the disk is full or broken; nothing was accepted
         """
-        job = self._new(options.sender)
+        sender, key = options.sender, options.idempotency_key
+        job = self._new_job(sender)
         manifest = _manifest(job, files, options)
-        if known := self._find_existing(options, manifest):
-            return self._resume(known, options), False
+        if key and (existing := self._idempotency_keys.find(sender, key, manifest)):
+            return self._reopen(existing, options), False
         try:
             self._store_files(job, folder, files, manifest)
-            if faster := self._claim_idempotency_key(options, job, manifest):
+            if key and (existing := self._idempotency_keys.claim(sender, key, job, manifest)):
                 job.remove()
-                return self._resume(faster, options), False
+                return self._reopen(existing, options), False
             self.mark_open(options.priority, job)
         except (OSError, IdempotencyConflict):
             job.remove()
@@ -85,7 +85,7 @@ class JobStore:
         return job, True
 
     def job(self, sender: str, job_id: str) -> Job:
-        """NotFound where the sender has no such job."""
+        """A sender's job; NotFound where the sender has no such job."""
         job = Job(self.storage, sender, job_id)
         if not job_id.isalnum() or not job.exists():
             raise job_not_found()
@@ -96,97 +96,75 @@ class JobStore:
         return [Job(self.storage, sender, name) for name in reversed(self.storage.names(f"jobs/{sender}"))]
 
     def open_jobs(self, priority: Priority, sender: str) -> list[Job]:
-        """A sender's jobs that are not at their end, oldest first."""
+        """A sender's jobs that have not ended, oldest first."""
         return [Job(self.storage, sender, name) for name in self.storage.names(f"open/{priority}/{sender}")]
 
     def senders(self, priority: Priority) -> list[str]:
-        """Those who have open jobs, or had."""
+        """Senders that have open jobs, or had some."""
         return self.storage.names(f"open/{priority}")
+
+    def mark_open(self, priority: Priority, job: Job) -> None:
+        """Make a job visible to workers."""
+        self.storage.create(_open_key(priority, job), b"")
+
+    def unmark_open(self, priority: Priority, job: Job) -> None:
+        """Hide a job from workers."""
+        self.storage.remove(_open_key(priority, job))
 
     def close(self, job: Job, priority: Priority, status: FinalStatus) -> bool:
         """End a job; False where it had ended before."""
         first = job.end(status)
-        self.unmark_open(job, priority)
+        self.unmark_open(priority, job)
         return first
 
-    def unmark_open(self, job: Job, priority: Priority) -> None:
-        """Let no worker see it any more."""
-        self.storage.remove(f"open/{priority}/{job.sender}/{job.id}")
-
     def cancel(self, job: Job, priority: Priority) -> None:
-        """End a job and remove its files at once; finished reports stay until it is forgotten."""
+        """End a job and remove its files; finished reports stay until the job is deleted."""
         self.close(job, priority, "cancelled")
-        job.clear()
+        job.remove_files()
 
     def remove_expired(self, ttl_s: float) -> int:
-        """Forget jobs that ended longer ago than that; how many."""
-        old = [job for job in self._all() if (ended := job.ended()) and _age_s(ended.at) > ttl_s]
-        for job in old:
+        """Delete the jobs that ended more than `ttl_s` seconds ago, and return their number."""
+        expired = [job for job in self._all_jobs() if (end := job.ended()) and _age_s(end.at) > ttl_s]
+        for job in expired:
             job.remove()
         for key in self._walk("keys", 2):
-            with suppress(FileNotFoundError):
-                if not Job(self.storage, key.split("/")[1], self.storage.get(key).decode()).exists():
-                    self.storage.remove(key)
-        return len(old)
+            self._idempotency_keys.remove_if_orphaned(key)
+        return len(expired)
 
-    def _walk(self, place: str, levels: int) -> Iterator[str]:
+    def _walk(self, key: str, levels: int) -> Iterator[str]:
         if levels == 0:
-            yield place
+            yield key
             return
-        for name in self.storage.names(place):
-            yield from self._walk(f"{place}/{name}", levels - 1)
+        for name in self.storage.names(key):
+            yield from self._walk(f"{key}/{name}", levels - 1)
 
-    def _all(self) -> Iterator[Job]:
-        for place in self._walk("jobs", 2):
-            _, sender, job_id = place.split("/")
+    def _all_jobs(self) -> Iterator[Job]:
+        for key in self._walk("jobs", 2):
+            _, sender, job_id = key.split("/")
             yield Job(self.storage, sender, job_id)
 
-    def _new(self, sender: str) -> Job:
-        """Ids are in the order of their times."""
+    def _new_job(self, sender: str) -> Job:
+        """A job whose id begins with the time, so that ids sort by age."""
         return Job(self.storage, sender, f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}")
 
     def _store_files(self, job: Job, folder: SpoolFolder, files: Sequence[UploadedFile], manifest: Manifest) -> None:
-        """Files and manifest to their place, and to the disk."""
         stored = (StoredFile(name=file.name, number=file.path.name, size=file.size) for file in files)
-        making = folder.path / "job"
-        (making / FILES).mkdir(parents=True)
+        job_folder = folder.path / "job"
+        (job_folder / FILES).mkdir(parents=True)
         for file in files:
-            file.path.rename(making / FILES / file.path.name)
-        (making / MANIFEST).write_text("\n".join(line.model_dump_json() for line in (manifest, *stored)))
-        self.storage.store_folder(making, job.place)
+            file.path.rename(job_folder / FILES / file.path.name)
+        (job_folder / MANIFEST).write_text("\n".join(line.model_dump_json() for line in (manifest, *stored)))
+        self.storage.store_folder(job_folder, job.key)
 
-    def _claim_idempotency_key(self, options: JobOptions, job: Job, manifest: Manifest) -> Job | None:
-        """Let the sender's key stand for this job; the job of another request with this key that was faster."""
-        while options.idempotency_key and not self.storage.create(_key(options), job.id.encode()):
-            if other := self._find_existing(options, manifest):
-                return other
-        return None
-
-    def _resume(self, job: Job, options: JobOptions) -> Job:
-        """A job that was accepted before; where a crash came before its mark was made, it is made now."""
+    def _reopen(self, job: Job, options: JobOptions) -> Job:
+        """An accepted job, marked open again where a crash came before its mark."""
         if job.ended() is None:
             self.mark_open(options.priority, job)
         return job
 
-    def mark_open(self, priority: Priority, job: Job) -> None:
-        """Only now may workers see it."""
-        self.storage.create(f"open/{priority}/{job.sender}/{job.id}", b"")
 
-    def _find_existing(self, options: JobOptions, manifest: Manifest) -> Job | None:
-        """The job that this key stands for already; IdempotencyConflict where that is another one."""
-        if not options.idempotency_key:
-            return None
-        key = _key(options)
-        try:
-            job = self.job(options.sender, self.storage.get(key).decode())
-            first = job.manifest()
-        except FileNotFoundError:
-            return None
-        except NotFound:
-            self.storage.remove(key)  # its job was forgotten
-            return None
-        check_same(first, manifest)
-        return job
+def _open_key(priority: Priority, job: Job) -> str:
+    return f"open/{priority}/{job.sender}/{job.id}"
 
 
 def _manifest(job: Job, files: Sequence[UploadedFile], options: JobOptions) -> Manifest:
@@ -201,11 +179,6 @@ def _manifest(job: Job, files: Sequence[UploadedFile], options: JobOptions) -> M
         webhook_digest=webhook_digest(options.webhook),
         **(digests(files, *digested) if options.idempotency_key else {}),
     )
-
-
-def _key(options: JobOptions) -> str:
-    hashed = hashlib.sha256((options.idempotency_key or "").encode()).hexdigest()
-    return f"keys/{options.sender}/{hashed}"
 
 
 def _age_s(moment: str) -> float:

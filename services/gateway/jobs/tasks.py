@@ -1,4 +1,4 @@
-"""One turn at the queue: called by RQ, in a process of its own."""
+"""The function that RQ's workers call, in a process of its own for each ticket."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
+from typing import Final
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -14,21 +15,23 @@ from services.common.problems import NotFound
 from services.gateway.jobs import metrics
 from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.connection import connect_redis
-from services.gateway.jobs.processing import Deferred, TaskContext, TaskResult, do
-from services.gateway.jobs.scheduler import FairScheduler, Lane, Task
+from services.gateway.jobs.lane_state import Lane
+from services.gateway.jobs.processing import Deferred, TaskContext, TaskResult, process_task
+from services.gateway.jobs.scheduler import FairScheduler, Task
 from services.gateway.jobs.schemas import Priority
 from services.gateway.jobs.store import JobStore
 from services.gateway.settings import Settings
 from services.gateway.stage_client import StageFault, connect_all
 
 log = logging.getLogger(__name__)
-Work = Callable[[Attempts, int], TaskResult | None]
+Process = Callable[[Attempts, int], TaskResult | None]
+_FULL_DISK_PAUSE_S: Final = 3.0
 
 
-def run_ticket(priority: Priority, sender: str, number: int, turn: str) -> None:
-    """Work on the lane's next series, over the same connections as long as the turn goes on.
+def run_ticket(priority: Priority, sender: str, number: int, ticket: str) -> None:
+    """Process the tasks of a ticket, over the same connections.
 
-    No exception leaves, for RQ would keep its words in Redis; a lane that is left as it is is mended by the gateway.
+    No exception leaves, since RQ would store its message in Redis. The gateway reconciles a lane that is left behind.
     """
     settings = read_settings()
     redis = connect_redis(settings)
@@ -36,57 +39,60 @@ def run_ticket(priority: Priority, sender: str, number: int, turn: str) -> None:
     with asyncio.Runner() as runner:
         stages = connect_all(settings)
 
-        def work(task: Task, tries: Attempts, lost: int) -> TaskResult | None:
-            return runner.run(do(task, TaskContext(stages, settings, tries), lost))
+        def process(task: Task, attempts: Attempts, lost_workers: int) -> TaskResult | None:
+            return runner.run(process_task(task, TaskContext(stages, settings, attempts), lost_workers))
 
         try:
             scheduler.process_ticket(
-                Lane(priority, sender, number), turn, lambda task: run_task(task, redis, partial(work, task))
+                Lane(priority, sender, number), ticket, lambda task: run_task(task, redis, partial(process, task))
             )
         except (RedisError, OSError):
-            log.exception("a turn was broken off")
+            log.exception("a ticket ended early: Redis or the store failed; the gateway issues the lane's next ticket")
         finally:
             runner.run(stages.close())
 
 
-def run_task(task: Task, redis: Redis, work: Work, *, full_disk_pause_s: float = 3.0) -> bool:
-    """Do a task, or leave it for a later turn, and say False.
+def run_task(task: Task, redis: Redis, process: Process, *, full_disk_pause_s: float = _FULL_DISK_PAUSE_S) -> bool:
+    """Process a task and count the attempt; False where the task is left for a later ticket.
 
-    full_disk_pause_s : what a full store is given to get room
+    Parameters
+    ----------
+    full_disk_pause_s
+        pause after an error of the store, which may be full
     """
-    tries, fields = Attempts(redis, task.id), {"task": task.id}
-    lost = tries.begin()
+    attempts, fields = Attempts(redis, task.id), {"task": task.id}
+    lost_workers = attempts.begin()
     try:
-        done = work(tries, lost)
+        result = process(attempts, lost_workers)
     except Deferred:
-        tries.back()
+        attempts.survived()
         return False
     except NotFound:
-        tries.clear()
-    except OSError as error:
-        tries.back()
-        if not task.job.ended() and task.job.exists():  # a full disk is nobody's series' fault
-            log.error("the store is full or broken", extra={"fields": {**fields, "errno": error.errno}})  # noqa: TRY400
+        attempts.clear()
+    except OSError as error:  # no fault of the series
+        attempts.survived()
+        if not task.job.ended() and task.job.exists():
+            log.error("the store of jobs is full or broken", extra={"fields": {**fields, "errno": error.errno}})  # noqa: TRY400
             time.sleep(full_disk_pause_s)
         return False
-    except Exception:  # what is not understood is tried again, three times
-        log.exception("a turn failed", extra={"fields": fields})
+    except Exception:  # counts as a lost worker, so that the task is tried a few times
+        log.exception("a task failed unexpectedly", extra={"fields": fields})
         return False
     else:
-        tries.clear()
-        if done:
-            metrics.count(redis, done.outcome, done.cause)
-            log.info("a turn ended", extra={"fields": {**fields, "outcome": done.outcome or "planned"}})
+        attempts.clear()
+        if result:
+            metrics.count_result(redis, result.outcome, result.cause)
+            log.info("a task ended", extra={"fields": {**fields, "outcome": result.outcome or "planned"}})
     return True
 
 
 def warm_up() -> None:
-    """Import what the first request does, once for all processes that are forked: it takes as long as a turn."""
+    """Import the modules of a first request, once for all forked processes: it takes as long as a series."""
     with suppress(StageFault):
-        asyncio.run(_ask(read_settings()))
+        asyncio.run(_ask_preprocess(read_settings()))
 
 
-async def _ask(settings: Settings) -> None:
+async def _ask_preprocess(settings: Settings) -> None:
     stages = connect_all(settings)
     try:
         await stages.preprocess.ready()
@@ -96,5 +102,5 @@ async def _ask(settings: Settings) -> None:
 
 @cache
 def read_settings() -> Settings:
-    """Once for a worker and all the processes that it forks."""
+    """The settings, read once for a worker and its forked processes."""
     return Settings.read()

@@ -1,6 +1,6 @@
 """Delivers webhooks at least once, with exponential backoff, also after a crash of the gateway.
 
-hooks/<sender>/<job>    on the storage: the address of a pending delivery
+hooks/<sender>/<job>    in the storage: the address of a pending delivery
 """
 
 import asyncio
@@ -16,82 +16,76 @@ import httpx
 from anyio import to_thread
 
 from services.common.problems import NotFound
+from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.schemas import JobDocument
 from services.gateway.jobs.storage import Storage
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.views import job_document
-from services.gateway.jobs.webhook_signature import AllowedWebhooks, message, read_secret
+from services.gateway.jobs.webhook_addresses import AllowedAddresses
+from services.gateway.jobs.webhook_signature import read_secret, signed_message
 from services.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
-_PREFIX: Final = "hooks"
+_FOLDER: Final = "hooks"
+_FIRST_DELAY_S: Final = 5.0
+_POLL_S: Final = 2.0
+_TIMEOUT_S: Final = 10.0
 _CONCURRENT_DELIVERIES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class PendingDelivery:
-    """A job whose end is to be told."""
+    """The webhook of a job, not yet delivered."""
 
     sender: str
     job_id: str
 
     @property
-    def place(self) -> str:
-        return f"{_PREFIX}/{self.sender}/{self.job_id}"
+    def key(self) -> str:
+        """Its key in the storage."""
+        return f"{_FOLDER}/{self.sender}/{self.job_id}"
 
 
 class Outbox:
-    """Pending deliveries in a storage."""
+    """Pending deliveries in the storage."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     def add(self, sender: str, job_id: str, address: str) -> None:
-        """Promise to tell; OSError where the storage is full."""
-        self._storage.create(PendingDelivery(sender, job_id).place, address.encode())
+        """Store the address of a job's webhook; OSError where the storage is full."""
+        self._storage.create(PendingDelivery(sender, job_id).key, address.encode())
 
-    def remove(self, hook: PendingDelivery) -> None:
-        """It was told, or never will be."""
-        self._storage.remove(hook.place)
+    def remove(self, delivery: PendingDelivery) -> None:
+        """Forget a delivery that is done, or given up."""
+        self._storage.remove(delivery.key)
 
-    def address(self, hook: PendingDelivery) -> str:
-        """FileNotFoundError where another gateway has told it."""
-        return self._storage.get(hook.place).decode()
+    def address(self, delivery: PendingDelivery) -> str:
+        """The address; FileNotFoundError where another gateway has delivered it."""
+        return self._storage.get(delivery.key).decode()
 
     def __iter__(self) -> Iterator[PendingDelivery]:
-        for sender in self._storage.names(_PREFIX):
-            for job_id in self._storage.names(f"{_PREFIX}/{sender}"):
+        for sender in self._storage.names(_FOLDER):
+            for job_id in self._storage.names(f"{_FOLDER}/{sender}"):
                 yield PendingDelivery(sender, job_id)
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """Exponential backoff: `first_delay_s`, doubled after each failure up to `max_delay_s`, until `give_up_s`."""
-
-    give_up_s: float
-    poll_s: float = 2.0
-    first_delay_s: float = 5.0
-    max_delay_s: float = 3600.0
-    timeout_s: float = 10.0
-
-    def wait_s(self, failures: int) -> float:
-        """Before the next try."""
-        return min(self.max_delay_s, self.first_delay_s * 2.0 ** min(failures - 1, 30))
-
-
 class WebhookDeliverer:
-    """Runs in the gateway, the one process that can reach beyond the stages."""
+    """Posts pending deliveries of ended jobs.
 
-    def __init__(self, outbox: Outbox, store: JobStore, secret: bytes, pace: RetryPolicy) -> None:
+    Runs in the gateway, since workers reach the stages only. `retry.give_up_s` counts from the end of the job.
+    """
+
+    def __init__(self, outbox: Outbox, store: JobStore, secret: bytes, retry: RetryPolicy) -> None:
         self._outbox = outbox
         self._store = store
         self._secret = secret
-        self._pace = pace
-        self._failures: dict[PendingDelivery, tuple[int, float]] = {}  # how many, and when to try again
+        self._retry = retry
+        self._failures: dict[PendingDelivery, tuple[int, float]] = {}  # number, and monotonic time of the next attempt
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Tell while this lasts; what is not told then is told after the next start."""
+        """Deliver in the background until the context ends."""
         task = asyncio.create_task(self._deliver_forever())
         try:
             yield
@@ -101,86 +95,87 @@ class WebhookDeliverer:
                 await task
 
     async def _deliver_forever(self) -> None:
-        async with httpx.AsyncClient(timeout=self._pace.timeout_s, trust_env=False, follow_redirects=False) as client:
+        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, follow_redirects=False) as client:
             while True:
                 try:
                     await self.deliver_due(client)
                 except OSError as error:
-                    log.warning("webhooks cannot be looked up", extra={"fields": {"errno": error.errno}})
-                await asyncio.sleep(self._pace.poll_s)
+                    log.warning("pending webhooks cannot be read", extra={"fields": {"errno": error.errno}})
+                await asyncio.sleep(_POLL_S)
 
     async def deliver_due(self, client: httpx.AsyncClient) -> None:
-        """Try every hook that is due, once."""
-        hooks = await to_thread.run_sync(list, self._outbox)
-        self._failures = {hook: self._failures[hook] for hook in hooks if hook in self._failures}
-        free = asyncio.Semaphore(_CONCURRENT_DELIVERIES)
+        """Attempt every delivery that is due, once."""
+        pending = await to_thread.run_sync(list, self._outbox)
+        self._failures = {delivery: self._failures[delivery] for delivery in pending if delivery in self._failures}
+        semaphore = asyncio.Semaphore(_CONCURRENT_DELIVERIES)
 
-        async def one(hook: PendingDelivery) -> None:
-            async with free:
-                await self._deliver(client, hook)
+        async def attempt(delivery: PendingDelivery) -> None:
+            async with semaphore:
+                await self._deliver(client, delivery)
 
-        await asyncio.gather(*(one(hook) for hook in hooks if self._is_due(hook)))
+        await asyncio.gather(*(attempt(delivery) for delivery in pending if self._is_due(delivery)))
 
-    def _is_due(self, hook: PendingDelivery) -> bool:
-        return hook not in self._failures or self._failures[hook][1] <= time.monotonic()
+    def _is_due(self, delivery: PendingDelivery) -> bool:
+        return delivery not in self._failures or self._failures[delivery][1] <= time.monotonic()
 
-    async def _deliver(self, client: httpx.AsyncClient, hook: PendingDelivery) -> None:
+    async def _deliver(self, client: httpx.AsyncClient, delivery: PendingDelivery) -> None:
         try:
-            job = await to_thread.run_sync(self._ended, hook)
+            job = await to_thread.run_sync(self._ended_job, delivery)
             if job is None:
                 return
-            address = await to_thread.run_sync(self._outbox.address, hook)
-        except NotFound:  # its sender has forgotten it
-            await to_thread.run_sync(self._outbox.remove, hook)
+            address = await to_thread.run_sync(self._outbox.address, delivery)
+        except NotFound:  # the sender has deleted the job
+            await to_thread.run_sync(self._outbox.remove, delivery)
             return
         except FileNotFoundError:
             return
         if await self._post(client, address, job) or self._is_expired(job):
-            await to_thread.run_sync(self._outbox.remove, hook)
+            await to_thread.run_sync(self._outbox.remove, delivery)
         else:
-            failures = self._failures.get(hook, (0, 0.0))[0] + 1
-            self._failures[hook] = failures, time.monotonic() + self._pace.wait_s(failures)
+            failures = self._failures.get(delivery, (0, 0.0))[0] + 1
+            self._failures[delivery] = failures, time.monotonic() + self._retry.delay_s(failures)
 
-    def _ended(self, hook: PendingDelivery) -> JobDocument | None:
-        job = self._store.job(hook.sender, hook.job_id)
+    def _ended_job(self, delivery: PendingDelivery) -> JobDocument | None:
+        job = self._store.job(delivery.sender, delivery.job_id)
         return job_document(self._store, job) if job.ended() else None
 
     async def _post(self, client: httpx.AsyncClient, address: str, job: JobDocument) -> bool:
-        """Whether it was; an address is never logged, for it may hold a key. 410 asks never to be told again."""
-        sent = message(job, self._secret, int(time.time()))
+        """Whether the receiver took the message or wants no more (410). The address may hold a key: log it never."""
+        message = signed_message(job, self._secret, int(time.time()))
         status = 0
         try:
-            async with client.stream("POST", address, content=sent.body, headers=sent.headers) as answer:
-                status = answer.status_code
+            async with client.stream("POST", address, content=message.body, headers=message.headers) as response:
+                status = response.status_code
         except httpx.HTTPError as error:
-            log.warning("a webhook was not reached", extra={"fields": {"job": job.id, "why": type(error).__name__}})
+            fields = {"job": job.id, "error": type(error).__name__}
+            log.warning("a webhook's receiver cannot be reached; it is tried again", extra={"fields": fields})
             return False
-        log.info("a webhook answered", extra={"fields": {"job": job.id, "status": status}})
+        log.info("a webhook's receiver responded", extra={"fields": {"job": job.id, "status": status}})
         return httpx.codes.is_success(status) or status == httpx.codes.GONE
 
     def _is_expired(self, job: JobDocument) -> bool:
-        if job.ended is None or time.time() - datetime.fromisoformat(job.ended).timestamp() < self._pace.give_up_s:
+        if job.ended is None or time.time() - datetime.fromisoformat(job.ended).timestamp() < self._retry.give_up_s:
             return False
-        log.error("a webhook is given up", extra={"fields": {"job": job.id}})
+        log.error("a webhook is given up: webhook_patience_s has passed", extra={"fields": {"job": job.id}})
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class Webhooks:
-    """All that the gateway does about webhooks. Without a secret there are none, and no address is allowed."""
+    """All parts of webhooks in the gateway. Without a secret there is no deliverer, and no address is allowed."""
 
-    allowed: AllowedWebhooks
+    allowed: AllowedAddresses
     outbox: Outbox
     deliverer: WebhookDeliverer | None
 
     @classmethod
     def create(cls, settings: Settings, store: JobStore) -> "Webhooks":
-        """By the settings; ValueError where they are wrong."""
+        """From the settings; ValueError where they are wrong."""
         outbox, secret_file = Outbox(store.storage), settings.webhook_secret_file
-        pace = RetryPolicy(give_up_s=settings.webhook_patience_s)
-        deliverer = WebhookDeliverer(outbox, store, read_secret(secret_file), pace) if secret_file else None
-        return cls(AllowedWebhooks(settings.webhooks_allowed), outbox, deliverer)
+        retry = RetryPolicy(first_delay_s=_FIRST_DELAY_S, give_up_s=settings.webhook_patience_s)
+        deliverer = WebhookDeliverer(outbox, store, read_secret(secret_file), retry) if secret_file else None
+        return cls(AllowedAddresses(settings.webhooks_allowed), outbox, deliverer)
 
     def running(self) -> AbstractAsyncContextManager[None]:
-        """While the gateway runs."""
+        """Deliver in the background until the context ends."""
         return self.deliverer.running() if self.deliverer else nullcontext()

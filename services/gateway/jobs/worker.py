@@ -1,4 +1,4 @@
-"""`python -m services.gateway.jobs.worker`: takes turns at the queue, in a process of its own for each."""
+"""`python -m services.gateway.jobs.worker`: processes tickets of the queue, each in a process of its own."""
 
 import argparse
 import gc
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Work until a signal; the turn in hand is finished first."""
+    """Process tickets until SIGTERM or SIGINT; the ticket in progress is finished first."""
     parser = argparse.ArgumentParser(prog="python -m services.gateway.jobs.worker", description=__doc__)
     parser.add_argument(
         "queues",
@@ -30,14 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     queues = parser.parse_args(arguments).queues
     if unknown := set(queues) - set(PRIORITIES):
-        parser.error(f"there is no queue {', '.join(sorted(unknown))}")
+        parser.error(f"unknown queue {', '.join(sorted(unknown))}; queues are {', '.join(PRIORITIES)}")
     configure_logging("worker")
     for name in ("rq", "rq.worker"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         _work([queue_name(priority) for priority in queues])
     except RedisError:
-        log.error("the queue cannot be reached")  # noqa: TRY400 - there is nothing more to say of it
+        log.error("Redis cannot be reached: check ICH_GATEWAY_REDIS_URL")  # noqa: TRY400 - the traceback adds nothing
         return 1
     return 0
 
@@ -46,7 +46,7 @@ def _work(queues: list[str]) -> None:
     redis = connect_redis(read_settings())
     worker = Worker(queues, connection=redis, serializer=JSONSerializer, log_job_description=False)
     warm_up()
-    gc.freeze()  # what is here already is shared with every process that is forked
+    gc.freeze()  # forked processes share the memory of objects that are never collected
     log.info("working", extra={"fields": {"queues": queues}})
     worker.work(with_scheduler=False, logging_level=None)
 

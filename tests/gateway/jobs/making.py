@@ -50,11 +50,11 @@ def job_of(store: JobStore, folder: Path, count: int = 1, sender: str = "ann", p
 
 
 def plan_of(count: int) -> tuple[Plan, Sequence[PlannedSeries]]:
-    units = [
+    series = [
         PlannedSeries(study_uid="2.25.1", series_uid=f"2.25.1.{number}", files=(number,), slices=number + 1)
         for number in range(count)
     ]
-    return Plan(started=utc_now(), slices=tuple(unit.slices for unit in units)), units
+    return Plan(started=utc_now(), slices=tuple(unit.slices for unit in series)), series
 
 
 MODELS = ("9f86d081884c7d65" * 4, "60303ae22b998861" * 4)
@@ -120,26 +120,26 @@ class CrashingStorage:
             raise Crash
         return result
 
-    def create(self, place: str, content: bytes) -> bool:
-        return self._crash(lambda: self._inner.create(place, content))
+    def create(self, key: str, content: bytes) -> bool:
+        return self._crash(lambda: self._inner.create(key, content))
 
-    def store_folder(self, folder: Path, place: str) -> None:
-        self._crash(lambda: self._inner.store_folder(folder, place))
+    def store_folder(self, folder: Path, key: str) -> None:
+        self._crash(lambda: self._inner.store_folder(folder, key))
 
-    def remove(self, place: str) -> None:
-        self._crash(lambda: self._inner.remove(place))
+    def remove(self, key: str) -> None:
+        self._crash(lambda: self._inner.remove(key))
 
-    def get(self, place: str) -> bytes:
-        return self._inner.get(place)
+    def get(self, key: str) -> bytes:
+        return self._inner.get(key)
 
-    def exists(self, place: str) -> bool:
-        return self._inner.exists(place)
+    def exists(self, key: str) -> bool:
+        return self._inner.exists(key)
 
-    def names(self, place: str) -> list[str]:
-        return self._inner.names(place)
+    def names(self, key: str) -> list[str]:
+        return self._inner.names(key)
 
-    def local_copies(self, places: Sequence[str]) -> AbstractContextManager[list[Path]]:
-        return self._inner.local_copies(places)
+    def local_copies(self, keys: Sequence[str]) -> AbstractContextManager[list[Path]]:
+        return self._inner.local_copies(keys)
 
-    def sweep(self) -> None:
-        self._inner.sweep()
+    def remove_leftovers(self) -> None:
+        self._inner.remove_leftovers()

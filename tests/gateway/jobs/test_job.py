@@ -25,15 +25,15 @@ class CancellingShelf(LocalStorage):
         super().__init__(root, lambda _: None)
         self._store, self._name, self._after = store, name, after
 
-    def create(self, place: str, content: bytes) -> bool:
-        if f"/{self._name}" not in place:
-            return super().create(place, content)
+    def create(self, key: str, content: bytes) -> bool:
+        if f"/{self._name}" not in key:
+            return super().create(key, content)
         if self._after:
-            first = super().create(place, content)
+            first = super().create(key, content)
             self._cancel()
             return first
         self._cancel()
-        return super().create(place, content)
+        return super().create(key, content)
 
     def _cancel(self) -> None:
         for job in self._store.open_jobs("routine", "ann"):
@@ -60,7 +60,7 @@ def test_a_slow_worker_removes_no_report_that_another_has_marked(store: JobStore
     """Both did the series; the faster one marked it, the job was cancelled, and the slower one comes back."""
     job = job_of(store, tmp_path, 2)
     storage = LocalStorage(tmp_path / "store", lambda _: None)
-    storage.create(f"{job.place}/reports/000000.json", report_of("assessed"))
+    storage.create(f"{job.key}/reports/000000.json", report_of("assessed"))
     assert not job.create_report(0, report_of("assessed"))
     store.cancel(job, "routine")
     assert not job.create_report(0, report_of("assessed"))
@@ -114,8 +114,8 @@ def test_a_job_of_the_version_before_can_be_cancelled_and_keeps_its_counts(store
 
 def test_a_full_disk_hides_no_result_of_the_version_before(store: JobStore, old: Job, tmp_path: Path) -> None:
     class Full(LocalStorage):
-        def create(self, place: str, content: bytes) -> bool:
-            raise OSError(28, "no space", f"{place}, {len(content)} bytes")
+        def create(self, key: str, content: bytes) -> bool:
+            raise OSError(28, "no space", f"{key}, {len(content)} bytes")
 
     job = Job(Full(tmp_path / "store"), "ann", OLD_ID)
     assert [result.present for result in job.results().values()] == [True, None]

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from services.common.timestamps import utc_now
 from services.gateway.jobs.job import Job
-from services.gateway.jobs.metrics import QueueMetrics, count
+from services.gateway.jobs.metrics import QueueMetrics, count_result
 from services.gateway.jobs.schemas import Plan, PlannedSeries, Priority
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.spool import SpoolFolder
@@ -71,8 +71,8 @@ def _job(store: JobStore, folder: Path, sender: str = "one", priority: Priority 
 
 
 def _planned(job: Job, series: int) -> Job:
-    units = [PlannedSeries(study_uid="1", series_uid=str(n), files=(), slices=1) for n in range(series)]
-    job.create_plan(Plan(started=utc_now(), slices=(1,) * series), units)
+    planned = [PlannedSeries(study_uid="1", series_uid=str(n), files=(), slices=1) for n in range(series)]
+    job.create_plan(Plan(started=utc_now(), slices=(1,) * series), planned)
     return job
 
 
@@ -119,10 +119,10 @@ def test_what_waits_is_looked_up_every_few_seconds_only(
 def test_series_are_counted_by_outcome_and_failures_by_cause(
     counters: CountersInMemory, figures: Callable[[], dict[str, float]]
 ) -> None:
-    count(counters, "assessed", None)
-    count(counters, "failed", "unusable_files")
-    count(counters, "failed", "unusable_files")
-    count(counters, None, "no_series")
+    count_result(counters, "assessed", None)
+    count_result(counters, "failed", "unusable_files")
+    count_result(counters, "failed", "unusable_files")
+    count_result(counters, None, "no_series")
 
     found = figures()
 

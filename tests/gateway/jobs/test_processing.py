@@ -10,7 +10,15 @@ from redis import Redis
 
 from services.common.schemas import HeadersReport, SetAsideFile
 from services.gateway.jobs.attempts import Attempts
-from services.gateway.jobs.processing import MAX_LOST_WORKERS, MAX_STAGE_FAULTS, Deferred, TaskContext, TaskResult, do
+from services.gateway.jobs.processing import (
+    MAX_LOST_WORKERS,
+    MAX_STAGE_FAULTS,
+    Deferred,
+    TaskContext,
+    TaskResult,
+    process_task,
+)
+from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.settings import Settings
@@ -50,15 +58,15 @@ def _streamed(status: int, body: bytes, headers: dict[str, str] | None = None) -
     return httpx.Response(status, headers=headers, content=pieces())
 
 
-MakeBench = Callable[..., TaskContext]
+MakeContext = Callable[..., TaskContext]
 
 
 @pytest.fixture
-def bench(redis: Redis) -> MakeBench:
-    def make(preprocess: Preprocess, task: Task, max_ticket_s: float = 60) -> TaskContext:
+def context(redis: Redis) -> MakeContext:
+    def make(preprocess: Preprocess, task: Task, give_up_s: float = 60) -> TaskContext:
         client = httpx.AsyncClient(transport=httpx.MockTransport(preprocess), base_url="http://stage")
         stages = Stages(*(Stage(name, client) for name in ("preprocess", "cnn", "rnn")))
-        return TaskContext(stages, Settings(), Attempts(redis, task.id), wait_s=0.001, max_ticket_s=max_ticket_s)
+        return TaskContext(stages, Settings(), Attempts(redis, task.id), RetryPolicy(0.001, give_up_s))
 
     return make
 
@@ -73,8 +81,8 @@ def series(store: JobStore, tmp_path: Path) -> Task:
     return Task(job_of(store, tmp_path), 0)
 
 
-async def test_files_that_are_no_series_are_named_with_the_reason(bench: MakeBench, plan: Task) -> None:
-    assert await do(plan, bench(Preprocess(), plan), 0) == TaskResult(None, "no_series")
+async def test_files_that_are_no_series_are_named_with_the_reason(context: MakeContext, plan: Task) -> None:
+    assert await process_task(plan, context(Preprocess(), plan), 0) == TaskResult(None, "no_series")
     found = plan.job.plan()
     assert found
     assert (list(found.series), found.problem) == ([], None)
@@ -82,17 +90,17 @@ async def test_files_that_are_no_series_are_named_with_the_reason(bench: MakeBen
     assert found.left_out[0].reason
 
 
-async def test_a_stages_fault_passes(bench: MakeBench, plan: Task) -> None:
+async def test_a_stages_fault_passes(context: MakeContext, plan: Task) -> None:
     preprocess = Preprocess(500, 500, 200)
-    await do(plan, bench(preprocess, plan), 0)
+    await process_task(plan, context(preprocess, plan), 0)
     assert preprocess.asked == 3
     assert plan.job.plan()
 
 
-async def test_what_brings_a_ready_stage_down_each_time_has_a_few_tries(bench: MakeBench, series: Task) -> None:
+async def test_what_brings_a_ready_stage_down_each_time_has_a_few_tries(context: MakeContext, series: Task) -> None:
     preprocess = Preprocess(*[500] * 20)
-    made = bench(preprocess, series)
-    assert await do(series, made, 0) == TaskResult("failed", "stage_failed")
+    made = context(preprocess, series)
+    assert await process_task(series, made, 0) == TaskResult("failed", "stage_failed")
     assert preprocess.asked == MAX_STAGE_FAULTS
     report = json.loads(series.job.report(0))
     assert report["problem"]["code"] == "stage_failed"
@@ -100,36 +108,38 @@ async def test_what_brings_a_ready_stage_down_each_time_has_a_few_tries(bench: M
     assert report["series"]["series_instance_uid"] == "2.25.1.0"
 
 
-async def test_a_stage_that_is_away_counts_once_and_the_task_is_given_back(bench: MakeBench, series: Task) -> None:
+async def test_a_stage_that_is_away_counts_once_and_the_task_is_given_back(context: MakeContext, series: Task) -> None:
     preprocess = Preprocess(*[500] * 20, ready=False)
     for _ in range(MAX_STAGE_FAULTS + 2):
         with pytest.raises(Deferred):
-            await do(series, bench(preprocess, series, max_ticket_s=0.05), 0)
+            await process_task(series, context(preprocess, series, give_up_s=0.05), 0)
     assert preprocess.asked == 1
     assert series.job.outcomes() == {}
 
 
-async def test_a_busy_stage_has_all_patience(bench: MakeBench, series: Task) -> None:
+async def test_a_busy_stage_has_all_patience(context: MakeContext, series: Task) -> None:
     preprocess = Preprocess(*[503] * 2 * (MAX_STAGE_FAULTS + 1))
-    made = bench(preprocess, series)
+    made = context(preprocess, series)
     for _ in range(2):
         with pytest.raises(Deferred):
-            await do(series, TaskContext(made.stages, made.settings, made.tries, wait_s=1, max_ticket_s=0), 0)
+            await process_task(series, TaskContext(made.stages, made.settings, made.attempts, RetryPolicy(1, 0)), 0)
     assert series.job.outcomes() == {}
 
 
-async def test_patience_ends_and_the_report_says_why(bench: MakeBench, series: Task) -> None:
-    made = bench(Preprocess(500, ready=False), series)
-    impatient = TaskContext(made.stages, Settings(job_patience_s=0), made.tries, wait_s=0.001)
-    assert await do(series, impatient, 0) == TaskResult("failed", "stage_failed")
+async def test_patience_ends_and_the_report_says_why(context: MakeContext, series: Task) -> None:
+    made = context(Preprocess(500, ready=False), series)
+    impatient = TaskContext(made.stages, Settings(job_patience_s=0), made.attempts, RetryPolicy(0.001, 15))
+    assert await process_task(series, impatient, 0) == TaskResult("failed", "stage_failed")
     assert json.loads(series.job.report(0))["problem"]["code"] == "stage_failed"
 
 
-async def test_what_no_worker_survives_is_given_up(bench: MakeBench, series: Task, plan: Task) -> None:
+async def test_what_no_worker_survives_is_given_up(context: MakeContext, series: Task, plan: Task) -> None:
     preprocess = Preprocess()
-    assert await do(series, bench(preprocess, series), MAX_LOST_WORKERS) == TaskResult("failed", "worker_lost")
+    assert await process_task(series, context(preprocess, series), MAX_LOST_WORKERS) == TaskResult(
+        "failed", "worker_lost"
+    )
     assert json.loads(series.job.report(0))["problem"]["code"] == "worker_lost"
-    await do(plan, bench(preprocess, plan), MAX_LOST_WORKERS)
+    await process_task(plan, context(preprocess, plan), MAX_LOST_WORKERS)
     found = plan.job.plan()
     assert found
     assert found.problem

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.jobs.results import SeriesResult, model_of, parse
+from services.gateway.jobs.results import SeriesResult, model_of, parse_marker
 from services.gateway.jobs.schemas import OUTCOMES
 
 RESULTS = st.builds(
@@ -19,15 +19,15 @@ RESULTS = st.builds(
 @given(number=st.integers(0, 60_000), result=RESULTS)
 def test_a_result_is_found_again_in_the_name_of_its_marker(number: int, result: SeriesResult) -> None:
     name = result.name(number)
-    assert parse(name) == (number, result.outcome, result)
+    assert parse_marker(name) == (number, result.outcome, result)
     assert len(name) < 100
     assert "/" not in name
 
 
 def test_a_marker_of_an_older_version_tells_the_outcome_alone() -> None:
-    assert parse("000012.not_assessed") == (12, "not_assessed", None)
-    assert parse("000012.unheard_of") is None
-    assert parse("something") is None
+    assert parse_marker("000012.not_assessed") == (12, "not_assessed", None)
+    assert parse_marker("000012.unheard_of") is None
+    assert parse_marker("something") is None
 
 
 @pytest.mark.parametrize(

@@ -10,25 +10,26 @@ from rq.job import Job as Turn
 from rq.serializers import JSONSerializer
 
 from services.gateway.jobs.job import Job
-from services.gateway.jobs.scheduler import FairScheduler, Lane, QueueUnavailable, Task
+from services.gateway.jobs.lane_state import Lane
+from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable, Task
 from services.gateway.jobs.schemas import PRIORITIES, Priority
 from services.gateway.jobs.store import JobOptions, JobStore
 from tests.gateway.jobs.making import job_of, plan_of, report_of, unsynced, upload
 
-Work = Callable[[Task], bool]
+Process = Callable[[Task], bool]
 LONG_S = 600.0
 
 
 @pytest.fixture
 def scheduler(redis: Redis, store: JobStore) -> FairScheduler:
     """Whose turns are of one task each."""
-    return FairScheduler(redis, store, 2, max_ticket_s=0)
+    return FairScheduler(redis, store, 2, ticket_s=0)
 
 
 @pytest.fixture
 def long(redis: Redis, store: JobStore) -> FairScheduler:
     """Whose turns end for other reasons than time."""
-    return FairScheduler(redis, store, 2, max_ticket_s=LONG_S)
+    return FairScheduler(redis, store, 2, ticket_s=LONG_S)
 
 
 def report(task: Task) -> bool:
@@ -52,13 +53,13 @@ def pop(
     return None
 
 
-def drain(scheduler: FairScheduler, redis: Redis, work: Work = report) -> list[Job]:
+def drain(scheduler: FairScheduler, redis: Redis, process: Process = report) -> list[Job]:
     """Take turns until none is left; the jobs that were worked on, in that order."""
     done: list[Job] = []
 
     def noted(task: Task) -> bool:
         done.append(task.job)
-        return work(task)
+        return process(task)
 
     while found := pop(scheduler, redis):
         scheduler.process_ticket(*found, noted)
@@ -296,12 +297,12 @@ def test_nothing_is_taken_while_redis_is_full(
     redis.config_set("maxmemory", "1")
     try:
         with pytest.raises(QueueUnavailable):
-            scheduler.check()
+            scheduler.check_available()
         with pytest.raises(RedisError):
             scheduler.schedule("routine", "ann")
     finally:
         redis.config_set("maxmemory", "256mb")
-    scheduler.check()
+    scheduler.check_available()
     scheduler.reconcile()
     assert len(drain(scheduler, redis)) == 1
 
@@ -350,7 +351,7 @@ class Faulty:
 @given(
     counts=st.lists(st.integers(1, 5), min_size=1, max_size=4),
     count=st.integers(1, 4),
-    max_ticket_s=st.sampled_from([0.0, LONG_S]),
+    ticket_s=st.sampled_from([0.0, LONG_S]),
     faults=st.lists(st.sampled_from(["none", "before", "after", "given back", "turn lost", "emptied"]), max_size=12),
 )
 def test_every_series_has_one_report_whatever_happens_and_when(
@@ -358,13 +359,13 @@ def test_every_series_has_one_report_whatever_happens_and_when(
     tmp_path_factory: pytest.TempPathFactory,
     counts: list[int],
     count: int,
-    max_ticket_s: float,
+    ticket_s: float,
     faults: list[str],
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
     redis.flushall()
     store = unsynced(folder / "store")
-    scheduler = FairScheduler(redis, store, count, max_ticket_s=max_ticket_s)
+    scheduler = FairScheduler(redis, store, count, ticket_s=ticket_s)
     jobs = [job_of(store, folder, series, f"sender-{number % 2}") for number, series in enumerate(counts)]
     work = Faulty(redis, faults)
     for _ in range(200):

@@ -39,14 +39,14 @@ def test_what_is_not_there(storage: Storage) -> None:
 
 
 def test_files_and_folders_are_removed(storage: Storage) -> None:
-    for place in ("job/files/1", "job/manifest", "job2/manifest"):
-        storage.create(place, b"x")
+    for key in ("job/files/1", "job/manifest", "job2/manifest"):
+        storage.create(key, b"x")
     storage.remove("job")
     assert not storage.exists("job/files/1")
     storage.remove("job2/manifest")
     assert not storage.exists("job2/manifest")
     assert storage.create("job/manifest", b"anew")
-    storage.sweep()
+    storage.remove_leftovers()
     assert storage.get("job/manifest") == b"anew"
 
 
@@ -99,6 +99,6 @@ def test_a_folder_fetched_by_a_process_that_was_killed_is_swept_when_it_is_old(t
     old.mkdir()
     new.mkdir()
     os.utime(old, (0, 0))
-    FsspecStorage("memory://swept", tmp_path).sweep()
+    FsspecStorage("memory://swept", tmp_path).remove_leftovers()
     assert new.exists()
     assert not old.exists()

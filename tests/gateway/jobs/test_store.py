@@ -101,10 +101,10 @@ class RivalStorage(LocalStorage):
         self._rival, self._folder, self._files = rival, folder, files
         self.winner: Job | None = None
 
-    def create(self, place: str, content: bytes) -> bool:
-        if place.startswith("keys/") and self.winner is None:
+    def create(self, key: str, content: bytes) -> bool:
+        if key.startswith("keys/") and self.winner is None:
             self.winner, _ = upload(self._rival, self._folder, self._files, OPTIONS)
-        return super().create(place, content)
+        return super().create(key, content)
 
 
 def test_two_requests_with_one_key_at_once_are_one_job(store: JobStore, tmp_path: Path) -> None:
@@ -144,10 +144,10 @@ def test_an_upload_is_not_forgotten_by_a_gateway_that_starts_again(store: JobSto
 
 
 class FullStorage(LocalStorage):
-    def create(self, place: str, content: bytes) -> bool:
-        if place.startswith("open/"):
+    def create(self, key: str, content: bytes) -> bool:
+        if key.startswith("open/"):
             raise OSError(28, "no space")
-        return super().create(place, content)
+        return super().create(key, content)
 
 
 def test_nothing_is_left_of_an_upload_that_found_no_room(store: JobStore, tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_plan_is_read_by_the_line(store: JobStore, tmp_path: Path) -> None:
     plan = job.plan()
     assert plan
     assert (plan.slices, list(plan.series)) == ((1, 2, 3), [0, 1, 2])
-    assert job.unit(2).series_uid == "2.25.1.2"
+    assert job.planned_series(2).series_uid == "2.25.1.2"
 
 
 def test_a_cancelled_job_keeps_its_reports_and_takes_no_more(store: JobStore, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def _lost_tickets(task: Task, redis: Redis) -> int:
 
 
 class Failing:
-    """Work that ends as it is told, and what it was told of tries before."""
+    """Work that ends as it is told, and what it was told of attempts before."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
@@ -49,7 +49,7 @@ def test_what_is_not_understood_is_tried_again_and_counted(
     for _ in range(3):
         assert not run_task(task, redis, work)
     assert work.lost == [0, 1, 2]
-    assert "a turn failed" in caplog.text
+    assert "a task failed" in caplog.text
 
 
 @pytest.mark.parametrize("error", [Deferred(), OSError(28, "full")])

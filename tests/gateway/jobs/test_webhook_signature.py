@@ -6,70 +6,13 @@ import pytest
 
 from services.common.schemas import Reason
 from services.gateway.jobs.schemas import Counts, JobDocument, Progress, UsedModel
-from services.gateway.jobs.webhook_signature import AllowedWebhooks, WebhookRefused, message, read_secret, signature
-
-SITE = AllowedWebhooks(["https://pacs.example.org/hooks", "http://10.0.0.7:8080/in/"])
+from services.gateway.jobs.webhook_signature import read_secret, sign_webhook, signed_message
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "https://pacs.example.org/hooks",
-        "https://pacs.example.org/hooks/ich?key=1",
-        "https://PACS.example.org:443/hooks/a/b",
-        "http://10.0.0.7:8080/in/x",
-    ],
-)
-def test_addresses_at_or_below_a_listed_one_are_allowed(address: str) -> None:
-    SITE.check(address)
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "http://pacs.example.org/hooks",
-        "https://pacs.example.org/hooksy",
-        "https://pacs.example.org/",
-        "https://pacs.example.org:8443/hooks",
-        "https://pacs.example.org.evil.net/hooks",
-        "https://pacs.example.org@evil.net/hooks",
-        "https://user:word@pacs.example.org/hooks",
-        "https://evil.net/https://pacs.example.org/hooks",
-        "https://pacs.example.org/hooks/../admin",
-        "https://pacs.example.org/hooks/%2e%2e/admin",
-        "https://pacs.example.org/hooks/%2E%2E%2Fadmin",
-        "https://pacs.example.org\\@evil.net/hooks",
-        "https://pacs.example.org/hooks#there",
-        "http://10.0.0.7/in/x",
-        "http://169.254.169.254/latest/meta-data",
-        "ftp://pacs.example.org/hooks",
-        "file:///etc/passwd",
-        "//pacs.example.org/hooks",
-        "hooks",
-        "",
-        "https://[::1",
-        "https://pacs.example.org/hooks\r\nx: y",
-    ],
-)
-def test_every_other_address_is_refused(address: str) -> None:
-    with pytest.raises(WebhookRefused):
-        SITE.check(address)
-
-
-def test_without_a_list_nothing_is_allowed() -> None:
-    with pytest.raises(WebhookRefused):
-        AllowedWebhooks([]).check("https://pacs.example.org/hooks")
-
-
-def test_a_wrong_list_stops_the_start() -> None:
-    with pytest.raises(ValueError, match="absolute"):
-        AllowedWebhooks(["pacs.example.org"])
-
-
-def test_a_signature_is_that_of_the_standard() -> None:
+def test_a_signature_conforms_to_standard_webhooks() -> None:
     """The example of the specification's own libraries."""
     secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    found = signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    found = sign_webhook(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
     assert found == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
@@ -94,7 +37,7 @@ def test_a_message_holds_ids_counts_and_codes_only() -> None:
         left_out_total=0,
         problem=None,
     )
-    sent = message(job, bytes(24), 7)
+    sent = signed_message(job, bytes(24), 7)
     assert json.loads(sent.body) == {
         "job": "01a2",
         "status": "finished",
@@ -103,15 +46,15 @@ def test_a_message_holds_ids_counts_and_codes_only() -> None:
         "series_with_warnings": 0,
         "warnings": ["several_models"],
     }
-    assert sent.headers["webhook-id"] == message(job, bytes(24), 8).headers["webhook-id"]
-    assert sent.headers["webhook-signature"] == signature(bytes(24), "msg_01a2", 7, sent.body)
+    assert sent.headers["webhook-id"] == signed_message(job, bytes(24), 8).headers["webhook-id"]
+    assert sent.headers["webhook-signature"] == sign_webhook(bytes(24), "msg_01a2", 7, sent.body)
 
 
 @pytest.mark.parametrize("text", ["", "secret", "whsec_", "whsec_AAAA", "whsec_!", "A" * 40])
-def test_a_secret_that_is_none_stops_the_start_and_is_not_quoted(tmp_path: Path, text: str) -> None:
+def test_a_malformed_secret_stops_the_start_and_is_not_quoted(tmp_path: Path, text: str) -> None:
     path = tmp_path / "secret"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"^secret: wanted whsec_ and base64 of 24 to 64 bytes$"):
+    with pytest.raises(ValueError, match=r"^secret: expected whsec_ and base64 of 24 to 64 bytes$"):
         read_secret(path)
 
 

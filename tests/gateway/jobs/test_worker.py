@@ -33,7 +33,7 @@ def test_without_a_queue_it_says_so_and_ends() -> None:
     environment = {**os.environ, "ICH_GATEWAY_REDIS_URL": f"redis://127.0.0.1:{port}/0"}
     ended = subprocess.run(WORKER, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    assert "the queue cannot be reached" in ended.stderr
+    assert "Redis cannot be reached" in ended.stderr
 
 
 def test_a_worker_needs_neither_networks_nor_pictures() -> None:
