@@ -1,10 +1,10 @@
-"""The challenge's archive as it is: Kaggle's zip, or the folder that it was unpacked into. Nothing is written into it.
+"""Read-only access to the challenge's archive: Kaggle's zip, or the folder of its unpacked files.
 
     rsna-intracranial-hemorrhage-detection/stage_2_train/ID_xxxxxxxxx.dcm
     rsna-intracranial-hemorrhage-detection/stage_2_test/ID_xxxxxxxxx.dcm
     rsna-intracranial-hemorrhage-detection/stage_2_train.csv
 
-The folder at the top may be missing; names are told without it.
+The folder at the top may be missing; file names are given without it.
 """
 
 import os
@@ -31,65 +31,65 @@ _LOCAL_HEADER_BYTES: Final = 30
 
 
 class Damaged(Exception):
-    """The archive cannot give back a file's bytes as they were put in."""
+    """The archive cannot return a file's original bytes."""
 
 
 class Archive(ABC):
-    """Files by their names. A small one, made by `only`, passes cheaply to another process."""
+    """Files by name. `only` makes a small archive that is cheap to pickle."""
 
     path: Path
 
     @property
     @abstractmethod
     def sizes(self) -> Mapping[str, int]:
-        """Bytes of every file, by name, in the order in which they are best read."""
+        """Size of every file in bytes by name, in the fastest order to read them."""
 
     @property
     @abstractmethod
     def digest(self) -> str:
-        """A hash of all names and of what is known of their content without reading it."""
+        """Hash of all names, and of sizes and checksums known without reading the files."""
 
     def size(self, name: str) -> int:
-        """Bytes of one file."""
+        """Size of a file in bytes."""
         return self.sizes[name]
 
     @abstractmethod
     def only(self, names: Collection[str]) -> "Archive":
-        """The same archive as if it held nothing but these files."""
+        """Return the same archive reduced to these files."""
 
     @abstractmethod
     def read(self, name: str, limit_bytes: int | None = None) -> bytes:
-        """A file, or its first bytes.
+        """Return a file, or its first `limit_bytes` bytes.
 
         Raises
         ------
         Damaged
-            its bytes are not there, or not the ones that were put in; of its first bytes alone this can't be told
+            bytes are missing or their checksum differs; with `limit_bytes` no checksum is compared
         """
 
     def dicom_names(self, split: Split) -> tuple[str, ...]:
-        """The names of the training or test slices."""
+        """Return the names of the training or test slices."""
         start = f"{FOLDERS[split]}/"
         return tuple(name for name in self.sizes if name.startswith(start) and name.endswith(".dcm"))
 
     def labels(self) -> LabelTable:
-        """The table of the training slices' labels.
+        """Read the labels of the training slices.
 
         Raises
         ------
         TrainingError
-            it is not there, or is no such table
+            the file is missing, or is not the challenge's CSV
         """
         if TABLE not in self.sizes:
-            raise TrainingError(f"{self.path} has no {TABLE}: without the labels there is nothing to learn.")
+            raise TrainingError(f"{self.path} has no {TABLE}: training needs the labels.")
         try:
             return read_labels(self.read(TABLE))
         except Damaged:
-            raise TrainingError(f"{TABLE} in {self.path} is damaged: fetch the archive again.") from None
+            raise TrainingError(f"{TABLE} in {self.path} is damaged: download the archive again.") from None
 
 
 class Member(NamedTuple):
-    """Where a file stands in a zip, as its directory says."""
+    """A file's entry in the central directory of the zip."""
 
     offset: int
     packed_bytes: int
@@ -100,7 +100,7 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ZipArchive(Archive):
-    """A zip; each file is read by its offset, so that no process but the first reads the directory."""
+    """A zip; files are read by offset, so that worker processes never read the central directory."""
 
     path: Path
     members: Mapping[str, Member]
@@ -143,7 +143,7 @@ class ZipArchive(Archive):
 
 @dataclass(frozen=True, slots=True)
 class FolderArchive(Archive):
-    """An unpacked archive."""
+    """A folder of unpacked files."""
 
     path: Path
     files: Mapping[str, int]
@@ -168,16 +168,16 @@ class FolderArchive(Archive):
 
 
 def open_archive(path: Path) -> Archive:
-    """Open Kaggle's zip, or a folder, with or without the challenge's folder at the top.
+    """Open Kaggle's zip or a folder, with or without the challenge's folder at the top.
 
     Raises
     ------
     TrainingError
-        nothing is there, the zip is cut short, or neither training nor test slices are in it
+        the path is missing, the zip is truncated, or it holds neither training nor test slices
     """
     archive = _open_folder(path) if path.is_dir() else _open_zip(path)
     if not (archive.dicom_names("train") or archive.dicom_names("test")):
-        raise TrainingError(f"{path} has no {FOLDERS['train']}/*.dcm: this is not the challenge's archive.")
+        raise TrainingError(f"{path} has no {FOLDERS['train']}/*.dcm: it is not the challenge's archive.")
     return archive
 
 
@@ -189,7 +189,7 @@ def _open_zip(path: Path) -> ZipArchive:
         raise TrainingError(f"{path} cannot be read: {failure.strerror}.") from None
     except (zipfile.BadZipFile, NotImplementedError):
         raise TrainingError(
-            f"{path} is no zip or is cut short: the list of its files, at its end, is missing. Fetch it again."
+            f"{path} is not a zip or is truncated: its central directory is missing. Download it again."
         ) from None
     start = f"{ROOT}/" if any(entry.filename.startswith(f"{ROOT}/") for entry in entries) else ""
     members = {

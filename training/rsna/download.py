@@ -1,4 +1,4 @@
-"""The challenge's archive from Kaggle, by Kaggle's own program, for those who have a token and took the terms."""
+"""Downloads the challenge's archive with Kaggle's program; needs a token, and acceptance of the terms."""
 
 import os
 import shutil
@@ -22,20 +22,20 @@ def download(
     *,
     zip_bytes: int = 180_000_000_000,
 ) -> Path:
-    """Fetch the archive into a folder; where it lies. One that is there and not cut short is left as it is.
+    """Download the archive into a folder and return its path. A complete archive in the folder stays.
 
     Kaggle's program shows its own progress.
 
     Parameters
     ----------
-    environment : says where programs and the token are
-    run : starts a program and tells its exit status
-    zip_bytes : how large the archive is, about
+    environment : gives PATH and the token
+    run : starts a program and returns its exit status
+    zip_bytes : approximate size of the archive
 
     Raises
     ------
     TrainingError
-        Kaggle's program, the token or the room is missing, the program failed, or what it left is cut short
+        Kaggle's program, its token or disk space is missing, the program failed, or the archive is truncated
     """
     found = out / f"{ROOT}.zip"
     if _is_whole(found):
@@ -45,15 +45,15 @@ def download(
         raise TrainingError("Kaggle's program is missing: `pip install kaggle` installs it.")
     if not _has_token(environment):
         raise TrainingError(
-            "Kaggle's token is missing: make one at https://www.kaggle.com/settings, and leave it in "
-            "KAGGLE_API_TOKEN or, the older kind, in ~/.kaggle/kaggle.json."
+            "Kaggle's token is missing: create one at https://www.kaggle.com/settings and put it into "
+            "KAGGLE_API_TOKEN or, the older kind, ~/.kaggle/kaggle.json."
         )
     out.mkdir(parents=True, exist_ok=True)
     _check_room(out, found, zip_bytes)
     if run([program, "competitions", "download", "-c", ROOT, "-p", str(out)]):
         raise TrainingError(
-            f"Kaggle's program failed. Where it says 403, the terms of the data are to be accepted first: {_TERMS}. "
-            "What it has fetched stays; start this step again to go on."
+            f"Kaggle's program failed. After status 403, accept the terms of the data first: {_TERMS}. "
+            "Run this command again to resume the download."
         )
     open_archive(found)
     return found
@@ -68,13 +68,13 @@ def _is_whole(archive: Path) -> bool:
 
 
 def _has_token(environment: Mapping[str, str]) -> bool:
-    """Whether Kaggle's program will find one; what is in it is not looked at."""
+    """Return whether Kaggle's program will find a token; its content is not read."""
     given = environment.get("KAGGLE_API_TOKEN") or (
         environment.get("KAGGLE_USERNAME") and environment.get("KAGGLE_KEY")
     )
     home = Path(environment.get("HOME", "~")).expanduser()
     folders = (Path(environment.get("KAGGLE_CONFIG_DIR", home / ".kaggle")), home / ".config" / "kaggle")
-    names = ("kaggle.json", "access_token", "credentials.json")  # each by another way to log in
+    names = ("kaggle.json", "access_token", "credentials.json")  # one for each way to log in
     return bool(given) or any((folder / name).is_file() for folder in folders for name in names)
 
 
@@ -83,5 +83,5 @@ def _check_room(out: Path, found: Path, zip_bytes: int) -> None:
     free = shutil.disk_usage(out).free
     if free + held < zip_bytes:
         raise TrainingError(
-            f"{out} has room for {free / 1e9:.0f} GB, and the archive takes about {zip_bytes / 1e9:.0f} GB."
+            f"{out} has {free / 1e9:.0f} GB of free space; the archive needs about {zip_bytes / 1e9:.0f} GB."
         )

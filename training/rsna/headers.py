@@ -1,4 +1,4 @@
-"""One DICOM file of the archive as its header tells it, or why it is set aside."""
+"""Reads the header of one DICOM file of the archive, or the reason to set the file aside."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,33 +12,33 @@ from services.preprocess.header import DicomHeader, read_header
 from services.preprocess.patient_id import read_patient_id
 from training.rsna.archive import Archive, Damaged
 
-HEAD_BYTES: Final = 8192  # the challenge's headers have less than two thousand
-# Slices that the challenge's solvers found to be of no use.
+HEAD_BYTES: Final = 8192  # the challenge's headers are shorter than 2,000 bytes
+# Slices that participants of the challenge found unusable.
 SUSPECT: Final = frozenset(f"ID_{name}" for name in ["e20bf3f8a", "8da38f2e4", "470e639ae", "0e21abf7a", "d91d52bdc"])
-# Refusals of the service whose series cannot be shown, or cannot be put in order, in training either.
-GEOMETRY: Final[Mapping[str, str]] = MappingProxyType(
+# Reasons of the service for which training cannot use a series either.
+GEOMETRY_REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "implausible_geometry": "the geometry is not that of a head CT",
         "no_order": "no tag orders the slices of the series",
     }
 )
-WORDS: Final[Mapping[str, str]] = MappingProxyType(
+REASON_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         **SET_ASIDE_FILES,
         **UNUSABLE_FILES,
-        "suspect": "known to be of no use",
-        "unreadable": "the archive cannot give its bytes back",
-        "several_frames": "several frames in one file; labels are told for files",
+        "suspect": "known to be unusable",
+        "unreadable": "the archive cannot return its bytes",
+        "several_frames": "several frames in one file; labels are per file",
         "unidentified": "PatientID or SeriesInstanceUID is missing",
-        **GEOMETRY,
-        "missing_file": "labels are told for it, and the archive does not hold it",
+        **GEOMETRY_REASONS,
+        "missing_file": "it has labels, but is not in the archive",
     }
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A file's header where it could be read, and a code of `WORDS` where it is set aside."""
+class FileHeader:
+    """A file's header, None where unreadable, and a code of `REASON_TEXTS` where it is set aside."""
 
     file: str
     header: DicomHeader | None
@@ -46,20 +46,20 @@ class Seen:
     reason: str | None = None
 
 
-def look(archive: Archive, file: str) -> Seen:
-    """Read a file's header; whatever is wrong with the file becomes its reason."""
+def read_file_header(archive: Archive, file: str) -> FileHeader:
+    """Read a file's header; every fault of the file becomes its reason."""
     try:
         header, head = _read(archive, file)
     except Damaged:
-        return Seen(file, None, reason="unreadable")
+        return FileHeader(file, None, reason="unreadable")
     except UnreadableFile as failure:
-        return Seen(file, None, reason=failure.code)
+        return FileHeader(file, None, reason=failure.code)
     patient_id = read_patient_id(head)
-    return Seen(file, replace(header, extended_offsets=None), patient_id, _reason(file, header, patient_id))
+    return FileHeader(file, replace(header, extended_offsets=None), patient_id, _reason(file, header, patient_id))
 
 
 def stem(file: str) -> str:
-    """What the table of labels calls a file."""
+    """Return the name of a file in the table of labels."""
     return PurePosixPath(file).stem
 
 

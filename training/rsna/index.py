@@ -1,14 +1,14 @@
-"""The index: a row for every DICOM file of the archive, in one Parquet file.
+"""The index: one row for every DICOM file of the archive, in one Parquet file.
 
-Headers are read in parts, in the order in which they lie in the archive; a part that is there is not read again. The
-parts are then sorted into series by the services' own rules, and the labels are joined.
+Headers are read in parts, in the order of the archive; a finished part is not read again. The parts are then sorted
+into series by the rules of the services, and the labels are joined.
 
     file                    its name in the archive
     split                   train or test
-    sop_instance_uid ...    what the header says; null where it can't be read
-    position_mm, order      along the normal of its series, from the lowest slice; null where it is set aside
-    any ... subdural        the labels; null where they are not known
-    reason                  null, or a code of `training.rsna.headers.WORDS`: the file is set aside
+    sop_instance_uid ...    from the header; null where unreadable
+    position_mm, order      along the normal of the series, from the lowest slice; null where set aside
+    any ... subdural        the labels; null where unknown
+    reason                  code of `training.rsna.headers.REASON_TEXTS` where the file is set aside, else null
 """
 
 import logging
@@ -36,33 +36,33 @@ from training.rsna.labels import UNKNOWN, LabelTable
 
 LOG = logging.getLogger(__name__)
 _NAMES_SHOWN: Final = 3
-VERSION: Final = 2  # of what the index holds: an index of another one is made anew
+VERSION: Final = 2  # of the index's content; an index of another version is built again
 PARTS_VERSION: Final = 2  # of a part's fields: a stopped run of an older version is not continued
 _SORTED: Final = [(column, "ascending") for column in ("split", "study_uid", "series_uid", "order", "file")]
 
 
 def build_index(archive: Archive, out: Path, *, processes: int | None = None, part_files: int = 4096) -> None:
-    """Read every header, and leave the index in `out` and beside it what was set aside (.set_aside.txt, .json).
+    """Read every header; write the index to `out`, and beside it the files set aside (.set_aside.txt, .json).
 
-    An index of the same archive is left as it is; parts that a stopped start has left are used.
+    An index of the same archive stays; finished parts of an interrupted run are used.
 
     Parameters
     ----------
-    part_files : how many files are read before they are kept
+    part_files : files in each part
 
     Raises
     ------
     TrainingError
-        the archive has no labels, none of them is of one of its files, or the disk is full; the parts stay
+        the archive has no labels, no label belongs to one of its files, or the disk is full; finished parts stay
     """
     digest = digest_for(archive)
     if table_digest(out) == digest:
-        LOG.info("%s is there already, of this very archive", out)
+        LOG.info("%s exists already for this archive", out)
         return
     labels = archive.labels()
     _check_names(labels, archive.dicom_names("train"))
     if len(archive.sizes) <= part_files:
-        processes = 1  # to start more would take longer
+        processes = 1  # starting more takes longer
     folder = out.with_name(f"{out.name}.parts{PARTS_VERSION}-{digest[:12]}-{part_files}")
     _read_parts(archive, folder, part_files, processes)
     index = _with_labels(_ordered(folder, processes), labels)
@@ -72,19 +72,19 @@ def build_index(archive: Archive, out: Path, *, processes: int | None = None, pa
 
 
 def digest_for(archive: Archive) -> str:
-    """What the index of an archive is known by."""
+    """Return the digest of an archive's index."""
     return sha256(f"{VERSION} {archive.digest}".encode()).hexdigest()
 
 
 def _check_names(labels: LabelTable, files: Sequence[str]) -> None:
-    """TrainingError where the table speaks of none of the training files: all of them would lack their labels."""
+    """Raise a TrainingError where no training file has a label."""
     if not files:
-        raise TrainingError(f"The archive has no file {FOLDERS['train']}/*.dcm: there is nothing to learn from.")
+        raise TrainingError(f"The archive has no file {FOLDERS['train']}/*.dcm: training needs them.")
     if (labels.of([stem(file) for file in files]) == UNKNOWN).all():
         raise TrainingError(
-            f"The table of labels has a label for none of the {len(files)} training files. Its slices are named "
-            f"{_some(labels.slices.to_pylist())}; the files are {_some(files)}. A slice's name must be "
-            "that of its file without .dcm."
+            f"The table of labels has no label for any of the {len(files)} training files. Its slices are named "
+            f"{_some(labels.slices.to_pylist())}; the files are {_some(files)}. A slice's name must be its file's "
+            "name without .dcm."
         )
 
 
@@ -98,9 +98,9 @@ def _read_parts(archive: Archive, folder: Path, part_files: int, processes: int 
     missing = [part for part in parts if not part.path.is_file()]
     total, to_do = (sum(len(part.files) for part in some) for some in (parts, missing))
     with progress_bar("headers", total, "files", total - to_do) as shown:
-        # An archive of a part's files alone is made when it is handed out: all of them would be too many at once.
-        handed_out = ((archive.only(part.files), part) for part in missing)
-        for count in parallel_map(read_part, handed_out, processes):
+        # A part's own archive is made just before its task is submitted, which saves memory.
+        tasks = ((archive.only(part.files), part) for part in missing)
+        for count in parallel_map(read_part, tasks, processes):
             shown.update(count)
 
 
@@ -121,10 +121,10 @@ def _ordered(folder: Path, processes: int | None) -> Any:
 
 
 def _with_labels(index: Any, labels: LabelTable) -> Any:
-    """Join the labels of the training slices, in front of the reason."""
+    """Add the labels of the training slices as columns before the reason."""
     values = labels.of([stem(file) for file in index["file"].to_pylist()])
     values[np.array(index["split"]) == "test"] = UNKNOWN
     for column, label in enumerate(LABELS):
-        told = pa.array(values[:, column] == 1, mask=values[:, column] == UNKNOWN)
-        index = index.add_column(index.num_columns - 1, label, told)
+        label_column = pa.array(values[:, column] == 1, mask=values[:, column] == UNKNOWN)
+        index = index.add_column(index.num_columns - 1, label, label_column)
     return index

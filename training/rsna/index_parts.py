@@ -1,4 +1,4 @@
-"""A part of the index: the headers of some thousand files, kept as they were read until all have been."""
+"""A part of the index: the headers of some thousand files, stored until all parts are read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 from services.preprocess.header import DicomHeader
 from training.io.tables import write_table
 from training.rsna.archive import Archive, Split
-from training.rsna.headers import Seen, look
+from training.rsna.headers import FileHeader, read_file_header
 
 HEADERS: Final = TypeAdapter(DicomHeader)
-BUCKETS: Final = 32  # a series lies in one of them whole, and one fits into memory many times
+BUCKETS: Final = 32  # each holds whole series; one needs little memory
 _PART_SCHEMA: Final = pa.schema(
     [
         *((name, pa.string()) for name in ("file", "split", "patient_id", "reason")),
@@ -26,7 +26,7 @@ _PART_SCHEMA: Final = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some files of one split, and where what is read of them is kept."""
+    """Some files of one split, and the path of their headers."""
 
     path: Path
     split: Split
@@ -34,7 +34,7 @@ class Part:
 
 
 def read_part(task: tuple[Archive, Part]) -> int:
-    """Read the headers of a part's files; how many there were.
+    """Read the headers of a part's files and return their number.
 
     Raises
     ------
@@ -42,20 +42,20 @@ def read_part(task: tuple[Archive, Part]) -> int:
         the disk is full
     """
     archive, part = task
-    rows = [_row(look(archive, file), part.split) for file in part.files]
+    rows = [_row(read_file_header(archive, file), part.split) for file in part.files]
     table = pa.Table.from_pylist(rows, schema=_PART_SCHEMA).sort_by("bucket")
-    # In the order of the buckets and in small groups, so that one bucket is found without reading the others.
+    # Sorted by bucket and in small row groups, so that one bucket is read without the others.
     write_table(part.path, table, part.path.stem, row_group_size=256)
     return len(rows)
 
 
-def _row(seen: Seen, split: Split) -> dict[str, str | int | bytes | None]:
-    series = seen.header.series_instance_uid if seen.header else ""
+def _row(file_header: FileHeader, split: Split) -> dict[str, str | int | bytes | None]:
+    series = file_header.header.series_instance_uid if file_header.header else ""
     return {
-        "file": seen.file,
+        "file": file_header.file,
         "split": split,
-        "patient_id": seen.patient_id,
-        "reason": seen.reason,
+        "patient_id": file_header.patient_id,
+        "reason": file_header.reason,
         "bucket": crc32(series.encode()) % BUCKETS,
-        "header": HEADERS.dump_json(seen.header) if seen.header else None,
+        "header": HEADERS.dump_json(file_header.header) if file_header.header else None,
     }

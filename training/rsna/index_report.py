@@ -1,4 +1,4 @@
-"""What the index says to a person: how many files there are, what is set aside and why, what the labels lack."""
+"""Report of an index: number of files, files set aside with their reasons, missing labels."""
 
 import json
 import logging
@@ -9,20 +9,20 @@ from typing import Any
 import pyarrow.compute as pc
 
 from services.common.labels import LABELS
-from training.io.files import write_atomically
-from training.rsna.headers import WORDS, stem
+from training.io.files import write_atomically, write_json
+from training.rsna.headers import REASON_TEXTS, stem
 from training.rsna.labels import LabelTable
 
 LOG = logging.getLogger(__name__)
 
 
 def write_report(out: Path, index: Any, labels: LabelTable) -> None:
-    """Leave `.set_aside.txt`, a line a file, and `.json`, the counts, beside the index; log the counts."""
+    """Write `.set_aside.txt`, one line a file, and `.json`, the counts, beside the index; log the counts."""
     aside = _set_aside(index, labels)
-    lines = [f"{file}\t{code}\t{WORDS[code]}\n" for file, code in aside]
+    lines = [f"{file}\t{code}\t{REASON_TEXTS[code]}\n" for file, code in aside]
     write_atomically(out.with_suffix(".set_aside.txt"), lambda part: part.write_text("".join(lines), "utf-8"))
     counts = _counts(index, labels) | {"set_aside": dict(Counter(code for _, code in aside))}
-    write_atomically(out.with_suffix(".json"), lambda part: part.write_text(json.dumps(counts, indent=1) + "\n"))
+    write_json(out.with_suffix(".json"), counts)
     for name, count in counts.items():
         LOG.info("%s: %s", name.replace("_", " "), json.dumps(count))
 

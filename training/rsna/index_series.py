@@ -1,4 +1,4 @@
-"""Headers to rows of the index: in the services' own order, with the services' own positions."""
+"""Turns headers into rows of the index, with the order and positions that the services compute."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 from services.preprocess.header import DicomHeader
 from services.preprocess.modality_lut import stored_pixel_format
 from services.preprocess.series import group_into_series
-from training.rsna.headers import GEOMETRY
+from training.rsna.headers import GEOMETRY_REASONS
 from training.rsna.index_parts import HEADERS
 
 Row = dict[str, Any]
@@ -33,7 +33,7 @@ SCHEMA: Final = pa.schema(
 
 
 def order_bucket(folder: Path, bucket: int) -> Any:
-    """The rows of all series in one bucket of the parts."""
+    """Return the rows of all series in one bucket of the parts."""
     kept = ds.dataset(folder, format="parquet").to_table(filter=ds.field("bucket") == bucket)
     rows = kept.sort_by("file").to_pylist()
     headers = [HEADERS.validate_json(row["header"]) if row["header"] else None for row in rows]
@@ -43,11 +43,11 @@ def order_bucket(folder: Path, bucket: int) -> Any:
 
 
 def _order(rows: Sequence[Row], headers: Sequence[DicomHeader | None]) -> None:
-    """Give each row its position and order, or the reason why it belongs to no series."""
+    """Set each row's position and order, or the reason why it belongs to no series."""
     used = [number for number, row in enumerate(rows) if row["reason"] is None]
     report = group_into_series([header for number in used if (header := headers[number])])
     for series in report.series:
-        if refusal := next((item.code for item in series.reasons if item.code in GEOMETRY), None):
+        if refusal := next((item.code for item in series.reasons if item.code in GEOMETRY_REASONS), None):
             for item in series.items:
                 rows[used[item.file]]["reason"] = refusal
             continue
@@ -59,10 +59,10 @@ def _order(rows: Sequence[Row], headers: Sequence[DicomHeader | None]) -> None:
 
 def _row(part: Row, header: DicomHeader | None) -> Row:
     row = {name: part[name] for name in ("file", "split", "patient_id", "reason")}
-    return row | (_told(header) if header else {})
+    return row | (_header_columns(header) if header else {})
 
 
-def _told(header: DicomHeader) -> Row:
+def _header_columns(header: DicomHeader) -> Row:
     frame = header.frames[0]
     return {
         "sop_instance_uid": header.sop_instance_uid,

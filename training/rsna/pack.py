@@ -1,4 +1,4 @@
-"""All of an archive into shards, on all cores; what an earlier start has packed stays as it is."""
+"""Packs an archive into shards on all cores; finished shards of an interrupted run stay."""
 
 import json
 import logging
@@ -21,10 +21,10 @@ from training.io.progress import progress_bar
 from training.io.tables import read_table, table_digest, write_table
 from training.rsna.archive import Archive
 from training.rsna.folds import assert_no_leak
-from training.rsna.headers import WORDS
+from training.rsna.headers import REASON_TEXTS
 from training.rsna.index import digest_for
 from training.rsna.packing import Shard, pack_shard
-from training.rsna.shard_plan import FOLDS, plan_for, series_starts, settle
+from training.rsna.shard_plan import FOLDS, claim_folder, plan_for, series_starts
 
 LOG = logging.getLogger(__name__)
 ALL_SLICES: Final = 752_803 + 121_232  # of the challenge
@@ -34,32 +34,32 @@ GB: Final = 1e9
 def pack_archive(
     archive: Archive, index: Path, folds: Path, out: Path, *, processes: int | None = None, shard_slices: int = 1024
 ) -> None:
-    """Pack every slice that the index uses.
+    """Pack every slice of the index that is not set aside.
 
     Parameters
     ----------
-    shard_slices : a shard is closed behind the series that reaches so many
+    shard_slices : a shard ends after the series with which it reaches this number of slices
 
     Raises
     ------
     TrainingError
         index or folds are missing, the index is of another archive, a patient has no fold, the folder holds other
-        shards, or the disk is full; the shards that were finished stay
+        shards, or the disk is full; finished shards stay
     """
-    rows, dealt = read_table(index, "index"), read_table(folds, "folds")
+    rows, assigned = read_table(index, "index"), read_table(folds, "folds")
     if table_digest(index) != digest_for(archive):
-        raise TrainingError(f"{index} was not made of {archive.path}: `python -m training index` makes one that is.")
-    assert_no_leak(rows, dealt)
+        raise TrainingError(f"{index} was not made from {archive.path}: run `python -m training index`.")
+    assert_no_leak(rows, assigned)
     shards = _planned(rows.filter(pc.is_null(rows["reason"])), index, out, shard_slices)
     _pack_missing(archive, shards, processes)
-    write_table(out / FOLDS, dealt, table_digest(folds) or "")
+    write_table(out / FOLDS, assigned, table_digest(folds) or "")
     _report(out, shards)
 
 
 def _planned(used: Any, index: Path, out: Path, shard_slices: int) -> list[Shard]:
     cuts = _cuts(used, shard_slices)
     plan = plan_for(index, DEFAULT_RECIPE, len(cuts) - 1, shard_slices)
-    settle(out, plan)
+    claim_folder(out, plan)
     return [
         Shard(plan.stem(out, number), plan.digest, DEFAULT_RECIPE, used.slice(start, stop - start))
         for number, (start, stop) in enumerate(pairwise(cuts))
@@ -67,7 +67,7 @@ def _planned(used: Any, index: Path, out: Path, shard_slices: int) -> list[Shard
 
 
 def _cuts(used: Any, shard_slices: int) -> list[int]:
-    """The rows at which shards begin, and the end. The index has the slices of a series one behind the other."""
+    """Return the first row of each shard, and the number of rows. A series' slices are adjacent in the index."""
     cuts = [0]
     for row in series_starts(used)[1:]:
         if row - cuts[-1] >= shard_slices or row == used.num_rows:
@@ -78,26 +78,26 @@ def _cuts(used: Any, shard_slices: int) -> list[int]:
 def _pack_missing(archive: Archive, shards: Sequence[Shard], processes: int | None) -> None:
     missing = [shard for shard in shards if not shard.is_whole]
     total, to_do = (sum(shard.rows.num_rows for shard in some) for some in (shards, missing))
-    handed_out = (_handed_out(archive, shard) for shard in missing)
+    tasks = (_tasks(archive, shard) for shard in missing)
     with progress_bar("shards", total, "slices", total - to_do) as shown:
-        for count in parallel_map(pack_shard, handed_out, min(processes or cores(), max(len(missing), 1))):
+        for count in parallel_map(pack_shard, tasks, min(processes or cores(), max(len(missing), 1))):
             shown.update(count)
 
 
-def _handed_out(archive: Archive, shard: Shard) -> tuple[Archive, Shard]:
-    """What another process needs and no more: a slice of a table would take the whole table along."""
+def _tasks(archive: Archive, shard: Shard) -> tuple[Archive, Shard]:
+    """Copy the rows: pickling a slice of a table would pickle the whole table."""
     own = shard.rows.take(np.arange(shard.rows.num_rows))
     return archive.only(own["file"].to_pylist()), replace(shard, rows=own)
 
 
 def _report(out: Path, shards: Sequence[Shard]) -> None:
-    """What was packed and how large it is; what could not be packed goes into a list."""
+    """Log number and size of the packed slices; list the files that were not packed."""
     found = pq.read_table([shard.table for shard in shards], columns=["file", "bytes", "failure"])
     aside = found.filter(pc.is_valid(found["failure"])).to_pylist()
-    lines = [f"{row['file']}\t{row['failure']}\t{WORDS[row['failure']]}\n" for row in aside]
+    lines = [f"{row['file']}\t{row['failure']}\t{REASON_TEXTS[row['failure']]}\n" for row in aside]
     write_atomically(out / "set_aside.txt", lambda part: part.write_text("".join(lines), "utf-8"))
-    slices, held = found.num_rows - len(aside), pc.sum(found["bytes"]).as_py() or 0
-    a_slice = held / max(slices, 1)
-    LOG.info("%d slices in %d shards, %.2f GB, %.0f bytes a slice", slices, len(shards), held / GB, a_slice)
-    LOG.info("at that size all %d slices of the challenge take %.1f GB", ALL_SLICES, ALL_SLICES * a_slice / GB)
+    slices, total = found.num_rows - len(aside), pc.sum(found["bytes"]).as_py() or 0
+    bytes_a_slice = total / max(slices, 1)
+    LOG.info("%d slices in %d shards, %.2f GB, %.0f bytes a slice", slices, len(shards), total / GB, bytes_a_slice)
+    LOG.info("at this size, all %d slices of the challenge need %.1f GB", ALL_SLICES, ALL_SLICES * bytes_a_slice / GB)
     LOG.info("set aside: %s", json.dumps(Counter(row["failure"] for row in aside)))

@@ -1,6 +1,6 @@
-"""Some series into one shard: a file of codestreams one behind the other, and a table that says where each one is.
+"""Packs series into one shard: a file of concatenated codestreams, and a table of their offsets.
 
-The table is written last, so a shard without one was not finished and is made again.
+The table is written last: a shard without table is unfinished and is packed again.
 """
 
 from contextlib import closing
@@ -17,9 +17,9 @@ from services.preprocess.errors import UnreadableFile
 from training.io.files import write_atomically
 from training.io.tables import table_digest, write_table
 from training.rsna.archive import Archive, Damaged
-from training.rsna.codec import Packed, pack
+from training.rsna.codec import PackedSlice, pack
 
-# The spacings are those of the packed pixels, in patient orientation; they replace those of the header.
+# Spacings of the packed pixels, in patient orientation; they replace those of the header.
 _SPACINGS: Final = ("row_spacing_mm", "column_spacing_mm")
 _PLACES: Final = pa.schema(
     [
@@ -31,9 +31,9 @@ _PLACES: Final = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What one process packs at a time: rows of the index, whole series in their order.
+    """The task of one process: rows of the index, whole series in order.
 
-    `digest` says of which index and with which bounds; `stem` is the path of its files without their suffix.
+    `digest` identifies index and range of values; `stem` is the path of the files without suffix.
     """
 
     stem: Path
@@ -43,22 +43,22 @@ class Shard:
 
     @property
     def data(self) -> Path:
-        """The codestreams."""
+        """Path of the codestreams."""
         return self.stem.with_suffix(".bin")
 
     @property
     def table(self) -> Path:
-        """The rows, and where each one's codestream stands; or why there is none."""
+        """Path of the rows, each with the offset of its codestream or the reason why it has none."""
         return self.stem.with_suffix(".parquet")
 
     @property
     def is_whole(self) -> bool:
-        """Whether it was finished, of this very index."""
+        """Whether the shard is finished and made from this index."""
         return table_digest(self.table) == self.digest and self.data.is_file()
 
 
 def pack_shard(task: tuple[Archive, Shard]) -> int:
-    """Pack a shard's slices; how many there were. One that can't be decoded keeps its row, with the reason.
+    """Pack a shard's slices and return their number. A slice that cannot be decoded keeps its row, with the reason.
 
     Raises
     ------
@@ -67,9 +67,11 @@ def pack_shard(task: tuple[Archive, Shard]) -> int:
     """
     archive, shard = task
     with closing(DecoderProcesses()) as decoders:
-        packed = [_packed(archive, file, shard.recipe, decoders.decompress) for file in shard.rows["file"].to_pylist()]
+        packed = [
+            _pack_slice(archive, file, shard.recipe, decoders.decompress) for file in shard.rows["file"].to_pylist()
+        ]
     write_atomically(
-        shard.data, lambda part: part.write_bytes(b"".join(one.data for one in packed if isinstance(one, Packed)))
+        shard.data, lambda part: part.write_bytes(b"".join(one.data for one in packed if isinstance(one, PackedSlice)))
     )
     table, places = shard.rows.drop_columns(list(_SPACINGS)), _places(packed)
     for name in _PLACES.names:
@@ -78,8 +80,8 @@ def pack_shard(task: tuple[Archive, Shard]) -> int:
     return len(packed)
 
 
-def _packed(archive: Archive, file: str, recipe: Recipe, decompress: Decompress) -> Packed | str:
-    """A packed slice, or the code of why it is none."""
+def _pack_slice(archive: Archive, file: str, recipe: Recipe, decompress: Decompress) -> PackedSlice | str:
+    """Return a packed slice, or the code of the reason why it cannot be packed."""
     try:
         return pack(open_dicom(archive.read(file)).decode(0, decompress), recipe)
     except Damaged:
@@ -88,7 +90,7 @@ def _packed(archive: Archive, file: str, recipe: Recipe, decompress: Decompress)
         return failure.code
 
 
-def _places(packed: list[Packed | str]) -> Any:
+def _places(packed: list[PackedSlice | str]) -> Any:
     rows: list[dict[str, float | str]] = []
     start = 0
     for one in packed:

@@ -24,13 +24,13 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     assert path.read_text() == "before"
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_writable_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(TrainingError, match=r"cannot be written: .+\.$"):
         write_atomically(tmp_path / "file" / "inside.txt", lambda part: part.write_text("no"))
 
 
-def test_a_table_knows_what_it_was_made_of(tmp_path: Path) -> None:
+def test_a_table_carries_the_digest_of_its_inputs(tmp_path: Path) -> None:
     path = tmp_path / "sub" / "table.parquet"
     write_table(path, TABLE, "abc")
     assert table_digest(path) == "abc"
@@ -38,9 +38,7 @@ def test_a_table_knows_what_it_was_made_of(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1 and no more"])
-def test_a_table_that_is_missing_or_damaged_is_told_with_the_step_that_makes_it(
-    tmp_path: Path, content: bytes | None
-) -> None:
+def test_a_missing_or_damaged_table_is_an_error_that_names_its_step(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "table.parquet"
     if content is not None:
         path.write_bytes(content)

@@ -58,28 +58,28 @@ def test_another_content_is_another_digest(tmp_path: Path, write: Write) -> None
     assert first == again != other
 
 
-def test_a_zip_that_is_cut_short_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_a_truncated_zip_is_an_error_in_one_sentence(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "archive.zip", HELD)
     whole = path.read_bytes()
     for size in (0, 10, len(whole) // 2, len(whole) - 30):
         path.write_bytes(whole[:size])
-        with pytest.raises(TrainingError, match=r"^\S+ is no zip or is cut short: .* Fetch it again\.$"):
+        with pytest.raises(TrainingError, match=r"^\S+ is not a zip or is truncated: .* Download it again\.$"):
             open_archive(path)
 
 
 @pytest.mark.parametrize("write", WRITERS)
-def test_what_is_no_archive_of_the_challenge_is_told(tmp_path: Path, write: Write) -> None:
+def test_an_archive_of_another_kind_is_refused(tmp_path: Path, write: Write) -> None:
     with pytest.raises(TrainingError, match="not the challenge's archive"):
         open_archive(write(tmp_path / "archive", {"holiday/beach.jpg": b"sand"}, ""))
 
 
-def test_a_path_where_nothing_is_is_told(tmp_path: Path) -> None:
+def test_a_missing_path_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="No such file"):
         open_archive(tmp_path / "nothing.zip")
 
 
 @pytest.mark.parametrize("write", WRITERS)
-def test_a_missing_table_of_labels_is_told(tmp_path: Path, write: Write) -> None:
+def test_a_missing_table_of_labels_is_an_error(tmp_path: Path, write: Write) -> None:
     archive = open_archive(write(tmp_path / "archive", {name: HELD[name] for name in HELD if name != TABLE}, ""))
     with pytest.raises(TrainingError, match=f"has no {TABLE}"):
         archive.labels()

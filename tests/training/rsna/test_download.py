@@ -42,12 +42,12 @@ def test_the_archive_is_asked_for_by_kaggles_program(tmp_path: Path, machine: di
     assert len(kaggle.commands) == 1
 
 
-def test_a_missing_program_is_told(tmp_path: Path) -> None:
+def test_a_missing_program_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="pip install kaggle"):
         download(tmp_path, {"PATH": str(tmp_path)}, _Kaggle())
 
 
-def test_a_missing_token_is_told(tmp_path: Path, machine: dict[str, str]) -> None:
+def test_a_missing_token_is_an_error(tmp_path: Path, machine: dict[str, str]) -> None:
     del machine["KAGGLE_API_TOKEN"]
     with pytest.raises(TrainingError, match="token is missing"):
         download(tmp_path, machine, _Kaggle())
@@ -62,9 +62,9 @@ def test_a_token_in_a_file_will_do(tmp_path: Path, machine: dict[str, str], name
     assert download(tmp_path / "data", machine, _Kaggle(), zip_bytes=1000).is_file()
 
 
-def test_no_room_is_told_before_hours_are_spent(tmp_path: Path, machine: dict[str, str]) -> None:
+def test_missing_disk_space_is_an_error_before_the_download(tmp_path: Path, machine: dict[str, str]) -> None:
     kaggle = _Kaggle()
-    with pytest.raises(TrainingError, match="has room for"):
+    with pytest.raises(TrainingError, match="of free space"):
         download(tmp_path, machine, kaggle, zip_bytes=10**18)
     assert not kaggle.commands
 
@@ -74,6 +74,6 @@ def test_a_program_that_fails_points_to_the_terms(tmp_path: Path, machine: dict[
         download(tmp_path, machine, _Kaggle(1), zip_bytes=1000)
 
 
-def test_an_archive_that_came_cut_short_is_told(tmp_path: Path, machine: dict[str, str]) -> None:
-    with pytest.raises(TrainingError, match="cut short"):
+def test_a_truncated_download_is_an_error(tmp_path: Path, machine: dict[str, str]) -> None:
+    with pytest.raises(TrainingError, match="truncated"):
         download(tmp_path, machine, _Kaggle(cut=True), zip_bytes=1000)

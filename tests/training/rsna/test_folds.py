@@ -82,14 +82,14 @@ def test_slices_that_are_set_aside_and_test_slices_deal_nobody() -> None:
     assert fold_of(more.filter(pc.is_null(more["reason"])), dealt)[-1] == TEST
 
 
-def test_patients_without_a_fold_are_told() -> None:
+def test_patients_without_a_fold_are_an_error() -> None:
     with pytest.raises(TrainingError, match="Patients of the index have no fold"):
         assert_no_leak(_index(21), assign_folds(_index(20)))
 
 
-def test_fewer_patients_than_folds_are_told() -> None:
+def test_fewer_patients_than_folds_are_an_error() -> None:
     for patients, folds in ((3, 5), (10, 1)):
-        with pytest.raises(TrainingError, match=f"{patients} patients can't be dealt into {folds} folds"):
+        with pytest.raises(TrainingError, match=f"{patients} patients do not fill {folds} folds"):
             assign_folds(_index(patients), folds)
 
 
@@ -98,11 +98,11 @@ def test_what_two_patients_of_different_folds_share_is_a_leak(level: str) -> Non
     index = _index(20)
     dealt = assign_folds(index)
     same = pa.array(["shared"] * index.num_rows)
-    with pytest.raises(Leak, match=f"1 values of {level} stand in two folds"):
+    with pytest.raises(Leak, match=f"1 values of {level} are in two folds"):
         assert_no_leak(index.set_column(index.schema.get_field_index(level), level, same), dealt)
 
 
-def test_a_patient_who_is_dealt_twice_is_a_leak() -> None:
+def test_a_patient_in_two_folds_is_a_leak() -> None:
     index = _index(20)
     dealt = assign_folds(index)
     moved = dealt.slice(0, 1).set_column(1, "fold", pa.array([4], pa.int32()))
@@ -122,6 +122,6 @@ def test_the_folds_of_an_index_are_written_with_what_they_were_made_of(tmp_path:
     assert pc.sum(pc.equal(dealt["fold"], HELD_OUT)).as_py() > 0
 
 
-def test_a_missing_index_is_told(tmp_path: Path) -> None:
+def test_a_missing_index_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="`python -m training index` makes it"):
         write_folds(tmp_path / "index.parquet", tmp_path / "folds.parquet", folds=5, seed=0)

@@ -13,7 +13,7 @@ from services.preprocess.pipeline import Pipeline
 from tests.training.archives import SLICES, Files, files, name_of, positive, slice_of, write_folder, write_zip
 from training.io.errors import TrainingError
 from training.rsna.archive import ROOT, TABLE, Archive, ZipArchive, open_archive
-from training.rsna.headers import SUSPECT, WORDS
+from training.rsna.headers import REASON_TEXTS, SUSPECT
 from training.rsna.index import build_index
 
 HELD = files()
@@ -100,7 +100,7 @@ def test_files_of_no_use_are_set_aside_with_a_reason_and_the_rest_is_indexed(tmp
     assert all((row["order"] is None) == bool(row["reason"]) for row in rows)
     listed = [line.split("\t") for line in (tmp_path / "index.set_aside.txt").read_text().splitlines()]
     assert {file: code for file, code, _ in listed} == reasons
-    assert all(words == WORDS[code] for _, code, words in listed)
+    assert all(words == REASON_TEXTS[code] for _, code, words in listed)
     assert _counts(tmp_path)["set_aside"] == dict.fromkeys(expected, 1)
 
 
@@ -142,7 +142,7 @@ def test_the_lost_intercept_is_marked_for_the_services_table_mends_it(tmp_path: 
     assert _counts(tmp_path)["intercepts_mended"] == 1
 
 
-def test_what_the_table_lacks_or_says_twice_is_told(tmp_path: Path) -> None:
+def test_missing_and_duplicate_labels_are_reported(tmp_path: Path) -> None:
     lines = HELD[TABLE].decode().splitlines()
     twice = "\n".join([*lines[:1], *lines[7:], *lines[7:13], "ID_nowhere_any,1", ""])
     rows = _index(tmp_path, HELD | {TABLE: twice.encode()})
@@ -155,7 +155,7 @@ def test_what_the_table_lacks_or_says_twice_is_told(tmp_path: Path) -> None:
     assert "ID_nowhere\tmissing_file" in (tmp_path / "index.set_aside.txt").read_text()
 
 
-def test_a_folder_with_a_missing_file_is_indexed_and_the_file_told(tmp_path: Path) -> None:
+def test_a_missing_file_of_a_folder_is_reported(tmp_path: Path) -> None:
     held = {name: data for name, data in HELD.items() if name != name_of(5)}
     build_index(open_archive(write_folder(tmp_path / "archive", held)), tmp_path / "index.parquet", processes=1)
     assert pq.read_table(tmp_path / "index.parquet").num_rows == PATIENTS * SLICES - 1

@@ -20,7 +20,7 @@ def test_labels_stand_in_the_services_order_whatever_the_tables() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.permutations(range(12 * 6)), st.integers(0, 30))
-def test_the_order_of_rows_and_rows_that_are_there_twice_change_nothing(order: list[int], twice: int) -> None:
+def test_order_and_duplicates_of_rows_change_nothing(order: list[int], twice: int) -> None:
     lines = [row for number in range(12) for row in rows(number)]
     shuffled = [lines[place] for place in order]
     found = read_labels("".join(["ID,Label\n", *shuffled, *shuffled[:twice]]).encode())
@@ -37,7 +37,7 @@ def test_rows_that_disagree_leave_their_label_unknown() -> None:
     assert (found.conflicts, found.duplicates) == (1, 2)
 
 
-def test_missing_rows_are_unknown_and_told() -> None:
+def test_missing_rows_are_unknown_and_counted() -> None:
     found = read_labels(b"ID,Label\nID_a_any,1\n")
     np.testing.assert_array_equal(found.of(["ID_a", "ID_b"]), [[1, *5 * [UNKNOWN]], 6 * [UNKNOWN]])
     assert found.missing == 5
@@ -54,12 +54,12 @@ def test_missing_rows_are_unknown_and_told() -> None:
         ("ID,Label\nID_a_any,0.5\n", "values other than 0 and 1"),
         ("ID,Label\nID_a_any,yes\n", "values other than 0 and 1"),
         ("ID,Label\nID_a_any,\nID_b_any,1\n", "values other than 0 and 1"),
-        ("ID,Label\nID_a_any,1\nID_b", "no CSV"),
-        ("", "no CSV"),
+        ("ID,Label\nID_a_any,1\nID_b", "not a CSV"),
+        ("", "not a CSV"),
         ("ID,Label\n", "has no rows"),
     ],
 )
-def test_what_is_no_such_table_is_told_in_one_sentence(text: str, words: str) -> None:
+def test_another_table_is_an_error_in_one_sentence(text: str, words: str) -> None:
     with pytest.raises(TrainingError, match=words) as caught:
         read_labels(text.encode())
     assert "\n" not in str(caught.value)

@@ -24,7 +24,7 @@ from training.io.errors import TrainingError
 from training.rsna.archive import TABLE, open_archive
 from training.rsna.folds import TEST, write_folds
 from training.rsna.index import build_index
-from training.rsna.pack import _handed_out, pack_archive
+from training.rsna.pack import _tasks, pack_archive
 from training.rsna.packing import Shard
 from training.rsna.shards import Entry, open_shards
 
@@ -115,7 +115,7 @@ def test_shards_of_the_first_version_are_refused_with_the_remedy(make: Make) -> 
     del plan["version"]
     (made.out / "plan.json").write_text(json.dumps(plan))
     for start in (lambda: open_shards(made.out), made.pack):
-        with pytest.raises(TrainingError, match=r"holds shards of version 1; .* Remove the folder"):
+        with pytest.raises(TrainingError, match=r"has shards of version 1; .* Remove the folder"):
             start()
 
 
@@ -182,7 +182,7 @@ def test_finished_shards_stay_and_the_others_are_made_again(make: Make) -> None:
     first, second = sorted(made.out.glob("0*.parquet"))[:2]
     stamp = first.stat().st_mtime_ns
     second.unlink()
-    with pytest.raises(TrainingError, match="not finished: start `python -m training shards` again"):
+    with pytest.raises(TrainingError, match="not finished: run `python -m training shards` again"):
         open_shards(made.out)
     made.pack()
     assert first.stat().st_mtime_ns == stamp
@@ -216,7 +216,7 @@ def test_a_process_is_handed_its_own_rows_alone(make: Make) -> None:
     made = make(files(40, 0))
     rows = pq.read_table(made.index)
     shard = Shard(made.out / "00000", "digest", DEFAULT_RECIPE, rows.slice(0, 3))
-    handed_out = _handed_out(open_archive(made.path), shard)
+    handed_out = _tasks(open_archive(made.path), shard)
     assert handed_out[1].rows.equals(shard.rows)
     assert len(pickle.dumps(handed_out)) < len(pickle.dumps(rows)) / 4
 
@@ -226,7 +226,7 @@ def test_a_folder_with_the_shards_of_another_index_is_not_touched(make: Make) ->
     made.pack()
     before = sorted(made.out.iterdir())
     other = make(files(4, 0))
-    with pytest.raises(TrainingError, match="holds the shards of another index"):
+    with pytest.raises(TrainingError, match="has the shards of another index"):
         other.pack()
     assert sorted(made.out.iterdir()) == before
     assert open_shards(made.out)
@@ -235,12 +235,12 @@ def test_a_folder_with_the_shards_of_another_index_is_not_touched(make: Make) ->
 def test_an_index_of_another_archive_is_refused(make: Make) -> None:
     made = make()
     write_zip(made.path, files(4, 0))
-    with pytest.raises(TrainingError, match="was not made of"):
+    with pytest.raises(TrainingError, match="was not made from"):
         made.pack()
 
 
-def test_a_folder_without_shards_is_told(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="holds no shards"):
+def test_a_folder_without_shards_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="has no shards"):
         open_shards(tmp_path)
 
 
@@ -248,7 +248,7 @@ def test_a_recipe_that_shows_more_than_was_kept_is_refused(make: Make) -> None:
     made = make()
     made.pack()
     windows = (Window(name="wide", center_hu=600, width_hu=4000), *DEFAULT_RECIPE.windows[1:])
-    with pytest.raises(TrainingError, match="holds -800 to 2000 HU"):
+    with pytest.raises(TrainingError, match="has values from -800 to 2000 HU"):
         open_shards(made.out, Recipe(windows=windows))
 
 
@@ -257,7 +257,7 @@ import resource, sys
 from pathlib import Path
 from training.rsna.archive import open_archive
 from training.io.errors import TrainingError
-from training.rsna.pack import _handed_out, pack_archive
+from training.rsna.pack import _tasks, pack_archive
 from training.rsna.packing import Shard
 archive, index, folds, out = map(Path, sys.argv[1:5])
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[5]), resource.RLIM_INFINITY))
