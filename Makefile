@@ -115,14 +115,14 @@ train-default: $(VENV)/.dev ## Train models/default on synthetic head CT (an hou
 train-smoke: $(VENV)/.dev ## Go from a generated archive to a served bundle, once in one go and once killed at every step
 	$(BIN)/python -m tests.train_smoke $(or $(OUT),.run/train-smoke)
 
-acceptance: $(VENV)/.dev ## Write docs/acceptance.md from the rules again
-	$(BIN)/python -m services.common.acceptance > docs/acceptance.md
+acceptance: $(VENV)/.dev ## Write docs/reference/acceptance.md from the rules again
+	$(BIN)/python -m services.common.acceptance > docs/reference/acceptance.md
 
 phantoms: $(TRAINING) ## Write N=100 phantom studies as an archive like RSNA's, OUT=phantoms.zip; SEED, TRAPS=1 for its faults, MASKS=1, SIZE=512, BROAD=1, SMALL=1 or a share
 	$(BIN)/python -m training phantoms --studies $(or $(N),100) --out $(or $(OUT),phantoms.zip) $(if $(SEED),--seed $(SEED)) $(if $(SIZE),--size $(SIZE)) \
 	  $(if $(TRAPS),--traps) $(if $(MASKS),--masks) $(if $(BROAD),--broad) $(if $(SMALL),--small $(if $(filter 1,$(SMALL)),0.5,$(SMALL)))
 
-phantom-gallery: $(VENV)/.dev ## Draw the pictures of docs/phantoms/ again; REAL=a folder compares with a real series
+phantom-gallery: $(VENV)/.dev ## Draw the pictures of docs/explanation/phantoms/ again; REAL=a folder compares with a real series
 	$(BIN)/python -m training gallery $(if $(REAL),--real $(REAL))
 
 samples: $(VENV)/.dev ## Make samples/ again

@@ -14,7 +14,7 @@ from services.gateway.jobs.metrics import QueueMetrics, count_result
 from services.gateway.jobs.store import JobStore
 from tests.gateway.jobs.test_metrics import CountersInMemory
 
-DASHBOARD = Path(__file__).parents[1] / "docs" / "grafana.json"
+DASHBOARD = Path(__file__).parents[1] / "deploy" / "grafana.json"
 _FIGURE = re.compile(r"\b((?:ich|process)_[a-z_]+)")
 _LABELS = re.compile(r"by \(([a-z_, ]+)\)")
 _SET_BY_PROMETHEUS = {"job", "instance", "le"}

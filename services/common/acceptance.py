@@ -1,6 +1,6 @@
 """What is assessed and what is not: pure functions that fold evidence over a series by the rules in `rules`.
 
-`python -m services.common.acceptance > docs/acceptance.md` lists the rules for people.
+`python -m services.common.acceptance > docs/reference/acceptance.md` lists the rules for people.
 
 Header reasons and set-aside files come from preprocess, pixel evidence comes slice by slice; the verdict is drawn
 here, the same for a waiting call, for a batch job and for training.
@@ -177,7 +177,7 @@ def rules_as_markdown() -> str:
 
 _HEAD: Final = """# What is assessed, and what is not
 
-Made by `python -m services.common.acceptance > docs/acceptance.md` from `services/common/rules.py`.
+Made by `python -m services.common.acceptance > docs/reference/acceptance.md` from `services/common/rules.py`.
 
 Every reason in a report has a code, a severity and words. Where a reason of severity `refuse` stands, the `status` is
 `not_assessed` and no number is given; `warn` and `note` stand beside the numbers. Which scans are refused was decided

@@ -17,7 +17,7 @@ _OURS: Final = {
 _DESCRIPTION: Final = "Serve the gateway: the public API, the page and the jobs, in front of the three stages."
 _EPILOG: Final = """settings (from the environment; a misspelt name stops the start):
 {settings}
-  What each is for: README.md and docs/jobs.md. `make run` sets those of the ports and folders.
+  What each is for: docs/reference/settings.md. `make run` sets those of the ports and folders.
 
 options of uvicorn:
   Every other argument is passed to uvicorn, which reads UVICORN_* from the environment too: --log-level,

@@ -26,7 +26,7 @@ class Settings(ServiceSettings):
     job_lanes : how many of a sender's series may be worked on at once in each priority
     job_patience_s : how long a series waits for a stage to come back
     senders_file : lines of `id key`, without which anybody may send
-    webhooks_allowed : addresses at or below which a sender may have a job's end told; none without (docs/webhooks.md)
+    webhooks_allowed : addresses at or below which a sender may name a webhook (docs/reference/webhooks.md)
     webhook_secret_file : the key of their signatures
     cors_origins : pages of these origins may call the gateway from a browser; none without
     webhook_patience_s : how long after a job's end its webhook is tried

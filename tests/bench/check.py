@@ -9,13 +9,13 @@ from typing import Final
 from tests.bench.figures import JSON_NAME, Figure, read_json
 
 _FRESH: Final = Path(".run/bench") / JSON_NAME
-_COMMITTED: Final = Path("docs/bench") / JSON_NAME
+_COMMITTED: Final = Path("docs/explanation/bench") / JSON_NAME
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """1 where something got worse, or there is nothing to compare."""
     asked = _parser().parse_args(arguments)
-    for path, advice in ((asked.fresh, "make bench"), (asked.committed, "make bench OUT=docs/bench")):
+    for path, advice in ((asked.fresh, "make bench"), (asked.committed, "make bench OUT=docs/explanation/bench")):
         if not path.is_file():
             print(f"There is no {path}: run `{advice}` first.")
             return 1

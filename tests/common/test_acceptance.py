@@ -149,8 +149,8 @@ def test_a_few_slices_and_pictures_have_no_ends() -> None:
 
 
 def test_the_document_is_up_to_date() -> None:
-    """`python -m services.common.acceptance > docs/acceptance.md`."""
-    written = Path(__file__).parents[2] / "docs" / "acceptance.md"
+    """`python -m services.common.acceptance > docs/reference/acceptance.md`."""
+    written = Path(__file__).parents[2] / "docs" / "reference" / "acceptance.md"
     assert written.read_text() == rules_as_markdown()
 
 

@@ -20,7 +20,9 @@ def verify(bundle: Path, /) -> None:
         LOG.info("%s", result)
 
 
-def plots(*, bundle: Path = Path("models/default"), run: Path | None = None, out: Path = Path("docs/default")) -> None:
+def plots(
+    *, bundle: Path = Path("models/default"), run: Path | None = None, out: Path = Path("docs/explanation/default")
+) -> None:
     """Write a bundle's card as a Markdown page with plots.
 
     Parameters

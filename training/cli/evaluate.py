@@ -30,7 +30,7 @@ def evaluate(
     files
         Folder or zip of DICOM files; measures a bundle on them instead of a run.
     labels
-        CSV of their labels; docs/training.md describes the format.
+        CSV of their labels; docs/how-to/measure-a-bundle.md describes the format.
     out
         Folder of the bundle's figures and page.
     """

@@ -7,8 +7,8 @@ from pathlib import Path
 LOG = logging.getLogger(__name__)
 
 
-def gallery(*, out: Path = Path("docs/phantoms"), real: Path | None = None) -> None:
-    """Draw the pictures of docs/phantoms.
+def gallery(*, out: Path = Path("docs/explanation/phantoms"), real: Path | None = None) -> None:
+    """Draw the pictures of docs/explanation/phantoms.
 
     Parameters
     ----------
@@ -22,7 +22,9 @@ def gallery(*, out: Path = Path("docs/phantoms"), real: Path | None = None) -> N
     draw(out, real)
 
 
-def ablate(*, steps: int = 500, run: Path = Path("runs/ablation"), out: Path = Path("docs/default")) -> None:
+def ablate(
+    *, steps: int = 500, run: Path = Path("runs/ablation"), out: Path = Path("docs/explanation/default")
+) -> None:
     """Train the CNN briefly, each time without one part, and compare.
 
     Parameters

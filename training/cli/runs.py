@@ -248,7 +248,7 @@ def recalibrate(
     files
         Folder or zip of DICOM files to calibrate on, instead of phantoms.
     labels
-        CSV of their labels; docs/training.md describes the format.
+        CSV of their labels; docs/how-to/measure-a-bundle.md describes the format.
     run
         Folder of the feature cache.
     engine

@@ -10,7 +10,7 @@ two cores makes the bundle from it by `python -m training default --large --run 
 `--begin weights.npz` there, which `python -m training weights` writes, and `--begin BUNDLE` here; `--soup BUNDLE` mixes
 weights of that bundle into the CNN's. What ships did both with an edition before it.
 
-What a bundle of it reaches on phantoms stands in docs/default.md. It says nothing about patients.
+What a bundle of it reaches on phantoms stands in docs/explanation/default.md. It says nothing about patients.
 """
 
 from dataclasses import replace
@@ -90,7 +90,7 @@ LARGE = replace(
             order=Order(broad=True),
         ),
     ),
-    rnn_fit=replace(CONFIG.rnn_fit, seed=10),  # chosen among others: docs/phantoms.md
+    rnn_fit=replace(CONFIG.rnn_fit, seed=10),  # chosen among others: docs/explanation/phantoms.md
     rnn_order=Order(broad=True, small=0.5),
     other_scanners=OtherScanners(count=2, alone=True, noise_hu=8.0, grain=2.0),
     stirred=0.65,

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from services.common.slabs import median_spacing_mm
 
-# Percentiles of the series' spacings. Thin ones that one series in twenty has were learnt too little: phantoms drawn at
-# 2.5 mm moved `any` by up to .47 (docs/training.md). Thick ones thin out more slowly, and nothing can be averaged.
+# Percentiles of the series' spacings. An RNN learns little from spacings of one series in twenty: `any` of phantoms
+# drawn at 2.5 mm moved by up to .47 (docs/explanation/thin-slices.md). Nothing can be averaged in thicker slices.
 SHARE: Final = (5, 99)
 _STEPS_A_MM: Final = 20
 

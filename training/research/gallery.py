@@ -1,4 +1,4 @@
-"""Pictures for docs/phantoms/: what the generator makes, and how it compares with a real series."""
+"""Pictures for docs/explanation/phantoms/: what the generator makes, and how it compares with a real series."""
 
 import logging
 from collections.abc import Iterator, Sequence

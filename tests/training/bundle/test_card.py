@@ -36,7 +36,9 @@ def test_the_page_says_what_the_card_says(folder: Path) -> None:
 
 
 def test_the_page_in_the_repository_is_this_cards() -> None:
-    assert Path("docs/default.md").read_text() == page(open_bundle(Path("models/default")).card, Path("docs/default"))
+    assert Path("docs/explanation/default.md").read_text() == page(
+        open_bundle(Path("models/default")).card, Path("docs/explanation/default")
+    )
 
 
 def test_a_page_tells_of_an_ablation_that_lies_beside_it(tmp_path: Path) -> None:
@@ -81,7 +83,9 @@ def test_a_page_tells_whose_weights_are_in_a_network() -> None:
     older, begun = ({**card.training, "name": name, "card_sha256": name * 2} for name in ("older", "begun"))
     training = {**card.training, "begins_as": begun, "stirred": 0.2, "cnn_minutes": 8.4}
     others, same = (
-        page(card.model_copy(update={"training": {**training, "stirred_in": stirred}}), Path("docs/default"))
+        page(
+            card.model_copy(update={"training": {**training, "stirred_in": stirred}}), Path("docs/explanation/default")
+        )
         for stirred in (older, begun)
     )
     assert ", 8 of them the CNN's." in others
@@ -96,12 +100,16 @@ def test_a_page_tells_what_a_shift_costs_by_itself_where_that_was_measured() -> 
         name: {**found, "any_slice_auc_lost": 0.125, "any_slice_auc_lost_95_interval": [0.0625, None]}
         for name, found in card.metrics["shifted"].items()
     }
-    said = page(card.model_copy(update={"metrics": card.metrics | {"shifted": shifted}}), Path("docs/default"))
+    said = page(
+        card.model_copy(update={"metrics": card.metrics | {"shifted": shifted}}), Path("docs/explanation/default")
+    )
     assert "the same studies' without the shift" in said
     assert said.count("| 0.125 (0.062 to -) |") == len(shifted)
     for found in shifted.values():
         del found["any_slice_auc_lost"]
-    older = page(card.model_copy(update={"metrics": card.metrics | {"shifted": shifted}}), Path("docs/default"))
+    older = page(
+        card.model_copy(update={"metrics": card.metrics | {"shifted": shifted}}), Path("docs/explanation/default")
+    )
     assert "the same studies' without the shift" not in older
     assert all(f"| {name} | " in older for name in shifted)
 
@@ -110,5 +118,5 @@ def test_a_page_tells_what_a_shift_costs_by_itself_where_that_was_measured() -> 
 def test_a_page_tells_of_other_scanners_that_the_rnn_saw(alone: bool, words: str) -> None:  # noqa: FBT001 - a case
     card = open_bundle(Path("models/default")).card
     rnn = {**card.training["rnn"], "other_scanners": {"count": 3, "alone": alone}}
-    said = page(card.model_copy(update={"training": {**card.training, "rnn": rnn}}), Path("docs/default"))
+    said = page(card.model_copy(update={"training": {**card.training, "rnn": rnn}}), Path("docs/explanation/default"))
     assert f"studies, {words} other scanners would show it; " in said

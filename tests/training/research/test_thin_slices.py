@@ -7,7 +7,7 @@ import pytest
 from services.common.card import open_bundle
 from training.research.thin_slices import THICK_MM, Served, drawn
 
-HEALTHY = 3  # of the studies in docs/training.md; as they are, its thin slices score .36 higher
+HEALTHY = 3  # of the studies in docs/explanation/thin-slices.md; as they are, its thin slices score .36 higher
 
 
 def test_thin_and_thick_slices_of_one_head_get_one_answer() -> None:
