@@ -116,7 +116,7 @@ train-smoke: $(VENV)/.dev ## Go from a generated archive to a served bundle, onc
 	$(BIN)/python -m tests.train_smoke $(or $(OUT),.run/train-smoke)
 
 acceptance: $(VENV)/.dev ## Write docs/reference/acceptance.md from the rules again
-	$(BIN)/python -m services.common.acceptance > docs/reference/acceptance.md
+	$(BIN)/python -m services.common.acceptance_document > docs/reference/acceptance.md
 
 phantoms: $(TRAINING) ## Write N=100 phantom studies as an archive like RSNA's, OUT=phantoms.zip; SEED, TRAPS=1 for its faults, MASKS=1, SIZE=512, BROAD=1, SMALL=1 or a share
 	$(BIN)/python -m training phantoms --studies $(or $(N),100) --out $(or $(OUT),phantoms.zip) $(if $(SEED),--seed $(SEED)) $(if $(SIZE),--size $(SIZE)) \

@@ -1,4 +1,4 @@
-"""The rules of acceptance as data: what is said of a series, how grave it is, why, and by which source."""
+"""The rules of acceptance as data: code, severity, message, rationale and source of each reason."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,11 @@ _HERE: Final = "this project"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. `{...}` in its words is filled in where it speaks; a `fixed` refusal can't be lowered by a site."""
+    """One rule.
+
+    message : the `detail` of its reasons, with `{...}` filled in
+    fixed : whether a site's severities leave this refusal as it is
+    """
 
     code: str
     severity: Severity
@@ -26,59 +30,59 @@ _RULES: Final = (
     Rule(
         "constant_image",
         "refuse",
-        "{slices} of {total} slices are one even grey: nothing was decoded or nothing is there.",
-        "A decoder that fails in silence leaves an empty picture, and an empty picture would be scored as healthy.",
+        "{slices} of {total} slices are uniform images: decoding failed, or they hold no image.",
+        "A decoder that fails without an error leaves a uniform image, which would be scored as healthy.",
         fixed=True,
     ),
     Rule(
         "not_a_head",
         "refuse",
         "The pixels do not look like a head: bone {bone:.1%}, brain {brain:.1%}, air {air:.1%}; "
-        "amid the bone {centre_air:.0%} is air.",
-        "Scores of anything else mean nothing. No slice of the series has bone, brain and air in the shares of a head, "
-        "or the skull holds something else in place of brain.",
+        "{centre_air:.0%} of the area amid the bone is air.",
+        "The networks learnt from heads only. No slice of the series has bone, brain and air in the shares of a head, "
+        "or the skull holds no brain.",
     ),
     Rule(
         "wrong_scale",
         "refuse",
-        "Air measures {air_hu:.0f} HU instead of -1000: the values are no Hounsfield units.",
-        "The windows are fixed on the Hounsfield scale; on another scale blood lies outside of them.",
+        "Air measures {air_hu:.0f} HU instead of -1000: the values are not Hounsfield units.",
+        "The windows are fixed on the Hounsfield scale; on another scale blood lies outside them.",
         "DICOM PS3.3 C.11.1.1.2 (HU: -1000 is air, 0 is water)",
     ),
     Rule(
         "other_body_part",
         "refuse",
         "BodyPartExamined says {part} in {slices} of {total} slices, not head.",
-        "The networks know heads only. The tag is filled in by habit: only a known other part speaks against a head, "
-        "and only in most of the slices.",
+        "The networks learnt from heads only. The tag is often filled in by habit, so only a known other part in most "
+        "slices counts.",
         "DICOM PS3.3 C.7.3.1, PS3.16 annex L",
     ),
     Rule(
         "little_brain",
         "warn",
-        "The slices show little brain: {fullest:.1%} of the fullest one, beside {bone:.1%} bone.",
-        "Slices above the brain hold no blood that could be found, and phantoms look like them.",
+        "The slices show little brain: {most_brain:.1%} in the slice with the most, beside {bone:.1%} bone.",
+        "Slices above the brain show no haemorrhage, and phantoms look like such slices.",
     ),
     Rule(
         "mixed_body_parts",
         "warn",
         "BodyPartExamined says {part} in {slices} of {total} slices: they may not belong to the head.",
-        "Slices of another part under the UID of a head's series are scored as if they were the head's.",
+        "Slices of another part in the series of a head are scored as slices of the head.",
         "DICOM PS3.3 C.7.3.1, PS3.16 annex L",
     ),
     Rule(
         "not_hounsfield",
         "refuse",
-        "The values are no Hounsfield units of plain attenuation: {evidence}.",
-        "The windows are fixed on the Hounsfield scale. Maps of dual energy measure something else, or lack a material "
-        "(HU_MOD, virtual non-contrast), and blood may have been taken out with it.",
+        "The values are not Hounsfield units of plain attenuation: {evidence}.",
+        "The windows are fixed on the Hounsfield scale. Dual-energy maps measure another quantity, or a material was "
+        "removed from them (HU_MOD, virtual non-contrast), and blood with it.",
         "DICOM PS3.3 C.11.1.1.2 (RescaleType), C.8.2.1.1.1 and C.8.15.3 (ImageType, FrameType); the vendors' names",
     ),
     Rule(
         "implausible_rescale",
         "refuse",
-        "RescaleSlope is {slope:g} and RescaleIntercept {intercept:g}: no CT is stored so.",
-        "The stored values must reach from air to water. A slope of 0 makes one value of all, and a negative one "
+        "RescaleSlope is {slope:g} and RescaleIntercept {intercept:g}: no CT scanner stores such values.",
+        "The stored values must reach from air to water. A slope of 0 makes all values equal, and a negative slope "
         "swaps dark and bright.",
         "DICOM PS3.3 C.11.1.1.2; int16 Hounsfield units",
     ),
@@ -94,34 +98,35 @@ _RULES: Final = (
         "implausible_geometry",
         "refuse",
         "The geometry is not that of a head CT: {faults}.",
-        "The picture is drawn by these values: wrong ones squeeze the head, or shrink a haemorrhage to a few pixels.",
+        "These values decide the size and shape of the head in the picture: wrong values distort the head, or shrink a "
+        "haemorrhage to a few pixels.",
         "DICOM PS3.3 C.7.6.2 (Image Plane), 10.7.1.3 (PixelSpacing)",
     ),
     Rule(
         "blank_slices",
         "warn",
-        "{slices} of {total} slices are one even grey.",
-        "Uncompressed slices without content hide nothing that was sent, but nothing can be found in them.",
+        "{slices} of {total} slices are uniform images.",
+        "No decoder can have failed on uncompressed slices, but a uniform slice shows no haemorrhage.",
     ),
     Rule(
         "contrast",
         "warn",
         "Contrast agent is recorded in {tags}; the networks learnt from plain CT.",
-        "Contrast in vessels and membranes is as bright as fresh blood. Descriptions count, too: agents are often not "
-        "recorded.",
+        "Contrast agent in vessels and membranes is as bright as fresh blood. Descriptions count too, because agents "
+        "are often not recorded.",
         "DICOM PS3.3 C.7.6.4 (Contrast/Bolus), C.7.3.1 (SeriesDescription, ProtocolName)",
     ),
     Rule(
         "bone_kernel",
         "warn",
-        "The reconstruction kernel {kernel} is a sharp one, made for bone; a soft one shows blood better.",
-        "A sharp kernel multiplies the noise, and the contrast of fresh blood to brain is 30 HU.",
+        "The reconstruction kernel {kernel} is sharp and made for bone; a soft kernel shows blood better.",
+        "A sharp kernel multiplies the noise, and fresh blood differs from brain by 30 HU only.",
         "DICOM PS3.3 C.8.2.1 (ConvolutionKernel); the vendors' names of their kernels",
     ),
     Rule(
         "several_reconstructions",
         "warn",
-        "The slices differ in {what}: this is more than one reconstruction under one SeriesInstanceUID.",
+        "The slices differ in {attributes}: one SeriesInstanceUID holds more than one reconstruction.",
         "Slices of two reconstructions alternate once they are sorted; the series network learnt from one.",
         "DICOM PS3.3 A.1.2.3 (Series)",
     ),
@@ -136,56 +141,57 @@ _RULES: Final = (
         "unusual_kvp",
         "warn",
         "KVP is {kvp:g}, outside 100 to 140: Hounsfield units may be off.",
-        "Attenuation depends on the energy of the rays, that of blood and of contrast most.",
+        "Attenuation depends on the energy of the X-rays, most of all for blood and contrast agent.",
         "DICOM PS3.3 C.8.2.1 (KVP)",
     ),
     Rule(
         "no_rescale",
         "warn",
-        "RescaleSlope or RescaleIntercept is missing: the values may be no Hounsfield units.",
-        "A missing slope is taken for 1, a missing intercept for 0.",
+        "RescaleSlope or RescaleIntercept is missing: the values may not be Hounsfield units.",
+        "A missing slope counts as 1, a missing intercept as 0.",
         "DICOM PS3.3 C.8.2.1 and C.11.1 (required for CT)",
     ),
     Rule(
         "shifted_scale",
         "warn",
-        "Air measures {air_hu:.0f} HU instead of -1000: the values may be shifted, or scaled.",
-        "Fresh blood is 30 HU above brain, and the narrowest window 80 HU wide: a shift of 100 HU hides or feigns it.",
+        "Air measures {air_hu:.0f} HU instead of -1000: the values may be shifted or scaled.",
+        "Fresh blood is 30 HU above brain, and the narrowest window is 200 HU wide: a shift of 100 HU hides or mimics "
+        "blood.",
         "DICOM PS3.3 C.11.1.1.2 (HU: -1000 is air, 0 is water)",
     ),
     Rule(
         "unspecified_units",
         "warn",
-        "RescaleType is US (unspecified): the values are taken for Hounsfield units.",
-        "Some converters write US for every image. What is on another scale fails wrong_scale or not_a_head.",
+        "RescaleType is US (unspecified): the values are read as Hounsfield units.",
+        "Some converters write US into every image. On another scale, wrong_scale or not_a_head refuses the series.",
         "DICOM PS3.3 C.11.1.1.2 (RescaleType)",
     ),
     Rule(
         "monoenergetic",
         "warn",
         "This is a monoenergetic image of dual-energy CT; the networks learnt from single-energy CT.",
-        "Contrast of blood to brain depends on the energy that the image was computed for.",
+        "The contrast of blood to brain depends on the energy that the image was computed for.",
         "DICOM PS3.3 C.8.2.1.1.1 and C.8.15.3 (ImageType, FrameType); the vendors' names",
     ),
     Rule(
         "no_pixel_spacing",
         "warn",
-        "PixelSpacing is missing: pixels are taken as square, and the field of view is not checked.",
-        "A head of unknown size may be shown larger or smaller than the networks learnt.",
+        "PixelSpacing is missing: pixels are read as square, and the field of view is not checked.",
+        "A head of unknown size may appear larger or smaller than the networks learnt.",
         "DICOM PS3.3 10.7.1.3 (required for CT)",
     ),
     Rule(
         "no_orientation",
         "warn",
-        "ImageOrientationPatient is missing: slices are taken as axial, rows to the left, columns to the back.",
-        "Without it a coronal slice, or one stored mirrored or transposed, looks like any other.",
+        "ImageOrientationPatient is missing: slices are read as axial, rows to the left, columns to the back.",
+        "Without it, a coronal, mirrored or transposed slice cannot be recognised.",
         "DICOM PS3.3 C.7.6.2.1.1 (required for CT)",
     ),
     Rule(
         "part_missing",
         "warn",
         "The {where} slice is still full of brain: part of the head seems to be missing.",
-        "What is not in the pictures can't be found; a report without a finding holds for the slices sent.",
+        "A haemorrhage outside the slices sent cannot be found; a report without a finding holds for these slices.",
     ),
     Rule(
         "wide_gap",
@@ -197,76 +203,76 @@ _RULES: Final = (
         "uneven_spacing",
         "warn",
         "The distance between slices varies from {low:.2f} to {high:.2f} mm.",
-        "Many scanners take the skull base finer than the vertex, so this is no reason to refuse.",
+        "Many scanners take the skull base finer than the vertex, so this is no refusal.",
         "DICOM PS3.3 C.7.6.2.1.1 (ImagePositionPatient)",
     ),
     Rule(
         "spacing_not_learnt",
         "warn",
         "The slices are {spacing:.2f} mm apart; the networks learnt from {low:g} to {high:g} mm.",
-        "Thinner slices are noisier, and thicker ones blur more: scores drift outside of the spacings learnt from.",
+        "Thinner slices are noisier and thicker slices blur more, so scores drift outside the learnt spacings.",
         "the bundle's card (`spacing_mm`); the median step between distinct positions decides",
     ),
     Rule(
         "averaged",
         "note",
         "{slices} slices {spacing:.2f} mm apart were averaged along z; slabs of about {slab:g} mm: {slabs}.",
-        "Each slice reports the scores and the picture of its slab. A slab crosses no gap between slices.",
+        "Each slice reports the scores and the picture of its slab. No slab spans a gap between slices.",
         "the bundle's card (`slab_mm`)",
     ),
     Rule(
         "duplicate_positions",
         "warn",
-        "{slices} slices share their position with another one.",
-        "Copies of one file count once; files of their own that lie at one position count each.",
+        "{slices} slices share their position with another slice.",
+        "Copies of one file count once; different files at one position count each.",
         "DICOM PS3.3 C.7.6.2.1.1 (ImagePositionPatient)",
     ),
     Rule(
         "no_position",
         "warn",
         "ImagePositionPatient {fault}; the slices are ordered by {used}.",
-        "SliceLocation and InstanceNumber order slices by habit only, and in either direction: the first slice may be "
-        "the highest one.",
+        "SliceLocation and InstanceNumber order slices by habit only, in either direction: the first slice may be the "
+        "highest.",
         "DICOM PS3.3 C.7.6.2.1.1, C.7.6.2.1.2 (SliceLocation) and C.7.6.1 (InstanceNumber)",
     ),
     Rule(
         "few_slices",
         "note",
         "The series has only {slices} slices; a whole head has more than 12 at 10 mm.",
-        "What is not in the pictures can't be found. A slice sent alone is meant to be alone and gets no note.",
+        "A haemorrhage outside the slices sent cannot be found. A single slice gets no note.",
     ),
     Rule(
         "metal",
         "note",
-        "Metal in {slices} of the slices: its streaks may hide or feign blood.",
-        "Above 3000 HU there is no tissue, and the usual 12 bits end at 3071.",
+        "Metal in {slices} of the slices: its streaks may hide or mimic blood.",
+        "No tissue exceeds 3000 HU, and the usual 12 bits end at 3071.",
     ),
     Rule(
         "intercept_repaired",
         "note",
-        "12-bit pixels with a wrong RescaleIntercept were mended.",
-        "Values that had lost 1000 and wrapped around at 4096 are put back, or air would be bright as bone.",
+        "12-bit pixels with a wrong RescaleIntercept were repaired.",
+        "Values that had lost 1000 and wrapped around at 4096 are restored; otherwise air would be as bright as bone.",
         "files of the RSNA 2019 haemorrhage data",
     ),
     Rule(
         "resampled",
         "note",
         "The slices are {rows} x {columns} pixels{pixels} and were resampled to 512 x 512.",
-        "The networks see one size, with square pixels; resampling softens the picture.",
+        "The networks take one size, with square pixels; resampling softens the picture.",
     ),
     Rule(
         "duplicate_file",
         "note",
         "{file} is a copy of {first}; it counts once.",
-        "The files are equal byte for byte and have one SOPInstanceUID. Files of one SOPInstanceUID that differ are "
-        "refused: nothing tells which of them is right.",
+        "The files are equal byte for byte and share one SOPInstanceUID. Different files with one SOPInstanceUID are "
+        "refused, because neither can be trusted.",
         "DICOM PS3.3 C.12.1 (SOP Common)",
     ),
     Rule(
         "file_set_aside",
         "note",
         "{file}: {why}; it was not assessed.",
-        "Studies hold localizers, dose reports and lists beside their slices.",
+        "Studies hold localizers, dose reports and DICOMDIR files beside their slices.",
         "DICOM PS3.3 C.8.2.1.1.1 (ImageType), PS3.10 8.6 (DICOMDIR)",
     ),
     Rule(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from services.common import acceptance
+from services.common.acceptance import make_reason
 from services.common.schemas import Reason, SeriesHeader
 from services.common.sop_instances import classify_shared_files
 from services.common.tensors import FilePart
@@ -32,7 +32,7 @@ def find_copies(files: Sequence[UploadedFile], shared: Sequence[Sequence[int]]) 
 def copy_notes(files: Sequence[UploadedFile], copies: Copies) -> tuple[Reason, ...]:
     """A note for each copy that is left out."""
     return tuple(
-        acceptance.make_reason("duplicate_file", file=files[later].name, first=files[first].name)
+        make_reason("duplicate_file", file=files[later].name, first=files[first].name)
         for later, first in sorted(copies.items())
     )
 

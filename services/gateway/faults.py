@@ -11,7 +11,7 @@ UnsupportedFile         415    neither DICOM, PNG nor zip
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from services.common.acceptance import describe_file_code
+from services.common.file_codes import describe_file_code
 from services.common.problems import Problem, UnsupportedMediaType
 
 

@@ -12,7 +12,8 @@ from typing import Final, TypeVar
 from anyio import to_thread
 from pydantic import ValidationError
 
-from services.common import acceptance
+from services.common.acceptance import is_refused, pixel_reasons
+from services.common.file_codes import UNUSABLE_FILES
 from services.common.problems import BadRequest
 from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeader, SetAsideFile
 from services.common.slabs import SlabPlan, plan_series
@@ -204,9 +205,9 @@ class Pipeline:
         reasons += (plan.note,) if plan.note and chunks else ()
         evidence = [item for each in chunks for item in each.evidence]
         check_decoded(upload.files, header.items, evidence)
-        reasons += tuple(acceptance.pixel_reasons(evidence, headwards=header.uid is not None)) if evidence else ()
+        reasons += tuple(pixel_reasons(evidence, headwards=header.uid is not None)) if evidence else ()
         reasons = judged(reasons, self._severities)
-        scores = None if acceptance.is_refused(reasons) else await self._score(header, plan, chunks, upload.work)
+        scores = None if is_refused(reasons) else await self._score(header, plan, chunks, upload.work)
         shown = _by_slice([picture for each in chunks for picture in each.pictures], plan)
         slabs = plan.row_of if plan.averaged and chunks else None
         return Assessment(header, reasons, scores, shown, upload.work.ms, tuple(evidence), slabs)
@@ -217,7 +218,7 @@ class Pipeline:
         return plan_series(header, served.card, average=self._settings.average_thin_slices)
 
     def _refused(self, reasons: Iterable[Reason]) -> bool:
-        return acceptance.is_refused(judged(reasons, self._severities))
+        return is_refused(judged(reasons, self._severities))
 
     async def _work_through(self, upload: _Upload, header: SeriesHeader, plan: SlabPlan) -> list[_Chunk]:
         """All chunks, cut between slabs: what the networks see does not depend on where."""
@@ -272,7 +273,7 @@ class Pipeline:
 def _kept(groups: Mapping[SeriesKey, Group], item: SetAsideFile) -> bool:
     """Put a corrupt file to the slices of its series, if there are any."""
     found = groups.get((item.study_uid, item.uid))
-    if found is None or item.uid is None or item.code not in acceptance.UNUSABLE_FILES:
+    if found is None or item.uid is None or item.code not in UNUSABLE_FILES:
         return False
     found.files.append(item.file)
     return True

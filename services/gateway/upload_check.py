@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from services.common import acceptance
+from services.common.acceptance import make_reason
+from services.common.file_codes import SET_ASIDE_FRAMES, UNUSABLE_FILES, describe_file_code
 from services.common.schemas import (
     Evidence,
     HeadersReport,
@@ -66,7 +67,7 @@ def corrupt_files(files: Sequence[UploadedFile], report: HeadersReport) -> list[
     return [
         bad_file(files[item.file].name, item.code, item.tag)
         for item in report.set_aside
-        if item.code in acceptance.UNUSABLE_FILES or (report.series and _only_claims(files, item))
+        if item.code in UNUSABLE_FILES or (report.series and _only_claims(files, item))
     ]
 
 
@@ -97,12 +98,12 @@ def notes(files: Sequence[UploadedFile], report: HeadersReport) -> tuple[Reason,
 
 
 def _note(name: str, item: SetAsideFile) -> Reason:
-    return acceptance.make_reason("file_set_aside", file=name, why=acceptance.describe_file_code(item.code, item.tag))
+    return make_reason("file_set_aside", file=name, why=describe_file_code(item.code, item.tag))
 
 
 def _frames_note(name: str, item: SetAsideFrames) -> Reason:
-    why = acceptance.SET_ASIDE_FRAMES[item.code]
-    return acceptance.make_reason("frames_set_aside", file=name, frames=_ranges(item.frames), why=why)
+    why = SET_ASIDE_FRAMES[item.code]
+    return make_reason("frames_set_aside", file=name, frames=_ranges(item.frames), why=why)
 
 
 def _ranges(frames: Sequence[int]) -> str:

@@ -15,7 +15,8 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from services.common.acceptance import describe_file_code, is_refused, pixel_reasons
+from services.common.acceptance import is_refused, pixel_reasons
+from services.common.file_codes import describe_file_code
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.schemas import Evidence, SeriesHeader
 from services.common.series_selection import select_best_series

@@ -5,7 +5,7 @@ UnreadableFile     no image can be made of the file; `code` is one of acceptance
 IncompleteHeader   the bytes at hand end before the header does: send the whole file
 """
 
-from services.common.acceptance import SET_ASIDE_FILES, UNUSABLE_FILES
+from services.common.file_codes import SET_ASIDE_FILES, UNUSABLE_FILES
 
 
 class UnreadableFile(Exception):

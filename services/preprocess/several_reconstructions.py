@@ -41,7 +41,7 @@ def several_reconstructions(headers: Collection[DicomHeader], in_order: Sequence
         "slice thickness": _thickness_varies(frames, in_order),
     }
     what = [name for name, differs in found.items() if differs]
-    return make_reason("several_reconstructions", what=_listed(what)) if what else None
+    return make_reason("several_reconstructions", attributes=_listed(what)) if what else None
 
 
 def _stored(header: DicomHeader) -> tuple[int, int, bool]:

@@ -41,7 +41,7 @@ async def test_only_axial_frames_are_assessed(chain: Chain) -> None:
     notes = [item["detail"] for item in report["reasons"] if item["code"] == "frames_set_aside"]
     assert notes == [
         "e.dcm: frames 1-2 (localizer) were not assessed.",
-        "e.dcm: frames 5, 8 (another plane than axial) were not assessed.",
+        "e.dcm: frames 5, 8 (not axial) were not assessed.",
     ]
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import services.gateway
-from services.common.acceptance import SET_ASIDE_FILES
+from services.common.file_codes import SET_ASIDE_FILES
 
 PAGES = Path(services.gateway.__file__).parent / "pages"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from pydicom.uid import JPEG2000Lossless
 
-from services.common.acceptance import SET_ASIDE_FILES, UNUSABLE_FILES
+from services.common.file_codes import SET_ASIDE_FILES, UNUSABLE_FILES
 from services.preprocess.header import SUPPORTED
 from tests.preprocess.corpus import IN_THE_WHEEL, as_ct, faults, files_under, judge, relabelled, table
 from tests.preprocess.dicom_files import Entry, ct, head_hu

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Final
 
-from services.common.acceptance import SET_ASIDE_FILES, UNUSABLE_FILES
+from services.common.file_codes import SET_ASIDE_FILES, UNUSABLE_FILES
 from services.preprocess.errors import IncompleteHeader, UnreadableFile
 from services.preprocess.header import DicomHeader, read_header
 from services.preprocess.patient_id import read_patient_id

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from services.common.acceptance import UNUSABLE_FILES
+from services.common.file_codes import UNUSABLE_FILES
 from services.gateway.batch.jobs_client import Errands, Refused
 from services.gateway.batch.journal import Journal, Record
 from services.gateway.batch.outputs import Outputs

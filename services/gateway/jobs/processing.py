@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from services.common.acceptance import describe_file_code
+from services.common.file_codes import describe_file_code
 from services.common.problems import Problem
 from services.common.timestamps import utc_now
 from services.common.version import VERSION

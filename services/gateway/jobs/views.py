@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from services.common.acceptance import UNUSABLE_FILES
+from services.common.file_codes import UNUSABLE_FILES
 from services.common.schemas import Reason
 from services.gateway.jobs.job import Job, JobEnd
 from services.gateway.jobs.results import SeriesResult, short_hash
