@@ -21,7 +21,7 @@ from weakref import finalize
 import numpy as np
 from numpy.typing import NDArray
 
-from services.preprocess.dicom_file import decompress_in_process
+from services.preprocess.decompression import decompress_in_process
 from services.preprocess.errors import UnreadableFile
 from services.preprocess.header import FrameFormat
 

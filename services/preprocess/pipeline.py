@@ -16,7 +16,8 @@ from services.preprocess import png
 from services.preprocess.decoder_processes import DecoderProcesses
 from services.preprocess.dicom_file import DicomFile, PartialFile, open_dicom
 from services.preprocess.errors import IncompleteHeader, UnreadableFile
-from services.preprocess.header import DicomHeader, read_header
+from services.preprocess.header import DicomHeader
+from services.preprocess.header_reader import read_header
 from services.preprocess.pixel_evidence import measure_png, measure_slice
 from services.preprocess.resample import resample_and_pad
 from services.preprocess.series import PngEntry, group_into_series

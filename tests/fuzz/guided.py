@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 with atheris.instrument_imports(include=["services.preprocess", "pydicom"]):
-    from services.preprocess.dicom_file import IncompleteHeader, UnreadableFile, open_dicom
+    from services.preprocess.dicom_file import open_dicom
+    from services.preprocess.errors import IncompleteHeader, UnreadableFile
     from services.preprocess.pipeline import Pipeline
 from tests.fuzz.memory import peak_bytes
 from tests.fuzz.seeds import seeds

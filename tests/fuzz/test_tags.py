@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from services.preprocess.header import read_header
+from services.preprocess.header_reader import read_header
 from tests.fuzz.numeric_tags import Case, cases, changed, seeds
 from tests.fuzz.tags import SAME, fuzz
 

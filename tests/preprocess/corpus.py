@@ -32,7 +32,8 @@ from pydicom.uid import (
 )
 
 from services.preprocess.decoder_processes import DecoderProcesses
-from services.preprocess.dicom_file import UnreadableFile, open_dicom
+from services.preprocess.dicom_file import open_dicom
+from services.preprocess.errors import UnreadableFile
 from services.preprocess.pipeline import Pipeline
 from services.preprocess.resample import AIR_HU
 from tests.preprocess.dcmtk_files import by_dcmtk

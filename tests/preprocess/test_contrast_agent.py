@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from services.preprocess.contrast_agent import describes_contrast
-from services.preprocess.header import read_header
+from services.preprocess.header_reader import read_header
 from tests.preprocess.dicom_files import ct
 
 CONTRAST = {

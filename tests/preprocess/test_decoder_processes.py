@@ -8,7 +8,8 @@ import pytest
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from services.preprocess.decoder_processes import DecoderProcesses
-from services.preprocess.dicom_file import UnreadableFile, open_dicom
+from services.preprocess.dicom_file import open_dicom
+from services.preprocess.errors import UnreadableFile
 from services.preprocess.header import FrameFormat
 from tests.preprocess.dicom_files import ct, head_hu
 

@@ -22,9 +22,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from services.preprocess.dicom_file import UnreadableFile, decode_frame, open_dicom
-from services.preprocess.errors import IncompleteHeader
-from services.preprocess.header import read_header
+from services.preprocess.dicom_file import decode_frame, open_dicom
+from services.preprocess.errors import IncompleteHeader, UnreadableFile
+from services.preprocess.header_reader import read_header
 from tests.preprocess.dicom_files import (
     COMPRESSED,
     NATIVE,

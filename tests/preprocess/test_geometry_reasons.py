@@ -11,7 +11,7 @@ from services.common.acceptance import is_refused
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.schemas import Reason
 from services.preprocess.geometry_reasons import geometry_reasons
-from services.preprocess.header import read_header
+from services.preprocess.header_reader import read_header
 from services.preprocess.pipeline import Pipeline
 from tests.preprocess.dicom_files import ct, enhanced, written
 

@@ -6,7 +6,8 @@ import pytest
 
 from services.common.acceptance import is_refused
 from services.common.schemas import Reason
-from services.preprocess.header import DicomHeader, read_header
+from services.preprocess.header import DicomHeader
+from services.preprocess.header_reader import read_header
 from services.preprocess.header_reasons import header_reasons, names_other_body_part, position_reasons
 from tests.preprocess.dicom_files import ct, dataset, enhanced, functional_group, macro, written
 

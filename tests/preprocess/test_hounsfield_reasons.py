@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.common.schemas import Reason
-from services.preprocess.header import read_header
+from services.preprocess.header_reader import read_header
 from services.preprocess.hounsfield_reasons import hounsfield_reasons
 from tests.preprocess.dicom_files import ct, dataset, enhanced, functional_group, written
 

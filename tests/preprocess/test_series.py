@@ -11,7 +11,8 @@ from pydicom.uid import JPEGLSLossless, SecondaryCaptureImageStorage
 
 from services.common.schemas import HeadersReport, SetAsideFile, SetAsideFrames
 from services.preprocess.errors import IncompleteHeader, UnreadableFile
-from services.preprocess.header import DicomHeader, read_header
+from services.preprocess.header import DicomHeader
+from services.preprocess.header_reader import read_header
 from services.preprocess.series import PngEntry, group_into_series
 from tests.preprocess.dicom_files import ct, encapsulated, enhanced, functional_group, macro, series, written
 

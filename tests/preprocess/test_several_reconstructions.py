@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from services.preprocess.header import read_header
+from services.preprocess.header_reader import read_header
 from services.preprocess.several_reconstructions import several_reconstructions
 from tests.preprocess.dicom_files import ct, enhanced, functional_group, macro, written
 

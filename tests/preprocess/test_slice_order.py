@@ -7,7 +7,7 @@ import pytest
 
 from services.common.acceptance import is_refused
 from services.common.schemas import SeriesHeader
-from services.preprocess.header import read_header
+from services.preprocess.header_reader import read_header
 from services.preprocess.series import group_into_series
 from tests.preprocess.dicom_files import ct, dataset, series, written
 

@@ -8,7 +8,8 @@ from typing import Final
 
 from services.common.file_codes import SET_ASIDE_FILES, UNUSABLE_FILES
 from services.preprocess.errors import IncompleteHeader, UnreadableFile
-from services.preprocess.header import DicomHeader, read_header
+from services.preprocess.header import DicomHeader
+from services.preprocess.header_reader import read_header
 from services.preprocess.patient_id import read_patient_id
 from training.rsna.archive import Archive, Damaged
 

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from services.common.recipe import Recipe
 from services.preprocess.decoder_processes import DecoderProcesses
-from services.preprocess.dicom_file import Decompress, open_dicom
+from services.preprocess.decompression import Decompress
+from services.preprocess.dicom_file import open_dicom
 from services.preprocess.errors import UnreadableFile
 from training.io.files import write_atomically
 from training.io.tables import table_digest, write_table

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.preprocess.dicom_file import decode_frame, read_header
+from services.preprocess.dicom_file import decode_frame
+from services.preprocess.header_reader import read_header
 from services.preprocess.series import group_into_series
 from training.data.pictures import picture
 from training.data.samples import SLICES, write

@@ -14,7 +14,8 @@ from pydicom.uid import LegacyConvertedEnhancedCTImageStorage, MRImageStorage, S
 
 from services.preprocess.dataset_reader import MAX_READS
 from services.preprocess.errors import IncompleteHeader, UnreadableFile
-from services.preprocess.header import DicomHeader, read_header
+from services.preprocess.header import DicomHeader
+from services.preprocess.header_reader import read_header
 from tests.preprocess.dicom_files import (
     AXIAL,
     COMPRESSED,
