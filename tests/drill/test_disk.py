@@ -5,7 +5,7 @@ import pytest
 from tests.drill.disk import filled, small_disk
 
 
-def test_a_small_disk_can_be_full_and_is_empty_again(tmp_path: Path) -> None:
+def test_a_small_disk_is_filled_and_emptied(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
     with small_disk(folder, 1) as small:
         if small:

@@ -33,12 +33,12 @@ def _gateway(reports: dict[str, list[tuple[str, str]]]) -> httpx.Client:
     ],
     ids=["good", "one lost", "a failed one is lost", "one twice", "a job twice", "the job lost"],
 )
-def test_what_is_lost_or_double_is_counted(reports: dict[str, list[tuple[str, str]]], tally: Tally) -> None:
+def test_lost_and_duplicate_series_are_counted(reports: dict[str, list[tuple[str, str]]], tally: Tally) -> None:
     with _gateway(reports) as client:
         assert Sender(client, 0.0, jobs={"a": {"1", "2"}}).tally() == tally
 
 
-def test_a_refused_job_is_sent_again_with_the_same_key_and_bytes() -> None:
+def test_a_refused_job_is_sent_again_with_the_same_key_and_content() -> None:
     seen = []
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -14,7 +14,9 @@ from services.gateway.jobs.schemas import JobDocument
 _POLL_S: Final = 0.5
 
 
-async def job_events(read: Callable[[], JobDocument], draining: Callable[[], bool]) -> AsyncIterator[ServerSentEvent]:
+async def job_events(
+    read: Callable[[], JobDocument], draining: Callable[[], bool], *, poll_s: float = _POLL_S
+) -> AsyncIterator[ServerSentEvent]:
     """A `progress` event for each change of the job's document, then `end`, or `gone` where the job was deleted.
 
     A client that reconnects gets the document as it stands, so events have no ids.
@@ -25,6 +27,8 @@ async def job_events(read: Callable[[], JobDocument], draining: Callable[[], boo
         reads the job's document; NotFound where the job is gone
     draining
         whether the gateway is about to stop: the stream ends, and the client reconnects to the next gateway
+    poll_s
+        seconds between two reads
     """
     last = None
     while not draining():
@@ -39,4 +43,4 @@ async def job_events(read: Callable[[], JobDocument], draining: Callable[[], boo
             yield ServerSentEvent(event="end" if document.ended else "progress", raw_data=data)
         if document.ended:
             return
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(poll_s)

@@ -5,7 +5,7 @@ import pytest
 from redis import Redis
 
 from services.gateway.jobs.store import JobStore
-from tests.gateway.jobs.making import unsynced
+from tests.gateway.jobs.factories import unsynced
 from tests.redis_process import running_redis
 from tests.running import free_ports
 

@@ -1,4 +1,4 @@
-"""The jobs' HTTP, with a real Redis and no stage: what turns do is done by hand."""
+"""Routes of jobs with a real Redis and no stages; tests write plans and reports themselves."""
 
 import asyncio
 import csv
@@ -19,7 +19,7 @@ from services.gateway.jobs.schemas import JobDocument, JobPage, ReportPage
 from services.gateway.jobs.store import JobStore
 from services.gateway.settings import Settings
 from services.gateway.stage_client import Stages, connect
-from tests.gateway.jobs.making import old_job, plan_of, report_of
+from tests.gateway.jobs.factories import job_of_0_1_0, plan_of, report_of
 from tests.running import free_ports
 
 pytestmark = pytest.mark.anyio
@@ -69,8 +69,8 @@ async def send(client: httpx.AsyncClient, count: int = 1, key: str | None = None
     return await client.post("/v1/jobs", files=files, params=query, headers=headers)
 
 
-async def made(client: httpx.AsyncClient, store: JobStore, count: int = 1, **query: Any) -> Job:
-    """A job that is planned."""
+async def planned_job(client: httpx.AsyncClient, store: JobStore, count: int = 1, **query: Any) -> Job:
+    """A planned job."""
     job = store.job("ann", (await send(client, count, **query)).json()["id"])
     job.create_plan(*plan_of(count))
     return job
@@ -87,7 +87,7 @@ async def test_a_job_is_accepted_with_its_address(client: httpx.AsyncClient, sto
     assert (await client.get(answer.headers["location"])).json() == document
 
 
-async def test_a_key_is_honoured(client: httpx.AsyncClient) -> None:
+async def test_an_idempotency_key_is_honoured(client: httpx.AsyncClient) -> None:
     first, again = await send(client, 2, "k"), await send(client, 2, "k")
     assert first.json()["id"] == again.json()["id"]
     assert again.status_code == 202
@@ -100,14 +100,14 @@ async def test_a_key_is_honoured(client: httpx.AsyncClient) -> None:
     assert len((await client.get("/v1/jobs")).json()["jobs"]) == 1
 
 
-async def test_two_requests_with_one_key_at_once_are_one_job(client: httpx.AsyncClient) -> None:
+async def test_concurrent_requests_with_one_key_are_one_job(client: httpx.AsyncClient) -> None:
     answers = await asyncio.gather(*(send(client, 3, "k") for _ in range(5)))
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert len((await client.get("/v1/jobs")).json()["jobs"]) == 1
 
 
-async def test_jobs_are_their_senders_alone(client: httpx.AsyncClient, settings: Settings) -> None:
+async def test_a_sender_sees_its_own_jobs_only(client: httpx.AsyncClient, settings: Settings) -> None:
     address = (await send(client)).headers["location"]
     async with client_of(app_of(settings), "bob") as bob:
         for method, path in (("GET", ""), ("GET", "/reports"), ("GET", "/events"), ("DELETE", "")):
@@ -116,15 +116,15 @@ async def test_jobs_are_their_senders_alone(client: httpx.AsyncClient, settings:
     assert (await client.get(address)).status_code == 200
 
 
-async def test_without_a_key_nothing_is_taken(client: httpx.AsyncClient) -> None:
+async def test_a_request_without_a_key_is_401(client: httpx.AsyncClient) -> None:
     client.headers.pop("authorization")
     for answer in (await send(client), await client.get("/v1/jobs"), await client.post("/v1/predictions")):
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_pages_and_filters(client: httpx.AsyncClient, store: JobStore) -> None:
-    jobs = [await made(client, store) for _ in range(5)]
+async def test_list_jobs_has_pages_and_a_status_filter(client: httpx.AsyncClient, store: JobStore) -> None:
+    jobs = [await planned_job(client, store) for _ in range(5)]
     for job in jobs[:3]:
         store.close(job, "routine", "finished")
     seen, page = [], "/v1/jobs?limit=2&status=finished"
@@ -139,8 +139,8 @@ async def test_pages_and_filters(client: httpx.AsyncClient, store: JobStore) -> 
     assert (await client.get("/v1/jobs?status=sleeping")).status_code == 400
 
 
-async def test_reports_by_the_page_the_line_and_the_row(client: httpx.AsyncClient, store: JobStore) -> None:
-    job = await made(client, store, 3)
+async def test_reports_as_json_pages_ndjson_and_csv(client: httpx.AsyncClient, store: JobStore) -> None:
+    job = await planned_job(client, store, 3)
     for number in range(3):
         job.create_report(number, report_of("assessed", number))
     address = f"/v1/jobs/{job.id}/reports"
@@ -156,8 +156,8 @@ async def test_reports_by_the_page_the_line_and_the_row(client: httpx.AsyncClien
 
 
 @pytest.mark.parametrize("accept", ["application/x-ndjson", "text/csv"])
-async def test_a_limit_holds_for_every_representation(client: httpx.AsyncClient, store: JobStore, accept: str) -> None:
-    job = await made(client, store, 3)
+async def test_limit_applies_to_every_media_type(client: httpx.AsyncClient, store: JobStore, accept: str) -> None:
+    job = await planned_job(client, store, 3)
     for number in range(3):
         job.create_report(number, report_of("assessed", number))
     for query, count in (({}, 3), ({"limit": 2}, 2), ({"after": 1, "limit": 2}, 1)):
@@ -176,10 +176,10 @@ async def test_a_limit_holds_for_every_representation(client: httpx.AsyncClient,
         ("application/json;q=0", None),
     ],
 )
-async def test_reports_come_as_their_reader_likes_them_best(
+async def test_reports_have_the_media_type_that_accept_prefers(
     client: httpx.AsyncClient, store: JobStore, accept: str, kind: str | None
 ) -> None:
-    job = await made(client, store)
+    job = await planned_job(client, store)
     answer = await client.get(f"/v1/jobs/{job.id}/reports", headers={"accept": accept})
     if kind:
         assert answer.headers["content-type"] == kind
@@ -189,8 +189,8 @@ async def test_reports_come_as_their_reader_likes_them_best(
         assert "text/csv" in answer.json()["detail"]
 
 
-async def test_head_and_misspelt_parameters_below_a_job(client: httpx.AsyncClient, store: JobStore) -> None:
-    job = await made(client, store)
+async def test_head_and_unknown_parameters_below_a_job(client: httpx.AsyncClient, store: JobStore) -> None:
+    job = await planned_job(client, store)
     for path, kind in (("", "json"), ("/reports", "json"), ("/events", "event-stream")):
         head = await asyncio.wait_for(client.head(f"/v1/jobs/{job.id}{path}"), 2)
         assert (head.status_code, head.content, head.headers["cache-control"]) == (200, b"", "no-store")
@@ -214,11 +214,11 @@ OLD_FAILURE = b"""{"id":"0198f00000000123456789abcdef-000001","status":"failed",
 "series_instance_uid":"2.25.4","slices":2},"problem":{"status":422,"code":"unusable_files"}}"""
 
 
-async def test_a_job_of_the_version_before_is_served_listed_and_tabled(
+async def test_a_job_of_version_0_1_0_is_served_in_every_media_type(
     client: httpx.AsyncClient, store: JobStore, tmp_path: Path
 ) -> None:
     found = {name: report.replace(b"\n", b"") for name, report in (("assessed", OLD_REPORT), ("failed", OLD_FAILURE))}
-    job = old_job(store, tmp_path / "store", "0198f00000000123456789abcdef", found)
+    job = job_of_0_1_0(store, tmp_path / "store", "0198f00000000123456789abcdef", found)
     document = JobDocument.model_validate((await client.get(f"/v1/jobs/{job.id}")).json())
     assert (document.series_present, document.series_with_warnings) == (1, 1)
     assert [(model.name, model.sha256, model.reports) for model in document.models] == [
@@ -239,11 +239,11 @@ async def test_a_job_of_the_version_before_is_served_listed_and_tabled(
     ] == [("1", "true", "1", ""), ("2", "", "0", "")]
 
 
-async def test_events_tell_each_change_until_the_end(client: httpx.AsyncClient, store: JobStore) -> None:
-    job = await made(client, store, 2)
+async def test_events_report_each_change_until_the_end(client: httpx.AsyncClient, store: JobStore) -> None:
+    job = await planned_job(client, store, 2)
     reading = asyncio.create_task(client.get(f"/v1/jobs/{job.id}/events"))
+    await asyncio.sleep(0.2)
     for number in range(2):
-        await asyncio.sleep(0.7)
         job.create_report(number, report_of("assessed"))
     store.close(job, "routine", "finished")
     events = [event.split("\ndata: ") for event in (await reading).text.strip().split("\n\n")]
@@ -253,16 +253,16 @@ async def test_events_tell_each_change_until_the_end(client: httpx.AsyncClient, 
     assert done[-1] == 2
 
 
-async def test_events_of_a_job_that_is_forgotten_meanwhile_end(client: httpx.AsyncClient, store: JobStore) -> None:
-    job = await made(client, store)
+async def test_events_end_when_the_job_is_deleted(client: httpx.AsyncClient, store: JobStore) -> None:
+    job = await planned_job(client, store)
     reading = asyncio.create_task(client.get(f"/v1/jobs/{job.id}/events"))
     await asyncio.sleep(0.2)
     job.remove()
     assert (await reading).text.endswith("event: gone\ndata: not_found\n\n")
 
 
-async def test_delete_cancels_and_then_forgets(client: httpx.AsyncClient, store: JobStore, tmp_path: Path) -> None:
-    job = await made(client, store, 2)
+async def test_delete_cancels_a_job_then_deletes_it(client: httpx.AsyncClient, store: JobStore, tmp_path: Path) -> None:
+    job = await planned_job(client, store, 2)
     job.create_report(0, report_of("assessed"))
     address = f"/v1/jobs/{job.id}"
     cancelled = await client.delete(address)
@@ -275,9 +275,7 @@ async def test_delete_cancels_and_then_forgets(client: httpx.AsyncClient, store:
     assert store.jobs("ann") == []
 
 
-async def test_while_redis_is_full_nothing_is_accepted(
-    client: httpx.AsyncClient, store: JobStore, redis: Redis
-) -> None:
+async def test_a_full_redis_refuses_jobs(client: httpx.AsyncClient, store: JobStore, redis: Redis) -> None:
     redis.config_set("maxmemory", "1")
     try:
         answer = await send(client, key="k")
@@ -289,9 +287,7 @@ async def test_while_redis_is_full_nothing_is_accepted(
     assert (await send(client, key="k")).status_code == 202
 
 
-async def test_while_redis_is_down_nothing_is_accepted_and_what_was_is_shown(
-    client: httpx.AsyncClient, settings: Settings
-) -> None:
+async def test_without_redis_jobs_are_refused_and_listed(client: httpx.AsyncClient, settings: Settings) -> None:
     address = (await send(client)).headers["location"]
     (port,) = free_ports(1)
     async with client_of(app_of(settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{port}"}))) as cut_off:
@@ -303,7 +299,7 @@ async def test_while_redis_is_down_nothing_is_accepted_and_what_was_is_shown(
 
 
 @pytest.mark.parametrize(("files", "status", "code"), [([], 400, "unknown_field"), (["x"] * 21, 413, "too_large")])
-async def test_what_cannot_be_taken_leaves_nothing(
+async def test_a_refused_upload_leaves_no_files(
     client: httpx.AsyncClient, store: JobStore, tmp_path: Path, files: list[str], status: int, code: str
 ) -> None:
     parts: list[Any] = [("files", (name, b"x")) for name in files] or [("other", (None, b"x"))]
@@ -313,7 +309,7 @@ async def test_what_cannot_be_taken_leaves_nothing(
     assert list((tmp_path / "store/incoming").iterdir()) == []
 
 
-async def test_a_sender_that_hangs_up_leaves_nothing(settings: Settings, store: JobStore, tmp_path: Path) -> None:
+async def test_a_disconnected_upload_leaves_no_files(settings: Settings, store: JobStore, tmp_path: Path) -> None:
     part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.dcm"\r\n\r\n' + bytes(2_000_000)
     messages: list[dict[str, Any]] = [
         {"type": "http.request", "body": part, "more_body": True},
@@ -340,7 +336,7 @@ async def test_a_sender_that_hangs_up_leaves_nothing(settings: Settings, store: 
     assert list((tmp_path / "store/incoming").iterdir()) == []
 
 
-async def test_every_answer_is_described(client: httpx.AsyncClient) -> None:
+async def test_openapi_declares_every_response(client: httpx.AsyncClient) -> None:
     paths = (await client.get("/openapi.json")).json()["paths"]
     assert set(paths["/v1/jobs"]["post"]["responses"]) >= {"202", "400", "401", "409", "413", "415", "422", "503"}
     assert set(paths["/v1/jobs/{job_id}"]["delete"]["responses"]) >= {"200", "204", "401", "404"}

@@ -1,4 +1,4 @@
-"""Jobs that meet a cancellation, and jobs of the version before this one."""
+"""Jobs that are cancelled during a write, and jobs of version 0.1.0."""
 
 import json
 from dataclasses import replace
@@ -13,13 +13,13 @@ from services.gateway.jobs.report_formats import COLUMNS, csv_lines, read_report
 from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.jobs.views import job_document
-from tests.gateway.jobs.making import MODELS, job_of, old_job, report_of, upload
+from tests.gateway.jobs.factories import MODELS, job_of, job_of_0_1_0, report_of, upload
 
 OLD_ID = "0198f00000000123456789abcdef"
 
 
-class CancellingShelf(LocalStorage):
-    """Has the job cancelled just before something of that name is written, or just after."""
+class CancellingStorage(LocalStorage):
+    """Cancels the job just before or after a key with this name is created."""
 
     def __init__(self, root: Path, store: JobStore, name: str, *, after: bool) -> None:
         super().__init__(root, lambda _: None)
@@ -42,12 +42,12 @@ class CancellingShelf(LocalStorage):
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("name", ["reports/000001", "models/", "done/000001"])
-def test_a_report_that_comes_with_the_cancellation_is_dropped(
+def test_a_report_written_during_the_cancellation_is_dropped(
     store: JobStore, tmp_path: Path, name: str, *, after: bool
 ) -> None:
     job = job_of(store, tmp_path, 2)
     job.create_report(0, report_of("assessed", model=0))
-    slow = Job(CancellingShelf(tmp_path / "store", store, name, after=after), "ann", job.id)
+    slow = Job(CancellingStorage(tmp_path / "store", store, name, after=after), "ann", job.id)
     assert not slow.create_report(1, report_of("assessed", 1, model=1))
     assert job.outcomes() == {0: "assessed"}
     assert [number for number, _ in read_reports(job, -1)] == [0]
@@ -56,8 +56,8 @@ def test_a_report_that_comes_with_the_cancellation_is_dropped(
     assert [(model.sha256, model.reports) for model in job_document(store, job).models] == [(MODELS[0], 1)]
 
 
-def test_a_slow_worker_removes_no_report_that_another_has_marked(store: JobStore, tmp_path: Path) -> None:
-    """Both did the series; the faster one marked it, the job was cancelled, and the slower one comes back."""
+def test_a_slow_worker_keeps_a_report_that_another_has_marked(store: JobStore, tmp_path: Path) -> None:
+    """Two workers assess a series; the job is cancelled between their reports."""
     job = job_of(store, tmp_path, 2)
     storage = LocalStorage(tmp_path / "store", lambda _: None)
     storage.create(f"{job.key}/reports/000000.json", report_of("assessed"))
@@ -67,7 +67,7 @@ def test_a_slow_worker_removes_no_report_that_another_has_marked(store: JobStore
     assert job.report(0) == report_of("assessed")
 
 
-def test_a_cancelled_job_is_forgotten_some_time_later(store: JobStore, tmp_path: Path) -> None:
+def test_a_cancelled_job_expires(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path)
     job.create_report(0, report_of("assessed"))
     store.cancel(job, "routine")
@@ -79,12 +79,10 @@ def test_a_cancelled_job_is_forgotten_some_time_later(store: JobStore, tmp_path:
 @pytest.fixture
 def old(store: JobStore, tmp_path: Path) -> Job:
     found = {"assessed": report_of("assessed", 0, present=True, warnings=1), "failed": report_of("failed", 1)}
-    return old_job(store, tmp_path / "store", OLD_ID, found)
+    return job_of_0_1_0(store, tmp_path / "store", OLD_ID, found)
 
 
-def test_a_job_of_the_version_before_is_counted_from_its_reports_once(
-    store: JobStore, old: Job, tmp_path: Path
-) -> None:
+def test_a_job_of_version_0_1_0_is_counted_from_its_reports_once(store: JobStore, old: Job, tmp_path: Path) -> None:
     assert old.outcomes() == {0: "assessed", 1: "failed"}
     assert old.create_report(2, report_of("assessed", 2, model=1))
     document = job_document(store, old)
@@ -97,7 +95,7 @@ def test_a_job_of_the_version_before_is_counted_from_its_reports_once(
     assert job_document(store, old) == document
 
 
-def test_reports_of_the_version_before_are_listed_and_tabled(old: Job) -> None:
+def test_reports_of_version_0_1_0_are_in_ndjson_and_csv(old: Job) -> None:
     assert [number for number, _ in read_reports(old, -1)] == [0, 1]
     head, *rows = b"".join(csv_lines(old, read_reports(old, -1))).decode().splitlines()
     assert head.split(",") == list(COLUMNS)
@@ -105,14 +103,14 @@ def test_reports_of_the_version_before_are_listed_and_tabled(old: Job) -> None:
     assert [row.count(",") for row in rows] == [len(COLUMNS) - 1] * 2
 
 
-def test_a_job_of_the_version_before_can_be_cancelled_and_keeps_its_counts(store: JobStore, old: Job) -> None:
+def test_a_cancelled_job_of_version_0_1_0_keeps_its_counts(store: JobStore, old: Job) -> None:
     store.cancel(old, "routine")
     for _ in range(2):
         document = job_document(store, old)
         assert (document.status, document.counts.assessed, document.series_present) == ("cancelled", 1, 1)
 
 
-def test_a_full_disk_hides_no_result_of_the_version_before(store: JobStore, old: Job, tmp_path: Path) -> None:
+def test_results_of_version_0_1_0_are_read_on_a_full_disk(store: JobStore, old: Job, tmp_path: Path) -> None:
     class Full(LocalStorage):
         def create(self, key: str, content: bytes) -> bool:
             raise OSError(28, "no space", f"{key}, {len(content)} bytes")
@@ -122,7 +120,7 @@ def test_a_full_disk_hides_no_result_of_the_version_before(store: JobStore, old:
     assert job_document(store, old).series_present == 1
 
 
-def test_a_key_of_the_version_before_still_stands_for_its_job(store: JobStore, tmp_path: Path) -> None:
+def test_an_idempotency_key_of_version_0_1_0_gives_its_job(store: JobStore, tmp_path: Path) -> None:
     options, files = JobOptions("ann", "routine", "default", "key"), {"a.dcm": b"1"}
     job, _ = upload(store, tmp_path, files, options)
     path = tmp_path / "store/jobs/ann" / job.id / "manifest.jsonl"

@@ -1,4 +1,4 @@
-"""Figures of the queue, of a store on disk and counters that are kept in a dictionary."""
+"""Metrics of the queue, with counters in a dictionary."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from services.gateway.jobs.metrics import QueueMetrics, count_result
 from services.gateway.jobs.schemas import Plan, PlannedSeries, Priority
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.spool import SpoolFolder
-from tests.gateway.jobs.making import report_of
+from tests.gateway.jobs.factories import report_of
 
 
 class CountersInMemory:
-    """Redis' hashes."""
+    """Hashes of Redis."""
 
     def __init__(self) -> None:
         self.hashes: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -52,8 +52,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def figures(counters: CountersInMemory, store: JobStore, clock: Clock) -> Callable[[], dict[str, float]]:
-    """What a scrape says now."""
+def scrape(counters: CountersInMemory, store: JobStore, clock: Clock) -> Callable[[], dict[str, float]]:
+    """The samples of a scrape."""
     registry = CollectorRegistry()
     registry.register(QueueMetrics(counters, store, cache_s=5.0, clock=clock))
 
@@ -76,8 +76,8 @@ def _planned(job: Job, series: int) -> Job:
     return job
 
 
-def test_what_waits_is_told_by_priority(
-    store: JobStore, clock: Clock, tmp_path: Path, figures: Callable[[], dict[str, float]]
+def test_gauges_have_a_value_for_each_priority(
+    store: JobStore, clock: Clock, tmp_path: Path, scrape: Callable[[], dict[str, float]]
 ) -> None:
     first = _planned(_job(store, tmp_path / "1"), 5)
     first.create_report(2, report_of("assessed"))
@@ -85,7 +85,7 @@ def test_what_waits_is_told_by_priority(
     _job(store, tmp_path / "3", priority="urgent")
     clock.now_s = int(first.id[:12], 16) / 1e3 + 60
 
-    found = figures()
+    found = scrape()
 
     assert found['ich_jobs_open{priority="routine"}'] == 2
     assert found['ich_jobs_open{priority="urgent"}'] == 1
@@ -94,37 +94,37 @@ def test_what_waits_is_told_by_priority(
     assert found['ich_queue_oldest_seconds{priority="routine"}'] == pytest.approx(60)
 
 
-def test_an_empty_queue_has_no_age(clock: Clock, figures: Callable[[], dict[str, float]]) -> None:
+def test_an_empty_queue_has_age_zero(clock: Clock, scrape: Callable[[], dict[str, float]]) -> None:
     clock.now_s = 1e9
-    assert figures()['ich_queue_oldest_seconds{priority="routine"}'] == 0
+    assert scrape()['ich_queue_oldest_seconds{priority="routine"}'] == 0
 
 
-def test_what_waits_is_looked_up_every_few_seconds_only(
-    store: JobStore, clock: Clock, tmp_path: Path, figures: Callable[[], dict[str, float]]
+def test_gauges_are_cached_for_a_few_seconds(
+    store: JobStore, clock: Clock, tmp_path: Path, scrape: Callable[[], dict[str, float]]
 ) -> None:
     clock.now_s = 1e9
-    figures()
+    scrape()
     job = _planned(_job(store, tmp_path / "1"), 2)
     clock.now_s += 4
-    assert figures()['ich_jobs_open{priority="routine"}'] == 0
+    assert scrape()['ich_jobs_open{priority="routine"}'] == 0
     clock.now_s += 1
-    assert figures()['ich_queue_series{priority="routine"}'] == 2
+    assert scrape()['ich_queue_series{priority="routine"}'] == 2
 
     job.create_report(0, report_of("failed"))
     store.close(job, "routine", "cancelled")
     clock.now_s += 5
-    assert figures()['ich_queue_series{priority="routine"}'] == 0
+    assert scrape()['ich_queue_series{priority="routine"}'] == 0
 
 
 def test_series_are_counted_by_outcome_and_failures_by_cause(
-    counters: CountersInMemory, figures: Callable[[], dict[str, float]]
+    counters: CountersInMemory, scrape: Callable[[], dict[str, float]]
 ) -> None:
     count_result(counters, "assessed", None)
     count_result(counters, "failed", "unusable_files")
     count_result(counters, "failed", "unusable_files")
     count_result(counters, None, "no_series")
 
-    found = figures()
+    found = scrape()
 
     assert found['ich_job_series_total{outcome="assessed"}'] == 1
     assert found['ich_job_series_total{outcome="not_assessed"}'] == 0
@@ -133,10 +133,10 @@ def test_series_are_counted_by_outcome_and_failures_by_cause(
     assert found['ich_job_failures_total{cause="no_series"}'] == 1
 
 
-def test_without_redis_the_store_is_told_and_counts_are_left_out(
-    counters: CountersInMemory, clock: Clock, figures: Callable[[], dict[str, float]]
+def test_without_redis_there_are_gauges_and_no_counters(
+    counters: CountersInMemory, clock: Clock, scrape: Callable[[], dict[str, float]]
 ) -> None:
     clock.now_s, counters.down = 1e9, True
-    found = figures()
+    found = scrape()
     assert found['ich_jobs_open{priority="routine"}'] == 0
     assert not [name for name in found if name.startswith("ich_job_")]

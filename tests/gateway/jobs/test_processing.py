@@ -1,4 +1,4 @@
-"""What is done about faults, with stages that answer as a test says. The real ones are in tests/contracts."""
+"""Retries after faults, with fake stages. tests/contracts has the real stages."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -23,7 +23,7 @@ from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.settings import Settings
 from services.gateway.stage_client import Stage, Stages
-from tests.gateway.jobs.making import headers_answer, job_of, upload
+from tests.gateway.jobs.factories import headers_response, job_of, upload
 
 pytestmark = pytest.mark.anyio
 
@@ -34,20 +34,20 @@ def anyio_backend() -> str:
 
 
 class Preprocess:
-    """Answers these statuses one after the other, then a report that finds nothing; it may say that it is not ready."""
+    """A stage that responds with these statuses in turn, then with a report without series."""
 
     def __init__(self, *statuses: int, ready: bool = True) -> None:
         self.statuses = list(statuses)
         self.ready = ready
-        self.asked = 0
+        self.requests = 0
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.method == "GET":
             return _streamed(200 if self.ready else 503, b"{}")
-        self.asked += 1
+        self.requests += 1
         if self.statuses and (status := self.statuses.pop(0)) != 200:
             return _streamed(status, b"{}")
-        headers, body = headers_answer(HeadersReport(set_aside=(SetAsideFile(file=0, code="not_dicom"),)))
+        headers, body = headers_response(HeadersReport(set_aside=(SetAsideFile(file=0, code="not_dicom"),)))
         return _streamed(200, body, headers)
 
 
@@ -81,7 +81,7 @@ def series(store: JobStore, tmp_path: Path) -> Task:
     return Task(job_of(store, tmp_path), 0)
 
 
-async def test_files_that_are_no_series_are_named_with_the_reason(context: MakeContext, plan: Task) -> None:
+async def test_files_of_no_series_are_left_out_with_a_reason(context: MakeContext, plan: Task) -> None:
     assert await process_task(plan, context(Preprocess(), plan), 0) == TaskResult(None, "no_series")
     found = plan.job.plan()
     assert found
@@ -90,34 +90,34 @@ async def test_files_that_are_no_series_are_named_with_the_reason(context: MakeC
     assert found.left_out[0].reason
 
 
-async def test_a_stages_fault_passes(context: MakeContext, plan: Task) -> None:
+async def test_a_task_is_retried_after_a_fault_of_a_stage(context: MakeContext, plan: Task) -> None:
     preprocess = Preprocess(500, 500, 200)
     await process_task(plan, context(preprocess, plan), 0)
-    assert preprocess.asked == 3
+    assert preprocess.requests == 3
     assert plan.job.plan()
 
 
-async def test_what_brings_a_ready_stage_down_each_time_has_a_few_tries(context: MakeContext, series: Task) -> None:
+async def test_a_series_that_makes_a_ready_stage_fail_has_limited_attempts(context: MakeContext, series: Task) -> None:
     preprocess = Preprocess(*[500] * 20)
     made = context(preprocess, series)
     assert await process_task(series, made, 0) == TaskResult("failed", "stage_failed")
-    assert preprocess.asked == MAX_STAGE_FAULTS
+    assert preprocess.requests == MAX_STAGE_FAULTS
     report = json.loads(series.job.report(0))
     assert report["problem"]["code"] == "stage_failed"
     assert report["id"] == f"{series.job.id}-000000"
     assert report["series"]["series_instance_uid"] == "2.25.1.0"
 
 
-async def test_a_stage_that_is_away_counts_once_and_the_task_is_given_back(context: MakeContext, series: Task) -> None:
+async def test_an_unavailable_stage_counts_once_and_defers_the_task(context: MakeContext, series: Task) -> None:
     preprocess = Preprocess(*[500] * 20, ready=False)
     for _ in range(MAX_STAGE_FAULTS + 2):
         with pytest.raises(Deferred):
             await process_task(series, context(preprocess, series, give_up_s=0.05), 0)
-    assert preprocess.asked == 1
+    assert preprocess.requests == 1
     assert series.job.outcomes() == {}
 
 
-async def test_a_busy_stage_has_all_patience(context: MakeContext, series: Task) -> None:
+async def test_faults_of_a_busy_stage_do_not_count(context: MakeContext, series: Task) -> None:
     preprocess = Preprocess(*[503] * 2 * (MAX_STAGE_FAULTS + 1))
     made = context(preprocess, series)
     for _ in range(2):
@@ -126,14 +126,14 @@ async def test_a_busy_stage_has_all_patience(context: MakeContext, series: Task)
     assert series.job.outcomes() == {}
 
 
-async def test_patience_ends_and_the_report_says_why(context: MakeContext, series: Task) -> None:
+async def test_a_task_fails_after_job_patience_s(context: MakeContext, series: Task) -> None:
     made = context(Preprocess(500, ready=False), series)
     impatient = TaskContext(made.stages, Settings(job_patience_s=0), made.attempts, RetryPolicy(0.001, 15))
     assert await process_task(series, impatient, 0) == TaskResult("failed", "stage_failed")
     assert json.loads(series.job.report(0))["problem"]["code"] == "stage_failed"
 
 
-async def test_what_no_worker_survives_is_given_up(context: MakeContext, series: Task, plan: Task) -> None:
+async def test_a_task_fails_after_several_lost_workers(context: MakeContext, series: Task, plan: Task) -> None:
     preprocess = Preprocess()
     assert await process_task(series, context(preprocess, series), MAX_LOST_WORKERS) == TaskResult(
         "failed", "worker_lost"
@@ -144,4 +144,4 @@ async def test_what_no_worker_survives_is_given_up(context: MakeContext, series:
     assert found
     assert found.problem
     assert found.problem["code"] == "worker_lost"
-    assert preprocess.asked == 0
+    assert preprocess.requests == 0

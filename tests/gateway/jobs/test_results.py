@@ -17,14 +17,14 @@ RESULTS = st.builds(
 
 
 @given(number=st.integers(0, 60_000), result=RESULTS)
-def test_a_result_is_found_again_in_the_name_of_its_marker(number: int, result: SeriesResult) -> None:
+def test_a_marker_is_parsed_to_its_result(number: int, result: SeriesResult) -> None:
     name = result.name(number)
     assert parse_marker(name) == (number, result.outcome, result)
     assert len(name) < 100
     assert "/" not in name
 
 
-def test_a_marker_of_an_older_version_tells_the_outcome_alone() -> None:
+def test_a_marker_of_version_0_1_0_has_an_outcome_only() -> None:
     assert parse_marker("000012.not_assessed") == (12, "not_assessed", None)
     assert parse_marker("000012.unheard_of") is None
     assert parse_marker("something") is None
@@ -40,7 +40,7 @@ def test_a_marker_of_an_older_version_tells_the_outcome_alone() -> None:
         ({"series": None, "slices": [{"predictions": None}]}, False),
     ],
 )
-def test_a_verdict_is_that_of_the_series_or_of_any_picture(report: dict[str, Any], present: bool) -> None:  # noqa: FBT001
+def test_a_verdict_comes_from_the_series_or_from_any_picture(report: dict[str, Any], present: bool) -> None:  # noqa: FBT001
     assert SeriesResult.of({"status": "assessed", **report}).present is present
     assert SeriesResult.of({"status": "not_assessed", **report}).present is None
 
@@ -51,7 +51,7 @@ def test_only_warnings_are_counted() -> None:
     assert SeriesResult.of({"status": "failed", "problem": {}}) == SeriesResult("failed")
 
 
-def test_a_bundle_is_known_by_its_hash() -> None:
+def test_a_bundle_is_identified_by_its_hash() -> None:
     assert model_of({"model": {"name": "default", "sha256": "9f86d081884c7d65"}}) == ("9f86d081884c7d65", "default")
     assert model_of({"model": {"name": "x", "sha256": "../x"}}) == ("", "")
     assert model_of({}) == ("", "")

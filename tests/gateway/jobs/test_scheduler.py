@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 from redis.exceptions import RedisError
-from rq.job import Job as Turn
+from rq.job import Job as QueuedCall
 from rq.serializers import JSONSerializer
 
 from services.gateway.jobs.job import Job
@@ -14,26 +14,14 @@ from services.gateway.jobs.lane_state import Lane
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable, Task
 from services.gateway.jobs.schemas import PRIORITIES, Priority
 from services.gateway.jobs.store import JobOptions, JobStore
-from tests.gateway.jobs.making import job_of, plan_of, report_of, unsynced, upload
+from tests.gateway.jobs.factories import job_of, plan_of, report_of, unsynced, upload
 
 Process = Callable[[Task], bool]
 LONG_S = 600.0
 
 
-@pytest.fixture
-def scheduler(redis: Redis, store: JobStore) -> FairScheduler:
-    """Whose turns are of one task each."""
-    return FairScheduler(redis, store, 2, ticket_s=0)
-
-
-@pytest.fixture
-def long(redis: Redis, store: JobStore) -> FairScheduler:
-    """Whose turns end for other reasons than time."""
-    return FairScheduler(redis, store, 2, ticket_s=LONG_S)
-
-
 def report(task: Task) -> bool:
-    """Work that always succeeds."""
+    """Process a task successfully."""
     if task.number is None:
         task.job.create_plan(*plan_of(task.job.manifest().files))
     else:
@@ -41,273 +29,263 @@ def report(task: Task) -> bool:
     return True
 
 
-def pop(
-    scheduler: FairScheduler, redis: Redis, priorities: tuple[Priority, ...] = PRIORITIES
-) -> tuple[Lane, str] | None:
-    """The next turn, as a worker for those priorities would find it."""
-    for priority in priorities:
-        if turn := redis.lpop(scheduler.queue(priority).key):
-            assert isinstance(turn, bytes)
-            arguments = Turn.fetch(turn.decode(), connection=redis, serializer=JSONSerializer).args
-            return Lane(*arguments[:3]), arguments[3]
-    return None
+class Worker:
+    """Takes the tickets of a scheduler from the queue, as RQ's worker does."""
+
+    def __init__(self, scheduler: FairScheduler, redis: Redis) -> None:
+        self.scheduler = scheduler
+        self.redis = redis
+
+    def pop(self, priorities: tuple[Priority, ...] = PRIORITIES) -> tuple[Lane, str] | None:
+        """The next ticket of these priorities."""
+        for priority in priorities:
+            if ticket := self.redis.lpop(self.scheduler.queue(priority).key):
+                assert isinstance(ticket, bytes)
+                call = QueuedCall.fetch(ticket.decode(), connection=self.redis, serializer=JSONSerializer)
+                return Lane(*call.args[:3]), call.args[3]
+        return None
+
+    def take(self, *priorities: Priority) -> tuple[Lane, str]:
+        """The next ticket, which must exist."""
+        found = self.pop(priorities or PRIORITIES)
+        assert found
+        return found
+
+    def process_one(self, process: Process = report) -> None:
+        """Process the next ticket."""
+        self.scheduler.process_ticket(*self.take(), process)
+
+    def drain(self) -> list[Job]:
+        """Process all tickets: the jobs of their tasks, in order."""
+        done: list[Job] = []
+
+        def process(task: Task) -> bool:
+            done.append(task.job)
+            return report(task)
+
+        while found := self.pop():
+            self.scheduler.process_ticket(*found, process)
+        return done
+
+    def queued(self, priority: Priority = "routine") -> int:
+        """Number of tickets in a queue."""
+        return len(self.scheduler.queue(priority).get_job_ids())
 
 
-def drain(scheduler: FairScheduler, redis: Redis, process: Process = report) -> list[Job]:
-    """Take turns until none is left; the jobs that were worked on, in that order."""
-    done: list[Job] = []
-
-    def noted(task: Task) -> bool:
-        done.append(task.job)
-        return process(task)
-
-    while found := pop(scheduler, redis):
-        scheduler.process_ticket(*found, noted)
-    return done
+@pytest.fixture
+def scheduler(redis: Redis, store: JobStore) -> FairScheduler:
+    """A scheduler whose tickets cover one task each."""
+    return FairScheduler(redis, store, 2, ticket_s=0)
 
 
-def test_a_job_is_planned_worked_on_and_closed(
-    scheduler: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path
-) -> None:
+@pytest.fixture
+def worker(scheduler: FairScheduler, redis: Redis) -> Worker:
+    return Worker(scheduler, redis)
+
+
+@pytest.fixture
+def patient(redis: Redis, store: JobStore) -> Worker:
+    """A worker of a scheduler whose tickets never end by time."""
+    return Worker(FairScheduler(redis, store, 2, ticket_s=LONG_S), redis)
+
+
+def test_a_job_is_planned_processed_and_closed(worker: Worker, store: JobStore, tmp_path: Path) -> None:
     job, _ = upload(store, tmp_path, dict.fromkeys("abcde", b"x"), JobOptions("ann", "routine", "default"))
-    scheduler.schedule("routine", "ann")
-    assert len(drain(scheduler, redis)) == 1 + 5
+    worker.scheduler.schedule("routine", "ann")
+    assert len(worker.drain()) == 1 + 5
     assert list(job.outcomes()) == [0, 1, 2, 3, 4]
-    ended = job.ended()
-    assert ended
-    assert ended.status == "finished"
-    assert redis.keys("ich:lane:*") == []
+    end = job.ended()
+    assert end
+    assert end.status == "finished"
+    assert worker.redis.keys("ich:lane:*") == []
 
 
-def test_a_job_without_a_series_is_failed(
-    scheduler: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path
-) -> None:
+def test_a_job_without_series_fails(worker: Worker, store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path, 0)
-    scheduler.schedule("routine", "ann")
-    drain(scheduler, redis)
-    scheduler.reconcile()
-    ended = job.ended()
-    assert ended
-    assert ended.status == "failed"
+    worker.scheduler.schedule("routine", "ann")
+    worker.drain()
+    worker.scheduler.reconcile()
+    end = job.ended()
+    assert end
+    assert end.status == "failed"
 
 
-def test_senders_take_turns_however_much_each_has_sent(
-    scheduler: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path
-) -> None:
+def test_senders_alternate_whatever_their_backlogs(worker: Worker, store: JobStore, tmp_path: Path) -> None:
     job_of(store, tmp_path, 40, "ann")
     few = job_of(store, tmp_path, 4, "bob")
-    scheduler.schedule("routine", "ann")
-    scheduler.schedule("routine", "bob")
-    order = [job.sender for job in drain(scheduler, redis)]
+    worker.scheduler.schedule("routine", "ann")
+    worker.scheduler.schedule("routine", "bob")
+    order = [job.sender for job in worker.drain()]
     assert len(order) == 44
     assert order[:12].count("bob") == few.manifest().files
 
 
-def test_a_sender_who_comes_later_waits_for_no_backlog(
-    scheduler: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path
-) -> None:
+def test_a_later_sender_does_not_wait_for_a_backlog(worker: Worker, store: JobStore, tmp_path: Path) -> None:
     for _ in range(3):
         job_of(store, tmp_path, 30, "ann")
-    scheduler.schedule("routine", "ann")
+    worker.scheduler.schedule("routine", "ann")
     for _ in range(10):
-        found = pop(scheduler, redis)
-        assert found
-        scheduler.process_ticket(*found, report)
+        worker.process_one()
     job_of(store, tmp_path, 1, "bob")
-    scheduler.schedule("routine", "bob")
-    order = [job.sender for job in drain(scheduler, redis)]
+    worker.scheduler.schedule("routine", "bob")
+    order = [job.sender for job in worker.drain()]
     assert order.index("bob") < 4
 
 
-def test_a_turn_goes_on_where_nobody_else_waits(
-    long: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path
+def test_a_ticket_covers_several_tasks_where_no_other_sender_waits(
+    patient: Worker, store: JobStore, tmp_path: Path
 ) -> None:
     job, _ = upload(store, tmp_path, dict.fromkeys("abcdef", b"x"), JobOptions("ann", "routine", "default"))
-    long.schedule("routine", "ann")
-    found = pop(long, redis)
-    assert found
-    long.process_ticket(*found, report)  # the plan, too, which gives the other lane its turn
+    patient.scheduler.schedule("routine", "ann")
+    patient.process_one()  # the plan too, which issues the other lane's ticket
     assert len(job.outcomes()) == 3
-    assert redis.llen(long.queue("routine").key) == 1
-    assert len(drain(long, redis)) == 3
+    assert patient.queued() == 1
+    assert len(patient.drain()) == 3
     assert job.ended()
 
 
 @pytest.mark.parametrize("others", [("bob", "routine"), ("ann", "urgent"), ("bob", "urgent")])
-def test_a_turn_that_others_wait_for_is_of_one_series(
-    long: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path, others: tuple[str, Priority]
+def test_a_ticket_covers_one_task_where_other_work_waits(
+    patient: Worker, store: JobStore, tmp_path: Path, others: tuple[str, Priority]
 ) -> None:
     job = job_of(store, tmp_path, 6)
-    long.schedule("routine", "ann")
-    found = pop(long, redis)
-    assert found
+    patient.scheduler.schedule("routine", "ann")
 
-    def work(task: Task) -> bool:
+    def process(task: Task) -> bool:
         job_of(store, tmp_path, 1, *others)
         return report(task)
 
-    long.process_ticket(*found, work)
+    patient.process_one(process)
     assert len(job.outcomes()) == 1
 
 
-def test_urgent_work_waits_for_no_routine_sender(
-    long: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path
-) -> None:
+def test_routine_work_does_not_end_an_urgent_ticket(patient: Worker, store: JobStore, tmp_path: Path) -> None:
     job_of(store, tmp_path, 6, "bob")
     urgent = job_of(store, tmp_path, 6, priority="urgent")
-    long.schedule("urgent", "ann")
-    found = pop(long, redis)
-    assert found
-    long.process_ticket(*found, report)
+    patient.scheduler.schedule("urgent", "ann")
+    patient.process_one()
     assert len(urgent.outcomes()) == 3
 
 
-def test_what_was_not_done_ends_a_turn_and_comes_again(
-    long: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path
+def test_a_deferred_task_ends_the_ticket_and_is_processed_later(
+    patient: Worker, store: JobStore, tmp_path: Path
 ) -> None:
     job = job_of(store, tmp_path, 6)
-    long.schedule("routine", "ann")
-    found = pop(long, redis)
-    assert found
-    tried: list[str] = []
+    patient.scheduler.schedule("routine", "ann")
+    deferred: list[str] = []
 
-    def fail(task: Task) -> bool:
-        tried.append(task.id)
+    def defer(task: Task) -> bool:
+        deferred.append(task.id)
         return False
 
-    long.process_ticket(*found, fail)
-    assert len(tried) == 1
-    assert len(drain(long, redis)) == 6
+    patient.process_one(defer)
+    assert len(deferred) == 1
+    assert len(patient.drain()) == 6
     assert job.ended()
 
 
-def test_urgent_turns_wait_in_a_queue_of_their_own(
-    scheduler: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path
-) -> None:
+def test_urgent_tickets_have_their_own_queue(worker: Worker, store: JobStore, tmp_path: Path) -> None:
     job_of(store, tmp_path, 50)
-    scheduler.schedule("routine", "ann")
+    worker.scheduler.schedule("routine", "ann")
     urgent = job_of(store, tmp_path, 1, priority="urgent")
-    scheduler.schedule("urgent", "ann")
-    found = pop(scheduler, redis, ("urgent",))
-    assert found
-    scheduler.process_ticket(*found, report)
+    worker.scheduler.schedule("urgent", "ann")
+    worker.scheduler.process_ticket(*worker.take("urgent"), report)
     assert urgent.ended()
-    assert pop(scheduler, redis, ("urgent",)) is None
-    assert pop(scheduler, redis, ("routine",))
+    assert worker.pop(("urgent",)) is None
+    assert worker.pop(("routine",))
 
 
-def test_a_ghost_does_nothing(scheduler: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path) -> None:
+def test_a_stale_ticket_is_dropped(worker: Worker, store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path)
-    scheduler.schedule("routine", "ann")
-    found = pop(scheduler, redis)
-    assert found
-    lane, turn = found
-    scheduler.process_ticket(lane, "0123456789abcdef", report)
+    worker.scheduler.schedule("routine", "ann")
+    lane, ticket = worker.take()
+    worker.scheduler.process_ticket(lane, "0123456789abcdef", report)
     assert job.outcomes() == {}
-    scheduler.process_ticket(lane, turn, report)
-    scheduler.process_ticket(lane, turn, report)  # `report` would fail at a second report
+    worker.scheduler.process_ticket(lane, ticket, report)
+    worker.scheduler.process_ticket(lane, ticket, report)  # `report` would fail at a second report
     assert len(job.outcomes()) == 1
 
 
-def test_a_lane_that_is_worked_on_has_no_second_turn(
-    scheduler: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path
-) -> None:
+def test_a_running_lane_gets_no_second_ticket(worker: Worker, store: JobStore, tmp_path: Path) -> None:
     job_of(store, tmp_path, 4)
-    scheduler.schedule("routine", "ann")
-    found = pop(scheduler, redis)
-    assert found
+    worker.scheduler.schedule("routine", "ann")
 
-    def work(task: Task) -> bool:
-        scheduler.schedule("routine", "ann")
-        scheduler.reconcile()
-        assert redis.llen(scheduler.queue("routine").key) == 1  # the other lane's
+    def process(task: Task) -> bool:
+        worker.scheduler.schedule("routine", "ann")
+        worker.scheduler.reconcile()
+        assert worker.queued() == 1  # the other lane's
         return report(task)
 
-    scheduler.process_ticket(*found, work)
+    worker.process_one(process)
 
 
-def test_a_turn_that_was_lost_is_given_again(
-    scheduler: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path
-) -> None:
+def test_a_lost_ticket_is_reissued(worker: Worker, store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path, 3)
-    scheduler.schedule("routine", "ann")
-    redis.delete(scheduler.queue("routine").key)
-    scheduler.reconcile()
-    assert drain(scheduler, redis) == []  # it may be on its way to a worker
-    scheduler.reconcile()
-    assert len(drain(scheduler, redis)) == 3
+    worker.scheduler.schedule("routine", "ann")
+    worker.redis.delete(worker.scheduler.queue("routine").key)
+    worker.scheduler.reconcile()
+    assert worker.drain() == []  # it may be on its way to a worker
+    worker.scheduler.reconcile()
+    assert len(worker.drain()) == 3
     assert job.ended()
 
 
-def test_an_emptied_redis_loses_nothing(
-    scheduler: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path
-) -> None:
+def test_reconcile_reissues_all_tickets_of_an_emptied_redis(worker: Worker, store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path, 6)
-    scheduler.schedule("routine", "ann")
-    found = pop(scheduler, redis)
-    assert found
-    scheduler.process_ticket(*found, report)
-    redis.flushall()
-    scheduler.reconcile()
-    assert len(drain(scheduler, redis)) == 5
+    worker.scheduler.schedule("routine", "ann")
+    worker.process_one()
+    worker.redis.flushall()
+    worker.scheduler.reconcile()
+    assert len(worker.drain()) == 5
     assert len(job.outcomes()) == 6
 
 
-def test_a_worker_that_was_killed_leaves_its_lane_for_seconds(
-    scheduler: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path
-) -> None:
+def test_the_lane_of_a_killed_worker_expires(worker: Worker, store: JobStore, tmp_path: Path) -> None:
     job_of(store, tmp_path, 1)
-    scheduler.schedule("routine", "ann")
-    found = pop(scheduler, redis)
-    assert found
+    worker.scheduler.schedule("routine", "ann")
+    lane, ticket = worker.take()
 
     def killed(_: Task) -> bool:
-        assert 0 < redis.ttl(found[0].key) <= 20
+        assert 0 < worker.redis.ttl(lane.key) <= 20
         raise SystemExit
 
     with pytest.raises(SystemExit):
-        scheduler.process_ticket(*found, killed)
-    redis.delete(found[0].key)  # as its time to live does
-    scheduler.reconcile()
-    assert len(drain(scheduler, redis)) == 1
+        worker.scheduler.process_ticket(lane, ticket, killed)
+    worker.redis.delete(lane.key)  # as its time to live does
+    worker.scheduler.reconcile()
+    assert len(worker.drain()) == 1
 
 
-def test_a_cancelled_job_is_passed_over(
-    scheduler: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path
-) -> None:
+def test_a_cancelled_job_is_skipped(worker: Worker, store: JobStore, tmp_path: Path) -> None:
     cancelled, job = job_of(store, tmp_path, 3), job_of(store, tmp_path, 2)
-    scheduler.schedule("routine", "ann")
-    found = pop(scheduler, redis)
-    assert found
+    worker.scheduler.schedule("routine", "ann")
 
     def cancel(_: Task) -> bool:
         store.cancel(cancelled, "routine")
         return True
 
-    scheduler.process_ticket(*found, cancel)
-    store.mark_open("routine", cancelled)  # as a crash between the two steps of its end would leave it
-    assert {done.id for done in drain(scheduler, redis)} == {job.id}
+    worker.process_one(cancel)
+    store.mark_open("routine", cancelled)  # as a crash between the two steps of its end leaves it
+    assert {done.id for done in worker.drain()} == {job.id}
     assert job.ended()
 
 
-def test_nothing_is_taken_while_redis_is_full(
-    scheduler: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path
-) -> None:
+def test_a_full_redis_is_unavailable_until_it_has_room(worker: Worker, store: JobStore, tmp_path: Path) -> None:
     job_of(store, tmp_path)
-    redis.config_set("maxmemory", "1")
+    worker.redis.config_set("maxmemory", "1")
     try:
         with pytest.raises(QueueUnavailable):
-            scheduler.check_available()
+            worker.scheduler.check_available()
         with pytest.raises(RedisError):
-            scheduler.schedule("routine", "ann")
+            worker.scheduler.schedule("routine", "ann")
     finally:
-        redis.config_set("maxmemory", "256mb")
-    scheduler.check_available()
-    scheduler.reconcile()
-    assert len(drain(scheduler, redis)) == 1
+        worker.redis.config_set("maxmemory", "256mb")
+    worker.scheduler.check_available()
+    worker.scheduler.reconcile()
+    assert len(worker.drain()) == 1
 
 
-def test_nothing_that_redis_holds_names_a_file_or_a_series(
+def test_redis_holds_no_name_of_a_file_or_series(
     scheduler: FairScheduler, redis: Redis, store: JobStore, tmp_path: Path
 ) -> None:
     upload(store, tmp_path, {"CANARY^JANE.dcm": b"CANARY"}, JobOptions("ann", "routine", "default", "CANARY"))
@@ -322,62 +300,66 @@ class Killed(BaseException):
 
 
 class Faulty:
-    """Work that meets these faults, one after the other, and then no more."""
+    """Processing that meets these faults in turn, then none."""
 
     def __init__(self, redis: Redis, faults: Sequence[str]) -> None:
         self.redis = redis
         self.faults = list(faults)
         self.reported: list[str] = []
 
-    def turn_is_lost(self) -> bool:
-        return bool(self.faults) and self.faults[-1] == "turn lost" and bool(self.faults.pop())
+    def loses_ticket(self) -> bool:
+        """Whether the next fault is a lost ticket."""
+        return bool(self.faults) and self.faults[-1] == "lost ticket" and bool(self.faults.pop())
 
     def __call__(self, task: Task) -> bool:
         fault = self.faults.pop() if self.faults else "none"
-        if fault == "before":
+        if fault == "killed before":
             raise Killed
-        if fault == "given back":
+        if fault == "deferred":
             return False
         report(task)
         self.reported.append(task.id)
-        if fault == "after":
+        if fault == "killed after":
             raise Killed
-        if fault == "emptied":
+        if fault == "emptied Redis":
             self.redis.flushall()
         return True
+
+
+FAULTS = ["none", "killed before", "killed after", "deferred", "lost ticket", "emptied Redis"]
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     counts=st.lists(st.integers(1, 5), min_size=1, max_size=4),
-    count=st.integers(1, 4),
+    lanes=st.integers(1, 4),
     ticket_s=st.sampled_from([0.0, LONG_S]),
-    faults=st.lists(st.sampled_from(["none", "before", "after", "given back", "turn lost", "emptied"]), max_size=12),
+    faults=st.lists(st.sampled_from(FAULTS), max_size=12),
 )
-def test_every_series_has_one_report_whatever_happens_and_when(
+def test_every_series_has_one_report_after_any_faults(
     redis: Redis,
     tmp_path_factory: pytest.TempPathFactory,
     counts: list[int],
-    count: int,
+    lanes: int,
     ticket_s: float,
     faults: list[str],
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
     redis.flushall()
     store = unsynced(folder / "store")
-    scheduler = FairScheduler(redis, store, count, ticket_s=ticket_s)
+    worker = Worker(FairScheduler(redis, store, lanes, ticket_s=ticket_s), redis)
     jobs = [job_of(store, folder, series, f"sender-{number % 2}") for number, series in enumerate(counts)]
-    work = Faulty(redis, faults)
+    process = Faulty(redis, faults)
     for _ in range(200):
-        if not (found := pop(scheduler, redis)):
+        if not (found := worker.pop()):
             if all(job.ended() for job in jobs):
                 break
-            scheduler.reconcile()
-        elif not work.turn_is_lost():
+            worker.scheduler.reconcile()
+        elif not process.loses_ticket():
             try:
-                scheduler.process_ticket(*found, work)
+                worker.scheduler.process_ticket(*found, process)
             except Killed:
                 redis.delete(found[0].key)
     assert all(job.ended() for job in jobs)
     assert [list(job.outcomes()) for job in jobs] == [list(range(series)) for series in counts]
-    assert len(work.reported) == len(set(work.reported)) == sum(counts)
+    assert len(process.reported) == len(set(process.reported)) == sum(counts)

@@ -16,6 +16,6 @@ def test_urgent_comes_first_and_every_outcome_is_counted() -> None:
     assert set(Counts.model_fields) == set(OUTCOMES)
 
 
-def test_documents_do_not_change() -> None:
+def test_schemas_are_frozen() -> None:
     with pytest.raises(ValidationError):
         Counts().assessed = 1  # type: ignore[misc] # that it is refused is what is tested

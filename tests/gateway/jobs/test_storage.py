@@ -15,14 +15,14 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     return LocalStorage(tmp_path / "folder")
 
 
-def test_the_first_who_writes_wins(storage: Storage) -> None:
+def test_create_keeps_the_first_content(storage: Storage) -> None:
     assert storage.create("a/b/c", b"one")
     assert not storage.create("a/b/c", b"two")
     assert storage.get("a/b/c") == b"one"
     assert storage.exists("a/b/c")
 
 
-def test_names_are_sorted_and_nothing_else_is_seen(storage: Storage) -> None:
+def test_names_are_sorted_and_complete(storage: Storage) -> None:
     for name in ("b", "a", "c"):
         storage.create(f"here/{name}", b"")
     storage.create("here/a", b"")
@@ -31,7 +31,7 @@ def test_names_are_sorted_and_nothing_else_is_seen(storage: Storage) -> None:
     assert storage.names("nowhere") == []
 
 
-def test_what_is_not_there(storage: Storage) -> None:
+def test_a_missing_key(storage: Storage) -> None:
     with pytest.raises(FileNotFoundError):
         storage.get("nothing")
     assert not storage.exists("nothing")
@@ -50,19 +50,19 @@ def test_files_and_folders_are_removed(storage: Storage) -> None:
     assert storage.get("job/manifest") == b"anew"
 
 
-def test_a_folder_is_taken_in_and_its_files_are_fetched(storage: Storage, tmp_path: Path) -> None:
-    making = tmp_path / "making"
-    (making / "files").mkdir(parents=True)
-    (making / "manifest.jsonl").write_bytes(b"{}")
+def test_a_folder_is_stored_and_its_files_are_copied(storage: Storage, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "files").mkdir(parents=True)
+    (source / "manifest.jsonl").write_bytes(b"{}")
     for name in ("000001", "000002"):
-        (making / "files" / name).write_bytes(name.encode())
-    storage.store_folder(making, "jobs/ann/1")
+        (source / "files" / name).write_bytes(name.encode())
+    storage.store_folder(source, "jobs/ann/1")
     assert storage.get("jobs/ann/1/manifest.jsonl") == b"{}"
     with storage.local_copies(["jobs/ann/1/files/000002", "jobs/ann/1/files/000001"]) as paths:
         assert [path.read_bytes() for path in paths] == [b"000002", b"000001"]
 
 
-def test_a_file_is_on_the_disk_before_it_is_seen_and_so_is_every_new_folder(tmp_path: Path) -> None:
+def test_create_syncs_the_file_before_it_is_visible_then_its_folders(tmp_path: Path) -> None:
     synced: list[str] = []
 
     def sync(path: Path) -> None:
@@ -76,25 +76,25 @@ def test_a_file_is_on_the_disk_before_it_is_seen_and_so_is_every_new_folder(tmp_
     assert synced == [". before", "a before", "a/b after"]
 
 
-def test_uploads_are_on_the_disk_before_their_folder_takes_its_place(tmp_path: Path) -> None:
-    making = tmp_path / "making"
-    (making / "files").mkdir(parents=True)
-    (making / "files" / "1").write_bytes(b"x")
-    (making / "manifest.jsonl").write_bytes(b"{}")
+def test_store_folder_syncs_all_files_before_the_rename(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "files").mkdir(parents=True)
+    (source / "files" / "1").write_bytes(b"x")
+    (source / "manifest.jsonl").write_bytes(b"{}")
     before, after = set(), []
 
     def sync(path: Path) -> None:
-        if making.exists():
+        if source.exists():
             before.add(path.relative_to(tmp_path).as_posix())
         else:
             after.append(path.relative_to(tmp_path).as_posix())
 
-    LocalStorage(tmp_path, sync).store_folder(making, "jobs/ann/1")
-    assert before == {"making", "making/files", "making/files/1", "making/manifest.jsonl", ".", "jobs"}
+    LocalStorage(tmp_path, sync).store_folder(source, "jobs/ann/1")
+    assert before == {"source", "source/files", "source/files/1", "source/manifest.jsonl", ".", "jobs"}
     assert after == ["jobs/ann"]
 
 
-def test_a_folder_fetched_by_a_process_that_was_killed_is_swept_when_it_is_old(tmp_path: Path) -> None:
+def test_old_copies_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     old, new = tmp_path / "fetched-old", tmp_path / "fetched-new"
     old.mkdir()
     new.mkdir()

@@ -4,13 +4,11 @@ from pathlib import Path
 import pytest
 
 from services.common.problems import NotFound
-from services.gateway.jobs.idempotency import IdempotencyConflict
-from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import Outcome
 from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.spool import Spool
-from tests.gateway.jobs.making import Crash, CrashingStorage, job_of, plan_of, report_of, unsynced, upload
+from tests.gateway.jobs.factories import Crash, CrashingStorage, job_of, plan_of, report_of, unsynced, upload
 
 OPTIONS = JobOptions("ann", "routine", "default", "key")
 FILES = {"one.dcm": b"1", "two.dcm": b"22"}
@@ -23,13 +21,13 @@ def crashing(folder: Path, calls: int, *, after: bool) -> JobStore:
 
 
 def reopened(folder: Path) -> JobStore:
-    """As the next gateway finds it."""
+    """The store of the next gateway process."""
     store = unsynced(folder)
     store.recover()
     return store
 
 
-def test_a_job_holds_what_was_sent_under_numbers(store: JobStore, tmp_path: Path) -> None:
+def test_a_job_stores_its_files_under_numbers(store: JobStore, tmp_path: Path) -> None:
     job, new = upload(store, tmp_path, FILES, OPTIONS)
     assert new
     assert job.manifest().files == 2
@@ -40,93 +38,9 @@ def test_a_job_holds_what_was_sent_under_numbers(store: JobStore, tmp_path: Path
         assert [file.name for file in files] == ["two.dcm"]
 
 
-def test_a_key_gives_the_same_job(store: JobStore, tmp_path: Path) -> None:
-    first, _ = upload(store, tmp_path, FILES, OPTIONS)
-    again, new = upload(store, tmp_path, FILES, OPTIONS)
-    assert (again.id, new) == (first.id, False)
-    other, new = upload(store, tmp_path, FILES, JobOptions("bob", "routine", "default", "key"))
-    assert new
-    assert other.id != first.id
-    assert len(store.jobs("ann")) == 1
-
-
-CONFLICTS: list[tuple[dict[str, bytes], JobOptions, list[dict[str, str]]]] = [
-    ({**FILES, "one.dcm": b"changed"}, OPTIONS, [{"what": "files"}]),
-    ({"renamed.dcm": b"1", "two.dcm": b"22"}, OPTIONS, [{"what": "files"}]),
-    (
-        FILES,
-        JobOptions("ann", "urgent", "default", "key"),
-        [{"what": "priority", "first": "routine", "now": "urgent"}],
-    ),
-    (
-        FILES,
-        JobOptions("ann", "routine", "sensitive", "key"),
-        [{"what": "operating_point", "first": "default", "now": "sensitive"}],
-    ),
-    (
-        FILES,
-        JobOptions("ann", "routine", "default", "key", "https://pacs.example.org/?key=s3cret"),
-        [{"what": "webhook"}],
-    ),
-]
-
-
-@pytest.mark.parametrize(("files", "options", "differences"), CONFLICTS)
-def test_a_key_with_another_request_is_a_conflict_that_names_what_differs(
-    store: JobStore, tmp_path: Path, files: dict[str, bytes], options: JobOptions, differences: list[dict[str, str]]
-) -> None:
-    upload(store, tmp_path, FILES, OPTIONS)
-    with pytest.raises(IdempotencyConflict) as caught:
-        upload(store, tmp_path, files, options)
-    document = caught.value.document()
-    assert document["differences"] == differences
-    assert all(value in document["detail"] for value in list(differences[0].values())[1:])
-    assert "s3cret" not in str(document)
-    assert len(store.jobs("ann")) == 1
-
-
-def test_a_key_is_free_again_when_its_job_is_forgotten(store: JobStore, tmp_path: Path) -> None:
-    first, _ = upload(store, tmp_path, FILES, OPTIONS)
-    store.cancel(first, "routine")
-    first.remove()
-    _, new = upload(store, tmp_path, {"other.dcm": b"3"}, OPTIONS)
-    assert new
-
-
-class RivalStorage(LocalStorage):
-    """Lets another request with the same key be faster, just before the key is claimed."""
-
-    def __init__(self, root: Path, rival: JobStore, folder: Path, files: dict[str, bytes]) -> None:
-        super().__init__(root)
-        self._rival, self._folder, self._files = rival, folder, files
-        self.winner: Job | None = None
-
-    def create(self, key: str, content: bytes) -> bool:
-        if key.startswith("keys/") and self.winner is None:
-            self.winner, _ = upload(self._rival, self._folder, self._files, OPTIONS)
-        return super().create(key, content)
-
-
-def test_two_requests_with_one_key_at_once_are_one_job(store: JobStore, tmp_path: Path) -> None:
-    storage = RivalStorage(tmp_path / "store", store, tmp_path, FILES)
-    job, new = upload(JobStore(storage, store.incoming), tmp_path, FILES, OPTIONS)
-    assert storage.winner
-    assert (job.id, new) == (storage.winner.id, False)
-    assert [found.id for found in store.jobs("ann")] == [job.id]
-
-
-def test_a_rival_with_other_content_leaves_nothing_of_this_one(store: JobStore, tmp_path: Path) -> None:
-    storage = RivalStorage(tmp_path / "store", store, tmp_path, {"other.dcm": b"3"})
-    with pytest.raises(IdempotencyConflict):
-        upload(JobStore(storage, store.incoming), tmp_path, FILES, OPTIONS)
-    assert len(store.jobs("ann")) == 1
-
-
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("calls", range(3))
-def test_a_crash_in_an_upload_leaves_all_or_nothing_and_the_key_gives_one_job(
-    tmp_path: Path, calls: int, *, after: bool
-) -> None:
+def test_a_crash_during_accept_leaves_a_whole_job_or_none(tmp_path: Path, calls: int, *, after: bool) -> None:
     folder = tmp_path / "store"
     with pytest.raises(Crash):
         upload(crashing(folder, calls, after=after), tmp_path, FILES, OPTIONS)
@@ -138,7 +52,7 @@ def test_a_crash_in_an_upload_leaves_all_or_nothing_and_the_key_gives_one_job(
     assert [found.id for found in store.open_jobs("routine", "ann")] == [job.id]
 
 
-def test_an_upload_is_not_forgotten_by_a_gateway_that_starts_again(store: JobStore, tmp_path: Path) -> None:
+def test_recover_keeps_accepted_jobs(store: JobStore, tmp_path: Path) -> None:
     job, _ = upload(store, tmp_path, FILES, OPTIONS)
     assert [found.id for found in reopened(tmp_path / "store").jobs("ann")] == [job.id]
 
@@ -150,7 +64,7 @@ class FullStorage(LocalStorage):
         return super().create(key, content)
 
 
-def test_nothing_is_left_of_an_upload_that_found_no_room(store: JobStore, tmp_path: Path) -> None:
+def test_an_upload_to_a_full_disk_leaves_no_files(store: JobStore, tmp_path: Path) -> None:
     full = JobStore(FullStorage(tmp_path / "store"), store.incoming)
     with pytest.raises(OSError, match="no space"):
         upload(full, tmp_path, FILES, OPTIONS)
@@ -159,7 +73,7 @@ def test_nothing_is_left_of_an_upload_that_found_no_room(store: JobStore, tmp_pa
 
 
 def _work(store: JobStore, count: int) -> None:
-    """What turns do to the only job of a store, whatever was done before."""
+    """Process the open jobs of a store as workers do, from any state."""
     for job in store.open_jobs("routine", "ann"):
         if job.plan() is None:
             job.create_plan(*plan_of(count))
@@ -172,7 +86,7 @@ def _work(store: JobStore, count: int) -> None:
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("calls", range(8))
-def test_a_crash_in_the_work_loses_and_doubles_nothing(tmp_path: Path, calls: int, *, after: bool) -> None:
+def test_a_crash_during_processing_loses_and_duplicates_no_report(tmp_path: Path, calls: int, *, after: bool) -> None:
     folder, count = tmp_path / "store", 2
     job, _ = upload(reopened(folder), tmp_path, FILES, OPTIONS)
     with pytest.raises(Crash):
@@ -186,7 +100,7 @@ def test_a_crash_in_the_work_loses_and_doubles_nothing(tmp_path: Path, calls: in
     assert len(list((folder / "jobs/ann" / job.id / "reports").iterdir())) == count
 
 
-def test_the_first_report_stays_and_so_does_what_became_of_it(store: JobStore, tmp_path: Path) -> None:
+def test_the_first_report_and_its_outcome_stay(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path)
     assert job.create_report(0, report_of("failed"))
     assert not job.create_report(0, report_of("assessed"))
@@ -194,7 +108,7 @@ def test_the_first_report_stays_and_so_does_what_became_of_it(store: JobStore, t
     assert job.report(0) == report_of("failed")
 
 
-def test_a_plan_is_read_by_the_line(store: JobStore, tmp_path: Path) -> None:
+def test_a_plan_is_read_line_by_line(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path, 3)
     assert not job.create_plan(*plan_of(2))
     plan = job.plan()
@@ -203,7 +117,7 @@ def test_a_plan_is_read_by_the_line(store: JobStore, tmp_path: Path) -> None:
     assert job.planned_series(2).series_uid == "2.25.1.2"
 
 
-def test_a_cancelled_job_keeps_its_reports_and_takes_no_more(store: JobStore, tmp_path: Path) -> None:
+def test_a_cancelled_job_keeps_its_reports_and_accepts_no_more(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path, 2)
     job.create_report(0, report_of("assessed"))
     store.cancel(job, "routine")
@@ -220,7 +134,7 @@ def test_a_cancelled_job_keeps_its_reports_and_takes_no_more(store: JobStore, tm
     assert not store.close(job, "routine", "finished")
 
 
-def test_a_report_that_comes_after_its_job_was_forgotten_leaves_nothing(store: JobStore, tmp_path: Path) -> None:
+def test_a_report_for_a_deleted_job_leaves_no_files(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path)
     job.remove()
     assert not job.create_report(0, report_of("assessed"))
@@ -229,14 +143,14 @@ def test_a_report_that_comes_after_its_job_was_forgotten_leaves_nothing(store: J
         job.manifest()
 
 
-def test_another_senders_job_is_not_there(store: JobStore, tmp_path: Path) -> None:
+def test_a_job_of_another_sender_is_not_found(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path)
     for sender, job_id in (("bob", job.id), ("ann", "0" * 28), ("ann", "../ann"), ("ann", "")):
         with pytest.raises(NotFound):
             store.job(sender, job_id)
 
 
-def test_jobs_and_all_that_is_theirs_are_swept_some_time_after_their_end(store: JobStore, tmp_path: Path) -> None:
+def test_expired_jobs_are_removed_with_their_keys(store: JobStore, tmp_path: Path) -> None:
     ended, _ = upload(store, tmp_path, FILES, OPTIONS)
     waiting = job_of(store, tmp_path)
     store.close(ended, "routine", "finished")
@@ -248,7 +162,7 @@ def test_jobs_and_all_that_is_theirs_are_swept_some_time_after_their_end(store: 
 
 
 @pytest.mark.usefixtures("store")
-def test_what_an_upload_left_half_is_swept_at_the_start(tmp_path: Path) -> None:
+def test_recover_removes_unfinished_uploads(tmp_path: Path) -> None:
     half = tmp_path / "store/incoming/upload-half"
     half.mkdir()
     (half / "000001").write_bytes(b"x")
@@ -259,13 +173,13 @@ def test_what_an_upload_left_half_is_swept_at_the_start(tmp_path: Path) -> None:
     assert not trash.exists()
 
 
-def test_jobs_are_listed_by_their_age(store: JobStore, tmp_path: Path) -> None:
+def test_jobs_are_listed_by_age(store: JobStore, tmp_path: Path) -> None:
     made = [job_of(store, tmp_path).id for _ in range(3)]
     assert [job.id for job in store.open_jobs("routine", "ann")] == sorted(made)
     assert [job.id for job in store.jobs("ann")] == sorted(made, reverse=True)
 
 
-def test_the_same_holds_at_an_fsspec_address(tmp_path: Path) -> None:
+def test_a_job_at_an_fsspec_address(tmp_path: Path) -> None:
     store = JobStore.at(tmp_path, f"memory://{tmp_path.name}")
     store.recover()
     job, _ = upload(store, tmp_path, FILES, OPTIONS)

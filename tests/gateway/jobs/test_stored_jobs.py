@@ -40,6 +40,7 @@ STORED: Final = Path(__file__).parent / "stored/0.2.0"
 ANSWERS: Final = json.loads((STORED / "answers.json").read_text())
 FINISHED, HALF, ACCEPTED = (ANSWERS["jobs"][name] for name in ("finished", "half", "accepted"))
 SECRET: Final = f"whsec_{base64.b64encode(bytes(32)).decode()}"
+SHORT_TTL_S: Final = 600
 NEVER_S: Final = 1e9  # about 30 years: no stored job is too old
 
 
@@ -49,7 +50,7 @@ def anyio_backend() -> str:
 
 
 def restore(redis: Redis) -> None:
-    """Write the stored keys. Short times to live become a second: the stored worker is dead."""
+    """Write the stored keys, except those of a short time to live: the stored worker died long ago."""
     write: dict[str, Any] = {
         "string": redis.set,
         "hash": lambda key, value: redis.hset(key, mapping={name: _bytes(part) for name, part in value.items()}),
@@ -58,9 +59,9 @@ def restore(redis: Redis) -> None:
         "zset": lambda key, value: redis.zadd(key, dict(value)),
     }
     for key, stored in json.loads((STORED / "redis.json").read_text()).items():
-        write[stored["type"]](key, stored["value"])
-        if ttl_s := stored["ttl_s"]:
-            redis.expire(key, 1 if ttl_s <= 600 else ttl_s)
+        ttl_s = stored["ttl_s"]
+        if ttl_s is None or ttl_s > SHORT_TTL_S:
+            write[stored["type"]](key, stored["value"])
 
 
 def _bytes(value: str) -> bytes:

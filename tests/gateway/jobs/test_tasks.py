@@ -10,7 +10,7 @@ from services.gateway.jobs.processing import Deferred, TaskResult
 from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.tasks import run_task
-from tests.gateway.jobs.making import job_of
+from tests.gateway.jobs.factories import job_of
 
 
 @pytest.fixture
@@ -18,12 +18,12 @@ def task(store: JobStore, tmp_path: Path) -> Task:
     return Task(job_of(store, tmp_path), 0)
 
 
-def _lost_tickets(task: Task, redis: Redis) -> int:
+def _lost_workers(task: Task, redis: Redis) -> int:
     return Attempts(redis, task.id).begin()
 
 
 class Failing:
-    """Work that ends as it is told, and what it was told of attempts before."""
+    """Processing that raises an error, or ends; it records the numbers of lost workers."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
@@ -36,31 +36,31 @@ class Failing:
         return TaskResult("assessed", None)
 
 
-def test_what_ends_is_counted_and_leaves_nothing_else(task: Task, redis: Redis) -> None:
+def test_a_finished_task_is_counted_and_its_attempts_are_cleared(task: Task, redis: Redis) -> None:
     assert run_task(task, redis, Failing())
     assert redis.keys("ich:tries:*") == []
     assert redis.hget("ich:outcomes", "assessed") == b"1"
 
 
-def test_what_is_not_understood_is_tried_again_and_counted(
+def test_an_unexpected_exception_counts_as_a_lost_worker(
     task: Task, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    work = Failing(RuntimeError("CANARY"))
+    process = Failing(RuntimeError("CANARY"))
     for _ in range(3):
-        assert not run_task(task, redis, work)
-    assert work.lost == [0, 1, 2]
+        assert not run_task(task, redis, process)
+    assert process.lost == [0, 1, 2]
     assert "a task failed" in caplog.text
 
 
 @pytest.mark.parametrize("error", [Deferred(), OSError(28, "full")])
-def test_what_is_nobodys_fault_is_not_counted(task: Task, redis: Redis, error: Exception) -> None:
+def test_deferred_tasks_and_full_disks_do_not_count(task: Task, redis: Redis, error: Exception) -> None:
     for _ in range(5):
         assert not run_task(task, redis, Failing(error), full_disk_pause_s=0)
-    assert _lost_tickets(task, redis) == 0
+    assert _lost_workers(task, redis) == 0
     assert task.job.outcomes() == {}
 
 
-def test_a_job_that_was_cancelled_meanwhile_is_no_news(
+def test_a_cancelled_job_logs_no_warning(
     store: JobStore, task: Task, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)

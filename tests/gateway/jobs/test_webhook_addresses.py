@@ -55,6 +55,6 @@ def test_without_a_list_nothing_is_allowed() -> None:
         AllowedAddresses([]).check("https://pacs.example.org/hooks")
 
 
-def test_a_wrong_list_stops_the_start() -> None:
+def test_an_invalid_list_stops_the_start() -> None:
     with pytest.raises(ValueError, match="absolute"):
         AllowedAddresses(["pacs.example.org"])

@@ -11,24 +11,25 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from services.common.schemas import HeadersReport
+from services.common.schemas import HeadersReport, SetAsideFile
 from services.gateway.jobs.scheduler import FairScheduler
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.jobs.worker import main
-from tests.gateway.jobs.making import headers_answer, upload
+from tests.gateway.jobs.factories import headers_response, upload
 from tests.running import ROOT, free_ports
 
+NO_SERIES = HeadersReport(set_aside=(SetAsideFile(file=0, code="not_dicom"),))
 WORKER = [sys.executable, "-m", "services.gateway.jobs.worker"]
 
 
-def test_a_queue_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_queue_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["urgent", "sometimes"])
     assert ended.value.code == 2
     assert "sometimes" in capsys.readouterr().err
 
 
-def test_without_a_queue_it_says_so_and_ends() -> None:
+def test_a_worker_without_redis_exits_with_a_message() -> None:
     (port,) = free_ports(1)
     environment = {**os.environ, "ICH_GATEWAY_REDIS_URL": f"redis://127.0.0.1:{port}/0"}
     ended = subprocess.run(WORKER, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -36,7 +37,7 @@ def test_without_a_queue_it_says_so_and_ends() -> None:
     assert "Redis cannot be reached" in ended.stderr
 
 
-def test_a_worker_needs_neither_networks_nor_pictures() -> None:
+def test_a_worker_imports_neither_networks_nor_image_libraries() -> None:
     packages = ("tensorflow", "keras", "numpy", "PIL", "pydicom")
     look = f"import sys, services.gateway.jobs.worker; print([name for name in {packages} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -44,22 +45,22 @@ def test_a_worker_needs_neither_networks_nor_pictures() -> None:
 
 
 class SlowStage(BaseHTTPRequestHandler):
-    """preprocess, which finds no series in anything; it answers when it is let."""
+    """preprocess that finds no series, and responds when `may_respond` is set."""
 
     protocol_version = "HTTP/1.1"
-    asked = threading.Event()
-    let = threading.Event()
+    requested = threading.Event()
+    may_respond = threading.Event()
 
     def do_GET(self) -> None:
-        self._answer({"content-length": "2"}, b"{}")
+        self._respond({"content-length": "2"}, b"{}")
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
-        self.asked.set()
-        self.let.wait(60)
-        self._answer(*headers_answer(HeadersReport()))
+        self.requested.set()
+        self.may_respond.wait(60)
+        self._respond(*headers_response(NO_SERIES))
 
-    def _answer(self, headers: dict[str, str], body: bytes) -> None:
+    def _respond(self, headers: dict[str, str], body: bytes) -> None:
         self.send_response(200)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -93,19 +94,18 @@ def _working(redis: Redis, folder: Path, stage: str) -> Iterator[subprocess.Pope
             process.kill()
 
 
-def test_a_signal_ends_a_worker_when_the_work_in_hand_is_done(
-    redis: Redis, store: JobStore, tmp_path: Path, stage: str
-) -> None:
+def test_a_worker_finishes_its_ticket_after_sigterm(redis: Redis, store: JobStore, tmp_path: Path, stage: str) -> None:
     job, _ = upload(store, tmp_path, {"a.txt": b"no image"}, JobOptions("ann", "routine", "default"))
     FairScheduler(redis, store, 8).schedule("routine", "ann")
     with _working(redis, tmp_path / "store", stage) as process:
-        assert SlowStage.asked.wait(100)
+        assert SlowStage.requested.wait(100)
         process.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.3)
-        SlowStage.let.set()
+        SlowStage.may_respond.set()
         assert process.wait(100) == 0
-    ended = job.ended()
-    assert ended
-    assert ended.status == "failed"
+    end, plan = job.ended(), job.plan()
+    assert end
+    assert plan
+    assert (end.status, [item.code for item in plan.left_out]) == ("failed", ["not_dicom"])
     assert redis.keys("ich:lane:*") == redis.keys("ich:tries:*") == []

@@ -1,4 +1,4 @@
-"""Jobs in a store, made without a gateway; shelves that crash."""
+"""Factories of jobs in a store, without a gateway; a storage that crashes."""
 
 import itertools
 import json
@@ -21,12 +21,12 @@ _counter = itertools.count()
 
 
 def unsynced(folder: Path) -> JobStore:
-    """In a folder, without waiting for the disk: what waits for it is tested in `test_storage.py`."""
+    """A store in a folder, without fsync; `test_storage.py` tests fsync."""
     return JobStore(LocalStorage(folder, lambda _: None), Spool(folder / "incoming"))
 
 
 def upload(store: JobStore, folder: Path, files: Mapping[str, bytes], options: JobOptions) -> tuple[Job, bool]:
-    """Accept files, as a gateway does when it has received them."""
+    """Accept files as a gateway accepts an upload."""
     spool = SpoolFolder(folder / f"upload-{next(_counter)}")
     spool.path.mkdir(parents=True)
     received = []
@@ -38,7 +38,7 @@ def upload(store: JobStore, folder: Path, files: Mapping[str, bytes], options: J
 
 
 def job_of(store: JobStore, folder: Path, count: int = 1, sender: str = "ann", priority: Priority = "routine") -> Job:
-    """A job of so many series of a slice each, planned."""
+    """A planned job with this number of series, each of one file."""
     job, _ = upload(
         store,
         folder / "incoming",
@@ -54,14 +54,14 @@ def plan_of(count: int) -> tuple[Plan, Sequence[PlannedSeries]]:
         PlannedSeries(study_uid="2.25.1", series_uid=f"2.25.1.{number}", files=(number,), slices=number + 1)
         for number in range(count)
     ]
-    return Plan(started=utc_now(), slices=tuple(unit.slices for unit in series)), series
+    return Plan(started=utc_now(), slices=tuple(part.slices for part in series)), series
 
 
 MODELS = ("9f86d081884c7d65" * 4, "60303ae22b998861" * 4)
 
 
 def report_of(status: Outcome, number: int = 0, *, present: bool = False, warnings: int = 0, model: int = 0) -> bytes:
-    """A report of the bundle of that number in MODELS, as far as jobs look at it."""
+    """A report with the members that jobs read; `model` is an index in MODELS."""
     document: dict[str, Any] = {"id": f"{number}", "status": status, "series": None, "slices": []}
     if status == "assessed":
         document["slices"] = [{"predictions": {"any": present}}]
@@ -71,10 +71,13 @@ def report_of(status: Outcome, number: int = 0, *, present: bool = False, warnin
     return json.dumps(document).encode()
 
 
-def old_job(store: JobStore, root: Path, job_id: str, found: Mapping[str, bytes]) -> Job:
-    """A job of ann's as version 0.1.0 left it: reports by their outcomes, which alone stand in the names of markers.
+def job_of_0_1_0(store: JobStore, root: Path, job_id: str, found: Mapping[str, bytes]) -> Job:
+    """A job of sender `ann` as version 0.1.0 stored it, with markers that name the outcome only.
 
-    It has a series more than there are reports.
+    Parameters
+    ----------
+    found
+        reports by their outcomes; the job has one more series
     """
     folder, count = root / "jobs/ann" / job_id, len(found) + 1
     for name in ("reports", "done", "files"):
@@ -92,19 +95,19 @@ def old_job(store: JobStore, root: Path, job_id: str, found: Mapping[str, bytes]
     return job
 
 
-def headers_answer(report: HeadersReport) -> tuple[dict[str, str], bytes]:
-    """Headers and body of preprocess' answer about headers of files."""
+def headers_response(report: HeadersReport) -> tuple[dict[str, str], bytes]:
+    """Headers and body of preprocess' response of model `series`."""
     header, parts = encode(Message((bytes_tensor("report", [report.model_dump_json().encode()]),)), "outputs")
     body = b"".join([header, *(part for part in parts if not isinstance(part, FilePart))])
     return {HEADER_LENGTH: str(len(header)), "content-length": str(len(body))}, body
 
 
 class Crash(BaseException):
-    """The process is gone: nothing catches this."""
+    """The process dies: no code catches this."""
 
 
 class CrashingStorage:
-    """Passes so many calls that write, and crashes at the next: before it or after it."""
+    """Passes a number of writing calls, and crashes before or after the next one."""
 
     def __init__(self, inner: Storage, calls: int, *, after: bool) -> None:
         self._inner = inner
