@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from training.data.pictures import picture
-from training.phantom.bleeds import Blood, Haematoma
 from training.phantom.dicom_files import dicom_files
+from training.phantom.haemorrhages import Blood, Haematoma
 from training.phantom.study import Study, draw_patient, make_study
 from training.phantom.study_options import Order
 
@@ -54,5 +54,5 @@ def sample_study() -> Study:
     patient = draw_patient(SEED, Order(kinds=()))
     position_mm = tuple(-66 + SPACING_MM * index for index in range(SLICES))
     scan = replace(patient.scan, position_mm=position_mm, thickness_mm=SPACING_MM)
-    brain = patient.brain.pushed(BLEED.pushes())
-    return make_study(replace(patient, scan=scan, brain=brain, bleeds=(BLEED,)))
+    brain = patient.brain.with_mass_effects(BLEED.mass_effects())
+    return make_study(replace(patient, scan=scan, brain=brain, haemorrhages=(BLEED,)))

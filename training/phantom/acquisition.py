@@ -1,12 +1,12 @@
-"""From tissue to a scanner's picture: point spread, beam hardening, cupping, noise, and the scanner's own zero."""
+"""Image of tissue by a scanner: point spread, beam hardening, cupping, noise, offset and gain."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training.phantom.beam_hardening import hardening_hu
 from training.phantom.geometry import SIZE
-from training.phantom.hardening import hardening_hu
 from training.phantom.shapes import Floats
 
 METAL_HU = 2200
@@ -14,28 +14,28 @@ METAL_HU = 2200
 
 @dataclass(frozen=True, slots=True)
 class Scanner:
-    """How a scanner sees. Lengths in pixels of the phantom's grid."""
+    """Properties of a scanner. Lengths are in pixels of the phantom's grid."""
 
     blur_pixels: float
     sharpening: float
     noise_hu: float
     noise_grain_pixels: float
-    tail_hu: float  # what dense bone adds to the tissue within a few pixels of it
-    glow_hu: float  # and farther away
+    tail_hu: float  # added by dense bone to tissue within a few pixels
+    glow_hu: float  # added farther away
     glow_pixels: float
-    hardening: float  # strength of what bone makes of a beam; 3 is a scanner that corrects for water alone
+    hardening: float  # strength of beam hardening; 3 is a scanner that corrects for water only
     bands_hu: float  # dark and bright bands along the rows
     cupping_hu: float
     streaks_hu: float  # around metal
-    ghost: float  # share of the picture that the head moved in
+    ghost: float  # share of a second image, displaced by motion
     ghost_pixels: tuple[int, int]
     offset_hu: float
     gain: float
-    outside_hu: int  # written outside the circle of reconstruction
+    outside_hu: int  # value outside the circle of reconstruction
 
 
 def draw_scanner(rng: np.random.Generator) -> Scanner:
-    """A scanner and its settings."""
+    """Draw a scanner and its settings."""
     return Scanner(
         blur_pixels=float(rng.uniform(0.35, 0.95)),
         sharpening=float(rng.choice([0, rng.uniform(0, 0.3)])),
@@ -57,10 +57,10 @@ def draw_scanner(rng: np.random.Generator) -> Scanner:
 
 
 def acquire(scanner: Scanner, hu: Floats, rng: np.random.Generator) -> NDArray[np.int16]:
-    """One picture, (SIZE, SIZE) int16 Hounsfield units, of the tissue of one slice."""
+    """Return the image, (SIZE, SIZE) int16 Hounsfield units, of one slice's tissue (SIZE, SIZE) float32."""
     if scanner.ghost:
         hu = hu + np.float32(scanner.ghost) * (np.roll(hu, scanner.ghost_pixels, (0, 1)) - hu)
-    picture = _see(scanner, hu)
+    picture = _blurred(scanner, hu)
     soft = np.clip(hu + 1000, 0, 1000) / np.float32(1000)
     faults = _bands(scanner, hu, rng) + _cupping(scanner) + _streaks(scanner, hu, rng)
     picture += soft * (faults + np.float32(scanner.hardening) * hardening_hu(hu))
@@ -71,8 +71,8 @@ def acquire(scanner: Scanner, hu: Floats, rng: np.random.Generator) -> NDArray[n
     return np.rint(np.clip(picture, -3024, 3071)).astype(np.int16)
 
 
-def _see(scanner: Scanner, hu: Floats) -> Floats:
-    """Point spread and the glow of bone in one pass through the frequencies."""
+def _blurred(scanner: Scanner, hu: Floats) -> Floats:
+    """Apply point spread and the glow of bone in one pass in the frequency domain."""
     squares = _frequency() ** 2
     spread = np.exp(-2 * (np.pi * scanner.blur_pixels) ** 2 * squares)
     spread = spread * (1 + scanner.sharpening * (1 - np.exp(-2 * (np.pi * 1.2) ** 2 * squares)))
@@ -85,7 +85,7 @@ def _see(scanner: Scanner, hu: Floats) -> Floats:
 
 
 def _bands(scanner: Scanner, hu: Floats, rng: np.random.Generator) -> Floats:
-    """Bands along the rows, the stronger the more bone a row crosses."""
+    """Bands along rows; stronger where a row crosses more bone."""
     crossed = np.clip(hu - 300, 0, 1200).sum(axis=1) * np.float32(1 / 60000)
     wave = np.convolve(rng.standard_normal(SIZE), np.hanning(9), mode="same") * 0.6
     rows = np.float32(scanner.bands_hu) * np.clip(crossed - 0.5, 0, 2) * wave
@@ -93,7 +93,7 @@ def _bands(scanner: Scanner, hu: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _streaks(scanner: Scanner, hu: Floats, rng: np.random.Generator) -> Floats:
-    """Rays out of metal, bright and dark."""
+    """Bright and dark rays around metal."""
     rows, columns = np.nonzero(hu > METAL_HU)
     if not rows.size:
         return np.zeros((1, 1), np.float32)
@@ -113,19 +113,19 @@ def _cupping(scanner: Scanner) -> Floats:
 def _noise(scanner: Scanner, rng: np.random.Generator) -> Floats:
     white = np.fft.rfft2(rng.standard_normal((SIZE, SIZE), dtype=np.float32))
     frequency = _frequency()
-    # Filtered back-projection has little noise at the lowest frequencies and a kernel's roll-off at the highest.
+    # Noise of filtered back-projection is low at the lowest frequencies and rolls off at the highest.
     shape = np.sqrt(frequency + 0.01) * np.exp(-2 * (np.pi * scanner.noise_grain_pixels) ** 2 * frequency**2)
     noise = np.fft.irfft2(white * shape, s=(SIZE, SIZE)).astype(np.float32)
     return noise * np.float32(scanner.noise_hu / noise.std())
 
 
 def _frequency() -> Floats:
-    """Cycles a pixel, laid out as `rfft2` does."""
+    """Frequencies in cycles a pixel, in the layout of `rfft2`."""
     cycles: Floats = np.hypot(np.fft.fftfreq(SIZE)[:, None], np.fft.rfftfreq(SIZE)[None]).astype(np.float32)
     return cycles
 
 
 def _radius() -> Floats:
-    """Distance from the picture's centre; 1 at the middle of its edges."""
+    """Distance from the image's centre; 1 at the middle of its edges."""
     steps = np.linspace(-1, 1, SIZE, dtype=np.float32)
     return np.hypot(steps[:, None], steps[None])

@@ -1,4 +1,4 @@
-"""The standard brain, ICBM 152 2009a (nonlinear, symmetric, 1 mm), as fields that are looked up at points.
+"""The standard brain, ICBM 152 2009a (nonlinear, symmetric, 1 mm), as fields sampled at points.
 
 Its volumes lie inside nilearn's wheel. Copyright (C) 1993-2004 Louis Collins, McConnell Brain Imaging Centre, Montreal
 Neurological Institute, McGill University, who permit use, copying and change without fee.
@@ -27,22 +27,22 @@ Bytes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 SHAPE: Final = (197, 233, 213)
-BELOW: Final = 24  # slices put under the template, which ends at the foramen magnum
-ORIGIN: Final = (98, 124, 76 + BELOW)  # the voxel that the head's frame begins at, between the lateral ventricles
+BELOW: Final = 24  # slices added below the template, which ends at the foramen magnum
+ORIGIN: Final = (98, 124, 76 + BELOW)  # voxel of the head's origin, between the lateral ventricles
 FIELDS: Final = ("grey", "white", "smooth_white", "cavity", "hull", "ventricle", "tentorium", "sulcus")
-STEP_MM: Final = 0.25  # of a stored distance
-REACH_MM: Final = 127 * STEP_MM  # distances beyond are as this one
-HULL_MM: Final = 22.0  # openings of the cavity that its hull bridges
-CAVITY_MM: Final = 6.0  # clefts of the brain that belong to the cavity
+STEP_MM: Final = 0.25  # resolution of stored distances
+REACH_MM: Final = 127 * STEP_MM  # larger distances are clipped
+HULL_MM: Final = 22.0  # size of the openings of the cavity that its hull closes
+CAVITY_MM: Final = 6.0  # size of the clefts of the brain that belong to the cavity
 _HEADER = 352  # bytes before the voxels of an uncompressed NIfTI-1 file
 
 
 @dataclass(frozen=True, slots=True)
 class Tissue:
-    """What the standard brain is at points; (n,) float32 each.
+    """The standard brain at points; (n,) float32 each.
 
-    grey, white, smooth_white : shares from 0 to 1; the last in the wider surroundings
-    sulcus : share of CSF around, up to a few mm away; what widens first as a brain shrinks
+    grey, white, smooth_white : shares from 0 to 1; the last smoothed
+    sulcus : share of CSF within a few mm; it widens first with atrophy
     cavity_mm, hull_mm, ventricle_mm : signed distances into the cranial cavity, into the hull that closes it over the
         skull base, and into the ventricles
     tentorium_mm : signed distance above the tentorium
@@ -59,7 +59,7 @@ class Tissue:
 
 
 def look_up(inner: Points) -> Tissue:
-    """The standard brain at points of its own frame, linearly between voxels; beyond its edges as at them."""
+    """Sample the standard brain at points of its own frame: linear interpolation, clamped at the edges."""
     grey, white, smooth_white, cavity, hull, ventricle, tentorium, sulcus = _values(inner, FIELDS)
     return Tissue(
         *(_share(values) for values in (grey, white, smooth_white, sulcus)),
@@ -68,13 +68,13 @@ def look_up(inner: Points) -> Tissue:
 
 
 def walls_mm(inner: Points) -> tuple[Floats, Floats]:
-    """Signed distances into the cranial cavity and into its hull, as of `look_up`."""
+    """Signed distances in mm into the cranial cavity and into its hull, sampled as by `look_up`."""
     cavity, hull = _values(inner, ("cavity", "hull"))
     return _distance_mm(cavity), _distance_mm(hull)
 
 
 def hull_mm(inner: Points) -> Floats:
-    """Signed distance into the hull alone, as of `look_up`."""
+    """Signed distance in mm into the hull, sampled as by `look_up`."""
     return _distance_mm(_values(inner, ("hull",))[0])
 
 
@@ -100,9 +100,9 @@ def _distance_mm(values: Floats) -> Floats:
 
 
 def _neighbours(inner: Points) -> tuple[NDArray[np.int32], list[tuple[int, Floats]]]:
-    """Index of each point's lowest neighbour; and of all eight the step from there and the weight."""
+    """Index of each point's lowest neighbour, and offset and weight of all eight neighbours."""
     wholes, parts = [], []
-    # The head's frame has x to the left and y to the back, the template's voxels run to the right and to the front.
+    # The head's frame has x to the left and y to posterior; the template's voxels run to the right and to anterior.
     for axis, start, size in zip((-inner.x, -inner.y, inner.z), ORIGIN, SHAPE, strict=True):
         voxel = np.clip(axis + np.float32(start), 0, np.float32(size - 1.01))
         whole = voxel.astype(np.int32)
@@ -121,7 +121,7 @@ def _neighbours(inner: Points) -> tuple[NDArray[np.int32], list[tuple[int, Float
 
 @cache
 def _fields() -> NDArray[np.uint64]:
-    """All fields of a voxel in eight bytes; made once for all processes and kept in the user's cache folder."""
+    """All fields of a voxel in eight bytes, computed once and cached in the user's cache folder."""
     path = _cache_folder() / f"atlas-{_fingerprint()}.npy"
     if not path.exists():
         _keep(path, make_fields())
@@ -130,7 +130,7 @@ def _fields() -> NDArray[np.uint64]:
 
 
 def _cache_folder() -> Path:
-    """The user's; or one for temporary files, where the user has no folder that can be written, as in a container."""
+    """The user's cache folder, or a temporary one where it is not writable, as in a container."""
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ich-detect"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -141,20 +141,20 @@ def _cache_folder() -> Path:
 
 
 def _keep(path: Path, fields: NDArray[np.uint64]) -> None:
-    """Write under another name first: several processes may make it at a time."""
+    """Write to a temporary file first: several processes may write at a time."""
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
         np.save(file, fields)
     Path(file.name).replace(path)
 
 
 def _fingerprint() -> str:
-    """Of the code that makes the fields and of what they are made from."""
+    """Hash of this module and of the template's volumes."""
     parts = [Path(__file__).read_bytes(), *(_file(name).read_bytes() for name in ("gm", "wm"))]
     return sha256(b"".join(parts)).hexdigest()[:16]
 
 
 def make_fields() -> NDArray[np.uint64]:
-    """The fields of all voxels, (197 * 233 * 213,) uint64 of eight bytes each, in the order of `FIELDS`."""
+    """Compute the fields of all voxels, (197 * 233 * 213,) uint64, one byte for each of `FIELDS`."""
     grey, white = _volume("gm"), _volume("wm")
     tissue = np.minimum(grey.astype(np.int32) + white, 255).astype(np.uint8)
     cavity = _closed(ndimage.binary_fill_holes(tissue > 20), CAVITY_MM)  # noqa: PLR2004 - of 255
@@ -200,14 +200,14 @@ def _closed(mask: Mask, radius_mm: float) -> Mask:
 
 
 def _no_base() -> Mask:
-    """Where there is no skull base, so that the clefts between brain and hull hold CSF, falx and sinuses."""
+    """Region without skull base, in which the clefts between brain and hull hold CSF, falx and sinuses."""
     where = np.zeros(SHAPE, bool)
     where[:, :, ORIGIN[2] + 4 :] = True
     return where | _box((99.0, 58.0, -34.0), (-98.0, 124.0, 4.0))
 
 
 def _ventricles(tissue: Bytes, cavity: Mask) -> Mask:
-    """CSF where ventricles may be, in pieces that are no mere sulcus."""
+    """CSF where ventricles may be, in components larger than a sulcus."""
     csf = cavity & (tissue < 128)  # noqa: PLR2004 - half of a voxel
     csf &= ndimage.distance_transform_edt(cavity) > 14  # noqa: PLR2004 - mm from the skull
     where = np.zeros(SHAPE, bool)
@@ -231,7 +231,7 @@ _VENTRICLES = (
 
 
 def _cerebrum(tissue: Bytes, cavity: Mask) -> Mask:
-    """What lies above the tentorium: it and what lies below grow out of seeds, through the densest tissue first."""
+    """The region above the tentorium: it and the region below grow from seeds, through the densest tissue first."""
     above, below = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
     above[:, :, ORIGIN[2] + 12 :] = cavity[:, :, ORIGIN[2] + 12 :]
     for seeds, mask in ((_ABOVE, above), (_BELOW, below)):
@@ -252,7 +252,7 @@ _BELOW = ((24.0, 52.0, -44.0), (0.0, 54.0, -32.0), (0.0, 18.0, -38.0), (40.0, 50
 
 
 def _voxel(place: tuple[float, float, float]) -> tuple[int, int, int]:
-    """The voxel at a point of the head's frame."""
+    """Voxel at a point of the head's frame."""
     x, y, z = place
     return round(ORIGIN[0] - x), round(ORIGIN[1] - y), round(ORIGIN[2] + z)
 

@@ -10,12 +10,12 @@ from training.phantom.head import Head, standard
 from training.phantom.noise import sample, waves
 from training.phantom.shapes import Floats, soft_step
 
-FOLD_MM = 34  # wavelength of what makes one brain's gyri another's
+FOLD_MM = 34  # wavelength of the individual variation of gyri
 
 
 @dataclass(frozen=True, slots=True)
-class Push:
-    """Mass effect: brain near `centre_mm` has been moved by `move_mm`, less and less over `reach_mm`."""
+class MassEffect:
+    """Displacement of the brain by `move_mm` at `centre_mm`, decreasing over `reach_mm`."""
 
     centre_mm: tuple[float, float, float]
     move_mm: tuple[float, float, float]
@@ -24,12 +24,12 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Brain:
-    """One brain's tissue."""
+    """Properties of a brain's tissue."""
 
     head: Head
     grey_hu: float
     white_lower_hu: float
-    patchy_hu: float  # slow differences across the brain
+    patchy_hu: float  # standard deviation of slow variation
     csf_hu: float
     dura_hu: float
     dura_mm: float  # thickness of the rim along the inner table
@@ -37,22 +37,22 @@ class Brain:
     falx: float  # visibility of falx and tentorium, 0 to 1
     atrophy: float  # 0 to about 3
     ventricle_mm: float  # added to the ventricles' radii
-    sulci: float  # CSF in them, beyond the standard brain's
-    folds: float  # CSF in sulci of its own
+    sulci: float  # additional CSF in the standard brain's sulci
+    folds: float  # CSF in individual sulci
     lopsided: float
     leukoaraiosis_hu: float
     wobble_mm: float
-    pushes: tuple[Push, ...]
+    mass_effects: tuple[MassEffect, ...]
     seed: int
 
-    def pushed(self, pushes: tuple[Push, ...]) -> "Brain":
-        """The same brain under the mass effect of bleeds."""
-        return replace(self, pushes=pushes)
+    def with_mass_effects(self, mass_effects: tuple[MassEffect, ...]) -> "Brain":
+        """The same brain with the mass effect of haemorrhages."""
+        return replace(self, mass_effects=mass_effects)
 
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """What the bleeds need to know about points inside the cavity; (n,) float32 each."""
+    """Anatomy at points inside the cavity; (n,) float32 each."""
 
     points: Points
     depth_mm: Floats  # from the dura
@@ -65,7 +65,7 @@ class Anatomy:
 
 
 def draw_brain(rng: np.random.Generator, head: Head, *, atrophy: float | None = None) -> Brain:
-    """A brain in its head; atrophy has a heavy tail."""
+    """Draw a brain; atrophy has a heavy tail."""
     drawn = float(min(rng.gamma(1.6, 0.7), 3.4))
     shrunk = drawn if atrophy is None else atrophy
     return Brain(
@@ -85,13 +85,13 @@ def draw_brain(rng: np.random.Generator, head: Head, *, atrophy: float | None = 
         lopsided=float(rng.normal(0, 0.5)),
         leukoaraiosis_hu=float(rng.choice([0, rng.uniform(2, 10)])),
         wobble_mm=float(rng.uniform(0.8, 2.6)),
-        pushes=(),
+        mass_effects=(),
         seed=int(rng.integers(1 << 16)),
     )
 
 
 def anatomy(brain: Brain, points: Points, *, vault_mm: Floats, cavity_mm: Floats) -> Anatomy:
-    """The tissue at points inside the cavity."""
+    """Evaluate the anatomy at points inside the cavity."""
     inner = _standard(brain, points)
     tissue = look_up(inner)
     ventricle_mm = _ventricle_mm(brain, points, tissue)
@@ -107,11 +107,11 @@ def anatomy(brain: Brain, points: Points, *, vault_mm: Floats, cavity_mm: Floats
 
 
 def _standard(brain: Brain, points: Points) -> Points:
-    """Points of the head where they would lie in the standard brain: unpushed, unwobbled, unscaled."""
+    """Map points to the standard brain: undo mass effect, individual variation and scale."""
     x, y, z = points.x, points.y, points.z
-    for push in brain.pushes:
-        weight = np.exp(-((points.distance(push.centre_mm) / np.float32(push.reach_mm)) ** 2))
-        back_x, back_y, back_z = (-weight * np.float32(move) for move in push.move_mm)
+    for effect in brain.mass_effects:
+        weight = np.exp(-((points.distance(effect.centre_mm) / np.float32(effect.reach_mm)) ** 2))
+        back_x, back_y, back_z = (-weight * np.float32(move) for move in effect.move_mm)
         x, y, z = x + back_x, y + back_y, z + back_z
     own = (
         np.float32(brain.wobble_mm) * waves(x, y, z, wavelength_mm=FOLD_MM, offset=brain.seed + number)
@@ -121,14 +121,14 @@ def _standard(brain: Brain, points: Points) -> Points:
 
 
 def _ventricle_mm(brain: Brain, points: Points, tissue: Tissue) -> Floats:
-    """Signed distance into this brain's ventricles, mm."""
+    """Signed distance into this brain's ventricles in mm."""
     grow = np.float32(brain.ventricle_mm) + np.float32(brain.lopsided) * np.sign(points.x)
     distance: Floats = tissue.ventricle_mm * np.float32(1 / brain.head.mean_scale) + grow
     return distance.astype(np.float32)
 
 
 def _csf(brain: Brain, inner: Points, tissue: Tissue, depth_mm: Floats) -> Floats:
-    """Share of CSF: the standard brain's sulci and cisterns, widened, and sulci of this brain's own."""
+    """Share of CSF: the standard brain's sulci and cisterns, widened, and individual sulci."""
     patchy = sample(inner.x, inner.y, inner.z, wavelength_mm=40, offset=brain.seed + 31)
     wide = np.float32(brain.sulci) * (1 + 0.35 * patchy) * np.where(tissue.tentorium_mm < 0, np.float32(0.45), 1)
     given = (1 - tissue.grey - tissue.white + wide * tissue.sulcus - np.float32(0.22)) * np.float32(1.7)
@@ -142,7 +142,7 @@ def _csf(brain: Brain, inner: Points, tissue: Tissue, depth_mm: Floats) -> Float
 
 
 def _white(tissue: Tissue) -> Floats:
-    """Share of white matter, sharper than in the mean of many brains."""
+    """Share of white matter, sharper than in the average of many brains."""
     share = tissue.white / (tissue.grey + tissue.white + np.float32(0.02))
     white: Floats = np.clip((share - 0.5) * np.float32(1.35) + 0.5, 0, 1)
     return white
@@ -159,9 +159,9 @@ def _matter(brain: Brain, inner: Points, tissue: Tissue, white: Floats, ventricl
 
 
 def _fill_dura(hu: Floats, brain: Brain, inner: Points, vault_mm: Floats, depth_mm: Floats, tentorium: Floats) -> None:
-    """Dura, falx, tentorium and venous sinuses, bright sheets and tubes where a bleed may seem to be."""
+    """Add dura, falx, tentorium and venous sinuses: bright sheets and tubes that resemble haemorrhages."""
     middle = np.abs(inner.x + 0.6 * np.sin(inner.y * np.float32(0.09)))
-    behind = np.maximum(inner.y - 24, np.abs(inner.x) - 20)  # of the brainstem, where the tentorium has its notch
+    behind = np.maximum(inner.y - 24, np.abs(inner.x) - 20)  # behind the brainstem, at the tentorial notch
     above = np.maximum(inner.z - 24, np.maximum(-inner.y - 40, np.minimum(inner.y - 46, tentorium)))
     falx = soft_step(np.minimum(np.float32(0.75) - middle, above)) * np.float32(brain.falx)
     sheet = soft_step(np.minimum(0.8 - np.abs(tentorium) * 0.8, behind)) * np.float32(0.6 * brain.falx)

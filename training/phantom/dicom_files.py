@@ -14,16 +14,16 @@ from training.phantom.geometry import SIZE, Scan
 from training.phantom.study import Study
 
 INTERCEPT_HU: Final = -1024
-MADE: Final = datetime(2019, 9, 24, 12, 0, 0, tzinfo=UTC)  # fixed, so that the files are the same every time
+CREATED: Final = datetime(2019, 9, 24, 12, 0, 0, tzinfo=UTC)  # fixed, so that files are reproducible
 
 
 def dicom_files(study: Study, name: str) -> list[bytes]:
-    """Every slice of a study as a file, towards the head. The same `name` gives the same UIDs."""
-    return [file_of(dataset) for dataset in datasets(study, name)]
+    """Return every slice of a study as a DICOM file, from foot to head. The same `name` gives the same UIDs."""
+    return [file_bytes(dataset) for dataset in datasets(study, name)]
 
 
 def datasets(study: Study, name: str) -> list[FileDataset]:
-    """The same before they are files."""
+    """Return every slice of a study as a data set, from foot to head."""
     common = {level: generate_uid(entropy_srcs=[name, level]) for level in ("study", "series", "frame of reference")}
     return [
         _slice(study, index, common, generate_uid(entropy_srcs=[name, "slice", str(index)]))
@@ -51,8 +51,8 @@ def _identify(dataset: Dataset, uids: dict[str, UID], index: int) -> None:
     dataset.PatientName, dataset.PatientID = "Phantom^Synthetic", "PHANTOM"
     dataset.PatientBirthDate, dataset.PatientSex = "", "O"
     for kind in ("Study", "Series", "Acquisition", "Content"):
-        setattr(dataset, f"{kind}Date", MADE.strftime("%Y%m%d"))
-        setattr(dataset, f"{kind}Time", MADE.strftime("%H%M%S"))
+        setattr(dataset, f"{kind}Date", CREATED.strftime("%Y%m%d"))
+        setattr(dataset, f"{kind}Time", CREATED.strftime("%H%M%S"))
     dataset.StudyID, dataset.AccessionNumber, dataset.ReferringPhysicianName = "1", "", ""
     dataset.SeriesNumber, dataset.AcquisitionNumber, dataset.InstanceNumber = 1, 1, index + 1
     dataset.Modality, dataset.Manufacturer, dataset.BodyPartExamined = "CT", "synthetic", "HEAD"
@@ -61,7 +61,7 @@ def _identify(dataset: Dataset, uids: dict[str, UID], index: int) -> None:
 
 
 def _place(dataset: Dataset, scan: Scan, position_mm: float) -> None:
-    """Spacing, orientation and the centre of the first pixel (PS3.3 C.7.6.2)."""
+    """Set spacing, orientation and the centre of the first pixel (PS3.3 C.7.6.2)."""
     axes, corner = scan.orientation(), (SIZE - 1) / 2 * scan.pixel_mm
     first = (scan.centre_mm[0] - corner) * axes[0] + (scan.centre_mm[1] - corner) * axes[1] + position_mm * axes[2]
     dataset.PixelSpacing = [_decimal(scan.pixel_mm)] * 2
@@ -82,17 +82,17 @@ def _fill(dataset: Dataset, hu: NDArray[np.int16]) -> None:
     dataset.PixelData = (hu - np.int16(INTERCEPT_HU)).astype("<i2").tobytes()
 
 
-def file_of(dataset: FileDataset) -> bytes:
-    """A dataset as a file."""
+def file_bytes(dataset: FileDataset) -> bytes:
+    """Return a data set in the DICOM file format (PS3.10)."""
     buffer = BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 
 def enlarged(hu: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Slices (n, 256, 256) as (n, 512, 512) by cubic splines: no steps, but no finer detail or noise than there was.
+    """Interpolate slices (n, 256, 256) to (n, 512, 512) by cubic splines, without new detail or noise.
 
-    Splines overshoot beside bone; what leaves a slice's own range is cut.
+    Splines overshoot beside bone; values are clipped to the slice's range.
     """
     large = np.stack([ndimage.zoom(slice_.astype(np.float32), 2, mode="nearest", grid_mode=True) for slice_ in hu])
     low, high = hu.min(axis=(1, 2), keepdims=True), hu.max(axis=(1, 2), keepdims=True)
@@ -101,7 +101,7 @@ def enlarged(hu: NDArray[np.int16]) -> NDArray[np.int16]:
 
 
 def set_enlarged(dataset: Dataset) -> None:
-    """A header for what `enlarged` gives: half the spacing, the first pixel's centre a quarter of it further out."""
+    """Adapt a header to `enlarged`: half the spacing; the first pixel's centre moves outwards by a quarter pixel."""
     spacing, axes = float(dataset.PixelSpacing[0]), np.array(dataset.ImageOrientationPatient, float).reshape(2, 3)
     first = np.array(dataset.ImagePositionPatient, float) - spacing / 4 * axes.sum(axis=0)
     dataset.PixelSpacing = [_decimal(spacing / 2)] * 2
@@ -110,5 +110,5 @@ def set_enlarged(dataset: Dataset) -> None:
 
 
 def _decimal(value: float) -> str:
-    """A DS value, which has at most 16 characters (PS3.5 6.2)."""
+    """Format a DS value, at most 16 characters (PS3.5 6.2)."""
     return f"{value:.6f}"

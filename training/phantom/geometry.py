@@ -1,4 +1,4 @@
-"""Where slices lie: poses, positions, and the points of the head's frame that one slice's pixels stand for."""
+"""Poses and positions of slices, and the points of their pixels in the head's frame."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +10,7 @@ from training.phantom.shapes import Floats
 
 SIZE: Final = 256  # rows and columns of a phantom's slices
 TILTED: Final = 0.5  # share of scans with a tilted gantry
-UNEVEN: Final = 0.12  # share of scans with two distances between slices
+UNEVEN: Final = 0.12  # share of scans with two slice spacings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,11 @@ class Points:
     z: Floats
 
     def at(self, index: NDArray[np.intp]) -> "Points":
-        """Some of the points."""
+        """The points at some indices."""
         return Points(self.x[index], self.y[index], self.z[index])
 
     def moved(self, x: Floats | float, y: Floats | float, z: Floats | float) -> "Points":
-        """The points, shifted."""
+        """The points moved by an offset in mm."""
         return Points(self.x + np.float32(x), self.y + np.float32(y), self.z + np.float32(z))
 
     def distance(self, centre: tuple[float, float, float]) -> Floats:
@@ -38,19 +38,19 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """How the slices of a study lie. `position_mm` ascends towards the head, along the slices' normal."""
+    """Geometry of a study's slices. `position_mm` ascends towards the head, along the slices' normal."""
 
     pixel_mm: float
     thickness_mm: float
     position_mm: tuple[float, ...]
     gantry_tilt_deg: float  # recorded in the header
-    pitch_deg: float  # the head's own pose is not
+    pitch_deg: float  # the head's pose; not recorded
     roll_deg: float
     yaw_deg: float
-    centre_mm: tuple[float, float]  # of the picture, in the plane
+    centre_mm: tuple[float, float]  # of the image, in the plane
 
     def orientation(self) -> NDArray[np.float64]:
-        """Rows of the matrix are the directions of the picture's rows, of its columns and of the slices' normal."""
+        """Directions of the image's rows, of its columns and of the slices' normal, as rows of a matrix."""
         return rotation(pitch_deg=self.gantry_tilt_deg, roll_deg=0, yaw_deg=0)
 
     def points(self, position_mm: float) -> Points:
@@ -78,7 +78,7 @@ def rotation(*, pitch_deg: float, roll_deg: float, yaw_deg: float) -> NDArray[np
 
 
 def draw_scan(rng: np.random.Generator) -> Scan:
-    """A protocol and a pose: slices from somewhere below the skull base to about the vertex."""
+    """Draw a protocol and a pose; slices reach from below the skull base to about the vertex."""
     spacing = float(rng.choice([rng.uniform(2.2, 4), rng.uniform(4, 6), 5.0], p=[0.2, 0.45, 0.35]))
     tilt = float(rng.uniform(-8, 24)) if rng.random() < TILTED else 0.0
     return Scan(
@@ -96,6 +96,6 @@ def draw_scan(rng: np.random.Generator) -> Scan:
 def _positions(rng: np.random.Generator, spacing_mm: float) -> tuple[float, ...]:
     lowest, highest = rng.uniform(-85, -45), rng.uniform(64, 84)
     steps = np.arange(lowest, highest, spacing_mm)
-    if rng.random() < UNEVEN:  # two blocks: closer slices through the posterior fossa
+    if rng.random() < UNEVEN:  # two blocks, with closer slices through the posterior fossa
         steps = np.concatenate([np.arange(lowest, -20, spacing_mm * 0.6), np.arange(-20, highest, spacing_mm)])
     return tuple(float(step) for step in steps)

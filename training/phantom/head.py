@@ -1,4 +1,4 @@
-"""One head's size and form: how its points map to the standard brain, and how far they lie from its walls."""
+"""Size and form of a head: maps its points to the standard brain, and gives their distance from its walls."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,17 @@ from training.phantom.geometry import Points
 from training.phantom.noise import waves
 from training.phantom.shapes import Floats
 
-SLOW_MM = 105  # wavelength of a head's own form; a shorter one would make a star of the skull
+SLOW_MM = 105  # wavelength of a head's own form; a shorter one makes the skull star-shaped
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
     """A head's form.
 
-    scale : mm of the standard brain, which is larger than most, for a mm of this head, along each axis
-    egg : how much wider than the standard it is at the back, and narrower in front
+    scale : mm of the standard brain for each mm of this head, along each axis; the standard brain is larger than most
+    egg : how much wider it is at the back, and narrower in front, than the standard brain
     wobble_mm : standard deviation of its own form
-    room_mm : from the standard brain's surface to the dura; the wider, the more a brain has shrunk
+    room_mm : distance of the dura from the standard brain's surface; larger with atrophy
     """
 
     scale: tuple[float, float, float]
@@ -34,7 +34,7 @@ class Head:
 
 
 def draw_head(rng: np.random.Generator) -> Head:
-    """An adult's head, more varied than adults are."""
+    """Draw an adult's head; the variation exceeds that of adults."""
     size = rng.normal(1.09, 0.045)
     x, y, z = (float(np.clip(size + value, 0.97, 1.22)) for value in rng.normal(0, 0.03, 3))
     return Head(
@@ -47,20 +47,20 @@ def draw_head(rng: np.random.Generator) -> Head:
 
 
 def standard(head: Head, points: Points) -> Points:
-    """Points of a head where they would lie in the standard one."""
+    """Map points of a head to the standard brain."""
     x, y, z = (axis + _wobble(head, points, number) for number, axis in enumerate((points.x, points.y, points.z)))
     x = x * (1 - np.float32(head.egg / 80) * np.clip(y, -90, 90))
     return Points(*(axis * np.float32(scale) for axis, scale in zip((x, y, z), head.scale, strict=True)))
 
 
 def walls_mm(head: Head, inner: Points) -> tuple[Floats, Floats]:
-    """Signed distances of standard points into the dura, and into the vault as if there were no skull base, in mm."""
+    """Signed distances in mm of standard points into the dura, and into the vault without skull base."""
     cavity, hull = atlas.walls_mm(inner)
     return _in_head(head, cavity), _in_head(head, hull)
 
 
 def vault_mm(head: Head, inner: Points) -> Floats:
-    """Signed distance of standard points into the vault alone."""
+    """Signed distance in mm of standard points into the vault."""
     return _in_head(head, atlas.hull_mm(inner))
 
 

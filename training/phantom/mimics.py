@@ -1,31 +1,31 @@
-"""What is bright or dark and no haemorrhage: chalk, vessels, infarcts, tumours, catheters, air, swollen scalp."""
-# ruff: noqa: PLR2004 - lengths in mm and Hounsfield units, each beside what it is of
+"""Bright or dark structures that are no haemorrhage: calcification, vessels, infarcts, tumours, catheters, air."""
+# ruff: noqa: PLR2004 - lengths in mm and Hounsfield units, named by their context
 
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from training.phantom.bleeds import Blood, Crescent, density
 from training.phantom.brain import Anatomy, Brain
 from training.phantom.geometry import Points
+from training.phantom.haemorrhages import Blood, Crescent, density
+from training.phantom.locations import in_brain, on_vault, outwards
 from training.phantom.noise import sample
-from training.phantom.places import in_the_brain, on_the_vault, outwards
 from training.phantom.shapes import Floats
 from training.phantom.skull import Depths, Hole, Skull
 
 Place = tuple[float, float, float]
-MIMICKING: Final = 0.5  # share of studies with a mimic, where an order leaves it open
+MIMICKING: Final = 0.5  # share of studies with a mimic, where the options leave it open
 
 
 @dataclass(frozen=True, slots=True)
 class Grain:
-    """A lump of one density with a soft edge: a calcification, a vessel seen end on, an infarct, a tumour."""
+    """An ellipsoid of one density with a soft edge: a calcification, a vessel, an infarct, a tumour."""
 
     centre_mm: Place
     radii_mm: Place
     hu: float
-    share: float  # of the tissue it replaces at its middle
+    share: float  # of the tissue that it replaces at its middle
     rough: float
     seed: int
     soft_mm: float = 1.0  # width of its edge
@@ -53,9 +53,9 @@ class Swelling:
 
 @dataclass(frozen=True, slots=True)
 class Mimics:
-    """Everything of a study that is no haemorrhage and may look like one.
+    """All structures of a study that are no haemorrhage and may look like one.
 
-    contrast_hu : how much contrast medium has brightened what it reaches most, the sinuses; 0 without
+    contrast_hu : enhancement of the venous sinuses by contrast agent; 0 without
     """
 
     grains: tuple[Grain, ...] = ()
@@ -77,7 +77,7 @@ class Mimics:
 
 
 def draw_mimics(rng: np.random.Generator, skull: Skull, *, wanted: bool | None = None) -> Mimics:
-    """What every brain has in some measure; and, in half of the studies or as `wanted`, one to three mimics."""
+    """Draw the structures of every brain and, in half of the studies or as `wanted`, one to three mimics."""
     found = Mimics((*_pineal(rng), *_choroid(rng), *_vessels(rng), *_deep_veins(rng)))
     mimicking = rng.random() < MIMICKING
     if mimicking if wanted is None else wanted:
@@ -86,8 +86,8 @@ def draw_mimics(rng: np.random.Generator, skull: Skull, *, wanted: bool | None =
     return found
 
 
-def contrasted(brain: Brain, mimics: Mimics) -> Brain:
-    """The brain after contrast medium, if there was any."""
+def with_contrast_agent(brain: Brain, mimics: Mimics) -> Brain:
+    """Return the brain with the enhancement of the contrast agent, if any."""
     more = mimics.contrast_hu
     if not more:
         return brain
@@ -102,7 +102,7 @@ def contrasted(brain: Brain, mimics: Mimics) -> Brain:
 
 
 def fill_brain(hu: Floats, mimics: Mimics, anatomy: Anatomy) -> None:
-    """Put mimics into the tissue of the cavity, in place."""
+    """Add mimics to the tissue of the cavity, in place."""
     for fluid in mimics.fluids:
         hu += (density(fluid.blood, anatomy) - hu) * fluid.fraction(anatomy)
     for grain in mimics.grains:
@@ -134,7 +134,7 @@ def _fill_rod(hu: Floats, rod: Rod, points: Points) -> None:
 
 
 def fill_scalp(hu: Floats, mimics: Mimics, points: Points, depth: Depths, skull_mm: float) -> None:
-    """Put swellings between skull and skin, in place."""
+    """Add swellings between skull and skin, in place."""
     for swelling in mimics.swellings:
         away = points.distance(swelling.centre_mm) / np.float32(swelling.radius_mm)
         outside = -depth.vault - np.float32(skull_mm * 1.3)
@@ -143,7 +143,7 @@ def fill_scalp(hu: Floats, mimics: Mimics, points: Points, depth: Depths, skull_
 
 
 def fill_headrest(hu: Floats, points: Points, seed: int) -> None:
-    """A shell under the head, in place, where there is air."""
+    """Add a headrest under the head, in place, where there is air."""
     if seed % 3 == 0:
         return
     width, behind = 92.0 + seed % 17, 40.0 + seed % 23
@@ -157,7 +157,7 @@ def fill_headrest(hu: Floats, points: Points, seed: int) -> None:
 def grain(
     rng: np.random.Generator, place: Place, radii: Place, *, hu: float, share: float, soft_mm: float = 1.0
 ) -> Grain:
-    """A lump with a surface of its own."""
+    """Draw the surface of an ellipsoid."""
     return Grain(place, radii, hu, share, float(rng.uniform(0, 0.35)), int(rng.integers(1 << 16)), soft_mm)
 
 
@@ -175,25 +175,25 @@ def _choroid(rng: np.random.Generator) -> list[Grain]:
 
 
 def _vessels(rng: np.random.Generator) -> list[Grain]:
-    """The carotids, the basilar artery and the middle cerebral arteries, sometimes with chalk in their walls."""
+    """The carotids, the basilar artery and the middle cerebral arteries, sometimes with calcified walls."""
     hu, share = float(rng.uniform(42, 64)), float(rng.uniform(0, 1))
-    chalk = float(rng.uniform(120, 600)) if rng.random() < 0.25 else hu
+    calcified_hu = float(rng.uniform(120, 600)) if rng.random() < 0.25 else hu
     grains = [grain(rng, (float(rng.normal(0, 1)), 2.0, -22.0), (1.8, 1.8, 10.0), hu=hu, share=share)]
     for side in (-1.0, 1.0):
-        grains.append(grain(rng, (side * 11, -10.0, -18.0), (2.0, 2.0, 5.0), hu=chalk, share=share))
+        grains.append(grain(rng, (side * 11, -10.0, -18.0), (2.0, 2.0, 5.0), hu=calcified_hu, share=share))
         grains.append(grain(rng, (side * 24, -10.0, -15.0), (11.0, 1.6, 1.6), hu=hu, share=share * 0.9))
     return grains
 
 
 def _deep_veins(rng: np.random.Generator) -> list[Grain]:
-    """The internal cerebral veins and the great vein behind the pineal gland, where blood in a cistern would lie."""
+    """The internal cerebral veins and the great vein behind the pineal gland, at the site of cisternal blood."""
     hu, share = float(rng.uniform(42, 66)), float(rng.uniform(0, 1))
     middle = float(rng.normal(0, 0.8))
     inner = grain(rng, (middle, 10.0, 8.0), (2.0, 10.0, 1.7), hu=hu, share=share * 0.9)
     return [inner, grain(rng, (middle, 31.0, 5.0), (2.4, 6.0, 3.2), hu=hu, share=share)]
 
 
-def _chalk(rng: np.random.Generator, skull: Skull) -> Mimics:
+def _calcification(rng: np.random.Generator, skull: Skull) -> Mimics:
     """Calcification of the basal ganglia, of the falx, or anywhere."""
     kind, hu = rng.integers(3), float(rng.uniform(70, 400))
     if kind == 0:
@@ -204,13 +204,13 @@ def _chalk(rng: np.random.Generator, skull: Skull) -> Mimics:
         place = (0.0, float(rng.uniform(-65, -25)), float(rng.uniform(20, 60)))
         size = (1.4, float(rng.uniform(2, 8)), float(rng.uniform(2, 6)))
         return Mimics((grain(rng, place, size, hu=hu + 150, share=1),))
-    places = [in_the_brain(rng, skull, 3) for _ in range(int(rng.integers(1, 4)))]
+    places = [in_brain(rng, skull, 3) for _ in range(int(rng.integers(1, 4)))]
     sizes = [float(rng.uniform(0.8, 4)) for _ in places]
     return Mimics(tuple(grain(rng, p, (r, r, r), hu=hu + 60, share=0.95) for p, r in zip(places, sizes, strict=True)))
 
 
 def _infarct(rng: np.random.Generator, skull: Skull) -> Mimics:
-    """Old ones like CSF, new ones hardly darker than brain; some with a dense artery."""
+    """Chronic ones like CSF, acute ones hardly darker than brain; some with a dense artery."""
     grains = []
     for _ in range(int(rng.choice([1, 2, 3], p=[0.6, 0.25, 0.15]))):
         size = float(rng.choice([rng.uniform(2, 6), rng.uniform(8, 30)]))
@@ -218,7 +218,7 @@ def _infarct(rng: np.random.Generator, skull: Skull) -> Mimics:
         old = rng.random() < 0.5
         grains.append(
             Grain(
-                in_the_brain(rng, skull, size * 0.6),
+                in_brain(rng, skull, size * 0.6),
                 (float(stretch[0]), float(stretch[1]), float(stretch[2])),
                 hu=float(rng.uniform(4, 16) if old else rng.uniform(18, 26)),
                 share=float(rng.uniform(0.6, 1)),
@@ -236,13 +236,13 @@ def _infarct(rng: np.random.Generator, skull: Skull) -> Mimics:
 
 
 def _tumour(rng: np.random.Generator, skull: Skull) -> Mimics:
-    """A dense meningioma on the dura, or a pale or ringed tumour with oedema in the brain."""
+    """A dense meningioma on the dura, or a hypodense or ring-shaped tumour with oedema in the brain."""
     radius = float(rng.uniform(5, 22))
     if rng.random() < 0.5:
-        place = on_the_vault(rng, skull, lowest=-0.3, highest=0.95)
+        place = on_vault(rng, skull, lowest=-0.3, highest=0.95)
         hu, share = float(rng.uniform(44, 60)), float(rng.uniform(0.6, 1))
         return Mimics((grain(rng, place, (radius, radius, radius), hu=hu, share=share),))
-    place = in_the_brain(rng, skull, radius)
+    place = in_brain(rng, skull, radius)
     wide = radius * float(rng.uniform(1.1, 2))
     oedema = Grain(place, (wide, wide, wide), float(rng.uniform(16, 24)), 0.8, 0.35, int(rng.integers(1 << 16)), 6)
     core = float(rng.uniform(12, 24)) if rng.random() < 0.5 else float(rng.uniform(32, 50))
@@ -251,7 +251,7 @@ def _tumour(rng: np.random.Generator, skull: Skull) -> Mimics:
     return Mimics((oedema, ring, middle))
 
 
-def _contrast(rng: np.random.Generator, skull: Skull) -> Mimics:  # noqa: ARG001 - one way to draw all kinds
+def _contrast(rng: np.random.Generator, skull: Skull) -> Mimics:  # noqa: ARG001 - all kinds have one signature
     more, chance = float(rng.uniform(25, 110)), rng.uniform(0.3, 1)
     grains = [replace(vessel, hu=50 + more, share=0.9) for vessel in _vessels(rng)]
     sides = [side for side in (-1.0, 1.0) if rng.random() < chance]
@@ -269,8 +269,8 @@ def _catheter(rng: np.random.Generator, skull: Skull) -> Mimics:
 
 
 def _surgery(rng: np.random.Generator, skull: Skull) -> Mimics:
-    """A craniotomy, some with clear fluid or air under it, or a clip."""
-    place = on_the_vault(rng, skull, lowest=-0.1, highest=0.8)
+    """A craniotomy, some with a hygroma, air or a clip."""
+    place = on_vault(rng, skull, lowest=-0.1, highest=0.8)
     found = Mimics(holes=(Hole(place, float(rng.uniform(15, 40)), closed=rng.random() < 0.8),))
     if rng.random() < 0.5:
         found += Mimics(fluids=(_hygroma(rng, place),))
@@ -283,8 +283,8 @@ def _surgery(rng: np.random.Generator, skull: Skull) -> Mimics:
 
 
 def _fluid(rng: np.random.Generator, skull: Skull) -> Mimics:
-    """Clear fluid under the dura, on one side or on both."""
-    x, y, z = on_the_vault(rng, skull, lowest=0, highest=0.8)
+    """Subdural hygroma, on one side or on both."""
+    x, y, z = on_vault(rng, skull, lowest=0, highest=0.8)
     places = [(x, y, z), (-x, y, z)][: 1 + int(rng.random() < 0.4)]
     return Mimics(fluids=tuple(_hygroma(rng, place) for place in places))
 
@@ -295,7 +295,7 @@ def _hygroma(rng: np.random.Generator, place: Place) -> Crescent:
 
 
 def _air(rng: np.random.Generator, skull: Skull) -> Mimics:
-    """Bubbles below the front of the vault, where air goes to in a patient on the back."""
+    """Air bubbles below the frontal vault, since patients lie supine."""
     grains = []
     for _ in range(int(rng.integers(1, 5))):
         side, height = float(rng.uniform(-35, 35)), float(rng.uniform(5, 50))
@@ -305,9 +305,9 @@ def _air(rng: np.random.Generator, skull: Skull) -> Mimics:
     return Mimics(tuple(grains))
 
 
-def _bruise(rng: np.random.Generator, skull: Skull) -> Mimics:
+def _scalp_haematoma(rng: np.random.Generator, skull: Skull) -> Mimics:
     """A scalp haematoma."""
-    place = on_the_vault(rng, skull, lowest=-0.1, highest=0.9)
+    place = on_vault(rng, skull, lowest=-0.1, highest=0.9)
     return Mimics(swellings=(_swelling_at(rng, place),))
 
 
@@ -316,4 +316,15 @@ def _swelling_at(rng: np.random.Generator, place: Place) -> Swelling:
     return Swelling((x, y, z), float(rng.uniform(18, 45)), float(rng.uniform(4, 14)), float(rng.uniform(30, 75)))
 
 
-KINDS: Final = (_chalk, _infarct, _infarct, _tumour, _contrast, _catheter, _surgery, _fluid, _air, _bruise)
+KINDS: Final = (
+    _calcification,
+    _infarct,
+    _infarct,
+    _tumour,
+    _contrast,
+    _catheter,
+    _surgery,
+    _fluid,
+    _air,
+    _scalp_haematoma,
+)

@@ -1,4 +1,4 @@
-"""One periodic field of band-limited noise; every texture and every wobble of the phantom is a look-up into it."""
+"""One periodic field of band-limited noise; every texture of the phantom is a look-up into it."""
 
 from functools import cache
 
@@ -13,9 +13,9 @@ _LEVELS = 40  # int8 steps a standard deviation: the field then fits the process
 
 
 def sample(x: Floats, y: Floats, z: Floats, *, wavelength_mm: float, offset: int) -> Floats:
-    """Noise of mean 0 and standard deviation 1 at points in mm; another `offset` is another field."""
+    """Noise of mean 0 and standard deviation 1 at points in mm; another `offset` gives another field."""
     scale = np.float32(_WAVELENGTH / wavelength_mm)
-    # Three irrational steps take neighbouring offsets to places far from each other.
+    # Three irrational steps move neighbouring offsets far apart.
     shift = (offset * np.array([0.8191725, 0.6710436, 0.5497005]) % 1 * _SIDE).astype(np.float32)
     index = _wrapped(x, scale, shift[0])
     for axis, start in ((y, shift[1]), (z, shift[2])):
@@ -25,7 +25,7 @@ def sample(x: Floats, y: Floats, z: Floats, *, wavelength_mm: float, offset: int
 
 
 def waves(x: Floats, y: Floats, z: Floats, *, wavelength_mm: float, offset: int) -> Floats:
-    """As `sample`, but without the steps of its field: four waves at random. For what moves other things."""
+    """Sum of four random waves: as `sample`, but smooth, for displacements."""
     rng = np.random.default_rng([offset, 4])
     total = np.zeros_like(x)
     for _ in range(4):
@@ -37,7 +37,7 @@ def waves(x: Floats, y: Floats, z: Floats, *, wavelength_mm: float, offset: int)
 
 
 def _wrapped(values: Floats, scale: np.float32, shift: np.float32) -> NDArray[np.int32]:
-    # The large number keeps the cast, which cuts towards zero, on the side of positive numbers.
+    # The large number keeps values positive, since the cast rounds towards zero.
     moved = values * scale + np.float32(shift + 64 * _SIDE)
     index: NDArray[np.int32] = moved.astype(np.int32)
     index &= _SIDE - 1

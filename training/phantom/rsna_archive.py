@@ -1,9 +1,9 @@
-"""Phantoms as an archive in the layout of the RSNA 2019 challenge, with its habits and, on request, its traps.
+"""Writes phantoms as an archive in the layout of the RSNA 2019 challenge and, on request, with its faults.
 
 rsna-intracranial-hemorrhage-detection/stage_2_train/ID_xxxxxxxxx.dcm
 rsna-intracranial-hemorrhage-detection/stage_2_test/ID_xxxxxxxxx.dcm
 rsna-intracranial-hemorrhage-detection/stage_2_train.csv                 ID,Label: six rows a slice
-rsna-intracranial-hemorrhage-detection/stage_2_sample_submission.csv     the same for the test slices, all 0.5
+rsna-intracranial-hemorrhage-detection/stage_2_sample_submission.csv     the same for test slices, all 0.5
 """
 
 import logging
@@ -25,29 +25,29 @@ from pydicom.uid import ImplicitVRLittleEndian
 from services.common.labels import LABELS, SUBTYPES
 from training.io.pool import parallel_map
 from training.io.progress import progress_bar
-from training.phantom.dicom_files import datasets, enlarged, file_of, set_enlarged
+from training.phantom.dicom_files import datasets, enlarged, file_bytes, set_enlarged
 from training.phantom.geometry import SIZE
 from training.phantom.study import Study, draw_patient, make_study
 from training.phantom.study_options import ANY_STUDY, Order
 from training.rsna.archive import FOLDERS, ROOT, TABLE
 
 LOG = logging.getLogger(__name__)
-ROWS: Final = (*SUBTYPES, LABELS[0])  # the order of a slice's rows in the table
+ROWS: Final = (*SUBTYPES, LABELS[0])  # order of a slice's rows in the table
 TEST_SHARE: Final = 0.14  # of the patients
-AGAIN: Final = 0.15  # of the studies are a second one of the patient before, with traps
-# All that the challenge left in its headers: no dates, no thickness, no scanner, no SOP class.
-KEPT: Final = (
+REPEATED_SHARE: Final = 0.15  # share of studies that belong to the patient before, with traps
+# The keywords in the challenge's headers: no dates, no thickness, no scanner, no SOP class.
+KEPT_KEYWORDS: Final = (
     *("SOPInstanceUID", "Modality", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "StudyID"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns"),
     *("SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("WindowCenter", "WindowWidth", "RescaleIntercept", "RescaleSlope", "PixelData"),
 )
-MOMENT: Final = (2019, 9, 24, 12, 0, 0)  # every entry's, so that the archive is the same every time
+ENTRY_TIME: Final = (2019, 9, 24, 12, 0, 0)  # of every entry, so that archives are reproducible
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an archive shall hold: files of `size` 256, as the phantoms are computed, or 512, interpolated.
+    """Options of an archive. Files of `size` 256 are as computed, those of 512 are interpolated.
 
     order : what each study shall be like
     """
@@ -70,8 +70,8 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """One study's files by their names in the archive, and what the table says of its slices."""
+class StudyFiles:
+    """One study's files by their names in the archive, and its slices' rows of the table of labels."""
 
     files: tuple[tuple[str, bytes], ...]
     rows: tuple[tuple[str, tuple[int, ...]], ...]
@@ -79,7 +79,7 @@ class Made:
 
 
 def write_archive(path: Path, plan: Plan, processes: int | None = None) -> None:
-    """Write the archive under another name, and give it its own when it is whole."""
+    """Write the archive atomically."""
     part = path.with_name(path.name + ".part")
     rows: dict[bool, list[str]] = {False: [], True: []}
     rng = np.random.default_rng([plan.seed, 8])
@@ -99,21 +99,21 @@ def write_archive(path: Path, plan: Plan, processes: int | None = None) -> None:
     LOG.info("%s: %d studies, %d slices", path, plan.studies, sum(map(len, rows.values())) // len(ROWS))
 
 
-def _made(plan: Plan, processes: int | None) -> Iterator[Made]:
-    return parallel_map(make, _tasks(plan), processes)
+def _made(plan: Plan, processes: int | None) -> Iterator[StudyFiles]:
+    return parallel_map(make_files, _tasks(plan), processes)
 
 
 def _tasks(plan: Plan) -> list[Task]:
     rng, patient, tasks = np.random.default_rng([plan.seed, 9]), -1, []
     for number in range(plan.studies):
-        again = plan.traps and number > 0 and rng.random() < AGAIN
+        again = plan.traps and number > 0 and rng.random() < REPEATED_SHARE
         patient += 0 if again else 1
         tasks.append(Task(number, patient, plan))
     return tasks
 
 
-def make(task: Task) -> Made:
-    """One study's files and rows; the same for the same task."""
+def make_files(task: Task) -> StudyFiles:
+    """Make one study's files and rows; the same task gives the same bytes."""
     plan, rng = task.plan, np.random.default_rng([task.plan.seed, 10, task.number])
     study = make_study(draw_patient(plan.seed + task.number, plan.order))
     name = f"{plan.seed} {task.number}"
@@ -135,13 +135,13 @@ def make(task: Task) -> Made:
     if plan.traps:
         _set_traps(rng, slices)
     with disable_value_validation():
-        files = [(f"{folder}/{own}.dcm", file_of(dataset)) for own, dataset in zip(names, slices, strict=True)]
+        files = [(f"{folder}/{own}.dcm", file_bytes(dataset)) for own, dataset in zip(names, slices, strict=True)]
     if plan.traps:
         _break(files, task)
     if plan.masks:
         files += _masks(names, study)
     rows = [(own, _truth(labels)) for own, labels in zip(names, study.labels, strict=True)]
-    return Made(tuple(files), tuple(rows), test)
+    return StudyFiles(tuple(files), tuple(rows), test)
 
 
 def _id(*words: str, digits: int = 9) -> str:
@@ -149,15 +149,15 @@ def _id(*words: str, digits: int = 9) -> str:
 
 
 def _identify(dataset: FileDataset, own: str, study: str, patient: str, *, many_windows: bool) -> None:
-    """The challenge's identifiers, hashes behind `ID_`, and nothing but what its headers have."""
+    """Set the challenge's identifiers, `ID_` and a hash, and remove all keywords that its headers lack."""
     del dataset.file_meta.MediaStorageSOPInstanceUID  # comes from the dataset when it is written
     for element in list(dataset):
-        if element.keyword not in KEPT:
+        if element.keyword not in KEPT_KEYWORDS:
             del dataset[element.tag]
     dataset.PatientID, dataset.StudyID = _id(patient, digits=8), ""
     study_uid, series_uid = (_id(study, level, digits=10) for level in ("study", "series"))
     uids = {"SOPInstanceUID": own, "StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid}
-    for keyword, value in uids.items():  # the challenge's are no UIDs to pydicom
+    for keyword, value in uids.items():  # pydicom rejects the challenge's identifiers as UIDs
         dataset[keyword] = DataElement(keyword, "UI", value, validation_mode=IGNORE)
     if many_windows:
         dataset.WindowCenter, dataset.WindowWidth = ["00036", "00036"], ["00080", "00080"]
@@ -166,20 +166,20 @@ def _identify(dataset: FileDataset, own: str, study: str, patient: str, *, many_
 
 
 def _store(dataset: FileDataset, hu: NDArray[np.int16], *, signed: bool, faulty: bool) -> None:
-    """As 16 signed bits, as 12 unsigned ones, or as 12 whose intercept has been lost."""
+    """Store 16 signed bits, 12 unsigned bits, or 12 unsigned bits with a missing intercept."""
     dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = (16, 15, 1) if signed else (12, 11, 0)
     dataset.RescaleIntercept, dataset.RescaleSlope = "0" if faulty else "-1024", "1"
     if signed:
         dataset.PixelData = (hu + 1024).astype("<i2").tobytes()
     elif faulty:
-        # What `services.preprocess` mends: 1000 is added, and what then passes 4095 has gone around.
+        # `services.preprocess` repairs it: adds 1000; values above 4095 have wrapped around.
         dataset.PixelData = (np.clip(hu, -1000, 3095).astype(np.int32) % 4096).astype("<u2").tobytes()
     else:
         dataset.PixelData = np.clip(hu + 1024, 0, 4095).astype("<u2").tobytes()
 
 
 def _set_traps(rng: np.random.Generator, slices: Sequence[FileDataset]) -> None:
-    """Two slices at one place, and one that is not square."""
+    """Two slices at one position, and one slice that is not square."""
     if rng.random() < 0.1 and len(slices) > 4:  # noqa: PLR2004 - share of the studies
         slices[2].ImagePositionPatient = slices[1].ImagePositionPatient
     if rng.random() < 0.1:  # noqa: PLR2004 - share of the studies
@@ -190,7 +190,7 @@ def _set_traps(rng: np.random.Generator, slices: Sequence[FileDataset]) -> None:
 
 
 def _break(files: list[tuple[str, bytes]], task: Task) -> None:
-    """One study in twenty has a file that ends too early, another one a file of noise."""
+    """One study in twenty has a truncated file, another one a file of noise."""
     if task.number % 20 == 7:  # noqa: PLR2004
         name, data = files[3]
         files[3] = name, data[: len(data) // 2]
@@ -203,7 +203,7 @@ def _truth(labels: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(int(labels[LABELS.index(label)]) for label in ROWS)
 
 
-def _table_rows(made: Made) -> list[str]:
+def _table_rows(made: StudyFiles) -> list[str]:
     return [
         f"{own}_{label},{0.5 if made.test else value}"
         for own, values in made.rows
@@ -212,7 +212,7 @@ def _table_rows(made: Made) -> list[str]:
 
 
 def _with_faults(rows: list[str], rng: np.random.Generator) -> list[str]:
-    """Some slices twice, as in the challenge's table, and one slice's rows missing."""
+    """Duplicate some slices' rows, as in the challenge's table, and remove one slice's."""
     if not rows:
         return rows
     starts = [int(number) * 6 for number in rng.choice(len(rows) // 6, min(5, len(rows) // 6), replace=False)]
@@ -222,7 +222,7 @@ def _with_faults(rows: list[str], rng: np.random.Generator) -> list[str]:
 
 
 def _masks(names: Sequence[str], study: Study) -> list[tuple[str, bytes]]:
-    """Each slice's share of blood, (256, 256, 5) uint8 under `mask`, where it has any."""
+    """Each slice's share of blood, (256, 256, 5) uint8 under the key `mask`, where it has any."""
     found = []
     for own, mask in zip(names, study.masks, strict=True):
         if mask.any():
@@ -233,6 +233,6 @@ def _masks(names: Sequence[str], study: Study) -> list[tuple[str, bytes]]:
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    entry = zipfile.ZipInfo(name, MOMENT)
+    entry = zipfile.ZipInfo(name, ENTRY_TIME)
     entry.compress_type = archive.compression
     archive.writestr(entry, data, compresslevel=1)

@@ -1,6 +1,6 @@
-"""Studies that lie outside of what is drawn otherwise, each in one way: for measuring, never for training.
+"""Studies outside the usual ranges, each in one way: for evaluation, never for training.
 
-A shifted study's twin draws the same numbers and leaves the shift out: what it costs is the difference of the two.
+A shifted study's twin draws the same random numbers without the shift; the difference of both is the shift's effect.
 """
 
 from dataclasses import replace
@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from training.phantom.acquisition import Scanner
-from training.phantom.bleeds import Bleed, Cast, Crescent, Film, Haematoma, Lens, Sheet
 from training.phantom.geometry import Scan
+from training.phantom.haemorrhages import Cast, Crescent, Film, Haematoma, Haemorrhage, Lens, Sheet
 from training.phantom.skull import Skull
 from training.phantom.study_options import Order, Shift
 
@@ -19,7 +19,7 @@ PALER_HU = 6.0
 
 
 def shifted_skull(rng: np.random.Generator, skull: Skull, order: Order) -> Skull:
-    """A head of another form, for the shift of anatomy."""
+    """Change the form of the head, for the shift "anatomy"."""
     if order.shift != "anatomy":
         return skull
     head, factors = skull.head, rng.uniform(0.93, 1.07, 3)
@@ -30,7 +30,7 @@ def shifted_skull(rng: np.random.Generator, skull: Skull, order: Order) -> Skull
 
 
 def shifted_atrophy(rng: np.random.Generator, order: Order) -> float | None:
-    """How much an old brain has shrunk, for the shift of anatomy."""
+    """Draw the atrophy of an old brain, for the shift "anatomy"."""
     if order.shift != "anatomy":
         return None
     old = float(rng.uniform(*OLD))
@@ -38,7 +38,7 @@ def shifted_atrophy(rng: np.random.Generator, order: Order) -> float | None:
 
 
 def shifted_scan(rng: np.random.Generator, scan: Scan, order: Order) -> Scan:
-    """Slices thicker or much thinner, farther apart or closer than otherwise."""
+    """Make slices thicker or much thinner, and their spacing larger or smaller."""
     if order.shift != "thickness":
         return scan
     thin = rng.random() < 0.5  # noqa: PLR2004
@@ -54,7 +54,7 @@ def shifted_scan(rng: np.random.Generator, scan: Scan, order: Order) -> Scan:
 
 
 def shifted_scanner(rng: np.random.Generator, scanner: Scanner, order: Order) -> Scanner:
-    """More noise and another kernel; or another zero and another slope of the Hounsfield scale."""
+    """Add noise and another kernel, or another offset and slope of the Hounsfield scale."""
     shifted = _shifted_scanner(rng, scanner, order.shift)
     return scanner if order.twin else shifted
 
@@ -72,22 +72,26 @@ def _shifted_scanner(rng: np.random.Generator, scanner: Scanner, shift: Shift | 
     return scanner
 
 
-def shifted_bleed(bleed: Bleed, order: Order) -> Bleed:
-    """Smaller and less dense."""
-    return lessened(bleed, SMALLER, PALER_HU) if order.shift == "lesions" and not order.twin else bleed
+def shifted_haemorrhage(haemorrhage: Haemorrhage, order: Order) -> Haemorrhage:
+    """Make a haemorrhage smaller and less dense, for the shift "lesions"."""
+    return (
+        smaller_and_paler(haemorrhage, SMALLER, PALER_HU)
+        if order.shift == "lesions" and not order.twin
+        else haemorrhage
+    )
 
 
-def lessened(bleed: Bleed, scale: float, paler_hu: float) -> Bleed:
-    """The bleed with its lengths scaled, and so much less dense."""
-    blood = replace(bleed.blood, hu=bleed.blood.hu - paler_hu)
-    match bleed:
+def smaller_and_paler(haemorrhage: Haemorrhage, scale: float, paler_hu: float) -> Haemorrhage:
+    """Scale a haemorrhage's lengths and reduce its density by `paler_hu`."""
+    blood = replace(haemorrhage.blood, hu=haemorrhage.blood.hu - paler_hu)
+    match haemorrhage:
         case Haematoma(radii_mm=(x, y, z)):
-            return replace(bleed, blood=blood, radii_mm=(scale * x, scale * y, scale * z))
+            return replace(haemorrhage, blood=blood, radii_mm=(scale * x, scale * y, scale * z))
         case Crescent() | Sheet() | Lens():
-            thinner = max(scale * bleed.thickness_mm, 2.5)
-            return replace(bleed, blood=blood, thickness_mm=thinner, radius_mm=scale * bleed.radius_mm)
+            thinner = max(scale * haemorrhage.thickness_mm, 2.5)
+            return replace(haemorrhage, blood=blood, thickness_mm=thinner, radius_mm=scale * haemorrhage.radius_mm)
         case Film():
-            return replace(bleed, blood=blood, radius_mm=scale * bleed.radius_mm)
+            return replace(haemorrhage, blood=blood, radius_mm=scale * haemorrhage.radius_mm)
         case Cast():
-            return replace(bleed, blood=blood)
-    raise TypeError(type(bleed).__name__)
+            return replace(haemorrhage, blood=blood)
+    raise TypeError(type(haemorrhage).__name__)

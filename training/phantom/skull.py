@@ -1,5 +1,5 @@
-"""Vault, skull base, scalp and face: everything of the head that is not inside the dura."""
-# ruff: noqa: PLR2004 - lengths in mm and Hounsfield units, each beside what it is of
+"""Vault, skull base, scalp and face: the head outside the dura."""
+# ruff: noqa: PLR2004 - lengths in mm and Hounsfield units, named by their context
 
 from dataclasses import dataclass
 
@@ -13,21 +13,21 @@ from training.phantom.shapes import Floats, bump, ramp
 
 RIDGE_MM = 15  # wavelength of the skull base's ridges
 BROW_MM = -16
-NEAR_MM = 16  # the vault ends so far from the cavity, where its hull bridges the neck
+NEAR_MM = 16  # the vault ends at this distance from the cavity, where its hull bridges the neck
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Bone that a surgeon took away, as a ball."""
+    """Bone removed by surgery, as a ball."""
 
     centre_mm: tuple[float, float, float]
     radius_mm: float
-    closed: bool  # the flap was put back, a thin cut around it
+    closed: bool  # the bone flap is in place, with a thin gap around it
 
 
 @dataclass(frozen=True, slots=True)
 class Skull:
-    """One head's bones and what covers them."""
+    """Properties of bones and scalp."""
 
     head: Head
     thickness_mm: float
@@ -36,13 +36,13 @@ class Skull:
     diploe_hu: float
     diploe: float  # share of the thickness between the tables
     base_hu: float
-    cells: float  # how much air the skull base holds
-    ridges_mm: float  # how far the base's ridges reach up into the cavity, and its pits down
+    cells: float  # amount of air in the skull base
+    ridges_mm: float  # height of the base's ridges in the cavity, and depth of its pits
     scalp_mm: float
     fat_hu: float
     muscle_hu: float
     sutures_mm: float
-    hyperostosis_mm: float  # bone that has grown inwards in front
+    hyperostosis_mm: float  # frontal inward growth of bone
     holes: tuple[Hole, ...]
     seed: int
 
@@ -51,17 +51,17 @@ class Skull:
 class Depths:
     """Signed distances in mm, positive inside; (n,) float32 each."""
 
-    vault: Floats  # from the inner table, as if there were no skull base
+    vault: Floats  # from the inner table, without skull base
     cavity: Floats  # from the dura
     skin: Floats
 
     def at(self, index: NDArray[np.intp]) -> "Depths":
-        """Those of some of the points."""
+        """The depths at some indices."""
         return Depths(self.vault[index], self.cavity[index], self.skin[index])
 
 
 def draw_skull(rng: np.random.Generator) -> Skull:
-    """A skull of an adult, more varied than adults are."""
+    """Draw an adult's skull; the variation exceeds that of adults."""
     return Skull(
         head=draw_head(rng),
         thickness_mm=float(rng.uniform(4.2, 9.5)),
@@ -83,7 +83,7 @@ def draw_skull(rng: np.random.Generator) -> Skull:
 
 
 def depths(skull: Skull, points: Points) -> Depths:
-    """How deep points lie inside the vault, inside the dura and under the skin."""
+    """Depth of points inside the vault, inside the dura and under the skin."""
     inner = standard(skull.head, points)
     cavity, hull = walls_mm(skull.head, inner)
     vault = hull
@@ -103,7 +103,7 @@ def depths(skull: Skull, points: Points) -> Depths:
 
 
 def _column(head: Head, inner: Points, hull: Floats) -> Floats:
-    """How deep standard points lie in the hull; below the brow, where the skin goes straight down, as at the brow."""
+    """Depth of standard points in the hull; below the brow, where the skin is vertical, as at the brow."""
     below = np.flatnonzero(inner.z < BROW_MM)
     column = hull.copy()
     under = inner.at(below)
@@ -112,7 +112,7 @@ def _column(head: Head, inner: Points, hull: Floats) -> Floats:
 
 
 def _ridged(skull: Skull, points: Points, cavity: Floats, vault: Floats) -> Floats:
-    """The cavity over an uneven base: ridges that a thick slice sees as haze, and the pits that gyri leave."""
+    """Cavity over an uneven base: ridges, seen as haze in thick slices, and the impressions of gyri."""
     base = np.flatnonzero((vault - cavity > 1) & (np.abs(cavity) < 2 * RIDGE_MM))
     if not base.size or not skull.ridges_mm:
         return cavity
@@ -125,7 +125,7 @@ def _ridged(skull: Skull, points: Points, cavity: Floats, vault: Floats) -> Floa
 
 
 def tissue(skull: Skull, points: Points, depth: Depths) -> Floats:
-    """Hounsfield units of bone, scalp, face and air, (n,) float32; the cavity is left to `brain`."""
+    """Hounsfield units of bone, scalp, face and air, (n,) float32; `brain` fills the cavity."""
     texture = sample(points.x, points.y, points.z, wavelength_mm=9, offset=skull.seed + 1)
     hu = _soft(skull, points, depth, texture)
     _fill_face(hu, points, depth, texture)
@@ -136,7 +136,7 @@ def tissue(skull: Skull, points: Points, depth: Depths) -> Floats:
 
 
 def _soft(skull: Skull, points: Points, depth: Depths, texture: Floats) -> Floats:
-    """Scalp and the soft parts below the skull: skin, fat, muscle."""
+    """Scalp and soft tissue below the skull: skin, fat, muscle."""
     slow = sample(points.x, points.y, points.z, wavelength_mm=28, offset=skull.seed + 3)
     layered = 0.6 * slow + 0.3 * texture + ramp((depth.skin - np.float32(skull.scalp_mm)) / 2) * 2 - 1
     muscle = ramp(layered * 4)
@@ -147,7 +147,7 @@ def _soft(skull: Skull, points: Points, depth: Depths, texture: Floats) -> Float
 
 
 def _fill_vault(hu: Floats, skull: Skull, points: Points, depth: Depths, texture: Floats) -> None:
-    """Two tables with diploe between them, sutures, and what a surgeon opened."""
+    """Two tables with diploe between them, sutures, and surgical openings."""
     slow = waves(points.x, points.y, points.z, wavelength_mm=75, offset=skull.seed + 4)
     thickness = np.float32(skull.thickness_mm) * np.clip(1 + np.float32(skull.uneven) * slow, 0.5, 1.7)
     across = -depth.vault / thickness
@@ -182,7 +182,7 @@ def _open(bone: Floats, hole: Hole, points: Points, texture: Floats) -> None:
 
 
 def _fill_base(hu: Floats, skull: Skull, points: Points, depth: Depths, texture: Floats) -> None:
-    """What lies between the cavity and its hull: the base's spongy bone, dense petrous ridges, cells and sinuses."""
+    """Between the cavity and its hull: spongy bone of the base, dense petrous ridges, air cells and sinuses."""
     side = np.abs(points.x)
     petrous = bump((points.y - 10 - 0.5 * (side - 20)) / 9, (side - 34) / 18, (points.z + 30) / 12)
     middle = bump(points.x / 20, (points.y - 2) / 22, (points.z + 40) / 22)
@@ -200,7 +200,7 @@ def _fill_base(hu: Floats, skull: Skull, points: Points, depth: Depths, texture:
 
 
 def _fill_face(hu: Floats, points: Points, depth: Depths, texture: Floats) -> None:
-    """Orbits and air spaces; rough, as the networks are shown little of them."""
+    """Orbits and air spaces, in coarse form, since the networks see little of them."""
     side, under = np.abs(points.x), (depth.cavity < -2) & (depth.skin > 3) & (points.z < -8)
     slow = sample(points.x, points.y, points.z, wavelength_mm=34, offset=77)
     bones = under & (np.abs(texture) < 0.16 * np.clip(slow, 0, 2)) & (points.y < 10) & (side < 58)
@@ -221,7 +221,7 @@ def _fill_face(hu: Floats, points: Points, depth: Depths, texture: Floats) -> No
         hu[under & (space < 0.9) & (np.abs(texture) > 0.12)] = -990
 
 
-# Air spaces below the skull: on both sides or one in the middle, centre and half axes in mm.
+# Air spaces below the skull: bilateral or not, centre and half axes in mm.
 _AIR = (
     (True, (28.0, -58.0, -66.0), (15.0, 17.0, 18.0)),  # maxillary
     (True, (9.0, -52.0, -38.0), (9.0, 24.0, 12.0)),  # ethmoid

@@ -1,4 +1,4 @@
-"""One seed, one study: slices in Hounsfield units with their truth."""
+"""One study from one seed: slices in Hounsfield units with their ground truth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,36 +8,36 @@ from numpy.typing import NDArray
 
 from services.common.labels import SUBTYPES
 from training.phantom.acquisition import Scanner, acquire, draw_scanner
-from training.phantom.bleeds import Bleed, mix
 from training.phantom.brain import Brain, anatomy, draw_brain
-from training.phantom.breadth import broad_atrophy, broad_bleeds, broad_mimics, broad_scanner, broad_skull
-from training.phantom.cases import draw_bleeds, draw_kinds
+from training.phantom.broad import broad_atrophy, broad_haemorrhages, broad_mimics, broad_scanner, broad_skull
+from training.phantom.findings import draw_haemorrhages, draw_kinds
 from training.phantom.geometry import SIZE, Points, Scan, draw_scan
-from training.phantom.mimics import Mimics, contrasted, draw_mimics, fill_brain, fill_headrest, fill_scalp
+from training.phantom.haemorrhages import Haemorrhage, mix
+from training.phantom.mimics import Mimics, draw_mimics, fill_brain, fill_headrest, fill_scalp, with_contrast_agent
 from training.phantom.shapes import Floats
-from training.phantom.shifts import shifted_atrophy, shifted_bleed, shifted_scan, shifted_scanner, shifted_skull
+from training.phantom.shifts import shifted_atrophy, shifted_haemorrhage, shifted_scan, shifted_scanner, shifted_skull
 from training.phantom.skull import Depths, Skull, depths, draw_skull, tissue
-from training.phantom.small import small_bleeds
+from training.phantom.small_haemorrhages import small_haemorrhages
 from training.phantom.study_options import ANY_STUDY, Order
 
-SEEN_MM2 = 14.0  # blood of this area in a slice makes its label true, where it is
-SEEN = 0.5  # at least this share of a pixel: thinner blood is no denser than brain
-PLANE_MM = 1.7  # a slice is the mean of planes at most so far apart, up to
+SEEN_MM2 = 14.0  # a slice's label is true from this area of blood, counting pixels
+SEEN = 0.5  # with at least this share of blood: less is no denser than brain
+PLANE_MM = 1.7  # largest distance of the planes that are averaged into a slice
 PLANES = 3
-PLANES_ABOVE = 5  # high up, where the skull lies almost in the slice
+PLANES_ABOVE = 5  # near the vertex, where the skull is almost parallel to the slice
 HIGH_MM = 46.0
-BLOCK = 8  # rows and columns of the picture that are left out together where they are air,
-FAR_MM = 16.0  # so far from the skin that none of their points is in it
-TRACE_MM2 = 2.0  # below this it is false; between the two nobody can say
+BLOCK = 8  # rows and columns of a block that is skipped where it is air,
+FAR_MM = 16.0  # at this distance from the skin
+TRACE_MM2 = 2.0  # below this area it is false; in between it is uncertain
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """Everything that is drawn for one study."""
+    """Everything that is drawn for one study, except pixels."""
 
     skull: Skull
     brain: Brain
-    bleeds: tuple[Bleed, ...]
+    haemorrhages: tuple[Haemorrhage, ...]
     mimics: Mimics
     scan: Scan
     scanner: Scanner
@@ -46,12 +46,12 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """Slices in anatomical order, towards the head.
+    """Slices in order from foot to head.
 
     hu : (n, 256, 256) int16, Hounsfield units
     labels : (n, 6) bool, in the order of `LABELS`
     certain : (n, 6) bool, false where there is only a trace of blood
-    masks : (n, 256, 256, 5) uint8, share of blood of each subtype, 255 being all
+    masks : (n, 256, 256, 5) uint8, share of blood of each subtype; 255 is all
     """
 
     hu: NDArray[np.int16]
@@ -63,9 +63,9 @@ class Study:
 
 
 def draw_patient(seed: int, order: Order = ANY_STUDY) -> Patient:
-    """Everything of a study but its pixels."""
+    """Draw everything of a study except its pixels."""
     rng = np.random.default_rng([seed, 1])
-    apart = np.random.default_rng([seed, 5])  # for what is broad: all else stays as it is without
+    apart = np.random.default_rng([seed, 5])  # for `broad`, so that all other draws stay the same
     skull = shifted_skull(rng, draw_skull(rng), order)
     if order.broad:
         skull = broad_skull(apart, skull)
@@ -78,16 +78,20 @@ def draw_patient(seed: int, order: Order = ANY_STUDY) -> Patient:
     mimics = draw_mimics(rng, skull, wanted=order.mimic)
     drawn = draw_kinds(rng)
     kinds = drawn if order.kinds is None else order.kinds
-    bleeds = tuple(shifted_bleed(bleed, order) for kind in kinds for bleed in draw_bleeds(rng, kind, skull))
+    haemorrhages = tuple(
+        shifted_haemorrhage(haemorrhage, order) for kind in kinds for haemorrhage in draw_haemorrhages(rng, kind, skull)
+    )
     if order.broad:
-        scanner, bleeds = broad_scanner(apart, scanner), broad_bleeds(apart, bleeds)
+        scanner, haemorrhages = broad_scanner(apart, scanner), broad_haemorrhages(apart, haemorrhages)
         mimics = broad_mimics(apart, skull, mimics)
     if order.small:
-        bleeds = small_bleeds(np.random.default_rng([seed, 6]), bleeds, order.small)
+        haemorrhages = small_haemorrhages(np.random.default_rng([seed, 6]), haemorrhages, order.small)
     patient = Patient(
         skull=replace(skull, holes=mimics.holes),
-        brain=contrasted(brain, mimics).pushed(tuple(push for bleed in bleeds for push in bleed.pushes())),
-        bleeds=bleeds,
+        brain=with_contrast_agent(brain, mimics).with_mass_effects(
+            tuple(effect for haemorrhage in haemorrhages for effect in haemorrhage.mass_effects())
+        ),
+        haemorrhages=haemorrhages,
         mimics=mimics,
         scan=scan,
         scanner=scanner,
@@ -97,13 +101,13 @@ def draw_patient(seed: int, order: Order = ANY_STUDY) -> Patient:
 
 
 def _without_borders(patient: Patient) -> Patient:
-    """No dura along the inner table, and a scanner that sees bone as it is."""
+    """Remove dura along the inner table and the blur of bone."""
     brain = replace(patient.brain, dura_mm=0.0)
     return replace(patient, brain=brain, scanner=replace(patient.scanner, tail_hu=0.0, glow_hu=0.0))
 
 
 def make_study(patient: Patient, indices: Sequence[int] | None = None) -> Study:
-    """The slices of a study, or those at some indices of `patient.scan.position_mm`."""
+    """Compute the slices of a study, all or those at `indices` of `patient.scan.position_mm`."""
     chosen = range(len(patient.scan.position_mm)) if indices is None else indices
     slices = [_slice(patient, index) for index in chosen]
     masks = np.stack([mask for _, mask in slices])
@@ -119,7 +123,7 @@ def make_study(patient: Patient, indices: Sequence[int] | None = None) -> Study:
 
 
 def _slice(patient: Patient, index: int) -> tuple[NDArray[np.int16], Floats]:
-    """One picture (SIZE, SIZE) and its blood (SIZE, SIZE, 5): the mean of planes across the slice's thickness."""
+    """One image (SIZE, SIZE) and its blood (SIZE, SIZE, 5): the mean of planes across the slice's thickness."""
     scan = patient.scan
     most = PLANES_ABOVE if scan.position_mm[index] > HIGH_MM else PLANES
     planes = min(max(round(scan.thickness_mm / PLANE_MM), 1), most)
@@ -145,7 +149,7 @@ def _plane(patient: Patient, points: Points) -> tuple[Floats, Floats]:
 
 
 def near_skin(skull: Skull, points: Points) -> NDArray[np.intp]:
-    """Indices of the points of a plane that may lie in the head: all but blocks whose middle is far outside."""
+    """Indices of points that may be inside the head: without blocks whose middle is far outside."""
     every = np.arange(SIZE * SIZE).reshape(SIZE, SIZE)
     middles = every[BLOCK // 2 :: BLOCK, BLOCK // 2 :: BLOCK]
     near = depths(skull, points.at(middles.ravel())).skin.reshape(middles.shape) > -FAR_MM
@@ -162,21 +166,21 @@ def _brain(patient: Patient, points: Points, depth: Depths) -> tuple[Floats, Flo
     inside = anatomy(patient.brain, points, vault_mm=depth.vault, cavity_mm=depth.cavity)
     hu, blood = inside.hu, np.zeros((*points.x.shape, len(SUBTYPES)), np.float32)
     fill_brain(hu, patient.mimics, inside)
-    for bleed in patient.bleeds:
-        hu, share = mix(bleed, inside, hu)
-        column = blood[:, SUBTYPES.index(bleed.label)]
+    for haemorrhage in patient.haemorrhages:
+        hu, share = mix(haemorrhage, inside, hu)
+        column = blood[:, SUBTYPES.index(haemorrhage.label)]
         np.maximum(column, share, out=column)
     return hu, blood
 
 
 def _truth(masks: Floats, pixel_mm: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Labels and their certainty, (n, 6) each, from the blood's area."""
+    """Labels and whether they are certain, (n, 6) each, from the area of blood."""
     every, seen = masks.sum(axis=(1, 2)) * pixel_mm**2, (masks >= SEEN).sum(axis=(1, 2)) * pixel_mm**2
     labels = _with_any(seen) >= SEEN_MM2
     return labels, labels | (_with_any(every) < TRACE_MM2)
 
 
 def _with_any(areas: Floats) -> Floats:
-    """Areas of the subtypes, (n, 5), behind the largest of them."""
+    """Areas (n, 6): the largest of the subtypes, then the subtypes (n, 5)."""
     both: Floats = np.concatenate([areas.max(axis=1, keepdims=True), areas], axis=1)
     return both

@@ -1,4 +1,4 @@
-"""What a study shall be like; whatever an order leaves open is drawn."""
+"""Options of a study; an option that is None is drawn at random."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
@@ -11,15 +11,15 @@ SHIFTS: Final[tuple[Shift, ...]] = get_args(Shift)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A study's order.
+    """Options of a study.
 
-    kinds : the haemorrhages it has, () for none; drawn where None
-    mimic : whether it has something that looks like a haemorrhage and is none; drawn where None
-    shift : in which way it lies outside of what is drawn otherwise
-    twin : whether it is made without its shift after all: the same patient and scanner, but for that
-    broad : whether scanners, bleeds, heads, brains and skull bases are drawn harder, half of each, to learn from
-    small : share of the studies that bleed in which haemorrhages are as small as most of patients' are, to learn from
-    borders : whether the scanner blurs bone into the brain, and dura lies along it; without, a study is too easy
+    kinds : kinds of haemorrhage, () for none; drawn where None
+    mimic : with a mimic of haemorrhage; drawn where None
+    shift : way in which the study is outside the usual ranges
+    twin : the same patient and scanner without the shift
+    broad : draw half of the scanners, haemorrhages, heads, brains and skull bases from harder ranges, for training
+    small : share of the studies with blood in which haemorrhages are as small as most patients', for training
+    borders : with blur of bone into the brain, and dura along the inner table; without, studies are too easy
     """
 
     kinds: tuple[Label, ...] | None = None
@@ -36,7 +36,7 @@ ANY_STUDY: Final = Order()
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One study to make; `slices` of it at random, or all where None."""
+    """A study to make: `slices` random slices, or all where None."""
 
     seed: int
     slices: int | None = None

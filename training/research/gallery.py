@@ -16,7 +16,7 @@ from services.common.labels import SUBTYPES, Label
 from training.data.real_series import read_series
 from training.io.plotting import save_plot
 from training.phantom.geometry import SIZE
-from training.phantom.mimics import KINDS, contrasted
+from training.phantom.mimics import KINDS, with_contrast_agent
 from training.phantom.study import Patient, draw_patient, make_study
 from training.phantom.study_options import Order
 from training.research.realism import EDGES_MM, HU_BINS, Look, look_at
@@ -32,7 +32,9 @@ def draw(folder: Path, real: Path | None) -> None:
     """Write all pictures; the comparison only where there is a folder of a real series."""
     folder.mkdir(parents=True, exist_ok=True)
     sheet(folder / "anatomy.jpg", [_levels(draw_patient(SEED + n, Order((), mimic=False))) for n in range(5)])
-    sheet(folder / "bleeds.jpg", [[_largest(_bleeding(SEED + 20 + n, kind)) for n in range(8)] for kind in SUBTYPES])
+    sheet(
+        folder / "haemorrhages.jpg", [[_largest(_bleeding(SEED + 20 + n, kind)) for n in range(8)] for kind in SUBTYPES]
+    )
     sheet(folder / "small.jpg", [[_largest(patient) for patient in islice(_small(kind), 8)] for kind in SUBTYPES])
     sheet(folder / "mimics.jpg", _mimics())
     sheet(folder / "acquisition.jpg", [_scanners("noise_hu"), _scanners("blur_pixels"), _scanners("glow_hu")])
@@ -66,7 +68,7 @@ def _small(kind: Label) -> Iterator[Patient]:
     """Those whose haemorrhages an order of small ones has made so."""
     for seed in count(SEED + 500):
         patient = _bleeding(seed, kind, small=0.5)
-        if patient.bleeds != _bleeding(seed, kind).bleeds:
+        if patient.haemorrhages != _bleeding(seed, kind).haemorrhages:
             yield patient
 
 
@@ -85,7 +87,9 @@ def _mimics() -> list[list[Hu]]:
             plain = draw_patient(SEED + 100 + number, Order((), mimic=False))
             mimics = plain.mimics + kind(np.random.default_rng(10 * number + turn), plain.skull)
             skull = replace(plain.skull, holes=mimics.holes)
-            changed = make_study(replace(plain, skull=skull, mimics=mimics, brain=contrasted(plain.brain, mimics)))
+            changed = make_study(
+                replace(plain, skull=skull, mimics=mimics, brain=with_contrast_agent(plain.brain, mimics))
+            )
             difference = np.abs(changed.hu.astype(np.int32) - make_study(plain).hu).clip(0, 60)
             every.append(changed.hu[int(difference.sum(axis=(1, 2)).argmax())])
     width = len(every) // 2

@@ -26,20 +26,20 @@ QUIET = Scanner(
 )
 
 
-def _see(scanner: Scanner, hu: float) -> np.ndarray:
+def _blurred(scanner: Scanner, hu: float) -> np.ndarray:
     return acquire(scanner, np.full((SIZE, SIZE), hu, np.float32), np.random.default_rng(0))
 
 
 def test_even_tissue_stays_as_it_is() -> None:
-    assert np.all(_see(QUIET, 40) == 40)
+    assert np.all(_blurred(QUIET, 40) == 40)
 
 
 def test_noise_has_its_deviation() -> None:
-    assert _see(replace(QUIET, noise_hu=5.0), 40).std() == pytest.approx(5, rel=0.05)
+    assert _blurred(replace(QUIET, noise_hu=5.0), 40).std() == pytest.approx(5, rel=0.05)
 
 
 def test_the_zero_and_the_gain_of_a_scanner() -> None:
-    assert _see(replace(QUIET, offset_hu=3.0, gain=1.1), 40).mean() == pytest.approx(47, abs=0.5)
+    assert _blurred(replace(QUIET, offset_hu=3.0, gain=1.1), 40).mean() == pytest.approx(47, abs=0.5)
 
 
 def test_bone_glows_into_its_surroundings() -> None:
@@ -51,4 +51,4 @@ def test_bone_glows_into_its_surroundings() -> None:
 
 
 def test_outside_the_circle() -> None:
-    assert _see(replace(QUIET, outside_hu=-2000), 40)[0, 0] == -2000
+    assert _blurred(replace(QUIET, outside_hu=-2000), 40)[0, 0] == -2000

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from training.phantom.brain import Anatomy, Brain, Push, anatomy, draw_brain
+from training.phantom.brain import Anatomy, Brain, MassEffect, anatomy, draw_brain
 from training.phantom.geometry import Points
 from training.phantom.skull import depths, draw_skull
 
@@ -44,8 +44,8 @@ def test_white_matter_is_darker_than_grey() -> None:
 
 
 def test_a_push_moves_what_lies_near_and_nothing_far_away() -> None:
-    pushed = BRAIN.pushed((Push((40.0, 0.0, 12.0), (-8.0, 0.0, 0.0), 20.0),))
-    before, after = _plane(BRAIN), _plane(pushed)
+    displaced = BRAIN.with_mass_effects((MassEffect((40.0, 0.0, 12.0), (-8.0, 0.0, 0.0), 20.0),))
+    before, after = _plane(BRAIN), _plane(displaced)
     away = before.points.distance((40.0, 0.0, 12.0))
     assert np.abs(after.hu - before.hu)[away < 20].max() > 3
     np.testing.assert_allclose(after.hu[away > 90], before.hu[away > 90], atol=0.6)

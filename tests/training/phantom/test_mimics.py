@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.phantom.mimics import KINDS, Mimics, contrasted, draw_mimics
+from training.phantom.mimics import KINDS, Mimics, draw_mimics, with_contrast_agent
 from training.phantom.skull import draw_skull
 from training.phantom.study import draw_patient, make_study
 from training.phantom.study_options import Order
@@ -37,7 +37,7 @@ def test_every_kind_changes_the_picture_and_is_no_blood(kind: int) -> None:
     plain = draw_patient(SEED, Order(kinds=(), mimic=False))
     mimics = plain.mimics + KINDS[kind](np.random.default_rng(kind), plain.skull)
     skull = replace(plain.skull, holes=mimics.holes)
-    mimicking = replace(plain, mimics=mimics, skull=skull, brain=contrasted(plain.brain, mimics))
+    mimicking = replace(plain, mimics=mimics, skull=skull, brain=with_contrast_agent(plain.brain, mimics))
     every = range(4, len(plain.scan.position_mm), 2)
     study = make_study(mimicking, every)
     assert not study.masks.any()

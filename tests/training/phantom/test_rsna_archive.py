@@ -15,7 +15,16 @@ from services.common.labels import LABELS
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.dicom_file import decode_frame
 from services.preprocess.pipeline import Pipeline
-from training.phantom.rsna_archive import KEPT, ROWS, Plan, Task, _tasks, _with_faults, make, write_archive
+from training.phantom.rsna_archive import (
+    KEPT_KEYWORDS,
+    ROWS,
+    Plan,
+    Task,
+    _tasks,
+    _with_faults,
+    make_files,
+    write_archive,
+)
 from training.phantom.study import draw_patient, make_study
 from training.phantom.study_options import Order
 from training.rsna.archive import ROOT
@@ -67,7 +76,7 @@ def test_the_same_plan_is_the_same_archive_on_any_number_of_cores(tmp_path: Path
 @pytest.mark.parametrize("number", range(6))
 def test_the_services_read_what_the_phantom_was(number: int) -> None:
     """12 bits, 16 bits, and the lost intercept, which leaves 12 bits less 24 steps: all give the phantom's HU."""
-    made = make(Task(number, number, Plan(6, SEED, traps=number > 2)))
+    made = make_files(Task(number, number, Plan(6, SEED, traps=number > 2)))
     study = make_study(draw_patient(SEED + number))
     for (_, data), hu in list(zip(made.files, study.hu, strict=True))[5:8]:
         found = decode_frame(data, 0).hu
@@ -77,7 +86,7 @@ def test_the_services_read_what_the_phantom_was(number: int) -> None:
 
 @pytest.mark.parametrize("order", [Order(), Order(broad=True, small=0.5)])
 def test_rows_are_the_labels(order: Order) -> None:
-    made = make(Task(1, 1, Plan(6, SEED, order=order)))
+    made = make_files(Task(1, 1, Plan(6, SEED, order=order)))
     study = make_study(draw_patient(SEED + 1, order))
     for (_, values), labels in zip(made.rows, study.labels, strict=True):
         assert dict(zip(ROWS, values, strict=True)) == dict(zip(LABELS, labels.astype(int), strict=True))
@@ -86,11 +95,11 @@ def test_rows_are_the_labels(order: Order) -> None:
 def test_headers_have_the_challenges_habits() -> None:
     seen, windows = set(), set()
     for number in range(8):
-        dataset = dcmread(BytesIO(make(Task(number, number, Plan(8, SEED))).files[0][1]))
+        dataset = dcmread(BytesIO(make_files(Task(number, number, Plan(8, SEED))).files[0][1]))
         seen.add((dataset.BitsStored, dataset.PixelRepresentation, str(dataset.file_meta.TransferSyntaxUID)))
         windows.add(dataset["WindowCenter"].VM)
         with disable_value_validation():
-            assert {element.keyword for element in dataset} == set(KEPT)
+            assert {element.keyword for element in dataset} == set(KEPT_KEYWORDS)
         lengths = {"PatientID": 8, "SOPInstanceUID": 9, "StudyInstanceUID": 10, "SeriesInstanceUID": 10}
         for keyword, digits in lengths.items():
             assert re.fullmatch(f"ID_[0-9a-f]{{{digits}}}", dataset[keyword].value)
@@ -102,7 +111,7 @@ def test_headers_have_the_challenges_habits() -> None:
 @pytest.mark.parametrize("size", [256, 512])
 def test_the_service_assesses_a_study(size: int) -> None:
     """One series, nothing refused, nothing set aside, and the phantom's places."""
-    files = [data for _, data in make(Task(2, 2, Plan(3, SEED, size=size))).files]
+    files = [data for _, data in make_files(Task(2, 2, Plan(3, SEED, size=size))).files]
     position_mm = draw_patient(SEED + 2).scan.position_mm
     with Pipeline(DEFAULT_RECIPE, 1) as pipeline:
         report = pipeline.read_headers(files, [len(file) for file in files])
@@ -116,7 +125,7 @@ def test_the_service_assesses_a_study(size: int) -> None:
 def test_broken_files_are_found_out() -> None:
     plan = Plan(40, SEED, traps=True)
     for number, codes in ((7, {"truncated"}), (13, {"not_dicom"})):
-        files = [data for _, data in make(Task(number, number, plan)).files]
+        files = [data for _, data in make_files(Task(number, number, plan)).files]
         with Pipeline(DEFAULT_RECIPE, 1) as pipeline:
             report = pipeline.read_headers(files, [len(file) for file in files])
             (series,) = report.series
@@ -126,7 +135,7 @@ def test_broken_files_are_found_out() -> None:
 
 
 def test_the_picture_is_the_same_at_both_sizes() -> None:
-    small, large = (make(Task(0, 0, Plan(1, SEED, size=size))).files[8][1] for size in (256, 512))
+    small, large = (make_files(Task(0, 0, Plan(1, SEED, size=size))).files[8][1] for size in (256, 512))
     found = [decode_frame(data, 0) for data in (small, large)]
     assert found[1].hu.shape == (512, 512)
     assert found[1].row_spacing_mm == pytest.approx(found[0].row_spacing_mm / 2, rel=1e-5)

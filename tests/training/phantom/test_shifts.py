@@ -34,7 +34,7 @@ def test_anatomy() -> None:
 
 def test_lesions() -> None:
     usual, smaller = (
-        np.mean([bleed.blood.hu for patient in _patients(shift) for bleed in patient.bleeds])
+        np.mean([haemorrhage.blood.hu for patient in _patients(shift) for haemorrhage in patient.haemorrhages])
         for shift in (None, "lesions")
     )
     assert smaller == pytest.approx(usual - 6)
@@ -50,11 +50,11 @@ SHIFTED_PARTS: dict[Shift, set[str]] = {
     "thickness": {"scan"},
     "hounsfield": {"scanner"},
     "anatomy": {"skull", "brain"},
-    "lesions": {"bleeds"},
+    "lesions": {"haemorrhages"},
 }
 CONSEQUENCES: dict[Shift, set[str]] = {
-    "anatomy": {"bleeds", "mimics"},  # both lie where their head has room for them
-    "lesions": {"brain"},  # smaller blood pushes it less
+    "anatomy": {"haemorrhages", "mimics"},  # both lie where their head has room for them
+    "lesions": {"brain"},  # smaller haemorrhages displace it less
 }
 
 
@@ -65,7 +65,9 @@ def test_a_twin_differs_in_nothing_but_the_shift(shift: Shift) -> None:
             field.name for field in fields(Patient) if getattr(shifted, field.name) != getattr(twin, field.name)
         }
         assert SHIFTED_PARTS[shift] <= differing <= SHIFTED_PARTS[shift] | CONSEQUENCES.get(shift, set())
-        assert [type(bleed) for bleed in shifted.bleeds] == [type(bleed) for bleed in twin.bleeds]
+        assert [type(haemorrhage) for haemorrhage in shifted.haemorrhages] == [
+            type(haemorrhage) for haemorrhage in twin.haemorrhages
+        ]
 
 
 @pytest.mark.parametrize("shift", SHIFTS)

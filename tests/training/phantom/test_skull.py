@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 
 from training.phantom.geometry import Points
-from training.phantom.places import on_the_vault
+from training.phantom.locations import on_vault
 from training.phantom.skull import Hole, depths, draw_skull, tissue
 
 SKULL = replace(draw_skull(np.random.default_rng(5)), hyperostosis_mm=0, sutures_mm=0)
@@ -38,7 +38,7 @@ def test_tables_are_denser_than_diploe() -> None:
 
 
 def test_a_hole_takes_bone_away() -> None:
-    place = on_the_vault(np.random.default_rng(0), SKULL, lowest=0.2, highest=0.6)
+    place = on_vault(np.random.default_rng(0), SKULL, lowest=0.2, highest=0.6)
     way = np.array(place, np.float32) / np.linalg.norm(place)
     far = np.linspace(np.linalg.norm(place) + 0.5, np.linalg.norm(place) + 4, 30, dtype=np.float32)
     points = Points(*(axis * far for axis in way))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from services.common.labels import LABELS, SUBTYPES, Label
-from training.phantom.cases import draw_kinds
+from training.phantom.findings import draw_kinds
 from training.phantom.skull import depths
 from training.phantom.study import SEEN_MM2, TRACE_MM2, draw_patient, make_study, near_skin
 from training.phantom.study_options import Order
@@ -43,7 +43,7 @@ def test_labels_agree_with_masks(kind: Label) -> None:
 
 
 def test_blood_is_where_the_mask_says() -> None:
-    """The same patient without the bleed differs only near the blood, where oedema and pushed brain lie."""
+    """The same patient without the haemorrhage differs only near the blood, at oedema and displaced brain."""
     study = make_study(draw_patient(SEED + 11, Order(kinds=("intraparenchymal",))))
     index = int(study.masks.sum(axis=(1, 2, 3), dtype=np.int64).argmax())
     inside = study.masks[index, ..., SUBTYPES.index("intraparenchymal")] > 250

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from training.phantom.geometry import Points
-from training.phantom.places import in_the_brain, on_the_vault, outwards, under_the_vault
+from training.phantom.locations import in_brain, on_vault, outwards, under_vault
 from training.phantom.skull import depths, draw_skull
 
 SKULL = draw_skull(np.random.default_rng(3))
@@ -15,13 +15,13 @@ def _depth_mm(place: tuple[float, float, float]) -> float:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_points_on_the_vault_lie_on_the_inner_table(seed: int) -> None:
-    place = on_the_vault(np.random.default_rng(seed), SKULL, lowest=0, highest=0.9)
+    place = on_vault(np.random.default_rng(seed), SKULL, lowest=0, highest=0.9)
     assert abs(_depth_mm(place)) < 1.5
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_points_in_the_brain_lie_in_the_cavity(seed: int) -> None:
-    assert _depth_mm(in_the_brain(np.random.default_rng(seed), SKULL, 5)) > 0
+    assert _depth_mm(in_brain(np.random.default_rng(seed), SKULL, 5)) > 0
 
 
 def test_outwards_keeps_the_direction() -> None:
@@ -30,6 +30,6 @@ def test_outwards_keeps_the_direction() -> None:
 
 
 def test_a_ball_under_the_vault_reaches_it_at_most_a_little() -> None:
-    vault = on_the_vault(np.random.default_rng(0), SKULL, lowest=0, highest=0.5)
-    place = under_the_vault(np.random.default_rng(1), vault, 6, deepest_mm=8)
+    vault = on_vault(np.random.default_rng(0), SKULL, lowest=0, highest=0.5)
+    place = under_vault(np.random.default_rng(1), vault, 6, deepest_mm=8)
     assert 0.7 * 6 + 2 < np.linalg.norm(vault) - np.linalg.norm(place) < 6 + 9

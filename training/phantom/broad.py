@@ -1,8 +1,8 @@
-"""Harder studies to learn from: noisier, of other kernels, with smaller and paler blood, fuller, older, busier heads.
+"""Harder studies for training: noise, kernels, size and density of blood, form of the head, atrophy, skull base.
 
-All within what a study is otherwise drawn from or at its edge. Noise and density stay short of the shifted sets. Sizes
-go a little below theirs, as what bleeds in patients is small; heads are odd and brains old up to the middle of what
-those of anatomy are, as patients are old: in that these sets are no news, or only in their farther half.
+Values stay inside the usual ranges or at their edge. Noise and density stay short of the shifted sets. Sizes go a
+little below theirs, since haemorrhages of patients are small. Form of the head and atrophy reach the middle of the
+shifted range of anatomy, since patients are old; these sets test generalisation only in their farther half.
 """
 
 from dataclasses import replace
@@ -10,11 +10,11 @@ from dataclasses import replace
 import numpy as np
 
 from training.phantom.acquisition import Scanner
-from training.phantom.base import draw_base
-from training.phantom.bleeds import Bleed
+from training.phantom.haemorrhages import Haemorrhage
 from training.phantom.mimics import Mimics
-from training.phantom.shifts import lessened
+from training.phantom.shifts import smaller_and_paler
 from training.phantom.skull import Skull
+from training.phantom.skull_base import draw_base
 
 SHARE = 0.5
 NOISE_HU = (3.5, 8.0)
@@ -23,15 +23,15 @@ GRAIN_PIXELS = (0.2, 1.4)
 SHARPENING = 0.35
 SMALLEST = 0.7
 PALEST_HU = 5.0
-TAIL_HU = (60, 320)  # of bone on the brain beside it
+TAIL_HU = (60, 320)  # added by bone to adjacent brain
 ROOM_MM = (-1.4, 0.4)  # hardly any fluid between brain and dura
 FACTOR = (0.96, 1.04)  # of a head's scale along each axis
 WOBBLE_MM = (0.8, 4.2)
-ATROPHY = (0.0, 3.4)  # as often much as little
+ATROPHY = (0.0, 3.4)  # uniform
 
 
 def broad_skull(rng: np.random.Generator, skull: Skull) -> Skull:
-    """A head that its brain fills up to the inner table, one of a form of its own, both, or the same one."""
+    """Fill a head up to the inner table, change its form, both, or neither."""
     head = skull.head
     if rng.random() < SHARE:
         head = replace(head, room_mm=float(rng.uniform(*ROOM_MM)))
@@ -42,17 +42,17 @@ def broad_skull(rng: np.random.Generator, skull: Skull) -> Skull:
 
 
 def broad_atrophy(rng: np.random.Generator, atrophy: float | None) -> float | None:
-    """How much a brain has shrunk: much as often as little, or the same."""
+    """Draw atrophy uniformly, or keep it."""
     return float(rng.uniform(*ATROPHY)) if rng.random() < SHARE else atrophy
 
 
 def broad_mimics(rng: np.random.Generator, skull: Skull, mimics: Mimics) -> Mimics:
-    """More that is bright at the skull base, or the same."""
+    """Add bright structures at the skull base, or none."""
     return mimics + draw_base(rng, skull) if rng.random() < SHARE else mimics
 
 
 def broad_scanner(rng: np.random.Generator, scanner: Scanner) -> Scanner:
-    """A scanner with more noise and another kernel, or the same one."""
+    """Draw more noise and another kernel, or keep the scanner."""
     if rng.random() >= SHARE:
         return scanner
     return replace(
@@ -65,9 +65,9 @@ def broad_scanner(rng: np.random.Generator, scanner: Scanner) -> Scanner:
     )
 
 
-def broad_bleeds(rng: np.random.Generator, bleeds: tuple[Bleed, ...]) -> tuple[Bleed, ...]:
-    """Blood smaller and less dense, or the same."""
+def broad_haemorrhages(rng: np.random.Generator, haemorrhages: tuple[Haemorrhage, ...]) -> tuple[Haemorrhage, ...]:
+    """Make haemorrhages smaller and less dense, or keep them."""
     if rng.random() >= SHARE:
-        return bleeds
+        return haemorrhages
     scale, paler_hu = float(rng.uniform(SMALLEST, 1)), float(rng.uniform(0, PALEST_HU))
-    return tuple(lessened(bleed, scale, paler_hu) for bleed in bleeds)
+    return tuple(smaller_and_paler(haemorrhage, scale, paler_hu) for haemorrhage in haemorrhages)

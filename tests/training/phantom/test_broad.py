@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 
 from services.common.labels import Label
-from training.phantom.breadth import FACTOR, NOISE_HU, ROOM_MM
+from training.phantom.broad import FACTOR, NOISE_HU, ROOM_MM
 from training.phantom.head import Head
 from training.phantom.study import draw_patient
 from training.phantom.study_options import Order
@@ -21,7 +21,10 @@ def test_about_half_of_the_scanners_change_and_none_reaches_the_shifted_noise() 
 
 
 def test_about_half_of_the_bleeds_are_paler_and_none_is_denser() -> None:
-    paler = [usual.bleeds[0].blood.hu - broad.bleeds[0].blood.hu for usual, broad in zip(USUAL, BROAD, strict=True)]
+    paler = [
+        usual.haemorrhages[0].blood.hu - broad.haemorrhages[0].blood.hu
+        for usual, broad in zip(USUAL, BROAD, strict=True)
+    ]
     assert min(paler) == 0
     assert max(paler) <= 5
     assert 10 < sum(value > 0 for value in paler) < 30

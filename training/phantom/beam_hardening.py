@@ -1,9 +1,8 @@
-"""Beam hardening: what a scanner that corrects for water alone makes of bone.
+"""Beam hardening: the artefact of bone in a scanner that corrects for water only.
 
-A ray through bone is weakened less than in proportion to it, and the more bone, the further it falls short. With a
-shortfall that grows as the square of the bone in a ray (Joseph and Spital, J Comput Assist Tomogr 2 (1978) 100-108) the
-fault in the picture is the back-projection of those squares: dark bands between the petrous bones, bright brain along
-the vault. It is smooth, so a coarse picture is enough.
+The attenuation of a ray grows less than in proportion to the bone in it. With a deficit that grows as the square of the
+bone in a ray (Joseph and Spital, J Comput Assist Tomogr 2 (1978) 100-108), the artefact is the back-projection of those
+squares: dark bands between the petrous bones, bright brain along the vault. It is smooth, so a coarse grid is enough.
 """
 
 from functools import cache
@@ -15,14 +14,14 @@ from scipy import ndimage, sparse
 from training.phantom.geometry import SIZE
 from training.phantom.shapes import Floats
 
-COARSE: Final = 64  # rows and columns of the picture that is projected
+COARSE: Final = 64  # rows and columns of the projected image
 ANGLES: Final = 72
 _RAYS: Final = 96  # of each angle, one coarse pixel apart
 _BONE_HU: Final = 150
 
 
 def hardening_hu(hu: Floats) -> Floats:
-    """The fault that bone makes at full strength; (SIZE, SIZE) float32, 0 on the mean of the soft tissue.
+    """Return the artefact at full strength in HU, (SIZE, SIZE) float32, with mean 0 over soft tissue.
 
     Parameters
     ----------
@@ -43,7 +42,7 @@ def hardening_hu(hu: Floats) -> Floats:
 
 @cache
 def _rays() -> Any:
-    """From a coarse picture to the sums along its rays; (ANGLES * _RAYS, COARSE * COARSE), sparse."""
+    """Projection of a coarse image to sums along rays; (ANGLES * _RAYS, COARSE * COARSE), sparse."""
     middle = np.arange(COARSE) - (COARSE - 1) / 2
     down, right = (axis.ravel() for axis in np.meshgrid(middle, middle, indexing="ij"))
     turns = np.arange(ANGLES) * np.pi / ANGLES
@@ -59,7 +58,7 @@ def _rays() -> Any:
 
 @cache
 def _filter() -> Floats:
-    """The ramp of back-projection, softened at its end, with its scale."""
+    """The ramp filter of back-projection with its scale, attenuated at high frequencies."""
     cycles = np.fft.rfftfreq(_RAYS)
     ramp: Floats = (cycles * np.cos(np.pi * cycles) * 2 * np.pi / ANGLES).astype(np.float32)
     return ramp

@@ -1,5 +1,5 @@
-"""What a study has: how often each kind of haemorrhage, how large, and where."""
-# ruff: noqa: PLR2004 - lengths in mm and Hounsfield units, each beside what it is of
+"""Frequency, size and location of haemorrhages."""
+# ruff: noqa: PLR2004 - lengths in mm and Hounsfield units, named by their context
 
 from collections.abc import Callable
 from functools import partial
@@ -7,11 +7,11 @@ from functools import partial
 import numpy as np
 
 from services.common.labels import SUBTYPES, Label
-from training.phantom.bleeds import Bleed, Blood, Cast, Crescent, Film, Haematoma, Lens, Place, Sheet
-from training.phantom.places import in_the_brain, on_the_vault, outwards, under_the_vault
+from training.phantom.haemorrhages import Blood, Cast, Crescent, Film, Haematoma, Haemorrhage, Lens, Place, Sheet
+from training.phantom.locations import in_brain, on_vault, outwards, under_vault
 from training.phantom.skull import Skull
 
-# How often each subtype is the first finding of a study with blood; rarer ones are drawn more often than in life.
+# Frequency of each subtype as first finding of a study with blood; rare ones are more frequent than in patients.
 FIRST = {
     "epidural": 0.15,
     "intraparenchymal": 0.24,
@@ -19,12 +19,12 @@ FIRST = {
     "subarachnoid": 0.24,
     "subdural": 0.24,
 }
-# How often a second and a third finding join it.
+# Frequency of a second and a third finding.
 ANOTHER = 0.4
 
 
 def draw_kinds(rng: np.random.Generator) -> tuple[Label, ...]:
-    """None for half of all studies, else one kind or several."""
+    """Draw the kinds of a study: none for half of all studies, else one or several."""
     if rng.random() < 0.5:
         return ()
     odds = [FIRST[label] for label in SUBTYPES]
@@ -33,8 +33,8 @@ def draw_kinds(rng: np.random.Generator) -> tuple[Label, ...]:
     return tuple(SUBTYPES[index] for index in chosen)
 
 
-def draw_bleeds(rng: np.random.Generator, label: Label, skull: Skull) -> tuple[Bleed, ...]:
-    """The haemorrhages of one kind, mostly one, from hardly visible to huge."""
+def draw_haemorrhages(rng: np.random.Generator, label: Label, skull: Skull) -> tuple[Haemorrhage, ...]:
+    """Draw the haemorrhages of one kind, mostly one, from hardly visible to huge."""
     match label:
         case "epidural":
             return (_epidural(rng, skull),)
@@ -50,11 +50,11 @@ def draw_bleeds(rng: np.random.Generator, label: Label, skull: Skull) -> tuple[B
 
 def _haematoma(rng: np.random.Generator, skull: Skull) -> Haematoma:
     volume_ml = float(np.clip(rng.lognormal(np.log(3.5), 1.5), 0.15, 90))
-    return _ball(rng, volume_ml, partial(in_the_brain, rng, skull))
+    return _ball(rng, volume_ml, partial(in_brain, rng, skull))
 
 
 def _contusions(rng: np.random.Generator, skull: Skull) -> tuple[Haematoma, ...]:
-    """Two to five small ones near each other under the vault, mostly in front and at the sides."""
+    """Two to five small ones close together under the vault, mostly frontal and lateral."""
     turn = rng.choice([-1, 1]) * rng.uniform(0, 2.1)
     sine = rng.uniform(-0.3, 0.3)
     middle = np.array([np.sin(turn), -np.cos(turn), sine])
@@ -63,7 +63,7 @@ def _contusions(rng: np.random.Generator, skull: Skull) -> tuple[Haematoma, ...]
         x, y, z = middle + rng.normal(0, 0.2, 3)
         place = outwards(skull, (float(x), float(y), float(z)))
         volume_ml = float(np.clip(rng.lognormal(np.log(0.8), 1), 0.1, 8))
-        found.append(_ball(rng, volume_ml, partial(under_the_vault, rng, place, deepest_mm=8)))
+        found.append(_ball(rng, volume_ml, partial(under_vault, rng, place, deepest_mm=8)))
     return tuple(found)
 
 
@@ -83,16 +83,16 @@ def _ball(rng: np.random.Generator, volume_ml: float, placed: Callable[[float], 
 
 def _epidural(rng: np.random.Generator, skull: Skull) -> Lens:
     radius = float(rng.uniform(13, 42))
-    centre = on_the_vault(rng, skull, lowest=-0.5, highest=0.75)
+    centre = on_vault(rng, skull, lowest=-0.5, highest=0.75)
     return Lens(centre, float(radius * rng.uniform(0.25, 0.75)), radius, _blood(rng, 50, 80))
 
 
-def _subdural(rng: np.random.Generator, skull: Skull) -> tuple[Bleed, ...]:
+def _subdural(rng: np.random.Generator, skull: Skull) -> tuple[Haemorrhage, ...]:
     if rng.random() < 0.22:
         return (_sheet(rng),)
-    first = _crescent(rng, on_the_vault(rng, skull, lowest=-0.25, highest=0.8))
+    first = _crescent(rng, on_vault(rng, skull, lowest=-0.25, highest=0.8))
     x, y, z = first.centre_mm
-    found: list[Bleed] = [first]
+    found: list[Haemorrhage] = [first]
     if rng.random() < 0.12:
         found.append(_crescent(rng, (-x, y, z)))
     if rng.random() < 0.12:
@@ -101,7 +101,7 @@ def _subdural(rng: np.random.Generator, skull: Skull) -> tuple[Bleed, ...]:
 
 
 def _crescent(rng: np.random.Generator, place: Place) -> Crescent:
-    """Fresh ones, old ones, and layered ones; those as dense as brain only where they are thick."""
+    """Acute, chronic and layered ones; isodense ones only where they are thick."""
     age = rng.choice(3, p=[0.84, 0.07, 0.09])
     thickness = float(np.clip(rng.lognormal(np.log(7), 0.5), 3 if age == 0 else 7, 24))
     return Crescent(
@@ -143,7 +143,7 @@ def _subarachnoid(rng: np.random.Generator, skull: Skull) -> Film:
     if place == 1:
         centre = (side * 42, float(rng.normal(-12, 6)), float(rng.normal(-2, 5)))
         return Film(centre, float(rng.uniform(10, 30)), amount, blood)
-    return Film(on_the_vault(rng, skull, lowest=-0.1, highest=0.9), float(rng.uniform(9, 34)), amount, blood)
+    return Film(on_vault(rng, skull, lowest=-0.1, highest=0.9), float(rng.uniform(9, 34)), amount, blood)
 
 
 def _blood(rng: np.random.Generator, low_hu: float, high_hu: float) -> Blood:

@@ -1,15 +1,15 @@
-"""What is bright at the skull base and no blood: sinuses beside the sella, bone that a slice cuts in part, chalk."""
-# ruff: noqa: PLR2004 - lengths in mm and Hounsfield units, each beside what it is of
+"""Bright structures at the skull base: cavernous sinuses, bone with partial volume, calcification."""
+# ruff: noqa: PLR2004 - lengths in mm and Hounsfield units, named by their context
 
 import numpy as np
 
+from training.phantom.locations import outwards
 from training.phantom.mimics import Grain, Mimics, grain
-from training.phantom.places import outwards
 from training.phantom.skull import Skull
 
 
 def draw_base(rng: np.random.Generator, skull: Skull) -> Mimics:
-    """More of it than the usual studies have."""
+    """Draw more of them than usual studies have."""
     return Mimics((*_cavernous(rng), *_ridges(rng, skull), *_carotids(rng)))
 
 
@@ -23,7 +23,7 @@ def _cavernous(rng: np.random.Generator) -> list[Grain]:
 
 
 def _ridges(rng: np.random.Generator, skull: Skull) -> list[Grain]:
-    """Clinoids, wings, roofs of the orbits, petrous tips: haze where a thick slice holds a part of them."""
+    """Clinoids, sphenoid wings, orbital roofs, petrous tips: haze by partial volume in thick slices."""
     grains = []
     for _ in range(rng.poisson(6)):
         turn, down = rng.uniform(0, 2 * np.pi), float(rng.uniform(-0.9, -0.25))
@@ -37,7 +37,7 @@ def _ridges(rng: np.random.Generator, skull: Skull) -> list[Grain]:
 
 
 def _carotids(rng: np.random.Generator) -> list[Grain]:
-    """Chalk in the walls of the carotids."""
+    """Calcification in the walls of the carotids."""
     sides = [side for side in (-1.0, 1.0) if rng.random() < 0.35]
     hu = float(rng.uniform(150, 800))
     return [

@@ -1,4 +1,4 @@
-"""The five kinds of haemorrhage: each says which fraction of a point is blood, how dense it is, and what it pushes."""
+"""The five kinds of haemorrhage: fraction of blood at a point, density, and mass effect."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from services.common.labels import Label
-from training.phantom.brain import Anatomy, Push
+from training.phantom.brain import Anatomy, MassEffect
 from training.phantom.noise import sample
 from training.phantom.shapes import Floats, soft_step
 
@@ -15,14 +15,14 @@ Place = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Blood:
-    """Density of a bleed. `mottle_hu` is the standard deviation of its own texture."""
+    """Density of a haemorrhage. `mottle_hu` is the standard deviation of its texture."""
 
     hu: float
     mottle_hu: float
     seed: int
 
 
-class Bleed(Protocol):
+class Haemorrhage(Protocol):
     """One haemorrhage."""
 
     @property
@@ -33,14 +33,14 @@ class Bleed(Protocol):
         """Share of blood at every point, (n,) float32."""
         ...
 
-    def pushes(self) -> tuple[Push, ...]:
-        """What it does to the brain around it."""
+    def mass_effects(self) -> tuple[MassEffect, ...]:
+        """Displacements of the brain around it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Haematoma:
-    """Intraparenchymal: an ellipsoid with a wobbling surface, and oedema around it."""
+    """Intraparenchymal: an ellipsoid with a rough surface, and oedema around it."""
 
     centre_mm: Place
     radii_mm: Place
@@ -65,21 +65,21 @@ class Haematoma:
         inside = soft_step(self.surface(anatomy)) * soft_step(anatomy.depth_mm - 1.5)
         return inside * (1 - anatomy.ventricle)
 
-    def pushes(self) -> tuple[Push, ...]:
+    def mass_effects(self) -> tuple[MassEffect, ...]:
         x, _, _ = self.centre_mm
         radius = float(np.prod(self.radii_mm) ** (1 / 3))
         away = -1.0 if x > 0 else 1.0
-        return (Push(self.centre_mm, (away * 0.28 * radius, 0.0, 0.0), 26 + radius),)
+        return (MassEffect(self.centre_mm, (away * 0.28 * radius, 0.0, 0.0), 26 + radius),)
 
 
 @dataclass(frozen=True, slots=True)
 class Crescent:
-    """Subdural over the convexity: a crescent on one side that crosses sutures, thinning out to its rim."""
+    """Subdural over the convexity: a crescent on one side, across sutures, thinner towards its rim."""
 
     centre_mm: Place
     thickness_mm: float
     radius_mm: float
-    level_hu: float  # how much denser the back of a layered bleed is
+    level_hu: float  # additional density at the back of a layered haemorrhage
     blood: Blood
     label: Label = "subdural"
 
@@ -91,10 +91,10 @@ class Crescent:
         within = np.minimum(thickness - 0.3 - anatomy.depth_mm, np.sign(x) * p.x - 1.5)
         return soft_step(np.minimum(within, anatomy.tentorium_mm)) * (away < 1)
 
-    def pushes(self) -> tuple[Push, ...]:
+    def mass_effects(self) -> tuple[MassEffect, ...]:
         x, y, z = self.centre_mm
         inward = -0.55 * self.thickness_mm / max(float(np.sqrt(x * x + y * y + z * z)), 1)
-        return (Push(self.centre_mm, (inward * x, inward * y, inward * z), 0.9 * self.radius_mm),)
+        return (MassEffect(self.centre_mm, (inward * x, inward * y, inward * z), 0.9 * self.radius_mm),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +118,13 @@ class Sheet:
             within = np.minimum(within, side * p.x - 6)
         return soft_step(within) * (away < 1)
 
-    def pushes(self) -> tuple[Push, ...]:
+    def mass_effects(self) -> tuple[MassEffect, ...]:
         return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Lens:
-    """Epidural: biconvex between skull and dura, with a blunt rim, as sutures hold it."""
+    """Epidural: biconvex between skull and dura, with a blunt rim, bounded by sutures."""
 
     centre_mm: Place
     thickness_mm: float
@@ -137,18 +137,18 @@ class Lens:
         thickness = np.float32(self.thickness_mm) * np.clip(1.08 - away**2, 0, 1)
         return soft_step(thickness - anatomy.depth_mm) * (away < 1)
 
-    def pushes(self) -> tuple[Push, ...]:
+    def mass_effects(self) -> tuple[MassEffect, ...]:
         x, y, z = self.centre_mm
         inward = -0.75 * self.thickness_mm / max(float(np.sqrt(x * x + y * y + z * z)), 1)
-        return (Push(self.centre_mm, (inward * x, inward * y, inward * z), 1.1 * self.radius_mm),)
+        return (MassEffect(self.centre_mm, (inward * x, inward * y, inward * z), 1.1 * self.radius_mm),)
 
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Intraventricular: a level in the dependent horns, or a cast; `side` is -1, 0 (both) or 1."""
+    """Intraventricular: a fluid level in the dependent horns, or a cast; `side` is -1, 0 (both) or 1."""
 
     side: int
-    behind_mm: float  # blood fills what lies behind this y, the patient being supine
+    behind_mm: float  # blood fills the ventricles behind this y; the patient is supine
     below_mm: float
     amount: float
     blood: Blood
@@ -162,7 +162,7 @@ class Cast:
             where = where * soft_step(self.side * p.x + 2)
         return np.float32(self.amount) * where * anatomy.ventricle
 
-    def pushes(self) -> tuple[Push, ...]:
+    def mass_effects(self) -> tuple[MassEffect, ...]:
         return ()
 
 
@@ -185,7 +185,7 @@ class Film:
         filled: Floats = np.float32(self.amount) * region * np.clip(2.2 * anatomy.subarachnoid - 0.2, 0, 1)
         return filled
 
-    def pushes(self) -> tuple[Push, ...]:
+    def mass_effects(self) -> tuple[MassEffect, ...]:
         return ()
 
 
@@ -196,13 +196,15 @@ def density(blood: Blood, anatomy: Anatomy) -> Floats:
     return np.float32(blood.hu) + np.float32(blood.mottle_hu) * texture
 
 
-def mix(bleed: Bleed, anatomy: Anatomy, hu: Floats) -> tuple[Floats, Floats]:
-    """Put a bleed into tissue: the new Hounsfield units, and the share of blood."""
-    share = bleed.fraction(anatomy)
-    blood = density(bleed.blood, anatomy)
-    if isinstance(bleed, Haematoma):
-        outside = np.clip(-bleed.surface(anatomy) / np.float32(max(bleed.oedema_mm, 0.1)), 0, 1)
-        hu = hu + np.float32(bleed.oedema_hu) * (1 - outside) * (1 - share)
-    if isinstance(bleed, Crescent):
-        blood = blood + np.float32(bleed.level_hu) * np.clip((anatomy.points.y - bleed.centre_mm[1]) / 12, -1, 1)
+def mix(haemorrhage: Haemorrhage, anatomy: Anatomy, hu: Floats) -> tuple[Floats, Floats]:
+    """Add a haemorrhage to tissue; return the new Hounsfield units and the share of blood."""
+    share = haemorrhage.fraction(anatomy)
+    blood = density(haemorrhage.blood, anatomy)
+    if isinstance(haemorrhage, Haematoma):
+        outside = np.clip(-haemorrhage.surface(anatomy) / np.float32(max(haemorrhage.oedema_mm, 0.1)), 0, 1)
+        hu = hu + np.float32(haemorrhage.oedema_hu) * (1 - outside) * (1 - share)
+    if isinstance(haemorrhage, Crescent):
+        blood = blood + np.float32(haemorrhage.level_hu) * np.clip(
+            (anatomy.points.y - haemorrhage.centre_mm[1]) / 12, -1, 1
+        )
     return (hu + (blood - hu) * share).astype(np.float32), share.astype(np.float32)

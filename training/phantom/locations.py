@@ -1,4 +1,4 @@
-"""Points of a head at random: in its brain, and on the inner table of its vault."""
+"""Random points of a head: in the brain, and on the inner table of the vault."""
 # ruff: noqa: PLR2004 - lengths in mm
 
 import numpy as np
@@ -10,8 +10,8 @@ from training.phantom.skull import Skull, depths
 Place = tuple[float, float, float]
 
 
-def in_the_brain(rng: np.random.Generator, skull: Skull, radius_mm: float) -> Place:
-    """40 % in the deep nuclei, 12 % in the cerebellum, 5 % in the brainstem, the rest in the lobes."""
+def in_brain(rng: np.random.Generator, skull: Skull, radius_mm: float) -> Place:
+    """Draw a point: 40 % in the deep nuclei, 12 % in the cerebellum, 5 % in the brainstem, the rest in the lobes."""
     place, side = rng.choice(4, p=[0.4, 0.12, 0.05, 0.43]), float(rng.choice([-1, 1]))
     x, y, z = rng.normal(0, 4, 3)
     if place == 0:
@@ -20,26 +20,26 @@ def in_the_brain(rng: np.random.Generator, skull: Skull, radius_mm: float) -> Pl
         return (side * abs(float(18 + 2 * x)), float(50 + y), float(-36 + z))
     if place == 2:
         return (float(x), float(18 + y), float(-28 + 2 * z))
-    return under_the_vault(rng, on_the_vault(rng, skull, lowest=-0.2, highest=0.85), radius_mm, deepest_mm=28)
+    return under_vault(rng, on_vault(rng, skull, lowest=-0.2, highest=0.85), radius_mm, deepest_mm=28)
 
 
-def under_the_vault(rng: np.random.Generator, place: Place, radius_mm: float, *, deepest_mm: float) -> Place:
-    """A point inwards of one on the vault, so deep that a ball there hardly reaches the vault or lies deeper."""
+def under_vault(rng: np.random.Generator, place: Place, radius_mm: float, *, deepest_mm: float) -> Place:
+    """Draw a point inwards of one on the vault, at a depth at which a ball reaches the vault hardly or not at all."""
     depth = float(rng.uniform(radius_mm * 0.7 + 3, radius_mm + deepest_mm))
     inward = max(1 - depth / float(np.linalg.norm(place)), 0.25)
     x, y, z = place
     return (x * inward, y * inward, z * inward)
 
 
-def on_the_vault(rng: np.random.Generator, skull: Skull, *, lowest: float, highest: float) -> Place:
-    """A point of the inner table; `lowest` and `highest` bound the sine of its elevation."""
+def on_vault(rng: np.random.Generator, skull: Skull, *, lowest: float, highest: float) -> Place:
+    """Draw a point of the inner table; `lowest` and `highest` bound the sine of its elevation."""
     turn, sine = rng.uniform(0, 2 * np.pi), rng.uniform(lowest, highest)
     flat = np.sqrt(1 - sine**2)
     return outwards(skull, (float(np.cos(turn) * flat), float(np.sin(turn) * flat), float(sine)))
 
 
 def outwards(skull: Skull, towards: Place) -> Place:
-    """Where the way from the head's middle to a point, and on, leaves the cavity."""
+    """Return the point at which the ray from the head's middle through `towards` leaves the cavity."""
     direction = np.array(towards) / np.linalg.norm(towards)
     radii = np.arange(20, 120, 0.5, dtype=np.float32)
     ray: NDArray[np.float32] = (direction[:, None] * radii).astype(np.float32)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from training.phantom.beam_hardening import hardening_hu
 from training.phantom.geometry import SIZE
-from training.phantom.hardening import hardening_hu
 
 
 def _disc(hu: np.ndarray, *, down: float, right: float, radius: float, value: float) -> None:

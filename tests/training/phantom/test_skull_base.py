@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from training.phantom.base import draw_base
 from training.phantom.geometry import Points
 from training.phantom.mimics import Mimics
 from training.phantom.skull import depths
+from training.phantom.skull_base import draw_base
 from training.phantom.study import draw_patient, make_study
 from training.phantom.study_options import Order
 
