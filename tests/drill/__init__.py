@@ -1,1 +1,1 @@
-"""`make drill`: what breaks is broken on purpose, and what was accepted is counted afterwards."""
+"""`make drill`: breaks parts of a running product on purpose, and counts lost and duplicate reports afterwards."""

@@ -1,4 +1,4 @@
-"""A small disk of its own, so that it can be full."""
+"""A small file system that can be filled."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ _BLOCKS_BYTES: Final = (1 << 20, 1 << 12)
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[bool]:
-    """A file system of that size at a folder, gone at the end; False, and a plain folder, where none can be mounted."""
+    """A tmpfs of this size at a folder, for the time of the context; False, with a plain folder, without root."""
     folder.mkdir(parents=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "ich-drill", str(folder)]
     mounted = os.geteuid() == 0 and subprocess.run(command, check=False, capture_output=True).returncode == 0
@@ -27,7 +27,7 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[bool]:
 
 @contextmanager
 def filled(folder: Path) -> Iterator[None]:
-    """While this lasts, nothing can be written there."""
+    """Fill the file system for the time of the context."""
     fill = folder / "fill"
     try:
         with fill.open("wb", buffering=0) as file:

@@ -1,4 +1,4 @@
-"""The faults. Each returns when it is over; none mends anything that the product should mend by itself."""
+"""The faults. Each function returns after the fault, and repairs nothing that the product must repair itself."""
 
 import os
 import signal
@@ -23,15 +23,15 @@ _FULL_S: Final = 10
 _UPLOAD_S: Final = 4.0
 _PIECES: Final = 20
 _ROUTINE: Final = "urgent routine"
-Strike = Callable[[Service, Sender], None]
+Injection = Callable[[Service, Sender], None]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault by its name; `needs_small_disk` says that it fills one."""
+    """A fault and its name; `needs_small_disk` where it fills the disk."""
 
     name: str
-    strike: Strike
+    inject: Injection
     needs_small_disk: bool = False
 
 
@@ -39,42 +39,44 @@ def _kill(process: int) -> None:
     os.kill(process, signal.SIGKILL)
 
 
-def _horse(service: Service) -> int:
-    """The process that works on a series right now, caught in the middle of it."""
+def _work_horse(service: Service) -> int:
+    """The process of RQ's work horse, while it processes a series."""
     deadline = time.monotonic() + _CATCH_S
     while time.monotonic() < deadline:
         for horse in children(service.worker(_ROUTINE)):
             time.sleep(_MIDDLE_S)
             if horse in children(service.worker(_ROUTINE)):
                 return horse
-    raise TimeoutError("no series was in work")
+    raise TimeoutError("no worker processed a series within 10 s")
 
 
 def kill_worker(service: Service, _: Sender) -> None:
-    _horse(service)
+    _work_horse(service)
     _kill(service.worker(_ROUTINE))
 
 
 def kill_worker_and_horse(service: Service, _: Sender) -> None:
-    horse = _horse(service)
+    horse = _work_horse(service)
     _kill(service.worker(_ROUTINE))
     _kill(horse)
 
 
 def kill_horse(service: Service, _: Sender) -> None:
-    _kill(_horse(service))
+    _kill(_work_horse(service))
 
 
-def kill_service(name: str) -> Strike:
-    def strike(service: Service, _: Sender) -> None:
+def kill_service(name: str) -> Injection:
+    def inject(service: Service, _: Sender) -> None:
         _kill(service.process(name))
 
-    return strike
+    return inject
 
 
 def kill_gateway_during_uploads(service: Service, sender: Sender) -> None:
-    """One upload is slow and has half its bytes there; others come one after the other, and so one of them may be
-    just behind its commit when the gateway dies, and before its 202."""
+    """Kill the gateway while one slow upload is half received and fast uploads follow each other.
+
+    One of the fast jobs may be stored without its 202.
+    """
     half = threading.Event()
     with ThreadPoolExecutor(4) as senders:
         sent = [senders.submit(sender.send, 1, 6, partial(_slowly, half=half))]
@@ -103,8 +105,8 @@ def empty_redis(service: Service, _: Sender) -> None:
     Redis(port=service.redis_port).flushall()
 
 
-def stop_stage(name: str) -> Strike:
-    def strike(service: Service, sender: Sender) -> None:
+def stop_stage(name: str) -> Injection:
+    def inject(service: Service, sender: Sender) -> None:
         process = service.process(name)
         os.kill(process, signal.SIGSTOP)
         try:
@@ -113,11 +115,11 @@ def stop_stage(name: str) -> Strike:
         finally:
             os.kill(process, signal.SIGCONT)
 
-    return strike
+    return inject
 
 
 def fill_disk(service: Service, sender: Sender) -> None:
-    """A job that comes meanwhile is refused, and accepted when there is room again."""
+    """A job sent meanwhile is refused, and accepted once there is room."""
     with ThreadPoolExecutor(1) as other:
         with filled(service.jobs_dir):
             sent = other.submit(sender.send, 2)
@@ -128,14 +130,14 @@ def fill_disk(service: Service, sender: Sender) -> None:
 
 
 FAULTS: Final = (
-    Fault("kill -9 of a worker in mid-series", kill_worker),
+    Fault("kill -9 of a worker during a series", kill_worker),
     Fault("kill -9 of its work horse", kill_horse),
     Fault("kill -9 of both at once", kill_worker_and_horse),
     Fault("kill -9 of cnn", kill_service("cnn")),
     Fault("kill -9 of preprocess", kill_service("preprocess")),
     Fault("kill -9 of the gateway during uploads", kill_gateway_during_uploads),
     Fault("kill -9 of Redis", kill_redis),
-    Fault("all that Redis knew is gone", empty_redis),
+    Fault("Redis is emptied", empty_redis),
     Fault("cnn stopped for 30 s", stop_stage("cnn")),
     Fault("a full disk for 10 s", fill_disk, needs_small_disk=True),
 )

@@ -1,4 +1,4 @@
-"""A sender that doesn't give up: it sends a job again, with the same Idempotency-Key, until it is told 202."""
+"""A sender that repeats a job with the same Idempotency-Key until it gets 202."""
 
 import json
 import time
@@ -22,7 +22,7 @@ Parts = list[tuple[str, tuple[str, bytes]]]
 
 @dataclass(frozen=True)
 class Tally:
-    """What became of all series that were accepted."""
+    """Counts of series."""
 
     accepted: int
     reported: int
@@ -32,7 +32,7 @@ class Tally:
 
 @dataclass
 class Sender:
-    """Sends to one gateway, and remembers what it was promised."""
+    """Sends jobs to one gateway, and records the accepted series."""
 
     client: httpx.Client
     deadline: float
@@ -40,7 +40,7 @@ class Sender:
     refusals: list[str] = field(default_factory=list)
 
     def send(self, series: int, slices: int = 6, wrap: Callable[[bytes], Any] = bytes) -> str:
-        """A job's id, once it is accepted. `wrap` may make something of the body that is slow to send."""
+        """Send a job until it is accepted: its id. `wrap` may turn the body into a slow stream."""
         uids = series_uids(series)
         request = self.client.build_request("POST", "/v1/jobs", files=list(parts(uids, slices)))
         body, key = request.read(), uuid.uuid4().hex
@@ -51,7 +51,7 @@ class Sender:
                 self.jobs[job_id] = uids
                 return job_id
             if time.monotonic() > self.deadline:
-                raise TimeoutError(f"a job was not accepted; refused with {Counter(self.refusals)}")
+                raise TimeoutError(f"a job was not accepted in time: {Counter(self.refusals)}")
             time.sleep(_PAUSE_S)
 
     def _try(self, headers: dict[str, str], content: Any) -> str | None:
@@ -66,20 +66,20 @@ class Sender:
         return None
 
     def done(self, job_id: str) -> tuple[bool, int]:
-        """Whether a job has ended, and how many of its series are reported; (False, 0) while nobody answers."""
+        """Whether a job has ended, and its number of reports; (False, 0) while the gateway is down."""
         try:
             document = self.client.get(f"/v1/jobs/{job_id}").raise_for_status().json()
         except httpx.TransportError:
             return False, 0
         return document["status"] in ENDED, document["progress"]["series_done"]
 
-    def wait_until_begun(self, job_id: str) -> None:
-        """Until the first series of a job is reported, but not the last."""
+    def wait_until_started(self, job_id: str) -> None:
+        """Wait until the first series of a job is reported, but not the last."""
         self._wait(lambda: self.done(job_id)[1] > 0)
         assert self.done(job_id)[0] is False, "the job was too short for a fault in its middle"
 
     def wait_until_ended(self) -> None:
-        """Until every job has."""
+        """Wait until every job has ended."""
         self._wait(lambda: all(self.done(job_id)[0] for job_id in self.jobs))
 
     def _wait(self, until: Callable[[], bool]) -> None:
@@ -89,7 +89,7 @@ class Sender:
             time.sleep(_LOOK_S)
 
     def tally(self) -> Tally:
-        """Count reports against promises; one that says `failed` is none, since nothing is wrong with the series."""
+        """Compare reports with accepted series. A `failed` report counts as lost, since the series are valid."""
         accepted = {uid for uids in self.jobs.values() for uid in uids}
         known = {job["id"] for job in self.client.get("/v1/jobs?limit=200").json()["jobs"]}
         reports = [report for job_id in known for report in self._reports(job_id)]
@@ -102,20 +102,20 @@ class Sender:
         answer = self.client.get(f"/v1/jobs/{job_id}/reports", headers=accept).raise_for_status()
         return map(json.loads, answer.text.splitlines())
 
-    def forget(self) -> None:
-        """Remove all jobs, so that the next fault finds an empty store."""
+    def delete_jobs(self) -> None:
+        """Delete all jobs, so that the next fault starts with an empty store."""
         for job_id in self.jobs:
             while self.client.delete(f"/v1/jobs/{job_id}").status_code == httpx.codes.OK:
                 pass
 
 
 def series_uids(count: int) -> set[str]:
-    """New ones."""
+    """New series UIDs."""
     return {f"2.25.{uuid.uuid4().int}" for _ in range(count)}
 
 
 def parts(uids: set[str], slices: int) -> Iterator[tuple[str, tuple[str, bytes]]]:
-    """Form fields with a short series of 256 x 256 for each UID."""
+    """Form fields of a short series of 256 x 256 pixels for each UID."""
     for number, uid in enumerate(sorted(uids)):
         for index in range(slices):
             tags = {"SeriesInstanceUID": uid, "StudyInstanceUID": f"{uid}.1", "SOPInstanceUID": f"{uid}.{index + 2}"}

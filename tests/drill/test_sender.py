@@ -1,4 +1,4 @@
-"""The count itself, on a gateway that loses and doubles."""
+"""Tests of the tally, with a gateway that loses and duplicates reports."""
 
 import json
 
@@ -9,16 +9,16 @@ from tests.drill.sender import Sender, Tally
 
 
 def _gateway(reports: dict[str, list[tuple[str, str]]]) -> httpx.Client:
-    """Knows these jobs, each with (series UID, status) of its reports."""
+    """A gateway with these jobs, each with (series UID, status) of its reports."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/jobs":
             return httpx.Response(200, json={"jobs": [{"id": job_id} for job_id in reports]})
         found = reports[request.url.path.split("/")[3]]
         lines = [json.dumps({"status": status, "series": {"series_instance_uid": uid}}) for uid, status in found]
         return httpx.Response(200, text="".join(f"{line}\n" for line in lines))
 
-    return httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(answer))
+    return httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(respond))
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def _gateway(reports: dict[str, list[tuple[str, str]]]) -> httpx.Client:
         ({"a": [("1", "assessed"), ("2", "assessed")], "b": []}, Tally(2, 2, 0, 1)),
         ({}, Tally(2, 0, 2, 0)),
     ],
-    ids=["good", "one lost", "a failed one is lost", "one twice", "a job twice", "the job lost"],
+    ids=["good", "lost", "failed", "duplicate", "duplicate job", "lost job"],
 )
 def test_lost_and_duplicate_series_are_counted(reports: dict[str, list[tuple[str, str]]], tally: Tally) -> None:
     with _gateway(reports) as client:
@@ -41,13 +41,13 @@ def test_lost_and_duplicate_series_are_counted(reports: dict[str, list[tuple[str
 def test_a_refused_job_is_sent_again_with_the_same_key_and_content() -> None:
     seen = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         seen.append((request.headers["idempotency-key"], request.content))
         if len(seen) == 1:
             return httpx.Response(503, json={"code": "no_space"})
         return httpx.Response(202, json={"id": "a"})
 
-    with httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(answer)) as client:
+    with httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(respond)) as client:
         sender = Sender(client, float("inf"))
         assert sender.send(1, slices=1) == "a"
     assert len(seen) == 2

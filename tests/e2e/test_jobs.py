@@ -143,7 +143,7 @@ def test_an_urgent_series_does_not_wait_for_five_hundred_routine_ones(client: ht
 
 def test_a_worker_that_is_told_to_stop_loses_nothing(service: Service, client: httpx.Client) -> None:
     sender = Sender(client, time.monotonic() + 120)
-    sender.wait_until_begun(sender.send(16))
+    sender.wait_until_started(sender.send(16))
     os.kill(service.worker("urgent routine"), signal.SIGTERM)
     sender.wait_until_ended()
     assert sender.tally() == Tally(accepted=16, reported=16, lost=0, duplicated=0)

@@ -57,16 +57,19 @@ async def create_job(  # noqa: PLR0913 - each is a parameter of the API
     response: Response,
     service: Service,
     sender: Sender,
-    priority: Annotated[Priority, Query(description="urgent jobs wait for no routine one")] = "routine",
-    operating_point: Annotated[OperatingPoint | None, Query(description="which thresholds; else the site's")] = None,
+    priority: Annotated[Priority, Query(description="urgent jobs are processed before all routine jobs")] = "routine",
+    operating_point: Annotated[
+        OperatingPoint | None, Query(description="thresholds of the predictions; default: the site's setting")
+    ] = None,
     idempotency_key: Annotated[
-        str | None, Header(max_length=255, description="the same key gives the same job, sent twice or not")
+        str | None, Header(max_length=255, description="repeating a request with its key gives the same job")
     ] = None,
     webhook: Annotated[
-        str | None, Query(max_length=2000, description="an address that this site allows, to be told of the end")
+        str | None,
+        Query(max_length=2000, description="address on this site's list; it gets a message at the job's end"),
     ] = None,
 ) -> JobDocument:
-    """Accept the files of a request as a job."""
+    """The files and the manifest are stored durably before the response is sent."""
     point = await service.check_options(operating_point, webhook)
     job, _ = await service.accept(request, JobOptions(sender, priority, point, idempotency_key, webhook))
     response.headers["location"] = f"/v1/jobs/{job.id}"
@@ -74,7 +77,7 @@ async def create_job(  # noqa: PLR0913 - each is a parameter of the API
 
 
 def delete_job(job: JobOfSender, service: Service) -> JobDocument | Response:
-    """Cancel a job, or delete a job that has ended."""
+    """A cancelled job keeps its finished reports until it is deleted."""
     return service.cancel_or_delete(job) or Response(status_code=204)
 
 
@@ -85,24 +88,24 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     status: JobStatus | None = None,
 ) -> JobPage:
-    """A page of the sender's jobs, newest first."""
+    """`next` of a page is the address of the page with older jobs."""
     return service.list_page(sender, before, limit, status)
 
 
 def get_job(job: JobOfSender, service: Service) -> JobDocument:
-    """A job's state and progress."""
+    """Progress counts series and slices; `left_out` lists files that belong to no series."""
     return service.document(job)
 
 
 def get_reports(
     request: Request,
     job: JobOfSender,
-    after: Annotated[int, Query(ge=-1, description="the number of the last series seen, from 0")] = -1,
+    after: Annotated[int, Query(ge=-1, description="number of the last series that was read, from 0")] = -1,
     limit: Annotated[
-        int | None, Query(ge=1, le=1000, description="the most reports; else 100 as JSON, and all as NDJSON or CSV")
+        int | None, Query(ge=1, le=1000, description="most reports; default: 100 as JSON, all as NDJSON or CSV")
     ] = None,
 ) -> Response:
-    """The reports so far, in the representation that the client prefers."""
+    """A report appears as soon as its series is done, in the order of the series."""
     job.manifest()
     media_type = preferred_media_type(request.headers.getlist("accept"))
     if media_type == NDJSON:
@@ -115,7 +118,7 @@ def get_reports(
 
 
 async def watch_job(request: Request, job: JobOfSender, service: Service) -> AsyncIterator[ServerSentEvent]:
-    """Server-sent events until the job ends; FastAPI adds a comment each 15 s to keep the connection."""
+    """After a reconnection the first event has the present state; a comment every 15 s keeps the connection."""
     shutdown: GracefulShutdown = request.app.state.shutdown
     async for event in job_events(lambda: service.document(job), lambda: shutdown.draining):
         yield event
@@ -130,7 +133,7 @@ def add_job_routes(app: FastAPI, service: JobService) -> None:
         create_job,
         methods=["POST"],
         operation_id="create_job",
-        summary="Hand in any number of series, and come back for the reports",
+        summary="Submit any number of series as a job",
         status_code=202,
         responses=responses.CREATE_JOB,
         openapi_extra=responses.CREATE_JOB_BODY,
@@ -140,7 +143,7 @@ def add_job_routes(app: FastAPI, service: JobService) -> None:
         delete_job,
         methods=["DELETE"],
         operation_id="delete_job",
-        summary="Cancel a job and remove its files; one that has ended is forgotten, with its reports",
+        summary="Cancel a job and remove its files, or delete an ended job with its reports",
         response_model=None,
         responses=responses.DELETE_JOB,
     )
@@ -151,12 +154,18 @@ def add_job_routes(app: FastAPI, service: JobService) -> None:
         summary="Your jobs, newest first",
         responses=responses.LIST_JOBS,
     )
-    add("/v1/jobs/{job_id}", get_job, operation_id="get_job", summary="How far a job is", responses=responses.GET_JOB)
+    add(
+        "/v1/jobs/{job_id}",
+        get_job,
+        operation_id="get_job",
+        summary="State and progress of a job",
+        responses=responses.GET_JOB,
+    )
     add(
         "/v1/jobs/{job_id}/reports",
         get_reports,
         operation_id="get_reports",
-        summary="The reports so far: pages of JSON, or all as NDJSON or CSV by Accept",
+        summary="Reports so far: pages of JSON, or all as NDJSON or CSV by Accept",
         response_model=ReportPage,
         responses=responses.GET_REPORTS,
     )
@@ -164,7 +173,7 @@ def add_job_routes(app: FastAPI, service: JobService) -> None:
         "/v1/jobs/{job_id}/events",
         watch_job,
         operation_id="watch_job",
-        summary="How a job comes on, as server-sent events until it ends",
+        summary="Progress of a job as server-sent events, until it ends",
         response_class=EventSourceResponse,
         responses=responses.WATCH_JOB,
     )

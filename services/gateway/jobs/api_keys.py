@@ -20,7 +20,7 @@ _LINE: Final = re.compile(r"([A-Za-z0-9-]{1,32})\s+(\S{16,})")
 class Unauthorized(Problem):
     status = 401
     code = "unauthorized"
-    title = "A key is needed"
+    title = "An API key is required"
 
     def headers(self) -> dict[str, str]:
         """The authentication scheme (RFC 6750)."""

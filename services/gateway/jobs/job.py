@@ -204,4 +204,4 @@ class Job:
 
 def job_not_found() -> NotFound:
     """For a job that does not exist, or belongs to another sender."""
-    return NotFound("there is no such job; jobs are forgotten some time after their end")
+    return NotFound("there is no such job; jobs are deleted some time after their end")

@@ -26,13 +26,13 @@ CREATE_JOB_BODY: Final = multipart_body(
 UNAUTHORIZED: Final = openapi_problem(
     Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")
 )
-_LOCATION: Final = {"description": "the job's address", "schema": {"type": "string"}}
+_LOCATION: Final = {"description": "address of the job", "schema": {"type": "string"}}
 _TEXT: Final = {"schema": {"type": "string"}}
 _EVENT: Final[dict[str, Any]] = {  # as FastAPI describes events; OpenAPI 3.2 has the keyword `itemSchema`
     "type": "object",
     "properties": {
         "event": {"enum": ["progress", "end", "gone"]},
-        "data": {"type": "string", "description": "the job's document in JSON; of `gone`, a problem's code"},
+        "data": {"type": "string", "description": "the job's document in JSON; for `gone`, a problem's code"},
     },
 }
 LIST_JOBS: Final[Responses] = {400: INVALID_PARAMETER, 401: UNAUTHORIZED}
@@ -41,7 +41,7 @@ CREATE_JOB: Final[Responses] = {
     400: INVALID_UPLOAD,
     401: UNAUTHORIZED,
     413: UPLOAD_TOO_LARGE,
-    202: {"description": "Accepted: files and manifest are safely on disk", "headers": {"Location": _LOCATION}},
+    202: {"description": "Accepted: files and manifest are stored durably", "headers": {"Location": _LOCATION}},
     409: openapi_problem(
         IdempotencyConflict(
             "the key belongs to an earlier request: its priority is routine, not urgent; repeat that request ...",
@@ -58,26 +58,26 @@ CREATE_JOB: Final[Responses] = {
         )
     ),
     503: openapi_problem(
-        QueueUnavailable("the queue is down or full; nothing was accepted"),
+        QueueUnavailable("Redis is down or full; nothing was accepted, send the job again later"),
         SpoolFull("the disk that jobs are kept on is full; nothing was accepted"),
     ),
 }
 DELETE_JOB: Final[Responses] = {
     200: {"model": JobDocument, "description": "Cancelled: the files are removed, finished reports stay"},
-    204: {"description": "Forgotten"},
+    204: {"description": "Deleted"},
     **GET_JOB,
 }
 WATCH_JOB: Final[Responses] = {
     200: {
-        "description": "A `progress` event for each change of the job, then `end`, or `gone` where it was deleted",
+        "description": "A `progress` event for each change of the job, then `end`, or `gone` after its deletion",
         "content": {"text/event-stream": {"itemSchema": _EVENT}},
     },
     **GET_JOB,
 }
 GET_REPORTS: Final[Responses] = {
     200: {
-        "description": "Reports in the order of the series. `after`, ids and `index` count from 0; the column `series` "
-        "of the CSV counts from 1, as the page does, and its column `report` has the id.",
+        "description": "Reports in the order of the series. `after`, ids and `index` count from 0. In the CSV, the "
+        "column `series` counts from 1, as the page does, and the column `report` has the id.",
         "content": {"application/x-ndjson": _TEXT, "text/csv": _TEXT},
     },
     **GET_JOB,

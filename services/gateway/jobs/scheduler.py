@@ -36,7 +36,7 @@ _FUNCTION: Final = "services.gateway.jobs.tasks.run_ticket"
 class QueueUnavailable(Problem):
     status = 503
     code = "queue_unavailable"
-    title = "Jobs cannot be taken now"
+    title = "Jobs cannot be accepted now"
     retry_after_s = 10
 
 
@@ -77,7 +77,7 @@ class FairScheduler:
         try:
             self._redis.set("ich:check", "1", ex=60)
         except RedisError as error:
-            raise QueueUnavailable("the queue is down or full; nothing was accepted") from error
+            raise QueueUnavailable("Redis is down or full; nothing was accepted, send the job again later") from error
 
     def schedule(self, priority: Priority, sender: str) -> None:
         """Issue a ticket to each of a sender's lanes that has a task and no ticket.

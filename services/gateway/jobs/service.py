@@ -98,7 +98,7 @@ class JobService:
             if not new:
                 return job, new  # `reconcile` will schedule it
             self._withdraw(job, options)
-            raise QueueUnavailable("the queue is down or full; nothing was accepted") from error
+            raise QueueUnavailable("Redis is down or full; nothing was accepted, send the job again later") from error
         return job, new
 
     def _register_webhook(self, job: Job, options: JobOptions, *, new: bool) -> None:
@@ -152,7 +152,10 @@ class JobService:
         """Recover from a crash, then reconcile and deliver webhooks in the background until the context ends."""
         await to_thread.run_sync(self.store.recover)
         if not self.api_keys.required:
-            log.info("senders_file is not set: everyone who reaches this gateway may send jobs and read all of them")
+            log.info(
+                "ICH_GATEWAY_SENDERS_FILE is not set: everyone who reaches this gateway may send and read all jobs; "
+                "keep it on 127.0.0.1"
+            )
         task = asyncio.create_task(self._reconcile_forever())
         try:
             async with self.webhooks.running():
