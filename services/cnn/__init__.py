@@ -1,1 +1,1 @@
-"""Slices in, one feature vector a slice out."""
+"""The cnn service: slices in, one feature vector per slice out."""

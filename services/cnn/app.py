@@ -1,4 +1,4 @@
-"""The cnn service: the Open Inference Protocol around a feature extractor."""
+"""The cnn service: a feature extractor behind the Open Inference Protocol."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
-from services.cnn.batching import DynamicBatcher, FeatureExtractor, Outputs, Slices, batch_sizes
+from services.cnn.batching import DynamicBatcher
+from services.cnn.extractor import FeatureExtractor, Outputs, Slices, batch_sizes
 from services.cnn.settings import Settings
 from services.common.card import Bundle, Card, open_bundle
 from services.common.labels import SUBTYPES
@@ -26,7 +27,7 @@ class RecipeMismatch(Problem):
 
 
 class CnnModel:
-    """The model `cnn` of the protocol."""
+    """The model `cnn`."""
 
     name = "cnn"
     platform = "tensorflow_savedmodel"
@@ -40,7 +41,7 @@ class CnnModel:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Which pixels it takes, and whose features it gives."""
+        """The fingerprint of the recipe, and the SHA-256 of the card."""
         return {"recipe": self._recipe, "card_sha256": self._card_sha256}
 
     def example(self) -> Message:
@@ -48,7 +49,7 @@ class CnnModel:
         return Message((array_tensor("slices", np.zeros((1, 512, 512, 3), np.uint8)),), {"recipe": self._recipe})
 
     def infer(self, message: Message) -> Message:
-        """Features of the slices, and the map of blood where it is asked for by name; see `read`."""
+        """Features of the slices, and the blood map where the request names it; raises as `read` does."""
         slices = self.read(message)
         return self.answer(message, self._extractor.extract(slices) if len(slices) else {})
 
@@ -58,20 +59,21 @@ class CnnModel:
         Raises
         ------
         RecipeMismatch
-            the caller says that the slices were made by another recipe
+            the request states another recipe
         """
-        if message.parameters.get("recipe", self._recipe) != self._recipe:
-            raise RecipeMismatch(f"this network learnt from recipe {self._recipe}")
+        sent = message.parameters.get("recipe", self._recipe)
+        if sent != self._recipe:
+            raise RecipeMismatch(f"the network learnt from recipe {self._recipe}; send slices made by it")
         return read_array(message, "slices", "UINT8", (None, 512, 512, 3))
 
-    def answer(self, message: Message, given: Outputs) -> Message:
-        """What the network gave, as far as the request asks for it; of no slices it gave nothing."""
-        asked = [spec for spec in self.outputs if spec.name == "features" or spec.name in message.requested_outputs]
-        tensors = [array_tensor(spec.name, given.get(spec.name, _nothing(spec))) for spec in asked]
+    def answer(self, message: Message, outputs: Outputs) -> Message:
+        """The outputs that the request asks for; empty tensors for no slices."""
+        specs = [spec for spec in self.outputs if spec.name == "features" or spec.name in message.requested_outputs]
+        tensors = [array_tensor(spec.name, outputs.get(spec.name, _empty(spec))) for spec in specs]
         return Message(tuple(tensors), self.parameters)
 
     def count_slices(self, message: Message) -> int:
-        """The size of the batch."""
+        """The number of slices in the request."""
         return message.tensors[0].shape[0]
 
 
@@ -82,23 +84,22 @@ def _outputs(card: Card) -> tuple[TensorSpec, ...]:
     return features, TensorSpec("blood", "FP32", (-1, *card.blood_grid, len(SUBTYPES)))
 
 
-def _nothing(spec: TensorSpec) -> NDArray[np.float32]:
+def _empty(spec: TensorSpec) -> NDArray[np.float32]:
     return np.zeros((0, *spec.shape[1:]), np.float32)
 
 
 def create_app(extractor: FeatureExtractor, bundle: Bundle, settings: Settings) -> FastAPI:
     """The application around an extractor."""
     registry = CollectorRegistry()
-    app = stage_app(
-        "cnn", [CnnModel(extractor, bundle)], settings, DynamicBatcher(extractor, settings.bounds(), registry)
-    )
+    batcher = DynamicBatcher(extractor, settings.batch_limits(), registry)
+    app = stage_app("cnn", [CnnModel(extractor, bundle)], settings, batcher)
     app.state.metrics.registry.register(registry)
     return app
 
 
 def create() -> FastAPI:
-    """The application as it is served: bundle checked, graph loaded and warm."""
-    from services.cnn.engines import load_extractor  # noqa: PLC0415 - a network's library is loaded only to serve
+    """The application as served: bundle verified, graph loaded and warmed up for every batch size."""
+    from services.cnn.engines import load_extractor  # noqa: PLC0415 - loads a network's library
 
     configure_logging("cnn")
     settings = Settings.read()

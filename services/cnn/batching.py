@@ -1,62 +1,60 @@
-"""Dynamic batching: slices of several requests go through the network together.
+"""Dynamic batching: slices of several requests go through the network in one batch.
 
-It is slices that are counted, not requests. While one batch is in the network the next one gathers, so a lone request
-waits for nobody. Batches are cut into a few fixed sizes, so that no graph is made for a new one. What can't be held is
-refused before its body is read, and what nobody waits for any more is dropped.
+Slices are counted, not requests. While one batch is in the network, the next one fills, so a request alone is never
+delayed. Batches have a few fixed sizes, so that no graph is compiled for a new size. Requests beyond the limit are
+refused before their bodies are read. Slices of cancelled or expired requests are dropped.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import accumulate
 from math import ceil
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.cnn.extractor import (
+    FeatureExtractor,
+    Outputs,
+    Slices,
+    batch_sizes,
+    concatenate_outputs,
+    split_into_batches,
+    split_outputs,
+)
 from services.common.problems import Overloaded
 from services.common.runners import DeadlineExceeded, deadline_of
 from services.common.tensors import Message
 
 SLICE_BYTES: Final = 512 * 512 * 3
-_RATE_KEPT: Final = 0.9  # of the measured rate, at each batch
-_LONGEST_RETRY_S: Final = 60
-
-Slices = NDArray[np.uint8]
-Outputs = dict[str, NDArray[np.float32]]
-
-
-class FeatureExtractor(Protocol):
-    """What computes: (n, 512, 512, 3) uint8 to `features`, (n, d) float32, and what else the network gives."""
-
-    def extract(self, slices: Slices) -> Outputs: ...
+_RATE_DECAY: Final = 0.9  # share of the old rate in the moving average, per batch
+_MAX_RETRY_AFTER_S: Final = 60
 
 
 class BatchableModel(Protocol):
-    """A model whose work is that of its slices."""
+    """A model whose requests are slices."""
 
     def read(self, message: Message) -> Slices:
-        """A request's slices."""
+        """The slices of a request."""
         ...
 
-    def answer(self, message: Message, given: Outputs) -> Message:
-        """The answer to a request, of what the network gave for its slices."""
+    def answer(self, message: Message, outputs: Outputs) -> Message:
+        """The response to a request, from the network's outputs for its slices."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """How slices gather.
+    """Limits of dynamic batching.
 
-    max_batch : slices that go through the network at once
-    max_held : slices of all requests in hand, from before their bodies are read until they are answered
-    max_delay_s : how long a batch that is not full waits for more; nothing is gained by it on a CPU
+    max_batch : slices in one batch
+    max_held : slices of all requests in progress, from before their bodies are read until they are answered
+    max_delay_s : seconds that a batch below `max_batch` waits for more slices; 0 on a CPU, where waiting gains nothing
     """
 
     max_batch: int = 16
@@ -66,42 +64,43 @@ class BatchLimits:
 
 @dataclass(slots=True, eq=False)
 class _PendingSlices:
-    """Slices of one request that go through the network together, and what came of them."""
+    """Slices of one request that share a batch; `result` gets their outputs and the seconds in the network."""
 
     slices: Slices
     deadline: float
-    given: asyncio.Future[tuple[Outputs, float]] = field(
+    result: asyncio.Future[tuple[Outputs, float]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
 
 class DynamicBatcher:
-    """The runner of the cnn service: one batch in the network at a time, filled from the requests in hand."""
+    """The runner of the cnn service: one batch at a time in the network, filled from the requests in progress."""
 
     def __init__(
-        self, extractor: FeatureExtractor, bounds: BatchLimits, registry: CollectorRegistry | None = None
+        self, extractor: FeatureExtractor, limits: BatchLimits, registry: CollectorRegistry | None = None
     ) -> None:
-        self._extractor, self._bounds = extractor, bounds
-        self._sizes = batch_sizes(bounds.max_batch)
-        self._waiting: deque[_PendingSlices] = deque()
+        self._extractor, self._limits = extractor, limits
+        self._sizes = batch_sizes(limits.max_batch)
+        self._queue: deque[_PendingSlices] = deque()
         self._held = 0
-        self._slices_a_second = 0.0
+        self._slices_per_second = 0.0
         self._network = ThreadPoolExecutor(1, "network")
-        self._working: asyncio.Task[None] | None = None
-        self._figures = _BatchMetrics(registry or CollectorRegistry(), lambda: self._held)
+        self._worker: asyncio.Task[None] | None = None
+        self._metrics = _BatchMetrics(registry or CollectorRegistry(), lambda: self._held)
 
     @contextmanager
     def reserve(self, body_bytes: int) -> Iterator[None]:
-        """Room for a request's slices until it is answered.
+        """Reserve room for a request's slices until it is answered.
 
         Raises
         ------
         Overloaded
-            the requests in hand hold as many as there may be; a request that is alone is always taken
+            the requests in progress hold `max_held` slices; a request alone is always accepted
         """
-        slices = max(ceil(body_bytes / SLICE_BYTES) - 1, 1)  # without the header's share
-        if self._held and self._held + slices > self._bounds.max_held:
-            raise Overloaded("more slices are waiting than this stage holds", retry_after_s=self._retry_after_s())
+        slices = max(ceil(body_bytes / SLICE_BYTES) - 1, 1)  # the header is less than a slice
+        limit = self._limits.max_held
+        if self._held and self._held + slices > limit:
+            raise Overloaded(f"this stage holds {limit} slices at a time", retry_after_s=self._retry_after_s())
         self._held += slices
         try:
             yield
@@ -109,127 +108,103 @@ class DynamicBatcher:
             self._held -= slices
 
     async def run(self, model: BatchableModel, message: Message) -> tuple[Message, float]:
-        """The answer, and this request's share of the milliseconds in the network.
+        """The response, and this request's share of the milliseconds in the network.
 
         Raises
         ------
         DeadlineExceeded
-            the caller's time was over when its turn came
+            the request's time-out passed before its slices entered the network
         """
-        slices, deadline, most = model.read(message), deadline_of(message), self._bounds.max_batch
-        pieces = [_PendingSlices(slices[at : at + most], deadline) for at in range(0, len(slices), most)]
-        self._waiting.extend(pieces)
-        self._set_to_work()
+        slices, deadline, size = model.read(message), deadline_of(message), self._limits.max_batch
+        pending = [_PendingSlices(slices[at : at + size], deadline) for at in range(0, len(slices), size)]
+        self._queue.extend(pending)
+        self._start_worker()
         try:
-            done = await asyncio.gather(*(piece.given for piece in pieces))
+            results = await asyncio.gather(*(item.result for item in pending))
         except BaseException:
-            for piece in pieces:
-                piece.given.cancel()
+            for item in pending:
+                item.result.cancel()
             raise
-        return model.answer(message, concatenate_outputs([given for given, _ in done])), sum(ms for _, ms in done)
+        outputs = concatenate_outputs([outputs for outputs, _ in results])
+        return model.answer(message, outputs), sum(work_ms for _, work_ms in results)
 
-    def _set_to_work(self) -> None:
-        if self._waiting and (self._working is None or self._working.done()):
-            self._working = asyncio.create_task(self._work())
+    def _start_worker(self) -> None:
+        if self._queue and (self._worker is None or self._worker.done()):
+            self._worker = asyncio.create_task(self._work())
 
     async def _work(self) -> None:
-        """Batch after batch, as long as something waits."""
-        while self._waiting:
-            if self._bounds.max_delay_s and sum(len(piece.slices) for piece in self._waiting) < self._bounds.max_batch:
-                await asyncio.sleep(self._bounds.max_delay_s)
-            if batch := self._next():
-                await self._through(batch)
+        while self._queue:
+            queued = sum(len(item.slices) for item in self._queue)
+            if self._limits.max_delay_s and queued < self._limits.max_batch:
+                await asyncio.sleep(self._limits.max_delay_s)
+            if batch := self._next_batch():
+                await self._run_batch(batch)
 
-    def _next(self) -> list[_PendingSlices]:
-        """Those that wait the longest, as many as one batch holds, without what nobody waits for."""
+    def _next_batch(self) -> list[_PendingSlices]:
+        """The oldest slices that fit one batch; cancelled and expired ones are dropped."""
         batch: list[_PendingSlices] = []
-        room = self._bounds.max_batch
-        while self._waiting and len(self._waiting[0].slices) <= room:
-            piece = self._waiting.popleft()
-            if piece.given.done():
-                self._figures.dropped.labels("caller_gone").inc(len(piece.slices))
-            elif time.monotonic() > piece.deadline:
-                self._figures.dropped.labels("too_late").inc(len(piece.slices))
-                piece.given.set_exception(DeadlineExceeded("the request waited longer than its caller does"))
+        room = self._limits.max_batch
+        while self._queue and len(self._queue[0].slices) <= room:
+            item = self._queue.popleft()
+            if item.result.done():
+                self._metrics.dropped.labels("caller_gone").inc(len(item.slices))
+            elif time.monotonic() > item.deadline:
+                self._metrics.dropped.labels("too_late").inc(len(item.slices))
+                item.result.set_exception(DeadlineExceeded("the request's time-out passed before its work began"))
             else:
-                room -= len(piece.slices)
-                batch.append(piece)
+                room -= len(item.slices)
+                batch.append(item)
         return batch
 
-    async def _through(self, batch: Sequence[_PendingSlices]) -> None:
-        sizes = [len(piece.slices) for piece in batch]
+    async def _run_batch(self, batch: Sequence[_PendingSlices]) -> None:
+        sizes = [len(item.slices) for item in batch]
+        loop = asyncio.get_running_loop()
         try:
-            loop = asyncio.get_running_loop()
-            given, seconds = await loop.run_in_executor(self._network, self._extract, [piece.slices for piece in batch])
-            self._note(sum(sizes), seconds)
-            shares = split_outputs(given, sizes)
-        except Exception as error:  # noqa: BLE001 - it is the callers' to know
-            for piece in batch:
-                if not piece.given.done():
-                    piece.given.set_exception(error)
+            outputs, seconds = await loop.run_in_executor(self._network, self._extract, [item.slices for item in batch])
+            self._record(sum(sizes), seconds)
+            parts = split_outputs(outputs, sizes)
+        except Exception as error:  # noqa: BLE001 - every request of the batch gets the error
+            for item in batch:
+                if not item.result.done():
+                    item.result.set_exception(error)
             return
-        for piece, size, own in zip(batch, sizes, shares, strict=True):
-            if not piece.given.done():
-                piece.given.set_result((own, 1e3 * seconds * size / sum(sizes)))
+        for item, size, part in zip(batch, sizes, parts, strict=True):
+            if not item.result.done():
+                item.result.set_result((part, 1e3 * seconds * size / sum(sizes)))
 
     def _extract(self, parts: Sequence[Slices]) -> tuple[Outputs, float]:
-        """In the network's thread: all parts as batches of the fixed sizes."""
+        """In the network's thread: the outputs of all parts, computed in batches of the fixed sizes."""
         slices = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        begin = time.perf_counter()
-        given = concatenate_outputs([self._extractor.extract(part) for part in split_into_batches(slices, self._sizes)])
-        return given, time.perf_counter() - begin
+        start = time.perf_counter()
+        batches = split_into_batches(slices, self._sizes)
+        outputs = concatenate_outputs([self._extractor.extract(batch) for batch in batches])
+        return outputs, time.perf_counter() - start
 
-    def _note(self, slices: int, seconds: float) -> None:
+    def _record(self, slices: int, seconds: float) -> None:
         rate = slices / max(seconds, 1e-6)
-        self._slices_a_second = _RATE_KEPT * (self._slices_a_second or rate) + (1 - _RATE_KEPT) * rate
-        self._figures.batches.observe(slices)
+        self._slices_per_second = _RATE_DECAY * (self._slices_per_second or rate) + (1 - _RATE_DECAY) * rate
+        self._metrics.batches.observe(slices)
 
     def _retry_after_s(self) -> int:
-        """When what is in hand will be done."""
-        seconds = ceil(self._held / self._slices_a_second) if self._slices_a_second else 1
-        return min(max(seconds, 1), _LONGEST_RETRY_S)
+        """Seconds until the slices in progress are done."""
+        seconds = ceil(self._held / self._slices_per_second) if self._slices_per_second else 1
+        return min(max(seconds, 1), _MAX_RETRY_AFTER_S)
 
 
 class _BatchMetrics:
-    """For `/metrics`."""
+    """Metrics of the batcher."""
 
-    def __init__(self, registry: CollectorRegistry, held: Any) -> None:
+    def __init__(self, registry: CollectorRegistry, held: Callable[[], float]) -> None:
         self.batches = Histogram(
             "ich_cnn_batch_slices",
-            "Slices that went through the network together",
+            "Slices in one batch of the network",
             buckets=(1, 2, 4, 8, 16, 32, 64, 128),
             registry=registry,
         )
         self.dropped = Counter(
-            "ich_cnn_dropped_slices_total", "Slices nobody waited for any more", ("why",), registry=registry
+            "ich_cnn_dropped_slices_total",
+            "Slices dropped because their request was cancelled or its deadline passed",
+            ("why",),
+            registry=registry,
         )
-        Gauge("ich_cnn_held_slices", "Slices of the requests in hand", registry=registry).set_function(held)
-
-
-def batch_sizes(most: int) -> tuple[int, ...]:
-    """The sizes that a network is asked for: powers of two below `most`, and itself; the largest first."""
-    return (most, *(size for size in (1 << power for power in reversed(range(most.bit_length()))) if size < most))
-
-
-def split_into_batches(slices: Slices, sizes: Sequence[int]) -> Iterator[Slices]:
-    """Slices in parts of the given sizes, largest first; the smallest size is 1."""
-    at = 0
-    for size in sizes:
-        while len(slices) - at >= size:
-            yield slices[at : at + size]
-            at += size
-
-
-def split_outputs(given: Outputs, sizes: Sequence[int]) -> list[Outputs]:
-    """An answer in parts of these sizes; ValueError where it has another number of rows."""
-    if any(len(array) != sum(sizes) for array in given.values()):
-        raise ValueError("the network answered another number of slices than it was asked for")
-    places = [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes), strict=True)]
-    return [{name: array[place] for name, array in given.items()} for place in places]
-
-
-def concatenate_outputs(parts: Sequence[Outputs]) -> Outputs:
-    """Answers one behind the other; nothing of none."""
-    if len(parts) <= 1:
-        return parts[0] if parts else {}
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        Gauge("ich_cnn_held_slices", "Slices of the requests in progress", registry=registry).set_function(held)

@@ -37,6 +37,6 @@ class Settings(StageSettings):
         description="Seconds that a batch below `max_batch` waits for more slices; a few milliseconds help a GPU only.",
     )
 
-    def bounds(self) -> BatchLimits:
+    def batch_limits(self) -> BatchLimits:
         """Limits of dynamic batching."""
         return BatchLimits(self.max_batch, self.max_held, self.max_delay_s)

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
-from services.cnn.batching import SLICE_BYTES, BatchLimits, DynamicBatcher, batch_sizes, split_into_batches
+from services.cnn.batching import SLICE_BYTES, BatchLimits, DynamicBatcher
+from services.cnn.extractor import batch_sizes, split_into_batches
 from services.common.numpy_tensors import array_tensor, read_array
 from services.common.problems import Overloaded
 from services.common.runners import DeadlineExceeded

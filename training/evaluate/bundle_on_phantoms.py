@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.cnn.batching import FeatureExtractor
+from services.cnn.extractor import FeatureExtractor
 from services.cnn.model import SavedModelExtractor
 from services.common.card import Bundle, open_bundle
 from services.common.labels import LABELS

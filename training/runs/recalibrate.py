@@ -14,8 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from services.cnn.batching import FeatureExtractor
 from services.cnn.engines import EngineUnavailable, OpenVinoExtractor
+from services.cnn.extractor import FeatureExtractor
 from services.cnn.model import SavedModelExtractor
 from services.common.card import CARD_NAME, Bundle, Card
 from services.common.labels import LABELS
