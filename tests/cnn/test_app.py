@@ -26,8 +26,8 @@ def model(tmp_path: Path) -> CnnModel:
 
 
 @pytest.fixture
-def mapping(tmp_path: Path) -> CnnModel:
-    """A model whose bundle gives the map of blood."""
+def model_with_blood(tmp_path: Path) -> CnnModel:
+    """A model whose bundle has a blood map."""
     bundle = fake_bundle(tmp_path)
     card = bundle.card.model_copy(update={"blood_grid": (4, 4)})
     return CnnModel(Counter(), bundle.model_copy(update={"card": card}))
@@ -38,21 +38,21 @@ def _slices(count: int, *wanted: str) -> Message:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_one_row_a_slice(model: CnnModel, count: int) -> None:
+def test_one_row_per_slice(model: CnnModel, count: int) -> None:
     features = read_array(model.infer(_slices(count)), "features", "FP32", (count, FEATURE_SIZE))
     assert (features == count).all()
     assert model.count_slices(_slices(count)) == count
 
 
 @pytest.mark.parametrize("count", [0, 2])
-def test_the_map_of_blood_is_given_where_it_is_asked_for(mapping: CnnModel, count: int) -> None:
-    assert [spec.name for spec in mapping.outputs] == ["features", "blood"]
-    assert mapping.infer(_slices(count)).find("blood") is None
-    answer = mapping.infer(_slices(count, "blood"))
+def test_the_blood_map_is_an_output_on_request(model_with_blood: CnnModel, count: int) -> None:
+    assert [spec.name for spec in model_with_blood.outputs] == ["features", "blood"]
+    assert model_with_blood.infer(_slices(count)).find("blood") is None
+    answer = model_with_blood.infer(_slices(count, "blood"))
     assert (read_array(answer, "blood", "FP32", (count, 4, 4, 5)) == count).all()
 
 
-def test_a_bundle_without_a_map_gives_none(model: CnnModel) -> None:
+def test_a_bundle_without_a_blood_map_has_no_such_output(model: CnnModel) -> None:
     assert [spec.name for spec in model.outputs] == ["features"]
     assert model.infer(_slices(1, "blood")).find("blood") is None
 
@@ -70,5 +70,5 @@ def test_slices_of_another_size_are_refused(model: CnnModel) -> None:
         model.infer(Message((array_tensor("slices", np.ones((1, 256, 256, 3), np.uint8)),)))
 
 
-def test_its_example_is_answered(model: CnnModel) -> None:
+def test_the_example_is_answered(model: CnnModel) -> None:
     assert model.infer(model.example()).parameters == model.parameters

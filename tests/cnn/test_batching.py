@@ -1,3 +1,5 @@
+"""Dynamic batching of several requests' slices."""
+
 import asyncio
 import threading
 from collections.abc import Sequence
@@ -8,7 +10,6 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from services.cnn.batching import SLICE_BYTES, BatchLimits, DynamicBatcher
-from services.cnn.extractor import batch_sizes, split_into_batches
 from services.common.numpy_tensors import array_tensor, read_array
 from services.common.problems import Overloaded
 from services.common.runners import DeadlineExceeded
@@ -23,7 +24,7 @@ def anyio_backend() -> str:
 
 
 class Network:
-    """Each slice's number; notes the sizes it is asked for, and works when it is let."""
+    """Returns each slice's number, records the batch sizes, and runs once `let` is set."""
 
     def __init__(self, *, held: bool = False) -> None:
         self.sizes: list[int] = []
@@ -43,13 +44,13 @@ class Network:
 
 
 class Numbers:
-    """The model around it: rows of one number for slices."""
+    """A model whose slices are rows of one number."""
 
     def read(self, message: Message) -> NDArray[np.uint8]:
         return read_array(message, "slices", "UINT8", (None, 1))
 
-    def answer(self, message: Message, given: dict[str, NDArray[np.float32]]) -> Message:
-        features = given.get("features", np.zeros((0, 1), np.float32))
+    def answer(self, message: Message, outputs: dict[str, NDArray[np.float32]]) -> Message:
+        features = outputs.get("features", np.zeros((0, 1), np.float32))
         return Message((array_tensor("features", features),), id=message.id)
 
 
@@ -57,51 +58,51 @@ def _request(numbers: Sequence[int], **parameters: int) -> Message:
     return Message((array_tensor("slices", np.array(numbers, np.uint8).reshape(-1, 1)),), parameters)
 
 
-async def _numbers(batches: DynamicBatcher, numbers: Sequence[int], **parameters: int) -> list[float]:
-    answer, work_ms = await batches.run(Numbers(), _request(numbers, **parameters))
+async def _numbers(batcher: DynamicBatcher, numbers: Sequence[int], **parameters: int) -> list[float]:
+    answer, work_ms = await batcher.run(Numbers(), _request(numbers, **parameters))
     assert work_ms >= 0
     flat: list[float] = read_array(answer, "features", "FP32", (len(numbers), 1)).ravel().tolist()
     return flat
 
 
-async def test_requests_that_wait_go_together_and_each_gets_its_own() -> None:
+async def test_waiting_requests_share_a_batch_and_each_gets_its_own_rows() -> None:
     network = Network(held=True)
-    batches = DynamicBatcher(network, BatchLimits(max_batch=8))
-    first = asyncio.create_task(_numbers(batches, [1]))
+    batcher = DynamicBatcher(network, BatchLimits(max_batch=8))
+    first = asyncio.create_task(_numbers(batcher, [1]))
     await asyncio.sleep(0.05)
-    rest = [asyncio.create_task(_numbers(batches, numbers)) for numbers in ([2, 3], [4], [5, 6, 7, 8], [9, 10])]
+    rest = [asyncio.create_task(_numbers(batcher, numbers)) for numbers in ([2, 3], [4], [5, 6, 7, 8], [9, 10])]
     await asyncio.sleep(0.05)
     network.let.set()
     assert await first == [1]
     assert [await task for task in rest] == [[2, 3], [4], [5, 6, 7, 8], [9, 10]]
-    # 2 + 1 + 4 slices go together as 4 + 2 + 1, and then the two for which there was no room.
+    # 2 + 1 + 4 slices share a batch, split into 4 + 2 + 1; the last two slices had no room in it.
     assert network.sizes == [1, 4, 2, 1, 2]
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 21])
-async def test_any_number_of_slices_in_batches_of_the_fixed_sizes(count: int) -> None:
+async def test_any_number_of_slices_runs_in_fixed_batch_sizes(count: int) -> None:
     network = Network()
     assert await _numbers(DynamicBatcher(network, BatchLimits(max_batch=8)), range(count)) == list(range(count))
     assert set(network.sizes) <= {1, 2, 4, 8}
 
 
-async def test_a_batch_that_is_not_full_waits_where_it_is_told_to() -> None:
+async def test_a_batch_below_its_limit_waits_for_the_delay() -> None:
     network = Network()
-    batches = DynamicBatcher(network, BatchLimits(max_batch=8, max_delay_s=0.2))
-    first = asyncio.create_task(_numbers(batches, [1, 2]))
+    batcher = DynamicBatcher(network, BatchLimits(max_batch=8, max_delay_s=0.2))
+    first = asyncio.create_task(_numbers(batcher, [1, 2]))
     await asyncio.sleep(0.02)
-    second = asyncio.create_task(_numbers(batches, [3, 4]))
+    second = asyncio.create_task(_numbers(batcher, [3, 4]))
     assert (await first, await second) == ([1, 2], [3, 4])
     assert network.sizes == [4]
 
 
-async def test_work_that_nobody_waits_for_is_dropped() -> None:
+async def test_slices_of_cancelled_and_expired_requests_are_dropped() -> None:
     network, registry = Network(held=True), CollectorRegistry()
-    batches = DynamicBatcher(network, BatchLimits(max_batch=4), registry)
-    first = asyncio.create_task(_numbers(batches, [1]))
+    batcher = DynamicBatcher(network, BatchLimits(max_batch=4), registry)
+    first = asyncio.create_task(_numbers(batcher, [1]))
     await asyncio.sleep(0.05)
     gone, late, stays = (
-        asyncio.create_task(_numbers(batches, numbers, **parameters))
+        asyncio.create_task(_numbers(batcher, numbers, **parameters))
         for numbers, parameters in (([2, 3], {}), ([4], {TIMEOUT_PARAMETER: 1000}), ([5], {}))
     )
     await asyncio.sleep(0.05)
@@ -118,37 +119,30 @@ async def test_work_that_nobody_waits_for_is_dropped() -> None:
     assert dropped == [2, 1]
 
 
-async def test_a_network_that_answers_too_few_slices_leaves_nobody_waiting() -> None:
+async def test_too_few_rows_from_the_network_fail_the_request() -> None:
     network = Network()
     network.short = True
-    with pytest.raises(ValueError, match="another number of slices"):
+    with pytest.raises(ValueError, match="2 rows"):
         await asyncio.wait_for(_numbers(DynamicBatcher(network, BatchLimits()), [1, 2]), 10)
 
 
-async def test_a_fault_is_told_to_those_whom_it_met_and_the_next_are_served() -> None:
+async def test_an_error_fails_its_batch_only() -> None:
     network = Network()
     network.broken = True
-    batches = DynamicBatcher(network, BatchLimits())
+    batcher = DynamicBatcher(network, BatchLimits())
     with pytest.raises(RuntimeError, match="out of memory"):
-        await _numbers(batches, [1])
+        await _numbers(batcher, [1])
     network.broken = False
-    assert await _numbers(batches, [2]) == [2]
+    assert await _numbers(batcher, [2]) == [2]
 
 
-def test_slices_are_refused_before_memory_runs_out() -> None:
-    batches = DynamicBatcher(Network(), BatchLimits(max_held=20))
-    with batches.reserve(16 * SLICE_BYTES + 300):
-        with pytest.raises(Overloaded) as refused, batches.reserve(5 * SLICE_BYTES + 300):
+def test_requests_beyond_the_limit_are_refused() -> None:
+    batcher = DynamicBatcher(Network(), BatchLimits(max_held=20))
+    with batcher.reserve(16 * SLICE_BYTES + 300):
+        with pytest.raises(Overloaded) as refused, batcher.reserve(5 * SLICE_BYTES + 300):
             pass
         assert int(refused.value.headers()["retry-after"]) >= 1
-        with batches.reserve(4 * SLICE_BYTES + 300):
+        with batcher.reserve(4 * SLICE_BYTES + 300):
             pass
-    with batches.reserve(300 * SLICE_BYTES):
-        pass  # alone, any request is taken
-
-
-def test_sizes_are_powers_of_two_and_the_largest() -> None:
-    assert batch_sizes(16) == (16, 8, 4, 2, 1)
-    assert batch_sizes(12) == (12, 8, 4, 2, 1)
-    assert batch_sizes(1) == (1,)
-    assert [len(part) for part in split_into_batches(np.zeros((31, 1), np.uint8), batch_sizes(16))] == [16, 8, 4, 2, 1]
+    with batcher.reserve(300 * SLICE_BYTES):
+        pass  # a request alone is always accepted

@@ -1,4 +1,4 @@
-"""The engines side by side on the bundle that ships."""
+"""TensorFlow and OpenVINO on the default bundle."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ BUNDLE = open_bundle(ROOT / "models" / "default")
 
 
 def _slices() -> NDArray[np.uint8]:
-    """Every third slice of the sample series, as preprocess makes it."""
+    """Every third slice of the sample series, windowed by preprocess."""
     files = [path.read_bytes() for path in sorted((ROOT / "samples" / "series").glob("*.dcm"))[::3]]
     frames = np.array([(number, 0) for number in range(len(files))], np.int32)
     with Pipeline(DEFAULT_RECIPE, threads=1) as pipeline:
@@ -32,26 +32,26 @@ def _by(settings: Settings) -> NDArray[np.float32]:
     return load_extractor(settings, BUNDLE).extract(_slices())["features"]
 
 
-def test_openvino_says_what_tensorflow_says() -> None:
+def test_openvino_agrees_with_tensorflow() -> None:
     features = [_by(Settings(engine=engine)) for engine in ("tensorflow", "openvino")]
     for one, two in zip(*map(_scores, features), strict=True):
         assert np.abs(one - two).max() < 1e-3
     assert np.abs(features[0] - features[1]).max() < 1e-3 * np.abs(features[0]).max()
 
 
-@pytest.mark.skipif("bf16" not in cpu_precisions(), reason="a CPU that computes in bfloat16 is needed")
-def test_16_bits_cost_hundredths_of_a_probability() -> None:
+@pytest.mark.skipif("bf16" not in cpu_precisions(), reason="needs a CPU with bfloat16")
+def test_bfloat16_changes_probabilities_by_less_than_a_tenth() -> None:
     whole, half = (_by(Settings(engine="openvino", mixed_precision=mixed)) for mixed in (False, True))
     largest = max(np.abs(one - two).max() for one, two in zip(_scores(whole), _scores(half), strict=True))
     assert 0 < largest < 0.1
 
 
-def test_a_cpu_without_16_bits_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cpu_without_bfloat16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.cnn.engines.cpu_precisions", lambda: ("f32",))
     with pytest.raises(EngineUnavailable, match="ICH_CNN_MIXED_PRECISION"):
         load_extractor(Settings(engine="openvino", mixed_precision=True), BUNDLE)
 
 
-def test_openvino_is_not_for_a_gpu() -> None:
+def test_openvino_on_a_gpu_is_refused() -> None:
     with pytest.raises(EngineUnavailable):
         load_extractor(Settings(engine="openvino", device="gpu"), BUNDLE)

@@ -10,7 +10,7 @@ from services.common.saved_model import GpuNotFound, configure_device
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SavedModel of the bundle's form: the mean of each channel."""
+    """A SavedModel with the signature of a bundle's CNN: the mean of each channel."""
 
     class Mean(tf.Module):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -34,7 +34,7 @@ def test_a_saved_model_extracts_any_number_of_slices(folder: Path, count: int) -
     np.testing.assert_allclose(features, 2 * slices.mean(axis=(1, 2)), rtol=1e-4)
 
 
-def test_a_gpu_that_is_asked_for_and_missing_stops_the_start() -> None:
+def test_a_missing_gpu_stops_the_start() -> None:
     assert configure_device("cpu") == "cpu"
     if not tf.config.list_physical_devices("GPU"):
         with pytest.raises(GpuNotFound):
