@@ -1,7 +1,7 @@
 """`python -m tests.drill`: injects one fault after the other into a running product, and counts reports.
 
-Each fault gives one row: series accepted before and during it, series reported, lost and duplicate series, and the
-seconds from the fault until all series and those of a later job are reported. The product recovers without help.
+Each fault gives one row: accepted series, reported series, lost and duplicate series, and seconds until recovery.
+Recovery is complete when all series, and those of a job sent after the fault, are reported. Nothing helps the product.
 
 Exits with 1 where a series is lost or duplicate, or where recovery took longer than 90 s. The product's log is in
 .run/drill.log.

@@ -1,7 +1,7 @@
 """Fair scheduling of series over senders, with Redis and RQ.
 
 Each sender has a few lanes in each priority, and each lane has at most one ticket in the queue. A worker that takes a
-ticket processes one task, the lane's next in the store, and issues the lane's next ticket at the end of the queue. So
+ticket processes the lane's next task in the store. Then it issues the lane's next ticket, at the end of the queue. So
 senders alternate, however much each has sent. Where no other sender waits, a ticket covers several tasks for a few
 seconds, which saves processes and connections.
 

@@ -298,6 +298,12 @@ async def test_without_redis_jobs_are_refused_and_listed(client: httpx.AsyncClie
         assert [job["id"] for job in jobs] == [address.rpartition("/")[2]]
 
 
+async def test_a_webhook_that_is_not_allowed_is_refused(client: httpx.AsyncClient, store: JobStore) -> None:
+    answer = await send(client, webhook="http://169.254.169.254/latest")
+    assert (answer.status_code, answer.json()["code"]) == (400, "webhook_refused")
+    assert store.jobs("ann") == []
+
+
 @pytest.mark.parametrize(("files", "status", "code"), [([], 400, "unknown_field"), (["x"] * 21, 413, "too_large")])
 async def test_a_refused_upload_leaves_no_files(
     client: httpx.AsyncClient, store: JobStore, tmp_path: Path, files: list[str], status: int, code: str

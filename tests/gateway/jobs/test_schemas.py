@@ -18,4 +18,4 @@ def test_urgent_comes_first_and_every_outcome_is_counted() -> None:
 
 def test_schemas_are_frozen() -> None:
     with pytest.raises(ValidationError):
-        Counts().assessed = 1  # type: ignore[misc] # that it is refused is what is tested
+        Counts().assessed = 1  # type: ignore[misc] # tests the refusal

@@ -45,9 +45,9 @@ def test_files_and_folders_are_removed(storage: Storage) -> None:
     assert not storage.exists("job/files/1")
     storage.remove("job2/manifest")
     assert not storage.exists("job2/manifest")
-    assert storage.create("job/manifest", b"anew")
+    assert storage.create("job/manifest", b"again")
     storage.remove_leftovers()
-    assert storage.get("job/manifest") == b"anew"
+    assert storage.get("job/manifest") == b"again"
 
 
 def test_a_folder_is_stored_and_its_files_are_copied(storage: Storage, tmp_path: Path) -> None:
