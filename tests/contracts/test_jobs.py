@@ -1,6 +1,6 @@
-"""Jobs by the real gateway, the real stages (but for the networks) and a real Redis, in one process.
+"""Jobs with the real gateway, real stages (except networks) and a real Redis, in one process.
 
-Turns are taken here, in the order of the queue, by the code that a worker runs.
+The test's own process takes the tickets, in the order of the queue, and runs a worker's code.
 """
 
 import csv
@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,6 @@ import pytest
 from anyio import from_thread, to_thread
 from hypothesis import HealthCheck, given, settings
 from redis import Redis
-from rq.job import Job as Turn
-from rq.serializers import JSONSerializer
 
 from services.cnn.app import create_app as create_cnn
 from services.cnn.settings import Settings as CnnSettings
@@ -29,7 +28,6 @@ from services.gateway.jobs.lane_state import Lane
 from services.gateway.jobs.processing import TaskContext, TaskResult, process_task
 from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.scheduler import FairScheduler, Task
-from services.gateway.jobs.schemas import PRIORITIES
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.tasks import run_task
 from services.gateway.settings import Settings
@@ -40,6 +38,7 @@ from tests.bundles import fake_bundle
 from tests.contracts.conftest import Chain, FeatureScorer, MeanExtractor, stage_apps
 from tests.contracts.random_uploads import CONTENT_TYPE, Upload, uploads
 from tests.contracts.test_uploads import named
+from tests.gateway.jobs.queue_worker import QueueWorker
 from tests.redis_process import running_redis
 from tests.running import free_ports
 from tests.scans import ct_slice, head, picture, zipped
@@ -62,14 +61,12 @@ def gateway_settings(gateway_settings: Settings, redis: Redis) -> Settings:
     return gateway_settings.model_copy(update=changed)
 
 
-class Batch:
-    """Sends jobs, and is their worker."""
+class Batch(QueueWorker):
+    """Sends jobs, and processes them."""
 
     def __init__(self, chain: Chain, redis: Redis) -> None:
+        super().__init__(FairScheduler(redis, JobStore.at(chain.settings.jobs_dir), chain.settings.job_lanes), redis)
         self.chain = chain
-        self.redis = redis
-        self.store = JobStore.at(chain.settings.jobs_dir)
-        self.scheduler = FairScheduler(redis, self.store, chain.settings.job_lanes)
         clients = {
             name: httpx.AsyncClient(transport=transport, base_url=f"http://{name}")
             for name, transport in chain.transports.items()
@@ -83,30 +80,23 @@ class Batch:
         return str(answer.headers["location"])
 
     async def work(self) -> list[str]:
-        """Take all turns; what was done, in order."""
+        """Process all tickets: the ids of their tasks, in order."""
         done: list[str] = []
-        while turn := self._pop():
-            await to_thread.run_sync(self._take, turn, done)
+        while ticket := self.pop():
+            await self.process(ticket, done)
         return done
 
-    def _pop(self) -> tuple[Lane, str] | None:
-        for priority in PRIORITIES:
-            if turn := self.redis.lpop(self.scheduler.queue(priority).key):
-                assert isinstance(turn, bytes)
-                found = Turn.fetch(turn.decode(), connection=self.redis, serializer=JSONSerializer).args
-                return Lane(*found[:3]), found[3]
-        return None
+    async def process(self, ticket: tuple[Lane, str], done: list[str]) -> None:
+        """Process one ticket, and add the ids of its tasks to `done`."""
+        await to_thread.run_sync(self.scheduler.process_ticket, *ticket, partial(self._run_task, done))
 
-    def _take(self, turn: tuple[Lane, str], done: list[str]) -> None:
-        def work(task: Task) -> bool:
-            def run(attempts: Attempts, lost: int) -> TaskResult | None:
-                context = TaskContext(self.stages, self.chain.settings, attempts, RetryPolicy(0.001, 15))
-                return from_thread.run(process_task, task, context, lost)
+    def _run_task(self, done: list[str], task: Task) -> bool:
+        def process(attempts: Attempts, lost_workers: int) -> TaskResult | None:
+            context = TaskContext(self.stages, self.chain.settings, attempts, RetryPolicy(0.001, 15))
+            return from_thread.run(process_task, task, context, lost_workers)
 
-            done.append(task.id)
-            return run_task(task, self.redis, run)
-
-        self.scheduler.process_ticket(*turn, work)
+        done.append(task.id)
+        return run_task(task, self.redis, process)
 
     async def get(self, address: str) -> Any:
         return (await self.chain.client.get(address)).json()
@@ -124,7 +114,7 @@ def series(number: int, slices: int = 2, **tags: Any) -> dict[str, bytes]:
     return {f"{number}-{index}.dcm": ct_slice(index + number, **{**uids, **tags}) for index in range(slices)}
 
 
-async def test_each_series_of_a_mixed_job_has_the_report_of_the_waiting_call(batch: Batch) -> None:
+async def test_each_series_of_a_mixed_job_has_the_report_of_the_synchronous_request(batch: Batch) -> None:
     found = [series(number) for number in range(4)]
     shuffled = dict(sorted({**found[0], **found[1], **found[2]}.items(), key=lambda item: item[0][::-1]))
     address = await batch.send({**shuffled, "more.zip": zipped(found[3])})
@@ -144,7 +134,7 @@ async def test_each_series_of_a_mixed_job_has_the_report_of_the_waiting_call(bat
         ]
 
 
-async def test_thin_slices_are_averaged_in_a_job_as_in_the_waiting_call(batch: Batch, tmp_path: Path) -> None:
+async def test_thin_slices_are_averaged_in_a_job_as_in_a_synchronous_request(batch: Batch, tmp_path: Path) -> None:
     for name, app in stage_apps(tmp_path / "thin", MeanExtractor(), spacing_mm=(2.2, 6.0)).items():
         batch.chain.transports[name].inner = httpx.ASGITransport(app)
     files = {
@@ -161,7 +151,7 @@ async def test_thin_slices_are_averaged_in_a_job_as_in_the_waiting_call(batch: B
     assert report["series"]["probabilities"] == pytest.approx(waited["series"]["probabilities"], abs=1e-6)
 
 
-async def test_one_bad_series_fails_alone_and_says_why(batch: Batch) -> None:
+async def test_a_bad_series_fails_alone_with_a_reason(batch: Batch) -> None:
     bad = series(1)
     bad["1-1.dcm"] = bad["1-1.dcm"][:-1000]
     address = await batch.send({**series(0), **bad, "notes.txt": b"no image"})
@@ -186,7 +176,7 @@ async def test_a_corrupt_file_that_names_no_series_is_left_out_and_listed(batch:
     assert [(item["file"], item["code"]) for item in document["left_out"]] == [("corrupt.png", "corrupt_png")]
 
 
-async def test_a_job_without_a_single_series_is_failed(batch: Batch) -> None:
+async def test_a_job_without_series_fails(batch: Batch) -> None:
     address = await batch.send({"notes.txt": b"no image", "more.txt": b"none"})
     await batch.work()
     document = await batch.get(address)
@@ -196,7 +186,7 @@ async def test_a_job_without_a_single_series_is_failed(batch: Batch) -> None:
     assert await batch.get(f"{address}/reports") == {"reports": [], "next": None}
 
 
-async def test_pictures_are_one_unit_without_a_series(batch: Batch) -> None:
+async def test_pictures_have_one_report_without_a_series(batch: Batch) -> None:
     address = await batch.send({"a.png": picture(), "b.png": picture(), **series(0)})
     await batch.work()
     reports = (await batch.get(f"{address}/reports"))["reports"]
@@ -206,8 +196,8 @@ async def test_pictures_are_one_unit_without_a_series(batch: Batch) -> None:
     assert len(reports) == 2
 
 
-async def test_a_series_that_is_grouped_in_pieces_stays_one_unit(batch: Batch) -> None:
-    """Headers are asked for 256 files at a time."""
+async def test_a_series_across_several_header_requests_has_one_report(batch: Batch) -> None:
+    """A request for headers holds 256 files."""
     other = {f"x{number}.txt": b"no image" for number in range(255)}
     first, *rest = series(0, 4).items()
     address = await batch.send(dict([first, *other.items(), *rest]))
@@ -217,7 +207,7 @@ async def test_a_series_that_is_grouped_in_pieces_stays_one_unit(batch: Batch) -
     assert (await batch.get(address))["left_out_total"] == 255
 
 
-async def test_copies_count_once_and_conflicts_fail_their_series_in_jobs_too(batch: Batch) -> None:
+async def test_copies_count_once_and_conflicts_fail_their_series(batch: Batch) -> None:
     other = {f"x{number}.txt": b"no image" for number in range(255)}
     copied, torn = series(0, 3), series(5, 3)
     files = {**copied, **torn, **other, "copy.dcm": copied["0-1.dcm"], "torn.dcm": {**series(5, 3, KVP=119)}["5-1.dcm"]}
@@ -235,7 +225,7 @@ async def test_copies_count_once_and_conflicts_fail_their_series_in_jobs_too(bat
     )
 
 
-async def test_a_stages_fault_passes_and_the_report_is_as_if_it_had_not_been(batch: Batch) -> None:
+async def test_a_task_is_retried_after_faults_of_a_stage(batch: Batch) -> None:
     address = await batch.send(series(0))
     transport = batch.chain.transports["cnn"]
     real, faults = transport.inner, 2
@@ -254,11 +244,9 @@ async def test_a_stages_fault_passes_and_the_report_is_as_if_it_had_not_been(bat
     assert (await batch.get(address))["counts"]["assessed"] == 1
 
 
-async def test_what_was_cancelled_in_the_middle_of_the_work_keeps_its_reports(batch: Batch) -> None:
+async def test_a_job_cancelled_during_processing_keeps_its_reports(batch: Batch) -> None:
     address = await batch.send({**series(0), **series(1)})
-    turn = batch._pop()
-    assert turn
-    await to_thread.run_sync(batch._take, turn, [])
+    await batch.process(batch.take(), [])
     assert (await batch.get(address))["status"] == "running"
     ready = (await batch.get(f"{address}/reports"))["reports"]
     assert len(ready) == 1
@@ -271,11 +259,9 @@ async def test_what_was_cancelled_in_the_middle_of_the_work_keeps_its_reports(ba
     assert (await batch.chain.client.get(f"{address}/reports")).status_code == 404
 
 
-async def test_a_job_that_meets_a_changed_bundle_says_so(batch: Batch, tmp_path: Path) -> None:
+async def test_a_job_with_a_changed_bundle_has_a_warning(batch: Batch, tmp_path: Path) -> None:
     address = await batch.send({**series(0), **series(1), **series(2)})
-    turn = batch._pop()
-    assert turn
-    await to_thread.run_sync(batch._take, turn, [])
+    await batch.process(batch.take(), [])
     before = await batch.get(address)
     other = fake_bundle(tmp_path / "other", name="other")
     stages = {
@@ -301,7 +287,7 @@ async def test_a_job_that_meets_a_changed_bundle_says_so(batch: Batch, tmp_path:
     assert json.loads(end) == document
 
 
-async def test_reports_of_jobs_and_of_predictions_say_when_by_what_and_on_which_evidence(batch: Batch) -> None:
+async def test_reports_of_jobs_and_predictions_have_time_version_and_evidence(batch: Batch) -> None:
     foot = series(1, BodyPartExamined="FOOT")
     blank = {"blank.dcm": ct_slice(0, np.zeros((512, 512), np.int16), SeriesInstanceUID="2.25.9.7")}
     cut = series(2)
@@ -320,7 +306,7 @@ async def test_reports_of_jobs_and_of_predictions_say_when_by_what_and_on_which_
     assert refused[0]["evidence"]["spacing_mm"] == 5
 
 
-async def test_urgent_work_is_done_before_the_backlog(batch: Batch) -> None:
+async def test_urgent_jobs_are_processed_before_the_backlog(batch: Batch) -> None:
     for number in range(6):
         await batch.send(series(number))
     urgent = (await batch.send(series(9), priority="urgent")).rpartition("/")[2]
@@ -329,7 +315,7 @@ async def test_urgent_work_is_done_before_the_backlog(batch: Batch) -> None:
     assert len(done) == 14
 
 
-async def test_nothing_of_a_patient_is_in_redis_or_the_log(
+async def test_redis_logs_and_metrics_hold_nothing_of_a_patient(
     batch: Batch, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG", logger="services")
@@ -347,7 +333,7 @@ async def test_nothing_of_a_patient_is_in_redis_or_the_log(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(upload=uploads())
-async def test_every_part_is_in_a_report_left_out_or_refused_by_name(batch: Batch, upload: Upload) -> None:
+async def test_every_part_is_reported_left_out_or_refused_by_name(batch: Batch, upload: Upload) -> None:
     """As of a prediction in test_uploads.py; a file without a readable header belongs to no series, and is left out."""
     answer = await batch.chain.client.post("/v1/jobs", content=upload.body, headers=CONTENT_TYPE)
     if answer.status_code != 202:
@@ -368,7 +354,7 @@ async def test_every_part_is_in_a_report_left_out_or_refused_by_name(batch: Batc
     assert (assessed, failed) == ((set(), upload.cut - alone) if upload.cut else (upload.slices, set()))
 
 
-async def test_what_only_claims_to_be_dicom_is_left_out_as_corrupt(batch: Batch) -> None:
+async def test_a_corrupt_dicom_file_is_left_out_as_corrupt(batch: Batch) -> None:
     """A series may lack a slice: the page and the batch client show it so."""
     address = await batch.send(
         {**series(0), "lost.dcm": b"nothing left", "notes.txt": b"words", "._0.dcm": b"\0\5\26\7"}

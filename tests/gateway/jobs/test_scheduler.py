@@ -6,15 +6,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 from redis.exceptions import RedisError
-from rq.job import Job as QueuedCall
-from rq.serializers import JSONSerializer
 
 from services.gateway.jobs.job import Job
-from services.gateway.jobs.lane_state import Lane
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable, Task
-from services.gateway.jobs.schemas import PRIORITIES, Priority
+from services.gateway.jobs.schemas import Priority
 from services.gateway.jobs.store import JobOptions, JobStore
 from tests.gateway.jobs.factories import job_of, plan_of, report_of, unsynced, upload
+from tests.gateway.jobs.queue_worker import QueueWorker
 
 Process = Callable[[Task], bool]
 LONG_S = 600.0
@@ -29,27 +27,8 @@ def report(task: Task) -> bool:
     return True
 
 
-class Worker:
-    """Takes the tickets of a scheduler from the queue, as RQ's worker does."""
-
-    def __init__(self, scheduler: FairScheduler, redis: Redis) -> None:
-        self.scheduler = scheduler
-        self.redis = redis
-
-    def pop(self, priorities: tuple[Priority, ...] = PRIORITIES) -> tuple[Lane, str] | None:
-        """The next ticket of these priorities."""
-        for priority in priorities:
-            if ticket := self.redis.lpop(self.scheduler.queue(priority).key):
-                assert isinstance(ticket, bytes)
-                call = QueuedCall.fetch(ticket.decode(), connection=self.redis, serializer=JSONSerializer)
-                return Lane(*call.args[:3]), call.args[3]
-        return None
-
-    def take(self, *priorities: Priority) -> tuple[Lane, str]:
-        """The next ticket, which must exist."""
-        found = self.pop(priorities or PRIORITIES)
-        assert found
-        return found
+class Worker(QueueWorker):
+    """Processes tickets by `report`, unless a test says otherwise."""
 
     def process_one(self, process: Process = report) -> None:
         """Process the next ticket."""
