@@ -1,1 +1,1 @@
-"""What at least two parts of the system agree on, and nothing else."""
+"""Definitions that at least two parts of the system share."""

@@ -1,4 +1,4 @@
-"""The one application factory: problems, health, metrics, logs and request ids, the same for every service."""
+"""The application factory of every service: problems, health, metrics, logs and request ids."""
 
 import logging
 import time
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.graceful_shutdown import GracefulShutdown, Lifespan
 from services.common.head_requests import HeadMiddleware
-from services.common.observability import REQUEST_ID, Metrics, adopt_request_id, current_request_id
+from services.common.observability import REQUEST_ID, Metrics, current_request_id, set_request_id
 from services.common.problem_schemas import (
     DEFAULT_RESPONSE,
     PROBLEM_JSON,
@@ -49,10 +49,13 @@ def new_app(
     lifespan: Lifespan | None = None,
     **options: Any,
 ) -> FastAPI:
-    """An application that observes itself.
+    """An application with health checks, metrics, logs and problem responses.
 
-    `ready` raises a Problem while the service can't do its work, and it says so itself `drain_s` seconds before SIGTERM
-    ends it; `options` go to `make`, which makes the application.
+    Parameters
+    ----------
+    ready : raises a Problem while the service cannot serve requests
+    drain_s : seconds between SIGTERM and closing the listening socket; readiness is off meanwhile
+    make : creates the application from `options`
     """
     shutdown = GracefulShutdown(drain_s)
     app = make(
@@ -74,41 +77,41 @@ def _answer_problems(app: FastAPI) -> None:
         return problem_response(error)
 
     @app.exception_handler(ClientDisconnect)
-    async def gone(_: Request, error: ClientDisconnect) -> Response:  # noqa: ARG001 - it says nothing
-        return problem_response(ClientClosedRequest("the connection was closed before the request was whole"))
+    async def disconnected(_: Request, error: ClientDisconnect) -> Response:  # noqa: ARG001 - carries no information
+        return problem_response(
+            ClientClosedRequest("the client closed the connection before it sent the whole request")
+        )
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         fields = [{"field": ".".join(map(str, item["loc"])), "reason": item["msg"]} for item in error.errors()]
-        words = "; ".join(f"{field['field']}: {field['reason']}" for field in fields)
-        return problem_response(BadRequest(words, fields=fields))
+        detail = "; ".join(f"{field['field']}: {field['reason']}" for field in fields)
+        return problem_response(BadRequest(detail, fields=fields))
 
     @app.exception_handler(HTTPException)
-    async def refused(request: Request, error: HTTPException) -> Response:
-        return problem_response(_refusal(app.routes, request, error))
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        return problem_response(_routing_problem(app.routes, request, error))
 
     @app.exception_handler(Exception)
-    async def failed(_: Request, error: Exception) -> Response:  # noqa: ARG001 - its words are never passed on
-        return problem_response(Problem("an unexpected fault; the request id finds it in the service's log"))
+    async def unexpected(_: Request, error: Exception) -> Response:  # noqa: ARG001 - its message may quote the upload
+        return problem_response(Problem("unexpected error; the service's log holds it under the request id"))
 
 
-def _refusal(routes: Sequence[BaseRoute], request: Request, error: HTTPException) -> Problem:
-    """The router's refusals, mended: of several routes it knows the first, and a mounted folder takes every path."""
+def _routing_problem(routes: Sequence[BaseRoute], request: Request, error: HTTPException) -> Problem:
+    """The problem of a request that no route takes, with the methods of all routes of its path."""
     allowed = _allowed_methods(routes, request.scope)
     if allowed or error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = allowed or {"GET", "HEAD"}  # what a folder of pages has
-        words = f"{request.method} is not a method of this resource; it has {', '.join(sorted(allowed))}"
-        return MethodNotAllowed(words, allowed=allowed)
+        allowed = allowed or {"GET", "HEAD"}  # of a mounted folder of pages
+        detail = f"this resource allows {', '.join(sorted(allowed))}, not {request.method}"
+        return MethodNotAllowed(detail, allowed=allowed)
     kind = NotFound if error.status_code == HTTPStatus.NOT_FOUND else BadRequest
     return kind(str(error.detail))
 
 
 def _allowed_methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:
-    """The methods of every route of this path; none where a route has the request's own."""
-    whole = {
-        **scope,
-        "root_path": scope.get("app_root_path", scope.get("root_path", "")),
-    }  # as it was before a mount took its part
+    """The methods of every route of this path; none where a route allows the request's method."""
+    root_path = scope.get("app_root_path", scope.get("root_path", ""))  # without the prefix of a mount
+    whole = {**scope, "root_path": root_path}
     found = [(route, route.matches(whole)[0]) for route in routes if isinstance(route, Route)]
     if any(match is Match.FULL for _, match in found):
         return set()
@@ -117,24 +120,30 @@ def _allowed_methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:
 
 
 def log_server_error(request: Request, problem: Problem) -> None:
-    """Write down where a problem of our own making came from; one of the sender's, or a probe's, is no news."""
+    """Log a problem with a status of 500 or above, unless a readiness probe asked."""
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and route_of(request.scope) not in PROBES:
         log.error("problem", exc_info=problem, extra={"fields": {"code": problem.code}})
 
 
 def problem_response(problem: Problem, **members: Any) -> JSONResponse:
-    """A problem as an answer (RFC 9457), with further members."""
+    """A problem as a response (RFC 9457), with further members."""
     document = {**problem.document(), "request_id": current_request_id(), **members}
     headers = {**problem.headers(), REQUEST_ID: current_request_id(), "cache-control": "no-store"}
     return JSONResponse(document, problem.status, headers, PROBLEM_JSON)
 
 
 def _add_health(app: FastAPI) -> None:
-    @app.get("/livez", tags=["health"], operation_id="livez", summary="Is the process alive?")
+    @app.get("/livez", tags=["health"], operation_id="livez", summary="Liveness: 200 while the process runs")
     async def livez() -> dict[str, str]:
         return {"status": "alive", "version": VERSION}
 
-    @app.get("/readyz", tags=["health"], operation_id="readyz", summary="Can it do its work now?", responses=_NOT_READY)
+    @app.get(
+        "/readyz",
+        tags=["health"],
+        operation_id="readyz",
+        summary="Readiness: 200 while the service can serve requests",
+        responses=_NOT_READY,
+    )
     async def readyz() -> dict[str, str]:
         await app.state.readiness.check()
         return {"status": "ready"}
@@ -143,16 +152,16 @@ def _add_health(app: FastAPI) -> None:
         "/metrics",
         tags=["health"],
         operation_id="metrics",
-        summary="Prometheus figures",
+        summary="Metrics for Prometheus",
         response_class=Response,
         responses=_METRICS,
     )
-    def metrics() -> Response:  # in a thread: figures may come from a disk or another server
+    def metrics() -> Response:  # in a thread: collectors may read a disk or another server
         return Response(generate_latest(app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 class _ObservabilityMiddleware:
-    """Counts, times and logs each request, and sets its id."""
+    """ASGI middleware that counts, times and logs each request, and sets its id."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -162,7 +171,7 @@ class _ObservabilityMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id, begin, status = adopt_request_id(Headers(scope=scope)), time.perf_counter(), 500
+        request_id, start, status = set_request_id(Headers(scope=scope)), time.perf_counter(), 500
 
         async def observed_send(message: Message) -> None:
             nonlocal status
@@ -174,7 +183,7 @@ class _ObservabilityMiddleware:
         try:
             await self._app(scope, receive, observed_send)
         finally:
-            self._record(scope, status, time.perf_counter() - begin)
+            self._record(scope, status, time.perf_counter() - start)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = route_of(scope)
@@ -185,7 +194,7 @@ class _ObservabilityMiddleware:
 
 
 def route_of(scope: Scope) -> str:
-    """The template of the path, such as `/v1/jobs/{job_id}`: never the path itself, which may hold anything."""
+    """The route's path template, such as `/v1/jobs/{job_id}`; the path itself may hold identifiers."""
     return str(getattr(scope.get("route"), "path", "other"))
 
 

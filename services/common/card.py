@@ -1,7 +1,7 @@
-"""A bundle's card: the only thing that training tells serving.
+"""A bundle's card: the only information that passes from training to serving.
 
 A bundle is a folder with `card.json`, `cnn/1/` and `rnn/1/` (two SavedModels). The card holds the SHA-256 of every
-file beside it, and a bundle that its card does not match is not served.
+other file; a bundle that differs from its card is not served.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from services.common.recipe import Recipe
 
 log = logging.getLogger(__name__)
 CARD_NAME = "card.json"
-_OLDER: Final = {"clamp": True}  # pydantic's context for a card that somebody else has written
+_STORED: Final = {"clamp": True}  # pydantic's context for a card read from a file, which may be older
 
 
 class BundleError(Exception):
-    """A bundle that must not be served; the message names the folder and the reason."""
+    """A bundle that must not be served; the message names the folder and the fault."""
 
 
 class _Frozen(BaseModel):
@@ -31,7 +31,7 @@ class _Frozen(BaseModel):
 
 
 class Card(_Frozen):
-    """What a bundle is, how it was made, what was measured, and what it must not be used for."""
+    """Contents, training, metrics and limits of use of a bundle."""
 
     name: str
     description: str
@@ -40,25 +40,25 @@ class Card(_Frozen):
     recipe: Recipe
     feature_size: int = Field(gt=0, description="d, the length of one slice's feature vector")
     blood_grid: tuple[int, int] | None = Field(
-        default=None, description="rows and columns of the CNN's map of blood, where it gives one"
+        default=None, description="rows and columns of the CNN's blood map; null without one"
     )
     spacing_mm: tuple[float, float] | None = Field(
-        default=None, description="lowest and highest slice spacing that the networks learnt from; null in older cards"
+        default=None, description="lowest and highest slice spacing of the training data, in mm; null in older cards"
     )
     slab_mm: float = Field(
-        default=5.0, gt=0, description="thickness of the slabs that slices below `spacing_mm` are averaged into"
+        default=5.0, gt=0, description="thickness in mm of the slabs that slices below `spacing_mm` are averaged into"
     )
     files: dict[str, str] = Field(description="SHA-256 of every file of the bundle, by its path inside the bundle")
     versions: dict[str, str]
     training: dict[str, Any] = Field(description="data, command, seed, amounts and hours")
     metrics: dict[str, Any]
-    temperatures: dict[str, float] = Field(description="for information: they stand inside the graph")
+    temperatures: dict[str, float] = Field(description="for information: the graph contains them")
     thresholds: dict[OperatingPoint, Thresholds] = Field(
-        description="sensitive <= default <= specific for every label and level; those in force, where an older "
-        "card's were clamped"
+        description="sensitive <= default <= specific for every label and level; an older card's are "
+        "clamped to this order"
     )
     prediction_rule: str = Field(
-        default=PREDICTION_RULE, description="how probabilities and thresholds make predictions"
+        default=PREDICTION_RULE, description="rule from probabilities and thresholds to predictions"
     )
     licence: str
     data_terms: str
@@ -72,11 +72,11 @@ class Card(_Frozen):
         wrong = "; ".join(out_of_order(points))
         if not wrong:
             return points
-        if info.context != _OLDER:
+        if info.context != _STORED:
             raise ValueError(f"thresholds must be ordered, sensitive <= default <= specific; out of order: {wrong}")
         log.warning(
-            "bundle %r: thresholds on the wrong side of 'default' are replaced by those of 'default' (%s); its card "
-            "states figures at the old ones: run `python -m training recalibrate`",
+            "bundle %r: thresholds out of order are clamped to 'default' (%s); the card's metrics hold for the old "
+            "thresholds: run `python -m training recalibrate`",
             info.data.get("name"),
             wrong,
         )
@@ -92,7 +92,7 @@ class Card(_Frozen):
 
 
 class Bundle(BaseModel):
-    """A bundle whose files are those that its card speaks of."""
+    """A bundle whose files match its card."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -101,30 +101,30 @@ class Bundle(BaseModel):
     card_sha256: str
 
     def saved_model(self, part: Literal["cnn", "rnn"]) -> Path:
-        """The folder of one SavedModel, numbered as TensorFlow Serving wants it."""
+        """The folder of one SavedModel, with the version number that TensorFlow Serving expects."""
         return self.folder / part / "1"
 
 
 def read_card(document: bytes | Mapping[str, Any]) -> Card:
-    """A card as JSON or as its parsed content; an older one's thresholds are clamped, with a warning in the log.
+    """Validate a card, as JSON or parsed; thresholds out of order are clamped, with a warning in the log.
 
     Raises
     ------
     ValidationError
-        it is no card
+        the document is no valid card
     """
     if isinstance(document, bytes):
-        return Card.model_validate_json(document, context=_OLDER)
-    return Card.model_validate(document, context=_OLDER)
+        return Card.model_validate_json(document, context=_STORED)
+    return Card.model_validate(document, context=_STORED)
 
 
 def open_bundle(folder: Path) -> Bundle:
-    """Read a bundle's card and check every file against it.
+    """Read a bundle's card and verify every file against it.
 
     Raises
     ------
     BundleError
-        the card is missing or not valid, a file is missing, is another than the card says, or is not on the card.
+        the card is missing or invalid, or a file is missing, changed, or absent from the card
     """
     path = folder / CARD_NAME
     try:
@@ -137,12 +137,12 @@ def open_bundle(folder: Path) -> Bundle:
     found = hash_files(folder)
     for name in sorted(found.keys() | card.files.keys()):
         if found.get(name) != card.files.get(name):
-            raise BundleError(f"{folder}: {name} is not the file that the card speaks of")
+            raise BundleError(f"{folder}: {name} has another SHA-256 than {CARD_NAME} states; copy the bundle again")
     return Bundle(folder=folder, card=card, card_sha256=hashlib.sha256(text).hexdigest())
 
 
 def hash_files(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of a bundle but the card itself, by its path inside the bundle."""
+    """SHA-256 of every file of a bundle except the card, by its path inside the bundle."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != CARD_NAME)
     return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
 

@@ -1,4 +1,4 @@
-"""The end of a service: first it is no longer ready, then it takes no more requests, then those in hand end."""
+"""Graceful shutdown: SIGTERM turns readiness off; `drain_s` later the socket closes, and requests in progress end."""
 
 import asyncio
 import signal
@@ -16,23 +16,23 @@ TERMINATE: Final = signal.SIGTERM
 
 
 class GracefulShutdown:
-    """Holds SIGTERM back from the server for `seconds`, in which `/readyz` says that the service is going."""
+    """Delays SIGTERM for the server by `seconds`; `/readyz` answers 503 meanwhile."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self.draining = False
 
     def check(self) -> None:
-        """NotReady from the moment of the signal on."""
+        """Raise NotReady after the signal."""
         if self.draining:
-            raise NotReady("the service is ending; requests in hand are answered", cause="ending")
+            raise NotReady("the service is shutting down; send requests to another replica", cause="ending")
 
     def wrap_lifespan(self, lifespan: Lifespan | None) -> Lifespan:
-        """The application's lifespan, with the signal watched in it."""
+        """The application's lifespan, with the signal handler installed in it."""
 
         @asynccontextmanager
-        async def watched(app: FastAPI) -> AsyncIterator[None]:
-            before = self._watch(asyncio.get_running_loop())
+        async def with_handler(app: FastAPI) -> AsyncIterator[None]:
+            server_handler = self._install(asyncio.get_running_loop())
             try:
                 if lifespan is None:
                     yield
@@ -40,25 +40,25 @@ class GracefulShutdown:
                     async with lifespan(app):
                         yield
             finally:
-                if before is not None:
-                    signal.signal(TERMINATE, before)
+                if server_handler is not None:
+                    signal.signal(TERMINATE, server_handler)
 
-        return watched
+        return with_handler
 
-    def _watch(self, loop: asyncio.AbstractEventLoop) -> Any:
-        """Come before the server's own handler, where there is one; the handler that stood there."""
+    def _install(self, loop: asyncio.AbstractEventLoop) -> Any:
+        """Replace the server's signal handler, if there is one, and return it."""
         if threading.current_thread() is not threading.main_thread():
-            return None  # signals are not ours there
-        servers = signal.getsignal(TERMINATE)
-        if not callable(servers):
-            return None  # no server drains here
+            return None  # only the main thread may set handlers
+        server_handler = signal.getsignal(TERMINATE)
+        if not callable(server_handler):
+            return None  # no server handles the signal
 
-        def end(number: int, frame: Any) -> None:
+        def drain(number: int, frame: Any) -> None:
             if self.draining:
-                servers(number, frame)
+                server_handler(number, frame)
                 return
             self.draining = True
-            loop.call_soon_threadsafe(lambda: loop.call_later(self._seconds, servers, number, frame))
+            loop.call_soon_threadsafe(lambda: loop.call_later(self._seconds, server_handler, number, frame))
 
-        signal.signal(TERMINATE, end)
-        return servers
+        signal.signal(TERMINATE, drain)
+        return server_handler

@@ -1,4 +1,4 @@
-"""The six labels of the RSNA 2019 challenge, in the one order that the whole project uses."""
+"""The six labels of the RSNA 2019 challenge, in the order used everywhere."""
 
 from typing import Final, Literal, get_args
 

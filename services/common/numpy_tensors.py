@@ -1,4 +1,4 @@
-"""Tensors of the wire as numpy arrays and back, without copying. For the stages; the gateway has no numpy."""
+"""Tensors of the protocol as numpy arrays and back, without copying. For the stages: the gateway has no numpy."""
 
 from typing import Any, Final
 
@@ -18,26 +18,27 @@ _DATATYPES: Final = {dtype: datatype for datatype, dtype in _DTYPES.items()}
 
 
 def read_array(message: Message, name: str, datatype: str, shape: tuple[int | None, ...]) -> NDArray[Any]:
-    """A message's tensor as a read-only array; None in `shape` stands for any size.
+    """A message's tensor as a read-only array; None in `shape` matches any size.
 
     Raises
     ------
     BadRequest
-        there is no such tensor, or its type or shape is another.
+        the tensor is missing, or has another datatype or shape
     """
     tensor = message.tensor(name, datatype)
     if not _fits(tensor.shape, shape):
-        wanted = ", ".join("n" if size is None else str(size) for size in shape)
-        raise BadRequest(f"tensor {name!r} has shape {list(tensor.shape)}, not [{wanted}]")
+        expected = ", ".join("n" if size is None else str(size) for size in shape)
+        raise BadRequest(f"tensor {name!r} has shape {list(tensor.shape)}; it must be [{expected}]")
     flat: NDArray[Any] = np.frombuffer(tensor.buffer, dtype=_DTYPES[datatype])
     return flat.reshape(tensor.shape)
 
 
 def array_tensor(name: str, array: NDArray[Any]) -> Tensor:
     """An array as a tensor that shares its memory."""
-    solid = np.ascontiguousarray(array)
-    return Tensor(name, _DATATYPES[solid.dtype], solid.shape, (solid.reshape(-1).view(np.uint8).data,))
+    contiguous = np.ascontiguousarray(array)
+    data = contiguous.reshape(-1).view(np.uint8).data
+    return Tensor(name, _DATATYPES[contiguous.dtype], contiguous.shape, (data,))
 
 
-def _fits(have: tuple[int, ...], want: tuple[int | None, ...]) -> bool:
-    return len(have) == len(want) and all(w in (None, h) for h, w in zip(have, want, strict=True))
+def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(expected) and all(e in (None, s) for s, e in zip(shape, expected, strict=True))

@@ -1,4 +1,4 @@
-"""Logs, metrics and the request id that goes through every hop. Never a word of what a request carried."""
+"""Logs, metrics and the request id that every hop passes on. None holds content of a request."""
 
 import json
 import logging
@@ -17,8 +17,8 @@ _SAFE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
 
-def adopt_request_id(headers: Headers) -> str:
-    """Take the caller's request id where it is harmless, else make one; it stands until the request ends."""
+def set_request_id(headers: Headers) -> str:
+    """Set the request id: the client's where it has safe characters only, else a new one."""
     sent = headers.get(REQUEST_ID, "")
     request_id = sent if _SAFE_ID.fullmatch(sent) else uuid.uuid4().hex
     _request_id.set(request_id)
@@ -26,14 +26,14 @@ def adopt_request_id(headers: Headers) -> str:
 
 
 def current_request_id() -> str:
-    """The id of the request in hand, to be sent along to the next stage."""
+    """The id of the current request, which calls to stages pass on."""
     return _request_id.get()
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line.
+    """One JSON object per line.
 
-    Of an exception only its class and the places it passed are written: its message may quote what was uploaded.
+    An exception is logged as its class and its stack, without its message, which may quote the upload.
     """
 
     def __init__(self, service: str) -> None:
@@ -41,7 +41,7 @@ class JsonFormatter(logging.Formatter):
         self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one record."""
+        """One record as a line."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -51,21 +51,21 @@ class JsonFormatter(logging.Formatter):
             **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[1]:
-            line["error"] = _classes(record.exc_info[1])
+            line["error"] = _class_names(record.exc_info[1])
             line["trace"] = [
                 f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(record.exc_info[2])
             ]
         return json.dumps(line)
 
 
-def _classes(error: BaseException) -> str:
-    """The class of an exception, and of what it came from."""
+def _class_names(error: BaseException) -> str:
+    """The class names of an exception and its causes."""
     name = type(error).__qualname__
-    return f"{name} from {_classes(error.__cause__)}" if error.__cause__ else name
+    return f"{name} from {_class_names(error.__cause__)}" if error.__cause__ else name
 
 
 def configure_logging(service: str) -> None:
-    """Send all of this process' logs, uvicorn's too, to standard error as JSON."""
+    """Write all logs of this process, including uvicorn's, to standard error as JSON."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -77,7 +77,7 @@ def configure_logging(service: str) -> None:
 
 
 class Metrics:
-    """An application's own figures; each application has its own registry, so that several live in one process."""
+    """Metrics of one application, in a registry of its own, so that one process can hold several applications."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -87,9 +87,9 @@ class Metrics:
         )
         self.seconds = Histogram(
             "ich_request_seconds",
-            "Time from a request's header to the end of its answer",
+            "Seconds from a request's header to the end of its response",
             ("route",),
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
             registry=self.registry,
         )
-        self.slices = Counter("ich_slices_total", "Slices worked on", registry=self.registry)
+        self.slices = Counter("ich_slices_total", "Slices processed", registry=self.registry)

@@ -1,10 +1,11 @@
-"""The rule that turns probabilities into predictions: the only place that compares with thresholds in serving.
+"""Predictions from probabilities: the only comparison with thresholds in serving.
 
-A subtype is present where its probability exceeds its threshold. `any` is present where its own does, or where a
-subtype is present. In a series a slice's label is present only where the series' label is present, too. Slices sent
-alone have no such limit. A series of one slice is its slice: it takes the slice's probabilities and thresholds.
+A subtype is present where its probability exceeds its threshold. `any` is present where its probability exceeds its
+threshold, or where a subtype is present. In a series, a slice's label is present only where the series' label is
+present. Independent slices have no such limit. A series of one slice takes the probabilities and thresholds of its
+slice.
 
-Predictions are monotone: a lower threshold never makes a label absent, of a slice or of its series.
+Predictions are monotone: a lower threshold never makes a label absent, for a slice or for its series.
 """
 
 from collections.abc import Mapping
@@ -24,13 +25,13 @@ def predict(
     *,
     series: Mapping[Label, bool] | None = None,
 ) -> dict[Label, bool]:
-    """Which labels are present.
+    """The presence of each label.
 
     Parameters
     ----------
-    probabilities : of a series, or of a slice
+    probabilities : of a series or a slice
     thresholds : of the same level
-    series : for a slice of a series, the predictions of that series
+    series : for a slice of a series, the predictions of the series
     """
     above = {label: probabilities[label] > thresholds[label] and (series is None or series[label]) for label in LABELS}
     return above | {"any": any(above.values())}

@@ -1,4 +1,4 @@
-"""Problems in the OpenAPI document: one typed component, to which every error refers (RFC 9457)."""
+"""Problems in the OpenAPI document: one typed schema that every error refers to (RFC 9457)."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -11,21 +11,21 @@ from services.common.problems import Problem
 
 PROBLEM_JSON: Final = "application/problem+json"
 _REF: Final = "#/components/schemas/{model}"
-_RETRY: Final = {"description": "seconds until it is worth another try", "schema": {"type": "integer"}}
+_RETRY: Final = {"description": "seconds until the next attempt", "schema": {"type": "integer"}}
 _HEADERS: Final[dict[str, dict[str, Any]]] = {
     "retry-after": _RETRY,
-    "www-authenticate": {"description": "how to give a key", "schema": {"type": "string"}},
+    "www-authenticate": {"description": "the authentication scheme", "schema": {"type": "string"}},
 }
 
 
 class _Extensible(BaseModel):
-    """Newer services may say more."""
+    """Newer services may add members."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class ProblemFile(_Extensible):
-    """A file that is at fault."""
+    """A file at fault."""
 
     file: str
     code: str
@@ -33,9 +33,9 @@ class ProblemFile(_Extensible):
 
 
 class ProblemField(_Extensible):
-    """A parameter that is at fault."""
+    """A parameter at fault."""
 
-    field: str = Field(description="where it stands, and its name: `query.limit`")
+    field: str = Field(description="location and name of the parameter, such as `query.limit`")
     reason: str
 
 
@@ -48,14 +48,14 @@ class ProblemSeries(_Extensible):
 
 
 class ProblemBest(_Extensible):
-    """The series to send, and why."""
+    """The series to send, and the reason."""
 
     series_instance_uid: str | None
     why: str
 
 
 class ProblemDifference(_Extensible):
-    """What differs between two requests under one Idempotency-Key."""
+    """A difference between two requests with one Idempotency-Key."""
 
     what: str
     first: str | None = None
@@ -63,26 +63,26 @@ class ProblemDifference(_Extensible):
 
 
 class ProblemDetails(_Extensible):
-    """Why there is no other answer (RFC 9457). `code` is for programs and stays, `detail` is for people."""
+    """A problem (RFC 9457). `code` is stable and for programs; `detail` is for people."""
 
-    type: str = Field(description="a URN made from the code")
+    type: str = Field(description="a URN with the code")
     title: str
     status: int = Field(ge=400, le=599)
     detail: str
     code: str
-    request_id: str = Field(description="finds the request in the logs of every service")
+    request_id: str = Field(description="identifies the request in the logs of every service")
     files: list[ProblemFile] | None = None
     fields: list[ProblemField] | None = None
     series: list[ProblemSeries] | None = None
     best: ProblemBest | None = None
     differences: list[ProblemDifference] | None = None
-    stage: str | None = Field(None, description="which stage of the chain is at fault")
-    cause: str | None = Field(None, description="why a service is not ready")
+    stage: str | None = Field(None, description="the stage at fault")
+    cause: str | None = Field(None, description="the cause of not being ready")
     limit_bytes: int | None = None
 
 
 def openapi_problem(*problems: Problem, description: str | None = None) -> dict[str, Any]:
-    """A response of the OpenAPI document, with examples."""
+    """A Response Object of the OpenAPI document, with an example of each problem."""
     examples = {problem.code: {"value": {**problem.document(), "request_id": "4b1c..."}} for problem in problems}
     schema = {"$ref": _REF.format(model=ProblemDetails.__name__)}
     headers = {name: _HEADERS[name] for problem in problems for name in problem.headers() if name in _HEADERS}
@@ -93,25 +93,25 @@ def openapi_problem(*problems: Problem, description: str | None = None) -> dict[
     }
 
 
-# What every operation may answer. It stands for FastAPI's own 422, too, which is never sent.
+# Of every operation. It also replaces FastAPI's own 422, which is never sent.
 DEFAULT_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
-    "default": openapi_problem(Problem("an unexpected fault; ..."), description="Any other problem")
+    "default": openapi_problem(Problem("unexpected error; ..."), description="Any other problem")
 }
 
 
 def extend_openapi(app: FastAPI, extend: Callable[[dict[str, Any]], None]) -> None:
-    """Let `extend` change the document when it is first made."""
-    make = app.openapi
+    """Let `extend` change the document when it is first generated."""
+    generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            extend(make())
-        return make()
+            extend(generate())
+        return generate()
 
     app.openapi = openapi  # type: ignore[method-assign] # as FastAPI documents it
 
 
 def add_problem_schemas(document: dict[str, Any]) -> None:
-    """Add the component that every error refers to."""
+    """Add the schemas that every error refers to."""
     _, definitions = models_json_schema([(ProblemDetails, "serialization")], ref_template=_REF)
     document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])

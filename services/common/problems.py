@@ -1,4 +1,4 @@
-"""What can go wrong, as classes that know their HTTP status; the application's one handler answers them.
+"""Failures as exceptions with an HTTP status; one handler of the application answers all of them.
 
     Problem                         RFC 9457 problem details
     |- BadRequest             400   the request itself is not understood
@@ -11,8 +11,8 @@
     |- NotReady               503   not now; `Retry-After` says when to try again
     |- Overloaded             503   too many requests are waiting
 
-Parts of the system add their own below these, beside the code that raises them.
-A problem's words go to the sender of the request only. They may name the sender's files, so they are never logged.
+Each part of the system adds subclasses beside the code that raises them.
+The `detail` goes to the client of the request only. It may name the client's files, so it is never logged.
 """
 
 from collections.abc import Collection
@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 
 class Problem(Exception):
-    """A failure with an answer. `detail` is a sentence for the sender; `extra` are further members of the document."""
+    """A failure with a response. `detail` is for the client; `extra` holds further members of the document."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
@@ -33,7 +33,7 @@ class Problem(Exception):
         self.extra = extra
 
     def document(self) -> dict[str, Any]:
-        """The body of the answer (RFC 9457, section 3)."""
+        """The body of the response (RFC 9457, section 3)."""
         return {
             "type": f"urn:ich:problem:{self.code}",
             "title": self.title,
@@ -44,24 +44,24 @@ class Problem(Exception):
         }
 
     def headers(self) -> dict[str, str]:
-        """The headers that go with the answer."""
+        """The headers of the response."""
         return {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
 
 
 class BadRequest(Problem):
     status = 400
     code = "malformed_request"
-    title = "The request is not understood"
+    title = "Bad request"
 
 
 class NotFound(Problem):
     status = 404
     code = "not_found"
-    title = "Nothing is here"
+    title = "Not found"
 
 
 class MethodNotAllowed(Problem):
-    """`allowed`: the methods that the resource has."""
+    """`allowed`: the methods of the resource."""
 
     status = 405
     code = "method_not_allowed"
@@ -72,14 +72,14 @@ class MethodNotAllowed(Problem):
         self._allowed = allowed
 
     def headers(self) -> dict[str, str]:
-        """What is allowed (RFC 9110, section 15.5.6)."""
+        """`Allow` (RFC 9110, section 15.5.6)."""
         return {"allow": ", ".join(sorted(self._allowed))}
 
 
 class NotAcceptable(Problem):
     status = 406
     code = "not_acceptable"
-    title = "No representation fits the Accept header"
+    title = "No representation matches the Accept header"
 
 
 class ContentTooLarge(Problem):
@@ -91,13 +91,13 @@ class ContentTooLarge(Problem):
 class UnsupportedMediaType(Problem):
     status = 415
     code = "unsupported_media"
-    title = "This kind of content is not accepted"
+    title = "Unsupported media type"
 
 
 class ClientClosedRequest(Problem):
     status = 499
     code = "caller_gone"
-    title = "The caller broke the connection off"
+    title = "The client closed the connection"
 
 
 class NotReady(Problem):
@@ -110,7 +110,7 @@ class NotReady(Problem):
 class Overloaded(Problem):
     status = 503
     code = "overloaded"
-    title = "Too much work is waiting"
+    title = "Too many requests are waiting"
 
     def __init__(self, detail: str, *, retry_after_s: int = 1, **extra: Any) -> None:
         super().__init__(detail, **extra)

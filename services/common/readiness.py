@@ -1,4 +1,4 @@
-"""Whether a service can do its work, asked by probes; its log tells changes only."""
+"""Readiness of a service for probes; the log records changes only."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -13,9 +13,10 @@ PROBES: Final = frozenset({"/readyz", "/v2/health/ready", "/v2/models/{name}/rea
 
 
 class Readiness:
-    """Asks `ready`, which raises a Problem while the service can't do its work; a service that drains is not ready.
+    """Runs `ready`, which raises a Problem while the service cannot serve requests; off during a graceful shutdown.
 
-    Before the first readiness an INFO names each new cause. Later, each loss is one WARNING and each return one INFO.
+    Before the first readiness, an INFO record names each new cause. Later, each loss is one WARNING record, and each
+    recovery one INFO record.
     """
 
     def __init__(self, ready: ReadyCheck, shutdown: GracefulShutdown) -> None:
@@ -25,7 +26,7 @@ class Readiness:
         self._causes: set[str] = set()
 
     async def check(self) -> None:
-        """Problem while the service is not ready."""
+        """Raise a Problem while the service is not ready."""
         self._shutdown.check()
         try:
             await self._ready()
@@ -44,7 +45,7 @@ class Readiness:
         cause = _cause(problem)
         fields = {"code": problem.code, "cause": cause}
         if self._is_ready:
-            log.warning("ready no more", exc_info=problem, extra={"fields": fields})
+            log.warning("no longer ready", exc_info=problem, extra={"fields": fields})
         elif not self._was_ready and cause not in self._causes:
             log.info("not ready yet", extra={"fields": fields})
         self._is_ready = False
@@ -52,6 +53,6 @@ class Readiness:
 
 
 def _cause(problem: Problem) -> str:
-    """Codes, or the class of what went wrong, never its words."""
+    """Stage and cause, or the class of the error, never its message."""
     stated = " ".join(str(problem.extra[key]) for key in ("stage", "cause") if key in problem.extra)
     return stated or type(problem.__cause__ or problem).__qualname__

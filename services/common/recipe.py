@@ -1,4 +1,4 @@
-"""How Hounsfield units become the three channels of a picture: a frozen value with a fingerprint."""
+"""The recipe: the three windows that map Hounsfield units to the channels of a picture, with a fingerprint."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Window(BaseModel):
-    """A window on the Hounsfield scale (DICOM PS3.3 C.11.2.1.2): what lies outside it is clipped."""
+    """A window on the Hounsfield scale (DICOM PS3.3 C.11.2.1.2); values outside it are clipped."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -19,17 +19,17 @@ class Window(BaseModel):
 
     @property
     def lower_hu(self) -> float:
-        """The value shown as 0."""
+        """The value that maps to 0."""
         return self.center_hu - self.width_hu / 2
 
     @property
     def upper_hu(self) -> float:
-        """The value shown as 255."""
+        """The value that maps to 255."""
         return self.center_hu + self.width_hu / 2
 
 
 class Recipe(BaseModel):
-    """What a network's pixels are made by; a network is only ever shown pixels of the recipe that it learnt from."""
+    """Windows and size of the pixels that a network takes, in serving as in training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,7 +39,7 @@ class Recipe(BaseModel):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits over everything that changes a pixel."""
+        """Twelve hexadecimal digits that identify every parameter of the pixels."""
         canonical = json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 

@@ -1,4 +1,4 @@
-"""SavedModels as compiled graph calls, for the two stages that hold a network. The only TensorFlow outside training."""
+"""SavedModels as compiled graph calls, for cnn and rnn. The only TensorFlow outside training."""
 
 import logging
 import os
@@ -17,13 +17,15 @@ Signature = Callable[..., dict[str, Any]]
 
 
 class GpuNotFound(RuntimeError):
-    """A GPU was asked for, and TensorFlow sees none."""
+    """A GPU is required, and TensorFlow finds none."""
 
 
 def configure_device(device: Device, *, mixed_precision: bool = False) -> str:
-    """Settle where graphs run, before the first one is loaded. Memory of a GPU is taken as it is needed.
+    """Choose the device of all graphs, before the first one is loaded. GPU memory grows on demand.
 
-    `mixed_precision` lets a GPU compute in 16 bits what TensorFlow's own rules hold safe for it; a CPU never does.
+    Parameters
+    ----------
+    mixed_precision : lets a GPU compute in 16 bits where TensorFlow's own rules allow it; no effect on a CPU
 
     Returns
     -------
@@ -32,11 +34,11 @@ def configure_device(device: Device, *, mixed_precision: bool = False) -> str:
     Raises
     ------
     GpuNotFound
-        `device` is "gpu" and there is none.
+        `device` is "gpu", and there is none
     """
     gpus = [] if device == "cpu" else tf.config.list_physical_devices("GPU")
     if device == "gpu" and not gpus:
-        raise GpuNotFound("a GPU was asked for, and TensorFlow sees none: check the driver and `tensorflow[and-cuda]`")
+        raise GpuNotFound("TensorFlow finds no GPU: check the driver and `tensorflow[and-cuda]`, or use the CPU")
     if not gpus:
         tf.config.set_visible_devices([], "GPU")
     for gpu in gpus:
@@ -56,5 +58,5 @@ def load_signature(folder: Path) -> Signature:
         tensors = {name: tf.constant(array) for name, array in arrays.items()}
         return {name: tensor.numpy() for name, tensor in signature(**tensors).items()}
 
-    call.model = model  # type: ignore[attr-defined] # a signature does not keep its variables alive
+    call.model = model  # type: ignore[attr-defined] # keeps the variables alive; a signature does not
     return call

@@ -1,4 +1,4 @@
-"""What is said about slices and series: between preprocess and the gateway, and in the public report."""
+"""Schemas of slices and series, between preprocess and the gateway and in the public report."""
 
 from typing import Annotated, Final, Literal, get_args
 
@@ -20,13 +20,13 @@ class _Frozen(BaseModel):
 
 
 class _FromStage(_Frozen):
-    """What preprocess says: a newer one may say more than an older gateway knows."""
+    """Data from preprocess; an older gateway ignores the fields of a newer preprocess."""
 
     model_config = ConfigDict(extra="ignore")
 
 
 class Reason(_Frozen):
-    """Why something was not assessed, or is to be read with care."""
+    """A reason for a refusal, a warning or a note."""
 
     code: str
     detail: str
@@ -34,7 +34,7 @@ class Reason(_Frozen):
 
 
 class SliceReference(_FromStage):
-    """One slice of a series: a frame of a file, both counted from 0 in the order sent."""
+    """One slice of a series: file and frame, counted from 0 in upload order."""
 
     file: int
     frame: int = 0
@@ -42,7 +42,7 @@ class SliceReference(_FromStage):
 
 
 class MultiFrameFile(_FromStage):
-    """A file of several uncompressed frames: the i-th one is `frame_bytes` from `pixels_at` + i * `frame_bytes` on."""
+    """A file of several uncompressed frames: frame i is `frame_bytes` at `pixels_at` + i * `frame_bytes`."""
 
     file: int
     pixels_at: int
@@ -50,7 +50,7 @@ class MultiFrameFile(_FromStage):
 
 
 class SeriesHeader(_FromStage):
-    """One series as its headers tell it, sorted along the slice normal towards the head. Pictures have no UIDs."""
+    """One series by its headers, sorted along the slice normal towards the head. PNG slices have no UIDs."""
 
     uid: str | None
     study_uid: str | None
@@ -62,22 +62,22 @@ class SeriesHeader(_FromStage):
     contrast: bool = False
     derived: bool = False
     stacks: tuple[MultiFrameFile, ...] = Field(
-        (), description="files of which a part is enough for some of their frames"
+        (), description="files that can be sent in part, for some of their frames"
     )
 
 
 class SetAsideFile(_FromStage):
-    """A file that makes no slice, and why (a code of `acceptance`); its series, where the header names it."""
+    """A file that makes no slice: a code of `file_codes`, and the UIDs of its series where the header has them."""
 
     file: int
     code: str
-    tag: str | None = Field(None, description="keyword of the tag that cannot be read")
+    tag: str | None = Field(None, description="keyword of the unreadable tag")
     uid: str | None = None
     study_uid: str | None = None
 
 
 class SetAsideFrames(_FromStage):
-    """Frames of a file that make no slices, counted from 0, and why (a code of `acceptance`); its other frames do."""
+    """Frames of a file that make no slices, counted from 0, with a code of `file_codes`; the other frames do."""
 
     file: int
     frames: tuple[int, ...]
@@ -85,52 +85,52 @@ class SetAsideFrames(_FromStage):
 
 
 class HeadersReport(_FromStage):
-    """The answer of preprocess' `series` door."""
+    """The output of preprocess' model `series`."""
 
     series: tuple[SeriesHeader, ...] = ()
     set_aside: tuple[SetAsideFile, ...] = ()
     frames_set_aside: tuple[SetAsideFrames, ...] = ()
-    incomplete: tuple[int, ...] = Field((), description="files whose header goes on after the head that was sent")
+    incomplete: tuple[int, ...] = Field((), description="files whose header exceeds the bytes sent")
 
 
 class Evidence(_FromStage):
-    """What the pixels of one slice say, as fractions of the picture. `failed` is a code of `UNUSABLE_FILES`."""
+    """Measurements of one slice's pixels, as shares of the picture. `failed` is a code of `UNUSABLE_FILES`."""
 
     bone: float = Field(0, description="share of the picture above 300 HU")
     brain: float = Field(0, description="share of the picture from 10 to 60 HU")
     air: float = Field(0, description="share of the picture below -300 HU")
-    centre_air: float = Field(0, description="share of air amid the bone, which is brain in a head")
+    centre_air: float = Field(0, description="share of air amid the bone, where a head has brain")
     metal: float = Field(0, description="share of the picture above 3000 HU")
-    air_hu: float | None = Field(None, description="median of the air, in HU; null where little or clipped")
+    air_hu: float | None = Field(None, description="median of the air, in HU; null where it is little or clipped")
     constant: bool = False
     compressed: bool = False
     failed: str | None = None
 
 
 class SeriesEvidence(_Frozen):
-    """What was measured of one series. Shares are of the picture, each the median over the slices that were read."""
+    """Measurements of one series: medians over the slices read, as shares of the picture."""
 
-    slices_read: int = Field(description="slices whose pixels were measured; 0 where the headers alone were enough")
+    slices_read: int = Field(description="slices whose pixels were measured; 0 where the headers decided")
     constant_slices: int = Field(description="of these, uniform images")
     bone: float | None = Field(None, description="share above 300 HU")
     brain: float | None = Field(None, description="share from 10 to 60 HU")
     air: float | None = Field(None, description="share below -300 HU")
     centre_air: float | None = Field(None, description="share of air amid the bone")
     metal: float | None = Field(None, description="share above 3000 HU")
-    air_hu: float | None = Field(None, description="HU of the air; null where there is little, or it is clipped")
+    air_hu: float | None = Field(None, description="HU of the air; null where there is little air, or it is clipped")
     thickness_mm: float | None = Field(None, description="SliceThickness")
     spacing_mm: float | None = Field(None, description="median distance of neighbouring slices")
     length_mm: float | None = Field(None, description="distance of the first slice from the last")
 
 
 class ReportSeries(_Frozen):
-    """The series as a whole; null where slices were sent that do not belong together."""
+    """The series as a whole; null for independent slices."""
 
     study_instance_uid: str | None
     series_instance_uid: str | None
     slices: int
     probabilities: dict[Label, Probability] | None = Field(
-        None, description="of the series; those of its slice where it has one; null where not assessed"
+        None, description="of the series; of its slice where it has one slice; null where not assessed"
     )
     predictions: dict[Label, bool] | None = Field(None, description=f"{PREDICTION_RULE} Null where not assessed.")
 
@@ -138,27 +138,27 @@ class ReportSeries(_Frozen):
 class ReportSlice(_Frozen):
     """One slice, in anatomical order."""
 
-    index: int = Field(description="place in `slices`, counted from 0; texts for people count from 1")
+    index: int = Field(description="index in `slices`, from 0; texts for people count from 1")
     file: str
     sop_instance_uid: str | None
     position_mm: float
     slab: int | None = Field(
         None,
-        description="number, from 0, of the slab that the slice was averaged into, whose probabilities and image these "
-        "are; null where nothing was averaged",
+        description="number, from 0, of the slab that the slice was averaged into, with its probabilities and image; "
+        "null where nothing was averaged",
     )
     probabilities: dict[Label, Probability] | None = Field(
-        None, description="of the slice, whatever is predicted of its series; null where not assessed"
+        None, description="of the slice, independent of the series' predictions; null where not assessed"
     )
     predictions: dict[Label, bool] | None = Field(
         None,
-        description=f"{PREDICTION_RULE} Slices sent alone have no series and no such limit. Null where not assessed.",
+        description=f"{PREDICTION_RULE} Independent slices have no series and no such limit. Null where not assessed.",
     )
     image: str | None = Field(None, description="PNG of the three channels, base64; on request")
 
 
 class ReportModel(_Frozen):
-    """Which bundle answered."""
+    """The bundle that was used."""
 
     name: str
     sha256: str = Field(description="of the bundle's card.json")
@@ -170,13 +170,11 @@ class ReportThresholds(_Frozen):
 
     operating_point: OperatingPoint
     slice: dict[Label, float] = Field(description="of slices")
-    series: dict[Label, float] = Field(
-        description="of the series; those of slices where the series has one slice, which is judged as a slice is"
-    )
+    series: dict[Label, float] = Field(description="of the series; those of slices where the series has one slice")
 
 
 class Timings(_Frozen):
-    """Where the time went, in milliseconds; a stage's figure is the sum of its own work."""
+    """Times in milliseconds; a stage's time is the sum over its requests."""
 
     upload: float
     preprocess: float
@@ -186,19 +184,19 @@ class Timings(_Frozen):
 
 
 class Report(_Frozen):
-    """The answer for one series, or for slices sent alone."""
+    """The report of one series, or of independent slices."""
 
     id: str
     status: Literal["assessed", "not_assessed"]
     created: str | None = Field(None, description="UTC, ISO 8601; older reports lack it")
-    version: str | None = Field(None, description="of the software; older reports lack it")
+    version: str | None = Field(None, description="version of the software; older reports lack it")
     reasons: tuple[Reason, ...]
     evidence: SeriesEvidence | None = Field(None, description="the measurements, where the status is `not_assessed`")
     series: ReportSeries | None
     slices: tuple[ReportSlice, ...]
     findings: tuple[str, ...] = Field(description="one line for every label; empty where nothing was assessed")
     key_slices: tuple[int, ...] = Field(
-        description="`index` of up to five slices by highest `any`, where predicted; one a slab"
+        description="`index` of up to five slices by highest `any`, where predicted; one per slab"
     )
     model: ReportModel
     thresholds: ReportThresholds

@@ -1,4 +1,4 @@
-"""Evidence of slices, folded into that of one series. Pure; it holds measurements, and nothing of a patient."""
+"""Evidence of slices, summarised over one series. Pure; measurements only, no identifiers."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -11,9 +11,9 @@ _DIGITS: Final = 4
 
 
 def series_evidence(header: SeriesHeader, evidence: Sequence[Evidence]) -> SeriesEvidence:
-    """Medians over the slices whose pixels were read, and the geometry that the headers tell."""
+    """Medians over the slices whose pixels were read, and the geometry from the headers."""
     read = [item for item in evidence if not item.failed]
-    position_mm = header.position_mm if header.uid else ()  # pictures have no positions
+    position_mm = header.position_mm if header.uid else ()  # PNG slices have no positions
     return SeriesEvidence(
         slices_read=len(read),
         constant_slices=sum(item.constant for item in read),

@@ -1,4 +1,4 @@
-"""Which of a study's series is best assessed: the one most like those that the networks learnt from."""
+"""Selects the series of a study to assess: the series most similar to the training data."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,35 +13,35 @@ _KERNELS: Final = {"soft": 0, "unknown": 1, "sharp": 2}
 
 @dataclass(frozen=True, slots=True)
 class BestSeries:
-    """The series to assess, and why this one."""
+    """The series to assess, and the reason for the choice."""
 
     uid: str
     reason: str
 
 
-# What decides, first things first: less is better.
+# In order of weight; lower is better.
 _CRITERIA: Final[tuple[tuple[str, Callable[[SeriesHeader], float]], ...]] = (
-    ("it is not refused by its headers", lambda series: is_refused(series.reasons)),
+    ("its headers do not refuse it", lambda series: is_refused(series.reasons)),
     ("it covers more of the head", lambda series: len(series.items) < MIN_SLICES_OF_A_HEAD),
     ("its kernel is softer", lambda series: _KERNELS[series.kernel]),
-    ("it is plain", lambda series: series.contrast),
-    ("its slices are nearer to 5 mm", lambda series: round(abs(_thickness(series) - TRAINED_THICKNESS_MM), 1)),
+    ("it has no contrast agent", lambda series: series.contrast),
+    ("its slices are closer to 5 mm", lambda series: round(abs(_thickness(series) - TRAINED_THICKNESS_MM), 1)),
     ("it has more slices", lambda series: -len(series.items)),
     ("it is original", lambda series: series.derived),
 )
 
 
 def select_best_series(series: Sequence[SeriesHeader]) -> BestSeries | None:
-    """The best of several series of one study; None where there is nothing to choose, or nothing to choose by.
+    """The best of several series of one study.
 
-    Pictures, and series of several patients or examinations, are no choice.
+    None for a single series, for series of several studies, and where the best is refused or a set of PNG slices.
     """
-    if len(series) < 2 or len({item.study_uid for item in series}) > 1:  # noqa: PLR2004 - one is no choice
+    if len(series) < 2 or len({item.study_uid for item in series}) > 1:  # noqa: PLR2004 - one series
         return None
     best, other = sorted(series, key=_rank)[:2]
     if not best.uid or is_refused(best.reasons):
         return None
-    return BestSeries(best.uid, f"{_words(best)}; {_decisive(best, other)}")
+    return BestSeries(best.uid, f"{_summary(best)}; {_decisive(best, other)}")
 
 
 def _rank(series: SeriesHeader) -> tuple[list[float], str]:
@@ -49,11 +49,11 @@ def _rank(series: SeriesHeader) -> tuple[list[float], str]:
 
 
 def _decisive(best: SeriesHeader, other: SeriesHeader) -> str:
-    better = (words for words, measure in _CRITERIA if measure(best) < measure(other))
-    return f"before the next one because {next(better, 'of its UID alone: they are alike')}"
+    better = (text for text, measure in _CRITERIA if measure(best) < measure(other))
+    return f"chosen over the next because {next(better, 'its UID sorts first: all else is equal')}"
 
 
-def _words(series: SeriesHeader) -> str:
+def _summary(series: SeriesHeader) -> str:
     thickness = f"{series.thickness_mm:g} mm" if series.thickness_mm else "unknown thickness"
     contrast = "contrast" if series.contrast else "plain"
     return f"{series.kernel} kernel, {thickness}, {len(series.items)} slices, {contrast}"

@@ -1,7 +1,7 @@
-"""Slices thinner than a bundle learnt are averaged along z into slabs: which slices make which slab. Pure.
+"""Plans slabs: slices thinner than the training data are averaged along z. Pure.
 
-A slab is a range of slices that follow each other in anatomical order. Slabs are planned over the whole series from
-its positions alone: neither chunks nor the order sent change them.
+A slab is a range of neighbouring slices in anatomical order. The plan depends on the positions of the whole series
+only, neither on chunks nor on the upload order.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,21 +15,21 @@ from services.common.acceptance import make_reason
 from services.common.card import Card
 from services.common.schemas import Reason, SeriesHeader
 
-MAX_SLICES: Final = 32  # of one slab: 5 mm hold fewer, unless positions repeat; preprocess takes 64 a call
-_UNITS_A_MM: Final = 10_000  # positions count in whole units, so that no rounding decides where a slab ends
-_GAP: Final = 1.5  # times the steps around it: slices are missing there
-_AROUND: Final = 3  # steps on either side that a step is compared with
-_TWO_SLICES: Final = 1.05  # times a slab's thickness is what two slices may have: else every second slab has but one
+MAX_SLICES: Final = 32  # in one slab: 5 mm hold fewer unless positions repeat; preprocess takes 64 per request
+_UNITS_PER_MM: Final = 10_000  # positions are whole numbers, so that rounding never decides where a slab ends
+_GAP: Final = 1.5  # a step of so many times the steps around it: slices are missing
+_NEIGHBOURS: Final = 3  # steps on either side that a step is compared with
+_TWO_SLICES: Final = 1.05  # largest thickness of two slices, in slabs; beyond it, every second slab has one slice
 _SAME_POSITION_MM: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class SlabPlan:
-    """The rows that the networks see of a series of n slices.
+    """The rows of a series of n slices that the networks take.
 
-    rows : for each row the slices in it, in order; one slice each where nothing is averaged
-    reasons : what the report says about the spacing
-    note : what it says where rows are slabs
+    rows : the slices of each row, in order; one slice each where nothing is averaged
+    reasons : about the spacing
+    note : about the averaging, where rows are slabs
     """
 
     rows: tuple[range, ...]
@@ -50,11 +50,11 @@ class SlabPlan:
         """The mean position of each row's slices."""
         return tuple(mean(position_mm[row.start : row.stop]) for row in self.rows)
 
-    def chunks(self, most_slices: int) -> Iterator[tuple[range, ...]]:
-        """Rows in chunks of at most so many slices; a row that has more makes a chunk of its own."""
+    def chunks(self, max_slices: int) -> Iterator[tuple[range, ...]]:
+        """Rows in chunks of at most `max_slices` slices; a larger row is a chunk of its own."""
         chunk: list[range] = []
         for row in self.rows:
-            if chunk and row.stop - chunk[0].start > most_slices:
+            if chunk and row.stop - chunk[0].start > max_slices:
                 yield tuple(chunk)
                 chunk = []
             chunk.append(row)
@@ -63,18 +63,18 @@ class SlabPlan:
 
 
 def plan_series(header: SeriesHeader, card: Card, *, average: bool = True) -> SlabPlan:
-    """What the networks see of a series, by the spacing that they learnt from.
+    """The rows of a series, by the slice spacing of the training data.
 
-    A single slice has no spacing, pictures have no positions, and an older card does not state the range: all three
-    pass unchanged, without a reason. Slices so far apart that no two fit into a slab pass unchanged, with a warning.
+    Unchanged without a reason: a single slice, PNG slices, and series under an older card without a range. Unchanged
+    with a warning: slices so far apart that no two fit into a slab.
 
     Parameters
     ----------
-    average : whether slices below the range are averaged, or only warned of
+    average : average slices below the range, or only warn
     """
     spacing_mm = None if header.uid is None else median_spacing_mm(header.position_mm)
     if not all(map(isfinite, header.position_mm)):
-        spacing_mm = None  # refused by its geometry
+        spacing_mm = None  # the geometry refuses the series
     plain = tuple(range(index, index + 1) for index in range(len(header.items)))
     if card.spacing_mm is None or spacing_mm is None:
         return SlabPlan(plain)
@@ -90,7 +90,12 @@ def plan_series(header: SeriesHeader, card: Card, *, average: bool = True) -> Sl
 
 
 def median_spacing_mm(position_mm: Sequence[float]) -> float | None:
-    """The median step between distinct positions, ascending, in mm; None where there is only one."""
+    """The median step between distinct positions, in mm; None for a single position.
+
+    Parameters
+    ----------
+    position_mm : ascending
+    """
     steps = [after - before for before, after in pairwise(position_mm)]
     distinct = [step for step in steps if step >= _SAME_POSITION_MM]
     return round(median(distinct), 4) if distinct else None
@@ -99,44 +104,43 @@ def median_spacing_mm(position_mm: Sequence[float]) -> float | None:
 def plan_slabs(position_mm: Sequence[float], slab_mm: float) -> tuple[range, ...]:
     """Slabs of about `slab_mm`, as ranges of slices.
 
-    Every slice is in exactly one slab. No slab spans a gap: between two gaps slabs are of equal thickness, from three
-    quarters to one and a half of `slab_mm`, or one slab where there is less. Slices at one position share a slab,
-    unless there are more than `MAX_SLICES`.
+    Every slice is in exactly one slab. No slab spans a gap. Slabs between two gaps have equal thickness, 0.75 to 1.5
+    times `slab_mm`; a shorter run is one slab. Slices at one position share a slab of at most `MAX_SLICES`.
 
     Parameters
     ----------
-    position_mm : of each slice, ascending, of any spacing
+    position_mm : of each slice, ascending, with any spacing
     """
-    units = [round(position * _UNITS_A_MM) for position in position_mm]
-    slabs = (slab for run in _runs(units, slab_mm) for slab in _of_run(units, run, slab_mm))
-    return tuple(part for slab in slabs for part in _parts(slab))
+    units = [round(position * _UNITS_PER_MM) for position in position_mm]
+    slabs = (slab for run in _runs(units, slab_mm) for slab in _split_run(units, run, slab_mm))
+    return tuple(part for slab in slabs for part in _split_slab(slab))
 
 
 def _runs(units: Sequence[int], slab_mm: float) -> Iterator[range]:
-    """Slices between gaps."""
+    """Ranges of slices between gaps."""
     steps = [after - before for before, after in pairwise(units)]
-    wide = slab_mm * _UNITS_A_MM
-    ends = [index + 1 for index, step in enumerate(steps) if step > min(_GAP * _usual(steps, index), wide)]
+    wide = slab_mm * _UNITS_PER_MM
+    ends = [index + 1 for index, step in enumerate(steps) if step > min(_GAP * _usual_step(steps, index), wide)]
     for start, stop in pairwise([0, *ends, len(units)]):
         yield range(start, stop)
 
 
-def _usual(steps: Sequence[int], index: int) -> float:
-    """The median of the steps around one, itself included: many scanners take the skull base finer than the vertex.
+def _usual_step(steps: Sequence[int], index: int) -> float:
+    """The median of a step and its neighbours: many scanners take the skull base finer than the vertex.
 
-    Steps between copies of a position do not count.
+    Steps between equal positions do not count.
     """
-    around = [step for step in steps[max(index - _AROUND, 0) : index + _AROUND + 1] if step >= _same()]
-    return median(around) if around else float("inf")
+    neighbours = [step for step in steps[max(index - _NEIGHBOURS, 0) : index + _NEIGHBOURS + 1] if step >= _same()]
+    return median(neighbours) if neighbours else float("inf")
 
 
-def _of_run(units: Sequence[int], run: range, slab_mm: float) -> Iterator[range]:
-    """Equal parts of the length that the slices of a run stand for: half a step beyond the outer ones."""
+def _split_run(units: Sequence[int], run: range, slab_mm: float) -> Iterator[range]:
+    """Equal parts of a run's length, which extends half a step beyond its outer slices."""
     first, last = units[run.start], units[run.stop - 1]
     steps = [step for step in (units[i + 1] - units[i] for i in run[:-1]) if step >= _same()]
     step = int(median(steps)) if steps else 0
     length = last - first + step
-    count = max(int(length / (slab_mm * _UNITS_A_MM) + 0.5), 1)
+    count = max(int(length / (slab_mm * _UNITS_PER_MM) + 0.5), 1)
 
     def part(index: int) -> int:
         return (2 * (units[index] - first) + step) * count // (2 * length) if length else 0
@@ -146,12 +150,12 @@ def _of_run(units: Sequence[int], run: range, slab_mm: float) -> Iterator[range]
         yield range(found[0], found[-1] + 1)
 
 
-def _parts(slab: range) -> Iterator[range]:
-    """A slab in as few parts of equal length as `MAX_SLICES` allows."""
+def _split_slab(slab: range) -> Iterator[range]:
+    """A slab in as few equal parts as `MAX_SLICES` allows."""
     count = -(-len(slab) // MAX_SLICES)
     cuts = [slab.start + number * len(slab) // count for number in range(count + 1)]
     return (range(start, stop) for start, stop in pairwise(cuts))
 
 
 def _same() -> float:
-    return _SAME_POSITION_MM * _UNITS_A_MM
+    return _SAME_POSITION_MM * _UNITS_PER_MM

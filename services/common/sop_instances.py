@@ -1,7 +1,7 @@
-"""Files of one series that share a SOPInstanceUID, which names one instance only (DICOM PS3.3 C.12.1).
+"""Files of one series that share a SOPInstanceUID, which identifies one instance only (DICOM PS3.3 C.12.1).
 
-Files that are equal byte for byte are copies: one of them counts. Files that differ contradict each other, in their
-pixels or in the header that says what these mean, and nothing tells which of them is right.
+Equal files are copies, and one of them counts. Different files are in conflict: their pixels or headers contradict
+each other, and neither can be trusted.
 """
 
 from collections import defaultdict
@@ -13,10 +13,10 @@ from services.common.schemas import SeriesHeader
 
 @dataclass(frozen=True, slots=True)
 class SharedFiles:
-    """Numbers of files, in pairs: the first file of an instance in the order sent, and a later one.
+    """Pairs of file numbers: the first file of an instance in upload order, and a later file.
 
-    copies : the later one is equal to the first
-    conflicts : it is not
+    copies : the later file is equal to the first, byte for byte
+    conflicts : the later file differs
     """
 
     copies: tuple[tuple[int, int], ...]
@@ -24,7 +24,7 @@ class SharedFiles:
 
 
 def files_sharing_instances(series: SeriesHeader) -> list[list[int]]:
-    """Files that share their SOPInstanceUID, in the order sent. An absent UID is equal to no other."""
+    """Groups of files that share a SOPInstanceUID, in upload order. Files without a UID are in no group."""
     files: defaultdict[str, set[int]] = defaultdict(set)
     for item in series.items:
         if item.sop_instance_uid:
@@ -33,7 +33,7 @@ def files_sharing_instances(series: SeriesHeader) -> list[list[int]]:
 
 
 def classify_shared_files(shared: Sequence[Sequence[int]], equal: Callable[[int, int], bool]) -> SharedFiles:
-    """Copies and conflicts among files that share an instance; `equal` compares the bytes of two of them."""
+    """Copies and conflicts in groups of files; `equal` compares the bytes of two files."""
     pairs = [(first, later, equal(first, later)) for first, *others in shared for later in others]
     return SharedFiles(
         copies=tuple((first, later) for first, later, is_copy in pairs if is_copy),

@@ -1,4 +1,4 @@
-"""A stage of the chain: models that answer the Open Inference Protocol v2, as one application."""
+"""A stage of the chain: models behind the Open Inference Protocol v2, as one application."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,9 @@ from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from services.common.app import log_server_error, new_app, problem_response
+from services.common.client_disconnect import cancel_on_disconnect
 from services.common.problems import BadRequest, ContentTooLarge, NotFound, NotReady, Problem, UnsupportedMediaType
-from services.common.runners import Runner, cancel_on_disconnect
+from services.common.runners import Runner
 from services.common.settings import StageSettings
 from services.common.tensors import HEADER_LENGTH, Buffer, FilePart, Message, decode, encode
 from services.common.version import VERSION
@@ -20,7 +21,7 @@ PROBE_AFTER_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """A tensor in a model's metadata; -1 in `shape` stands for any size."""
+    """A tensor in a model's metadata; -1 in `shape` is any size."""
 
     name: str
     datatype: str
@@ -28,7 +29,7 @@ class TensorSpec:
 
 
 class StageModel(Protocol):
-    """One model of a stage. `infer` computes in a worker thread and may be called by several at once."""
+    """One model of a stage. `infer` runs in worker threads, several at a time."""
 
     name: str
     platform: str
@@ -37,24 +38,24 @@ class StageModel(Protocol):
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """What a caller should know beside the tensors: the recipe's fingerprint, the card."""
+        """Metadata beside the tensors, such as the recipe's fingerprint and the card."""
         ...
 
     def example(self) -> Message:
-        """A small request that the model must answer for the stage to be ready."""
+        """A small request for the readiness check."""
         ...
 
     def infer(self, message: Message) -> Message:
-        """Answer one request; a Problem where it can't be."""
+        """The response to a request, or a Problem."""
         ...
 
     def count_slices(self, message: Message) -> int:
-        """How many slices a request holds, for the metrics."""
+        """The number of slices in a request, for the metrics."""
         ...
 
 
 class Stage:
-    """Models, what brings requests to them, and when they last answered."""
+    """Models, their runner, and the time of each model's last response."""
 
     def __init__(self, models: Sequence[StageModel], settings: StageSettings, runner: Runner) -> None:
         self.models = {model.name: model for model in models}
@@ -63,19 +64,19 @@ class Stage:
         self._answered_at = dict.fromkeys(self.models, float("-inf"))
 
     def model(self, name: str) -> StageModel:
-        """A model by its name; NotFound where there is none."""
+        """A model by its name, or NotFound."""
         if name not in self.models:
-            raise NotFound(f"the models here are {', '.join(self.models)}")
+            raise NotFound(f"there is no model {name!r}; the models are {', '.join(self.models)}")
         return self.models[name]
 
     async def infer(self, model: StageModel, message: Message) -> tuple[Message, float]:
-        """The answer and the milliseconds of work in it."""
+        """The response and its milliseconds of work."""
         answer, work_ms = await self.runner.run(model, message)
         self._answered_at[model.name] = time.monotonic()
         return answer, work_ms
 
     async def ready(self) -> None:
-        """Let a model that has not answered lately answer its example; NotReady where it can't."""
+        """Send the example to each model without a recent response; NotReady if it fails."""
         for model in self.models.values():
             if time.monotonic() - self._answered_at[model.name] < PROBE_AFTER_S:
                 continue
@@ -86,7 +87,7 @@ class Stage:
 
 
 class _InferResponse(Response):
-    """An answer whose tensors are sent as they lie in memory."""
+    """A response whose tensors are sent uncopied."""
 
     def __init__(self, answer: Message, model: str, work_ms: float) -> None:
         header, parts = encode(answer, "outputs", model_name=model, model_version="1")
@@ -106,7 +107,7 @@ class _InferResponse(Response):
 
 
 def stage_app(title: str, models: Sequence[StageModel], settings: StageSettings, runner: Runner) -> FastAPI:
-    """The application of one stage. What it speaks is the protocol's, so it has no documentation of its own."""
+    """The application of one stage. It has no OpenAPI document: the protocol documents its routes."""
     stage = Stage(models, settings, runner)
     app = new_app(title=title, ready=stage.ready, drain_s=settings.drain_s, openapi_url=None)
     _add_protocol(app, stage)
@@ -114,7 +115,7 @@ def stage_app(title: str, models: Sequence[StageModel], settings: StageSettings,
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Problem) -> Response:
         log_server_error(request, error)
-        return problem_response(error, error=error.detail)  # the member that the protocol's clients read
+        return problem_response(error, error=error.detail)  # `error` is the protocol's member
 
     return app
 
@@ -173,7 +174,7 @@ def _spec(spec: TensorSpec) -> dict[str, Any]:
 def _select_outputs(answer: Message, request: Message) -> Message:
     known = {tensor.name for tensor in answer.tensors}
     if unknown := [name for name in request.requested_outputs if name not in known]:
-        raise BadRequest(f"there is no output {unknown[0]!r}; there are {', '.join(sorted(known))}")
+        raise BadRequest(f"there is no output {unknown[0]!r}; the outputs are {', '.join(sorted(known))}")
     tensors = [
         tensor for tensor in answer.tensors if not request.requested_outputs or tensor.name in request.requested_outputs
     ]
@@ -181,22 +182,30 @@ def _select_outputs(answer: Message, request: Message) -> Message:
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytearray:
-    """The whole body, in one piece that is allocated once where its length is announced."""
+    """The whole body, allocated once where Content-Length states its length.
+
+    Raises
+    ------
+    UnsupportedMediaType
+        the body is compressed
+    ContentTooLarge
+        the body exceeds `limit_bytes`
+    """
     if request.headers.get("content-encoding", "identity") != "identity":
-        raise UnsupportedMediaType("compressed request bodies are not accepted")
+        raise UnsupportedMediaType("the request body is compressed; send it without Content-Encoding")
     size = content_length(request)
     if size > limit_bytes:
-        raise ContentTooLarge(f"a request may hold {limit_bytes} bytes")
+        raise ContentTooLarge(f"the request body exceeds {limit_bytes} bytes")
     body, filled = bytearray(size), 0
     async for piece in request.stream():
         if filled + len(piece) > limit_bytes:
-            raise ContentTooLarge(f"a request may hold {limit_bytes} bytes")
+            raise ContentTooLarge(f"the request body exceeds {limit_bytes} bytes")
         body[filled : filled + len(piece)] = piece
         filled += len(piece)
     return body
 
 
 def content_length(request: Request) -> int:
-    """How long a request says that its body is; 0 where it does not."""
-    announced = request.headers.get("content-length", "")
-    return int(announced) if announced.isascii() and announced.isdigit() else 0
+    """Content-Length; 0 where it is absent or invalid."""
+    stated = request.headers.get("content-length", "")
+    return int(stated) if stated.isascii() and stated.isdigit() else 0

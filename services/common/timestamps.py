@@ -1,8 +1,8 @@
-"""The time, as documents state it."""
+"""Timestamps of documents."""
 
 from datetime import UTC, datetime
 
 
 def utc_now() -> str:
-    """The present in UTC, to the millisecond (ISO 8601, RFC 3339)."""
+    """The current time in UTC, to the millisecond (RFC 3339)."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

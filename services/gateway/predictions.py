@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from fastapi import Request
 
+from services.common.client_disconnect import cancel_on_disconnect
 from services.common.operating_points import OperatingPoint
 from services.common.problems import BadRequest
-from services.common.runners import cancel_on_disconnect
 from services.common.schemas import Report, Timings
 from services.common.timestamps import utc_now
 from services.gateway.archives import Limits

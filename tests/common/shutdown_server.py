@@ -1,4 +1,4 @@
-"""A service that only ends, for `test_drain`: run by uvicorn in a process of its own."""
+"""A service for `test_graceful_shutdown`, which runs it under uvicorn in a process of its own."""
 
 import asyncio
 
@@ -12,8 +12,8 @@ async def _ready() -> None:
 
 
 def create() -> FastAPI:
-    """Half a second is long enough to ask, a second and a half to be still at work when the server closes."""
-    app = new_app(title="draining", ready=_ready, drain_s=0.5)
+    """Readiness is off for 0.5 s before the socket closes; `/work` takes 1.5 s, and so outlasts the socket."""
+    app = new_app(title="shutdown", ready=_ready, drain_s=0.5)
 
     @app.get("/work")
     async def work() -> dict[str, str]:

@@ -69,7 +69,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_a_problem_is_answered_as_problem_details(client: httpx.AsyncClient) -> None:
+async def test_a_problem_becomes_problem_details(client: httpx.AsyncClient) -> None:
     answer = await client.get("/big", headers={"x-request-id": "abc"})
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json() == {
@@ -92,7 +92,7 @@ async def test_a_problem_is_answered_as_problem_details(client: httpx.AsyncClien
         ("GET", "/fault", 500, "internal_error"),
     ],
 )
-async def test_every_failure_has_the_same_shape(
+async def test_every_failure_is_problem_details(
     client: httpx.AsyncClient, method: str, path: str, status: int, code: str
 ) -> None:
     answer = await client.request(method, path)
@@ -111,7 +111,7 @@ async def test_every_failure_has_the_same_shape(
         ("GET", "/nowhere", None),
     ],
 )
-async def test_a_method_that_is_not_allowed_is_answered_by_those_that_are(
+async def test_405_lists_the_allowed_methods(
     client: httpx.AsyncClient, method: str, path: str, allowed: str | None
 ) -> None:
     answer = await client.request(method, path)
@@ -120,7 +120,7 @@ async def test_a_method_that_is_not_allowed_is_answered_by_those_that_are(
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/big", "/fault?number=2", "/openapi.json", "/no"])
-async def test_head_is_get_without_its_body(client: httpx.AsyncClient, path: str) -> None:
+async def test_head_answers_as_get_without_body(client: httpx.AsyncClient, path: str) -> None:
     get, head = await client.get(path), await client.head(path)
     volatile = {"x-request-id", "content-length"} if path == "/metrics" else {"x-request-id"}
     assert head.status_code == get.status_code
@@ -130,7 +130,7 @@ async def test_head_is_get_without_its_body(client: httpx.AsyncClient, path: str
     }
 
 
-async def test_head_of_a_stream_that_never_ends_is_answered(client: httpx.AsyncClient, app: FastAPI) -> None:
+async def test_head_of_an_endless_stream_is_answered(client: httpx.AsyncClient, app: FastAPI) -> None:
     head = await asyncio.wait_for(client.head("/endless"), 2)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-type"].startswith("text/event-stream")
@@ -138,7 +138,7 @@ async def test_head_of_a_stream_that_never_ends_is_answered(client: httpx.AsyncC
     assert counted._value.get() == 1
 
 
-async def test_head_tells_the_server_its_own_method() -> None:
+async def test_head_keeps_its_method_for_the_server() -> None:
     """uvicorn frames the body by the method of the scope at that moment."""
     seen: list[str] = []
 
@@ -158,7 +158,7 @@ async def test_head_tells_the_server_its_own_method() -> None:
     assert seen == ["GET", "HEAD", "HEAD"]
 
 
-async def test_a_client_that_hangs_up_while_it_sends_is_no_fault_of_ours(
+async def test_a_client_that_disconnects_while_sending_is_no_server_error(
     app: FastAPI, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -181,12 +181,12 @@ async def test_a_client_that_hangs_up_while_it_sends_is_no_fault_of_ours(
     assert [(record.levelname, record.exc_info) for record in caplog.records] == [("INFO", None)]
 
 
-async def test_problems_are_kept_by_no_cache(client: httpx.AsyncClient) -> None:
+async def test_problems_are_not_cached(client: httpx.AsyncClient) -> None:
     for path in ("/big", "/nowhere", "/fault", "/fault?number=x"):
         assert (await client.get(path)).headers["cache-control"] == "no-store"
 
 
-async def test_a_parameter_that_is_not_valid_is_named(client: httpx.AsyncClient) -> None:
+async def test_an_invalid_parameter_is_named(client: httpx.AsyncClient) -> None:
     detail = (await client.get("/fault?number=Zebedee")).json()["detail"]
     assert detail.startswith("query.number: Input should be a valid integer")
     assert "Zebedee" not in detail
@@ -201,7 +201,7 @@ async def test_health(client: httpx.AsyncClient, app: FastAPI) -> None:
     assert (await client.get("/livez")).status_code == 200
 
 
-async def test_metrics_count_by_route_and_never_by_path(client: httpx.AsyncClient) -> None:
+async def test_metrics_count_by_route_not_by_path(client: httpx.AsyncClient) -> None:
     await client.get("/big")
     await client.get("/zebedee.dcm")
     metrics = (await client.get("/metrics")).text
@@ -211,13 +211,13 @@ async def test_metrics_count_by_route_and_never_by_path(client: httpx.AsyncClien
 
 
 @pytest.mark.parametrize("sent", ["", "with space", "x" * 65, "line\tbreak", "ä"])
-async def test_a_request_id_that_could_harm_is_replaced(client: httpx.AsyncClient, sent: str) -> None:
+async def test_an_unsafe_request_id_is_replaced(client: httpx.AsyncClient, sent: str) -> None:
     answer = await client.get("/livez", headers={b"x-request-id": sent.encode()})
     assert answer.headers["x-request-id"] != sent
     assert len(answer.headers["x-request-id"]) == 32
 
 
-async def test_logs_hold_no_words_of_an_exception(client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+async def test_logs_hold_no_exception_message(client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     await client.get("/big")
     lines = [JsonFormatter("example").format(record) for record in caplog.records]
@@ -225,7 +225,7 @@ async def test_logs_hold_no_words_of_an_exception(client: httpx.AsyncClient, cap
     assert "ebedee" not in "".join(lines)
 
 
-async def test_a_fault_of_our_own_is_logged_with_what_it_came_from(
+async def test_a_server_error_is_logged_with_its_cause(
     client: httpx.AsyncClient, app: FastAPI, caplog: pytest.LogCaptureFixture
 ) -> None:
     @app.get("/broken")
@@ -242,7 +242,7 @@ async def test_a_fault_of_our_own_is_logged_with_what_it_came_from(
     assert "Zebedee" not in json.dumps(lines)
 
 
-def test_an_exception_is_logged_by_class_and_place(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_is_logged_as_class_and_stack(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("example")
     try:
         int("Zebedee")

@@ -11,7 +11,7 @@ from services.common.labels import LABELS
 from tests.bundles import write_bundle
 
 
-def test_a_bundle_that_its_card_matches_is_opened(tmp_path: Path) -> None:
+def test_a_bundle_that_matches_its_card_is_opened(tmp_path: Path) -> None:
     bundle = open_bundle(write_bundle(tmp_path))
     assert bundle.card.name == "fake"
     assert bundle.saved_model("cnn") == tmp_path / "cnn" / "1"
@@ -19,7 +19,7 @@ def test_a_bundle_that_its_card_matches_is_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["changed", "missing", "added"])
-def test_a_bundle_that_its_card_does_not_match_is_refused(tmp_path: Path, change: str) -> None:
+def test_a_bundle_that_differs_from_its_card_is_refused(tmp_path: Path, change: str) -> None:
     write_bundle(tmp_path)
     graph = tmp_path / "cnn" / "1" / "saved_model.pb"
     if change == "changed":
@@ -29,7 +29,7 @@ def test_a_bundle_that_its_card_does_not_match_is_refused(tmp_path: Path, change
     else:
         (graph.parent / "more.pb").write_bytes(b"")
 
-    with pytest.raises(BundleError, match="not the file that the card speaks of"):
+    with pytest.raises(BundleError, match="has another SHA-256 than"):
         open_bundle(tmp_path)
 
 
@@ -37,7 +37,7 @@ def test_a_bundle_that_its_card_does_not_match_is_refused(tmp_path: Path, change
     ("member", "value"),
     [("labels", ["any"]), ("thresholds", {}), ("surprise", 1), ("feature_size", 0)],
 )
-def test_a_card_that_is_not_valid_is_refused(tmp_path: Path, member: str, value: object) -> None:
+def test_an_invalid_card_is_refused(tmp_path: Path, member: str, value: object) -> None:
     path = write_bundle(tmp_path) / "card.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), member: value}))
 
@@ -45,13 +45,13 @@ def test_a_card_that_is_not_valid_is_refused(tmp_path: Path, member: str, value:
         open_bundle(tmp_path)
 
 
-def test_no_card_at_all_is_refused(tmp_path: Path) -> None:
+def test_a_missing_card_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"no readable card\.json"):
         open_bundle(tmp_path)
 
 
 def _rewritten(path: Path, **thresholds: float) -> Path:
-    """The fake bundle's card with even thresholds at these points."""
+    """The fake bundle's card with one threshold per point."""
     card = json.loads(path.read_text())
     levels = {name: dict.fromkeys(LABELS, value) for name, value in thresholds.items()}
     card["thresholds"] |= {name: {"slice": even, "series": even} for name, even in levels.items()}
@@ -74,20 +74,20 @@ def test_an_older_card_with_unordered_points_is_clamped_with_a_warning(
     assert "specific, series: any, epidural" in record.getMessage()
 
 
-def test_nobody_makes_a_card_with_unordered_points(tmp_path: Path) -> None:
+def test_a_new_card_with_unordered_points_is_refused(tmp_path: Path) -> None:
     path = _rewritten(write_bundle(tmp_path) / "card.json", specific=0.2)
     with pytest.raises(ValidationError, match="sensitive <= default <= specific"):
         Card.model_validate_json(path.read_bytes())
 
 
-def test_a_card_of_ordered_points_is_opened_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_card_with_ordered_points_logs_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     _rewritten(write_bundle(tmp_path) / "card.json", specific=0.9)
     assert open_bundle(tmp_path).card.thresholds["specific"].slice["any"] == 0.9
     assert caplog.records == []
 
 
 @pytest.mark.parametrize("value", [float("nan"), -0.2, 1.5])
-def test_a_threshold_that_is_no_share_is_refused(tmp_path: Path, value: float) -> None:
+def test_a_threshold_outside_0_to_1_is_refused(tmp_path: Path, value: float) -> None:
     _rewritten(write_bundle(tmp_path) / "card.json", sensitive=value)
     with pytest.raises(BundleError, match="not a valid card"):
         open_bundle(tmp_path)

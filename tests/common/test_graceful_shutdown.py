@@ -15,7 +15,7 @@ from tests.running import ROOT, free_ports
 
 @pytest.fixture
 def address() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A service under uvicorn, ready."""
+    """The address and process of a ready service under uvicorn."""
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "uvicorn", "--factory", "tests.common.shutdown_server:create", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
@@ -36,26 +36,26 @@ def _wait_until_ready(url: str) -> None:
     raise AssertionError("the service does not start")
 
 
-def test_readiness_goes_first_then_new_requests_then_those_in_hand(
+def test_readiness_ends_before_new_requests_and_requests_in_progress(
     address: tuple[str, subprocess.Popen[bytes]],
 ) -> None:
     url, process = address
     with ThreadPoolExecutor(1) as caller:
-        in_hand = caller.submit(httpx.get, f"{url}/work", timeout=30)
+        in_progress = caller.submit(httpx.get, f"{url}/work", timeout=30)
         time.sleep(0.2)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.1)
-        going = httpx.get(f"{url}/readyz")
-        assert (going.status_code, going.json()["cause"]) == (503, "ending")
-        assert httpx.get(f"{url}/livez").is_success, "it still takes requests"
+        readiness = httpx.get(f"{url}/readyz")
+        assert (readiness.status_code, readiness.json()["cause"]) == (503, "ending")
+        assert httpx.get(f"{url}/livez").is_success, "the service still accepts requests"
         time.sleep(0.8)
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{url}/livez")
-        assert in_hand.result().json() == {"work": "done"}
+        assert in_progress.result().json() == {"work": "done"}
     assert process.wait(30) in (0, -signal.SIGTERM)
 
 
-def test_without_a_signal_it_stays() -> None:
+def test_without_a_signal_the_service_runs() -> None:
     shutdown = GracefulShutdown(1)
     shutdown.check()
     shutdown.draining = True

@@ -14,7 +14,7 @@ from services.common.tensors import Message
         st.sampled_from([np.uint8, np.int32, np.float32]), st_np.array_shapes(min_dims=1, max_dims=3, min_side=0)
     )
 )
-def test_an_array_comes_back_equal(array: np.ndarray) -> None:
+def test_an_array_survives_the_round_trip(array: np.ndarray) -> None:
     tensor = array_tensor("x", array)
     back = read_array(Message((tensor,)), "x", tensor.datatype, tuple(None for _ in array.shape))
     np.testing.assert_array_equal(back, array)
@@ -32,7 +32,7 @@ def test_another_shape_is_refused(shape: tuple[int | None, ...]) -> None:
         read_array(Message((array_tensor("x", np.zeros((3, 2), np.float32)),)), "x", "FP32", shape)
 
 
-def test_a_missing_tensor_and_another_type_are_refused() -> None:
+def test_a_missing_tensor_and_another_datatype_are_refused() -> None:
     message = Message((array_tensor("x", np.zeros(3, np.float32)),))
     for name, datatype in (("y", "FP32"), ("x", "UINT8")):
         with pytest.raises(BadRequest):

@@ -30,7 +30,7 @@ def test_a_probability_at_its_threshold_is_absent() -> None:
 
 
 @given(rows, rows, rows, rows)
-def test_nothing_contradicts_itself(
+def test_predictions_are_consistent(
     series: dict[Label, float], at: dict[Label, float], slice_: dict[Label, float], slice_at: dict[Label, float]
 ) -> None:
     whole = predict(series, at)
@@ -41,7 +41,7 @@ def test_nothing_contradicts_itself(
 
 
 @given(rows, rows, rows, rows, rows, rows)
-def test_lower_thresholds_lose_nothing(
+def test_lower_thresholds_keep_every_present_label(
     series: dict[Label, float],
     slice_: dict[Label, float],
     at: dict[Label, float],

@@ -1,4 +1,4 @@
-"""What the log says while probes ask."""
+"""Log records of readiness changes."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ def anyio_backend() -> str:
 
 
 class Work:
-    """A service that may be able to do its work."""
+    """A service whose readiness can be switched."""
 
     def __init__(self) -> None:
         self.cause: str | None = "loading"
@@ -40,15 +40,15 @@ async def client(work: Work) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def _told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
-    """Of the services alone: the test's own client logs its requests, unless a test before silenced it."""
+def _logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    """Records of the services only: the test's own client may log its requests too."""
     ours = [item for item in caplog.records if item.name.startswith("services.") and item.levelno >= logging.INFO]
     found = [(record.levelname, record.getMessage()) for record in ours]
     caplog.clear()
     return found
 
 
-async def test_the_log_tells_changes_of_readiness_once_and_no_error_before_the_first(
+async def test_each_change_of_readiness_is_logged_once(
     client: httpx.AsyncClient, work: Work, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -57,31 +57,31 @@ async def test_the_log_tells_changes_of_readiness_once_and_no_error_before_the_f
         return {(await client.get("/readyz")).status_code for _ in range(3)}
 
     assert await ask() == {503}
-    assert _told(caplog) == [("INFO", "not ready yet")]
+    assert _logged(caplog) == [("INFO", "not ready yet")]
     work.cause = "warming"
     await ask()
-    assert _told(caplog) == [("INFO", "not ready yet")]
+    assert _logged(caplog) == [("INFO", "not ready yet")]
     work.cause = None
     assert await ask() == {200}
-    assert _told(caplog) == [("INFO", "ready")]
+    assert _logged(caplog) == [("INFO", "ready")]
     work.cause = "stage_failed"
     assert await ask() == {503}
-    assert _told(caplog) == [("WARNING", "ready no more")]
+    assert _logged(caplog) == [("WARNING", "no longer ready")]
     work.cause = None
     await ask()
-    assert _told(caplog) == [("INFO", "ready again")]
+    assert _logged(caplog) == [("INFO", "ready again")]
 
 
-async def test_causes_that_take_turns_are_told_once_each(
+async def test_alternating_causes_are_logged_once_each(
     client: httpx.AsyncClient, work: Work, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     for work.cause in ("a", "b", "a", "b"):
         await client.get("/readyz")
-    assert len(_told(caplog)) == 2
+    assert len(_logged(caplog)) == 2
 
 
-async def test_a_fault_of_the_probe_itself_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_in_the_probe_is_logged_as_an_error(caplog: pytest.LogCaptureFixture) -> None:
     async def broken() -> None:
         raise ZeroDivisionError
 
@@ -89,4 +89,4 @@ async def test_a_fault_of_the_probe_itself_is_an_error(caplog: pytest.LogCapture
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
         assert (await client.get("/readyz")).status_code == 500
-    assert "ERROR" in {level for level, _ in _told(caplog)}
+    assert "ERROR" in {level for level, _ in _logged(caplog)}

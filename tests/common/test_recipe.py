@@ -4,13 +4,13 @@ from pydantic import ValidationError
 from services.common.recipe import DEFAULT_RECIPE, Recipe, Window
 
 
-def test_the_default_is_the_source_project_s_recipe() -> None:
+def test_the_default_is_the_source_projects_recipe() -> None:
     edges = [(window.lower_hu, window.upper_hu) for window in DEFAULT_RECIPE.windows]
     assert edges == [(-800, 2000), (-20, 180), (-150, 230)]
 
 
-def test_the_fingerprint_stands_and_falls_with_the_pixels() -> None:
-    """It is written into every bundle's card: a changed fingerprint makes all bundles unusable."""
+def test_the_fingerprint_identifies_the_pixels() -> None:
+    """Every bundle's card holds the fingerprint: a change makes all bundles unusable."""
     assert DEFAULT_RECIPE.fingerprint == "fcbe341fbbbc"
     bone, subdural, soft = DEFAULT_RECIPE.windows
     others = [

@@ -12,7 +12,7 @@ def header(*position_mm: float, uid: str | None = "2.25.2") -> SeriesHeader:
     return SeriesHeader(uid=uid, study_uid="2.25.1", items=items, position_mm=position_mm, thickness_mm=5)
 
 
-def test_shares_are_medians_over_the_slices_that_were_read() -> None:
+def test_shares_are_medians_over_the_slices_read() -> None:
     seen = [
         Evidence(bone=0.1, brain=0.2, air=0.3, metal=0.0, air_hu=-1000),
         Evidence(bone=0.3, brain=0.4, air=0.5, metal=0.2),
@@ -25,7 +25,7 @@ def test_shares_are_medians_over_the_slices_that_were_read() -> None:
     assert (found.thickness_mm, found.spacing_mm, found.length_mm) == (5, 5, 20)
 
 
-def test_what_was_not_measured_is_null() -> None:
+def test_unmeasured_values_are_null() -> None:
     by_header = series_evidence(header(0, 5), [])
     assert by_header.slices_read == 0
     assert [by_header.bone, by_header.brain, by_header.air, by_header.metal, by_header.air_hu] == [None] * 5

@@ -22,6 +22,6 @@ def test_a_misspelt_name_or_value_stops_the_start(monkeypatch: pytest.MonkeyPatc
         Example.read()
 
 
-def test_another_service_s_settings_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_another_service_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ICH_OTHER_THREADS", "3")
     assert Example.read().threads == 1

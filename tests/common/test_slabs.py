@@ -1,4 +1,4 @@
-"""Slabs by position: every slice in one, none across a gap, none too thick, whatever the spacing."""
+"""Slabs by position: every slice in one slab, no slab across a gap, none too thick, for any spacing."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -48,7 +48,9 @@ def test_every_slice_is_in_one_slab_and_slabs_follow_each_other(steps: list[floa
 
 
 @given(st.integers(1, 400), st.floats(0.2, 2.4), st.floats(-500, 500))
-def test_even_slices_make_slabs_of_nearly_equal_thickness(count: int, spacing_mm: float, first_mm: float) -> None:
+def test_evenly_spaced_slices_make_slabs_of_nearly_equal_thickness(
+    count: int, spacing_mm: float, first_mm: float
+) -> None:
     slabs = plan_slabs(even(count, spacing_mm, first_mm), SLAB_MM)
 
     counts = [len(slab) for slab in slabs]
@@ -66,7 +68,7 @@ def test_no_slab_spans_a_gap(below: int, above: int, spacing_mm: float, times: f
     assert below in [slab.start for slab in plan_slabs(position_mm, SLAB_MM)]
 
 
-def test_a_skull_base_that_was_taken_finer_is_no_row_of_gaps() -> None:
+def test_a_finer_skull_base_has_no_gaps() -> None:
     position_mm = [*even(50, 0.6), *even(40, 1.25, 50 * 0.6 + 0.65)]
 
     slabs = plan_slabs(position_mm, SLAB_MM)
@@ -75,7 +77,7 @@ def test_a_skull_base_that_was_taken_finer_is_no_row_of_gaps() -> None:
     assert {len(slab) for slab in slabs if slab.start > 52} <= {3, 4}
 
 
-def test_copies_of_a_position_share_a_slab() -> None:
+def test_slices_at_one_position_share_a_slab() -> None:
     position_mm = [position for position in even(40, 1.25) for _ in range(2)]
 
     once, twice = plan_slabs(even(40, 1.25), SLAB_MM), plan_slabs(position_mm, SLAB_MM)
@@ -115,7 +117,7 @@ def test_the_median_step_between_distinct_positions(position_mm: list[float], sp
         (7.0, True, ["spacing_not_learnt"], 40),
     ],
 )
-def test_what_is_said_of_a_spacing(card: Card, spacing_mm: float, average: bool, codes: list[str], rows: int) -> None:  # noqa: FBT001 - a row of a table
+def test_reasons_of_a_spacing(card: Card, spacing_mm: float, average: bool, codes: list[str], rows: int) -> None:  # noqa: FBT001 - a row of a table
     plan = plan_series(header(even(40, spacing_mm)), card, average=average)
 
     said = [*plan.reasons, *([plan.note] if plan.note else [])]
@@ -125,12 +127,12 @@ def test_what_is_said_of_a_spacing(card: Card, spacing_mm: float, average: bool,
 
 
 @pytest.mark.parametrize("wrong", [float("inf"), float("nan"), 1e39])
-def test_positions_of_no_meaning_do_no_harm(card: Card, wrong: float) -> None:
+def test_non_finite_positions_leave_slices_unchanged(card: Card, wrong: float) -> None:
     plan = plan_series(header([*even(20, 0.5), wrong]), card)
     assert [index for row in plan.rows for index in row] == list(range(21))
 
 
-def test_slices_of_which_no_two_make_a_slab_are_only_warned_of(card: Card) -> None:
+def test_slices_too_far_apart_for_slabs_only_warn(card: Card) -> None:
     narrow = card.model_copy(update={"spacing_mm": (4.0, 6.0)})
     plan = plan_series(header(even(20, 3.0)), narrow)
     assert [item.code for item in plan.reasons] == ["spacing_not_learnt"]
@@ -144,7 +146,7 @@ def test_rows_lie_at_the_mean_of_their_slices(card: Card) -> None:
     assert plan.positions_mm(position_mm) == (1.875, 6.875)
 
 
-def test_older_cards_single_slices_and_pictures_pass_as_they_are(card: Card) -> None:
+def test_older_cards_single_slices_and_png_slices_are_unchanged(card: Card) -> None:
     older = card.model_copy(update={"spacing_mm": None})
     for given_header, given_card in (
         (header(even(40, 0.6)), older),

@@ -11,7 +11,7 @@ def series(*items: SliceReference) -> SeriesHeader:
     return SeriesHeader(uid="1.2", study_uid="1", items=items, position_mm=(0.0,) * len(items))
 
 
-def test_files_share_an_instance_by_its_uid() -> None:
+def test_files_are_grouped_by_sop_instance_uid() -> None:
     uids = ["1.1", "1.2", "1.1", None, None, "", "", "1.1"]
     items = [SliceReference(file=file, sop_instance_uid=uid) for file, uid in enumerate(uids)]
     assert files_sharing_instances(series(*reversed(items))) == [[0, 2, 7]]
@@ -25,7 +25,7 @@ def test_frames_of_one_file_share_nothing() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["1.1", "1.2", None]), st.integers(0, 2)), max_size=9))
-def test_every_file_is_kept_once_a_copy_or_in_conflict(files: list[tuple[str | None, int]]) -> None:
+def test_every_file_is_kept_a_copy_or_in_conflict(files: list[tuple[str | None, int]]) -> None:
     items = [SliceReference(file=file, sop_instance_uid=uid) for file, (uid, _) in enumerate(files)]
     found = classify_shared_files(
         files_sharing_instances(series(*items)), lambda one, other: files[one] == files[other]

@@ -28,7 +28,7 @@ class Settings(ThreadedSettings):
 
 
 class Doubler:
-    """Gives each number twice; can be told to break or to wait."""
+    """Doubles each number; can fail or wait on request."""
 
     name = "doubler"
     platform = "test"
@@ -67,7 +67,7 @@ async def _infer(client: httpx.AsyncClient, message: Message, **headers: str) ->
     return await client.post("/v2/models/doubler/infer", content=body, headers=sent)
 
 
-async def test_an_inference_comes_back_with_its_id_and_its_work() -> None:
+async def test_a_response_has_the_id_and_the_time_of_work() -> None:
     async with _client(Doubler()) as client:
         sent = Message((array_tensor("x", np.arange(3, dtype=np.float32)),), id="q7")
         answer = await _infer(client, sent)
@@ -77,7 +77,7 @@ async def test_an_inference_comes_back_with_its_id_and_its_work() -> None:
     assert answer.headers["server-timing"].startswith("work;dur=")
 
 
-async def test_metadata_and_health_speak_the_protocol() -> None:
+async def test_metadata_and_health_follow_the_protocol() -> None:
     async with _client(Doubler()) as client:
         metadata = (await client.get("/v2/models/doubler")).json()
         assert metadata["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1]}]
@@ -85,7 +85,10 @@ async def test_metadata_and_health_speak_the_protocol() -> None:
         for path in ("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/doubler/ready", "/readyz"):
             assert (await client.get(path)).status_code == 200
         missing = await client.get("/v2/models/tripler")
-        assert (missing.status_code, missing.json()["error"]) == (404, "the models here are doubler")
+        assert (missing.status_code, missing.json()["error"]) == (
+            404,
+            "there is no model 'tripler'; the models are doubler",
+        )
 
 
 async def test_ready_only_while_the_model_answers(caplog: pytest.LogCaptureFixture) -> None:
@@ -111,7 +114,9 @@ async def test_ready_only_while_the_model_answers(caplog: pytest.LogCaptureFixtu
     ("settings", "headers", "status"),
     [({"max_body_bytes": 50}, {}, 413), ({}, {"content-encoding": "gzip"}, 415), ({}, {HEADER_LENGTH: "9999"}, 400)],
 )
-async def test_what_cannot_be_taken_is_refused(settings: dict[str, int], headers: dict[str, str], status: int) -> None:
+async def test_unacceptable_requests_are_refused(
+    settings: dict[str, int], headers: dict[str, str], status: int
+) -> None:
     async with _client(Doubler(), **settings) as client:
         answer = await _infer(client, Message((array_tensor("x", np.ones(3, np.float32)),)), **headers)
     assert answer.status_code == status
@@ -122,10 +127,10 @@ async def test_an_unknown_output_is_refused() -> None:
     x = {"name": "x", "datatype": "FP32", "shape": [0], "parameters": {"binary_data_size": 0}}
     async with _client(Doubler()) as client:
         answer = await client.post("/v2/models/doubler/infer", json={"inputs": [x], "outputs": [{"name": "w"}]})
-    assert (answer.status_code, answer.json()["detail"]) == (400, "there is no output 'w'; there are y, z")
+    assert (answer.status_code, answer.json()["detail"]) == (400, "there is no output 'w'; the outputs are y, z")
 
 
-async def test_too_much_waiting_work_is_refused_before_it_is_read() -> None:
+async def test_an_overloaded_stage_refuses_a_request_before_reading_it() -> None:
     model, gate, begun = Doubler(), threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -146,7 +151,7 @@ async def test_too_much_waiting_work_is_refused_before_it_is_read() -> None:
     assert [answer.status_code for answer in done] == [200, 200]
 
 
-async def test_a_fault_of_the_model_is_an_answer_without_its_words() -> None:
+async def test_an_error_of_the_model_is_answered_without_its_message() -> None:
     model = Doubler()
 
     def broken() -> None:

@@ -17,7 +17,7 @@ def _travel(message: Message) -> Message:
 
 
 @given(st.lists(st.binary(max_size=40), max_size=6), st.binary(max_size=16))
-def test_a_message_arrives_as_it_was_sent(items: list[bytes], raw: bytes) -> None:
+def test_a_message_survives_the_round_trip(items: list[bytes], raw: bytes) -> None:
     sent = Message(
         (bytes_tensor("files", items), Tensor("x", "UINT8", (len(raw),), (raw,))), {"recipe": "abc", "n": 3}, "7"
     )
@@ -30,7 +30,7 @@ def test_a_message_arrives_as_it_was_sent(items: list[bytes], raw: bytes) -> Non
     assert got.id == "7"
 
 
-def test_a_file_part_sends_only_its_head(tmp_path: Path) -> None:
+def test_a_file_part_sends_its_first_bytes(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(range(100)))
     part = FilePart(path, 10)
@@ -39,7 +39,7 @@ def test_a_file_part_sends_only_its_head(tmp_path: Path) -> None:
     assert b"".join(part.pieces(3)) == bytes(range(10))
 
 
-def test_a_file_part_leaves_a_gap_out(tmp_path: Path) -> None:
+def test_a_file_part_omits_its_gap(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(range(100)))
     part = FilePart(path, 60, gap=(10, 50))
@@ -49,7 +49,7 @@ def test_a_file_part_leaves_a_gap_out(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=300), st.one_of(st.none(), st.text(max_size=5), st.integers(0, 400).map(str)))
-def test_no_bytes_do_more_than_be_refused(body: bytes, header_length: str | None) -> None:
+def test_any_bytes_are_decoded_or_refused(body: bytes, header_length: str | None) -> None:
     with contextlib.suppress(BadRequest):
         decode(body, header_length, "inputs")
 
@@ -57,15 +57,15 @@ def test_no_bytes_do_more_than_be_refused(body: bytes, header_length: str | None
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"shape": [3]}, "do not fill"),
+        ({"shape": [3]}, "do not match"),
         ({"shape": [-4]}, "whole numbers"),
         ({"parameters": {}}, "binary_data_size"),
         ({"parameters": {"binary_data_size": 99}}, "binary_data_size"),
-        ({"parameters": {"binary_data_size": 2}, "shape": [2]}, "left over"),
-        ({"datatype": "COMPLEX"}, "lacks or misuses"),
+        ({"parameters": {"binary_data_size": 2}, "shape": [2]}, "longer than its tensors"),
+        ({"datatype": "COMPLEX"}, "missing or invalid"),
     ],
 )
-def test_a_header_that_lies_is_refused(change: dict[str, object], words: str) -> None:
+def test_an_inconsistent_header_is_refused(change: dict[str, object], words: str) -> None:
     tensor = {"name": "x", "datatype": "UINT8", "shape": [4], "parameters": {"binary_data_size": 4}, **change}
     header = json.dumps({"inputs": [tensor]}).encode()
 
@@ -76,12 +76,12 @@ def test_a_header_that_lies_is_refused(change: dict[str, object], words: str) ->
 
 
 @pytest.mark.parametrize("data", [b"\x05\0\0\0abc", b"\x01\0", b"\x01\0\0\0ab\0\0\0"])
-def test_an_element_that_reaches_beyond_its_tensor_is_refused(data: bytes) -> None:
+def test_an_element_that_exceeds_its_tensor_is_refused(data: bytes) -> None:
     with pytest.raises(BadRequest):
         bytes_elements(Tensor("files", "BYTES", (1,), (data,)))
 
 
-def test_elements_that_do_not_fill_the_shape_are_refused() -> None:
+def test_elements_that_do_not_match_the_shape_are_refused() -> None:
     with pytest.raises(BadRequest):
         bytes_elements(Tensor("files", "BYTES", (2,), (b"\x01\0\0\0a",)))
 

@@ -36,7 +36,7 @@ def test_the_best_series_of_a_study_is_named(tmp_path: Path, capsys: pytest.Capt
     assert main([str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "kernel sharp, thickness 1 mm, plain" in printed
-    assert "best       1.2.4: soft kernel, 5 mm, 8 slices, plain; before the next one because its kernel is" in printed
+    assert "best       1.2.4: soft kernel, 5 mm, 8 slices, plain; chosen over the next because its kernel is" in printed
 
 
 def test_nothing_to_assess(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
