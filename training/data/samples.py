@@ -28,9 +28,17 @@ BLEED: Final = Haematoma(
 )
 
 README: Final = """\
-A synthetic head CT of 28 slices with an intraparenchymal haemorrhage (`series/`), and its largest slice as DICOM
-(`slice.dcm`) and as the picture that the networks see (`slice.png`: bone, subdural and soft-tissue window).
-No patient is behind it: `python -m training samples` writes these very files again. Apache-2.0.
+# Samples
+
+A synthetic head CT of 28 slices with an intraparenchymal haemorrhage. No patient is behind it. Licence: Apache-2.0.
+
+| path | content |
+|---|---|
+| `series/` | the series, as DICOM |
+| `slice.dcm` | the slice with the largest haemorrhage, as DICOM |
+| `slice.png` | the same slice as the networks see it: bone, subdural and soft-tissue window |
+
+`make samples` writes the same files again.
 """
 
 

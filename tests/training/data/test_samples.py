@@ -29,6 +29,10 @@ def test_the_repository_holds_what_is_written_again(written: Path) -> None:
         assert np.abs(theirs.astype(int) - ours).max() <= 1
 
 
+def test_the_repository_holds_the_same_readme(written: Path) -> None:
+    assert (SAMPLES / "README.md").read_text() == (written / "README.md").read_text()
+
+
 def test_the_samples_are_small() -> None:
     assert sum(path.stat().st_size for path in SAMPLES.rglob("*") if path.is_file()) < 5_000_000
 
