@@ -1,4 +1,4 @@
-"""Every link, path, command, option and setting that the Markdown files name exists."""
+"""Every link, path, command, option and setting that the Markdown files name exists; sentences are short."""
 
 import re
 from collections.abc import Iterator
@@ -25,6 +25,9 @@ _OPTION = re.compile(r" (--(?!help)[a-z][a-z-]*)")
 _SETTING = re.compile(r"\bICH_(?:[A-Z0-9]|_(?=[A-Z0-9*])|\*)+")
 _TREE = re.compile(r"^(?:services|training|tests|docs|deploy|models|samples|requirements|\.ci)/[\w./*-]+$")
 _IMPORT = re.compile(r"^from ((?:services|training)[\w.]*) import ([\w, ]+)$")
+_BLOCK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )|\n?\|")
+_SENTENCE = re.compile(r"(?<=[.!?:;])\s+")
+_LONGEST_SENTENCE: Final = 25
 _SETTINGS = (GatewaySettings, PreprocessSettings, CnnSettings, RnnSettings)
 
 
@@ -93,7 +96,7 @@ def unknown_module(line: str, commands: dict[str, set[str]]) -> Iterator[str]:
             yield module
         elif module != "training":
             source = "".join(path.read_text() for path in file.parent.glob("*.py"))
-            yield from (f"{module} {option}" for option in _OPTION.findall(arguments) if option not in source)
+            yield from (f"{module} {option}" for option in _OPTION.findall(arguments) if f'"{option}"' not in source)
         elif re.fullmatch(r"[a-z-]+", command) and command not in commands:
             yield f"training {command}"
         else:
@@ -126,6 +129,29 @@ def settings() -> set[str]:
     compose = "".join(path.read_text() for path in ROOT.glob("docker-compose*.yml"))
     clients = "".join(path.read_text() for path in (ROOT / "services" / "gateway").glob("*.py"))
     return fields | set(re.findall(r"\$\{(ICH_[A-Z_]+)", compose)) | set(re.findall(r"\bICH_[A-Z]+\b", clients))
+
+
+def long_sentences(text: str) -> Iterator[str]:
+    """Yield the sentences of more than 25 words; a code span counts as one word, a cell of a table as a text."""
+    prose = re.sub(r"\]\([^()]*\)", "]", _CODE.sub("X", _FENCE.sub("", text)))
+    for block in _BLOCK.split(prose):
+        for sentence in _SENTENCE.split(block.strip()):
+            if sum(bool(re.search(r"\w", word)) for word in sentence.split()) > _LONGEST_SENTENCE:
+                yield " ".join(sentence.split())
+
+
+def test_the_checks_find_faults() -> None:
+    assert list(unknown_make("make tset N=1 NO=1", "test:\n\techo $(N)\n")) == ["make tset", "make NO="]
+    assert list(unknown_module("python -m services.nothing", {})) == ["services.nothing"]
+    assert list(unknown_module("python -m training evalute --files X", {"evaluate": {"--files"}})) == [
+        "training evalute"
+    ]
+    assert list(unknown_module("python -m training verify --no X", {"verify": set()})) == ["training verify --no"]
+    assert list(unknown_module("python -m services.gateway.send --no", {})) == ["services.gateway.send --no"]
+    assert list(unknown_names("from training.phantom.study import nothing")) == ["training.phantom.study.nothing"]
+    assert len(list(long_sentences("word " * 26 + "end. Short."))) == 1
+    assert list(code("`a  b` and\n```sh\nc \\\n d\n```\n")) == ["```sh", "c   d", "```", "a b"]
+    assert anchors("# A `b` c, d\n## It's 1.2\n") == {"a-b-c-d", "its-12"}
 
 
 def test_every_relative_link_leads_to_a_file_and_a_heading() -> None:
@@ -167,6 +193,15 @@ def test_every_path_of_the_repository_exists(texts: dict[str, str]) -> None:
     paths = {(name, each) for name, text in texts.items() for each in code(text) if _TREE.match(each)}
     assert len(paths) > 10
     assert [(name, path) for name, path in sorted(paths) if not any(ROOT.glob(path.rstrip("/")))] == []
+
+
+def test_sentences_are_short(texts: dict[str, str]) -> None:
+    assert [
+        f"{name}: {each}"
+        for name, text in texts.items()
+        if name != "docs/explanation/default.md"
+        for each in long_sentences(text)
+    ] == []
 
 
 def test_the_readme_is_short() -> None:
