@@ -1,0 +1,127 @@
+"""The job service where Redis or the disk fails in the middle of a request, over its routes."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from fastapi import FastAPI
+from redis import Redis
+from redis.exceptions import RedisError
+
+from services.gateway.bundle import Bundles
+from services.gateway.jobs.api import add_job_routes
+from services.gateway.jobs.api_keys import ANONYMOUS, ApiKeys
+from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
+from services.gateway.jobs.schemas import Priority
+from services.gateway.jobs.service import JobService
+from services.gateway.jobs.storage import LocalStorage
+from services.gateway.jobs.store import JobStore
+from services.gateway.jobs.webhook_addresses import AllowedAddresses
+from services.gateway.jobs.webhook_delivery import Outbox, Webhooks
+from services.gateway.settings import Settings
+from services.gateway.spool import Spool, SpoolFull
+from services.gateway.stage_client import Stages, connect
+
+pytestmark = pytest.mark.anyio
+WEBHOOK = "https://pacs.example.org/hooks"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class FailingScheduler(FairScheduler):
+    """Loses Redis after `check_available`, while `failing` is set."""
+
+    failing = False
+
+    def schedule(self, priority: Priority, sender: str) -> None:
+        if self.failing:
+            raise RedisError
+        super().schedule(priority, sender)
+
+    def reconcile(self) -> None:
+        raise RedisError
+
+
+class NoRoomForWebhooks(LocalStorage):
+    def create(self, key: str, content: bytes) -> bool:
+        if key.startswith("hooks/"):
+            raise OSError(28, "no space")
+        return super().create(key, content)
+
+
+MakeService = Callable[..., JobService]
+
+
+@pytest.fixture
+def make_service(redis: Redis, tmp_path: Path) -> MakeService:
+    def make(storage: type[LocalStorage] = LocalStorage) -> JobService:
+        store = JobStore(storage(tmp_path / "store"), Spool(tmp_path / "incoming"))
+        store.recover()
+        stages = Stages(*(connect(name, "http://127.0.0.1:9", 0.2, 0.2) for name in ("preprocess", "cnn", "rnn")))
+        webhooks = Webhooks(AllowedAddresses([WEBHOOK]), Outbox(store.storage), None)
+        return JobService(
+            store, FailingScheduler(redis, store, 2), ApiKeys(None), webhooks, Bundles(stages), Settings()
+        )
+
+    return make
+
+
+def lose_redis(service: JobService) -> None:
+    """Let every further `schedule` fail."""
+    assert isinstance(service.scheduler, FailingScheduler)
+    service.scheduler.failing = True
+
+
+async def send(service: JobService, **query: Any) -> httpx.Response:
+    """Send a job of one file with an idempotency key; problems are raised."""
+    app = FastAPI()
+    add_job_routes(app, service)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        files = [("files", ("a.dcm", b"1"))]
+        return await client.post("/v1/jobs", files=files, params=query, headers={"idempotency-key": "key"})
+
+
+async def test_a_webhook_is_stored_with_its_job(make_service: MakeService) -> None:
+    service = make_service()
+    job_id = (await send(service, webhook=WEBHOOK)).json()["id"]
+    assert [(delivery.sender, delivery.job_id) for delivery in service.webhooks.outbox] == [(ANONYMOUS, job_id)]
+
+
+async def test_a_new_job_that_cannot_be_scheduled_is_withdrawn(make_service: MakeService) -> None:
+    service = make_service()
+    lose_redis(service)
+    with pytest.raises(QueueUnavailable):
+        await send(service)
+    assert service.store.jobs(ANONYMOUS) == []
+
+
+async def test_a_repeated_request_is_accepted_without_redis(make_service: MakeService) -> None:
+    service = make_service()
+    first = await send(service)
+    lose_redis(service)
+    again = await send(service)
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+
+
+async def test_a_job_whose_webhook_cannot_be_stored_is_withdrawn(make_service: MakeService) -> None:
+    service = make_service(NoRoomForWebhooks)
+    with pytest.raises(SpoolFull):
+        await send(service, webhook=WEBHOOK)
+    assert service.store.jobs(ANONYMOUS) == []
+
+
+async def test_a_failing_redis_is_logged_and_the_service_runs_on(
+    make_service: MakeService, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with make_service().running():
+        await anyio.sleep(0.1)
+    assert [record.levelname for record in caplog.records if "Redis does not answer" in record.message] == ["WARNING"]
+    assert "ICH_GATEWAY_SENDERS_FILE" in caplog.text
