@@ -158,6 +158,16 @@ def test_every_relative_link_leads_to_a_file_and_a_heading() -> None:
     assert [broken for path in documents() for broken in broken_links(path)] == []
 
 
+def test_every_document_is_linked_from_another() -> None:
+    linked = {
+        (path.parent / link.partition("#")[0]).resolve()
+        for path in documents()
+        for link in _LINK.findall(path.read_text())
+    }
+    roots = {ROOT / "README.md", ROOT / "samples" / "README.md"}
+    assert [str(path) for path in documents() if path not in linked | roots] == []
+
+
 def test_every_make_target_and_variable_exists(texts: dict[str, str]) -> None:
     makefile = (ROOT / "Makefile").read_text()
     unknown = [
