@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Final, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.common.operating_points import OperatingPoint
@@ -15,59 +15,104 @@ _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9
 
 
 class Settings(ServiceSettings):
-    """Where the stages are, what an upload may be, how long a stage may take, and how jobs are kept.
-
-    host : what `python -m services.gateway` binds to
-    chunk_slices, slices_at_once : how many slices go through preprocess and cnn in one request, and in all requests
-    average_thin_slices : whether series thinner than the bundle learnt from are averaged into slabs, or only warned of
-    max_slices_in_flight : of all waiting calls; more are refused with 503 and `Retry-After`
-    jobs_dir, jobs_url : where jobs lie: the folder, or an fsspec address (with the folder for what is under way)
-    job_ttl_s : how long an ended job is kept
-    job_lanes : how many of a sender's series may be worked on at once in each priority
-    job_patience_s : how long a series waits for a stage to come back
-    senders_file : lines of `id key`, without which anybody may send
-    webhooks_allowed : addresses at or below which a sender may name a webhook (docs/reference/webhooks.md)
-    webhook_secret_file : the key of their signatures
-    cors_origins : pages of these origins may call the gateway from a browser; none without
-    webhook_patience_s : how long after a job's end its webhook is tried
-    """
+    """Addresses of the stages, limits of uploads and of work in progress, jobs, API keys, webhooks and CORS."""
 
     model_config = SettingsConfigDict(env_prefix="ICH_GATEWAY_")
 
-    host: str = "127.0.0.1"
-    preprocess_url: str = "http://127.0.0.1:8001"
-    cnn_url: str = "http://127.0.0.1:8002"
-    rnn_url: str = "http://127.0.0.1:8003"
-    connect_timeout_s: float = 2.0
-    stage_timeout_s: float = 60.0
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address that `python -m services.gateway` binds; one that other machines reach needs "
+        "`senders_file`.",
+    )
+    preprocess_url: str = Field(default="http://127.0.0.1:8001", description="Base URL of the preprocess stage.")
+    cnn_url: str = Field(default="http://127.0.0.1:8002", description="Base URL of the cnn stage.")
+    rnn_url: str = Field(default="http://127.0.0.1:8003", description="Base URL of the rnn stage.")
+    connect_timeout_s: float = Field(default=2.0, description="Seconds until a connection to a stage must be open.")
+    stage_timeout_s: float = Field(
+        default=60.0, description="Seconds until a stage must answer; then the request ends with 504."
+    )
 
-    spool_dir: Path = Path(gettempdir()) / "ich-spool"
-    max_upload_bytes: int = 1024**3
-    max_files: int = 2000
-    max_unpacked_ratio: int = 100
+    spool_dir: Path = Field(
+        default=Path(gettempdir()) / "ich-spool",
+        description="Folder for uploads while they are processed; each gateway needs one of its own.",
+    )
+    max_upload_bytes: int = Field(
+        default=1024**3, description="Largest upload of a prediction, in bytes, both as sent and unpacked."
+    )
+    max_files: int = Field(default=2000, description="Largest number of files in a prediction, after unpacking.")
+    max_unpacked_ratio: int = Field(
+        default=100, description="Largest ratio of a zip's unpacked to its packed bytes, from 64 MiB unpacked on."
+    )
 
-    chunk_slices: int = 16
-    slices_at_once: int = 32
-    max_slices_in_flight: int = 512
-    average_thin_slices: bool = True
-    head_bytes: int = 64 * 1024
-    operating_point: OperatingPoint = "default"
-    acceptance_file: Path | None = None
+    chunk_slices: int = Field(
+        default=16, description="Largest number of slices in one request to preprocess and to cnn."
+    )
+    slices_at_once: int = Field(
+        default=32, description="Largest number of slices in preprocess and cnn at the same time, over all requests."
+    )
+    max_slices_in_flight: int = Field(
+        default=512,
+        description="Largest number of slices over all synchronous requests in progress; a request beyond it is "
+        "answered with 503 and `Retry-After`.",
+    )
+    average_thin_slices: bool = Field(
+        default=True,
+        description="Average a series with thinner slices than the bundle's training data into slabs; otherwise its "
+        "report only has a warning.",
+    )
+    head_bytes: int = Field(
+        default=64 * 1024, description="Number of bytes of each file that preprocess first gets to read its header."
+    )
+    operating_point: OperatingPoint = Field(
+        default="default", description="Operating point of requests that name none."
+    )
+    acceptance_file: Path | None = Field(
+        default=None,
+        description="TOML file whose table `[severity]` sets the site's severity of rules of acceptance; unset, each "
+        "rule has its own.",
+    )
 
-    redis_url: str = "redis://127.0.0.1:6379/0"
-    jobs_dir: Path = Path(gettempdir()) / "ich-jobs"
-    jobs_url: str | None = None
-    job_ttl_s: float = 7 * 24 * 3600
-    job_lanes: int = 8
-    job_patience_s: float = 24 * 3600
-    max_job_bytes: int = 16 * 1024**3
-    max_job_files: int = 50_000
-    senders_file: Path | None = None
-    webhooks_allowed: tuple[str, ...] = ()
-    webhook_secret_file: Path | None = None
-    webhook_patience_s: float = 24 * 3600.0
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="URL of the Redis of the job queue.")
+    jobs_dir: Path = Field(
+        default=Path(gettempdir()) / "ich-jobs",
+        description="Folder of the jobs; with `jobs_url`, the folder for files in transfer.",
+    )
+    jobs_url: str | None = Field(
+        default=None, description="fsspec URL of the object storage of jobs; unset, jobs are stored in `jobs_dir`."
+    )
+    job_ttl_s: float = Field(
+        default=7 * 24 * 3600, description="Seconds from the end of a job until it is deleted with its reports."
+    )
+    job_lanes: int = Field(
+        default=8,
+        description="Largest number of a sender's series that are processed at the same time, for each priority.",
+    )
+    job_patience_s: float = Field(
+        default=24 * 3600, description="Seconds that a series waits for an unavailable stage until it fails."
+    )
+    max_job_bytes: int = Field(
+        default=16 * 1024**3, description="Largest upload of a job, in bytes, both as sent and unpacked."
+    )
+    max_job_files: int = Field(default=50_000, description="Largest number of files in a job, after unpacking.")
+    senders_file: Path | None = Field(
+        default=None, description="File of API keys with lines `id key`; unset, requests need no key."
+    )
+    webhooks_allowed: tuple[str, ...] = Field(
+        default=(),
+        description="JSON list of URLs; a webhook's address must be one of them or lie below one "
+        "(docs/reference/webhooks.md).",
+    )
+    webhook_secret_file: Path | None = Field(
+        default=None, description="File with the secret that signs webhooks; required with `webhooks_allowed`."
+    )
+    webhook_patience_s: float = Field(
+        default=24 * 3600.0, description="Seconds from the end of a job until its webhook is given up."
+    )
 
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = Field(
+        default=(),
+        description="JSON list of origins whose pages may call the gateway from a browser; empty, none may.",
+    )
 
     @field_validator("cors_origins")
     @classmethod
@@ -76,12 +121,12 @@ class Settings(ServiceSettings):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(
                     f"{origin!r} is no exact origin such as 'https://viewer.example.org'; '*' would let every page "
-                    "that a user opens read this gateway's reports"
+                    "in a user's browser read this gateway's reports"
                 )
         return origins
 
     @model_validator(mode="after")
     def _webhooks_are_signed(self) -> Self:
         if self.webhooks_allowed and not self.webhook_secret_file:
-            raise ValueError("webhooks are allowed, and there is no webhook_secret_file to sign them with")
+            raise ValueError("webhooks_allowed is set: set webhook_secret_file, which signs webhooks, too")
         return self
