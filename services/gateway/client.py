@@ -1,34 +1,119 @@
-"""What the commands that call a gateway share: options, failures in words, waiting, files that are read as they go."""
+"""HTTP client of the gateway's API, for the commands: one retry policy, one wording of errors."""
 
 import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, Final
 
 import httpx
 
-from services.gateway.containers import is_system_file
-from services.gateway.form import FORM_FIELD
+from services.gateway.jobs.retry_policy import RetryPolicy
 
 KEY_NAME: Final = "ICH_KEY"
+_TRANSIENT: Final = frozenset({429, 500, 502, 503, 504})
+_KEY_REFUSED: Final = frozenset({401, 403})
+_CONNECT_S: Final = 5.0
 _POLL_S: Final = 0.3
 
 
-class Failure(Exception):
-    """Something that ends the command; the message is for the person who called it."""
+class ClientError(Exception):
+    """Ends the command. The message is for its user."""
 
 
-class WrongUsage(Failure):
-    """The command line names something that cannot be used: the same command would fail again."""
+class UsageError(ClientError):
+    """The command line names something unusable: the same command would fail again."""
+
+
+class GatewayUnavailable(ClientError):
+    """No response, or a temporary refusal, until the retry policy gave up."""
+
+
+class KeyRefused(ClientError):
+    """The gateway needs a key, or another one (401, 403)."""
+
+
+class RequestRefused(ClientError):
+    """Any other error response: the same request would be refused again.
+
+    `reasons` holds the files that the problem document names.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(_error_line(response))
+        self.status = response.status_code
+        self.reasons: dict[str, str] = {
+            file["file"]: file.get("reason", "") for file in parse_object(response).get("files", ())
+        }
+
+    def names_file(self, name: str) -> bool:
+        """Whether the problem names this file, or an entry of this zip."""
+        return any(found == name or found.startswith(f"{name}/") for found in self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayClient:
+    """Requests with retries; `notify` gets one line for each delay."""
+
+    http: httpx.Client
+    retry: RetryPolicy
+    notify: Callable[[str], None] = lambda _: None
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+    def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Send a request as `httpx.Client.request` does; retry where the error is temporary.
+
+        Raises
+        ------
+        GatewayUnavailable
+            the retry policy gave up.
+        KeyRefused
+            401 or 403.
+        RequestRefused
+            any other error response.
+        """
+        give_up_at = self.clock() + self.retry.give_up_s
+        for failures in count(1):
+            asked_s = None
+            try:
+                response = self.http.request(method, path, **arguments)
+                if response.status_code not in _TRANSIENT:
+                    return _checked(response)
+                reason, asked_s = f"answered {_error_line(response)}", _retry_after_s(response)
+            except httpx.TransportError as error:
+                reason = f"did not answer ({type(error).__name__})"
+            self._delay(asked_s or self.retry.delay_s(failures), give_up_at, f"{self.http.base_url} {reason}")
+        raise AssertionError  # the loop has no end
+
+    def wait_until_ready(self, seconds: float) -> None:
+        """Return when the gateway is ready; GatewayUnavailable after so many seconds."""
+        replace(self, retry=RetryPolicy(_POLL_S, seconds, max_delay_s=_POLL_S)).request("GET", "/readyz")
+
+    def _delay(self, seconds: float, give_up_at: float, reason: str) -> None:
+        if self.clock() + seconds > give_up_at:
+            raise GatewayUnavailable(reason)
+        self.notify(f"{reason}; next attempt in {seconds:.0f} s")
+        self.sleep(seconds)
+
+
+def connect(url: str, key_file: Path | None, timeout_s: float) -> httpx.Client:
+    """An HTTP client that sends the key; UsageError where the key is unusable."""
+    timeout = httpx.Timeout(timeout_s, connect=_CONNECT_S)
+    return httpx.Client(base_url=url, timeout=timeout, headers=auth_headers(key_file))
 
 
 def add_gateway_options(parser: argparse.ArgumentParser) -> None:
-    """`--url` and `--key-file`. The key itself is no option: others could read it in the list of processes."""
-    parser.add_argument("--url", type=_address, default="http://127.0.0.1:8000", help="the gateway (%(default)s)")
-    parser.add_argument("--key-file", type=Path, help=f"a file with the bearer key; else {KEY_NAME} in the environment")
+    """`--url` and `--key-file`. The key itself is no option: the list of processes would show it."""
+    parser.add_argument(
+        "--url", type=_address, default="http://127.0.0.1:8000", help="address of the gateway (%(default)s)"
+    )
+    parser.add_argument("--key-file", type=Path, help=f"file with the bearer key (else the variable {KEY_NAME})")
 
 
 def _address(text: str) -> str:
@@ -41,128 +126,52 @@ def _address(text: str) -> str:
     return text
 
 
-def authorization(key_file: Path | None) -> dict[str, str]:
-    """The header that holds the key, if there is one; WrongUsage where that is no key."""
+def auth_headers(key_file: Path | None) -> dict[str, str]:
+    """The `Authorization` header, or none without a key; UsageError where the key is unusable."""
     try:
         key = (key_file.read_text() if key_file else os.environ.get(KEY_NAME, "")).strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise WrongUsage(f"{key_file}: {getattr(error, 'strerror', None) or 'this is not text'}") from error
+        raise UsageError(f"{key_file}: {getattr(error, 'strerror', None) or 'not a text file'}") from error
     if (key_file and not key) or not (key.isascii() and key.isprintable()):
-        raise WrongUsage(f"{key_file or KEY_NAME} holds no key: one line of ASCII characters is wanted")
+        raise UsageError(f"{key_file or KEY_NAME} holds no key: it must be one line of ASCII characters")
     return {"authorization": f"Bearer {key}"} if key else {}
 
 
-def problem_of(answer: httpx.Response) -> dict[str, Any]:
-    """The problem document; empty where a proxy answered in its own words."""
+def parse_object(response: httpx.Response) -> dict[str, Any]:
+    """The JSON object of a response; empty where a proxy sent something else."""
     try:
-        document = answer.json()
+        document = response.json()
     except (json.JSONDecodeError, UnicodeDecodeError):
         return {}
     return document if isinstance(document, dict) else {}
 
 
-def unreachable(client: httpx.Client, error: httpx.TransportError) -> str:
-    """Words for a gateway that did not answer."""
-    return f"{client.base_url} did not answer ({type(error).__name__}): is the gateway running there? See --url"
+def pluralize(count: int, noun: str) -> str:
+    """A count with its noun: "1 file", "2,000 files"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def wait_until_ready(client: httpx.Client, seconds: float) -> None:
-    """Return when the gateway can work; Failure where it can't after so many seconds."""
-    deadline, why = time.monotonic() + seconds, ""
-    while True:
-        try:
-            answer = client.get("/readyz")
-            if answer.is_success:
-                return
-            why = f"{client.base_url} is not ready: {problem_of(answer).get('detail') or answer.status_code}"
-        except httpx.TransportError as error:
-            why = unreachable(client, error)
-        if time.monotonic() >= deadline:
-            raise Failure(why)
-        time.sleep(_POLL_S)
+def _checked(response: httpx.Response) -> httpx.Response:
+    if response.status_code in _KEY_REFUSED:
+        raise KeyRefused(f"{_error_line(response)}; give the key by --key-file or in {KEY_NAME}")
+    if response.is_error:
+        raise RequestRefused(response)
+    return response
 
 
-def files_of(paths: Sequence[Path]) -> list[Path]:
-    """The files themselves, and those in folders; in these, hidden files are left out.
-
-    Raises
-    ------
-    WrongUsage
-        a path is not there, or there is no file at all.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise WrongUsage(f"{path}: there is no such file or folder")
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        found += [file for file in inside if file.is_file() and (file == path or not file.name.startswith("."))]
-    if not found:
-        raise WrongUsage(f"{', '.join(map(str, paths))}: there are no files to send")
-    return found
+def _error_line(response: httpx.Response) -> str:
+    problem = parse_object(response)
+    title = problem.get("title") or response.reason_phrase
+    detail = problem.get("detail") or "the response has no problem document"
+    return f"{response.status_code} {title}: {detail}"
 
 
-def hidden_in(paths: Sequence[Path]) -> list[Path]:
-    """Hidden files in folders that `files_of` leaves out, but for those that an operating system adds."""
-    inside = (file for path in paths if path.is_dir() for file in path.rglob(".*"))
-    return sorted(file for file in inside if file.is_file() and not is_system_file(file.name))
-
-
-def counted(number: int, one: str) -> str:
-    """A number of things, as people read it."""
-    return f"{number:,} {one}{'' if number == 1 else 's'}"
-
-
-class SentFile:
-    """A file that is open only while it is read: thousands go in one request, and few may be open at once.
-
-    `on_bytes` is told how many bytes were read each time. Reading raises Failure where the file is not what it was.
-    """
-
-    def __init__(self, path: Path, size: int, on_bytes: Callable[[int], None] = lambda _: None) -> None:
-        self._path = path
-        self._size = size
-        self._on_bytes = on_bytes
-        self._file: BinaryIO | None = None
-        self._at = 0
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to the end or to a place: how httpx learns the length, and how it begins."""
-        self.close()
-        self._at = self._size if whence else offset
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def read(self, count: int = -1) -> bytes:
-        try:
-            self._file = self._file or self._path.open("rb")
-            piece = self._file.read(count)
-        except OSError as error:
-            raise Failure(f"{self._path}: {error.strerror}") from error
-        self._at += len(piece)
-        changed = self._at > self._size or (not piece and self._at < self._size)
-        if changed or not piece:
-            self.close()
-        if changed:
-            raise Failure(f"{self._path} changed while it was sent")
-        self._on_bytes(len(piece))
-        return piece
-
-    def close(self) -> None:
-        if self._file:
-            self._file.close()
-            self._file = None
-
-
-Part = tuple[str, tuple[str, BinaryIO]]
-
-
-def part(name: str, file: SentFile) -> Part:
-    """A file of a multipart request; a name that is no UTF-8 is sent as near to it as can be."""
-    return FORM_FIELD, (sendable(name), cast("BinaryIO", file))  # httpx asks for no more of it than there is
-
-
-def sendable(name: str) -> str:
-    """A file's name as it is sent."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def _retry_after_s(response: httpx.Response) -> float | None:
+    """Seconds of `Retry-After`, a number or a date (RFC 9110, 10.2.3)."""
+    value = response.headers.get("retry-after", "")
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
+    except (ValueError, TypeError):
+        return None

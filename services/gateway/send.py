@@ -3,55 +3,68 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
-
 from services.gateway.client import (
-    Failure,
-    SentFile,
-    WrongUsage,
+    ClientError,
+    GatewayClient,
+    GatewayUnavailable,
+    RequestRefused,
+    UsageError,
     add_gateway_options,
-    authorization,
-    counted,
-    files_of,
-    hidden_in,
-    part,
-    problem_of,
-    unreachable,
-    wait_until_ready,
+    connect,
+    parse_object,
+    pluralize,
 )
+from services.gateway.client_files import LazyFile, file_part, list_files, list_hidden_files
+from services.gateway.jobs.retry_policy import RetryPolicy
 
 _BAR: Final = "█"
 _BAR_WIDTH: Final = 20
 _FILES_SHOWN: Final = 20
-_KEY_REFUSED: Final = (401, 403)
+_NO_RETRY: Final = RetryPolicy(first_delay_s=1.0, give_up_s=0.0)
 _PROGRAM: Final = "python -m services.gateway.send"
 _EPILOG: Final = f"""examples:
   {_PROGRAM} samples/series
   {_PROGRAM} study.zip --url https://ct.example.org --key-file key --operating-point sensitive --json
 
 exit status:
-  0  the report is there; or, without files, the gateway is ready
-  1  there is no report: the gateway does not answer, or refused the files
-  2  the command line is wrong: a file, a folder or a key that is not there, an unknown option
-  3  the report is there and says `not_assessed`: a rule of refusal stands
+  0  the report is printed; or, without files, the gateway is ready
+  1  no report: the gateway is unavailable, or refused the files
+  2  the command line is wrong: a missing file, folder or key, or an unknown option
+  3  the report is printed and says `not_assessed`
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line."""
+
+    paths: list[Path]
+    url: str
+    key_file: Path | None
+    wait: float
+    timeout: float
+    operating_point: str | None
+    json: bool
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
-    options = _parser().parse_args(arguments)
+    options = Options(**vars(_parser().parse_args(arguments)))
     try:
         report = _report(options)
-    except Failure as failure:
-        print(f"send: {failure}", file=sys.stderr)
-        return 2 if isinstance(failure, WrongUsage) else 1
+    except ClientError as error:
+        remedy = "; is the gateway running? See --url and --wait" if isinstance(error, GatewayUnavailable) else ""
+        print(f"send: {error}{remedy}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
     if report is None:
+        print(f"\n  Ready: open {options.url} in a browser. The API is described at {options.url}/docs\n", flush=True)
         return 0
-    _say(json.dumps(report, indent=2) if options.json else "\n".join(table(report)))
+    print(json.dumps(report, indent=2) if options.json else "\n".join(table(report)), flush=True)
     return 3 if report["status"] == "not_assessed" else 0
 
 
@@ -59,57 +72,52 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_PROGRAM, description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("paths", nargs="*", type=Path, help="DICOM, PNG or zip files, or a folder: one series")
+    add = parser.add_argument
+    add("paths", nargs="*", type=Path, help="DICOM, PNG or zip files, or a folder: one series")
     add_gateway_options(parser)
-    parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="until it is ready (%(default)s)")
-    parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="for the report (%(default)s)")
-    parser.add_argument("--operating-point", choices=("default", "sensitive", "specific"), help="(the site's)")
-    parser.add_argument("--json", action="store_true", help="print the report as it came; `index` is then from 0")
+    add("--wait", type=float, default=0, metavar="SECONDS", help="wait so long for a ready gateway (%(default)s)")
+    add("--timeout", type=float, default=300, metavar="SECONDS", help="wait so long for the report (%(default)s)")
+    add("--operating-point", choices=("default", "sensitive", "specific"), help="thresholds (default of the site)")
+    add("--json", action="store_true", help="print the report as JSON; `index` then counts from 0")
     return parser
 
 
-def _report(options: argparse.Namespace) -> dict[str, Any] | None:
+def _report(options: Options) -> dict[str, Any] | None:
     """The report; None where there is nothing to send."""
-    headers, files = authorization(options.key_file), files_of(options.paths) if options.paths else []
-    if hidden := hidden_in(options.paths):
-        print(f"send: {counted(len(hidden), 'hidden file')} left out, the first {hidden[0]}", file=sys.stderr)
-    timeout = httpx.Timeout(options.timeout, connect=5)
-    with httpx.Client(base_url=options.url, timeout=timeout, headers=headers) as client:
-        wait_until_ready(client, options.wait)
-        if files:
-            return predict(client, files, options.operating_point)
-    _say(f"\n  Ready: open {options.url} in a browser. The API is described at {options.url}/docs\n")
-    return None
+    http = connect(options.url, options.key_file, options.timeout)
+    files = list_files(options.paths) if options.paths else []
+    if hidden := list_hidden_files(options.paths):
+        print(f"send: {pluralize(len(hidden), 'hidden file')} left out, the first {hidden[0]}", file=sys.stderr)
+    with http:
+        gateway = GatewayClient(http, _NO_RETRY)
+        gateway.wait_until_ready(options.wait)
+        return predict(gateway, files, options.operating_point) if files else None
 
 
-def predict(client: httpx.Client, files: Sequence[Path], operating_point: str | None) -> dict[str, Any]:
-    """The report of one series; Failure in the gateway's own words where there is none."""
+def predict(gateway: GatewayClient, files: Sequence[Path], operating_point: str | None) -> dict[str, Any]:
+    """The report of one series; ClientError with the gateway's problem where there is none."""
     query = {"operating_point": operating_point} if operating_point else {}
-    parts = [part(file.name, SentFile(file, file.stat().st_size)) for file in files]
+    parts = [file_part(file.name, LazyFile(file, file.stat().st_size)) for file in files]
     try:
-        answer = client.post("/v1/predictions", params=query, files=parts)
-    except httpx.TransportError as error:
-        raise Failure(unreachable(client, error)) from error
-    document = problem_of(answer)
-    if answer.is_error or "status" not in document:
-        raise Failure("\n".join(_refusal(answer, document)))
+        response = gateway.request("POST", "/v1/predictions", params=query, files=parts)
+    except RequestRefused as refused:
+        raise ClientError("\n".join([str(refused), *_bad_files(refused.reasons)])) from refused
+    document = parse_object(response)
+    if "status" not in document:
+        raise ClientError(f"{response.status_code} {response.reason_phrase}: the response is not a report; see --url")
     return document
 
 
-def _refusal(answer: httpx.Response, problem: dict[str, Any]) -> Iterator[str]:
-    """A problem, with all of its files where it is about several."""
-    title = problem.get("title", answer.reason_phrase)
-    key = "; give the key by --key-file or in ICH_KEY" if answer.status_code in _KEY_REFUSED else ""
-    yield f"{answer.status_code} {title}: {problem.get('detail', 'the answer is no report')}{key}"
-    files = problem.get("files", ())
-    if len(files) > 1:
-        yield from (f"  {file['file']}: {file['reason']}" for file in files[:_FILES_SHOWN])
-    if len(files) > _FILES_SHOWN:
-        yield f"  and {counted(len(files) - _FILES_SHOWN, 'more file')}"
+def _bad_files(reasons: Mapping[str, str]) -> Iterator[str]:
+    """A line for each bad file. The detail of the problem names a single one."""
+    if len(reasons) > 1:
+        yield from (f"  {file}: {reason}" for file, reason in list(reasons.items())[:_FILES_SHOWN])
+    if len(reasons) > _FILES_SHOWN:
+        yield f"  and {pluralize(len(reasons) - _FILES_SHOWN, 'more file')}"
 
 
 def table(report: dict[str, Any]) -> Iterator[str]:
-    """A report, line by line, for a terminal; slices are numbered from 1."""
+    """The lines of a report for a terminal; slices count from 1."""
     yield ", ".join(_summary(report))
     for reason in report["reasons"]:
         yield f"  {reason['severity']}: {reason['detail']}"
@@ -126,10 +134,10 @@ def table(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _summary(report: dict[str, Any]) -> Iterator[str]:
-    yield f"{report['status']}: {counted(len(report['slices']), 'slice')}"
+    yield f"{report['status']}: {pluralize(len(report['slices']), 'slice')}"
     warnings = sum(reason["severity"] == "warn" for reason in report["reasons"])
     if warnings:
-        yield counted(warnings, "warning")
+        yield pluralize(warnings, "warning")
     yield f"{report['timings_ms']['total']:.0f} ms"
 
 
@@ -145,13 +153,9 @@ def _slice_rows(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _row(label: str, probability: float, present: bool, threshold: float) -> str:  # noqa: FBT001 - a row of a table
-    word = "present" if present else "absent"
-    why = "; a subtype is present" if present and probability <= threshold else ""
-    return f"  {label:18}{probability:7.4f}  {word:8} (threshold {threshold:.2f}{why})"
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
+    prediction = "present" if present else "absent"
+    reason = "; a subtype is present" if present and probability <= threshold else ""
+    return f"  {label:18}{probability:7.4f}  {prediction:8} (threshold {threshold:.2f}{reason})"
 
 
 if __name__ == "__main__":

@@ -8,19 +8,20 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
-from services.gateway.client import Failure
+from services.gateway.client import ClientError, GatewayClient, GatewayUnavailable
+from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.openapi import PREDICTION_ANSWERS
 from services.gateway.send import main, predict, table
 
 EXAMPLES = PREDICTION_ANSWERS[200]["content"]["application/json"]["examples"]
 
 
-def _client(status: int, document: Any) -> httpx.Client:
+def _client(status: int, document: Any) -> GatewayClient:
     answer = httpx.MockTransport(lambda _: httpx.Response(status, json=document))
-    return httpx.Client(transport=answer, base_url="http://gateway")
+    return GatewayClient(httpx.Client(transport=answer, base_url="http://gateway"), RetryPolicy(1.0, 0.0))
 
 
-def test_a_report_as_a_table() -> None:
+def test_a_report_is_printed_as_a_table() -> None:
     lines = "\n".join(table(EXAMPLES["assessed"]["value"]))
     assert "intraparenchymal   0.9600  present" in lines
     assert "*    1      0.0" in lines, "slices count from 1"
@@ -28,7 +29,7 @@ def test_a_report_as_a_table() -> None:
     assert "Research software, not a medical device" in lines
 
 
-def test_any_below_its_threshold_is_explained_by_its_subtype() -> None:
+def test_any_below_its_threshold_is_explained_by_a_subtype() -> None:
     report = json.loads(json.dumps(EXAMPLES["assessed"]["value"]))
     report["thresholds"]["series"]["any"] = 0.99
     lines = {line.split()[0]: line for line in table(report) if "threshold" in line}
@@ -36,42 +37,44 @@ def test_any_below_its_threshold_is_explained_by_its_subtype() -> None:
     assert lines["intraparenchymal"].endswith("(threshold 0.50)")
 
 
-def test_what_is_not_assessed_says_why_and_shows_no_number() -> None:
+def test_a_series_that_is_not_assessed_has_reasons_and_no_probability() -> None:
     lines = "\n".join(table(EXAMPLES["not_assessed"]["value"]))
     assert lines.startswith("not_assessed")
     assert "refuse: The pixels do not look like a head." in lines
     assert "present" not in lines
 
 
-def test_a_problem_is_told_in_the_gateway_s_words(tmp_path: Path) -> None:
+def test_a_problem_of_the_gateway_is_printed(tmp_path: Path) -> None:
     (tmp_path / "a.dcm").write_bytes(b"text")
     problem = {"title": "This is no DICOM", "detail": "a.dcm: neither DICOM nor PNG"}
-    with pytest.raises(Failure, match=r"415 This is no DICOM: a\.dcm: neither DICOM nor PNG"):
+    with pytest.raises(ClientError, match=r"415 This is no DICOM: a\.dcm: neither DICOM nor PNG"):
         predict(_client(415, problem), [tmp_path / "a.dcm"], None)
 
 
 def test_every_bad_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.dcm").write_bytes(b"text")
     files = [{"file": f"{index}.dcm", "code": "truncated", "reason": "it is cut"} for index in range(25)]
-    with pytest.raises(Failure) as failure:
+    with pytest.raises(ClientError) as failure:
         predict(_client(422, {"title": "A file", "detail": "first", "files": files}), [tmp_path / "a.dcm"], None)
     lines = str(failure.value).split("\n")
     assert lines[1] == "  0.dcm: it is cut"
     assert lines[20:] == ["  19.dcm: it is cut", "  and 5 more files"]
 
 
-@pytest.mark.parametrize(("status", "document"), [(502, "of a proxy"), (200, "of a proxy"), (200, {})])
-def test_an_answer_that_is_no_report_is_said(tmp_path: Path, status: int, document: Any) -> None:
+@pytest.mark.parametrize("document", ["of a proxy", {}])
+def test_a_response_that_is_not_a_report_is_an_error(tmp_path: Path, document: Any) -> None:
     (tmp_path / "a.dcm").write_bytes(b"x")
-    with pytest.raises(Failure, match=f"{status} .*the answer is no report"):
-        predict(_client(status, document), [tmp_path / "a.dcm"], None)
+    with pytest.raises(ClientError, match="200 OK: the response is not a report"):
+        predict(_client(200, document), [tmp_path / "a.dcm"], None)
+    with pytest.raises(GatewayUnavailable, match="502"):
+        predict(_client(502, document), [tmp_path / "a.dcm"], None)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["empty"], "empty: there are no files to send"),
-        (["none"], "none: there is no such file or folder"),
+        (["none"], "none: no such file or folder"),
         (["a.dcm", "--key-file", "none"], "none: No such file"),
     ],
 )
@@ -80,17 +83,17 @@ def test_a_wrong_command_line_exits_2(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
-    words: str,
+    message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.dcm").write_bytes(b"x")
     assert main([*arguments, "--url", "http://127.0.0.1:9"]) == 2
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "localhost", "ftp://gateway", "http://", "http://a:port", ""])
-def test_an_address_that_is_none_exits_2(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_address_exits_2(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as wrong:
         main(["--url", url])
     assert wrong.value.code == 2
@@ -98,7 +101,7 @@ def test_an_address_that_is_none_exits_2(url: str, capsys: pytest.CaptureFixture
 
 
 class _Gateway(BaseHTTPRequestHandler):
-    """Ready, and with a report for all who know the key."""
+    """A ready gateway; it returns the report to requests with the key."""
 
     report: ClassVar[dict[str, Any]] = {}
 
@@ -108,7 +111,7 @@ class _Gateway(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
         known = self.headers["authorization"] == "Bearer secret"
-        self._answer(*((200, self.report) if known else (401, {"title": "Who are you?", "detail": "send a key"})))
+        self._answer(*((200, self.report) if known else (401, {"title": "No key", "detail": "send a key"})))
 
     def _answer(self, status: int, document: Any) -> None:
         body = json.dumps(document).encode()
@@ -130,7 +133,7 @@ def gateway_url() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("example", "code"), [("assessed", 0), ("not_assessed", 3)])
-def test_the_exit_status_says_whether_it_was_assessed_and_the_key_is_sent(
+def test_the_exit_status_depends_on_the_assessment_and_the_key_is_sent(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -145,10 +148,10 @@ def test_the_exit_status_says_whether_it_was_assessed_and_the_key_is_sent(
     (tmp_path / ".key").write_text("secret")
     command = [str(tmp_path), "--url", gateway_url]
     assert main(command) == 1
-    assert "401 Who are you?: send a key; give the key by --key-file or in ICH_KEY" in capsys.readouterr().err
+    assert "401 No key: send a key; give the key by --key-file or in ICH_KEY" in capsys.readouterr().err
     assert main([*command, "--key-file", str(tmp_path / ".key"), "--json"]) == code
-    said = capsys.readouterr()
-    assert json.loads(said.out)["slices"][0]["index"] == 0
-    assert "2 hidden files left out" in said.err
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["slices"][0]["index"] == 0
+    assert "2 hidden files left out" in printed.err
     monkeypatch.setenv("ICH_KEY", "secret")
     assert main(command) == code

@@ -1,1 +1,1 @@
-"""The batch client: a folder of any size to jobs of a bounded size, and their reports to files, over any break."""
+"""The batch client: sends a folder of any size in jobs of limited size, writes their reports, and can be resumed."""

@@ -1,7 +1,7 @@
-"""What was done so far, line by line in a small file: a run that was broken off goes on from it.
+"""Progress of an output folder, one JSON line for each step: a run resumes from it after any interruption.
 
-A line is written, durably, after what it tells of. The last one may be torn by a power cut, and is cut off then. No
-name of a file stands in it.
+A line is written, durably, after the data that it describes. A power cut may leave the last line incomplete; it is cut
+off at the next start. The file holds no name of an uploaded file.
 """
 
 import fcntl
@@ -12,18 +12,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from services.gateway.client import Failure, WrongUsage
+from services.gateway.client import ClientError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One job.
 
-    units : fingerprints of what it holds
-    id : the gateway's, where it has accepted the job
-    after : the number of the last series whose report is written
-    failed : the series without a report so far, and why; no file is named
-    end : how it ended, of the gateway's document, once all its reports are written
+    units : fingerprints of its units
+    id : set by the gateway when it accepts the job
+    after : number of the last series whose report is written
+    failed : failed series with their reasons, without names of files
+    end : result of the job, from the gateway's document, after all its reports are written
+    removed : deleted from the gateway
     """
 
     key: str
@@ -37,13 +38,13 @@ class Record:
 
     @property
     def open(self) -> bool:
-        """Whether the gateway has it, and not all of its reports are here."""
+        """Whether the gateway has the job, and some of its reports are not written yet."""
         return self.id is not None and self.end is None
 
 
 @dataclass
 class Journal:
-    """All jobs of an output folder, and how long its files are. One run has it at a time."""
+    """All jobs of an output folder, and the sizes of its files. One run holds it at a time."""
 
     path: Path
     records: dict[str, Record] = field(default_factory=dict)
@@ -52,24 +53,26 @@ class Journal:
     def __post_init__(self) -> None:
         self._file = self.path.open("a+b")
         self._lock()
-        self.begun: dict[str, Any] | None = None
+        self.options: dict[str, Any] | None = None
         self._file.seek(0)
-        for line in self._file.readlines():  # which end at \n alone: what is torn may hold any other byte
+        for line in self._file.readlines():  # bytes split at \n only: an incomplete line may hold any other byte
             if not line.endswith(b"\n"):
                 self._file.truncate(self._file.tell() - len(line))
                 break
             self._apply(json.loads(line))
 
-    def begin(self, wishes: Mapping[str, Any]) -> None:
-        """Write down what the run is to do; WrongUsage where it was begun otherwise."""
-        if self.begun is None:
-            self._append({"begin": dict(wishes)})
-        differs = [name for name, value in wishes.items() if self.begun and self.begun.get(name) != value]
-        if differs:
-            raise WrongUsage(f"{self.path.parent} was begun with another {', '.join(differs)}; choose another folder")
+    def begin(self, options: Mapping[str, Any]) -> None:
+        """Record the options of the run; UsageError where an earlier run had others."""
+        if self.options is None:
+            self._append({"begin": dict(options)})
+        changed = [name for name, value in options.items() if self.options and self.options.get(name) != value]
+        if changed:
+            raise UsageError(
+                f"{self.path.parent} belongs to a run with another {', '.join(changed)}; choose another folder"
+            )
 
-    def note(self, key: str, sizes: Mapping[str, int] | None = None, **changes: Any) -> Record:
-        """Change a job's record, and the files' sizes with it."""
+    def update(self, key: str, sizes: Mapping[str, int] | None = None, **changes: Any) -> Record:
+        """Change a job's record, together with the sizes of the files."""
         entry: dict[str, Any] = {"job": key, "set": changes}
         self._append({**entry, "sizes": dict(sizes)} if sizes is not None else entry)
         return self.records[key]
@@ -85,7 +88,7 @@ class Journal:
 
     def _apply(self, entry: Mapping[str, Any]) -> None:
         if "begin" in entry:
-            self.begun = entry["begin"]
+            self.options = entry["begin"]
             return
         key, changes = entry["job"], dict(entry["set"])
         changes |= {name: tuple(changes[name]) for name in ("units", "failed") if name in changes}
@@ -97,4 +100,4 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._file.close()
-            raise Failure(f"another run is at work on {self.path.parent}") from None
+            raise ClientError(f"another run uses {self.path.parent}; wait until it ends") from None

@@ -1,4 +1,4 @@
-"""What is to be sent, in which jobs. Nothing of a file is read but its size and times, and a zip's directory."""
+"""Divides a folder into uploads, one for each job. Reads sizes, times and zip directories, no content."""
 
 import hashlib
 import json
@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.gateway.client import Failure, WrongUsage
+from services.gateway.client import ClientError, UsageError, pluralize
 from services.gateway.containers import is_system_file
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to send. `name` is its path below the folder; `entries` and `unpacked_bytes` are a zip's, else its own."""
+    """A file to send. `name` is its path below the folder. `entries` and `unpacked_bytes` describe a zip's content."""
 
     name: str
     path: Path
@@ -26,15 +26,15 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Files that go in one job: those of one folder, or a zip."""
+    """Files that must be in one job: the files of one folder, or one zip."""
 
     files: tuple[SourceFile, ...]
 
     @property
     def fingerprint(self) -> str:
-        """Of names, sizes and times: another where any file was added, taken away or changed."""
-        seen = [(os.fsencode(file.name).hex(), file.size, file.mtime_ns) for file in self.files]
-        return _hash(seen)
+        """Hash of names, sizes and times: changes where a file is added, removed or modified."""
+        attributes = [(os.fsencode(file.name).hex(), file.size, file.mtime_ns) for file in self.files]
+        return _hash(attributes)
 
     @property
     def entries(self) -> int:
@@ -46,16 +46,16 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one job may hold, unpacked. `split` lets a unit that is larger be cut, and its series with it."""
+class JobLimits:
+    """Largest job: files and unpacked bytes. `split` allows cutting a larger unit, even inside a series."""
 
-    files: int
-    bytes: int
+    max_files: int
+    max_bytes: int
     split: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class Upload:
     """The files of one job."""
 
     units: tuple[Unit, ...]
@@ -68,90 +68,91 @@ class Parcel:
     def entries(self) -> int:
         return sum(unit.entries for unit in self.units)
 
-    def key(self, *wishes: str | None) -> str:
-        """The Idempotency-Key: the same for the same files and wishes, whenever and from wherever they are sent."""
-        return _hash([[unit.fingerprint for unit in self.units], *wishes])
+    def idempotency_key(self, *options: str | None) -> str:
+        """The `Idempotency-Key`: a hash of the files and options, equal in every run."""
+        return _hash([[unit.fingerprint for unit in self.units], *options])
 
 
-def units_of(folder: Path, together: int | None = None) -> list[Unit]:
-    """The units of a folder, in the order of their names; hidden files and folders are left out.
+def find_units(folder: Path, together: int | None = None) -> list[Unit]:
+    """The units of a folder, in the order of their names, without hidden files and folders.
 
-    together : files whose first so many folders are the same stay together; without it, files of the same folder
+    together : number of leading folders that files of one unit share; None for the whole path
 
     Raises
     ------
-    Failure
-        it is no folder (WrongUsage), or one in it can't be read.
+    ClientError
+        the folder does not exist (UsageError), or a folder in it is unreadable.
     """
     found: dict[tuple[str, ...], list[SourceFile]] = {}
     for file in _walk(folder):
         *folders, _ = parts = tuple(file.name.split("/"))
-        place = parts if _is_zip(file.path) else tuple(folders[:together])
-        found.setdefault(place, []).append(file)
+        group = parts if _is_zip(file.path) else tuple(folders[:together])
+        found.setdefault(group, []).append(file)
     return [Unit(tuple(files)) for _, files in sorted(found.items())]
 
 
-def hidden_below(folder: Path) -> list[Path]:
-    """Files that `units_of` leaves out, but for those that an operating system adds."""
+def find_hidden_files(folder: Path) -> list[Path]:
+    """Files that `find_units` leaves out, except files of the operating system."""
     names = ((file, file.relative_to(folder)) for file in folder.rglob("*"))
-    hidden = (file for file, name in names if any(map(_is_rubbish, name.parts)) and not is_system_file(name.as_posix()))
+    hidden = (file for file, name in names if any(map(_is_hidden, name.parts)) and not is_system_file(name.as_posix()))
     return sorted(file for file in hidden if file.is_file())
 
 
-def pack(units: Sequence[Unit], bounds: Bounds) -> list[Parcel]:
-    """Units in parcels, in their order; each as full as the bounds allow.
+def pack_uploads(units: Sequence[Unit], limits: JobLimits) -> list[Upload]:
+    """Units in uploads, in their order, each as full as the limits allow.
 
     Raises
     ------
-    WrongUsage
+    UsageError
         a unit is larger than a job may be, and must not be split.
     """
-    parcels: list[list[Unit]] = []
+    uploads: list[list[Unit]] = []
     entries = size = 0
-    for unit in (piece for whole in units for piece in _fitting(whole, bounds)):
+    for unit in (part for whole in units for part in _split(whole, limits)):
         entries, size = entries + unit.entries, size + unit.unpacked_bytes
-        if not parcels or not _fits(entries, size, bounds):
-            parcels.append([])
+        if not uploads or not _fits(entries, size, limits):
+            uploads.append([])
             entries, size = unit.entries, unit.unpacked_bytes
-        parcels[-1].append(unit)
-    return [Parcel(tuple(gathered)) for gathered in parcels]
+        uploads[-1].append(unit)
+    return [Upload(tuple(content)) for content in uploads]
 
 
-def _fits(entries: int, size: int, bounds: Bounds) -> bool:
-    return entries <= bounds.files and size <= bounds.bytes
+def _fits(entries: int, size: int, limits: JobLimits) -> bool:
+    return entries <= limits.max_files and size <= limits.max_bytes
 
 
-def _fitting(unit: Unit, bounds: Bounds) -> list[Unit]:
-    if _fits(unit.entries, unit.unpacked_bytes, bounds):
+def _split(unit: Unit, limits: JobLimits) -> list[Unit]:
+    if _fits(unit.entries, unit.unpacked_bytes, limits):
         return [unit]
-    if not bounds.split or len(unit.files) == 1:
-        raise WrongUsage(_too_large(unit))
-    pieces = pack([Unit((file,)) for file in unit.files], bounds)
-    return [Unit(tuple(piece.files)) for piece in pieces]
+    if not limits.split or len(unit.files) == 1:
+        raise UsageError(_too_large(unit, limits))
+    parts = pack_uploads([Unit((file,)) for file in unit.files], limits)
+    return [Unit(tuple(part.files)) for part in parts]
 
 
-def _too_large(unit: Unit) -> str:
-    what = unit.files[0].path if len(unit.files) == 1 else unit.files[0].path.parent
-    amount = f"{unit.entries} files, {unit.unpacked_bytes / 1e6:.0f} MB"
-    return f"{what}: {amount} are more than one job may hold; raise --job-files or --job-mb (or see --split in --help)"
+def _too_large(unit: Unit, limits: JobLimits) -> str:
+    path = unit.files[0].path if len(unit.files) == 1 else unit.files[0].path.parent
+    size = f"{pluralize(unit.entries, 'file')} and {unit.unpacked_bytes / 1e6:.0f} MB"
+    most = f"{pluralize(limits.max_files, 'file')} and {limits.max_bytes / 1e6:.0f} MB"
+    return f"{path} has {size}; a job may have {most}: raise --job-files or --job-mb, or see --split in --help"
 
 
 def _walk(folder: Path) -> Iterator[SourceFile]:
     if not folder.is_dir():
-        raise WrongUsage(f"{folder}: there is no such folder")
-    for place, folders, names in os.walk(folder, onerror=_unreadable):
-        folders[:] = sorted(name for name in folders if not _is_rubbish(name))
+        raise UsageError(f"{folder}: no such folder")
+    for parent, folders, names in os.walk(folder, onerror=_unreadable):
+        folders[:] = sorted(name for name in folders if not _is_hidden(name))
         for name in sorted(names):
-            path = Path(place, name)
-            if not _is_rubbish(name) and path.is_file():
+            path = Path(parent, name)
+            if not _is_hidden(name) and path.is_file():
                 yield _source(path, path.relative_to(folder).as_posix())
 
 
 def _unreadable(error: OSError) -> None:
-    raise Failure(f"{error.filename}: {error.strerror}") from error
+    raise ClientError(f"{error.filename}: {error.strerror}") from error
 
 
-def _is_rubbish(name: str) -> bool:
+def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
@@ -160,16 +161,16 @@ def _is_zip(path: Path) -> bool:
 
 
 def _source(path: Path, name: str) -> SourceFile:
-    seen = path.stat()
-    entries, unpacked_bytes = _inside(path) if _is_zip(path) else (1, seen.st_size)
-    return SourceFile(name, path, seen.st_size, seen.st_mtime_ns, entries, unpacked_bytes)
+    status = path.stat()
+    entries, unpacked_bytes = _zip_content(path) if _is_zip(path) else (1, status.st_size)
+    return SourceFile(name, path, status.st_size, status.st_mtime_ns, entries, unpacked_bytes)
 
 
-def _inside(path: Path) -> tuple[int, int]:
-    """How many files and bytes a zip holds; one that can't be read is the gateway's to refuse."""
+def _zip_content(path: Path) -> tuple[int, int]:
+    """Number of files and unpacked bytes of a zip; (1, its size) where it is unreadable: the gateway refuses it."""
     try:
-        with zipfile.ZipFile(path) as opened:
-            found = [entry.file_size for entry in opened.infolist() if not entry.filename.endswith("/")]
+        with zipfile.ZipFile(path) as archive:
+            found = [entry.file_size for entry in archive.infolist() if not entry.filename.endswith("/")]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return 1, path.stat().st_size
     return max(len(found), 1), sum(found)

@@ -1,4 +1,4 @@
-"""A gateway that keeps jobs in memory: a folder is a series, and each look at a job adds one report."""
+"""A gateway with jobs in memory: a folder is a series, and each request for a job adds one report."""
 
 import json
 import re
@@ -30,7 +30,7 @@ class FakeJob:
         return sorted({name.rpartition("/")[0] for name in self.names if not name.endswith(".txt")})
 
     def advance(self) -> None:
-        """Reports do not come in the order of the series: the second comes first."""
+        """Add one report, not in the order of the series: the second first."""
         left = [number for number in range(len(self.series)) if number not in self.reported]
         if left:
             self.reported.append(left[min(1, len(left) - 1)])
@@ -74,13 +74,13 @@ class FakeJob:
 
 @dataclass
 class FakeGateway:
-    """`answer_first(request)` may answer in its place, `border()` may break the line before or after it answers."""
+    """`intercept(request)` may answer instead. `checkpoint()` may break the connection before or after the response."""
 
-    answer_first: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
-    border: Callable[[], None] = lambda: None
+    intercept: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
+    checkpoint: Callable[[], None] = lambda: None
     jobs: dict[str, FakeJob] = field(default_factory=dict)
     by_key: dict[str, str] = field(default_factory=dict)
-    removed: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
     uploads: int = 0
     left_out_code: str = "not_dicom"
     warnings: list[dict[str, str]] = field(default_factory=list)
@@ -92,15 +92,15 @@ class FakeGateway:
     def client(self) -> httpx.Client:
         return httpx.Client(transport=httpx.MockTransport(self._handle), base_url="http://gateway")
 
-    def forget(self, job_id: str) -> None:
+    def delete(self, job_id: str) -> None:
         del self.jobs[job_id]
         self.by_key = {key: known for key, known in self.by_key.items() if known != job_id}
 
     def _handle(self, request: httpx.Request) -> httpx.Response:
         body = request.read()
-        self.border()
-        answer = self.answer_first(request) or self._answer(request, body)
-        self.border()
+        self.checkpoint()
+        answer = self.intercept(request) or self._answer(request, body)
+        self.checkpoint()
         return answer
 
     def _answer(self, request: httpx.Request, body: bytes) -> httpx.Response:
@@ -108,10 +108,10 @@ class FakeGateway:
             return self._accept(request, body)
         _, _, _, job_id, *rest = request.url.path.split("/")
         if (job := self.jobs.get(job_id)) is None:
-            return problem(404, "not_found", "there is no such job")
+            return problem(404, "not_found", "no such job")
         if request.method == "DELETE":
-            self.forget(job_id)
-            self.removed.append(job_id)
+            self.delete(job_id)
+            self.deleted.append(job_id)
             return httpx.Response(204)
         if rest:
             return httpx.Response(200, json={"reports": job.reports(int(request.url.params["after"])), "next": None})

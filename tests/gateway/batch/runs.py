@@ -1,4 +1,4 @@
-"""Runs of the batch client on a folder, against a fake gateway."""
+"""Runs of the batch client on a folder, with a fake gateway."""
 
 import csv
 import json
@@ -7,46 +7,47 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.gateway.batch.__main__ import complete
-from services.gateway.batch.jobs_client import Errands, Patience
+from services.gateway.batch.jobs_client import JobsClient
 from services.gateway.batch.journal import Journal
 from services.gateway.batch.outputs import FORMATS, Outputs
-from services.gateway.batch.run import Run, Wishes
-from services.gateway.batch.uploads import Bounds, units_of
+from services.gateway.batch.run import Run, RunOptions
+from services.gateway.batch.uploads import JobLimits, find_units
+from services.gateway.client import GatewayClient
+from services.gateway.jobs.retry_policy import RetryPolicy
 from tests.gateway.batch.fake_gateway import FakeGateway
 
-WISHES = Wishes(Bounds(files=4, bytes=10_000))
+OPTIONS = RunOptions(JobLimits(max_files=4, max_bytes=10_000))
 
 
 @dataclass
-class Seen:
-    """What is shown. `border()` may break the run off at each showing."""
+class RecordedProgress:
+    """Records what a user would see. `checkpoint()` may interrupt the run at each update."""
 
-    border: Callable[[], None] = lambda: None
+    checkpoint: Callable[[], None] = lambda: None
     files: float = 0
     bytes: int = 0
-    said: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
-    def going_on(self, files: float, _words: str) -> None:
+    def update(self, files: float, _activity: str) -> None:
         self.files = files
-        self.border()
+        self.checkpoint()
 
-    def sent(self, count: int) -> None:
+    def add_sent_bytes(self, count: int) -> None:
         self.bytes += count
 
-    def say(self, words: str) -> None:
-        self.said.append(words)
+    def log(self, message: str) -> None:
+        self.messages.append(message)
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Files by their names below the folder."""
+    """Write files; names are relative to the folder."""
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
 
 
 def studies(folder: Path, count: int, files: int = 2) -> None:
-    """Folders of two files each, a folder being a series to the fake gateway."""
+    """Write folders of `files` files; each is a series for the fake gateway."""
     names = (f"p{number // 3}/s{number}/{index}.dcm" for number in range(count) for index in range(files))
     write(folder, {name: name.encode() for name in names})
 
@@ -55,27 +56,27 @@ def run_once(
     gateway: FakeGateway,
     source: Path,
     out: Path,
-    seen: Seen | None = None,
+    progress: RecordedProgress | None = None,
     *,
-    wishes: Wishes = WISHES,
+    options: RunOptions = OPTIONS,
     clock: Callable[[], float] = lambda: 0.0,
-) -> tuple[Run, Seen]:
-    """A run from its beginning to its end, as the command does it."""
-    seen = seen or Seen(gateway.border)
+) -> tuple[Run, RecordedProgress]:
+    """One whole run, as the command does it."""
+    progress = progress or RecordedProgress(gateway.checkpoint)
     out.mkdir(exist_ok=True)
     with (
         closing(Journal(out / "state.jsonl")) as journal,
         closing(Outputs(out, FORMATS, journal.sizes)) as outputs,
-        gateway.client() as client,
+        gateway.client() as http,
     ):
-        patience = Patience(60, seen.say, sleep=lambda _: None, clock=clock)
-        run = Run(Errands(client, patience), journal, outputs, seen, wishes)
-        complete(run, units_of(source))
-    return run, seen
+        client = GatewayClient(http, RetryPolicy(1.0, 60.0), progress.log, sleep=lambda _: None, clock=clock)
+        run = Run(JobsClient(client), journal, outputs, progress, options)
+        run.complete(find_units(source))
+    return run, progress
 
 
 def reported(out: Path) -> list[str]:
-    """The series in NDJSON; the same as those in CSV."""
+    """The series in the NDJSON file, after a comparison with the CSV file."""
     series = [
         json.loads(line)["series"]["series_instance_uid"] for line in (out / "reports.ndjson").read_text().splitlines()
     ]

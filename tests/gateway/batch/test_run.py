@@ -9,37 +9,36 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.gateway.batch.jobs_client import Unreachable
-from services.gateway.batch.progress import all_well, summary
-from services.gateway.batch.run import Wishes
-from services.gateway.batch.uploads import Bounds
-from services.gateway.client import Failure
+from services.gateway.batch.progress import succeeded, summary
+from services.gateway.batch.run import RunOptions
+from services.gateway.batch.uploads import JobLimits
+from services.gateway.client import ClientError, GatewayUnavailable, KeyRefused
 from tests.gateway.batch.fake_gateway import FakeGateway, problem
-from tests.gateway.batch.runs import WISHES, Seen, reported, run_once, studies, write
+from tests.gateway.batch.runs import OPTIONS, RecordedProgress, reported, run_once, studies, write
 
 SERIES = 5
 JOBS = 3
 ALL = sorted(f"p{number // 3}/s{number}" for number in range(SERIES))
 
 
-class Cut(Exception):
-    """The power went."""
+class Interrupted(Exception):
+    """Stands for a interruption cut."""
 
 
-class Power:
-    """Goes at the border of that number; stays where there is none."""
+class Interruption:
+    """Interrupts at the checkpoint of that number, or never."""
 
     def __init__(self) -> None:
         self.at: int | None = None
         self.passed = 0
 
-    def cut_at(self, number: int | None) -> None:
+    def interrupt_at(self, number: int | None) -> None:
         self.at, self.passed = number, 0
 
-    def border(self) -> None:
+    def checkpoint(self) -> None:
         self.passed += 1
         if self.passed - 1 == self.at:
-            raise Cut
+            raise Interrupted
 
 
 @pytest.fixture
@@ -53,26 +52,26 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def _sent_once(gateway: FakeGateway) -> None:
-    assert len(gateway.removed) == len(set(gateway.removed)) == JOBS
+def _expect_each_job_once(gateway: FakeGateway) -> None:
+    assert len(gateway.deleted) == len(set(gateway.deleted)) == JOBS
     assert gateway.jobs == {}
 
 
 def test_a_folder_becomes_jobs_and_reports(source: Path, out: Path) -> None:
     gateway = FakeGateway()
     write(source, {"notes.txt": b"words"})
-    run, seen = run_once(gateway, source, out)
+    run, progress = run_once(gateway, source, out)
     assert reported(out) == ALL
-    assert seen.files == 2 * SERIES + 1
-    assert seen.bytes == sum(path.stat().st_size for path in source.rglob("*.*"))
+    assert progress.files == 2 * SERIES + 1
+    assert progress.bytes == sum(path.stat().st_size for path in source.rglob("*.*"))
     with (out / "left-out.csv").open(newline="") as file:
         assert [row["file"] for row in csv.DictReader(file)] == ["notes.txt"]
     assert list(summary(run.journal.records, run.refused)) == [
         "5 series: 5 assessed, 0 not assessed, 0 failed",
-        "1 file in no series (the first hundred of each job stand in left-out.csv)",
+        "1 file in no series (left-out.csv lists the first hundred of each job)",
     ]
-    assert all_well(run.journal.records, run.refused)
-    _sent_once(gateway)
+    assert succeeded(run.journal.records, run.refused)
+    _expect_each_job_once(gateway)
 
 
 def test_verdicts_and_warnings_are_summed_over_jobs(source: Path, out: Path) -> None:
@@ -83,17 +82,17 @@ def test_verdicts_and_warnings_are_summed_over_jobs(source: Path, out: Path) -> 
     ]
 
 
-def test_a_damaged_file_is_no_success(source: Path, out: Path) -> None:
+def test_a_damaged_file_is_a_failure(source: Path, out: Path) -> None:
     """It may be a slice that a series lacks."""
     write(source, {"p0/s0/damaged.txt": b"words"})
     gateway = FakeGateway(left_out_code="truncated")
     run, _ = run_once(gateway, source, out)
     assert reported(out) == ALL
     assert "1 file of these cannot be read: a series may lack a slice" in summary(run.journal.records, run.refused)
-    assert not all_well(run.journal.records, run.refused)
+    assert not succeeded(run.journal.records, run.refused)
 
 
-def test_a_second_run_asks_for_nothing(source: Path, out: Path) -> None:
+def test_a_second_run_sends_no_request(source: Path, out: Path) -> None:
     gateway = FakeGateway()
     run_once(gateway, source, out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
@@ -106,55 +105,57 @@ def test_a_second_run_asks_for_nothing(source: Path, out: Path) -> None:
 
 
 @given(
-    cuts=st.lists(st.integers(0, 60), max_size=6),
-    torn=st.binary(max_size=40).filter(lambda tail: b"\n" not in tail),
-    ahead=st.integers(1, 5),
+    interruptions=st.lists(st.integers(0, 60), max_size=6),
+    incomplete=st.binary(max_size=40).filter(lambda tail: b"\n" not in tail),
+    max_open_jobs=st.integers(1, 5),
 )
-@example([0, 16], b"\r\0", 1)  # no end of a line
+@example([0, 16], b"\r\0", 1)  # no line feed
 @settings(max_examples=20, deadline=None)
-def test_any_interruptions_give_the_same_reports(cuts: list[int], torn: bytes, ahead: int) -> None:
-    """The line or the power goes at any border, and what was written last is torn."""
+def test_any_sequence_of_interruptions_gives_the_same_reports(
+    interruptions: list[int], incomplete: bytes, max_open_jobs: int
+) -> None:
+    """Interruptions at any checkpoint, each with an incomplete last write."""
     with TemporaryDirectory() as folder:
         source, out = Path(folder, "source"), Path(folder, "out")
         studies(source, SERIES)
-        _interrupted(source, out, cuts, torn, Wishes(WISHES.bounds, ahead))
+        _interrupted(source, out, interruptions, incomplete, RunOptions(OPTIONS.limits, max_open_jobs))
 
 
-def _interrupted(source: Path, out: Path, cuts: list[int], torn: bytes, wishes: Wishes) -> None:
-    power = Power()
-    gateway = FakeGateway(border=power.border)
-    for cut in cuts:
-        power.cut_at(cut)
+def _interrupted(source: Path, out: Path, interruptions: list[int], incomplete: bytes, options: RunOptions) -> None:
+    interruption = Interruption()
+    gateway = FakeGateway(checkpoint=interruption.checkpoint)
+    for number in interruptions:
+        interruption.interrupt_at(number)
         try:
-            run_once(gateway, source, out, wishes=wishes)
-        except Cut:
+            run_once(gateway, source, out, options=options)
+        except Interrupted:
             for path in out.iterdir():
-                path.write_bytes(path.read_bytes() + torn)
-    power.cut_at(None)
-    run_once(gateway, source, out, wishes=wishes)
+                path.write_bytes(path.read_bytes() + incomplete)
+    interruption.interrupt_at(None)
+    run_once(gateway, source, out, options=options)
     assert reported(out) == ALL
-    _sent_once(gateway)
+    _expect_each_job_once(gateway)
 
 
-def test_every_single_border(source: Path, out: Path) -> None:
-    power = Power()
-    run_once(FakeGateway(border=power.border), source, out)
-    borders = power.passed
-    assert borders > 40
-    for number in range(borders):
-        _interrupted(source, out.with_name(f"out-{number}"), [number], b'{"torn', WISHES)
+def test_an_interruption_at_every_checkpoint_gives_the_same_reports(source: Path, out: Path) -> None:
+    interruption = Interruption()
+    run_once(FakeGateway(checkpoint=interruption.checkpoint), source, out)
+    checkpoints = interruption.passed
+    assert checkpoints > 40
+    for number in range(checkpoints):
+        _interrupted(source, out.with_name(f"out-{number}"), [number], b'{"incomplete', OPTIONS)
 
 
-def test_the_bar_never_goes_back_and_ends_full(source: Path, out: Path) -> None:
-    shown: list[float] = []
-    seen = Seen()
-    seen.border = lambda: shown.append(seen.files)
-    run_once(FakeGateway(), source, out, seen)
-    assert shown == sorted(shown)
-    assert shown[-1] == 2 * SERIES
+def test_the_progress_bar_only_grows_and_ends_full(source: Path, out: Path) -> None:
+    updates: list[float] = []
+    progress = RecordedProgress()
+    progress.checkpoint = lambda: updates.append(progress.files)
+    run_once(FakeGateway(), source, out, progress)
+    assert updates == sorted(updates)
+    assert updates[-1] == 2 * SERIES
 
 
-def test_jobs_wait_for_those_before_them(source: Path, out: Path) -> None:
+def test_no_more_than_the_allowed_number_of_jobs_is_open(source: Path, out: Path) -> None:
     most = 0
 
     def watch(_: httpx.Request) -> None:
@@ -162,51 +163,54 @@ def test_jobs_wait_for_those_before_them(source: Path, out: Path) -> None:
         most = max(most, len(gateway.jobs))
 
     gateway = FakeGateway(watch)
-    run_once(gateway, source, out, wishes=Wishes(WISHES.bounds, ahead=2))
+    run_once(gateway, source, out, options=RunOptions(OPTIONS.limits, max_open_jobs=2))
     assert most == 2
     assert reported(out) == ALL
 
 
-def test_wishes_are_asked_for_and_jobs_can_be_kept(source: Path, out: Path) -> None:
+def test_options_are_sent_and_jobs_can_be_kept(source: Path, out: Path) -> None:
     gateway = FakeGateway()
     run_once(
-        gateway, source, out, wishes=Wishes(WISHES.bounds, 4, keep=True, priority="urgent", operating_point="sensitive")
+        gateway,
+        source,
+        out,
+        options=RunOptions(OPTIONS.limits, 4, keep=True, priority="urgent", operating_point="sensitive"),
     )
     assert len(gateway.jobs) == JOBS
     assert all(job.query == {"priority": "urgent", "operating_point": "sensitive"} for job in gateway.jobs.values())
 
 
-def test_what_came_meanwhile_is_sent_and_what_changed_is_sent_whole(source: Path, out: Path) -> None:
+def test_a_second_run_sends_new_files_and_changed_folders_whole(source: Path, out: Path) -> None:
     gateway = FakeGateway()
     run_once(gateway, source, out)
     write(source, {"p9/s9/0.dcm": b"new"})
     os.utime(source / "p0/s0/1.dcm", ns=(1, 1))
     sent: list[list[str]] = []
-    gateway.border = lambda: sent.extend(job.names for job in gateway.jobs.values())
+    gateway.checkpoint = lambda: sent.extend(job.names for job in gateway.jobs.values())
     run_once(gateway, source, out)
     assert sent[0] == ["p0/s0/0.dcm", "p0/s0/1.dcm", "p9/s9/0.dcm"]
     assert reported(out) == sorted([*ALL, "p0/s0", "p9/s9"])
 
 
-def test_a_job_that_the_gateway_forgot_is_sent_again_and_reported_once(source: Path, out: Path) -> None:
+def test_a_job_that_the_gateway_deleted_is_sent_again_and_reported_once(source: Path, out: Path) -> None:
     gateway = FakeGateway()
-    forgot = False
+    deleted = False
 
-    def forget_after_a_report() -> None:
-        nonlocal forgot
-        if not forgot and (out / "reports.ndjson").exists() and (out / "reports.ndjson").stat().st_size:
-            forgot = True
+    def delete_after_a_report() -> None:
+        nonlocal deleted
+        if not deleted and (out / "reports.ndjson").exists() and (out / "reports.ndjson").stat().st_size:
+            deleted = True
             for job_id in list(gateway.jobs):
-                gateway.forget(job_id)
+                gateway.delete(job_id)
 
-    gateway.border = forget_after_a_report
-    _, seen = run_once(gateway, source, out, Seen())
-    assert forgot
-    assert "the gateway has forgotten a job; it is sent again" in seen.said
+    gateway.checkpoint = delete_after_a_report
+    _, progress = run_once(gateway, source, out, RecordedProgress())
+    assert deleted
+    assert "the gateway has deleted a job before its reports were read; sending it again" in progress.messages
     assert reported(out) == ALL
 
 
-def test_a_refused_zip_does_not_take_the_others_with_it(source: Path, out: Path) -> None:
+def test_a_refused_zip_leaves_the_other_files_of_its_job(source: Path, out: Path) -> None:
     write(source, {"bad.zip": b"PK nonsense"})
 
     def refuse(request: httpx.Request) -> httpx.Response | None:
@@ -219,25 +223,25 @@ def test_a_refused_zip_does_not_take_the_others_with_it(source: Path, out: Path)
     run, _ = run_once(gateway, source, out)
     assert reported(out) == ALL
     assert list(run.refused) == ["bad.zip"]
-    assert not all_well(run.journal.records, run.refused)
+    assert not succeeded(run.journal.records, run.refused)
     assert "refused: bad.zip: 422 bad archive: bad.zip: the zip is damaged" in summary(run.journal.records, run.refused)
-    # It is tried again by the next run, which may meet another gateway.
-    gateway.answer_first = lambda _: None
+    # The next run, perhaps with another gateway, sends it again.
+    gateway.intercept = lambda _: None
     run, _ = run_once(gateway, source, out)
     assert not run.refused
 
 
-def test_a_refused_job_is_told_and_the_others_go_on(source: Path, out: Path) -> None:
+def test_a_refused_job_is_reported_and_the_others_continue(source: Path, out: Path) -> None:
     gateway = FakeGateway()
-    gateway.answer_first = lambda request: (
+    gateway.intercept = lambda request: (
         problem(413, "too_large", "too much")
         if request.method == "POST" and gateway.uploads == 0 and not _count(gateway)
         else None
     )
-    run, seen = run_once(gateway, source, out)
+    run, progress = run_once(gateway, source, out)
     assert len(run.refused) == 2
     assert len(reported(out)) == SERIES - 2
-    assert seen.said == ["4 files refused: 413 too large: too much"]
+    assert progress.messages == ["4 files refused: 413 too large: too much"]
 
 
 def _count(gateway: FakeGateway) -> int:
@@ -245,16 +249,16 @@ def _count(gateway: FakeGateway) -> int:
     return gateway.uploads - 1
 
 
-def test_a_busy_gateway_is_waited_for(source: Path, out: Path) -> None:
+def test_a_busy_gateway_is_retried(source: Path, out: Path) -> None:
     calls = count()
     busy = {3: problem(503, "no_space", "the disk is full", {"retry-after": "30"}), 5: httpx.Response(429)}
     gateway = FakeGateway(lambda _: busy.get(next(calls)))
-    _, seen = run_once(gateway, source, out)
-    assert seen.said[0] == "http://gateway answered 503: the disk is full; trying again in 30 s"
+    _, progress = run_once(gateway, source, out)
+    assert progress.messages[0] == "http://gateway answered 503 no space: the disk is full; next attempt in 30 s"
     assert reported(out) == ALL
 
 
-def test_a_gateway_that_stays_away_ends_the_run_and_the_next_goes_on(source: Path, out: Path) -> None:
+def test_an_unavailable_gateway_ends_the_run_and_the_next_run_resumes(source: Path, out: Path) -> None:
     calls = count()
 
     def gone(request: httpx.Request) -> httpx.Response | None:
@@ -264,20 +268,20 @@ def test_a_gateway_that_stays_away_ends_the_run_and_the_next_goes_on(source: Pat
 
     gateway = FakeGateway(gone)
     clock = count(step=100)
-    with pytest.raises(Unreachable, match="run the same command again"):
-        run_once(gateway, source, out, Seen(), clock=lambda: next(clock))
-    gateway.answer_first = lambda _: None
+    with pytest.raises(GatewayUnavailable, match="did not answer"):
+        run_once(gateway, source, out, RecordedProgress(), clock=lambda: next(clock))
+    gateway.intercept = lambda _: None
     run_once(gateway, source, out)
     assert reported(out) == ALL
-    _sent_once(gateway)
+    _expect_each_job_once(gateway)
 
 
-def test_a_refused_key_ends_the_run_in_words(source: Path, out: Path) -> None:
-    with pytest.raises(Failure, match="give the key in ICH_KEY"):
+def test_a_refused_key_ends_the_run(source: Path, out: Path) -> None:
+    with pytest.raises(KeyRefused, match="401 unauthorized: send a key; give the key by --key-file or in ICH_KEY"):
         run_once(FakeGateway(lambda _: problem(401, "unauthorized", "send a key")), source, out)
 
 
-def test_a_job_that_fails_or_is_cancelled_is_told(tmp_path: Path, out: Path) -> None:
+def test_a_failed_or_cancelled_job_is_reported(tmp_path: Path, out: Path) -> None:
     write(tmp_path / "source", {"notes.txt": b"words", "a/0.dcm": b"a", "b/0.dcm": b"b"})
     gateway = FakeGateway()
 
@@ -286,20 +290,20 @@ def test_a_job_that_fails_or_is_cancelled_is_told(tmp_path: Path, out: Path) -> 
             if "b/0.dcm" in job.names:
                 job.status, job.reported = "cancelled", []
 
-    gateway.answer_first = cancel
-    run, seen = run_once(gateway, tmp_path / "source", out, wishes=Wishes(Bounds(1, 1000)))
+    gateway.intercept = cancel
+    run, progress = run_once(gateway, tmp_path / "source", out, options=RunOptions(JobLimits(1, 1000)))
     assert reported(out) == ["a"]
-    assert [words[len("job ") + 29 :] for words in seen.said] == [
-        "failed: no series could be formed of its files",
-        "cancelled: somebody cancelled it; its finished reports are kept here",
+    assert [message[len("job ") + 29 :] for message in progress.messages] == [
+        "failed: its files form no series",
+        "cancelled: it was cancelled at the gateway; its finished reports are kept here",
     ]
     lines = list(summary(run.journal.records, run.refused))
     assert lines[2:] == ["1 job failed, of 1 file", "1 job cancelled, of 1 file"]
-    assert not all_well(run.journal.records, run.refused)
+    assert not succeeded(run.journal.records, run.refused)
 
 
-def test_a_cancelled_job_leaves_the_reports_that_were_ready(tmp_path: Path, out: Path) -> None:
-    """Series end in any order, so there may be gaps between them."""
+def test_the_finished_reports_of_a_cancelled_job_are_written(tmp_path: Path, out: Path) -> None:
+    """Series end in any order, so numbers may be missing."""
     write(tmp_path / "source", {f"{name}/0.dcm": name.encode() for name in "abcde"})
     gateway = FakeGateway()
 
@@ -307,26 +311,26 @@ def test_a_cancelled_job_leaves_the_reports_that_were_ready(tmp_path: Path, out:
         for job in gateway.jobs.values():
             job.status, job.reported = "cancelled", [0, 1, 3, 4]
 
-    gateway.answer_first = cancel
-    run_once(gateway, tmp_path / "source", out, wishes=Wishes(Bounds(100, 1000)))
+    gateway.intercept = cancel
+    run_once(gateway, tmp_path / "source", out, options=RunOptions(JobLimits(100, 1000)))
     assert reported(out) == ["a", "b", "d", "e"]
 
 
-def test_a_job_of_two_bundles_is_told(source: Path, out: Path) -> None:
+def test_warnings_of_a_job_are_logged(source: Path, out: Path) -> None:
     gateway = FakeGateway(warnings=[{"code": "several_models", "detail": "two bundles", "severity": "warn"}])
-    _, seen = run_once(gateway, source, out)
-    assert [words.partition(": ")[2] for words in seen.said] == ["two bundles"] * JOBS
+    _, progress = run_once(gateway, source, out)
+    assert [message.partition(": ")[2] for message in progress.messages] == ["two bundles"] * JOBS
 
 
-def test_a_table_of_another_version_is_not_gone_on_with(source: Path, out: Path) -> None:
+def test_a_table_with_other_columns_is_not_continued(source: Path, out: Path) -> None:
     run_once(FakeGateway(), source, out)
     path = out / "reports.csv"
     path.write_bytes(path.read_bytes().replace(b"warnings", b"cautions", 1))
-    with pytest.raises(Failure, match="other columns"):
+    with pytest.raises(ClientError, match="columns of another version"):
         run_once(FakeGateway(), source, out)
 
 
-def test_series_that_failed_are_named_at_the_end_by_later_runs_too(source: Path, out: Path) -> None:
+def test_the_summary_of_later_runs_names_failed_series_too(source: Path, out: Path) -> None:
     gateway = FakeGateway(failing=("p0/s1",))
     run, _ = run_once(gateway, source, out)
     (line,) = (line for line in summary(run.journal.records, run.refused, run.details) if line.startswith("failed: "))
@@ -338,7 +342,7 @@ def test_series_that_failed_are_named_at_the_end_by_later_runs_too(source: Path,
     assert b"0.dcm" not in (out / "state.jsonl").read_bytes()
 
 
-def test_a_zip_is_left_out_alone_where_a_file_in_it_is_refused(source: Path, out: Path) -> None:
+def test_a_zip_with_a_refused_entry_is_left_out_alone(source: Path, out: Path) -> None:
     write(source, {"p0/bad.zip": b"zip"})
 
     def refuse(request: httpx.Request) -> httpx.Response | None:
