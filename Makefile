@@ -18,7 +18,7 @@ export RNN_PORT ?= 8003
 export REDIS_PORT ?= 8004
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run demo up down logs test e2e e2e-compose drill fuzz corpus acceptance check format lock bench bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
+.PHONY: help run demo up down logs test e2e e2e-compose drill fuzz corpus reference check format lock bench bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -81,11 +81,14 @@ check: $(VENV)/.dev ## Format, lint, types, imports, locks, Compose files
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/test_requirements.py tests/test_compose.py
+	$(BIN)/python -m pytest tests/test_requirements.py tests/test_compose.py tests/test_reference.py
 
 format: $(VENV)/.dev ## Format the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+reference: $(VENV)/.dev ## Write the settings, the OpenAPI document and the rules of docs/reference/ again, from the code
+	$(BIN)/python -m tests.reference
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command 'make lock'
@@ -114,9 +117,6 @@ train-default: $(VENV)/.dev ## Train models/default on synthetic head CT (an hou
 
 train-smoke: $(VENV)/.dev ## Go from a generated archive to a served bundle, once in one go and once killed at every step
 	$(BIN)/python -m tests.train_smoke $(or $(OUT),.run/train-smoke)
-
-acceptance: $(VENV)/.dev ## Write docs/reference/acceptance.md from the rules again
-	$(BIN)/python -m services.common.acceptance_document > docs/reference/acceptance.md
 
 phantoms: $(TRAINING) ## Write N=100 phantom studies as an archive like RSNA's, OUT=phantoms.zip; SEED, TRAPS=1 for its faults, MASKS=1, SIZE=512, BROAD=1, SMALL=1 or a share
 	$(BIN)/python -m training phantoms --studies $(or $(N),100) --out $(or $(OUT),phantoms.zip) $(if $(SEED),--seed $(SEED)) $(if $(SIZE),--size $(SIZE)) \
