@@ -17,9 +17,9 @@ from services.common.operating_points import OperatingPoint
 from services.common.problem_schemas import extend_openapi
 from services.common.problems import NotReady
 from services.common.schemas import Report
+from services.gateway.api_keys import authenticate
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.api import add_job_routes
-from services.gateway.jobs.api_keys import authenticate
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.metrics import QueueMetrics
 from services.gateway.jobs.service import JobService

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from services.common.problems import ContentTooLarge, Problem
-from services.gateway.containers import is_system_file
+from services.gateway.archive_formats import is_system_file
 from services.gateway.spool import SpoolFolder, UploadedFile
-from services.gateway.zip_end import ZipEnd, leaves_out, read_end
+from services.gateway.zip_directory import ZipEnd, leaves_out, read_end
 
 _PIECE_BYTES: Final = 1 << 20
 _RATIO_COUNTS_FROM_BYTES: Final = 64 * 1024**2

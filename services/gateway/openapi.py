@@ -6,7 +6,17 @@ from services.common.labels import LABELS, Label
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import Overloaded
 from services.common.version import VERSION
-from services.gateway.faults import (
+from services.gateway.report import DISCLAIMER, finding
+from services.gateway.responses import (
+    INVALID_PARAMETER,
+    INVALID_UPLOAD,
+    UNAUTHORIZED,
+    UNSUPPORTED_UPLOADS,
+    UPLOAD_TOO_LARGE,
+    multipart_body,
+)
+from services.gateway.stage_client import StageBusy, StageFailed, StageSlow
+from services.gateway.upload_problems import (
     MixedSeries,
     NotACtSlice,
     UnsupportedFile,
@@ -15,16 +25,6 @@ from services.gateway.faults import (
     bad_files,
     conflicting_instances,
 )
-from services.gateway.jobs.responses import UNAUTHORIZED
-from services.gateway.report import DISCLAIMER, finding
-from services.gateway.responses import (
-    INVALID_PARAMETER,
-    INVALID_UPLOAD,
-    UNSUPPORTED_UPLOADS,
-    UPLOAD_TOO_LARGE,
-    multipart_body,
-)
-from services.gateway.stage_client import StageBusy, StageFailed, StageSlow
 
 PREDICTION_BODY: Final = multipart_body(
     "one DICOM slice, the slices of one series, a zip of them (or of zips), or PNG pictures"

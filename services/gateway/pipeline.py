@@ -21,7 +21,7 @@ from services.common.sop_instances import files_sharing_instances
 from services.common.tensors import FilePart, Message, Tensor, bytes_elements, bytes_tensor
 from services.gateway.admission import Admission, Place, Slots
 from services.gateway.bundle import Bundles
-from services.gateway.copies import Copies, copy_notes, find_copies, renumbered
+from services.gateway.duplicate_files import Copies, copy_notes, find_copies, renumbered
 from services.gateway.preprocess_requests import chunk_request, head, headers_request, slab_numbers
 from services.gateway.scoring import Features, Scores, Work, all_of, score_alone, score_series
 from services.gateway.settings import Settings

@@ -4,10 +4,11 @@ from typing import Any, Final
 
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import BadRequest, ContentTooLarge, Problem
-from services.gateway.faults import RefusedFile, refused_files
-from services.gateway.form import FORM_FIELD, UnknownField, UnsupportedEncoding
+from services.gateway.api_keys import Unauthorized
+from services.gateway.multipart_form import FORM_FIELD, UnknownField, UnsupportedEncoding
 from services.gateway.query import RepeatedParameter, UnknownParameter
 from services.gateway.unpacking import UnsupportedArchive
+from services.gateway.upload_problems import RefusedFile, refused_files
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -23,6 +24,9 @@ INVALID_UPLOAD: Final = openapi_problem(
     BadRequest("the multipart body is broken"),
     refused_files(UnknownField, [RefusedFile("part 2", UnknownField.code, "the form field 'note' is not known here")]),
     *_INVALID_QUERY,
+)
+UNAUTHORIZED: Final = openapi_problem(
+    Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")
 )
 UPLOAD_TOO_LARGE: Final = openapi_problem(
     ContentTooLarge(

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from services.common.problems import UnsupportedMediaType
+from services.gateway.archive_formats import ZIP, container_kind
 from services.gateway.archives import BadArchive, Limits, allowed_bytes, unpack
-from services.gateway.containers import ZIP, container_kind
-from services.gateway.faults import RefusedFile, refused_files
 from services.gateway.spool import SpoolFolder, UploadedFile
+from services.gateway.upload_problems import RefusedFile, refused_files
 
 
 class UnsupportedArchive(UnsupportedMediaType):

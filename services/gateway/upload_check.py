@@ -15,8 +15,10 @@ from services.common.schemas import (
     SliceReference,
 )
 from services.common.series_selection import select_best_series
-from services.gateway.containers import is_system_file
-from services.gateway.faults import (
+from services.gateway.archive_formats import is_system_file
+from services.gateway.spool import UploadedFile
+from services.gateway.stage_client import StageFailed
+from services.gateway.upload_problems import (
     MixedSeries,
     NotACtSlice,
     RefusedFile,
@@ -26,8 +28,6 @@ from services.gateway.faults import (
     bad_file,
     bad_files,
 )
-from services.gateway.spool import UploadedFile
-from services.gateway.stage_client import StageFailed
 
 SYSTEM_FILE: Final = "system_file"
 _SYSTEM_FILES_NAMED: Final = 5

@@ -9,8 +9,8 @@ from starlette.requests import Request
 
 from services.common.problems import ContentTooLarge, UnsupportedMediaType
 from services.gateway.archives import Limits
-from services.gateway.form import FORM_FIELD, Form, NoFiles, UnsupportedEncoding
-from services.gateway.parts import is_plain_coding
+from services.gateway.multipart_form import FORM_FIELD, Form, NoFiles, UnsupportedEncoding
+from services.gateway.part_headers import is_plain_coding
 from services.gateway.spool import SpoolFolder, UploadedFile, full_disk_told
 from services.gateway.unpacking import unpack_all
 

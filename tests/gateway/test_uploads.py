@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from services.common.problems import BadRequest, ContentTooLarge, Problem
 from services.gateway.archives import Limits
-from services.gateway.form import UnknownField, UnsupportedEncoding
+from services.gateway.multipart_form import UnknownField, UnsupportedEncoding
 from services.gateway.spool import Spool, SpoolFolder, SpoolFull, UploadedFile
 from services.gateway.uploads import receive
 

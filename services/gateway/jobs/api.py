@@ -11,8 +11,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.common.graceful_shutdown import GracefulShutdown
 from services.common.operating_points import OperatingPoint
+from services.gateway.api_keys import authenticate
 from services.gateway.jobs import responses
-from services.gateway.jobs.api_keys import authenticate
 from services.gateway.jobs.events import job_events
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.report_formats import (

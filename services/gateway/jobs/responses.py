@@ -5,7 +5,6 @@ from typing import Any, Final
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import NotAcceptable, UnsupportedMediaType
 from services.gateway.archives import BadArchive
-from services.gateway.jobs.api_keys import Unauthorized
 from services.gateway.jobs.idempotency import IdempotencyConflict
 from services.gateway.jobs.job import job_not_found
 from services.gateway.jobs.scheduler import QueueUnavailable
@@ -13,6 +12,7 @@ from services.gateway.jobs.schemas import JobDocument
 from services.gateway.responses import (
     INVALID_PARAMETER,
     INVALID_UPLOAD,
+    UNAUTHORIZED,
     UNSUPPORTED_UPLOADS,
     UPLOAD_TOO_LARGE,
     Responses,
@@ -22,9 +22,6 @@ from services.gateway.spool import SpoolFull
 
 CREATE_JOB_BODY: Final = multipart_body(
     "any number of DICOM, PNG and zip files, of any number of patients, studies and series"
-)
-UNAUTHORIZED: Final = openapi_problem(
-    Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")
 )
 _LOCATION: Final = {"description": "address of the job", "schema": {"type": "string"}}
 _TEXT: Final = {"schema": {"type": "string"}}

@@ -14,9 +14,9 @@ from redis.exceptions import RedisError
 
 from services.common.operating_points import OperatingPoint
 from services.common.problems import NotFound
+from services.gateway.api_keys import ApiKeys
 from services.gateway.archives import Limits
 from services.gateway.bundle import Bundles
-from services.gateway.jobs.api_keys import ApiKeys
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus

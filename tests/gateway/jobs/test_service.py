@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from redis import Redis
 from redis.exceptions import RedisError
 
+from services.gateway.api_keys import ANONYMOUS, ApiKeys
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.api import add_job_routes
-from services.gateway.jobs.api_keys import ANONYMOUS, ApiKeys
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
 from services.gateway.jobs.schemas import Priority
 from services.gateway.jobs.service import JobService

@@ -9,7 +9,7 @@ import pytest
 from services.common.problems import ContentTooLarge
 from services.gateway.archives import BadArchive, Limits, unpack
 from services.gateway.spool import SpoolFolder, UploadedFile
-from services.gateway.zip_end import read_end
+from services.gateway.zip_directory import read_end
 from tests.scans import zipped
 
 FILES = {"a.dcm": b"a" * 1000, "b.dcm": b"b"}

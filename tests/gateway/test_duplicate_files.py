@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from services.common.schemas import SeriesHeader, SliceReference
-from services.gateway.copies import copy_notes, find_copies, renumbered
-from services.gateway.faults import ConflictingInstances
+from services.gateway.duplicate_files import copy_notes, find_copies, renumbered
 from services.gateway.spool import UploadedFile
+from services.gateway.upload_problems import ConflictingInstances
 
 LONG = b"a" * (1 << 20)
 

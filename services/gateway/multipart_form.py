@@ -8,9 +8,9 @@ from python_multipart.multipart import MultipartParser
 
 from services.common.problems import BadRequest, ContentTooLarge, Problem, UnsupportedMediaType
 from services.gateway.archives import Limits
-from services.gateway.faults import RefusedFile, refused_files
-from services.gateway.parts import PartHead, read_part_head
+from services.gateway.part_headers import PartHead, read_part_head
 from services.gateway.spool import SpoolFolder, UploadedFile
+from services.gateway.upload_problems import RefusedFile, refused_files
 
 FORM_FIELD: Final = "files"
 _BLANK: Final = b" \t\r\n"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.gateway.containers import ZIP, container_kind, is_system_file
+from services.gateway.archive_formats import ZIP, container_kind, is_system_file
 from tests.scans import ct_slice, picture, zipped
 
 SLICE = ct_slice()

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from services.gateway.zip_end import read_end
+from services.gateway.zip_directory import read_end
 
 ZIP: Final = "zip"
 _HEAD_BYTES: Final = 512

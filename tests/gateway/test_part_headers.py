@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.parts import PartHead, is_plain_coding, read_part_head
+from services.gateway.part_headers import PartHead, is_plain_coding, read_part_head
 
 
 def _read(disposition: str, **headers: str) -> PartHead:

@@ -7,8 +7,8 @@ from services.common.acceptance import make_reason
 from services.common.schemas import Reason, SeriesHeader
 from services.common.sop_instances import classify_shared_files
 from services.common.tensors import FilePart
-from services.gateway.faults import conflicting_instances
 from services.gateway.spool import UploadedFile
+from services.gateway.upload_problems import conflicting_instances
 
 _PIECE_BYTES: Final = 1 << 20
 Copies = dict[int, int]  # the number of each copy, and of the file that it is a copy of

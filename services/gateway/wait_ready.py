@@ -1,4 +1,4 @@
-"""`python -m services.gateway.announce NAME=URL ...`: one plain line a service, when it is ready. `make run` uses it.
+"""`python -m services.gateway.wait_ready NAME=URL ...`: one plain line a service, when it is ready. `make run` uses it.
 
 Logs are JSON on standard error; these lines are for people, on standard output.
 """
@@ -20,7 +20,7 @@ ReadyProbe = Callable[[str], bool]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 where all became ready."""
-    parser = argparse.ArgumentParser(prog="python -m services.gateway.announce", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m services.gateway.wait_ready", description=__doc__)
     parser.add_argument("services", nargs="+", metavar="NAME=URL", help="an http:// address, or redis://")
     parser.add_argument("--wait", type=float, default=300, metavar="SECONDS", help="give up after (%(default)s)")
     options = parser.parse_args(arguments)

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from services.gateway.announce import announce, is_ready, main
+from services.gateway.wait_ready import announce, is_ready, main
 from tests.running import NAMES, ROOT, free_ports
 
 SERVICES: Final = {"cnn": "http://127.0.0.1:8002", "gateway": "http://127.0.0.1:8000"}
