@@ -1,1 +1,1 @@
-"""Files in, sorted series and windowed slices out. The only part that opens DICOM and PNG."""
+"""The preprocess service: files in, sorted series and windowed slices out. The only reader of DICOM and PNG."""

@@ -1,6 +1,7 @@
-"""What preprocess makes of files: `python -m services.preprocess FILE_OR_FOLDER [--sheet out.png]`.
+"""Preprocesses files and prints the results: `python -m services.preprocess FILE_OR_FOLDER [--sheet out.png]`.
 
-Prints each series with its reasons and evidence, and the files set aside. Ends with 1 if no series would be assessed.
+Prints each series with its reasons and evidence, and the files set aside. The exit code is 1 if no series would be
+assessed.
 """
 
 import argparse
@@ -28,14 +29,14 @@ _SHEET_SIDE: Final = 192
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the files, print the tables, return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m services.preprocess", description="What is in these files?")
-    parser.add_argument("path", type=Path, help="a file, or a folder that is searched through")
-    parser.add_argument("--sheet", type=Path, help="write a contact sheet of the windowed slices, as a PNG")
+    """Read the files, print the results, return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m services.preprocess", description="Print the series in files.")
+    parser.add_argument("path", type=Path, help="a file, or a folder that is searched recursively")
+    parser.add_argument("--sheet", type=Path, help="path of a PNG contact sheet of the windowed slices")
     options = parser.parse_args(arguments)
     paths = sorted(path for path in [options.path, *options.path.rglob("*")] if path.is_file())
     if not paths:
-        parser.error(f"there is no file at {options.path}")
+        parser.error(f"no file at {options.path}")
     paths = _without_copies(paths)
     files = [path.read_bytes() for path in paths]
     with Pipeline(DEFAULT_RECIPE, os.cpu_count() or 1) as pipeline:
@@ -51,13 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _without_copies(paths: Sequence[Path]) -> list[Path]:
-    """The files but for copies of one instance, which are printed."""
+    """The files without copies of one instance, which are printed."""
     files = [path.read_bytes() for path in paths]
     report = Pipeline.read_headers(files, [len(file) for file in files])
     shared = [numbers for series in report.series for numbers in files_sharing_instances(series)]
     copies = {
         later: first
-        for first, later in classify_shared_files(shared, lambda one, other: files[one] == files[other]).copies
+        for first, later in classify_shared_files(shared, lambda first, later: files[first] == files[later]).copies
     }
     for later, first in sorted(copies.items()):
         print(f"duplicate  {paths[later]}: a copy of {paths[first]}; it counts once")
@@ -70,7 +71,7 @@ def _slices(pipeline: Pipeline, files: Sequence[bytes], series: SeriesHeader) ->
 
 
 def _print_series(series: SeriesHeader, made: Slices) -> bool:
-    """Print what is known of one series; whether it would be assessed."""
+    """Print one series, and return whether it would be assessed."""
     failed = [item for item in made.evidence if item.failed]
     measured = [item for item in made.evidence if not item.failed]
     reasons = [*series.reasons, *(pixel_reasons(measured, headwards=series.uid is not None) if measured else [])]
@@ -93,7 +94,7 @@ def _print_series(series: SeriesHeader, made: Slices) -> bool:
 
 
 def _print_best(series: Sequence[SeriesHeader]) -> None:
-    """For each study of several series, which of them to assess."""
+    """Print the series to assess of each study with several series."""
     for study in sorted({item.study_uid or "" for item in series}):
         if best := select_best_series([item for item in series if item.study_uid == study]):
             print(f"best       {best.uid}: {best.reason}")
@@ -114,7 +115,7 @@ def _shares(evidence: Sequence[Evidence]) -> str:
 
 
 def _sheet(slices: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Image.Image:
-    """Small pictures of (n, 512, 512, 3) uint8 slices, row by row."""
+    """A contact sheet of (n, 512, 512, 3) uint8 slices, row by row."""
     sheet = Image.new("RGB", (_SHEET_COLUMNS * _SHEET_SIDE, ceil(len(slices) / _SHEET_COLUMNS) * _SHEET_SIDE))
     for index, pixels in enumerate(slices):
         row, column = divmod(index, _SHEET_COLUMNS)

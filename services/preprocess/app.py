@@ -1,4 +1,4 @@
-"""The preprocess service: the Open Inference Protocol around its two doors."""
+"""The preprocess service: the models `series` and `slices` behind the Open Inference Protocol."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +25,7 @@ _NO_FRAMES = np.zeros((0, 2), np.int32)
 
 
 class SeriesModel:
-    """Heads of files in, sorted series out: from headers only, so a long series costs little."""
+    """The model `series`: first bytes of files in, sorted series out. It reads headers only."""
 
     name = "series"
     platform = "pydicom"
@@ -37,32 +37,33 @@ class SeriesModel:
         self._uid_key = uid_key
 
     def example(self) -> Message:
-        """No file at all."""
+        """A request without files."""
         return Message((bytes_tensor("files", []),))
 
     def infer(self, message: Message) -> Message:
-        """Read headers. `sizes` are the lengths of the whole files, where only their heads are sent."""
+        """Read headers. `sizes` are the lengths of the whole files, where only their first bytes are sent."""
         heads = bytes_elements(message.tensor("files", "BYTES"))
         sizes = [len(head) for head in heads]
         if message.find("sizes"):
             sizes = read_array(message, "sizes", "INT64", (len(heads),)).tolist()
-        return Message((_report(Pipeline.read_headers(heads, sizes), self._uid_key),))
+        return Message((_report_tensor(Pipeline.read_headers(heads, sizes), self._uid_key),))
 
-    def count_slices(self, message: Message) -> int:  # noqa: ARG002 - headers are no slices
-        """None."""
+    def count_slices(self, message: Message) -> int:  # noqa: ARG002 - the Protocol's signature
+        """Zero: no slice is decoded."""
         return 0
 
 
 class SlicesModel:
-    """Files in, slices out, in the order of `frames`; without `frames`, as one series in its own order.
+    """The model `slices`: files in, slices out, in the order of `frames`.
 
-    Of a file of several uncompressed frames an excerpt is enough: its bytes up to the pixels, then whole frames from
-    `pixels_from` on (0 for a file that is sent whole), a byte of the whole file, which has `sizes` bytes.
+    A file of several uncompressed frames can be sent in part: its bytes before the pixels, then whole frames from byte
+    `pixels_from` of the whole file, which has `sizes` bytes. `pixels_from` is 0 for a whole file.
 
-    With `slabs`, the number of each frame's slab, ascending from 0, the frames of a slab are averaged along z in
-    Hounsfield units, and `slices` and `pictures` hold a row a slab; `evidence` stays one item a frame.
+    `slabs` are the ascending slab numbers of the frames, from 0. The frames of a slab are averaged along z, in
+    Hounsfield units; `slices` and `pictures` then have one row per slab. `evidence` always has one item per frame.
 
-    Without `frames` the answer holds the headers' report too, and no slice where the files are not one short series.
+    Without `frames`, the slices of the files' one series are returned in anatomical order, with the headers' report;
+    none where the files are not one series of at most `max_slices` slices.
     """
 
     name = "slices"
@@ -89,44 +90,50 @@ class SlicesModel:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Which recipe the pixels are made by."""
+        """The fingerprint of the recipe."""
         return {"recipe": self._recipe.fingerprint}
 
     def example(self) -> Message:
-        """No slice of no file."""
+        """A request without files and frames."""
         return Message((bytes_tensor("files", []), array_tensor("frames", _NO_FRAMES)))
 
     def infer(self, message: Message) -> Message:
-        """Decode, window and measure; BadRequest where a frame or a slab can't be made of what was sent."""
+        """Decode, window and measure.
+
+        Raises
+        ------
+        BadRequest
+            a frame or slab does not match the files sent
+        """
         files = bytes_elements(message.tensor("files", "BYTES"))
         report = None if message.find("frames") else Pipeline.read_headers(files, list(map(len, files)))
-        frames = self._wanted(message, len(files)) if report is None else self._frames_of(report)
-        made = self._made(message, files, frames)
+        frames = self._requested_frames(message, len(files)) if report is None else self._frames_of(report)
+        made = self._make_slices(message, files, frames)
         tensors = [array_tensor("slices", made.slices)]
         tensors.append(bytes_tensor("evidence", (item.model_dump_json().encode() for item in made.evidence)))
         tensors += [bytes_tensor("pictures", made.pictures)] if made.pictures else []
-        tensors += [_report(report, self._uid_key)] if report else []
+        tensors += [_report_tensor(report, self._uid_key)] if report else []
         return Message(tuple(tensors), self.parameters)
 
     def count_slices(self, message: Message) -> int:
-        """How many were asked for; for a series in its own order, how many files."""
+        """The number of frames requested; without `frames`, the number of files."""
         return (message.find("frames") or message.tensor("files", "BYTES")).shape[0]
 
-    def _made(self, message: Message, files: Sequence[Buffer], frames: NDArray[np.int32]) -> Slices:
+    def _make_slices(self, message: Message, files: Sequence[Buffer], frames: NDArray[np.int32]) -> Slices:
         slabs = read_array(message, "slabs", "INT32", (len(frames),)) if message.find("slabs") else None
         pictures = bool(message.parameters.get("pictures"))
-        excerpts = _excerpts(message, len(files))
+        partial = _partial_files(message, len(files))
         try:
-            return self._pipeline.make_slices(files, frames, excerpts=excerpts, slabs=slabs, pictures=pictures)
+            return self._pipeline.make_slices(files, frames, partial=partial, slabs=slabs, pictures=pictures)
         except InvalidSlabs as error:
             raise BadRequest(str(error)) from error
 
-    def _wanted(self, message: Message, files: int) -> NDArray[np.int32]:
+    def _requested_frames(self, message: Message, files: int) -> NDArray[np.int32]:
         frames = read_array(message, "frames", "INT32", (None, 2))
         if len(frames) > self._max_slices:
-            raise BadRequest(f"at most {self._max_slices} slices a call")
+            raise BadRequest(f"{len(frames)} frames exceed the limit of {self._max_slices} per request; send fewer")
         if len(frames) and not (frames[:, 0].min() >= 0 and frames[:, 0].max() < files and frames[:, 1].min() >= 0):
-            raise BadRequest("a row of 'frames' names a file that was not sent")
+            raise BadRequest(f"'frames' must hold file indices from 0 to {files - 1} and frame indices from 0")
         return frames
 
     def _frames_of(self, report: HeadersReport) -> NDArray[np.int32]:
@@ -135,7 +142,7 @@ class SlicesModel:
         return np.array([(item.file, item.frame) for item in report.series[0].items], np.int32).reshape(-1, 2)
 
 
-def _excerpts(message: Message, files: int) -> dict[int, PartialFile]:
+def _partial_files(message: Message, files: int) -> dict[int, PartialFile]:
     if not message.find("pixels_from"):
         return {}
     sizes = read_array(message, "sizes", "INT64", (files,)).tolist()
@@ -143,18 +150,18 @@ def _excerpts(message: Message, files: int) -> dict[int, PartialFile]:
     return {file: PartialFile(sizes[file], first) for file, first in enumerate(pixels_from) if first}
 
 
-def _report(report: HeadersReport, uid_key: bytes | None) -> Tensor:
+def _report_tensor(report: HeadersReport, uid_key: bytes | None) -> Tensor:
     return bytes_tensor("report", [hash_uids(report, uid_key).model_dump_json().encode()])
 
 
 def create_app(recipe: Recipe, settings: Settings) -> FastAPI:
     """The application for one recipe."""
     pipeline, uid_key = Pipeline(recipe, settings.decoders), read_uid_key(settings.uid_key_file)
-    doors: list[StageModel] = [SeriesModel(uid_key), SlicesModel(pipeline, recipe, settings, uid_key)]
-    return stage_app("preprocess", doors, settings, ThreadRunner(settings))
+    models: list[StageModel] = [SeriesModel(uid_key), SlicesModel(pipeline, recipe, settings, uid_key)]
+    return stage_app("preprocess", models, settings, ThreadRunner(settings))
 
 
 def create() -> FastAPI:
-    """The application as it is served."""
+    """The application as served."""
     configure_logging("preprocess")
     return create_app(DEFAULT_RECIPE, Settings.read())

@@ -1,11 +1,11 @@
-"""Whether a header says that contrast agent is in the picture: a table of words in several languages.
+"""Detects contrast agent in a header, with patterns of words in several languages.
 
-Every tag says that there is contrast, that there is none, or nothing. Tags of the series stand above the protocol, and
-the protocol above the study, whose description holds for all its series: the first level that speaks decides. Within
-a level, contrast outweighs its absence.
+Each tag states contrast, states its absence, or states neither. Tags of the series come before the protocol's name, and
+that before the study's description, which holds for all its series: the first level with a statement decides. Within a
+level, contrast outweighs its absence.
 
-Words are read in capitals, without accents; underscores, digits and camel case end a word ("HEAD_CTA_0.6"). Negated
-words are struck out first, so that "w/o and with contrast" still says contrast.
+Patterns match capitals without accents. Underscores, digits and camel case end a word ("HEAD_CTA_0.6"). Negated words
+are removed first, so that "w/o and with contrast" states contrast.
 """
 
 import re
@@ -39,7 +39,7 @@ _AGENT: Final = (
     r"|PDC|PC|PRODUIT|MDC|MC|MEZZO|MEDIO|MEDIUM|CTE|CIV|AGENT|ENHANC\w*|GIVEN|BOLUS)"
 )
 _AGENTS: Final = rf"[ /.-]*{_AGENT}\b(?:[ /.'-]*(?:{_AGENT}|DE|DI|D|OF)\b)*"
-# Within both of these the words to the right of a slash or a conjunction are not negated.
+# In these, the words after the slash or conjunction are not negated.
 _EITHER: Final = re.compile(
     rf"\b{_WITH}\b(?:{_BOTH}| )?\b{_WITHOUT}\b|\b{_WITHOUT}\b{_BOTH}{_WITH}\b|\+ ?/ ?- ?(?:C|IV|KM|I|CONTRAST)\b"
 )
@@ -53,12 +53,12 @@ _NEGATED: Final = re.compile(
     r"|\bBASALE\b|\bBASAL\b(?! GANG| CIST)|\bDIRETTA\b|\bSPC\b|\bS ?/ ?C(?:TE|IV)?\b|\bS ?[/.]? ?(?:MDC|MC)\b"
     r"|(?<!\w)(?:C|I|IV|KM|PDC|MDC|INJ)-(?!\w)|(?:^| )- ?(?:C|IV|KM|PDC|MDC)(?![\w-])"
 )
-# Words that look like the table's and say nothing of an agent.
+# Words that resemble the patterns and state nothing about an agent.
 _UNRELATED: Final = re.compile(
     r"\b(?:HIGH|HI|LOW)[ -]CONTRAST\b|\bEDGE[ -]?ENHANC\w*|\bANGIOM\w*|[+-] ?C[ -]*SP\w*|\bNON[ -]?IONIC\b"
 )
 _CONTRAST: Final = re.compile(
-    # English and what all share
+    # English, and shared by all languages
     r"CONTRAST|\bENHANCED\b|\bCE(?:CT)?\b|\bCT[APV]\b|\bCTPA\b|(?:HEAD|NECK|BRAIN)CT[APV]\b|\bCT[APV](?:HEAD|NECK|BRAIN)"
     r"|\bW(?:ITH)?$|\bVPCT\b|ANGIO"
     r"|\bPERF\b|PERFUSI|\bR?CB[FV]\b|\bMTT\b|\bT ?MAX\b|\bTTP\b|BOLUS|\bARTERIAL\b|\bVENOUS\b|\bPORTALE?\b|VENOGRA"
@@ -82,35 +82,40 @@ _NO_VESSEL: Final = re.compile(r"\b(?:ORAL\w*|PO|PER OS|RECTAL\w*|RETTALE|REKTAL
 
 
 def contrast_tags(file: BoundedReader, dataset: Dataset) -> tuple[str, ...]:
-    """Keywords of the tags that say contrast, where the header as a whole does; their values stay here."""
+    """Keywords of the tags that state contrast, if the header as a whole does; never their values."""
     for level in _LEVELS:
-        said = {keyword: _says(keyword, file, dataset) for keyword in level}
-        if True in said.values():
-            return tuple(keyword for keyword, contrast in said.items() if contrast)
-        if False in said.values():
+        stated = {keyword: _statement(keyword, file, dataset) for keyword in level}
+        if True in stated.values():
+            return tuple(keyword for keyword, contrast in stated.items() if contrast)
+        if False in stated.values():
             return ()
     return ()
 
 
 def frame_contrast_tags(file: BoundedReader, frames: Iterable[Dataset]) -> tuple[str, ...]:
-    """The same of several frames: of all that they use, and of the first one whatever frames of one file share."""
+    """The keywords over the frames of one file; tags that frames share are read from the first frame only."""
     found: set[str] = set()
     for number, frame in enumerate(frames):
-        found.update(_used(frame) if number else contrast_tags(file, frame))
+        found.update(_used_tags(frame) if number else contrast_tags(file, frame))
     return tuple(sorted(found))
 
 
 def describes_contrast(words: str) -> bool | None:
-    """Whether a description says contrast, says that there is none, or nothing (None)."""
-    said = _UNRELATED.sub(" ", normalized(words))
-    if _EITHER.search(said):
+    """True for contrast, False for its stated absence, None for no statement.
+
+    Parameters
+    ----------
+    words : a description, such as SeriesDescription
+    """
+    text = _UNRELATED.sub(" ", normalized(words))
+    if _EITHER.search(text):
         return True
-    rest, negated = _NEGATED.subn(" ", said)
+    rest, negated = _NEGATED.subn(" ", text)
     return True if _CONTRAST.search(rest) else False if negated else None
 
 
 def normalized(words: str) -> str:
-    """Words in capitals, without accents, split where a reader would."""
+    """Words in capitals without accents, split at underscores, digits and camel case."""
     letters = normalize("NFKD", _decoded(words[:_LONGEST]).replace("_", " "))
     bare = "".join(letter for letter in letters if not combining(letter))
     split = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])", " ", bare)
@@ -118,7 +123,7 @@ def normalized(words: str) -> str:
     return " ".join(initials.split())
 
 
-def _says(keyword: str, file: BoundedReader, dataset: Dataset) -> bool | None:
+def _statement(keyword: str, file: BoundedReader, dataset: Dataset) -> bool | None:
     if keyword == "ContrastBolusAgentSequence":
         return _strongest(
             _agent(text(item, "CodeMeaning"), unnamed=True) for item in sequence_items(file, dataset, keyword)
@@ -135,27 +140,32 @@ def _says(keyword: str, file: BoundedReader, dataset: Dataset) -> bool | None:
     return describes_contrast(words)
 
 
-def _used(dataset: Dataset) -> tuple[str, ...]:
-    """What a frame of an enhanced file says of its agent's use."""
+def _used_tags(dataset: Dataset) -> tuple[str, ...]:
+    """The keywords by which a frame of an enhanced file states the use of an agent."""
     return tuple(keyword for keyword in _USE if text(dataset, keyword).upper() == "YES")
 
 
 def _agent(words: str, *, unnamed: bool | None) -> bool | None:
-    """What the name of an agent says; any that is not negated is one."""
+    """The statement of an agent's name: any name that is not negated states contrast.
+
+    Parameters
+    ----------
+    unnamed : the statement of an empty name
+    """
     if not words.strip():
         return unnamed
-    said = describes_contrast(words)
-    none = said is False or (said is None and _NO_AGENT.match(_UNRELATED.sub("AGENT", normalized(words))))
+    stated = describes_contrast(words)
+    none = stated is False or (stated is None and _NO_AGENT.match(_UNRELATED.sub("AGENT", normalized(words))))
     return not none
 
 
-def _strongest(said: Iterable[bool | None]) -> bool | None:
-    every = set(said)
-    return True if True in every else False if False in every else None
+def _strongest(statements: Iterable[bool | None]) -> bool | None:
+    found = set(statements)
+    return True if True in found else False if False in found else None
 
 
 def _decoded(words: str) -> str:
-    """Text was read byte by byte; most that is not ASCII is UTF-8 or Latin-1."""
+    """Decode text that was read as Latin-1: most of it is UTF-8 or Latin-1."""
     try:
         return words.encode("latin-1").decode("utf-8")
     except UnicodeError:

@@ -1,7 +1,7 @@
-"""Which reconstruction kernels are soft, for brain, and which are sharp, for bone.
+"""Classifies ConvolutionKernel (PS3.3 C.8.2.1) as soft, for brain, or sharp, for bone.
 
-Every vendor has names of its own (ConvolutionKernel, PS3.3 C.8.2.1): GE spells them out, Siemens counts up to 99 from
-soft to sharp behind one to three letters, Canon writes FC and a number, Philips letters. An unknown name is neither.
+Vendors name kernels differently: GE uses words, Siemens one to three letters and a number up to 99 from soft to sharp,
+Canon FC and a number, Philips letters. An unknown name is neither.
 """
 
 import re
@@ -16,14 +16,14 @@ _SHARP_FROM: Final = 55
 
 
 class Kernel(NamedTuple):
-    """What a kernel is made for; `word` is what of its name is known, for the rest of it could be anything."""
+    """The kind of a kernel, and the known part of its name: the rest may be free text."""
 
     kind: KernelKind
     word: str
 
 
 def read_kernel(name: str) -> Kernel:
-    """What a kernel is made for, by its name."""
+    """The kind of a kernel, by its name."""
     name = name.upper().strip()
     if counted := _COUNTED.match(name):
         return Kernel("sharp" if int(counted[1]) >= _SHARP_FROM else "soft", counted[0])

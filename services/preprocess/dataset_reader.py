@@ -1,8 +1,8 @@
-"""The bytes of a DICOM file as a pydicom data set that ends before the pixels.
+"""Reads a DICOM file as a pydicom data set up to its pixels, within limits.
 
-`dcmread` inflates a deflated file without bound, so what it is made of is called here: preamble, file meta information
-and data set, each by pydicom's own reader. pydicom makes objects of what it reads, a kilobyte of eight bytes at worst,
-so it reads through a `File` that counts.
+`dcmread` inflates a deflated file without bound. Its parts are called here instead: preamble, file meta information and
+data set, each by pydicom's own reader. pydicom may make a kilobyte of objects from eight bytes, so `BoundedReader`
+limits its reads.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,9 +21,9 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from services.preprocess.element_values import text
 from services.preprocess.errors import UnreadableFile
 
-# Enough for 2,000 frames of an enhanced CT; a hostile file of tiny items costs seconds before it ends.
+# Enough for 2000 frames of an enhanced CT; a hostile file of tiny items takes seconds to reach it.
 MAX_READS: Final = 500_000
-MAX_VALUE_BYTES: Final = 16_384  # the longest value that is used: where each of 2,000 frames begins
+MAX_VALUE_BYTES: Final = 16_384  # the longest value that is used: the offset table of 2000 frames
 
 _READ: Final = (
     "ImageType SOPClassUID SOPInstanceUID Modality StudyDescription SeriesDescription ProtocolName ContrastBolusAgent "
@@ -41,7 +41,7 @@ _SILENCE: Final = Lock()
 
 
 class PixelDataRange(NamedTuple):
-    """Where the pixel data's value stands in the file. `undefined` marks a length that only a delimiter ends."""
+    """The bytes of the pixel data's value in the file; a delimiter ends a value of undefined length."""
 
     start: int
     stop: int
@@ -49,22 +49,22 @@ class PixelDataRange(NamedTuple):
 
 
 class TooManyReads(Exception):
-    """More elements than any CT header has."""
+    """The file has more elements than any CT header."""
 
 
 class BoundedReader:
-    """What pydicom reads of a file, uncopied and counted.
+    """A file for pydicom to read, uncopied, with a limit on the number of reads.
 
-    Of a value longer than `most` bytes the rest is stepped over. `ended` tells whether more was asked for than there
-    is, `cut` whether the bytes ended inside of it and not in front.
+    Reads return at most `max_value_bytes` and skip the rest. `ended` is set by a read beyond the end of the bytes,
+    `cut` by a read that starts before the end and exceeds it.
     """
 
-    def __init__(self, data: memoryview, start: int = 0, most: int = MAX_VALUE_BYTES) -> None:
+    def __init__(self, data: memoryview, start: int = 0, max_value_bytes: int = MAX_VALUE_BYTES) -> None:
         self.data = data
         self.ended = self.cut = False
         self.reads_left = MAX_READS
         self._at = start
-        self._most = most
+        self._max_value_bytes = max_value_bytes
 
     def read(self, size: int = MAX_VALUE_BYTES, /) -> bytes:
         self.reads_left -= 1
@@ -75,7 +75,7 @@ class BoundedReader:
             self.ended = True
             self.cut |= self._at != len(self.data)
             stop = len(self.data)
-        found = bytes(self.data[self._at : min(stop, self._at + self._most)])
+        found = bytes(self.data[self._at : min(stop, self._at + self._max_value_bytes)])
         self._at = stop
         return found
 
@@ -93,13 +93,13 @@ class BoundedReader:
 
     @property
     def fault(self) -> str | None:
-        """The code of what pydicom met in this file; None if it may have stumbled over the bytes themselves."""
+        """The code of a limit or end that pydicom met; None if the bytes themselves may be at fault."""
         return "too_large" if self.reads_left < 0 else "truncated" if self.ended else None
 
 
 @contextmanager
 def pydicom_silenced() -> Iterator[None]:
-    """Keep pydicom from saying anything: its warnings and log lines may hold values. One thread at a time."""
+    """Suppress pydicom's warnings and logs, which may hold values. One thread at a time."""
     with _SILENCE, catch_warnings(), config.disable_value_validation():
         simplefilter("ignore")
         before, config.logger.disabled = config.logger.disabled, True
@@ -110,27 +110,27 @@ def pydicom_silenced() -> Iterator[None]:
 
 
 def read_file_meta(file: BoundedReader) -> tuple[Dataset, str]:
-    """The file meta information, group 0002, and the transfer syntax; the file then stands at the data set.
+    """The file meta information, group 0002, and the transfer syntax; the file is then at the data set.
 
     Raises
     ------
     UnreadableFile
-        no preamble is there (PS3.10 7.1) nor, as in files that lack it, a first element
+        the file has neither a preamble (PS3.10 7.1) nor, without one, a first element
     EOFError
         no data set follows
     """
-    if not _begins_as_dicom(file.peek(132)):
+    if not _starts_as_dicom(file.peek(132)):
         raise UnreadableFile("not_dicom")
     read_preamble(_binary(file), force=True)
-    meta = read_dataset(_binary(file), is_implicit_VR=False, is_little_endian=True, stop_when=_behind_meta)
+    meta = read_dataset(_binary(file), is_implicit_VR=False, is_little_endian=True, stop_when=_after_meta)
     first = file.peek(6)
     if not first:
         raise EOFError
-    return meta, text(meta, "TransferSyntaxUID") or _guessed_syntax(first)
+    return meta, text(meta, "TransferSyntaxUID") or _guess_transfer_syntax(first)
 
 
 def read_until_pixel_data(file: BoundedReader, syntax: str) -> tuple[Dataset, PixelDataRange | None]:
-    """The attributes that are used, and where the pixels begin; None where the bytes end before them."""
+    """The attributes that are used, and the range of the pixels; None where the bytes end before them."""
     found: list[PixelDataRange] = []
 
     def at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
@@ -149,13 +149,13 @@ def read_until_pixel_data(file: BoundedReader, syntax: str) -> tuple[Dataset, Pi
     except Exception:
         if file.fault != "truncated":
             raise
-        file.cut = True  # inside a sequence
+        file.cut = True  # in a sequence
         return Dataset(), None
     return dataset, found[-1] if found else None
 
 
 def sequence_items(file: BoundedReader, dataset: Dataset, keyword: str) -> Sequence[Dataset]:
-    """The items of a sequence (PS3.5 7.5), read here for the file to count: pydicom's own conversion would not."""
+    """The items of a sequence (PS3.5 7.5), read through `file`, which counts; pydicom's own conversion does not."""
     element = cast("DataElement | RawDataElement | None", dataset.get_item(keyword))
     if element is None or element.VR not in (None, "SQ", "UN"):
         return ()
@@ -167,14 +167,14 @@ def sequence_items(file: BoundedReader, dataset: Dataset, keyword: str) -> Seque
     )
 
 
-def _begins_as_dicom(head: bytes) -> bool:
+def _starts_as_dicom(head: bytes) -> bool:
     implicit = len(head) >= 8 and int.from_bytes(head[4:8], "little") <= 64  # noqa: PLR2004 - the longest UID
     little = head[:2] in (b"\x02\x00", b"\x08\x00") and (implicit or _has_vr(head))
     return head[128:] == b"DICM" or little or (head[:2] == b"\x00\x08" and _has_vr(head))
 
 
-def _guessed_syntax(element: bytes) -> str:
-    """The uncompressed syntax of a data set that begins so; swapped, no group below 0100 begins with its number."""
+def _guess_transfer_syntax(element: bytes) -> str:
+    """The native transfer syntax of a data set by its first element; its group number is below 0100."""
     if not _has_vr(element):
         return ImplicitVRLittleEndian
     return ExplicitVRLittleEndian if element[0] else ExplicitVRBigEndian
@@ -184,10 +184,10 @@ def _has_vr(element: bytes) -> bool:
     return element[4:6].isalpha() and element[4:6].isupper()
 
 
-def _behind_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+def _after_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
     return tag.group != 0x0002  # noqa: PLR2004 - the group of the file meta information
 
 
 def _binary(file: BoundedReader) -> BinaryIO:
-    """As pydicom's readers are annotated; they only read, seek and tell."""
+    """The type that pydicom's readers are annotated with; they read, seek and tell only."""
     return cast("BinaryIO", file)

@@ -1,8 +1,8 @@
-"""Decoders in processes of their own: a corrupt file may abort one, but neither the service nor another's slice.
+"""Decompresses frames in child processes, so that a decoder that aborts ends neither the service nor another slice.
 
-One corrupt JPEG in a hundred makes gdcm call `abort`. So a compressed frame goes through a pipe to a child that
-decodes it under a limit of memory and time; a child that dies is replaced. On the pipe stand a request (`_REQUEST`,
-then the compressed bytes) and its answer (bytes per pixel, 0 for a failure, then the pixels).
+One corrupt JPEG in a hundred makes gdcm call `abort`. A child decodes one frame at a time, with limits of memory and
+time; a child that dies is replaced. The pipe carries requests (`_REQUEST`, then the compressed bytes) and responses
+(bytes per pixel, 0 for a failure, then the pixels).
 """
 
 import os
@@ -34,9 +34,9 @@ _Process = subprocess.Popen[bytes]
 
 
 class DecoderProcesses:
-    """Children that wait for work; as many are started as threads ask at once, the first when it is needed.
+    """A pool of child processes, started on demand: one per thread that decodes at the same time.
 
-    `close()` ends them, as does forgetting this object.
+    `close()` ends them, as does the garbage collection of this object.
     """
 
     def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
@@ -44,8 +44,8 @@ class DecoderProcesses:
         self._idle: LifoQueue[_Process] = LifoQueue()
         self.close = finalize(self, _end_all, self._idle)
 
-    def decompress(self, codestream: bytes, codec: FrameFormat) -> NDArray[np.unsignedinteger]:
-        """Decode one frame in a child.
+    def decompress(self, codestream: bytes, frame_format: FrameFormat) -> NDArray[np.unsignedinteger]:
+        """Decompress one frame in a child.
 
         Returns
         -------
@@ -54,22 +54,22 @@ class DecoderProcesses:
         Raises
         ------
         UnreadableFile
-            the child could not decode the frame, took too long or died
+            the child could not decode the frame, exceeded its time-out, or died
         """
         with self._child() as child:
-            _send(child, codestream, codec)
+            _send(child, codestream, frame_format)
             size = _receive(child, 1)[0]
-            pixels = _receive(child, codec.rows * codec.columns * size)
+            pixels = _receive(child, frame_format.rows * frame_format.columns * size)
         if not size:
             raise UnreadableFile("corrupt_pixels")
-        return np.frombuffer(pixels, f"<u{size}").reshape(codec.rows, codec.columns)
+        return np.frombuffer(pixels, f"<u{size}").reshape(frame_format.rows, frame_format.columns)
 
     @contextmanager
     def _child(self) -> Iterator[_Process]:
-        """An idle child or a new one; it goes back only if it answered in time."""
-        child = _waiting(self._idle) or _start()
-        limit = Timer(self._timeout_s, child.kill)
-        limit.start()
+        """An idle or new child; it returns to the pool only if it answered in time."""
+        child = _take_idle(self._idle) or _start()
+        timer = Timer(self._timeout_s, child.kill)
+        timer.start()
         answered = False
         try:
             yield child
@@ -77,15 +77,15 @@ class DecoderProcesses:
         except (OSError, EOFError):
             raise UnreadableFile("corrupt_pixels") from None
         finally:
-            limit.cancel()
+            timer.cancel()
             if answered:
                 self._idle.put(child)
             else:
                 _end(child)
 
 
-def _waiting(idle: LifoQueue[_Process]) -> _Process | None:
-    """A child that waits for work, if there is one that still lives."""
+def _take_idle(idle: LifoQueue[_Process]) -> _Process | None:
+    """A live idle child, if there is one."""
     with suppress(Empty):
         while (child := idle.get_nowait()).poll() is not None:
             _end(child)
@@ -94,7 +94,7 @@ def _waiting(idle: LifoQueue[_Process]) -> _Process | None:
 
 
 def _end_all(idle: LifoQueue[_Process]) -> None:
-    while child := _waiting(idle):
+    while child := _take_idle(idle):
         _end(child)
 
 
@@ -105,7 +105,7 @@ def _start() -> _Process:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=_IMPORT_ROOT,
-        process_group=0,  # Ctrl-C in a terminal is for the service, which lets its work end first
+        process_group=0,  # Ctrl-C in a terminal goes to the service only, which completes its work first
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
     )
 
@@ -115,20 +115,20 @@ def _end(child: _Process) -> None:
     child.communicate()
 
 
-def _send(child: _Process, codestream: bytes, codec: FrameFormat) -> None:
-    assert child.stdin  # noqa: S101 - for the type checker; it was opened as a pipe
-    syntax, *shape = codec
+def _send(child: _Process, codestream: bytes, frame_format: FrameFormat) -> None:
+    assert child.stdin  # noqa: S101 - for the type checker: opened as a pipe
+    syntax, *shape = frame_format
     child.stdin.write(_REQUEST.pack(syntax.encode(), *shape, len(codestream)))
     child.stdin.write(codestream)
     child.stdin.flush()
 
 
 def _receive(child: _Process, size: int) -> bytes:
-    assert child.stdout  # noqa: S101 - for the type checker; it was opened as a pipe
-    return _exactly(child.stdout, size)
+    assert child.stdout  # noqa: S101 - for the type checker: opened as a pipe
+    return _read_exactly(child.stdout, size)
 
 
-def _exactly(pipe: IO[bytes], size: int) -> bytes:
+def _read_exactly(pipe: IO[bytes], size: int) -> bytes:
     found = pipe.read(size)
     if len(found) < size:
         raise EOFError
@@ -136,32 +136,32 @@ def _exactly(pipe: IO[bytes], size: int) -> bytes:
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """The child: answer requests until there are no more."""
+    """In the child: answer requests until the pipe closes."""
     while request := requests.read(_REQUEST.size):
         syntax, rows, columns, allocated, stored, signed, length = _REQUEST.unpack(request)
-        codec = FrameFormat(syntax.rstrip(b"\0").decode(), rows, columns, allocated, stored, signed)
-        pixels = _attempt(_exactly(requests, length), codec)
+        frame_format = FrameFormat(syntax.rstrip(b"\0").decode(), rows, columns, allocated, stored, signed)
+        pixels = _decompress(_read_exactly(requests, length), frame_format)
         answers.write(bytes([0 if pixels is None else pixels.itemsize]))
         answers.write(b"" if pixels is None else pixels.tobytes())
         answers.flush()
 
 
-def _attempt(codestream: bytes, codec: FrameFormat) -> NDArray[np.unsignedinteger] | None:
+def _decompress(codestream: bytes, frame_format: FrameFormat) -> NDArray[np.unsignedinteger] | None:
     try:
-        return decompress_in_process(codestream, codec)
+        return decompress_in_process(codestream, frame_format)
     except UnreadableFile:
         return None
 
 
-def _own_stdout() -> IO[bytes]:
-    """The pipe to the parent; what decoders print goes nowhere, for it would stand among the pixels."""
+def _response_pipe() -> IO[bytes]:
+    """The pipe to the parent; output that decoders print goes to standard error, not among the pixels."""
     pipe = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return os.fdopen(pipe, "wb")
 
 
 if __name__ == "__main__":
-    with suppress(ValueError):  # some systems know no such limit
+    with suppress(ValueError):  # unsupported on some systems
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    serve(sys.stdin.buffer, _own_stdout())
+    serve(sys.stdin.buffer, _response_pipe())

@@ -1,6 +1,7 @@
-"""Values of a pydicom data set by keyword. A value that is present but cannot be read is not taken for absent.
+"""Values of a pydicom data set by keyword. An unreadable value is an error, never absent.
 
-The commonest kinds are read here: pydicom's own way costs as much as the slice's pixels, and holds the interpreter.
+The most frequent value representations are read here: pydicom's conversion takes as long as decoding the pixels, and
+holds the interpreter's lock.
 """
 
 from functools import cache
@@ -14,8 +15,8 @@ from pydicom.tag import BaseTag, Tag
 
 from services.preprocess.errors import UnreadableFile
 
-MAX_MAGNITUDE: Final = 1e10  # beyond any number of a CT; what follows from smaller ones stays finite, in 32 bits, too
-# As these data sets are read, without SpecificCharacterSet, pydicom takes no other repertoire either (PS3.5 6.1.2.1).
+MAX_MAGNITUDE: Final = 1e10  # above any number of a CT; results of smaller numbers stay finite in 32 bits
+# SpecificCharacterSet is not read, so pydicom uses the default repertoire too (PS3.5 6.1.2.1).
 _TEXT: Final = frozenset({"CS", "DS", "IS", "LO", "SH", "UI"})
 _SHORT_BYTES: Final = 2
 _LOWEST_SHORT, _HIGHEST_SHORT = -(1 << 15), (1 << 16) - 1
@@ -31,14 +32,12 @@ def text(dataset: Dataset, keyword: str) -> str:
 
 
 def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    """The numbers of a tag; None where it is absent or empty.
-
-    A decimal comma, which some regional settings write, is read as a point.
+    """The numbers of a tag; None where it is absent or empty. A decimal comma is read as a point.
 
     Raises
     ------
     UnreadableFile
-        the value is anything but `count` numbers from -LARGEST to LARGEST
+        the value is not `count` numbers from -MAX_MAGNITUDE to MAX_MAGNITUDE
     """
     try:
         values = _values(dataset, keyword)
@@ -51,13 +50,13 @@ def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | N
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """The one number of a tag, as `numbers` reads it."""
+    """The single number of a tag; see `numbers`."""
     found = numbers(dataset, keyword, 1)
     return found[0] if found else None
 
 
 def readable_number(dataset: Dataset, keyword: str) -> float | None:
-    """The one number of a tag that decides neither pixels nor order; None where it cannot be read, too."""
+    """The single number of a tag that pixels and order do not depend on; None also where it is unreadable."""
     try:
         return number(dataset, keyword)
     except UnreadableFile:
@@ -65,7 +64,7 @@ def readable_number(dataset: Dataset, keyword: str) -> float | None:
 
 
 def integer(dataset: Dataset, keyword: str) -> int | None:
-    """The one whole number of a tag; None where it is absent or empty, UnreadableFile where it is anything else."""
+    """The single whole number of a tag; None where it is absent or empty, UnreadableFile for any other value."""
     found = number(dataset, keyword)
     if found is None:
         return None
@@ -80,7 +79,7 @@ def unsigned_short(dataset: Dataset, keyword: str) -> int | None:
     Raises
     ------
     UnreadableFile
-        the value is anything else
+        the value is of any other kind
     """
     try:
         values = _values(dataset, keyword)
@@ -104,7 +103,7 @@ def _is_blank(value: object) -> bool:
 
 
 def _number(value: Any) -> float:
-    """Python reads underscores between digits, which DICOM does not know (PS3.5 6.2)."""
+    """As a float. Python accepts underscores between digits; DICOM does not (PS3.5 6.2)."""
     if not isinstance(value, str):
         return float(value)
     if "_" in value:
@@ -123,7 +122,7 @@ def _or_none(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
 
 
 def _values(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
-    """The values as they stand; none where the tag is absent; ValueError where pydicom cannot read them."""
+    """The values unconverted; none where the tag is absent; ValueError where pydicom cannot read them."""
     tag, vr = _dictionary(keyword)
     element = cast("DataElement | RawDataElement | None", dataset.get_item(tag))
     if element is None:
@@ -146,6 +145,6 @@ def _dictionary(keyword: str) -> tuple[BaseTag, str]:
 def _by_pydicom(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
     try:
         found = dataset.get(keyword)
-    except Exception:  # noqa: BLE001 - whatever pydicom says of a malformed value, its words stay here
+    except Exception:  # noqa: BLE001 - boundary: pydicom's message may quote the value
         raise ValueError from None
     return tuple(found) if isinstance(found, list | MultiValue) else (found,)

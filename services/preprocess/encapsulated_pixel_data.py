@@ -1,4 +1,4 @@
-"""How many frames the fragments of compressed pixels hold (PS3.5 A.4): more than NumberOfFrames would be left out."""
+"""Counts the frames in encapsulated pixel data (PS3.5 A.4), to detect more frames than NumberOfFrames."""
 
 from collections.abc import Iterator
 from struct import unpack_from
@@ -8,45 +8,45 @@ from pydicom.uid import RLELossless
 
 _ITEM: Final = 0xE000FFFE  # as a little-endian number
 _HEAD_BYTES: Final = 8
-_MOST_SEGMENTS: Final = 15
+_MAX_SEGMENTS: Final = 15
 _FIRST_SEGMENT: Final = (64).to_bytes(4, "little")
 _STARTS: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")  # of a JPEG, of a JPEG 2000 codestream
 
 
-def count_frames(data: memoryview, start: int, syntax: str) -> int:
-    """By the basic offset table or, where it is empty, by the fragments that begin a frame.
+def count_frames(data: memoryview, start: int, transfer_syntax: str) -> int:
+    """The number of frames by the basic offset table or, where it is empty, by the fragments that start a frame.
 
     Parameters
     ----------
-    data : the file, whole or cut
-    start : where the value of PixelData begins
-    syntax : UID of the transfer syntax
+    data : the file, whole or truncated
+    start : offset of the value of PixelData
+    transfer_syntax : its UID
     """
     table, *fragments = list(_items(data, start)) or [memoryview(b"")]
     if len(table):
         return len(table) // 4
-    begins = _begins_run_lengths if syntax == RLELossless else _begins_jpeg
-    return sum(begins(bytes(fragment[:_HEAD_BYTES])) for fragment in fragments)
+    starts_frame = _starts_run_lengths if transfer_syntax == RLELossless else _starts_jpeg
+    return sum(starts_frame(bytes(fragment[:_HEAD_BYTES])) for fragment in fragments)
 
 
 def is_followed_by_file(data: memoryview, start: int) -> bool:
-    """Whether a DICOM file or a zip follows the fragments: it would be left out.
+    """Whether a DICOM file or a zip follows the fragments.
 
     Parameters
     ----------
-    start : where the value of PixelData begins
+    start : offset of the value of PixelData
     """
-    end = start + sum(len(item) + _HEAD_BYTES for item in _items(data, start)) + _HEAD_BYTES  # and the delimiter
+    end = start + sum(len(item) + _HEAD_BYTES for item in _items(data, start)) + _HEAD_BYTES  # with the delimiter
     return bytes(data[end + 128 : end + 132]) == b"DICM" or bytes(data[end : end + 4]) == b"PK\3\4"
 
 
-def _begins_jpeg(head: bytes) -> bool:
+def _starts_jpeg(head: bytes) -> bool:
     return head.startswith(_STARTS)
 
 
-def _begins_run_lengths(head: bytes) -> bool:
-    """The number of segments, then where the first one begins, which is behind this header (PS3.5 G.5)."""
-    return 1 <= int.from_bytes(head[:4], "little") <= _MOST_SEGMENTS and head[4:] == _FIRST_SEGMENT
+def _starts_run_lengths(head: bytes) -> bool:
+    """Check the number of segments, and the first segment's offset: the length of this header (PS3.5 G.5)."""
+    return 1 <= int.from_bytes(head[:4], "little") <= _MAX_SEGMENTS and head[4:] == _FIRST_SEGMENT
 
 
 def _items(data: memoryview, at: int) -> Iterator[memoryview]:

@@ -1,4 +1,4 @@
-"""What a header says of each frame; enhanced files say it in functional groups (PS3.3 C.7.6.16)."""
+"""The header of each frame; enhanced files keep it in functional groups (PS3.3 C.7.6.16)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from services.preprocess.element_values import number, numbers, readable_number,
 from services.preprocess.geometry import is_axial
 from services.preprocess.units import ImageKind, image_kind
 
-# Functional groups whose attributes stand at the top of a single-frame file (PS3.3 C.7.6.16.2, C.8.15.3).
+# Functional groups of attributes that a single-frame file has at its top level (PS3.3 C.7.6.16.2, C.8.15.3).
 _MACROS: Final = (
     "PlanePositionSequence",
     "PlaneOrientationSequence",
@@ -24,7 +24,7 @@ _MACROS: Final = (
     "FrameAnatomySequence",
     "ContrastBolusUsageSequence",
 )
-# What of a legacy converted object has no macro of its own (PS3.3 C.7.6.25); whatever stands elsewhere outweighs it.
+# Attributes of a legacy converted object without a macro (PS3.3 C.7.6.25); any other place takes precedence.
 _UNASSIGNED: Final = (
     "UnassignedSharedConvertedAttributesSequence",
     "UnassignedPerFrameConvertedAttributesSequence",
@@ -33,11 +33,11 @@ _UNASSIGNED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class FrameHeader:
-    """Where one frame lies (PS3.3 C.7.6.2), what its values mean (C.11.1) and how it was made (C.8.2.1, C.8.15.3).
+    """Position (PS3.3 C.7.6.2), rescale (C.11.1) and acquisition (C.8.2.1, C.8.15.3) of one frame, as stated.
 
-    `spaced` tells whether the file has PixelSpacing; if not, the spacings are 1 mm. The values are as stated, plausible
-    or not. `rescaled` tells whether the file says what its values mean; if not, they are taken for Hounsfield units.
-    `image_type` is FrameType, or ImageType where there is none, in capitals; `kind` heeds both. `stack` is StackID.
+    has_pixel_spacing : whether PixelSpacing is present; if not, the spacings are 1 mm
+    has_rescale : whether slope and intercept are present; if not, the values count as Hounsfield units
+    image_type : FrameType, or else ImageType, in capitals; `image_kind` depends on both
     """
 
     position_mm: tuple[float, ...] | None
@@ -60,7 +60,7 @@ class FrameHeader:
 
     @property
     def is_localizer(self) -> bool:
-        """Whether this is a scout view."""
+        """Whether this is a localizer."""
         return "LOCALIZER" in self.image_type
 
     @property
@@ -70,13 +70,13 @@ class FrameHeader:
 
 
 def frame_datasets(file: BoundedReader, dataset: Dataset, count: int) -> Iterator[Dataset]:
-    """Each frame's own attributes, over the shared ones, over those of the file."""
+    """The attributes of each frame: its own, else shared ones, else the file's."""
     shared = next(iter(sequence_items(file, dataset, "SharedFunctionalGroupsSequence")), None)
-    base = dataset if shared is None else _over(file, dataset, shared)
+    base = dataset if shared is None else _merged(file, dataset, shared)
     per_frame = iter(sequence_items(file, dataset, "PerFrameFunctionalGroupsSequence"))
     for _ in range(count):
         group = next(per_frame, None)
-        yield base if group is None else _over(file, base, group)
+        yield base if group is None else _merged(file, base, group)
 
 
 def frame_header(dataset: Dataset) -> FrameHeader:
@@ -109,8 +109,8 @@ def _capitals(dataset: Dataset, keyword: str) -> tuple[str, ...]:
     return tuple(word.upper() for word in texts(dataset, keyword))
 
 
-def _over(file: BoundedReader, lower: Dataset, group: Dataset) -> Dataset:
-    """The attributes in a functional group's macros, over those of another data set."""
+def _merged(file: BoundedReader, lower: Dataset, group: Dataset) -> Dataset:
+    """The attributes in a functional group's macros, merged over another data set."""
     found = Dataset()
     for macro in _UNASSIGNED:
         for first in sequence_items(file, group, macro)[:1]:

@@ -1,6 +1,6 @@
-"""Where slices lie along the head, and how their pixels lie in the patient (PS3.3 C.7.6.2.1.1).
+"""Orientation and position of slices in patient coordinates (PS3.3 C.7.6.2.1.1).
 
-Patient coordinates: x to the left, y to the back, z headwards.
+x points to the patient's left, y to the back, z to the head.
 """
 
 from dataclasses import dataclass
@@ -12,23 +12,20 @@ from typing import Final
 Vector = tuple[float, ...]
 
 HEADWARDS: Final[Vector] = (0.0, 0.0, 1.0)
-_AXIAL: Final = sqrt(0.5)  # the cosine of 45 degrees; gantries and heads tilt by 30 at most
-_UNIT_ERROR: Final = 0.05  # of lengths and of the cosine between them: some files round to two decimals
+_AXIAL: Final = sqrt(0.5)  # cosine of 45 degrees; gantries and heads tilt by at most 30
+_UNIT_ERROR: Final = 0.05  # of lengths and of the cosine between them; some files round to two decimals
 
 
 @dataclass(frozen=True, slots=True)
 class InPlaneTransform:
-    """One of the eight ways to lay the pixels of a slice anew: transpose, then reverse rows, then columns.
-
-    `source_of` leads back from a pixel of the transformed slice to the one that was stored.
-    """
+    """One of the eight rearrangements of a slice's pixels: transpose, then reverse rows, then reverse columns."""
 
     transpose: bool = False
     reverse_rows: bool = False
     reverse_columns: bool = False
 
     def source_of(self, row: int, column: int, rows: int, columns: int) -> tuple[int, int]:
-        """The stored pixel behind one of the transformed slice, which has `rows` and `columns`."""
+        """The stored pixel of a pixel in the transformed slice of `rows` x `columns`."""
         row = rows - 1 - row if self.reverse_rows else row
         column = columns - 1 - column if self.reverse_columns else column
         return (column, row) if self.transpose else (row, column)
@@ -39,7 +36,7 @@ _TRANSFORMS: Final = tuple(InPlaneTransform(*flags) for flags in product((False,
 
 
 def is_orthonormal(orientation: Vector) -> bool:
-    """Whether ImageOrientationPatient holds two unit vectors at a right angle, but for rounding."""
+    """Whether ImageOrientationPatient holds two unit vectors at a right angle, within rounding."""
     row, column = orientation[:3], orientation[3:]
     unit = all(abs(hypot(*vector) - 1) <= _UNIT_ERROR for vector in (row, column))
     return unit and abs(distance_along(row, column)) <= _UNIT_ERROR
@@ -49,9 +46,8 @@ def is_orthonormal(orientation: Vector) -> bool:
 def to_patient_orientation(orientation: Vector | None) -> InPlaneTransform:
     """The transform that brings pixels into patient orientation: rows run to the left, columns to the back.
 
-    That is the one that makes ImageOrientationPatient nearest to (1, 0, 0, 0, 1, 0). Of two that are equally near,
-    as at 45 degrees, it is the same one however the slice was stored. The identity where the orientation is
-    missing or malformed.
+    It brings ImageOrientationPatient closest to (1, 0, 0, 0, 1, 0). Ties, as at 45 degrees, are broken independently of
+    how the slice was stored. A missing or malformed orientation gives the identity.
 
     Parameters
     ----------
@@ -59,7 +55,7 @@ def to_patient_orientation(orientation: Vector | None) -> InPlaneTransform:
     """
     if orientation is None or not is_orthonormal(orientation):
         return IDENTITY
-    return max(_TRANSFORMS, key=lambda transform: _nearness(transform_orientation(orientation, transform)))
+    return max(_TRANSFORMS, key=lambda transform: _closeness(transform_orientation(orientation, transform)))
 
 
 def transform_orientation(orientation: Vector, transform: InPlaneTransform) -> Vector:
@@ -71,7 +67,7 @@ def transform_orientation(orientation: Vector, transform: InPlaneTransform) -> V
 
 
 def slice_normal(orientation: Vector | None) -> Vector:
-    """The unit normal of a slice, towards the head; the head's own axis where the orientation is missing or malformed.
+    """The unit normal of a slice, towards the head; the z axis where the orientation is missing or malformed.
 
     Parameters
     ----------
@@ -86,17 +82,17 @@ def slice_normal(orientation: Vector | None) -> Vector:
 
 
 def is_axial(orientation: Vector | None) -> bool:
-    """Whether a slice is nearer to axial than to coronal or sagittal."""
+    """Whether a slice is closer to axial than to coronal or sagittal."""
     return slice_normal(orientation)[2] >= _AXIAL
 
 
 def distance_along(direction: Vector, position_mm: Vector) -> float:
-    """How far a position lies in a direction, in mm."""
+    """The component of a position along a unit vector, in mm."""
     return sum(a * b for a, b in zip(direction, position_mm, strict=True))
 
 
-def _nearness(orientation: Vector) -> tuple[float, Vector]:
-    """How near to (1, 0, 0, 0, 1, 0), by the sum of two cosines; the directions themselves decide between equals."""
+def _closeness(orientation: Vector) -> tuple[float, Vector]:
+    """Closeness to (1, 0, 0, 0, 1, 0): the sum of two cosines; the orientation itself breaks ties."""
     return orientation[0] + orientation[4], orientation
 
 

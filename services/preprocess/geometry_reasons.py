@@ -1,6 +1,6 @@
-"""What the geometry of a series gives reason to refuse, to warn of, or to note.
+"""Reasons from the geometry of a series.
 
-The limits hold for CT of a head: a field of view is 200 to 260 mm, and scanners reconstruct 500 mm at most.
+The limits hold for head CT: fields of view are 200 to 260 mm, and scanners reconstruct at most 500 mm.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -14,15 +14,15 @@ from services.preprocess.header import DicomHeader
 from services.preprocess.resample import fitted_shape, usable_spacing_mm
 
 SIDE: Final = 512
-LOWEST_ASPECT, HIGHEST_ASPECT = 0.5, 2.0
-LEAST_VIEW_MM, WIDEST_VIEW_MM = 100.0, 500.0
-LONGEST_SERIES_MM: Final = 1000.0
-FARTHEST_MM: Final = (1000.0, 1000.0, 10_000.0)  # x, y and z from the origin; z counts the table's way
-_ROUNDING: Final = 1e-3  # 512 pixels of 0.976563 mm, as scanners round 500 mm, are 500.0003 mm
+MIN_ASPECT, MAX_ASPECT = 0.5, 2.0
+MIN_VIEW_MM, MAX_VIEW_MM = 100.0, 500.0
+MAX_LENGTH_MM: Final = 1000.0
+MAX_POSITION_MM: Final = (1000.0, 1000.0, 10_000.0)  # x, y and z; z includes the table's travel
+_ROUNDING: Final = 1e-3  # 512 pixels of 0.976563 mm, a rounded 500 mm field of view, are 500.0003 mm
 
 
 class Grid(NamedTuple):
-    """The pixels of a frame; the spacings are as stated."""
+    """The pixel grid of a frame; the spacings are as stated."""
 
     rows: int
     columns: int
@@ -31,7 +31,7 @@ class Grid(NamedTuple):
 
 
 def geometry_reasons(slices: Collection[tuple[DicomHeader, FrameHeader]], position_mm: Sequence[float]) -> list[Reason]:
-    """Reasons in the geometry of one series.
+    """Reasons from the geometry of one series.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ def geometry_reasons(slices: Collection[tuple[DicomHeader, FrameHeader]], positi
     grids = sorted({_grid(header, frame) for header, frame in slices})
     stated = sorted({_grid(header, frame) for header, frame in slices if frame.has_pixel_spacing})
     orientations = {frame.image_orientation for frame in frames if frame.image_orientation}
-    places = {frame.position_mm for frame in frames if frame.position_mm}
+    positions = {frame.position_mm for frame in frames if frame.position_mm}
     faults = [
         *_spacing_faults(stated),
         *_orientation_faults(orientations),
-        *_place_faults(places),
+        *_position_faults(positions),
         *_length_faults(position_mm),
     ]
     found = [make_reason("implausible_geometry", faults="; ".join(faults))] if faults else []
@@ -63,38 +63,38 @@ def _grid(header: DicomHeader, frame: FrameHeader) -> Grid:
 
 def _spacing_faults(grids: Sequence[Grid]) -> Iterator[str]:
     if wrong := [grid for grid in grids if min(grid[2:]) <= 0]:
-        yield f"PixelSpacing is {_spacing(wrong[0])} mm, not above 0"
+        yield f"PixelSpacing is {_spacing(wrong[0])} mm; it must exceed 0"
         return
-    if wrong := [grid for grid in grids if _outside(_aspect(grid), LOWEST_ASPECT, HIGHEST_ASPECT)]:
-        limits = f"outside {LOWEST_ASPECT:g} to {HIGHEST_ASPECT:g}"
+    if wrong := [grid for grid in grids if _outside(_aspect(grid), MIN_ASPECT, MAX_ASPECT)]:
+        limits = f"outside {MIN_ASPECT:g} to {MAX_ASPECT:g}"
         yield f"the pixel aspect is {_aspect(wrong[0]):.3g} (PixelSpacing {_spacing(wrong[0])} mm), {limits}"
-    if wrong := [grid for grid in grids if any(_outside(mm, LEAST_VIEW_MM, WIDEST_VIEW_MM) for mm in _view_mm(grid))]:
+    if wrong := [grid for grid in grids if any(_outside(mm, MIN_VIEW_MM, MAX_VIEW_MM) for mm in _view_mm(grid))]:
         height_mm, width_mm = _view_mm(wrong[0])
-        limits = f"outside {LEAST_VIEW_MM:g} to {WIDEST_VIEW_MM:g} mm"
+        limits = f"outside {MIN_VIEW_MM:g} to {MAX_VIEW_MM:g} mm"
         yield f"the field of view is {height_mm:.4g} x {width_mm:.4g} mm, {limits}"
 
 
 def _orientation_faults(orientations: Iterable[Vector]) -> Iterator[str]:
     if wrong := sorted(orientation for orientation in orientations if not is_orthonormal(orientation)):
         values = "\\".join(f"{value:g}" for value in wrong[0])
-        yield f"ImageOrientationPatient {values} holds no two unit vectors at a right angle"
+        yield f"ImageOrientationPatient is {values}; it must be two unit vectors at a right angle"
 
 
-def _place_faults(places: Iterable[Vector]) -> Iterator[str]:
-    furthest = [max((place[axis] for place in places), key=abs, default=0.0) for axis in range(3)]
-    for name, value, limit in zip("xyz", furthest, FARTHEST_MM, strict=True):
+def _position_faults(positions: Iterable[Vector]) -> Iterator[str]:
+    extremes = [max((position[axis] for position in positions), key=abs, default=0.0) for axis in range(3)]
+    for name, value, limit in zip("xyz", extremes, MAX_POSITION_MM, strict=True):
         if abs(value) > limit:
             yield f"{name} of ImagePositionPatient is {value:g} mm, outside {-limit:g} to {limit:g} mm"
 
 
 def _length_faults(position_mm: Sequence[float]) -> Iterator[str]:
     length_mm = position_mm[-1] - position_mm[0]
-    if length_mm > LONGEST_SERIES_MM:
-        yield f"the series is {length_mm:g} mm long, more than {LONGEST_SERIES_MM:g} mm"
+    if length_mm > MAX_LENGTH_MM:
+        yield f"the series is {length_mm:g} mm long, more than {MAX_LENGTH_MM:g} mm"
 
 
 def _resampled(grids: Sequence[Grid]) -> list[Reason]:
-    """A note where the picture has other rows or columns than the slice, or padding beside it."""
+    """A note where resampling or padding changes the size of the slice."""
     other = [grid for grid in grids if grid[:2] != (SIDE, SIDE) or _fitted(grid) != (SIDE, SIDE)]
     if not other:
         return []

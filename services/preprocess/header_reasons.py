@@ -1,4 +1,4 @@
-"""What the headers of a series give reason to refuse, to warn of, or to note."""
+"""Reasons from the headers of a series."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -19,10 +19,10 @@ _LOWEST_KVP, _HIGHEST_KVP = 100, 140
 _SAME_POSITION_MM: Final = 0.01
 _UNEVEN_MM, _UNEVEN_SHARE = 0.1, 0.1
 _WIDE_GAP_MM: Final = 12.0
-_MOST: Final = 0.8  # of the positions, for a stack
+_MIN_STACKED: Final = 0.8  # share of the positions with several slices, for several stacks
 
-# BodyPartExamined is filled in by habit and in many languages: only a known other part speaks against a head, and not
-# if a part of the head stands beside it (CHEST_HEAD, HEADNECK). Words from PS3.16 annex L.
+# BodyPartExamined is often filled in by habit, in many languages: only a known other part counts, and only without a
+# part of the head beside it (CHEST_HEAD, HEADNECK). Words from PS3.16 annex L.
 _HEAD: Final = re.compile(
     r"HEAD|BRAIN|SKULL|CRAN|CEREB|NEURO|ORBIT|FACE|FACIAL|SINUS|TEMPORAL|MAXILL|MANDIB|JAW|PITUIT|SELLA|FOSSA|MASTOID"
     r"|\bIAC|\bEARS?\b|\bEYES?\b|\bNOSE|KOPF|SCHAEDEL|CABEZA|TETE|TESTA"
@@ -37,11 +37,11 @@ _OTHER: Final = re.compile(
 
 
 def header_reasons(headers: Collection[DicomHeader], in_order: Sequence[FrameHeader] = ()) -> list[Reason]:
-    """Reasons that need no positions, for all headers of one series.
+    """Reasons from all headers of one series, without positions.
 
     Parameters
     ----------
-    in_order : the frames in their order, where something else than ImagePositionPatient orders them
+    in_order : the frames in order, where another tag than ImagePositionPatient orders them
     """
     frames = [header.frames[number] for header in headers for number in header.axial_frames]
     found = [_body_part(headers), _kernel(frames), several_reconstructions(headers, in_order), _kvp(frames)]
@@ -61,11 +61,11 @@ def header_reasons(headers: Collection[DicomHeader], in_order: Sequence[FrameHea
 
 
 def position_reasons(position_mm: Sequence[float]) -> list[Reason]:
-    """Reasons in the positions along the normal, ascending, in mm."""
+    """Reasons from the positions along the normal, ascending, in mm."""
     steps = [after - before for before, after in pairwise(position_mm)]
     same = [step < _SAME_POSITION_MM for step in steps]
     gaps = [step for step, is_same in zip(steps, same, strict=True) if not is_same]
-    reasons = _shared(same)
+    reasons = _shared_positions(same)
     if gaps and max(gaps) > _WIDE_GAP_MM:
         reasons.append(make_reason("wide_gap", gap=max(gaps)))
     if gaps and max(gaps) - min(gaps) > max(_UNEVEN_MM, _UNEVEN_SHARE * median(gaps)):
@@ -73,18 +73,18 @@ def position_reasons(position_mm: Sequence[float]) -> list[Reason]:
     return reasons
 
 
-def _shared(same: Sequence[bool]) -> list[Reason]:
-    """Positions that hold several slices; `same` tells of each step between two slices whether it is none."""
+def _shared_positions(same: Sequence[bool]) -> list[Reason]:
+    """Warnings about positions with several slices; `same` holds for each step between slices whether it is zero."""
     shared = sum(before or after for before, after in pairwise([False, *same, False]))
     positions = 1 + same.count(False)
     several = positions - sum(not (before or after) for before, after in pairwise([False, *same, False]))
-    if positions > 1 and several >= _MOST * positions:
+    if positions > 1 and several >= _MIN_STACKED * positions:
         return [make_reason("several_stacks", positions=positions)]
     return [make_reason("duplicate_positions", slices=shared)] if shared else []
 
 
 def names_other_body_part(body_part: str) -> bool:
-    """Whether BodyPartExamined speaks of a part that is not the head, beyond doubt."""
+    """Whether BodyPartExamined certainly names another part than the head."""
     words = _words(body_part)
     return bool(_OTHER.search(words)) and not _HEAD.search(words)
 
@@ -94,7 +94,7 @@ def _words(body_part: str) -> str:
 
 
 def _body_part(headers: Collection[DicomHeader]) -> Reason | None:
-    """Refuse where most slices name another part; warn where fewer do, for a foot may lie among slices of a head."""
+    """A refusal if most slices name another part; a warning if fewer do, as for a foot among slices of a head."""
     others = [header for header in headers if names_other_body_part(header.body_part_examined)]
     if not others:
         return None
@@ -111,7 +111,7 @@ def _kernel(frames: Collection[FrameHeader]) -> Reason | None:
 
 
 def _kvp(frames: Collection[FrameHeader]) -> Reason | None:
-    """An absent or zero KVP, as pseudonymised files have it, says nothing."""
+    """A warning about KVP; pseudonymised files lack it or state 0, which does not count."""
     given = {frame.kvp for frame in frames if frame.kvp}
     unusual = sorted(kvp for kvp in given if not _LOWEST_KVP <= kvp <= _HIGHEST_KVP)
     return make_reason("unusual_kvp", kvp=unusual[0]) if unusual else None

@@ -1,4 +1,4 @@
-"""What headers say about whether the values are Hounsfield units, and whether their rescale can be right."""
+"""Reasons from RescaleType, image type and rescale: whether the values are Hounsfield units."""
 
 from collections.abc import Collection, Iterator
 from typing import Final
@@ -9,13 +9,13 @@ from services.preprocess.frame_header import FrameHeader
 from services.preprocess.header import DicomHeader
 from services.preprocess.units import read_unit
 
-_LEAST_SPAN_HU: Final = 1000.0  # from air, -1000 HU, to water
-_MOST_SLOPE: Final = 100.0
-_MOST_INTERCEPT_HU: Final = 32768.0
+_MIN_SPAN_HU: Final = 1000.0  # from air, -1000 HU, to water
+_MAX_SLOPE: Final = 100.0
+_MAX_INTERCEPT_HU: Final = 32768.0
 
 
 def hounsfield_reasons(headers: Collection[DicomHeader]) -> list[Reason]:
-    """Reasons to refuse or to warn, for all headers of one series."""
+    """Refusals and warnings for all headers of one series."""
     frames = [header.frames[number] for header in headers for number in header.axial_frames]
     units = {read_unit(rescale_type) for rescale_type in {frame.rescale_type for frame in frames}}
     kinds = {frame.image_kind for frame in frames}
@@ -39,6 +39,6 @@ def _implausible(headers: Collection[DicomHeader]) -> Iterator[tuple[float, floa
 
 
 def _plausible(frame: FrameHeader, bits_stored: int) -> bool:
-    """Whether the stored values can reach from air to water, in their right order."""
-    spans = frame.rescale_slope * (1 << bits_stored) >= _LEAST_SPAN_HU
-    return spans and frame.rescale_slope <= _MOST_SLOPE and abs(frame.rescale_intercept) <= _MOST_INTERCEPT_HU
+    """Whether the stored values can reach from air to water, in ascending order."""
+    spans = frame.rescale_slope * (1 << bits_stored) >= _MIN_SPAN_HU
+    return spans and frame.rescale_slope <= _MAX_SLOPE and abs(frame.rescale_intercept) <= _MAX_INTERCEPT_HU

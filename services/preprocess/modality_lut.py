@@ -1,4 +1,4 @@
-"""Stored values to Hounsfield units: one table of all 65,536 patterns for every way of storing them."""
+"""The modality LUT: stored values to Hounsfield units, by a table of all 65,536 bit patterns per pixel format."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,17 +10,21 @@ from numpy.typing import NDArray
 from services.preprocess.header import DicomHeader
 from services.preprocess.resample import AIR_HU
 
-_SIGNED_ZERO: Final = 1 << 15  # where 0 stands among signed values in their order
+_SIGNED_ZERO: Final = 1 << 15  # index of 0 among ascending signed values
 _FAULT_BITS: Final = 12
 _FAULT_INTERCEPT: Final = -100
 _FAULT_OFFSET: Final = 1000
-# A padding value between these (HU) cannot be told from tissue or water, so it is taken for what it says.
-_BELIEVABLE_PADDING: Final = (-500, 2500)
+# A padding value within these HU cannot be distinguished from tissue or water, so it counts as a measured value.
+_TISSUE_RANGE_HU: Final = (-500, 2500)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPixelFormat:
-    """How a frame's values are stored (PS3.3 C.7.6.3.1, C.11.1, C.7.5.1.1.2). `padding` holds 16-bit patterns."""
+    """The format of a frame's stored values (PS3.3 C.7.6.3.1, C.11.1, C.7.5.1.1.2).
+
+    shift : bits below the stored bits
+    padding : PixelPaddingValue and PixelPaddingRangeLimit, as 16-bit patterns
+    """
 
     bits_stored: int
     shift: int
@@ -32,24 +36,29 @@ class StoredPixelFormat:
 
     @property
     def faulty_intercept(self) -> bool:
-        """RSNA's fault: 12-bit unsigned values that had -1000 as intercept, wrapped around and lost it."""
+        """The fault of RSNA files: unsigned 12-bit values lost their intercept of -1000 and wrapped around."""
         return self.bits_stored == _FAULT_BITS and not self.signed and self.intercept > _FAULT_INTERCEPT
 
 
 def stored_pixel_format(header: DicomHeader, frame: int) -> StoredPixelFormat:
-    """How a header says that a frame is stored; a decompressed frame is always aligned to bit 0."""
-    found = header.frames[frame]
+    """The format of a frame by its header; decompressed values start at bit 0."""
+    frame_header = header.frames[frame]
     shift = header.high_bit + 1 - header.bits_stored if header.native else 0
     return StoredPixelFormat(
-        header.bits_stored, shift, header.signed, found.rescale_slope, found.rescale_intercept, header.pixel_padding
+        header.bits_stored,
+        shift,
+        header.signed,
+        frame_header.rescale_slope,
+        frame_header.rescale_intercept,
+        header.pixel_padding,
     )
 
 
-def apply_modality_lut(stored: NDArray[np.unsignedinteger], how: StoredPixelFormat) -> NDArray[np.int16]:
-    """The Hounsfield units of stored values, as the table has them.
+def apply_modality_lut(stored: NDArray[np.unsignedinteger], layout: StoredPixelFormat) -> NDArray[np.int16]:
+    """Map stored values to Hounsfield units.
 
-    Where the table only adds a number to all values that occur, but for one that is padding, so is it done here: a sum
-    takes a fifth of the time of a look-up.
+    Where the table adds one number to all values present, except padding, this is a sum, which takes a fifth of the
+    time of a look-up.
 
     Parameters
     ----------
@@ -60,37 +69,37 @@ def apply_modality_lut(stored: NDArray[np.unsignedinteger], how: StoredPixelForm
     (rows, columns) int16, Hounsfield units
     """
     if stored.dtype != np.uint16 or not stored.dtype.isnative:
-        return np.take(modality_lut(how), stored)
-    values = stored.view(np.int16) if how.signed else stored
-    zero = _SIGNED_ZERO if how.signed else 0
-    added, run, padding = _sums(how)
+        return np.take(modality_lut(layout), stored)
+    values = stored.view(np.int16) if layout.signed else stored
+    zero = _SIGNED_ZERO if layout.signed else 0
+    offset, run, padding = _offsets(layout)
     lowest, highest = int(values.min()) + zero, int(values.max()) + zero
     if run[lowest] != run[highest]:
-        return np.take(modality_lut(how), stored)
-    hu: NDArray[np.int16] = (stored + added[lowest]).view(np.int16)
+        return np.take(modality_lut(layout), stored)
+    hu: NDArray[np.int16] = (stored + offset[lowest]).view(np.int16)
     if padding is not None:
         hu[stored == padding] = AIR_HU
     return hu
 
 
 @lru_cache(maxsize=64)
-def _sums(how: StoredPixelFormat) -> tuple[NDArray[np.uint16], NDArray[np.uint16], int | None]:
-    """What the table adds to each value, modulo 65,536, and in which run of equal sums it lies, in the order of values.
+def _offsets(layout: StoredPixelFormat) -> tuple[NDArray[np.uint16], NDArray[np.uint16], int | None]:
+    """The offsets that the table adds, modulo 65,536, the run of equal offsets of each value, and the padding pattern.
 
-    The pattern of padding comes last, where it is one: the runs are those of the table without it.
+    Offsets and runs are indexed by ascending values. A single padding pattern is excluded from the runs.
     """
     patterns = np.arange(1 << 16, dtype=np.uint16)
-    plain = modality_lut(replace(how, padding=None))
-    padded = np.flatnonzero(plain != modality_lut(how))
-    ordered = patterns ^ np.uint16(_SIGNED_ZERO if how.signed else 0)  # of signed values, the negative ones first
-    one_at_most = padded.size <= 1
-    added = (plain if one_at_most else modality_lut(how)).view(np.uint16)[ordered] - ordered
+    plain = modality_lut(replace(layout, padding=None))
+    padded = np.flatnonzero(plain != modality_lut(layout))
+    ordered = patterns ^ np.uint16(_SIGNED_ZERO if layout.signed else 0)  # negative values first
+    at_most_one = padded.size <= 1
+    added = (plain if at_most_one else modality_lut(layout)).view(np.uint16)[ordered] - ordered
     run = np.cumsum(np.diff(added, prepend=added[:1]) != 0).astype(np.uint16)
     return added, run, int(padded[0]) if padded.size == 1 else None
 
 
 @lru_cache(maxsize=64)
-def modality_lut(how: StoredPixelFormat) -> NDArray[np.int16]:
+def modality_lut(layout: StoredPixelFormat) -> NDArray[np.int16]:
     """The Hounsfield units of every 16-bit pattern.
 
     Returns
@@ -98,39 +107,39 @@ def modality_lut(how: StoredPixelFormat) -> NDArray[np.int16]:
     (65536,) int16, Hounsfield units: rint(slope * value + intercept) within int16; -1024 for padding and NaN
     """
     patterns = np.arange(1 << 16, dtype=np.int64)
-    values = _values(patterns, how)
-    shown = _mirrored(values, how) if how.inverted else values
-    intercept = how.intercept
-    if how.faulty_intercept:
+    values = _values(patterns, layout)
+    shown = _inverted(values, layout) if layout.inverted else values
+    intercept = layout.intercept
+    if layout.faulty_intercept:
         shown, intercept = (shown + _FAULT_OFFSET) % (1 << _FAULT_BITS), -_FAULT_OFFSET
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled = np.nan_to_num(np.rint(shown * how.slope + intercept), nan=AIR_HU)
+        scaled = np.nan_to_num(np.rint(shown * layout.slope + intercept), nan=AIR_HU)
     hu: NDArray[np.int16] = np.clip(scaled, -32768, 32767).astype(np.int16)
-    if how.padding:
-        hu[_padding(patterns, values, how) & _beyond_tissue(hu)] = AIR_HU
+    if layout.padding:
+        hu[_padding(patterns, values, layout) & _beyond_tissue(hu)] = AIR_HU
     hu.flags.writeable = False
     return hu
 
 
-def _values(patterns: NDArray[np.int64], how: StoredPixelFormat) -> NDArray[np.int64]:
-    """What the patterns mean: only the stored bits count, the highest one as sign where values are signed."""
-    values = patterns >> how.shift & (1 << how.bits_stored) - 1
-    return values - (values >> how.bits_stored - 1 << how.bits_stored) if how.signed else values
+def _values(patterns: NDArray[np.int64], layout: StoredPixelFormat) -> NDArray[np.int64]:
+    """The values of bit patterns: the stored bits only, with their highest bit as the sign of signed values."""
+    values = patterns >> layout.shift & (1 << layout.bits_stored) - 1
+    return values - (values >> layout.bits_stored - 1 << layout.bits_stored) if layout.signed else values
 
 
-def _mirrored(values: NDArray[np.int64], how: StoredPixelFormat) -> NDArray[np.int64]:
-    return (-1 if how.signed else (1 << how.bits_stored) - 1) - values
+def _inverted(values: NDArray[np.int64], layout: StoredPixelFormat) -> NDArray[np.int64]:
+    return (-1 if layout.signed else (1 << layout.bits_stored) - 1) - values
 
 
-def _padding(patterns: NDArray[np.int64], values: NDArray[np.int64], how: StoredPixelFormat) -> NDArray[np.bool_]:
-    """Scanners write the padding value in the other signedness, or with bits beyond the stored ones."""
-    assert how.padding  # noqa: S101 - for the type checker; the caller asked
-    ends = np.array(how.padding, dtype=np.uint16)
-    low, high = sorted(int(end) for end in (ends.view(np.int16) if how.signed else ends))
-    whole = patterns.astype(np.uint16).view(np.int16) if how.signed else patterns
+def _padding(patterns: NDArray[np.int64], values: NDArray[np.int64], layout: StoredPixelFormat) -> NDArray[np.bool_]:
+    """The patterns of padding. Scanners may write it with the other signedness, or with more bits than are stored."""
+    assert layout.padding  # noqa: S101 - for the type checker: the caller has checked
+    ends = np.array(layout.padding, dtype=np.uint16)
+    low, high = sorted(int(end) for end in (ends.view(np.int16) if layout.signed else ends))
+    whole = patterns.astype(np.uint16).view(np.int16) if layout.signed else patterns
     return ((values >= low) & (values <= high)) | ((whole >= low) & (whole <= high))
 
 
 def _beyond_tissue(hu: NDArray[np.int16]) -> NDArray[np.bool_]:
-    low, high = _BELIEVABLE_PADDING
+    low, high = _TISSUE_RANGE_HU
     return (hu < low) | (hu > high)

@@ -1,4 +1,4 @@
-"""Whose slice it is. The service never asks; training does, so that no patient is learnt from and measured on."""
+"""Reads PatientID, for training only: no patient may be in both the training and the test data."""
 
 from typing import BinaryIO, Final, cast
 
@@ -14,7 +14,7 @@ _PATIENT: Final = int(Tag("PatientID"))
 
 
 def read_patient_id(head: Buffer) -> str:
-    """PatientID from a file's first bytes; empty where it can't be read there."""
+    """PatientID from a file's first bytes; empty where it cannot be read."""
     file = BoundedReader(memoryview(head))
     try:
         with pydicom_silenced():
@@ -23,13 +23,13 @@ def read_patient_id(head: Buffer) -> str:
                 cast("BinaryIO", file),
                 is_implicit_VR=syntax == ImplicitVRLittleEndian,
                 is_little_endian=syntax != ExplicitVRBigEndian,
-                stop_when=_behind,
+                stop_when=_after_patient_id,
                 specific_tags=[_PATIENT],
             )
             return text(found, "PatientID")
-    except Exception:  # noqa: BLE001 - a border: whatever a malformed file provokes, its words stay here
+    except Exception:  # noqa: BLE001 - boundary: messages about a malformed file may quote it
         return ""
 
 
-def _behind(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+def _after_patient_id(tag: BaseTag, _vr: str | None, _length: int) -> bool:
     return int(tag) > _PATIENT

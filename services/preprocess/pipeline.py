@@ -1,4 +1,4 @@
-"""Files to slices: everything that the service does, without its HTTP. Training and the command line call it too."""
+"""Files to slices: the work of the service without HTTP, also used by training and the command line."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,15 +25,15 @@ from services.preprocess.slab_averaging import InvalidSlabs, SliceMean, slab_row
 from services.preprocess.windowing import apply_windows, could_be_windowed
 
 Source = DicomFile | Buffer | UnreadableFile
-_ALL_WHOLE: Final[Mapping[int, PartialFile]] = MappingProxyType({})
+_NONE_PARTIAL: Final[Mapping[int, PartialFile]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Slices:
-    """Row i of `slices` and `pictures` is the i-th wanted frame, or slab; item i of `evidence` always the i-th frame.
+    """Row i of `slices` and `pictures` is requested frame i, or slab i; item i of `evidence` is always frame i.
 
-    `slices` is (m, 512, 512, 3) uint8. A slice that failed is black, its evidence says why, and its picture is empty;
-    so is the slab that it belongs to.
+    `slices` is (m, 512, 512, 3) uint8. A slice that failed is black, its evidence has a code, and its picture is empty;
+    the same holds for its slab.
     """
 
     slices: NDArray[np.uint8]
@@ -42,7 +42,7 @@ class Slices:
 
 
 class Pipeline:
-    """Makes slices by one recipe, on its own threads, for numpy leaves the interpreter free, and decoders."""
+    """Makes slices by one recipe, in threads (numpy releases the interpreter's lock) and decoder processes."""
 
     def __init__(self, recipe: Recipe, threads: int) -> None:
         self.recipe = recipe
@@ -54,71 +54,69 @@ class Pipeline:
         files: Sequence[Buffer],
         frames: NDArray[np.int32],
         *,
-        excerpts: Mapping[int, PartialFile] = _ALL_WHOLE,
+        partial: Mapping[int, PartialFile] = _NONE_PARTIAL,
         slabs: NDArray[np.int32] | None = None,
         pictures: bool = False,
     ) -> Slices:
-        """Decode, fit and render the wanted frames, or slabs of them.
+        """Decode, resample and window the requested frames, or slabs of them.
 
         Parameters
         ----------
-        files : whole files, but for `excerpts`
-        frames : (m, 2) int32, file and frame of each wanted slice, both counted from 0
-        excerpts : what was sent of a file, counted from 0, that is not whole
-        slabs : (m,) int32, ascending from 0: frames of one slab are averaged in Hounsfield units, and the slab is shown
-        pictures : whether to encode each slice as a PNG too
+        files : whole files, except for `partial`
+        frames : (m, 2) int32, file and frame of each slice, both counted from 0
+        partial : by index in `files`, the parts that were sent
+        slabs : (m,) int32, ascending from 0: frames of one slab are averaged in Hounsfield units
+        pictures : also encode each slice as a PNG
 
         Raises
         ------
         IndexError
-            `frames` names a file that is not there
+            `frames` holds an index beyond `files`
         InvalidSlabs
-            `slabs` are not as many as frames or do not ascend, or an uploaded picture is in one
+            `slabs` has not one number per frame, does not ascend, or covers a PNG
         """
-        wanted = [(int(file), int(frame)) for file, frame in frames]
-        if any(not 0 <= file < len(files) for file, _ in wanted):
-            raise IndexError("frames name a file that was not sent")
-        sources = {file: _source(files[file], excerpts.get(file)) for file in {file for file, _ in wanted}}
-        rows = _rows(len(wanted), slabs)
-        if slabs is not None and not all(
-            isinstance(source, (DicomFile, UnreadableFile)) for source in sources.values()
-        ):
-            raise InvalidSlabs("pictures have no place in a slab")
+        requested = [(int(file), int(frame)) for file, frame in frames]
+        if any(not 0 <= file < len(files) for file, _ in requested):
+            raise IndexError(f"frames must hold file indices from 0 to {len(files) - 1}")
+        sources = {file: _source(files[file], partial.get(file)) for file in {file for file, _ in requested}}
+        rows = _rows(len(requested), slabs)
+        if slabs is not None and any(isinstance(source, Buffer) for source in sources.values()):
+            raise InvalidSlabs("a slab must not hold PNG slices")
         slices = np.empty((len(rows), self.recipe.rows, self.recipe.columns, 3), dtype=np.uint8)
 
         def make(row: int) -> list[Evidence]:
-            own = [(sources[file], frame) for file, frame in wanted[rows[row].start : rows[row].stop]]
-            return [self._make(*own[0], slices[row])] if slabs is None else self._average(own, slices[row])
+            own = [(sources[file], frame) for file, frame in requested[rows[row].start : rows[row].stop]]
+            return [self._make_slice(*own[0], slices[row])] if slabs is None else self._make_slab(own, slices[row])
 
         made = list(self._threads.map(make, range(len(rows))))
-        shown = self._threads.map(_picture, slices, made) if pictures else ()
-        return Slices(slices, [item for row in made for item in row], list(shown))
+        encoded = self._threads.map(_picture, slices, made) if pictures else ()
+        return Slices(slices, [item for row in made for item in row], list(encoded))
 
     @staticmethod
     def read_headers(heads: Sequence[Buffer], sizes: Sequence[int]) -> HeadersReport:
-        """What the first bytes of each file, whose whole size is given, tell about series.
+        """Group files into series by their first bytes; files listed as `incomplete` must be sent whole.
 
-        The files listed as `incomplete` are to be sent whole.
+        Parameters
+        ----------
+        sizes : bytes of each whole file
         """
         return group_into_series([_entry(head, size) for head, size in zip(heads, sizes, strict=True)])
 
     def close(self) -> None:
-        """End the threads and decoders, after the work in hand."""
+        """End the threads and decoder processes, after the work in progress."""
         self._threads.shutdown()
         self._decoders.close()
 
-    def _make(self, source: Source, frame: int, out: NDArray[np.uint8]) -> Evidence:
+    def _make_slice(self, source: Source, frame: int, out: NDArray[np.uint8]) -> Evidence:
         """Write one slice into `out`, (512, 512, 3) uint8, and measure it."""
         try:
-            return self._render(source, frame, out)
-        except UnreadableFile as failure:
+            return self._window(source, frame, out)
+        except UnreadableFile as error:
             out[:] = 0
-            return Evidence(failed=failure.code)
+            return Evidence(failed=error.code)
 
-    def _render(self, source: Source, frame: int, out: NDArray[np.uint8]) -> Evidence:
-        if isinstance(source, UnreadableFile):
-            raise UnreadableFile(source.code)
-        if not isinstance(source, DicomFile):
+    def _window(self, source: Source, frame: int, out: NDArray[np.uint8]) -> Evidence:
+        if isinstance(source, Buffer):
             out[:] = png.decode(source)
             if not could_be_windowed(out, self.recipe):
                 raise UnreadableFile("png_other_picture")
@@ -127,34 +125,33 @@ class Pipeline:
         apply_windows(hu, self.recipe, out)
         return evidence
 
-    def _average(self, frames: Sequence[tuple[Source, int]], out: NDArray[np.uint8]) -> list[Evidence]:
-        """Write the mean of frames into `out`, (512, 512, 3) uint8, and measure each of them before."""
-        mean, seen = SliceMean(self.recipe.rows, self.recipe.columns), []
+    def _make_slab(self, frames: Sequence[tuple[Source, int]], out: NDArray[np.uint8]) -> list[Evidence]:
+        """Write the mean of frames into `out`, (512, 512, 3) uint8, and measure each frame."""
+        mean, measured = SliceMean(self.recipe.rows, self.recipe.columns), []
         for source, frame in frames:
             try:
                 hu, evidence = self._hounsfield(source, frame)
                 mean.add(hu)
-            except UnreadableFile as failure:
-                evidence = Evidence(failed=failure.code)
-            seen.append(evidence)
-        if any(item.failed for item in seen):
+            except UnreadableFile as error:
+                evidence = Evidence(failed=error.code)
+            measured.append(evidence)
+        if any(item.failed for item in measured):
             out[:] = 0
         else:
             apply_windows(mean.hu(), self.recipe, out)
-        return seen
+        return measured
 
     def _hounsfield(self, source: Source, frame: int) -> tuple[NDArray[np.int16], Evidence]:
-        """A frame as it is averaged and windowed, (512, 512) int16, and what was measured of it before it was fitted.
+        """A frame resampled to (512, 512) int16 Hounsfield units, and its evidence from before resampling.
 
-        All that is made of Hounsfield units starts here: pixels, slabs, and what maps them back onto the source grid.
+        Pixels, slabs and the mapping back onto the source grid all start here.
         """
         if not isinstance(source, DicomFile):
             raise UnreadableFile(source.code if isinstance(source, UnreadableFile) else "not_dicom")
         image = source.decode(frame, self._decoders.decompress)
-        fitted = resample_and_pad(
-            image.hu, image.row_spacing_mm, image.column_spacing_mm, self.recipe.rows, self.recipe.columns
-        )
-        return fitted, measure_slice(image.hu, compressed=image.compressed)
+        spacing_mm = image.row_spacing_mm, image.column_spacing_mm
+        resampled = resample_and_pad(image.hu, *spacing_mm, self.recipe.rows, self.recipe.columns)
+        return resampled, measure_slice(image.hu, compressed=image.compressed)
 
     def __enter__(self) -> Self:
         return self
@@ -170,27 +167,27 @@ def _entry(head: Buffer, size: int) -> DicomHeader | PngEntry | UnreadableFile |
         if not png.is_png(head):
             return read_header(head, size)
         png.check_header(head)
-    except (UnreadableFile, IncompleteHeader) as failure:
-        return failure
+    except (UnreadableFile, IncompleteHeader) as error:
+        return error
     return PngEntry()
 
 
-def _source(file: Buffer, excerpt: PartialFile | None) -> Source:
-    """A file's header, read once for all its frames; a PNG as it is; or why it cannot be used."""
+def _source(file: Buffer, partial: PartialFile | None) -> Source:
+    """A DICOM file with its header read once for all frames, the bytes of a PNG, or the error."""
     try:
-        return file if png.is_png(file) else open_dicom(file, excerpt)
-    except UnreadableFile as failure:
-        return failure
+        return file if png.is_png(file) else open_dicom(file, partial)
+    except UnreadableFile as error:
+        return error
     except IncompleteHeader:
         return UnreadableFile("truncated")
 
 
 def _rows(frames: int, slabs: NDArray[np.int32] | None) -> list[range]:
-    """Which frames each row of the answer shows."""
+    """The frames of each row of the slices."""
     if slabs is None:
         return [range(index, index + 1) for index in range(frames)]
     if slabs.shape != (frames,):
-        raise InvalidSlabs(f"{frames} frames need as many slab numbers, not {len(slabs)}")
+        raise InvalidSlabs(f"slabs must hold {frames} numbers, one per frame, not {len(slabs)}")
     return slab_rows(slabs)
 
 

@@ -1,4 +1,4 @@
-"""What the pixels of one slice say about whether it can be a head: shares of bone, brain and air."""
+"""Measures the evidence in one slice's pixels: shares of bone, brain, air and metal."""
 
 from typing import Final
 
@@ -13,21 +13,21 @@ BONE_ABOVE_HU: Final = 300
 BRAIN_FROM_HU, BRAIN_TO_HU = 10, 60
 AIR_BELOW_HU: Final = -300
 METAL_ABOVE_HU: Final = 3000
-_AIR_SAMPLES: Final = 64  # a side: enough for a median
+_AIR_SAMPLES: Final = 64  # per side, enough for a median
 _MIN_AIR: Final = 0.01
-_LITTLE_TISSUE: Final = 0.05  # within 150 HU of water; slices of a head hold a third, those at the vertex less
+_LITTLE_TISSUE: Final = 0.05  # share within 150 HU of water: a third in slices of a head, less at the vertex
 _TISSUE_HU: Final = 150
-# Every second row and column: a quarter of the work, and shares that differ by less than a thousandth.
+# Every second row and column: a quarter of the time, and shares within 0.001.
 _SAMPLED: Final = (slice(None, None, 2), slice(None, None, 2))
 
 
 def measure_slice(hu: NDArray[np.int16], *, compressed: bool = False) -> Evidence:
-    """Measure a decoded slice, before it is fitted into the picture: padding would hide an even grey.
+    """Measure a decoded slice, before resampling: padding would hide a uniform image.
 
     Parameters
     ----------
     hu : (rows, columns) int16, Hounsfield units
-    compressed : whether a decoder stands behind these values
+    compressed : whether a decoder produced these values
     """
     sample = np.ascontiguousarray(hu[_SAMPLED])
     bone, air = sample > BONE_ABOVE_HU, sample < AIR_BELOW_HU
@@ -44,11 +44,11 @@ def measure_slice(hu: NDArray[np.int16], *, compressed: bool = False) -> Evidenc
 
 
 def measure_png(pixels: NDArray[np.uint8], recipe: Recipe) -> Evidence:
-    """Measure an uploaded picture: its windows are inverted as far as their 256 levels allow.
+    """Measure an uploaded PNG, by inverting its windows to the resolution of their 256 levels.
 
     Parameters
     ----------
-    pixels : (512, 512, 3) uint8, made by `recipe`
+    pixels : (512, 512, 3) uint8, windowed by `recipe`
     """
     sample = pixels[_SAMPLED]
     bone, air = _above(sample, BONE_ABOVE_HU, recipe), ~_above(sample, AIR_BELOW_HU, recipe)
@@ -65,7 +65,7 @@ def measure_png(pixels: NDArray[np.uint8], recipe: Recipe) -> Evidence:
 def _centre_air(bone: NDArray[np.bool_], air: NDArray[np.bool_]) -> float:
     """Share of air amid the bone: in a box around its centroid, as wide as its radius of gyration.
 
-    That box lies inside of a skull, and at the vertex inside of the bone itself; a headrest hardly moves it.
+    The box lies inside the skull, at the vertex inside the bone; a headrest hardly moves it.
     """
     sides = [np.count_nonzero(bone, axis=axis) for axis in (1, 0)]
     pixels = int(sides[0].sum())
@@ -82,10 +82,10 @@ def _centre_air(bone: NDArray[np.bool_], air: NDArray[np.bool_]) -> float:
 
 
 def _air_hu(hu: NDArray[np.int16]) -> float | None:
-    """The median of the air. The lowest value is left out: there, scales end and padding lies.
+    """The median of the air in HU, without the lowest value, where scales end and padding lies.
 
-    Two shifts hide from the median. Raised values leave only padding below tissue; that is returned where it lies too
-    high for either. Lowered values make air of tissue; then the lowest quarter counts, for it is what air was.
+    The median misses two shifts. Raised values leave only padding below tissue: return its value where it is too high
+    for padding and air. Lowered values turn tissue into air: return the lowest quartile, which was air.
     """
     step = max(min(hu.shape) // _AIR_SAMPLES, 1)
     sample = hu[::step, ::step]
@@ -102,9 +102,9 @@ def _air_hu(hu: NDArray[np.int16]) -> float | None:
 
 
 def _above(sample: NDArray[np.uint8], hu: float, recipe: Recipe) -> NDArray[np.bool_]:
-    """Where a picture is above a value, asked of the narrowest window that holds it."""
-    holding = [window for window in recipe.windows if window.lower_hu < hu < window.upper_hu] or recipe.windows
-    window: Window = min(holding, key=lambda window: window.width_hu)
+    """Where a picture exceeds a value, by the narrowest window that contains it."""
+    containing = [window for window in recipe.windows if window.lower_hu < hu < window.upper_hu] or recipe.windows
+    window: Window = min(containing, key=lambda window: window.width_hu)
     level = (hu - window.lower_hu) * 255 / window.width_hu
     return sample[..., recipe.windows.index(window)] > level
 

@@ -1,4 +1,4 @@
-"""Pictures of any size and pixel shape onto the one size that the networks see, in Hounsfield units."""
+"""Resamples slices of any size and pixel spacing to the size of the recipe, in Hounsfield units."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from PIL import Image
 from services.preprocess.geometry import IDENTITY, InPlaneTransform
 
 AIR_HU: Final = -1024
-_DRAWN_SPACING_MM: Final = 1e-3, 1e3
+_USABLE_SPACING_MM: Final = 1e-3, 1e3
 
 
 def resample_and_pad(
@@ -17,8 +17,8 @@ def resample_and_pad(
 ) -> NDArray[np.int16]:
     """Scale a slice so that its larger physical side fills the picture; centre it and pad with air.
 
-    The resampling is bilinear, with antialiasing where the picture shrinks. A slice that has the wanted size and
-    square pixels comes back as it is, uncopied.
+    The resampling is bilinear, with antialiasing where the slice shrinks. A slice of the target size with square pixels
+    is returned uncopied.
 
     Parameters
     ----------
@@ -38,24 +38,24 @@ def resample_and_pad(
 def fitted_shape(
     shape: tuple[int, ...], row_spacing_mm: float, column_spacing_mm: float, rows: int = 512, columns: int = 512
 ) -> tuple[int, int]:
-    """Rows and columns that a slice of `shape` has once `fit` has scaled it, before padding."""
+    """Rows and columns of a slice of `shape` after scaling by `resample_and_pad`, before padding."""
     height_mm, width_mm = shape[0] * row_spacing_mm, shape[1] * column_spacing_mm
     pixels_per_mm = min(rows / height_mm, columns / width_mm)
     return _within(height_mm * pixels_per_mm, rows), _within(width_mm * pixels_per_mm, columns)
 
 
 def usable_spacing_mm(row_spacing_mm: float, column_spacing_mm: float) -> tuple[float, float]:
-    """The spacings by which a slice is fitted: as stated, or 1 mm where nothing can be drawn by them.
+    """The spacings as stated, or 1 mm where resampling cannot use them.
 
-    A series with such values is refused for its geometry, but its pixels are decoded and measured all the same.
+    Such a series is refused for its geometry, but its pixels are still decoded and measured.
     """
-    low, high = _DRAWN_SPACING_MM
+    low, high = _USABLE_SPACING_MM
     stated = row_spacing_mm, column_spacing_mm
     return stated if all(low <= value <= high for value in stated) else (1.0, 1.0)
 
 
 def apply_transform(hu: NDArray[np.int16], transform: InPlaneTransform) -> NDArray[np.int16]:
-    """The pixels of a slice in the order of a transform, contiguous; as they are, uncopied, where it is the identity.
+    """The transformed pixels of a slice, contiguous; uncopied for the identity.
 
     Parameters
     ----------
@@ -67,13 +67,13 @@ def apply_transform(hu: NDArray[np.int16], transform: InPlaneTransform) -> NDArr
     """
     if transform == IDENTITY:
         return hu
-    laid = hu.T if transform.transpose else hu
+    transposed = hu.T if transform.transpose else hu
     rows, columns = -1 if transform.reverse_rows else 1, -1 if transform.reverse_columns else 1
-    return np.ascontiguousarray(laid[::rows, ::columns])
+    return np.ascontiguousarray(transposed[::rows, ::columns])
 
 
-def _within(pixels: float, most: int) -> int:
-    return min(max(round(pixels), 1), most)
+def _within(pixels: float, limit: int) -> int:
+    return min(max(round(pixels), 1), limit)
 
 
 def _resize(hu: NDArray[np.int16], height: int, width: int) -> NDArray[np.int16]:

@@ -1,4 +1,4 @@
-"""Headers to series: grouped by UID, ordered along the slice normal towards the head, whatever the order sent."""
+"""Groups headers into series by UID, each ordered along the slice normal towards the head."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,84 +23,83 @@ from services.preprocess.slice_order import Slice, order_slices
 
 @dataclass(frozen=True, slots=True)
 class PngEntry:
-    """A PNG in place of a header: it says nothing about itself."""
+    """A PNG, which has no header."""
 
 
 def group_into_series(entries: Sequence[DicomHeader | PngEntry | UnreadableFile | IncompleteHeader]) -> HeadersReport:
-    """Sort what was read of each file, in the order sent, into series and files to set aside.
+    """Sort the headers of files, in upload order, into series and files to set aside.
 
-    Series stand in the order of their UIDs, pictures after them. Every axial frame of a file is an item of its own; its
-    other frames are set aside, and the file as a whole where no frame is left.
+    Series stand in the order of their UIDs, PNG slices after them. Every axial frame is a slice. Other frames are set
+    aside, or the whole file where it has no axial frame.
     """
     groups: defaultdict[tuple[str, str], list[Slice]] = defaultdict(list)
     set_aside: list[SetAsideFile] = []
     frames_set_aside: list[SetAsideFrames] = []
-    pictures, incomplete = [], []
+    png_slices, incomplete = [], []
     for file, entry in enumerate(entries):
         if isinstance(entry, IncompleteHeader):
             incomplete.append(file)
         elif isinstance(entry, PngEntry):
-            pictures.append(SliceReference(file=file))
+            png_slices.append(SliceReference(file=file))
         elif isinstance(entry, UnreadableFile):
             study_uid, uid = entry.uids or (None, None)
             set_aside.append(SetAsideFile(file=file, code=entry.code, tag=entry.tag, uid=uid, study_uid=study_uid))
         elif not (entry.is_ct_slice and entry.axial_frames):
             set_aside.append(SetAsideFile(file=file, code="not_a_ct_slice"))
         else:
-            groups[entry.study_instance_uid, entry.series_instance_uid] += [
-                Slice(file, frame, entry) for frame in entry.axial_frames
-            ]
-            frames_set_aside += _others(file, entry)
+            slices = [Slice(file, frame, entry) for frame in entry.axial_frames]
+            groups[entry.study_instance_uid, entry.series_instance_uid] += slices
+            frames_set_aside += _other_frames(file, entry)
     series = [_series(groups[uids]) for uids in sorted(groups)]
     return HeadersReport(
-        series=(*series, *_pictures(pictures)),
+        series=(*series, *_png_series(png_slices)),
         set_aside=tuple(set_aside),
         frames_set_aside=tuple(frames_set_aside),
         incomplete=tuple(incomplete),
     )
 
 
-def _others(file: int, header: DicomHeader) -> list[SetAsideFrames]:
+def _other_frames(file: int, header: DicomHeader) -> list[SetAsideFrames]:
     """The frames of a file that are no axial slices."""
     others = [number for number in range(len(header.frames)) if number not in set(header.axial_frames)]
-    scouts = tuple(number for number in others if header.frames[number].is_localizer)
+    localizers = tuple(number for number in others if header.frames[number].is_localizer)
     planes = tuple(number for number in others if not header.frames[number].is_localizer)
-    found: tuple[tuple[FramesCode, tuple[int, ...]], ...] = (("localizer", scouts), ("other_plane", planes))
+    found: tuple[tuple[FramesCode, tuple[int, ...]], ...] = (("localizer", localizers), ("other_plane", planes))
     return [SetAsideFrames(file=file, frames=frames, code=code) for code, frames in found if frames]
 
 
 def _series(slices: Sequence[Slice]) -> SeriesHeader:
-    found, position_mm, said = order_slices(slices)
-    items = tuple(
-        SliceReference(file=item.file, frame=item.frame, sop_instance_uid=item.header.sop_instance_uid or None)
-        for item in found
-    )
-    ranked = sorted(found, key=lambda item: item.sort_key)
-    headers = {item.file: item.header for item in ranked}
-    substituted = any(item.code == "no_position" for item in said)
-    reasons = header_reasons(headers.values(), [item.frame_header for item in found] if substituted else ())
-    reasons += geometry_reasons([(item.header, item.frame_header) for item in ranked], position_mm)
-    header, first = ranked[0].header, ranked[0].frame_header
+    ordered, position_mm, order_reasons = order_slices(slices)
+    by_key = sorted(ordered, key=lambda item: item.sort_key)
+    headers = {item.file: item.header for item in by_key}
+    substituted = any(item.code == "no_position" for item in order_reasons)
+    reasons = header_reasons(headers.values(), [item.frame_header for item in ordered] if substituted else ())
+    reasons += geometry_reasons([(item.header, item.frame_header) for item in by_key], position_mm)
+    header, first = by_key[0].header, by_key[0].frame_header
     return SeriesHeader(
         uid=header.series_instance_uid,
         study_uid=header.study_instance_uid,
-        items=items,
+        items=tuple(map(_reference, ordered)),
         position_mm=position_mm,
-        reasons=(*reasons, *said),
+        reasons=(*reasons, *order_reasons),
         kernel=read_kernel(first.convolution_kernel).kind,
         thickness_mm=first.slice_thickness_mm,
-        contrast=any(item.header.contrast_tags for item in ranked),
-        derived=any("DERIVED" in item.frame_header.image_type[:1] for item in ranked),
+        contrast=any(item.header.contrast_tags for item in by_key),
+        derived=any("DERIVED" in item.frame_header.image_type[:1] for item in by_key),
         stacks=tuple(
-            MultiFrameFile(file=file, pixels_at=own.pixel_data.start, frame_bytes=own.frame_bytes)
-            for file, own in headers.items()
-            if own.native and own.number_of_frames > 1
+            MultiFrameFile(file=file, pixels_at=header.pixel_data.start, frame_bytes=header.frame_bytes)
+            for file, header in headers.items()
+            if header.native and header.number_of_frames > 1
         ),
     )
 
 
-def _pictures(items: Sequence[SliceReference]) -> list[SeriesHeader]:
-    """Pictures in the order sent. They belong together no more than that."""
+def _reference(item: Slice) -> SliceReference:
+    return SliceReference(file=item.file, frame=item.frame, sop_instance_uid=item.header.sop_instance_uid or None)
+
+
+def _png_series(items: Sequence[SliceReference]) -> list[SeriesHeader]:
+    """PNG slices in upload order, as one entry; they need not belong together."""
     if not items:
         return []
     return [SeriesHeader(uid=None, study_uid=None, items=tuple(items), position_mm=(0.0,) * len(items))]

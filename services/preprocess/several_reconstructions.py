@@ -1,6 +1,7 @@
-"""Whether slices are of more than one reconstruction, by everything in their headers that one reconstruction shares.
+"""Detects several reconstructions in one series, by the attributes that one reconstruction shares.
 
-Rescale and stored bits count, too: they differ in no series of one scanner, and a wrong one spoils a slice in silence.
+Rescale and stored bits are included: no scanner varies them within a series, and a wrong value corrupts a slice without
+an error.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -15,33 +16,33 @@ from services.preprocess.geometry import distance_along, slice_normal
 from services.preprocess.header import DicomHeader
 
 _SAME_COSINE: Final = 0.03  # about two degrees
-_SAME: Final = 0.01  # as a share
+_SAME_SHARE: Final = 0.01
 _SAME_THICKNESS_MM: Final = 0.05
 _SAME_STEP_SHARE: Final = 0.2
 
 
 def several_reconstructions(headers: Collection[DicomHeader], in_order: Sequence[FrameHeader] = ()) -> Reason | None:
-    """The warning that names in what the slices of a series differ; None where they are of one reconstruction.
+    """A warning that names the attributes in which the slices of a series differ; None for one reconstruction.
 
     Parameters
     ----------
-    in_order : the frames in their order, where something else than ImagePositionPatient orders them
+    in_order : the frames in order, where another tag than ImagePositionPatient orders them
     """
     frames = [header.frames[number] for header in headers for number in header.axial_frames]
-    found = {
+    differs = {
         "kernel": len({frame.convolution_kernel for frame in frames}) > 1,
-        "orientation": _varies((frame.image_orientation or () for frame in frames), least=_SAME_COSINE),
+        "orientation": _varies((frame.image_orientation or () for frame in frames), above=_SAME_COSINE),
         "stack": len({frame.stack_id for frame in frames}) > 1,
         "size": len({(header.rows, header.columns) for header in headers}) > 1,
-        "pixel spacing": _varies((_spacing_mm(frame) for frame in frames), share=_SAME),
-        "field of view": _varies(_fields_mm(headers), share=_SAME),
+        "pixel spacing": _varies((_spacing_mm(frame) for frame in frames), share=_SAME_SHARE),
+        "field of view": _varies(_fields_mm(headers), share=_SAME_SHARE),
         "rescale": len({(frame.rescale_slope, frame.rescale_intercept) for frame in frames}) > 1,
-        "tube voltage": _varies(((frame.kvp,) if frame.kvp else () for frame in frames), share=_SAME),
+        "tube voltage": _varies(((frame.kvp,) if frame.kvp else () for frame in frames), share=_SAME_SHARE),
         "stored bits": len({_stored(header) for header in headers}) > 1,
         "slice thickness": _thickness_varies(frames, in_order),
     }
-    what = [name for name, differs in found.items() if differs]
-    return make_reason("several_reconstructions", attributes=_listed(what)) if what else None
+    attributes = [name for name, different in differs.items() if different]
+    return make_reason("several_reconstructions", attributes=_listed(attributes)) if attributes else None
 
 
 def _stored(header: DicomHeader) -> tuple[int, int, bool]:
@@ -61,14 +62,16 @@ def _fields_mm(headers: Collection[DicomHeader]) -> Iterable[tuple[float, float]
 
 
 def _thickness_varies(frames: Collection[FrameHeader], in_order: Sequence[FrameHeader]) -> bool:
-    """Whether SliceThickness varies other than along the head, as scanners take the skull base finer than the vertex.
+    """Whether SliceThickness varies, except where scanners take the skull base finer than the vertex.
 
-    There each thickness has a part of the head to itself, and slices that are thinner lie closer by as much. Of the
-    latter a substitute for positions says nothing.
+    There, each thickness occupies one part of the head, with spacing in proportion to it. Without
+    ImagePositionPatient, the spacing is not checked.
     """
-    thick = [frame for frame in frames if frame.slice_thickness_mm]
-    varies = _varies(((frame.slice_thickness_mm or 0,) for frame in thick), share=_SAME, least=_SAME_THICKNESS_MM)
-    return varies and not (_in_runs(in_order) if in_order else _by_parts(thick))
+    stated = [frame for frame in frames if frame.slice_thickness_mm]
+    varies = _varies(
+        ((frame.slice_thickness_mm or 0,) for frame in stated), share=_SAME_SHARE, above=_SAME_THICKNESS_MM
+    )
+    return varies and not (_in_runs(in_order) if in_order else _by_parts(stated))
 
 
 def _in_runs(in_order: Sequence[FrameHeader]) -> bool:
@@ -94,21 +97,21 @@ def _by_parts(frames: Collection[FrameHeader]) -> bool:
 
 
 def _step_share(part: Sequence[tuple[float, float]]) -> tuple[float]:
-    """The distance between neighbours of one thickness, as a share of it."""
+    """The distance between neighbouring slices of one thickness, as a share of the thickness."""
     steps = [after - before for (before, _), (after, _) in pairwise(part)]
     return (median(steps) / part[0][1],)
 
 
-def _varies(values: Iterable[tuple[float, ...]], *, share: float = 0, least: float = 0) -> bool:
-    """Whether a component varies by more than `least` and that share of its largest value; missing values do not count.
+def _varies(values: Iterable[tuple[float, ...]], *, share: float = 0, above: float = 0) -> bool:
+    """Whether a component varies by more than `above` and by more than `share` of its largest value.
 
-    The spread counts: values rounded before they are compared would differ by noise where they lie at a border.
+    Missing values do not count. Comparing the spread avoids rounding, which noise at a limit would defeat.
     """
     known = {value for value in values if value}
     spread = ((min(component), max(component)) for component in zip(*known, strict=True))
-    return any(high - low > max(least, share * max(abs(low), abs(high))) for low, high in spread)
+    return any(high - low > max(above, share * max(abs(low), abs(high))) for low, high in spread)
 
 
-def _listed(what: Collection[str]) -> str:
-    *first, last = what
+def _listed(names: Collection[str]) -> str:
+    *first, last = names
     return f"{', '.join(first)} and {last}" if first else last

@@ -1,4 +1,4 @@
-"""UIDs replaced by keyed hashes, so that what leaves can be joined by those who know the key and by nobody else."""
+"""Replaces UIDs by keyed hashes, which only holders of the key can link to the originals."""
 
 import hmac
 from hashlib import sha256
@@ -9,35 +9,35 @@ from services.common.schemas import HeadersReport, SeriesHeader, SetAsideFile, S
 
 MIN_KEY_BYTES: Final = 16
 _HASH_BYTES: Final = 16
-Found = TypeVar("Found", SeriesHeader, SetAsideFile)
+WithUids = TypeVar("WithUids", SeriesHeader, SetAsideFile)
 
 
 def read_uid_key(path: Path | None) -> bytes | None:
-    """The secret in a file, without the white space around it; None without a file.
+    """The key in a file, without surrounding white space; None without a file.
 
     Raises
     ------
     ValueError
-        the secret is short enough to be guessed
+        the key is shorter than 16 bytes
     OSError
-        the file can't be read
+        the file cannot be read
     """
     if path is None:
         return None
     key = path.read_bytes().strip()
     if len(key) < MIN_KEY_BYTES:
-        raise ValueError(f"{path}: a key has at least {MIN_KEY_BYTES} bytes")
+        raise ValueError(f"{path}: the key has {len(key)} bytes; it must have at least {MIN_KEY_BYTES}")
     return key
 
 
 def hash_uid(uid: str, key: bytes) -> str:
-    """A UID of 128 bits under 2.25 (PS3.5 B.2): the same for the same UID and key."""
+    """A UID of 128 bits under 2.25 (PS3.5 B.2), determined by UID and key."""
     digest = hmac.new(key, uid.encode(), sha256).digest()[:_HASH_BYTES]
     return f"2.25.{int.from_bytes(digest)}"
 
 
 def hash_uids(report: HeadersReport, key: bytes | None) -> HeadersReport:
-    """A report with all its UIDs hashed; as it is without a key. What is absent stays absent."""
+    """A report with all UIDs hashed; unchanged without a key. Absent UIDs stay absent."""
     if key is None:
         return report
     series = tuple(_hash_series(series, key) for series in report.series)
@@ -50,7 +50,7 @@ def _hash_series(series: SeriesHeader, key: bytes) -> SeriesHeader:
     return _hash_series_uids(series, key).model_copy(update={"items": items})
 
 
-def _hash_series_uids(found: Found, key: bytes) -> Found:
+def _hash_series_uids(found: WithUids, key: bytes) -> WithUids:
     return found.model_copy(update={"uid": _hash(found.uid, key), "study_uid": _hash(found.study_uid, key)})
 
 

@@ -1,1 +1,1 @@
-"""Features and positions in, calibrated probabilities of each slice and of the series out."""
+"""The rnn service: features and positions in, calibrated probabilities of slices and series out."""

@@ -1,4 +1,4 @@
-"""The rnn service: the Open Inference Protocol around a scorer of series."""
+"""The rnn service: a scorer of series behind the Open Inference Protocol."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ class BundleMismatch(Problem):
 
 
 class Scorer(Protocol):
-    """What computes: (n, d) and (n,) float32 to (n, 6) and (6,) float32."""
+    """Computes the network: (n, d) and (n,) float32 to (n, 6) and (6,) float32."""
 
     def score(
         self, features: NDArray[np.float32], position_mm: NDArray[np.float32]
@@ -32,7 +32,7 @@ class Scorer(Protocol):
 
 
 class RnnModel:
-    """The model `rnn` of the protocol. Its metadata carries the bundle's card."""
+    """The model `rnn`. Its metadata holds the bundle's card."""
 
     name = "rnn"
     platform = "tensorflow_savedmodel"
@@ -61,20 +61,28 @@ class RnnModel:
         return Message((array_tensor("features", features), array_tensor("position_mm", position_mm)))
 
     def infer(self, message: Message) -> Message:
-        """Probabilities; BundleMismatch where the caller says that the features are another bundle's."""
+        """Probabilities of slices and series.
+
+        Raises
+        ------
+        BundleMismatch
+            the request states another bundle
+        BadRequest
+            the series has no slice
+        """
         sha256 = self._bundle.card_sha256
         if message.parameters.get("card_sha256", sha256) != sha256:
-            raise BundleMismatch(f"this scorer belongs to the bundle {self._bundle.card.name!r}")
+            raise BundleMismatch(f"the RNN belongs to the bundle {self._bundle.card.name!r}; send features of its CNN")
         features = read_array(message, "features", "FP32", (None, self._width))
         position_mm = read_array(message, "position_mm", "FP32", (len(features),))
         if not len(features):
-            raise BadRequest("a series has at least one slice")
+            raise BadRequest("the series has no slices; it must have at least one")
         slices, series = self._scorer.score(features, position_mm)
         tensors = array_tensor("slice_probabilities", slices), array_tensor("series_probabilities", series)
         return Message(tensors, {"card_sha256": sha256})
 
     def count_slices(self, message: Message) -> int:
-        """The length of the series."""
+        """The number of slices of the series."""
         return message.tensors[0].shape[0]
 
 
@@ -84,8 +92,8 @@ def create_app(scorer: Scorer, bundle: Bundle, settings: Settings) -> FastAPI:
 
 
 def create() -> FastAPI:
-    """The application as it is served: bundle checked, graph loaded and warm."""
-    from services.common.saved_model import configure_device  # noqa: PLC0415 - TensorFlow is loaded only to serve
+    """The application as served: bundle verified, graph loaded and warmed up."""
+    from services.common.saved_model import configure_device  # noqa: PLC0415 - loads TensorFlow
     from services.rnn.model import SavedModelScorer  # noqa: PLC0415
 
     configure_logging("rnn")

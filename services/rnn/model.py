@@ -9,7 +9,7 @@ from services.common.saved_model import load_signature
 
 
 class SavedModelScorer:
-    """One compiled graph call for each series."""
+    """One compiled graph call per series."""
 
     def __init__(self, folder: Path) -> None:
         self._call = load_signature(folder)
@@ -21,7 +21,7 @@ class SavedModelScorer:
 
         Parameters
         ----------
-        features : (n, d) float32, slices in anatomical order; n from 1 up
+        features : (n, d) float32, slices in anatomical order; n is at least 1
         position_mm : (n,) float32, along the slice normal, ascending towards the head
 
         Returns

@@ -56,9 +56,9 @@ async def test_all_eight_orders_of_rows_and_columns_give_the_same_report(chain: 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"PixelSpacing": [5, 0.5]}, "pixel aspect is 10"), ({"PixelSpacing": [0, 0]}, "not above 0"),
+    [({"PixelSpacing": [5, 0.5]}, "pixel aspect is 10"), ({"PixelSpacing": [0, 0]}, "it must exceed 0"),
      ({"ImagePositionPatient": [0, 20_000, 0]}, "y of ImagePositionPatient is 20000 mm"),
-     ({"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]}, "no two unit vectors")],
+     ({"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]}, "must be two unit vectors")],
 )  # fmt: skip
 async def test_implausible_geometry_is_not_assessed(chain: Chain, changes: dict[str, Any], words: str) -> None:
     report = await report_of(chain, [dataset(**changes)])

@@ -49,7 +49,7 @@ def test_the_words_name_the_value_and_the_limit() -> None:
     assert "the pixel aspect is 10 (PixelSpacing 5\\0.5 mm), outside 0.5 to 2" in found.detail
     assert "the field of view is 2560 x 256 mm, outside 100 to 500 mm" in found.detail
     (found, *_) = reasons_of(ct(**big(PixelSpacing=[0, 0.5])))
-    assert "PixelSpacing is 0\\0.5 mm, not above 0" in found.detail
+    assert "PixelSpacing is 0\\0.5 mm; it must exceed 0" in found.detail
 
 
 @pytest.mark.parametrize("spacing", [[0.976563, 0.976563], [0.1954, 0.1954], [0.25, 0.5], [0.8, 0.4]])
@@ -79,7 +79,7 @@ def test_a_series_longer_than_a_metre() -> None:
 def test_malformed_orientation_is_refused() -> None:
     (found, *_) = reasons_of(ct(ImageOrientationPatient=[1, 0, 0, 1, 0, 0]))
     assert found.code == "implausible_geometry"
-    assert "ImageOrientationPatient 1\\0\\0\\1\\0\\0 holds no two unit vectors" in found.detail
+    assert "ImageOrientationPatient is 1\\0\\0\\1\\0\\0; it must be two unit vectors" in found.detail
     assert is_refused(reasons_of(ct(ImageOrientationPatient=[0] * 6)))
 
 

@@ -56,7 +56,7 @@ def test_no_image_at_all(tmp_path: Path) -> None:
 def test_no_file_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main([str(tmp_path / "nowhere")])
-    assert "there is no file at" in capsys.readouterr().err
+    assert "no file at" in capsys.readouterr().err
 
 
 def test_copies_count_once_and_conflicts_are_not_assessed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

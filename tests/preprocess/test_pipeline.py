@@ -90,9 +90,9 @@ def test_an_excerpt_is_enough_for_its_frames(pipeline: Pipeline) -> None:
     file, frame_bytes = written(enhanced(4)), 64 * 64 * 2
     pixels_at = len(file) - 4 * frame_bytes
     first = pixels_at + frame_bytes
-    excerpt = file[:pixels_at] + file[first : first + 2 * frame_bytes]
+    partial_file = file[:pixels_at] + file[first : first + 2 * frame_bytes]
     whole = pipeline.make_slices([file], rows((0, 2), (0, 1)))
-    made = pipeline.make_slices([excerpt], rows((0, 2), (0, 1)), excerpts={0: PartialFile(len(file), first)})
+    made = pipeline.make_slices([partial_file], rows((0, 2), (0, 1)), partial={0: PartialFile(len(file), first)})
     assert (made.slices == whole.slices).all()
     assert made.evidence == whole.evidence
 
@@ -101,8 +101,8 @@ def test_an_excerpt_is_enough_for_its_frames(pipeline: Pipeline) -> None:
 def test_frames_that_were_not_sent(pipeline: Pipeline, frame: int) -> None:
     file, frame_bytes = written(enhanced(4)), 64 * 64 * 2
     pixels_at = len(file) - 4 * frame_bytes
-    excerpt, first = file[: pixels_at + 2 * frame_bytes], pixels_at + frame_bytes
-    made = pipeline.make_slices([excerpt], rows((0, frame)), excerpts={0: PartialFile(len(file), first)})
+    partial_file, first = file[: pixels_at + 2 * frame_bytes], pixels_at + frame_bytes
+    made = pipeline.make_slices([partial_file], rows((0, frame)), partial={0: PartialFile(len(file), first)})
     assert made.evidence[0].failed == "truncated"
 
 
@@ -111,7 +111,7 @@ def test_frames_that_were_not_sent(pipeline: Pipeline, frame: int) -> None:
 def test_a_lie_about_an_excerpt_never_shifts_the_pixels(pipeline: Pipeline, size: int, first: int, sent: int) -> None:
     """What is answered is a frame as it stands in the file, or nothing."""
     file = written(enhanced(3))
-    made = pipeline.make_slices([file[:sent]], rows((0, 1)), excerpts={0: PartialFile(size, first)})
+    made = pipeline.make_slices([file[:sent]], rows((0, 1)), partial={0: PartialFile(size, first)})
     whole = pipeline.make_slices([file], rows((0, 1)))  # all frames hold the same stored values
     assert made.evidence[0].failed or (made.slices == whole.slices).all()
 
@@ -234,7 +234,7 @@ def test_slabs_that_do_not_fit_the_frames_are_refused(pipeline: Pipeline, slabs:
 
 
 def test_pictures_are_never_averaged(pipeline: Pipeline) -> None:
-    with pytest.raises(InvalidSlabs, match="pictures"):
+    with pytest.raises(InvalidSlabs, match="PNG slices"):
         pipeline.make_slices([png.encode(HEAD)], rows((0, 0), (0, 0)), slabs=np.zeros(2, np.int32))
 
 

@@ -51,7 +51,7 @@ def test_slices_at_one_position_that_their_location_tells_apart() -> None:
     found = series_of(files)
     assert [item.file for item in found.items] == list(range(6))
     assert list(found.position_mm) == [0, 5, 10, 15, 20, 25]
-    assert "SliceLocation tells apart (2 of 6)" in detail(found, "no_position")
+    assert "different SliceLocation (2 of 6)" in detail(found, "no_position")
 
 
 def test_two_acquisitions_at_the_same_positions_keep_them() -> None:
@@ -115,7 +115,7 @@ def test_frames_of_one_file_follow_each_other() -> None:
     found = series_of([stack(3, SliceThickness=2, InstanceNumber=None)])
     assert [item.frame for item in found.items] == [0, 1, 2]
     assert list(found.position_mm) == [0, 2, 4]
-    assert "the number of their frames times 2 mm (SliceThickness)" in detail(found, "no_position")
+    assert "the frame number times 2 mm (SliceThickness)" in detail(found, "no_position")
 
 
 def test_several_files_of_frames_need_instance_numbers() -> None:

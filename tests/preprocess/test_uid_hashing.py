@@ -48,7 +48,7 @@ def test_the_key_stands_in_a_file(tmp_path: Path) -> None:
     assert read_uid_key(file) == KEY
     assert read_uid_key(None) is None
     file.write_bytes(b"short\n")
-    with pytest.raises(ValueError, match="at least 16 bytes"):
+    with pytest.raises(ValueError, match="must have at least 16"):
         read_uid_key(file)
 
 
