@@ -15,7 +15,7 @@ _LONGEST_RETRY_S: Final = 60
 _SLOW_UPLOAD_S: Final = 10.0
 
 
-class Place:
+class Reservation:
     """The room that one assessment takes: first what its upload announces, then what it turns out to hold."""
 
     def __init__(self, admission: "Admission", announced: int) -> None:
@@ -30,8 +30,8 @@ class Place:
         """How many count now; none of an upload that is slow, so that slow lines keep nobody out."""
         return 0 if self._begin is None and time.monotonic() > self._lapses_at else self._slices
 
-    def take(self, slices: int) -> None:
-        """Hold this many slices from now on, in place of what was announced.
+    def update(self, slices: int) -> None:
+        """Hold this many slices from now on, instead of the announced number.
 
         Raises
         ------
@@ -40,7 +40,7 @@ class Place:
         """
         self._admission.check(slices, beside=self)
         self._slices, self._begin = slices, time.monotonic()
-        self._beside = self._admission.held
+        self._beside = self._admission.reserved
 
     def seconds_a_slice(self) -> float | None:
         """All that was in hand when this was taken was worked on in this time; None where nothing was taken."""
@@ -55,16 +55,16 @@ class Admission:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._places: set[Place] = set()
+        self._reservations: set[Reservation] = set()
         self._seconds_a_slice = 0.0
 
     @property
-    def held(self) -> int:
+    def reserved(self) -> int:
         """Slices in hand and on their way."""
-        return sum(place.slices for place in self._places)
+        return sum(reservation.slices for reservation in self._reservations)
 
     @contextmanager
-    def place(self, announced: int = 0) -> Iterator[Place]:
+    def reserve(self, announced: int = 0) -> Iterator[Reservation]:
         """Room for one assessment, until it is done.
 
         Raises
@@ -73,18 +73,18 @@ class Admission:
             there is none for as many slices as are announced
         """
         self.check(announced)
-        place = Place(self, announced)
-        self._places.add(place)
+        reservation = Reservation(self, announced)
+        self._reservations.add(reservation)
         try:
-            yield place
-            if seconds := place.seconds_a_slice():
+            yield reservation
+            if seconds := reservation.seconds_a_slice():
                 self._seconds_a_slice = _KEPT * (self._seconds_a_slice or seconds) + (1 - _KEPT) * seconds
         finally:
-            self._places.remove(place)
+            self._reservations.remove(reservation)
 
-    def check(self, slices: int, *, beside: Place | None = None) -> None:
-        """Overloaded where there is no room for so many slices, beside those that a place holds already."""
-        others = self.held - (beside.slices if beside else 0)
+    def check(self, slices: int, *, beside: Reservation | None = None) -> None:
+        """Overloaded where there is no room for so many slices, beside those that a reservation holds already."""
+        others = self.reserved - (beside.slices if beside else 0)
         if others and others + slices > self._most:
             seconds = min(max(ceil(others * self._seconds_a_slice), 1), _LONGEST_RETRY_S)
             raise Overloaded(
@@ -92,7 +92,7 @@ class Admission:
             )
 
 
-class Slots:
+class Limiter:
     """Places for slices, taken in the order in which they are asked for: no large chunk waits for ever."""
 
     def __init__(self, count: int) -> None:
@@ -100,7 +100,7 @@ class Slots:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
-    async def of(self, slices: int) -> AsyncIterator[None]:
+    async def acquire(self, slices: int) -> AsyncIterator[None]:
         """So many places, or all of them where there are fewer."""
         wanted = min(slices, self._count)
         await self._take(wanted)

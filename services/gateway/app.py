@@ -26,7 +26,7 @@ from services.gateway.jobs.service import JobService
 from services.gateway.middleware import gateway_middleware
 from services.gateway.openapi import MODEL_ANSWERS, PREDICTION_ANSWERS, PREDICTION_BODY, mark_key_optional
 from services.gateway.pipeline import Pipeline
-from services.gateway.predictions import Predictions
+from services.gateway.predictions import PredictionService
 from services.gateway.query import check_query
 from services.gateway.report import DISCLAIMER
 from services.gateway.settings import Settings
@@ -64,7 +64,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     """The gateway in front of three stages."""
     bundles = Bundles(stages)
     spool = Spool(settings.spool_dir)
-    predictions = Predictions(spool, Pipeline(stages, settings, bundles), bundles, settings)
+    predictions = PredictionService(spool, Pipeline(stages, settings, bundles), bundles, settings)
     redis = connect_redis(settings)
     jobs = JobService.create(settings, redis, bundles)
 
@@ -103,7 +103,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     return app
 
 
-def _add_predictions(app: FastAPI, predictions: Predictions) -> None:
+def _add_predictions(app: FastAPI, predictions: PredictionService) -> None:
     @app.post(
         "/v1/predictions",
         tags=["predictions"],

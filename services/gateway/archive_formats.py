@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from services.gateway.zip_directory import read_end
+from services.gateway.zip_directory import read_directory_end
 
 ZIP: Final = "zip"
 _HEAD_BYTES: Final = 512
@@ -47,7 +47,7 @@ _ISO_AT, _ISO_MARK = 32_769, b"CD001"
 _DMG_BYTES, _DMG_MARK = 512, b"koly"
 
 
-def container_kind(path: Path, name: str) -> str | None:
+def archive_format(path: Path, name: str) -> str | None:
     """ZIP, words for another container, or None for a file that is no container.
 
     A DICOM or PNG by its signature is none, whatever its preamble, name or end look like.
@@ -85,7 +85,7 @@ def _by_layout(file: BinaryIO, head: bytes) -> str | None:
     if _at(file, max(size - _DMG_BYTES, 0), len(_DMG_MARK)) == _DMG_MARK:
         return "a DMG image"
     try:
-        end = read_end(file, size)
+        end = read_directory_end(file, size)
     except zipfile.BadZipFile:
         return ZIP
     return ZIP if end and end.fits(file) else None

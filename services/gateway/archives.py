@@ -16,7 +16,7 @@ from typing import Final
 from services.common.problems import ContentTooLarge, Problem
 from services.gateway.archive_formats import is_system_file
 from services.gateway.spool import SpoolFolder, UploadedFile
-from services.gateway.zip_directory import ZipEnd, leaves_out, read_end
+from services.gateway.zip_directory import ZipDirectory, has_unlisted_entries, read_directory_end
 
 _PIECE_BYTES: Final = 1 << 20
 _RATIO_COUNTS_FROM_BYTES: Final = 64 * 1024**2
@@ -101,10 +101,10 @@ def _is_folder(entry: zipfile.ZipInfo) -> bool:
     return named or bool(entry.external_attr & _MS_DOS_FOLDER) or stat.S_ISDIR(entry.external_attr >> 16)
 
 
-def _check_end(archive: UploadedFile, limits: Limits) -> ZipEnd:
+def _check_end(archive: UploadedFile, limits: Limits) -> ZipDirectory:
     """Look at the size of the central directory before the standard library reads all of it."""
     with archive.path.open("rb") as file:
-        end = read_end(file, archive.size)
+        end = read_directory_end(file, archive.size)
     if end is None:
         raise zipfile.BadZipFile
     if end.split:
@@ -114,12 +114,12 @@ def _check_end(archive: UploadedFile, limits: Limits) -> ZipEnd:
     return end
 
 
-def _check_directory(archive: UploadedFile, entries: Sequence[zipfile.ZipInfo], end: ZipEnd) -> None:
+def _check_directory(archive: UploadedFile, entries: Sequence[zipfile.ZipInfo], end: ZipDirectory) -> None:
     """Make sure that the directory lists as many entries as it says, and all that are there."""
     if len(entries) != end.entries:
         raise zipfile.BadZipFile
     with archive.path.open("rb") as file:
-        if leaves_out(file, entries):
+        if has_unlisted_entries(file, entries):
             raise _named(BadArchive, archive, "the zip holds data that its directory does not list")
 
 

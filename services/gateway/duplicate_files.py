@@ -11,10 +11,10 @@ from services.gateway.spool import UploadedFile
 from services.gateway.upload_problems import conflicting_instances
 
 _PIECE_BYTES: Final = 1 << 20
-Copies = dict[int, int]  # the number of each copy, and of the file that it is a copy of
+Duplicates = dict[int, int]  # the number of each copy, and of the file that it is a copy of
 
 
-def find_copies(files: Sequence[UploadedFile], shared: Sequence[Sequence[int]]) -> Copies:
+def find_duplicates(files: Sequence[UploadedFile], shared: Sequence[Sequence[int]]) -> Duplicates:
     """Which files are copies of others; reads those that share an instance.
 
     Raises
@@ -29,7 +29,7 @@ def find_copies(files: Sequence[UploadedFile], shared: Sequence[Sequence[int]]) 
     return {later: first for first, later in found.copies}
 
 
-def copy_notes(files: Sequence[UploadedFile], copies: Copies) -> tuple[Reason, ...]:
+def duplicate_notes(files: Sequence[UploadedFile], copies: Duplicates) -> tuple[Reason, ...]:
     """A note for each copy that is left out."""
     return tuple(
         make_reason("duplicate_file", file=files[later].name, first=files[first].name)
@@ -37,7 +37,7 @@ def copy_notes(files: Sequence[UploadedFile], copies: Copies) -> tuple[Reason, .
     )
 
 
-def renumbered(header: SeriesHeader, kept: Sequence[int]) -> SeriesHeader:
+def with_upload_numbers(header: SeriesHeader, kept: Sequence[int]) -> SeriesHeader:
     """A header of some files of an upload, with the numbers that these have in the whole upload."""
     items = tuple(item.model_copy(update={"file": kept[item.file]}) for item in header.items)
     return header.model_copy(update={"items": items})

@@ -8,7 +8,7 @@ from python_multipart.multipart import MultipartParser
 
 from services.common.problems import BadRequest, ContentTooLarge, Problem, UnsupportedMediaType
 from services.gateway.archives import Limits
-from services.gateway.part_headers import PartHead, read_part_head
+from services.gateway.part_headers import PartHeaders, parse_part_headers
 from services.gateway.spool import SpoolFolder, UploadedFile
 from services.gateway.upload_problems import RefusedFile, refused_files
 
@@ -36,7 +36,7 @@ class UnsupportedEncoding(UnsupportedMediaType):
         return {**super().headers(), "accept-encoding": "identity"}
 
 
-class Form:
+class MultipartForm:
     """Writes each file of a multipart body to the spool. `name` is that of the latest file.
 
     A file is a part that names one, by `filename` or `filename*`, in whatever field, and every part of the field
@@ -51,7 +51,7 @@ class Form:
         self._refused: list[RefusedFile] = []
         self._headers: dict[bytes, bytes] = {}
         self._field = self._value = b""
-        self._head = PartHead()
+        self._head = PartHeaders()
         self._number = 0
         self._file: BinaryIO | None = None
         self._skipped = False
@@ -109,7 +109,7 @@ class Form:
     def _on_headers_finished(self) -> None:
         self._number += 1
         self._skipped = False
-        self._head = read_part_head(self._headers)
+        self._head = parse_part_headers(self._headers)
         if self._head.filename:
             self._begin()
 
@@ -179,7 +179,7 @@ class _Border:
             raise BadRequest("data follow the last boundary of the multipart body: send all files in one body")
 
 
-def _why_refused(head: PartHead) -> tuple[str, str] | None:
+def _why_refused(head: PartHeaders) -> tuple[str, str] | None:
     """A code and words for a part that cannot be taken as a file."""
     if head.encoding:
         return UnsupportedEncoding.code, f"{head.encoding} is not decoded here; send the file as it is"

@@ -16,7 +16,7 @@ class _Range:
     weight: float
 
 
-def best(header: str, offered: Sequence[str]) -> str | None:
+def best_match(header: str, offered: Sequence[str]) -> str | None:
     """Choose among what is offered, the first being the server's own choice; None where the header excludes all.
 
     Of several elements that fit, the most precise gives the weight; elements that are not understood do not count.

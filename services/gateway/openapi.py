@@ -15,7 +15,7 @@ from services.gateway.responses import (
     UPLOAD_TOO_LARGE,
     multipart_body,
 )
-from services.gateway.stage_client import StageBusy, StageFailed, StageSlow
+from services.gateway.stage_client import StageBusy, StageFailed, StageTimeout
 from services.gateway.upload_problems import (
     MixedSeries,
     NotACtSlice,
@@ -93,7 +93,7 @@ _NOT_ASSESSED: Final[dict[str, Any]] = {
 STAGE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     502: openapi_problem(StageFailed("cnn cannot be reached", stage="cnn")),
     503: openapi_problem(StageBusy("cnn takes no more work now", stage="cnn")),
-    504: openapi_problem(StageSlow("cnn did not answer in time", stage="cnn")),
+    504: openapi_problem(StageTimeout("cnn did not answer in time", stage="cnn")),
 }
 PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {

@@ -13,7 +13,7 @@ _PLAIN_CODINGS: Final = frozenset({"", "identity"})
 
 
 @dataclass(frozen=True, slots=True)
-class PartHead:
+class PartHeaders:
     """`filename` is None where the header has no such parameter, and empty where that names nothing.
 
     encoding : what the data would have to be freed of, in the header's words; none where they are the file itself
@@ -24,16 +24,16 @@ class PartHead:
     encoding: str = ""
 
 
-def read_part_head(headers: Mapping[bytes, bytes]) -> PartHead:
+def parse_part_headers(headers: Mapping[bytes, bytes]) -> PartHeaders:
     """Read a part's headers, given by their names in lower case."""
     disposition = headers.get(b"content-disposition", b"")
     _, options = parse_options_header(disposition)
     plain = options.get(b"filename")
     name = _extended_filename(disposition) or (None if plain is None else _text(plain))
-    return PartHead(_text(options.get(b"name", b"")), name, _encoding(headers))
+    return PartHeaders(_text(options.get(b"name", b"")), name, _encoding(headers))
 
 
-def is_plain_coding(header: str) -> bool:
+def is_identity_coding(header: str) -> bool:
     """Whether a Content-Encoding leaves the content as it is."""
     return all(coding.strip().lower() in _PLAIN_CODINGS for coding in header.split(","))
 
@@ -64,7 +64,7 @@ def _encoding(headers: Mapping[bytes, bytes]) -> str:
     if transfer.lower() not in _PLAIN_TRANSFERS:
         return f"Content-Transfer-Encoding {transfer}"
     coding = _text(headers.get(b"content-encoding", b"")).strip()
-    if not is_plain_coding(coding):
+    if not is_identity_coding(coding):
         return f"Content-Encoding {coding}"
     kind = _text(headers.get(b"content-type", b"")).strip().lower()
     return f"Content-Type {kind.partition(';')[0]}" if kind.startswith("multipart/") else ""

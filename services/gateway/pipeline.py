@@ -19,16 +19,23 @@ from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeade
 from services.common.slabs import SlabPlan, plan_series
 from services.common.sop_instances import files_sharing_instances
 from services.common.tensors import FilePart, Message, Tensor, bytes_elements, bytes_tensor
-from services.gateway.admission import Admission, Place, Slots
+from services.gateway.admission import Admission, Limiter, Reservation
 from services.gateway.bundle import Bundles
-from services.gateway.duplicate_files import Copies, copy_notes, find_copies, renumbered
-from services.gateway.preprocess_requests import chunk_request, head, headers_request, slab_numbers
-from services.gateway.scoring import Features, Scores, Work, all_of, score_alone, score_series
+from services.gateway.duplicate_files import Duplicates, duplicate_notes, find_duplicates, with_upload_numbers
+from services.gateway.preprocess_requests import first_bytes, headers_request, slab_tensor, slices_request
+from services.gateway.scoring import Features, Scores, WorkTimes, run_all, score_independent_slices, score_series
 from services.gateway.settings import Settings
-from services.gateway.severities import judged, read_severities
+from services.gateway.severities import apply_severities, read_severities
 from services.gateway.spool import UploadedFile
 from services.gateway.stage_client import BundleMismatch, StageFailed, Stages
-from services.gateway.upload_check import check_decoded, checked, corrupt_files, notes, of_no_series, the_series
+from services.gateway.upload_check import (
+    check_decoded,
+    check_report,
+    left_out_files,
+    set_aside_notes,
+    single_series,
+    unusable_files,
+)
 
 T = TypeVar("T")
 
@@ -71,12 +78,12 @@ class _Upload:
 
     files: Sequence[UploadedFile]
     pictures: bool
-    place: Place
-    work: Work
+    reservation: Reservation
+    work: WorkTimes
 
 
 @dataclass(slots=True)
-class Group:
+class SeriesFiles:
     """The files of one series, counted from 0 in the order sent, and how many slices they hold."""
 
     files: list[int] = field(default_factory=list)
@@ -99,11 +106,13 @@ class Pipeline:
         self._bundles = bundles
         self._settings = settings
         self.admission = Admission(settings.max_slices_in_flight)
-        self._slots = Slots(settings.slices_at_once)
+        self._limiter = Limiter(settings.slices_at_once)
         self._severities = read_severities(settings.acceptance_file)
 
-    async def assess_upload(self, files: Sequence[UploadedFile], place: Place, *, pictures: bool = False) -> Assessment:
-        """Assess files that must be one series (or pictures sent alone), at a place of this pipeline's `admission`.
+    async def assess_upload(
+        self, files: Sequence[UploadedFile], reservation: Reservation, *, pictures: bool = False
+    ) -> Assessment:
+        """Assess files that must be one series (or pictures sent alone), with a reservation of `admission`.
 
         Raises
         ------
@@ -114,13 +123,15 @@ class Pipeline:
         Overloaded
             too many slices are in hand.
         """
-        upload = _Upload(files, pictures, place, Work())
+        upload = _Upload(files, pictures, reservation, WorkTimes())
         try:
             return await self._assess_files(upload)
         except (BadRequest, ValidationError, IndexError) as error:
             raise StageFailed("the answer of a stage lacks what was asked for") from error
 
-    async def group(self, files: Sequence[UploadedFile]) -> tuple[dict[SeriesKey, Group], list[SetAsideFile]]:
+    async def group_series(
+        self, files: Sequence[UploadedFile]
+    ) -> tuple[dict[SeriesKey, SeriesFiles], list[SetAsideFile]]:
         """Which series files belong to, and those that belong to none, with the reason; the system's last.
 
         A corrupt file stays with its series, where the header tells which that is: without it, a bleeding could hide.
@@ -130,67 +141,69 @@ class Pipeline:
         StageFault
             preprocess failed, or was slow.
         """
-        groups: defaultdict[SeriesKey, Group] = defaultdict(Group)
+        groups: defaultdict[SeriesKey, SeriesFiles] = defaultdict(SeriesFiles)
         aside: list[SetAsideFile] = []
         try:
             for start in range(0, len(files), _FILES_A_GROUPING):
-                report = await self._read_headers(files[start : start + _FILES_A_GROUPING], Work())
+                report = await self._read_headers(files[start : start + _FILES_A_GROUPING], WorkTimes())
                 aside += [item.model_copy(update={"file": start + item.file}) for item in report.set_aside]
                 for series in report.series:
                     groups[series.study_uid, series.uid].add(start, series)
         except (BadRequest, ValidationError, IndexError) as error:
             raise StageFailed("the answer of a stage lacks what was asked for") from error
         left_out = [item for item in aside if not _kept(groups, item)]
-        return dict(groups), of_no_series(files, left_out)
+        return dict(groups), left_out_files(files, left_out)
 
     async def _assess_files(self, upload: _Upload, said: tuple[Reason, ...] = ()) -> Assessment:
         report, chunk = await self._open(upload)
-        header = the_series(upload.files, report)
+        header = single_series(upload.files, report)
         if shared := files_sharing_instances(header):
-            copies = await to_thread.run_sync(find_copies, upload.files, shared)
+            copies = await to_thread.run_sync(find_duplicates, upload.files, shared)
             return await self._assess_without(upload, copies)
-        return await self._assess(upload, header, (*said, *notes(upload.files, report)), chunk)
+        return await self._assess(upload, header, (*said, *set_aside_notes(upload.files, report)), chunk)
 
-    async def _assess_without(self, upload: _Upload, copies: Copies) -> Assessment:
+    async def _assess_without(self, upload: _Upload, copies: Duplicates) -> Assessment:
         """Assess an upload as if copies had not been sent: the reasons in its headers would count them, too."""
         kept = [number for number in range(len(upload.files)) if number not in copies]
         rest = replace(upload, files=[upload.files[number] for number in kept])
-        assessment = await self._assess_files(rest, copy_notes(upload.files, copies))
-        return replace(assessment, header=renumbered(assessment.header, kept))
+        assessment = await self._assess_files(rest, duplicate_notes(upload.files, copies))
+        return replace(assessment, header=with_upload_numbers(assessment.header, kept))
 
     async def _open(self, upload: _Upload) -> tuple[HeadersReport, _Chunk | None]:
         """The headers; and, where all files fit one chunk, that chunk's way through the chain in the same call."""
         files, most = upload.files, self._settings.chunk_slices
         if len(files) > most or sum(file.size for file in files) > most * _ROOMY_SLICE_BYTES:
             return await self._read_headers(files, upload.work), None
-        upload.place.take(len(files))
-        async with self._slots.of(len(files)):
+        upload.reservation.update(len(files))
+        async with self._limiter.acquire(len(files)):
             return await self._open_one_chunk(upload)
 
     async def _open_one_chunk(self, upload: _Upload) -> tuple[HeadersReport, _Chunk | None]:
         files = upload.files
         parts = [FilePart(file.path, file.size) for file in files]
         message = await self._preprocess([bytes_tensor("files", parts)], upload)
-        report = checked(files, _report(message))
+        report = check_report(files, _report(message))
         whole = len(report.series) == 1 and _rows(message) == len(report.series[0].items)
         whole = whole and not files_sharing_instances(report.series[0])
-        usable = whole and not corrupt_files(files, report) and not self._refused(report.series[0].reasons)
+        usable = whole and not unusable_files(files, report) and not self._refused(report.series[0].reasons)
         thin = usable and (await self._plan(report.series[0])).averaged
         return report, await self._extract(message, upload.work) if usable and not thin else None
 
-    async def _read_headers(self, files: Sequence[UploadedFile], work: Work) -> HeadersReport:
+    async def _read_headers(self, files: Sequence[UploadedFile], work: WorkTimes) -> HeadersReport:
         """Headers from the heads of the files; longer heads, then whole files, where a head was not enough."""
-        heads = [head(file, self._settings.head_bytes) for file in files]
+        heads = [first_bytes(file, self._settings.head_bytes) for file in files]
         report = await self._ask_headers(files, heads, work)
         for most_bytes in (_LONG_HEAD_BYTES, self._settings.max_job_bytes):
             if not report.incomplete:
                 break
             for number in report.incomplete:
-                heads[number] = head(files[number], most_bytes)
+                heads[number] = first_bytes(files[number], most_bytes)
             report = await self._ask_headers(files, heads, work)
-        return checked(files, report)
+        return check_report(files, report)
 
-    async def _ask_headers(self, files: Sequence[UploadedFile], heads: Sequence[FilePart], work: Work) -> HeadersReport:
+    async def _ask_headers(
+        self, files: Sequence[UploadedFile], heads: Sequence[FilePart], work: WorkTimes
+    ) -> HeadersReport:
         request = Message(headers_request(files, heads))
         return _report(work.add("preprocess", await self._stages.preprocess.infer("series", request)))
 
@@ -206,7 +219,7 @@ class Pipeline:
         evidence = [item for each in chunks for item in each.evidence]
         check_decoded(upload.files, header.items, evidence)
         reasons += tuple(pixel_reasons(evidence, headwards=header.uid is not None)) if evidence else ()
-        reasons = judged(reasons, self._severities)
+        reasons = apply_severities(reasons, self._severities)
         scores = None if is_refused(reasons) else await self._score(header, plan, chunks, upload.work)
         shown = _by_slice([picture for each in chunks for picture in each.pictures], plan)
         slabs = plan.row_of if plan.averaged and chunks else None
@@ -218,21 +231,21 @@ class Pipeline:
         return plan_series(header, served.card, average=self._settings.average_thin_slices)
 
     def _refused(self, reasons: Iterable[Reason]) -> bool:
-        return is_refused(judged(reasons, self._severities))
+        return is_refused(apply_severities(reasons, self._severities))
 
     async def _work_through(self, upload: _Upload, header: SeriesHeader, plan: SlabPlan) -> list[_Chunk]:
         """All chunks, cut between slabs: what the networks see does not depend on where."""
-        upload.place.take(len(header.items))
+        upload.reservation.update(len(header.items))
         parts = plan.chunks(self._settings.chunk_slices)
-        return await all_of(self._one_chunk(upload, header, part, averaged=plan.averaged) for part in parts)
+        return await run_all(self._one_chunk(upload, header, part, averaged=plan.averaged) for part in parts)
 
     async def _one_chunk(
         self, upload: _Upload, header: SeriesHeader, part: Sequence[range], *, averaged: bool
     ) -> _Chunk:
         items = header.items[part[0].start : part[-1].stop]
-        request = chunk_request(upload.files, items, header.stacks)
-        async with self._slots.of(len(items)):
-            message = await self._preprocess([*request, *([slab_numbers(part)] if averaged else [])], upload)
+        request = slices_request(upload.files, items, header.stacks)
+        async with self._limiter.acquire(len(items)):
+            message = await self._preprocess([*request, *([slab_tensor(part)] if averaged else [])], upload)
             if (_rows(message), message.tensor("evidence", "BYTES").shape) != (len(part), (len(items),)):
                 raise StageFailed("preprocess answered another number of slices", stage="preprocess")
             return await self._extract(message, upload.work)
@@ -241,7 +254,7 @@ class Pipeline:
         message = Message(tuple(tensors), {"pictures": upload.pictures})
         return upload.work.add("preprocess", await self._stages.preprocess.infer("slices", message))
 
-    async def _extract(self, made: Message, work: Work) -> _Chunk:
+    async def _extract(self, made: Message, work: WorkTimes) -> _Chunk:
         """Features of slices that preprocess made; none where one of them could not be decoded."""
         evidence = tuple(
             Evidence.model_validate_json(bytes(item)) for item in bytes_elements(made.tensor("evidence", "BYTES"))
@@ -257,20 +270,20 @@ class Pipeline:
             raise StageFailed("cnn answered another number of slices", stage="cnn")
         return _Chunk(evidence, features, pictures, str(answer.parameters.get("card_sha256", "")))
 
-    async def _score(self, header: SeriesHeader, plan: SlabPlan, chunks: Sequence[_Chunk], work: Work) -> Scores:
+    async def _score(self, header: SeriesHeader, plan: SlabPlan, chunks: Sequence[_Chunk], work: WorkTimes) -> Scores:
         card_sha256, *others = {chunk.card_sha256 for chunk in chunks}
         if others:
             raise BundleMismatch("the bundle was changed in the middle of the request; send it again", stage="cnn")
         features = Features.joined([chunk.features for chunk in chunks if chunk.features], card_sha256)
         if header.uid is None and len(header.items) > 1:
-            return await score_alone(self._stages.rnn, features, work)
+            return await score_independent_slices(self._stages.rnn, features, work)
         scores = await score_series(self._stages.rnn, features, plan.positions_mm(header.position_mm), work)
         if await self._plan(header, scores.card_sha256) != plan:
             raise BundleMismatch("the served bundle learnt from other spacings than the one before; send it again")
         return replace(scores, slices=_by_slice(scores.slices, plan))
 
 
-def _kept(groups: Mapping[SeriesKey, Group], item: SetAsideFile) -> bool:
+def _kept(groups: Mapping[SeriesKey, SeriesFiles], item: SetAsideFile) -> bool:
     """Put a corrupt file to the slices of its series, if there are any."""
     found = groups.get((item.study_uid, item.uid))
     if found is None or item.uid is None or item.code not in UNUSABLE_FILES:

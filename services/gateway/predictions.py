@@ -17,7 +17,7 @@ from services.gateway.pipeline import Pipeline
 from services.gateway.report import Stamp, build_report
 from services.gateway.settings import Settings
 from services.gateway.spool import Spool
-from services.gateway.uploads import receive, slices_at_least
+from services.gateway.uploads import min_slices, receive
 
 
 class UnknownOperatingPoint(BadRequest):
@@ -25,7 +25,7 @@ class UnknownOperatingPoint(BadRequest):
     title = "The served bundle has no such operating point"
 
 
-class Predictions:
+class PredictionService:
     """Answers waiting calls."""
 
     def __init__(self, spool: Spool, pipeline: Pipeline, bundles: Bundles, settings: Settings) -> None:
@@ -37,12 +37,14 @@ class Predictions:
     async def predict(self, request: Request, *, images: bool, operating_point: OperatingPoint | None) -> Report:
         """The report of what a request uploads."""
         begin = time.perf_counter()
-        with self._pipeline.admission.place(slices_at_least(request)) as place:
-            point = known_point(operating_point or self._settings.operating_point, await self._bundles.served())
+        with self._pipeline.admission.reserve(min_slices(request)) as reservation:
+            point = check_operating_point(
+                operating_point or self._settings.operating_point, await self._bundles.served()
+            )
             async with self._spool.folder() as folder:
                 files = await receive(request, folder, self._limits())
                 uploaded = time.perf_counter()
-                work = self._pipeline.assess_upload(files, place, pictures=images)
+                work = self._pipeline.assess_upload(files, reservation, pictures=images)
                 assessment = await cancel_on_disconnect(request, work)
         bundle = await self._bundles.served(assessment.scores.card_sha256 if assessment.scores else None)
         return build_report(
@@ -50,8 +52,8 @@ class Predictions:
             [file.name for file in files],
             bundle,
             stamp=Stamp(uuid.uuid4().hex, utc_now()),
-            operating_point=known_point(point, bundle),
-            timings=timings(assessment.work_ms, upload_s=uploaded - begin, total_s=time.perf_counter() - begin),
+            operating_point=check_operating_point(point, bundle),
+            timings=report_timings(assessment.work_ms, upload_s=uploaded - begin, total_s=time.perf_counter() - begin),
         )
 
     def _limits(self) -> Limits:
@@ -59,14 +61,14 @@ class Predictions:
         return Limits(settings.max_upload_bytes, settings.max_files, settings.max_unpacked_ratio)
 
 
-def known_point(point: OperatingPoint, bundle: ServedBundle) -> OperatingPoint:
+def check_operating_point(point: OperatingPoint, bundle: ServedBundle) -> OperatingPoint:
     """The operating point; UnknownOperatingPoint where the bundle has none of that name."""
     if point not in bundle.card.thresholds:
         raise UnknownOperatingPoint(f"the served bundle knows {', '.join(bundle.card.thresholds)}")
     return point
 
 
-def timings(work_ms: Mapping[str, float], *, upload_s: float, total_s: float) -> Timings:
+def report_timings(work_ms: Mapping[str, float], *, upload_s: float, total_s: float) -> Timings:
     """Seconds and milliseconds as a report states them."""
     rounded = {stage: round(ms, 3) for stage, ms in work_ms.items()}
     return Timings(upload=round(upload_s * 1e3, 3), total=round(total_s * 1e3, 3), **rounded)

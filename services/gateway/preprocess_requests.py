@@ -8,7 +8,7 @@ from services.common.tensors import FilePart, Tensor, bytes_tensor
 from services.gateway.spool import UploadedFile
 
 
-def head(file: UploadedFile, most_bytes: int) -> FilePart:
+def first_bytes(file: UploadedFile, most_bytes: int) -> FilePart:
     """The first bytes of a file."""
     return FilePart(file.path, min(file.size, most_bytes))
 
@@ -18,7 +18,7 @@ def headers_request(files: Sequence[UploadedFile], heads: Sequence[FilePart]) ->
     return bytes_tensor("files", heads), _numbers("sizes", [file.size for file in files])
 
 
-def chunk_request(
+def slices_request(
     files: Sequence[UploadedFile], items: Sequence[SliceReference], stacks: Sequence[MultiFrameFile]
 ) -> tuple[Tensor, ...]:
     """The files of some slices, each once; of a stack no more than its header and these slices' frames."""
@@ -35,7 +35,7 @@ def chunk_request(
     )
 
 
-def slab_numbers(slabs: Sequence[range]) -> Tensor:
+def slab_tensor(slabs: Sequence[range]) -> Tensor:
     """The slab of each requested frame, counted from 0 in each request."""
     numbers = array("i", (number for number, slab in enumerate(slabs) for _ in slab))
     return Tensor("slabs", "INT32", (len(numbers),), (numbers.tobytes(),))

@@ -40,10 +40,10 @@ async def check_query(request: Request) -> None:
     """
     route = request.scope["route"]
     if route.include_in_schema and UNCHECKED_TAG not in route.tags:
-        judge([name for name, _ in request.query_params.multi_items()], sorted(set(_declared(route.dependant))))
+        check_names([name for name, _ in request.query_params.multi_items()], sorted(set(_declared(route.dependant))))
 
 
-def judge(sent: Sequence[str], known: Sequence[str]) -> None:
+def check_names(sent: Sequence[str], known: Sequence[str]) -> None:
     """Let names pass that are known and not repeated; else UnknownParameter or RepeatedParameter."""
     counts = Counter(sent)
     strangers = [name for name in counts if name not in known]

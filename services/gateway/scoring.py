@@ -9,7 +9,7 @@ from typing import Any, Final, Self, TypeVar
 
 from services.common.labels import LABELS
 from services.common.tensors import Message, Tensor
-from services.gateway.stage_client import Answer, Stage, StageFailed
+from services.gateway.stage_client import StageClient, StageFailed, StageResponse
 
 T = TypeVar("T")
 
@@ -46,18 +46,18 @@ class Features:
 
 
 @dataclass(slots=True)
-class Work:
+class WorkTimes:
     """Milliseconds of work that the stages report, added up over one assessment."""
 
     ms: dict[str, float] = field(default_factory=lambda: {"preprocess": 0.0, "cnn": 0.0, "rnn": 0.0})
 
-    def add(self, stage: str, answer: Answer) -> Message:
+    def add(self, stage: str, answer: StageResponse) -> Message:
         """Count an answer's work; the answer itself."""
         self.ms[stage] += answer.work_ms
         return answer.message
 
 
-async def score_series(rnn: Stage, features: Features, position_mm: Sequence[float], work: Work) -> Scores:
+async def score_series(rnn: StageClient, features: Features, position_mm: Sequence[float], work: WorkTimes) -> Scores:
     """Ask for the scores of slices that are one series."""
     slices = len(position_mm)
     tensors = (
@@ -72,9 +72,9 @@ async def score_series(rnn: Stage, features: Features, position_mm: Sequence[flo
     return Scores(rows, series, str(answer.parameters.get("card_sha256", "")))
 
 
-async def score_alone(rnn: Stage, features: Features, work: Work) -> Scores:
+async def score_independent_slices(rnn: StageClient, features: Features, work: WorkTimes) -> Scores:
     """Ask for the scores of slices that do not belong together, each as a series of length one."""
-    scored = await all_of(score_series(rnn, row, (0.0,), work) for row in features.rows())
+    scored = await run_all(score_series(rnn, row, (0.0,), work) for row in features.rows())
     return Scores(tuple(one.slices[0] for one in scored), None, scored[0].card_sha256)
 
 
@@ -86,7 +86,7 @@ def _probabilities(answer: Message, name: str, count: int) -> tuple[float, ...]:
     return tuple(values)
 
 
-async def all_of(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+async def run_all(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Results in order; the first failure ends the others and is raised as itself."""
     try:
         async with asyncio.TaskGroup() as group:

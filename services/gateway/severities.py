@@ -15,7 +15,7 @@ from services.common.rules import RULES
 from services.common.schemas import Reason, Severity
 
 Severities = Mapping[str, Severity]
-AS_WRITTEN: Final[Severities] = MappingProxyType({})
+DEFAULT_SEVERITIES: Final[Severities] = MappingProxyType({})
 _KNOWN: Final = get_args(Severity)
 
 
@@ -28,7 +28,7 @@ def read_severities(path: Path | None) -> Severities:
         the file can't be read, names a code or a severity that nobody knows, or lowers a refusal that is fixed
     """
     if path is None:
-        return AS_WRITTEN
+        return DEFAULT_SEVERITIES
     try:
         document = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -41,7 +41,7 @@ def read_severities(path: Path | None) -> Severities:
     return MappingProxyType(table)
 
 
-def judged(reasons: Iterable[Reason], severities: Severities) -> tuple[Reason, ...]:
+def apply_severities(reasons: Iterable[Reason], severities: Severities) -> tuple[Reason, ...]:
     """Reasons with a site's severities; judging twice changes nothing."""
     return tuple(item.model_copy(update={"severity": severities.get(item.code, item.severity)}) for item in reasons)
 

@@ -60,7 +60,7 @@ class Spool:
     @asynccontextmanager
     async def folder(self) -> AsyncIterator[SpoolFolder]:
         """A folder for one request, removed at its end; SpoolFull where the disk has no room for one."""
-        with full_disk_told("uploads"):
+        with full_disk_as_problem("uploads"):
             path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._root))
         try:
             yield SpoolFolder(path)
@@ -69,7 +69,7 @@ class Spool:
 
 
 @contextmanager
-def full_disk_told(what: str) -> Iterator[None]:
+def full_disk_as_problem(what: str) -> Iterator[None]:
     """Let a full disk be answered as SpoolFull: what it was to keep is not accepted."""
     try:
         yield

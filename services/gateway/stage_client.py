@@ -5,7 +5,7 @@ StageFault                    a stage let the gateway down
 |- RecipeMismatch     502     it refuses the pixels' recipe
 |- BundleMismatch     502     cnn and rnn serve different bundles
 |- StageBusy          503     it has too much to do
-|- StageSlow          504     it did not answer in time
+|- StageTimeout          504     it did not answer in time
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class StageBusy(StageFault):
     retry_after_s = 5
 
 
-class StageSlow(StageFault):
+class StageTimeout(StageFault):
     status = 504
     code = "stage_slow"
     title = "A stage of the chain did not answer in time"
@@ -77,21 +77,21 @@ class _Unreachable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StageResponse:
     """What a stage answered, and the milliseconds that it worked on it."""
 
     message: Message
     work_ms: float
 
 
-class Stage:
+class StageClient:
     """One stage."""
 
     def __init__(self, name: str, client: httpx.AsyncClient) -> None:
         self.name = name
         self._client = client
 
-    async def infer(self, model: str, message: Message) -> Answer:
+    async def infer(self, model: str, message: Message) -> StageResponse:
         """Ask a model, a second time where the first try did not reach it.
 
         Raises
@@ -126,7 +126,7 @@ class Stage:
         try:
             answer = await self._client.get(path, headers={REQUEST_ID: current_request_id()})
         except httpx.TimeoutException as error:
-            raise StageSlow(f"{self.name} did not answer in time", stage=self.name) from error
+            raise StageTimeout(f"{self.name} did not answer in time", stage=self.name) from error
         except httpx.TransportError as error:
             raise StageFailed(f"{self.name} cannot be reached", stage=self.name) from error
         if answer.is_error:
@@ -134,7 +134,7 @@ class Stage:
         document: Mapping[str, Any] = answer.json()
         return document
 
-    async def _infer_once(self, model: str, message: Message) -> Answer:
+    async def _infer_once(self, model: str, message: Message) -> StageResponse:
         header, parts = encode(self._timed(message), "inputs")
         headers = {
             HEADER_LENGTH: str(len(header)),
@@ -149,7 +149,7 @@ class Stage:
             ) as answer:
                 body = await _read(answer)
         except httpx.TimeoutException as error:
-            raise StageSlow(f"{self.name} did not answer in time", stage=self.name) from error
+            raise StageTimeout(f"{self.name} did not answer in time", stage=self.name) from error
         except httpx.TransportError as error:
             raise _Unreachable from error
         if answer.is_error:
@@ -163,10 +163,10 @@ class Stage:
             return message
         return replace(message, parameters={**message.parameters, TIMEOUT_PARAMETER: round(seconds * 1e6)})
 
-    def _understand(self, headers: httpx.Headers, body: Buffer) -> Answer:
+    def _understand(self, headers: httpx.Headers, body: Buffer) -> StageResponse:
         work = _WORK.search(headers.get("server-timing", ""))
         try:
-            return Answer(decode(body, headers.get(HEADER_LENGTH), "outputs"), float(work[1]) if work else 0.0)
+            return StageResponse(decode(body, headers.get(HEADER_LENGTH), "outputs"), float(work[1]) if work else 0.0)
         except BadRequest as error:
             raise StageFailed(f"the answer of {self.name} is not understood", stage=self.name) from error
 
@@ -183,9 +183,9 @@ class Stage:
 class Stages:
     """All three."""
 
-    preprocess: Stage
-    cnn: Stage
-    rnn: Stage
+    preprocess: StageClient
+    cnn: StageClient
+    rnn: StageClient
 
     async def close(self) -> None:
         """Close all connections."""
@@ -193,13 +193,15 @@ class Stages:
             await stage.close()
 
 
-def connect(name: str, url: str, connect_s: float, read_s: float) -> Stage:
+def connect(name: str, url: str, connect_s: float, read_s: float) -> StageClient:
     """A stage at an address."""
     timeout = httpx.Timeout(read_s, connect=connect_s)
     limits = httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=_KEEP_ALIVE_S)
     # Certificates take 40 ms to read, which a worker would pay for every series.
     tls = url.startswith("https:")
-    return Stage(name, httpx.AsyncClient(base_url=url, timeout=timeout, limits=limits, trust_env=False, verify=tls))
+    return StageClient(
+        name, httpx.AsyncClient(base_url=url, timeout=timeout, limits=limits, trust_env=False, verify=tls)
+    )
 
 
 def connect_all(settings: Settings) -> Stages:

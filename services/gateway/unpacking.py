@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from services.common.problems import UnsupportedMediaType
-from services.gateway.archive_formats import ZIP, container_kind
+from services.gateway.archive_formats import ZIP, archive_format
 from services.gateway.archives import BadArchive, Limits, allowed_bytes, unpack
 from services.gateway.spool import SpoolFolder, UploadedFile
 from services.gateway.upload_problems import RefusedFile, refused_files
@@ -35,7 +35,7 @@ def unpack_all(files: Sequence[UploadedFile], folder: SpoolFolder, limits: Limit
     refused: list[RefusedFile] = []
     left = limits.less(files)
     for file in files:
-        kind = container_kind(file.path, file.name)
+        kind = archive_format(file.path, file.name)
         if kind == ZIP:
             opened = list(_opened(file, folder, left.more(file), refused))
             left = left.more(file).less(opened)
@@ -47,7 +47,7 @@ def unpack_all(files: Sequence[UploadedFile], folder: SpoolFolder, limits: Limit
     if refused:
         damaged = any(file.code == BadArchive.code for file in refused)
         raise refused_files(BadArchive if damaged else UnsupportedArchive, refused)
-    return found if any(not container_kind(file.path, file.name) for file in found) else []
+    return found if any(not archive_format(file.path, file.name) for file in found) else []
 
 
 def _opened(
@@ -58,7 +58,7 @@ def _opened(
     entries = _unpacked(archive, folder, limits, refused)
     left = limits.less(entries)
     for entry in entries:
-        kind = container_kind(entry.path, entry.name)
+        kind = archive_format(entry.path, entry.name)
         within = replace(entry, name=f"{archive.name}/{entry.name}")
         if kind == ZIP:
             inner = _unpacked(within, folder, left.more(entry), refused)
@@ -79,7 +79,7 @@ def _checked(
 ) -> Iterator[UploadedFile]:
     """Files of a zip in a zip; of what holds files again, none is unpacked."""
     for file in inner:
-        kind = container_kind(file.path, file.name)
+        kind = archive_format(file.path, file.name)
         if kind:
             words = "a zip in a zip in a zip" if kind == ZIP else kind
             refused.append(_unsupported(replace(file, name=f"{within.name}/{file.name}"), words))

@@ -35,9 +35,9 @@ _CORRUPT: Final = "corrupt_header"
 _CLAIMS_DICOM: Final = (".dcm", ".dicom", ".ima")
 
 
-def the_series(files: Sequence[UploadedFile], report: HeadersReport) -> SeriesHeader:
+def single_series(files: Sequence[UploadedFile], report: HeadersReport) -> SeriesHeader:
     """The one series of an upload; a problem that says why where there is not exactly one."""
-    if corrupt := corrupt_files(files, report):
+    if corrupt := unusable_files(files, report):
         raise bad_files(UnusableFiles, corrupt)
     if len(report.series) > 1:
         found = [_listed(files, series) for series in report.series]
@@ -62,7 +62,7 @@ def _kind(codes: Iterable[str]) -> type[UnusableUpload | UnsupportedFile]:
     return NotACtSlice if found <= {"not_a_ct_slice", SYSTEM_FILE} else UnusableUpload
 
 
-def corrupt_files(files: Sequence[UploadedFile], report: HeadersReport) -> list[RefusedFile]:
+def unusable_files(files: Sequence[UploadedFile], report: HeadersReport) -> list[RefusedFile]:
     """Files that can't be left out: corrupt ones, and beside a series those that only claim to be DICOM."""
     return [
         bad_file(files[item.file].name, item.code, item.tag)
@@ -75,7 +75,7 @@ def _only_claims(files: Sequence[UploadedFile], item: SetAsideFile) -> bool:
     return item.code == "not_dicom" and files[item.file].name.lower().endswith(_CLAIMS_DICOM)
 
 
-def of_no_series(files: Sequence[UploadedFile], aside: Iterable[SetAsideFile]) -> list[SetAsideFile]:
+def left_out_files(files: Sequence[UploadedFile], aside: Iterable[SetAsideFile]) -> list[SetAsideFile]:
     """Files that a job leaves out beside its series, the operating system's last.
 
     What only claims to be DICOM is called corrupt there: a prediction would be refused for it.
@@ -84,7 +84,7 @@ def of_no_series(files: Sequence[UploadedFile], aside: Iterable[SetAsideFile]) -
     return sorted(called, key=lambda item: item.code == SYSTEM_FILE)
 
 
-def notes(files: Sequence[UploadedFile], report: HeadersReport) -> tuple[Reason, ...]:
+def set_aside_notes(files: Sequence[UploadedFile], report: HeadersReport) -> tuple[Reason, ...]:
     """A note for each file that was left out of the series; one for many files of the operating system."""
     system = [item for item in report.set_aside if item.code == SYSTEM_FILE]
     others = [item for item in report.set_aside if item.code != SYSTEM_FILE]
@@ -115,7 +115,7 @@ def _ranges(frames: Sequence[int]) -> str:
     return ", ".join(f"{first + 1}" if first == last else f"{first + 1}-{last + 1}" for first, last in runs)
 
 
-def checked(files: Sequence[UploadedFile], report: HeadersReport) -> HeadersReport:
+def check_report(files: Sequence[UploadedFile], report: HeadersReport) -> HeadersReport:
     """What preprocess found in files, with those of the operating system called so.
 
     A name alone is not enough: what is a DICOM or a picture stays one, and is assessed.

@@ -9,9 +9,9 @@ from starlette.requests import Request
 
 from services.common.problems import ContentTooLarge, UnsupportedMediaType
 from services.gateway.archives import Limits
-from services.gateway.multipart_form import FORM_FIELD, Form, NoFiles, UnsupportedEncoding
-from services.gateway.part_headers import is_plain_coding
-from services.gateway.spool import SpoolFolder, UploadedFile, full_disk_told
+from services.gateway.multipart_form import FORM_FIELD, MultipartForm, NoFiles, UnsupportedEncoding
+from services.gateway.part_headers import is_identity_coding
+from services.gateway.spool import SpoolFolder, UploadedFile, full_disk_as_problem
 from services.gateway.unpacking import unpack_all
 
 _LARGE_SLICE_BYTES: Final = 600_000  # 512 x 512 of 16 bits, with a long header
@@ -36,12 +36,12 @@ async def receive(request: Request, folder: SpoolFolder, limits: Limits) -> list
     """
     _check_coding(request)
     boundary = _boundary(request)
-    with full_disk_told("uploads"):
-        files = await _spool(request, Form(boundary, folder, limits), limits)
+    with full_disk_as_problem("uploads"):
+        files = await _spool(request, MultipartForm(boundary, folder, limits), limits)
         return await to_thread.run_sync(_unpack, files, folder, limits)
 
 
-async def _spool(request: Request, form: Form, limits: Limits) -> list[UploadedFile]:
+async def _spool(request: Request, form: MultipartForm, limits: Limits) -> list[UploadedFile]:
     announced = _announced_bytes(request)
     received = 0
     try:
@@ -56,14 +56,14 @@ async def _spool(request: Request, form: Form, limits: Limits) -> list[UploadedF
     return form.files
 
 
-def slices_at_least(request: Request) -> int:
+def min_slices(request: Request) -> int:
     """How many slices an upload holds at least, by its announced length; compressed ones are more."""
     return max(_announced_bytes(request) // _LARGE_SLICE_BYTES, 1)
 
 
 def _check_coding(request: Request) -> None:
     coding = ", ".join(request.headers.getlist("content-encoding"))
-    if not is_plain_coding(coding):
+    if not is_identity_coding(coding):
         raise UnsupportedEncoding(f"the body has Content-Encoding {coding}, and is not decoded here; send it as it is")
 
 

@@ -25,7 +25,7 @@ _ELSEWHERE: Final = (0xFFFF, 0xFFFFFFFF)  # in place of numbers that stand in th
 
 
 @dataclass(frozen=True, slots=True)
-class ZipEnd:
+class ZipDirectory:
     """`directory_at` is where the directory begins, counted back from its end."""
 
     entries: int
@@ -41,7 +41,7 @@ class ZipEnd:
         return file.read(len(_ENTRY_MARK)) == _ENTRY_MARK
 
 
-def read_end(file: BinaryIO, size: int) -> ZipEnd | None:
+def read_directory_end(file: BinaryIO, size: int) -> ZipDirectory | None:
     """The end of a zip of that many bytes; None where there is none.
 
     Raises
@@ -60,10 +60,10 @@ def read_end(file: BinaryIO, size: int) -> ZipEnd | None:
         return found
     if _ELSEWHERE[0] == entries or _ELSEWHERE[1] == length:
         raise zipfile.BadZipFile("zip64 numbers are missing")
-    return ZipEnd(entries, length, start + at - length, split=bool(disk or first_disk))
+    return ZipDirectory(entries, length, start + at - length, split=bool(disk or first_disk))
 
 
-def leaves_out(file: BinaryIO, entries: Sequence[zipfile.ZipInfo]) -> bool:
+def has_unlisted_entries(file: BinaryIO, entries: Sequence[zipfile.ZipInfo]) -> bool:
     """Whether an entry stands at the start of a zip, or behind one of these, and is none of these."""
     listed = {entry.header_offset for entry in entries}
     places = (0, *(place for entry in entries for place in _next_places(file, entry)))
@@ -79,7 +79,7 @@ def _next_places(file: BinaryIO, entry: zipfile.ZipInfo) -> list[int]:
     return [end + size for size in _DESCRIPTOR_BYTES]
 
 
-def _zip64(file: BinaryIO, end_at: int) -> ZipEnd | None:
+def _zip64(file: BinaryIO, end_at: int) -> ZipDirectory | None:
     """What the zip64 record says, which counts for more; None where no locator stands in front of the end."""
     locator_at = end_at - _LOCATOR.size
     record_at = locator_at - _END64.size
@@ -87,11 +87,11 @@ def _zip64(file: BinaryIO, end_at: int) -> ZipEnd | None:
     if mark != _LOCATOR_MARK:
         return None
     if disk or disks > 1:
-        return ZipEnd(0, 0, 0, split=True)
+        return ZipDirectory(0, 0, 0, split=True)
     found = _read(file, _END64, record_at)
     if found[0] != _END64_MARK or found[1] != _END64_BODY_BYTES or _is_another(file, stated_at, record_at):
         raise zipfile.BadZipFile("the zip64 record is not where it must be")
-    return ZipEnd(found[7], found[8], record_at - found[8], split=bool(found[4] or found[5]))
+    return ZipDirectory(found[7], found[8], record_at - found[8], split=bool(found[4] or found[5]))
 
 
 def _is_another(file: BinaryIO, stated_at: int, record_at: int) -> bool:

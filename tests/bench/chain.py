@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 
 from services.common.tensors import Message, Tensor, bytes_tensor
-from services.gateway.stage_client import Stage, connect
+from services.gateway.stage_client import StageClient, connect
 from tests.bench.figures import Figure, measured
 from tests.bench.networks import CHUNK
 from tests.bench.plan import Plan, served
@@ -81,7 +81,7 @@ async def _hops(plan: Plan, service: Service) -> list[Figure]:
     return found
 
 
-async def _hop(plan: Plan, stage: Stage, model: str, message: Message) -> list[float]:
+async def _hop(plan: Plan, stage: StageClient, model: str, message: Message) -> list[float]:
     added = []
     for _ in range(plan.some(80, 4)):
         begin = time.perf_counter()

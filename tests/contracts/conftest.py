@@ -18,7 +18,7 @@ from services.common.problem_schemas import PROBLEM_JSON, ProblemDetails
 from services.common.recipe import DEFAULT_RECIPE, Recipe
 from services.gateway.app import create_app as create_gateway
 from services.gateway.settings import Settings as GatewaySettings
-from services.gateway.stage_client import Stage, Stages
+from services.gateway.stage_client import StageClient, Stages
 from services.preprocess.app import create_app as create_preprocess
 from services.preprocess.settings import Settings as PreprocessSettings
 from services.rnn.app import create_app as create_rnn
@@ -138,7 +138,7 @@ async def open_chain(
     apps = stage_apps(bundle, extractor, spacing_mm=spacing_mm)
     transports = {name: Swappable(app) for name, app in apps.items()}
     stages = {
-        name: Stage(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}"))
+        name: StageClient(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}"))
         for name, transport in transports.items()
     }
     gateway = create_gateway(Stages(**stages), settings)

@@ -31,7 +31,7 @@ from services.gateway.jobs.scheduler import FairScheduler, Task
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.tasks import run_task
 from services.gateway.settings import Settings
-from services.gateway.stage_client import Stage, Stages
+from services.gateway.stage_client import StageClient, Stages
 from services.rnn.app import create_app as create_rnn
 from services.rnn.settings import Settings as RnnSettings
 from tests.bundles import fake_bundle
@@ -71,7 +71,7 @@ class Batch(QueueWorker):
             name: httpx.AsyncClient(transport=transport, base_url=f"http://{name}")
             for name, transport in chain.transports.items()
         }
-        self.stages = Stages(**{name: Stage(name, client) for name, client in clients.items()})
+        self.stages = Stages(**{name: StageClient(name, client) for name, client in clients.items()})
 
     async def send(self, files: dict[str, bytes], **query: Any) -> str:
         parts = [("files", (name, content)) for name, content in files.items()]

@@ -8,7 +8,7 @@ import pytest
 
 from services.gateway.app import create_app
 from services.gateway.settings import Settings as GatewaySettings
-from services.gateway.stage_client import Stage, Stages
+from services.gateway.stage_client import StageClient, Stages
 from tests.contracts.conftest import Chain
 from tests.scans import ct_slice, series
 
@@ -72,6 +72,6 @@ async def test_nothing_decoded_stays_refused(chain: Chain) -> None:
 async def test_a_wrong_file_stops_the_start(chain: Chain, gateway_settings: GatewaySettings) -> None:
     assert gateway_settings.acceptance_file
     gateway_settings.acceptance_file.write_text('[severity]\nconstant_image = "note"')
-    stages = Stages(**{name: Stage(name, chain.client) for name in chain.apps})
+    stages = Stages(**{name: StageClient(name, chain.client) for name in chain.apps})
     with pytest.raises(ValueError, match="constant_image can't be lowered"):
         create_app(stages, gateway_settings)

@@ -17,7 +17,7 @@ from services.common.schemas import Report
 from services.common.slabs import plan_series
 from services.gateway.app import create_app
 from services.gateway.settings import Settings
-from services.gateway.stage_client import Stage, Stages
+from services.gateway.stage_client import StageClient, Stages
 from services.preprocess import png
 from services.preprocess.pipeline import Pipeline
 from tests.contracts.conftest import Chain, FeatureScorer, MeanExtractor, stage_apps
@@ -76,7 +76,7 @@ async def report_of(chain: Chain, files: dict[str, bytes], **query: Any) -> dict
 async def other_gateway(chain: Chain, **settings: Any) -> AsyncIterator[Chain]:
     """The same stages behind a gateway with other settings."""
     stages = {
-        name: Stage(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}"))
+        name: StageClient(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}"))
         for name, transport in chain.transports.items()
     }
     changed = chain.settings.model_copy(update=settings)

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from services.common.problems import Overloaded
-from services.gateway.admission import Admission, Slots
+from services.gateway.admission import Admission, Limiter
 
 pytestmark = pytest.mark.anyio
 
@@ -16,67 +16,67 @@ def anyio_backend() -> str:
 
 def test_slices_beyond_the_most_are_refused_with_a_time_to_try_again() -> None:
     admission = Admission(40)
-    with admission.place(34):
+    with admission.reserve(34):
         admission.check(6)
-        with pytest.raises(Overloaded) as refused, admission.place(7):
+        with pytest.raises(Overloaded) as refused, admission.reserve(7):
             pass
         assert int(refused.value.headers()["retry-after"]) >= 1
-        with admission.place(6), pytest.raises(Overloaded):
+        with admission.reserve(6), pytest.raises(Overloaded):
             admission.check(1)
-    assert admission.held == 0
+    assert admission.reserved == 0
     admission.check(300)
 
 
 def test_a_place_holds_what_the_upload_had_instead_of_what_it_announced() -> None:
     admission = Admission(40)
-    with admission.place(30) as one, admission.place(1) as other:
-        one.take(20)
-        assert admission.held == 21
+    with admission.reserve(30) as one, admission.reserve(1) as other:
+        one.update(20)
+        assert admission.reserved == 21
         with pytest.raises(Overloaded):
-            other.take(21)
-        other.take(20)
-        assert admission.held == 40
+            other.update(21)
+        other.update(20)
+        assert admission.reserved == 40
 
 
 def test_a_long_series_is_taken_when_it_is_alone() -> None:
     admission = Admission(40)
-    with admission.place(300), pytest.raises(Overloaded), admission.place(1):
+    with admission.reserve(300), pytest.raises(Overloaded), admission.reserve(1):
         pass
-    with admission.place(1) as place:
-        place.take(300)
+    with admission.reserve(1) as reservation:
+        reservation.update(300)
 
 
 def test_an_upload_over_a_slow_line_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
     admission, later = Admission(40), time.monotonic() + 11
-    with admission.place(40) as slow:
+    with admission.reserve(40) as slow:
         monkeypatch.setattr(time, "monotonic", lambda: later)
-        with admission.place(40), pytest.raises(Overloaded):
-            slow.take(40)
-        slow.take(40)
-        assert admission.held == 40, "what is worked on is counted however long it takes"
+        with admission.reserve(40), pytest.raises(Overloaded):
+            slow.update(40)
+        slow.update(40)
+        assert admission.reserved == 40, "what is worked on is counted however long it takes"
 
 
 def test_the_time_to_come_back_is_that_of_the_slices_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, admission = [100.0], Admission(40)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    with admission.place() as place:
-        place.take(10)
+    with admission.reserve() as reservation:
+        reservation.update(10)
         clock[0] += 5
-    with admission.place(30), pytest.raises(Overloaded) as refused:
+    with admission.reserve(30), pytest.raises(Overloaded) as refused:
         admission.check(20)
     assert refused.value.headers()["retry-after"] == "15"
 
 
-async def _hold(slots: Slots, slices: int, order: list[int], seconds: float = 0.01) -> None:
-    async with slots.of(slices):
+async def _hold(limiter: Limiter, slices: int, order: list[int], seconds: float = 0.01) -> None:
+    async with limiter.acquire(slices):
         order.append(slices)
         await asyncio.sleep(seconds)
 
 
 async def test_slots_go_in_the_order_asked_so_that_a_large_chunk_does_not_wait_for_ever() -> None:
-    slots, order = Slots(16), list[int]()
-    async with slots.of(10):
-        tasks = [asyncio.create_task(_hold(slots, slices, order)) for slices in (16, 1, 2)]
+    limiter, order = Limiter(16), list[int]()
+    async with limiter.acquire(10):
+        tasks = [asyncio.create_task(_hold(limiter, slices, order)) for slices in (16, 1, 2)]
         await asyncio.sleep(0.02)
         assert order == [], "the small ones fit, and wait behind the large one"
     await asyncio.gather(*tasks)
@@ -85,17 +85,17 @@ async def test_slots_go_in_the_order_asked_so_that_a_large_chunk_does_not_wait_f
 
 async def test_more_than_all_slots_takes_all() -> None:
     order: list[int] = []
-    await _hold(Slots(4), 300, order)
+    await _hold(Limiter(4), 300, order)
     assert order == [300]
 
 
 async def test_who_leaves_the_queue_takes_no_slot_along() -> None:
-    slots, order = Slots(4), list[int]()
-    async with slots.of(4):
-        gone = asyncio.create_task(_hold(slots, 4, order))
-        stays = asyncio.create_task(_hold(slots, 3, order))
+    limiter, order = Limiter(4), list[int]()
+    async with limiter.acquire(4):
+        gone = asyncio.create_task(_hold(limiter, 4, order))
+        stays = asyncio.create_task(_hold(limiter, 3, order))
         await asyncio.sleep(0.01)
         gone.cancel()
     await stays
-    await _hold(slots, 4, order)
+    await _hold(limiter, 4, order)
     assert order == [3, 4]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.gateway.archive_formats import ZIP, container_kind, is_system_file
+from services.gateway.archive_formats import ZIP, archive_format, is_system_file
 from tests.scans import ct_slice, picture, zipped
 
 SLICE = ct_slice()
@@ -28,7 +28,7 @@ def tarred(files: dict[str, bytes], kind: int = tarfile.PAX_FORMAT) -> bytes:
 def _kind(folder: Path, data: bytes, name: str = "file") -> str | None:
     path = folder / "upload"
     path.write_bytes(data)
-    return container_kind(path, name)
+    return archive_format(path, name)
 
 
 ISO = bytes(32_769) + b"CD001\1" + bytes(100)

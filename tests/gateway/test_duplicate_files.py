@@ -1,11 +1,11 @@
-"""Copies are told from files that differ by reading them, whatever their length."""
+"""Duplicates are told from files that differ by reading them, whatever their length."""
 
 from pathlib import Path
 
 import pytest
 
 from services.common.schemas import SeriesHeader, SliceReference
-from services.gateway.duplicate_files import copy_notes, find_copies, renumbered
+from services.gateway.duplicate_files import duplicate_notes, find_duplicates, with_upload_numbers
 from services.gateway.spool import UploadedFile
 from services.gateway.upload_problems import ConflictingInstances
 
@@ -23,20 +23,20 @@ def spooled(folder: Path, *contents: bytes) -> list[UploadedFile]:
 
 def test_equal_files_are_copies_of_the_first(tmp_path: Path) -> None:
     files = spooled(tmp_path, b"x", LONG + b"b", LONG + b"b", LONG + b"b")
-    copies = find_copies(files, [[1, 2, 3]])
+    copies = find_duplicates(files, [[1, 2, 3]])
     assert copies == {2: 1, 3: 1}
-    assert [note.detail for note in copy_notes(files, copies)] == [
+    assert [note.detail for note in duplicate_notes(files, copies)] == [
         "2.dcm is a copy of 1.dcm; it counts once.",
         "3.dcm is a copy of 1.dcm; it counts once.",
     ]
-    assert {note.severity for note in copy_notes(files, copies)} == {"note"}
+    assert {note.severity for note in duplicate_notes(files, copies)} == {"note"}
 
 
 @pytest.mark.parametrize("other", [LONG + b"c", LONG, LONG + b"bb"])
 def test_files_that_differ_are_refused_by_name(tmp_path: Path, other: bytes) -> None:
     files = spooled(tmp_path, LONG + b"b", b"x", other, LONG + b"b")
     with pytest.raises(ConflictingInstances) as caught:
-        find_copies(files, [[0, 2, 3]])
+        find_duplicates(files, [[0, 2, 3]])
     assert (caught.value.status, caught.value.code) == (422, "conflicting_instances")
     assert [file["file"] for file in caught.value.extra["files"]] == ["0.dcm", "2.dcm"]
     assert caught.value.detail.startswith("0.dcm and 2.dcm have the same SOPInstanceUID and differ;")
@@ -44,7 +44,7 @@ def test_files_that_differ_are_refused_by_name(tmp_path: Path, other: bytes) -> 
 
 def test_many_conflicts_are_all_listed(tmp_path: Path) -> None:
     with pytest.raises(ConflictingInstances) as caught:
-        find_copies(spooled(tmp_path, b"a", b"b", b"c", b"d"), [[0, 1], [2, 3]])
+        find_duplicates(spooled(tmp_path, b"a", b"b", b"c", b"d"), [[0, 1], [2, 3]])
     assert [file["file"] for file in caught.value.extra["files"]] == ["0.dcm", "1.dcm", "2.dcm", "3.dcm"]
     assert "as do 2 more files" in caught.value.detail
 
@@ -53,4 +53,4 @@ def test_kept_files_get_back_their_numbers() -> None:
     header = SeriesHeader(
         uid="1", study_uid="1", items=(SliceReference(file=1), SliceReference(file=0)), position_mm=(0, 5)
     )
-    assert [item.file for item in renumbered(header, [2, 5]).items] == [5, 2]
+    assert [item.file for item in with_upload_numbers(header, [2, 5]).items] == [5, 2]

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.negotiation import best
+from services.gateway.negotiation import best_match
 
 JSON, LINES, CSV = OFFERED = ("application/json", "application/x-ndjson", "text/csv")
 
@@ -38,7 +38,7 @@ JSON, LINES, CSV = OFFERED = ("application/json", "application/x-ndjson", "text/
     ],
 )
 def test_the_representation_of_highest_weight_is_chosen(accept: str, chosen: str | None) -> None:
-    assert best(accept, OFFERED) == chosen
+    assert best_match(accept, OFFERED) == chosen
 
 
 @pytest.mark.parametrize(
@@ -46,16 +46,16 @@ def test_the_representation_of_highest_weight_is_chosen(accept: str, chosen: str
     [("gzip", True), ("gzip, deflate, br", True), ("gzip;q=0", False), ("*", True), ("br", False), ("*;q=0", False)],
 )
 def test_encodings_are_chosen_by_the_same_rule(accepted: str, *, packed: bool) -> None:
-    assert (best(accepted, ("gzip",)) == "gzip") == packed
+    assert (best_match(accepted, ("gzip",)) == "gzip") == packed
 
 
 @given(st.text())
 def test_any_header_is_answered(accept: str) -> None:
-    assert best(accept, OFFERED) in (*OFFERED, None)
+    assert best_match(accept, OFFERED) in (*OFFERED, None)
 
 
 @given(st.permutations(OFFERED), st.floats(0.01, 1))
 def test_the_order_of_elements_does_not_matter(order: list[str], weight: float) -> None:
     weights = dict(zip(OFFERED, (0.2, round(weight, 3), 0.1), strict=True))
     header = ", ".join(f"{name};q={weights[name]}" for name in order)
-    assert best(header, OFFERED) == max(OFFERED, key=lambda name: weights[name])
+    assert best_match(header, OFFERED) == max(OFFERED, key=lambda name: weights[name])

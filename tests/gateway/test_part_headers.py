@@ -2,12 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.part_headers import PartHead, is_plain_coding, read_part_head
+from services.gateway.part_headers import PartHeaders, is_identity_coding, parse_part_headers
 
 
-def _read(disposition: str, **headers: str) -> PartHead:
+def _read(disposition: str, **headers: str) -> PartHeaders:
     others = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
-    return read_part_head({b"content-disposition": disposition.encode(), **others})
+    return parse_part_headers({b"content-disposition": disposition.encode(), **others})
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,12 @@ def _read(disposition: str, **headers: str) -> PartHead:
     ],
 )
 def test_a_name_is_read_in_every_spelling(parameters: str, name: str | None) -> None:
-    assert _read(f'form-data; name="files"; {parameters}') == PartHead("files", name)
+    assert _read(f'form-data; name="files"; {parameters}') == PartHeaders("files", name)
 
 
 @given(st.binary(max_size=80), st.sampled_from([b"filename*=", b"filename*0*=", b"filename=", b"name*="]))
 def test_every_header_is_read_and_every_name_can_be_sent_back(value: bytes, parameter: bytes) -> None:
-    head = read_part_head({b"content-disposition": b"form-data; " + parameter + value})
+    head = parse_part_headers({b"content-disposition": b"form-data; " + parameter + value})
     assert (head.filename or "").encode() is not None
 
 
@@ -59,5 +59,5 @@ def test_data_that_would_have_to_be_decoded_is_known(header: str, value: str, pl
 
 
 def test_codings_of_a_body() -> None:
-    assert all(is_plain_coding(coding) for coding in ("", "identity", "Identity, identity"))
-    assert not any(is_plain_coding(coding) for coding in ("gzip", "identity, br", "deflate", "zstd"))
+    assert all(is_identity_coding(coding) for coding in ("", "identity", "Identity, identity"))
+    assert not any(is_identity_coding(coding) for coding in ("gzip", "identity, br", "deflate", "zstd"))

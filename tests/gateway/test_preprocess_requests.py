@@ -4,7 +4,7 @@ import pytest
 
 from services.common.schemas import MultiFrameFile, SliceReference
 from services.common.tensors import Message, bytes_elements, decode, encode
-from services.gateway.preprocess_requests import chunk_request, head, headers_request, slab_numbers
+from services.gateway.preprocess_requests import first_bytes, headers_request, slab_tensor, slices_request
 from services.gateway.spool import UploadedFile
 
 STACK = MultiFrameFile(file=1, pixels_at=3, frame_bytes=2)
@@ -31,14 +31,14 @@ def numbers(message: Message, name: str, datatype: str = "INT64") -> list[int]:
 
 
 def test_heads_travel_with_the_sizes_of_their_files(files: list[UploadedFile]) -> None:
-    got = arrived(headers_request(files, [head(file, 7) for file in files]))
+    got = arrived(headers_request(files, [first_bytes(file, 7) for file in files]))
     assert [bytes(item) for item in bytes_elements(got.tensor("files", "BYTES"))] == [b"whole", b"hdr0011"]
     assert numbers(got, "sizes") == [5, 13]
 
 
 def test_of_a_stack_only_the_wanted_frames_travel(files: list[UploadedFile]) -> None:
     items = [SliceReference(file=1, frame=3), SliceReference(file=0), SliceReference(file=1, frame=2)]
-    got = arrived(chunk_request(files, items, [STACK]))
+    got = arrived(slices_request(files, items, [STACK]))
     assert [bytes(item) for item in bytes_elements(got.tensor("files", "BYTES"))] == [b"whole", b"hdr2233"]
     assert numbers(got, "sizes") == [5, 13]
     assert numbers(got, "pixels_from") == [0, 7]
@@ -46,11 +46,11 @@ def test_of_a_stack_only_the_wanted_frames_travel(files: list[UploadedFile]) -> 
 
 
 def test_other_files_of_several_frames_travel_whole(files: list[UploadedFile]) -> None:
-    got = arrived(chunk_request(files, [SliceReference(file=1, frame=3)], []))
+    got = arrived(slices_request(files, [SliceReference(file=1, frame=3)], []))
     assert [bytes(item) for item in bytes_elements(got.tensor("files", "BYTES"))] == [b"hdr0011223344"]
     assert numbers(got, "pixels_from") == [0]
 
 
 def test_frames_name_their_slab_from_0_in_each_request() -> None:
-    got = arrived((slab_numbers([range(8, 10), range(10, 11), range(11, 14)]),))
+    got = arrived((slab_tensor([range(8, 10), range(10, 11), range(11, 14)]),))
     assert numbers(got, "slabs", "INT32") == [0, 0, 1, 2, 2, 2]

@@ -5,7 +5,7 @@ import pytest
 from fastapi import Depends, Query
 
 from services.common.app import new_app
-from services.gateway.query import RepeatedParameter, UnknownParameter, check_query, judge
+from services.gateway.query import RepeatedParameter, UnknownParameter, check_names, check_query
 
 
 @pytest.fixture
@@ -29,19 +29,19 @@ KNOWN = ["images", "limit", "operating_point"]
 )
 def test_an_unknown_name_is_refused_with_the_nearest_known_one(sent: str, advice: str) -> None:
     with pytest.raises(UnknownParameter) as refused:
-        judge([sent], KNOWN)
+        check_names([sent], KNOWN)
     assert refused.value.detail == f"unknown query parameter {sent!r}; {advice}"
 
 
 def test_a_call_without_parameters_says_so() -> None:
     with pytest.raises(UnknownParameter) as refused:
-        judge(["x"], [])
+        check_names(["x"], [])
     assert refused.value.detail == "unknown query parameter 'x'; this call takes none"
 
 
 def test_every_unknown_name_is_listed_and_none_at_length() -> None:
     with pytest.raises(UnknownParameter) as refused:
-        judge(["images", "a" * 5000, "b"], KNOWN)
+        check_names(["images", "a" * 5000, "b"], KNOWN)
     names = [field["field"] for field in refused.value.extra["fields"]]
     assert names == [f"query.{'a' * 64}…", "query.b"]
     assert len(refused.value.detail) < 200
@@ -49,13 +49,13 @@ def test_every_unknown_name_is_listed_and_none_at_length() -> None:
 
 def test_an_answer_stays_small_however_many_names_are_sent() -> None:
     with pytest.raises(UnknownParameter) as refused:
-        judge([str(number) for number in range(20_000)], KNOWN)
+        check_names([str(number) for number in range(20_000)], KNOWN)
     assert len(refused.value.extra["fields"]) == 10
 
 
 def test_a_parameter_is_given_once() -> None:
     with pytest.raises(RepeatedParameter) as refused:
-        judge(["limit", "images", "limit"], KNOWN)
+        check_names(["limit", "images", "limit"], KNOWN)
     assert refused.value.detail == "query parameter 'limit' is given 2 times; give it once"
 
 

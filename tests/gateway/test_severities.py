@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.common.acceptance import is_refused, make_reason
-from services.gateway.severities import AS_WRITTEN, judged, read_severities
+from services.gateway.severities import DEFAULT_SEVERITIES, apply_severities, read_severities
 
 HERE = Path("severities.toml")
 
@@ -17,13 +17,13 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_file_changes_nothing() -> None:
     reasons = (make_reason("contrast", tags="SeriesDescription"), make_reason("no_rescale"))
-    assert judged(reasons, read_severities(None)) == reasons
+    assert apply_severities(reasons, read_severities(None)) == reasons
 
 
 def test_refusals_become_warnings_and_warnings_refusals() -> None:
     HERE.write_text('[severity]\nother_body_part = "warn"\ncontrast = "refuse"\nresampled = "note"\n')
     severities = read_severities(HERE)
-    lowered, raised = judged(
+    lowered, raised = apply_severities(
         [
             make_reason("other_body_part", part="NECK", slices=1, total=1),
             make_reason("contrast", tags="SeriesDescription"),
@@ -33,12 +33,12 @@ def test_refusals_become_warnings_and_warnings_refusals() -> None:
     assert (lowered.severity, raised.severity) == ("warn", "refuse")
     assert is_refused([raised])
     assert not is_refused([lowered])
-    assert judged((lowered, raised), severities) == (lowered, raised)
+    assert apply_severities((lowered, raised), severities) == (lowered, raised)
 
 
 def test_an_empty_file_changes_nothing() -> None:
     HERE.write_text("")
-    assert read_severities(HERE) == AS_WRITTEN
+    assert read_severities(HERE) == DEFAULT_SEVERITIES
 
 
 @pytest.mark.parametrize(

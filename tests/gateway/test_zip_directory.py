@@ -9,7 +9,7 @@ import pytest
 from services.common.problems import ContentTooLarge
 from services.gateway.archives import BadArchive, Limits, unpack
 from services.gateway.spool import SpoolFolder, UploadedFile
-from services.gateway.zip_directory import read_end
+from services.gateway.zip_directory import read_directory_end
 from tests.scans import zipped
 
 FILES = {"a.dcm": b"a" * 1000, "b.dcm": b"b"}
@@ -82,7 +82,7 @@ def test_the_end_is_found_behind_its_own_comment_and_nowhere_else() -> None:
     data = zipped(FILES)
     commented = data[:-2] + b"\x05\0" + b"hello"
     for found, expected in ((data, 2), (commented, 2), (b"no zip", None), (b"", None), (data[:-1], None)):
-        end = read_end(io.BytesIO(found), len(found))
+        end = read_directory_end(io.BytesIO(found), len(found))
         assert (end and end.entries) == expected
 
 

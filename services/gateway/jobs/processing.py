@@ -18,8 +18,8 @@ from services.gateway.jobs.job import Job
 from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.schemas import FailedReport, FailedSeries, LeftOut, Manifest, Outcome, Plan, PlannedSeries
-from services.gateway.pipeline import Assessment, Group, Pipeline, SeriesKey
-from services.gateway.predictions import known_point, timings
+from services.gateway.pipeline import Assessment, Pipeline, SeriesFiles, SeriesKey
+from services.gateway.predictions import check_operating_point, report_timings
 from services.gateway.report import Stamp, build_report
 from services.gateway.settings import Settings
 from services.gateway.spool import UploadedFile
@@ -103,7 +103,7 @@ async def _plan(job: Job, context: TaskContext, lost_workers: int) -> tuple[Plan
         try:
             _check_lost_workers(lost_workers)
             pipeline = Pipeline(context.stages, context.settings, Bundles(context.stages))
-            groups, aside = await _with_retries(lambda: pipeline.group(files), context)
+            groups, aside = await _with_retries(lambda: pipeline.group_series(files), context)
         except Problem as problem:
             return Plan(started=started, problem=problem.document()), ()
     series = _planned_series(groups)
@@ -114,7 +114,7 @@ async def _plan(job: Job, context: TaskContext, lost_workers: int) -> tuple[Plan
     return Plan(started=started, slices=tuple(part.slices for part in series), left_out=tuple(left_out)), series
 
 
-def _planned_series(groups: dict[SeriesKey, Group]) -> list[PlannedSeries]:
+def _planned_series(groups: dict[SeriesKey, SeriesFiles]) -> list[PlannedSeries]:
     """The series in the order of their first files in the upload."""
     return [
         PlannedSeries(study_uid=study_uid, series_uid=series_uid, files=tuple(found.files), slices=found.slices)
@@ -137,7 +137,7 @@ async def _assess(task: Task, series: PlannedSeries, context: TaskContext, lost_
         bundle,
         stamp=Stamp(task.id, utc_now()),
         operating_point=manifest.operating_point,
-        timings=timings(assessment.work_ms, upload_s=0.0, total_s=time.perf_counter() - begin),
+        timings=report_timings(assessment.work_ms, upload_s=0.0, total_s=time.perf_counter() - begin),
     )
     return report.status, report.model_dump_json().encode()
 
@@ -147,11 +147,11 @@ async def _run_pipeline(
 ) -> tuple[Assessment, ServedBundle]:
     bundles = Bundles(context.stages)
     pipeline = Pipeline(context.stages, context.settings, bundles)
-    with pipeline.admission.place() as place:
-        assessment = await pipeline.assess_upload(files, place)
+    with pipeline.admission.reserve() as reservation:
+        assessment = await pipeline.assess_upload(files, reservation)
     card_sha256 = assessment.scores.card_sha256 if assessment.scores else None
     bundle = await bundles.served(card_sha256)
-    known_point(manifest.operating_point, bundle)
+    check_operating_point(manifest.operating_point, bundle)
     return assessment, bundle
 
 

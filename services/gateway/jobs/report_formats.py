@@ -11,7 +11,7 @@ from services.common.problems import NotAcceptable
 from services.common.schemas import SEVERITIES
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.results import model_of
-from services.gateway.negotiation import best
+from services.gateway.negotiation import best_match
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
@@ -39,7 +39,7 @@ COLUMNS: Final = (
 
 def preferred_media_type(accept: Sequence[str]) -> str:
     """The media type that values of the header Accept prefer; NotAcceptable where they accept none."""
-    chosen = best(", ".join(accept), _MEDIA_TYPES)
+    chosen = best_match(", ".join(accept), _MEDIA_TYPES)
     if chosen is None:
         raise NotAcceptable(f"reports are served as {', '.join(_MEDIA_TYPES)}; name one of them in Accept")
     return chosen

@@ -23,9 +23,9 @@ from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.jobs.views import job_document
 from services.gateway.jobs.webhook_delivery import Webhooks
-from services.gateway.predictions import known_point
+from services.gateway.predictions import check_operating_point
 from services.gateway.settings import Settings
-from services.gateway.spool import SpoolFolder, UploadedFile, full_disk_told
+from services.gateway.spool import SpoolFolder, UploadedFile, full_disk_as_problem
 from services.gateway.uploads import receive
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class JobService:
             the site does not allow the webhook's address
         """
         if operating_point:
-            known_point(operating_point, await self.bundles.served())
+            check_operating_point(operating_point, await self.bundles.served())
         if webhook:
             self.webhooks.allowed.check(webhook)
         return operating_point or self.settings.operating_point
@@ -89,7 +89,7 @@ class JobService:
             return await to_thread.run_sync(self._accept_files, folder, files, options)
 
     def _accept_files(self, folder: SpoolFolder, files: list[UploadedFile], options: JobOptions) -> tuple[Job, bool]:
-        with full_disk_told("jobs"):
+        with full_disk_as_problem("jobs"):
             job, new = self.store.accept(folder, files, options)
             self._register_webhook(job, options, new=new)
         try:

@@ -22,7 +22,7 @@ from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.settings import Settings
-from services.gateway.stage_client import Stage, Stages
+from services.gateway.stage_client import StageClient, Stages
 from tests.gateway.jobs.factories import headers_response, job_of, upload
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +65,7 @@ MakeContext = Callable[..., TaskContext]
 def context(redis: Redis) -> MakeContext:
     def make(preprocess: Preprocess, task: Task, give_up_s: float = 60) -> TaskContext:
         client = httpx.AsyncClient(transport=httpx.MockTransport(preprocess), base_url="http://stage")
-        stages = Stages(*(Stage(name, client) for name in ("preprocess", "cnn", "rnn")))
+        stages = Stages(*(StageClient(name, client) for name in ("preprocess", "cnn", "rnn")))
         return TaskContext(stages, Settings(), Attempts(redis, task.id), RetryPolicy(0.001, give_up_s))
 
     return make
