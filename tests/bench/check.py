@@ -44,7 +44,7 @@ def worse(fresh: Mapping[str, Figure], committed: Mapping[str, Figure], toleranc
         before = committed.get(name)
         if before is None:
             continue
-        change = f"{name}: {before.judged:.3f} before, {now.judged:.3f} now"
+        change = f"{name}: {before.scored:.3f} before, {now.scored:.3f} now"
         if now.missed and not before.missed:
             yield f"{change}, {now.bound_words}"
         elif _got_worse(now, before, tolerance):

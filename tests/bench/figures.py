@@ -32,7 +32,7 @@ class Figure:
     spread: Point | None = None
 
     @property
-    def judged(self) -> float:
+    def scored(self) -> float:
         """What the bound speaks of."""
         return self.value if self.ratio is None else self.ratio
 
@@ -41,7 +41,7 @@ class Figure:
         """Whether there is a bound, and it does not hold."""
         if self.bound is None:
             return False
-        return self.judged > self.bound if self.better == "less" else self.judged < self.bound
+        return self.scored > self.bound if self.better == "less" else self.scored < self.bound
 
     @property
     def bound_words(self) -> str:

@@ -57,7 +57,7 @@ def _bars(axes: Axes, title: str, names: Sequence[str], figures: Sequence[Figure
 
 
 def _bar(axes: Axes, row: int, figure: Figure, *, ratio: bool) -> None:
-    shown = figure.judged if ratio else figure.value
+    shown = figure.scored if ratio else figure.value
     axes.barh(row, shown, color="tab:red" if figure.missed else "tab:blue", height=0.6)
     axes.annotate(f" {shown:.3g}", (shown, row), va="center", fontsize="small")
     if figure.bound is not None and ratio == (figure.ratio is not None):

@@ -24,7 +24,7 @@ class FakeEntry:
     files: tuple[str, ...]
     position_mm: NDArray[np.float32]
     labels: NDArray[np.bool_]
-    known: NDArray[np.bool_]
+    label_mask: NDArray[np.bool_]
 
 
 class FakeShards:
@@ -52,5 +52,5 @@ def _entry(number: int, slices: int) -> FakeEntry:
         files=tuple(f"stage_2_train/ID_{number}_{index}.dcm" for index in range(slices)),
         position_mm=np.arange(slices, dtype=np.float32) * 5,
         labels=labels,
-        known=np.ones((slices, 6), bool),
+        label_mask=np.ones((slices, 6), bool),
     )

@@ -42,10 +42,10 @@ def phantoms(
         Share of the haemorrhages that are as small as most patients' are.
     """
     from training.phantom.rsna_archive import Plan, write_archive
-    from training.phantom.study_options import Order
+    from training.phantom.study_options import StudyOptions
 
-    order = Order(broad=broad, small=small)
-    write_archive(out, Plan(studies, seed, traps=traps, masks=masks, size=size, order=order))
+    options = StudyOptions(broad=broad, small=small)
+    write_archive(out, Plan(studies, seed, traps=traps, masks=masks, size=size, options=options))
 
 
 def samples(*, out: Path = Path("samples")) -> None:

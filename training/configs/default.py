@@ -16,13 +16,13 @@ What a bundle of it reaches on phantoms stands in docs/explanation/default.md. I
 from dataclasses import replace
 
 from training.configs.phantom_config import Amounts, Config, Words
-from training.data.scanner_augment import OtherScanners
+from training.data.scanner_augment import ScannerAugment
 from training.networks.cnn import CnnShape
 from training.networks.rnn import RnnShape
 from training.options.cnn import CnnFit
 from training.options.rnn import RnnFit
 from training.options.stream import StreamPlan
-from training.phantom.study_options import Order
+from training.phantom.study_options import StudyOptions
 
 MINUTES = 90  # what CONFIG takes on two cores
 
@@ -87,11 +87,11 @@ LARGE = replace(
             rounds_kept=400,
             steps_a_round=5,
             rounds_at_first=100,
-            order=Order(broad=True),
+            options=StudyOptions(broad=True),
         ),
     ),
     rnn_fit=replace(CONFIG.rnn_fit, seed=10),  # chosen among others: docs/explanation/phantoms.md
-    rnn_order=Order(broad=True, small=0.5),
-    other_scanners=OtherScanners(count=2, alone=True, noise_hu=8.0, grain=2.0),
-    stirred=0.65,
+    rnn_options=StudyOptions(broad=True, small=0.5),
+    scanner_augment=ScannerAugment(count=2, alone=True, noise_hu=8.0, grain=2.0),
+    soup_weight=0.65,
 )

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from training.data.scanner_augment import AS_DRAWN, OtherScanners
+from training.data.scanner_augment import NO_AUGMENT, ScannerAugment
 from training.networks.cnn import CnnShape
 from training.networks.rnn import RnnShape
 from training.options.cnn import CnnFit
 from training.options.rnn import RnnFit
-from training.phantom.study_options import ANY_STUDY, Order, Wanted
+from training.phantom.study_options import RANDOM_STUDY, StudyOptions, StudyRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,11 @@ class Config:
     cnn_fit: CnnFit
     rnn_shape: RnnShape
     rnn_fit: RnnFit
-    rnn_order: Order | None = None  # of the RNN's studies; the CNN's where None
-    other_scanners: OtherScanners = AS_DRAWN  # that show the RNN its studies
-    stirred: float = 0.0  # share of another bundle's weights in the CNN's, where one is given (`train.interpolation`)
+    rnn_options: StudyOptions | None = None  # of the RNN's studies; the CNN's where None
+    scanner_augment: ScannerAugment = NO_AUGMENT  # that show the RNN its studies
+    soup_weight: float = (
+        0.0  # share of another bundle's weights in the CNN's, where one is given (`train.interpolation`)
+    )
 
     def scaled(self, share: float) -> "Config":
         """The same with that share of the phantoms and of the steps; calibration and test stay as large."""
@@ -61,9 +63,11 @@ class Config:
 SEEDS: Final = {"cnn": 0, "rnn": 1_000_000, "calibration": 2_000_000, "watch": 2_500_000}
 
 
-def studies(part: str, count: int, slices: int | None = None, order: Order = ANY_STUDY) -> list[Wanted]:
+def studies(
+    part: str, count: int, slices: int | None = None, options: StudyOptions = RANDOM_STUDY
+) -> list[StudyRequest]:
     """The first studies of a part; `slices` of each at random, or all where None."""
-    return [Wanted(SEEDS[part] + number, slices, order) for number in range(count)]
+    return [StudyRequest(SEEDS[part] + number, slices, options) for number in range(count)]
 
 
 def _part(count: int, share: float) -> int:

@@ -31,7 +31,7 @@ class Entry(Protocol):
     @property
     def labels(self) -> NDArray[np.bool_]: ...
     @property
-    def known(self) -> NDArray[np.bool_]: ...
+    def label_mask(self) -> NDArray[np.bool_]: ...
 
 
 class Source(Protocol):
@@ -46,11 +46,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """slices (b, 512, 512, 3) uint8, labels and known (b, 6) bool."""
+    """slices (b, 512, 512, 3) uint8, labels and label_mask (b, 6) bool."""
 
     slices: NDArray[np.uint8]
     labels: NDArray[np.bool_]
-    known: NDArray[np.bool_]
+    label_mask: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Deck:
         rows = [
             (number, place)
             for number, entry in enumerate(self.entries)
-            for place in np.flatnonzero(entry.known.any(axis=1))
+            for place in np.flatnonzero(entry.label_mask.any(axis=1))
         ]
         object.__setattr__(self, "rows", np.array(rows, np.int64).reshape(-1, 2))
         bleeding = [self.entries[number].labels[place, 0] for number, place in rows]
@@ -95,7 +95,7 @@ class Deck:
 
     def base_rates(self) -> NDArray[np.float64]:
         """The share of slices with each label, (6,), never 0 or 1."""
-        labels = np.concatenate([entry.labels[entry.known.any(axis=1)] for entry in self.entries])
+        labels = np.concatenate([entry.labels[entry.label_mask.any(axis=1)] for entry in self.entries])
         return np.asarray((labels.sum(axis=0) + 0.5) / (len(labels) + 1))
 
     def _balanced(self, step: int, share: float) -> NDArray[np.int64]:
@@ -108,11 +108,11 @@ class Deck:
         """One batch."""
         chosen = self.chosen(step)
         slices = [self.source.slices(self.entries[number], [int(place)])[0] for number, place in chosen]
-        labels, known = (
+        labels, label_mask = (
             np.stack([getattr(self.entries[number], name)[place] for number, place in chosen])
-            for name in ("labels", "known")
+            for name in ("labels", "label_mask")
         )
-        return Batch(np.stack(slices), labels, known)
+        return Batch(np.stack(slices), labels, label_mask)
 
 
 @lru_cache(maxsize=2)

@@ -41,7 +41,7 @@ class Features:
     def _one(self, number: int) -> Series:
         entry, start = self.entries[number], int(self.starts[number])
         values = self.values[start : start + len(entry.labels)].astype(np.float32)
-        return Series(values, np.asarray(entry.position_mm, np.float32), entry.labels, entry.known)
+        return Series(values, np.asarray(entry.position_mm, np.float32), entry.labels, entry.label_mask)
 
 
 def open_features(path: Path, entries: Sequence[Any]) -> Features:

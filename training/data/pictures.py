@@ -18,7 +18,7 @@ from training.io.pool import parallel_map
 from training.networks.shrink import shrink
 from training.phantom.geometry import SIZE
 from training.phantom.study import Study, draw_patient, make_study
-from training.phantom.study_options import Wanted
+from training.phantom.study_options import StudyRequest
 
 GRID = 32  # the lesion masks are kept as shares of blood on a grid of so many rows and columns
 BRIGHT_HU = (50, 100)  # what one baseline counts
@@ -31,7 +31,7 @@ class Pictures:
     """Slices of many studies, one study after another, each towards the head.
 
     small : (m, 256, 256, 2) uint8, what the CNN's graph makes first of a picture
-    labels, certain : (m, 6) bool
+    labels, label_mask : (m, 6) bool
     blood : (m, 32, 32, 5) uint8, share of each subtype, 255 being all
     position_mm : (m,) float32
     study : (m,) int32, the seed
@@ -40,7 +40,7 @@ class Pictures:
 
     small: NDArray[np.uint8]
     labels: NDArray[np.bool_]
-    certain: NDArray[np.bool_]
+    label_mask: NDArray[np.bool_]
     blood: NDArray[np.uint8]
     position_mm: NDArray[np.float32]
     study: NDArray[np.int32]
@@ -61,19 +61,19 @@ def picture(hu: NDArray[np.int16], pixel_mm: float) -> NDArray[np.uint8]:
     return apply_windows(resample_and_pad(hu, pixel_mm, pixel_mm), DEFAULT_RECIPE)
 
 
-def make(wanted: Sequence[Wanted], *, name: str) -> Pictures:
+def make(wanted: Sequence[StudyRequest], *, name: str) -> Pictures:
     """Make studies on all cores."""
     return joined(made_in_turn(wanted, name=name))
 
 
-def made_in_turn(wanted: Sequence[Wanted], *, name: str) -> Iterator[Pictures]:
+def made_in_turn(wanted: Sequence[StudyRequest], *, name: str) -> Iterator[Pictures]:
     """Make studies on all cores, and give each as soon as those before it were given."""
     yield from _with_progress(parallel_map(make_one, wanted), total=len(wanted), name=name)
 
 
-def make_one(wanted: Wanted) -> Pictures:
+def make_one(wanted: StudyRequest) -> Pictures:
     """Make one study in this process."""
-    patient = draw_patient(wanted.seed, wanted.order)
+    patient = draw_patient(wanted.seed, wanted.options)
     count = len(patient.scan.position_mm)
     chosen = np.arange(count)
     if wanted.slices is not None and wanted.slices < count:
@@ -88,7 +88,7 @@ def shown(study: Study, seed: int) -> Pictures:
     return Pictures(
         small=shrink(large.astype(np.uint16)).astype(np.uint8),
         labels=study.labels,
-        certain=study.certain,
+        label_mask=study.label_mask,
         blood=np.rint(cells.mean(axis=(2, 4))).astype(np.uint8),
         position_mm=study.position_mm,
         study=np.full(len(large), seed, np.int32),
@@ -120,7 +120,7 @@ def _between(bone: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def joined(parts: Iterable[Pictures]) -> Pictures:
     """Many parts as one."""
     every = list(parts)
-    names = ("small", "labels", "certain", "blood", "position_mm", "study", "bright", "brain")
+    names = ("small", "labels", "label_mask", "blood", "position_mm", "study", "bright", "brain")
     return Pictures(**{name: np.concatenate([getattr(part, name) for part in every]) for name in names})
 
 

@@ -12,7 +12,7 @@ from training.data.pictures import picture
 from training.phantom.dicom_files import dicom_files
 from training.phantom.haemorrhages import Blood, Haematoma
 from training.phantom.study import Study, draw_patient, make_study
-from training.phantom.study_options import Order
+from training.phantom.study_options import StudyOptions
 
 LOG = logging.getLogger(__name__)
 SEED: Final = 8_000_038  # of no phantom that a bundle has learnt from or was measured on
@@ -59,7 +59,7 @@ def write(folder: Path) -> None:
 
 def sample_study() -> Study:
     """The study of the samples: 28 slices, 5 mm apart."""
-    patient = draw_patient(SEED, Order(kinds=()))
+    patient = draw_patient(SEED, StudyOptions(kinds=()))
     position_mm = tuple(-66 + SPACING_MM * index for index in range(SLICES))
     scan = replace(patient.scan, position_mm=position_mm, thickness_mm=SPACING_MM)
     brain = patient.brain.with_mass_effects(BLEED.mass_effects())

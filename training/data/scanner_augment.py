@@ -17,7 +17,7 @@ from training.data.pictures import Pictures
 
 
 @dataclass(frozen=True, slots=True)
-class OtherScanners:
+class ScannerAugment:
     """How many of them show each study, and how much they may differ; see `Disturb`.
 
     alone : whether they alone show it, so that nobody sees it as it was drawn
@@ -41,4 +41,4 @@ class OtherScanners:
             yield np.rint(np.asarray(scanner(study.small, training=True))).astype(np.uint8)
 
 
-AS_DRAWN: Final = OtherScanners()
+NO_AUGMENT: Final = ScannerAugment()

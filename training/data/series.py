@@ -15,12 +15,12 @@ class Series:
     features: NDArray[np.float32]
     position_mm: NDArray[np.float32]
     labels: NDArray[np.bool_]
-    certain: NDArray[np.bool_]
+    label_mask: NDArray[np.bool_]
 
 
 def as_series(pictures: Pictures, features: NDArray[np.float32]) -> list[Series]:
     """Pictures with their features, study by study."""
     return [
-        Series(features[part], pictures.position_mm[part], pictures.labels[part], pictures.certain[part])
+        Series(features[part], pictures.position_mm[part], pictures.labels[part], pictures.label_mask[part])
         for part in pictures.series()
     ]

@@ -77,12 +77,12 @@ class Stream:
 
     def _draw(self, index: "_Index", rng: np.random.Generator) -> Batch:
         chosen = [*rng.choice(index.positive, self._count), *rng.choice(index.negative, self._batch - self._count)]
-        small, labels, certain, blood = empty_batch(len(chosen))
+        small, labels, label_mask, blood = empty_batch(len(chosen))
         for number, (part, place) in enumerate(chosen):
             made = index.pool[part]
             _move(made, place, rng, small[number], blood[number])
-            labels[number], certain[number] = made.labels[place], made.certain[place]
-        return small, labels, certain, blood
+            labels[number], label_mask[number] = made.labels[place], made.label_mask[place]
+        return small, labels, label_mask, blood
 
 
 def empty_batch(size: int) -> Batch:

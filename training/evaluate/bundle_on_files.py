@@ -22,7 +22,7 @@ from services.common.sop_instances import classify_shared_files, files_sharing_i
 from services.preprocess.pipeline import Pipeline
 from services.rnn.model import SavedModelScorer
 from training.evaluate.labelled_files import KEY_WORDS, File, Row, Truth, any_of, of_slice, read_truth, site_files
-from training.evaluate.metrics import Judged
+from training.evaluate.metrics import ScoredLabels
 from training.evaluate.predictions import usual_figures
 from training.evaluate.served_series import made_in_turn, score_by_slice
 from training.io.errors import TrainingError
@@ -181,27 +181,27 @@ def figures_of(answered: Sequence[Answered], points: Points) -> dict[str, Any]:
     return {**own, **figures, "beside": {}, "shifted": {}}
 
 
-def levels_of(answered: Sequence[Answered]) -> tuple[Judged, Judged, list[int]]:
+def levels_of(answered: Sequence[Answered]) -> tuple[ScoredLabels, ScoredLabels, list[int]]:
     """Answers beside truth: of all slices, of all series, and how many slices each series has."""
     patients = np.unique([each.patient for each in answered], return_inverse=True)[1]
     lengths = [len(each.truth) for each in answered]
-    slices = _judged(
+    slices = _scored(
         np.concatenate([each.slices for each in answered]),
         [row for each in answered for row in each.truth],
         np.repeat(patients, lengths),
     )
-    series = _judged(np.stack([each.series for each in answered]), [each.whole for each in answered], patients)
+    series = _scored(np.stack([each.series for each in answered]), [each.whole for each in answered], patients)
     return slices, series, lengths
 
 
-def _without_rows(judged: Judged) -> list[Label]:
-    return [label for column, label in enumerate(LABELS) if not judged.certain[:, column].any()]
+def _without_rows(scored: ScoredLabels) -> list[Label]:
+    return [label for column, label in enumerate(LABELS) if not scored.label_mask[:, column].any()]
 
 
-def _judged(scores: NDArray[np.float32], rows: Sequence[Row], groups: NDArray[Any]) -> Judged:
+def _scored(scores: NDArray[np.float32], rows: Sequence[Row], groups: NDArray[Any]) -> ScoredLabels:
     truth = np.array([[value is True for value in row] for row in rows])
     known = np.array([[value is not None for value in row] for row in rows])
-    return Judged(scores, truth, known, groups)
+    return ScoredLabels(scores, truth, known, groups)
 
 
 def _words(counts: Counter[str]) -> str:

@@ -19,20 +19,20 @@ from services.rnn.model import SavedModelScorer
 from training.data.pictures import BRAIN_HU, BRIGHT_HU, count_inside
 from training.data.series import Series
 from training.evaluate.metrics import ALONE, rounded
-from training.evaluate.predictions import Answer, Answering, Case, Pairs, figures
+from training.evaluate.predictions import Answer, Predictors, StudyFeatures, TwinStudies, figures
 from training.evaluate.served_series import made_in_turn, score_by_slice
-from training.evaluate.service_inputs import sent_in_turn
+from training.evaluate.service_inputs import service_inputs
 from training.evaluate.test_set import SHIFTED, TEST, twins
 from training.evaluate.thresholding import predict_studies
 from training.io.pool import cores
-from training.phantom.study_options import Shift, Wanted
+from training.phantom.study_options import Shift, StudyRequest
 
 LOG = logging.getLogger(__name__)
 CHUNK: Final = 16  # slices of one call, as the gateway sends them
 
 
 def measure_bundle(
-    folder: Path, tested: Sequence[Wanted] = TEST, shifted: Mapping[Shift, Sequence[Wanted]] = SHIFTED
+    folder: Path, tested: Sequence[StudyRequest] = TEST, shifted: Mapping[Shift, Sequence[StudyRequest]] = SHIFTED
 ) -> dict[str, Any]:
     """The same figures as the card's, from the bundle's two SavedModels.
 
@@ -48,10 +48,10 @@ def measure_bundle(
         return [scorer.score(study.features, study.position_mm) for study in studies]
 
     return figures(
-        Answering(ask, {ALONE: lambda studies: [one_by_one(scorer, study.features) for study in studies]}),
+        Predictors(ask, {ALONE: lambda studies: [one_by_one(scorer, study.features) for study in studies]}),
         cases_of(extractor, tested, "phantoms to measure on"),
         {
-            shift: Pairs(
+            shift: TwinStudies(
                 cases_of(extractor, every, f"shifted: {shift}"), cases_of(extractor, twins(every), f"twins: {shift}")
             )
             for shift, every in shifted.items()
@@ -83,16 +83,16 @@ def services_of(bundle: Bundle) -> tuple[SavedModelExtractor, SavedModelScorer]:
     return SavedModelExtractor(bundle.saved_model("cnn")), SavedModelScorer(bundle.saved_model("rnn"))
 
 
-def cases_of(extractor: FeatureExtractor, wanted: Sequence[Wanted], name: str) -> list[Case]:
+def cases_of(extractor: FeatureExtractor, wanted: Sequence[StudyRequest], name: str) -> list[StudyFeatures]:
     """Studies with their features; pictures are let go of at once."""
     found, start = [], time.monotonic()
-    for done, sent in enumerate(sent_in_turn(wanted), 1):
-        series = Series(features_of(extractor, sent.slices), sent.position_mm, sent.labels, sent.certain)
+    for done, sent in enumerate(service_inputs(wanted), 1):
+        series = Series(features_of(extractor, sent.slices), sent.position_mm, sent.labels, sent.label_mask)
         bright, brain = (
             np.array([count_inside(slice_, between) for slice_ in sent.slices], np.int32)
             for between in (BRIGHT_HU, BRAIN_HU)
         )
-        found.append(Case(series, bright, brain))
+        found.append(StudyFeatures(series, bright, brain))
         if done % max(len(wanted) // 10, 1) == 0 or done == len(wanted):
             left = (time.monotonic() - start) / done * (len(wanted) - done)
             LOG.info("%s: %d of %d studies, %.0f s left", name, done, len(wanted), left)

@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from services.common.labels import LABELS, SUBTYPES, Label
 from services.common.operating_points import Bases, Basis, OperatingPoint, Thresholds
-from training.evaluate.metrics import Floats, Judged, Truth, log_loss
+from training.evaluate.metrics import Floats, ScoredLabels, Truth, log_loss
 from training.evaluate.thresholding import predict_rows
 
 DEFAULT = 0.5  # the threshold of the point `default`, as the source project defines it
@@ -19,20 +19,20 @@ GOAL = 0.95  # sensitivity at the sensitive point, specificity at the specific o
 MIN_CASES = 10  # fewer positives or negatives than this say nothing about a threshold
 
 
-def temperatures(judged: Judged) -> NDArray[np.float32]:
+def temperatures(scored: ScoredLabels) -> NDArray[np.float32]:
     """One temperature for `any` and one for the subtypes, by the least log loss of logits; (6,) float32, by label.
 
     That of `any` is fitted on what is served, where no subtype is above it.
     """
-    logits = judged.scores
-    known = judged.certain[:, 1:]
-    subtypes = _best(lambda value: log_loss(expit(logits[:, 1:] / value)[known], judged.truth[:, 1:][known]))
+    logits = scored.scores
+    known = scored.label_mask[:, 1:]
+    subtypes = _best(lambda value: log_loss(expit(logits[:, 1:] / value)[known], scored.truth[:, 1:][known]))
     largest = expit(logits[:, 1:] / subtypes).max(axis=1)
-    known = judged.certain[:, 0]
+    known = scored.label_mask[:, 0]
 
     def loss(value: float) -> float:
         served = np.maximum(expit(logits[:, 0] / value), largest)
-        return log_loss(served[known], judged.truth[:, 0][known])
+        return log_loss(served[known], scored.truth[:, 0][known])
 
     return np.array([_best(loss)] + [subtypes] * len(SUBTYPES), np.float32)
 
@@ -42,7 +42,9 @@ def _best(loss: Callable[[float], float]) -> float:
     return float(min(candidates, key=loss))
 
 
-def operating_points(slices: Judged, series: Judged, lengths: Sequence[int]) -> dict[OperatingPoint, Thresholds]:
+def operating_points(
+    slices: ScoredLabels, series: ScoredLabels, lengths: Sequence[int]
+) -> dict[OperatingPoint, Thresholds]:
     """The points `default`, `sensitive` and `specific`, ordered, by the rule that is served.
 
     `sensitive` is the smaller of .5 and the threshold for 95 % sensitivity, `specific` the larger of .5 and the one
@@ -78,7 +80,7 @@ class _Goal:
 Choice = tuple[float, Basis]
 
 
-def _point(goal: _Goal, slices: Judged, series: Judged, lengths: Sequence[int]) -> Thresholds:
+def _point(goal: _Goal, slices: ScoredLabels, series: ScoredLabels, lengths: Sequence[int]) -> Thresholds:
     """Series first, since a slice's label needs that of its series; then slices."""
     by_series = _level(goal, series, None)
     whole = predict_rows(series.scores, _thresholds(by_series))
@@ -98,23 +100,23 @@ def _bases(choices: Mapping[Label, Choice]) -> dict[Label, Basis]:
     return {label: basis for label, (_, basis) in choices.items()}
 
 
-def _level(goal: _Goal, judged: Judged, series: Truth | None) -> dict[Label, Choice]:
+def _level(goal: _Goal, scored: ScoredLabels, series: Truth | None) -> dict[Label, Choice]:
     """The choice for every label: subtypes first, since one that is present makes `any` present.
 
     A score of infinity is of a case that other labels make present, minus infinity of one that they make absent.
     """
-    scores = judged.scores.astype(np.float64)
+    scores = scored.scores.astype(np.float64)
     if series is not None:
         scores[~series] = -np.inf
-    subtypes = {label: _choose(goal, judged, scores, column) for column, label in enumerate(LABELS) if column}
+    subtypes = {label: _choose(goal, scored, scores, column) for column, label in enumerate(LABELS) if column}
     at = np.array([threshold for threshold, _ in subtypes.values()])
     scores[(scores[:, 1:] > at).any(axis=1), 0] = np.inf
-    return {"any": _choose(goal, judged, scores, 0), **subtypes}
+    return {"any": _choose(goal, scored, scores, 0), **subtypes}
 
 
-def _choose(goal: _Goal, judged: Judged, scores: Floats, column: int) -> Choice:
-    known = judged.certain[:, column]
-    truth, decided = judged.truth[known, column], scores[known, column]
+def _choose(goal: _Goal, scored: ScoredLabels, scores: Floats, column: int) -> Choice:
+    known = scored.label_mask[:, column]
+    truth, decided = scored.truth[known, column], scores[known, column]
     if min(truth.sum(), (~truth).sum()) < MIN_CASES:
         return DEFAULT, "too_few_cases"
     cases = decided[truth if goal.sign > 0 else ~truth]

@@ -10,20 +10,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.scanner_augment import AS_DRAWN, OtherScanners
+from training.data.scanner_augment import NO_AUGMENT, ScannerAugment
 from training.data.series import Series
-from training.evaluate.predictions import Case, cases
+from training.evaluate.predictions import StudyFeatures, cases
 from training.io.errors import translate_write_errors
 from training.networks.cnn import Cnn
 from training.networks.extractor import Extractor, extractor
-from training.phantom.study_options import Wanted
+from training.phantom.study_options import StudyRequest
 
-Make = Callable[[Sequence[Wanted], str, OtherScanners], list[Case]]
+Make = Callable[[Sequence[StudyRequest], str, ScannerAugment], list[StudyFeatures]]
 _SERIES: Final = tuple(field.name for field in fields(Series))
 _COUNTS: Final = ("bright", "brain")
 
 
-class KeptStudies:
+class FeatureCache:
     """Cases by one CNN. What another CNN made of a study, or this one of another study, is made anew.
 
     make : makes the cases of studies; `name` is for the log
@@ -34,7 +34,9 @@ class KeptStudies:
         self._make, self._made_by, self._folder = make, made_by, folder
         self.spent_before_s = 0.0  # by earlier runs on what this one took up
 
-    def of(self, wanted: Sequence[Wanted], *, name: str, others: OtherScanners = AS_DRAWN) -> list[Case]:
+    def of(
+        self, wanted: Sequence[StudyRequest], *, name: str, others: ScannerAugment = NO_AUGMENT
+    ) -> list[StudyFeatures]:
         """The cases of these studies, in their order; `name` is said in the log and names the file."""
         path = self._folder / f"{name.replace(': ', '-').replace(' ', '-')}.npz"
         key = sha256(f"{self._made_by} {list(wanted)} {others}".encode()).hexdigest()
@@ -53,7 +55,7 @@ class KeptStudies:
         return made
 
 
-class KeptCases(KeptStudies):
+class CnnFeatureCache(FeatureCache):
     """Cases by a CNN in training."""
 
     def __init__(self, cnn: Cnn, folder: Path) -> None:
@@ -62,17 +64,17 @@ class KeptCases(KeptStudies):
         super().__init__(lambda wanted, name, others: cases(extract, wanted, name=name, others=others), weights, folder)
 
 
-def _together(made: Sequence[Case]) -> dict[str, NDArray[Any]]:
+def _together(made: Sequence[StudyFeatures]) -> dict[str, NDArray[Any]]:
     columns = {name: np.concatenate([getattr(case.series, name) for case in made]) for name in _SERIES}
     columns |= {name: np.concatenate([getattr(case, name) for case in made]) for name in _COUNTS}
     return columns | {"slices": np.array([len(case.bright) for case in made])}
 
 
-def _apart(columns: dict[str, NDArray[Any]]) -> list[Case]:
+def _apart(columns: dict[str, NDArray[Any]]) -> list[StudyFeatures]:
     ends = np.cumsum(columns["slices"])
     places = [slice(end - size, end) for size, end in zip(columns["slices"], ends, strict=True)]
     return [
-        Case(
+        StudyFeatures(
             Series(**{name: columns[name][place] for name in _SERIES}),
             **{name: columns[name][place] for name in _COUNTS},
         )

@@ -21,25 +21,25 @@ ALONE: Final = "rnn, slices alone"  # what is measured beside a bundle, by its n
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ScoredLabels:
     """Answers beside the truth.
 
-    scores, truth, certain : (m, 6), in the order of `LABELS`
+    scores, truth, label_mask : (m, 6), in the order of `LABELS`
     study : (m,), which study each row is of
     """
 
     scores: Floats
     truth: Truth
-    certain: Truth
+    label_mask: Truth
     study: NDArray[np.integer[Any]]
 
-    def at(self, rows: NDArray[Any]) -> "Judged":
+    def at(self, rows: NDArray[Any]) -> "ScoredLabels":
         """Some of the rows."""
-        return Judged(self.scores[rows], self.truth[rows], self.certain[rows], self.study[rows])
+        return ScoredLabels(self.scores[rows], self.truth[rows], self.label_mask[rows], self.study[rows])
 
     def of(self, column: int) -> tuple[Floats, Truth, NDArray[np.integer[Any]]]:
         """Scores, truth and studies of one label where the truth is certain."""
-        known = self.certain[:, column]
+        known = self.label_mask[:, column]
         return self.scores[known, column], self.truth[known, column], self.study[known]
 
 
@@ -87,16 +87,16 @@ def log_loss(probabilities: Floats, truth: Truth) -> float:
     return float(-np.where(truth, np.log(kept), np.log(1 - kept)).mean())
 
 
-def competition_loss(judged: Judged) -> float:
+def competition_loss(scored: ScoredLabels) -> float:
     """The challenge's metric: log loss averaged over slices, `any` counting twice."""
-    return float(LOSS_WEIGHTS @ [log_loss(*judged.of(column)[:2]) for column in range(len(LABELS))])
+    return float(LOSS_WEIGHTS @ [log_loss(*scored.of(column)[:2]) for column in range(len(LABELS))])
 
 
-def measure(judged: Judged, predicted: Predicted) -> dict[str, Any]:
+def measure(scored: ScoredLabels, predicted: Predicted) -> dict[str, Any]:
     """Figures of every label at one level; `predicted` has, (m, 6), what each operating point predicts of the rows."""
     result: dict[str, Any] = {}
     for column, label in enumerate(LABELS):
-        scores, truth, study = judged.of(column)
+        scores, truth, study = scored.of(column)
         result[label] = {
             "positives": int(truth.sum()),
             "negatives": int((~truth).sum()),
@@ -108,21 +108,21 @@ def measure(judged: Judged, predicted: Predicted) -> dict[str, Any]:
             "chance_calibration_error": rounded(chance_calibration_error(scores)) if len(truth) else None,
             "log_loss": rounded(log_loss(scores, truth)),
         }
-        result[label] |= dict(points_of(judged, predicted, column))
-    result["weighted_log_loss"] = rounded(competition_loss(judged))
+        result[label] |= dict(points_of(scored, predicted, column))
+    result["weighted_log_loss"] = rounded(competition_loss(scored))
     return result
 
 
-def points_of(judged: Judged, predicted: Predicted, column: int) -> dict[OperatingPoint, dict[str, float | None]]:
+def points_of(scored: ScoredLabels, predicted: Predicted, column: int) -> dict[OperatingPoint, dict[str, float | None]]:
     """Sensitivity and specificity of one label at each operating point: the figures that depend on thresholds."""
-    known = judged.certain[:, column]
-    truth = judged.truth[known, column]
+    known = scored.label_mask[:, column]
+    truth = scored.truth[known, column]
     return {point: _share_right(rows[known, column], truth) for point, rows in predicted.items()}
 
 
-def aucs(judged: Judged) -> dict[str, float | None]:
+def aucs(scored: ScoredLabels) -> dict[str, float | None]:
     """The AUC of every label."""
-    return {label: rounded(auc(*judged.of(column)[:2])) for column, label in enumerate(LABELS)}
+    return {label: rounded(auc(*scored.of(column)[:2])) for column, label in enumerate(LABELS)}
 
 
 def interval(
@@ -136,7 +136,9 @@ def interval(
     return _ends(lambda rows: figure(scores[rows], truth[rows]), map(again, _draws(len(numbers), seed)))
 
 
-def lost(before: Judged, after: Judged, *, column: int = 0, seed: int = 0) -> tuple[float | None, list[float | None]]:
+def lost(
+    before: ScoredLabels, after: ScoredLabels, *, column: int = 0, seed: int = 0
+) -> tuple[float | None, list[float | None]]:
     """How much less an AUC is in the same studies `after`, and the 95 % interval when pairs are drawn again."""
     both, numbers = (before.of(column), after.of(column)), np.unique(before.study)
     again = [_drawing(study, numbers) for _, _, study in both]

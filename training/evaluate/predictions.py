@@ -13,11 +13,11 @@ from scipy.special import expit
 from services.common.labels import LABELS
 from services.common.operating_points import Points
 from training.data.pictures import made_in_turn
-from training.data.scanner_augment import AS_DRAWN, OtherScanners
+from training.data.scanner_augment import NO_AUGMENT, ScannerAugment
 from training.data.series import Series, as_series
 from training.evaluate.metrics import (
     ALONE,
-    Judged,
+    ScoredLabels,
     auc,
     aucs,
     calibration_error,
@@ -35,14 +35,14 @@ from training.evaluate.thresholding import predict_studies, reported_series
 from training.networks.extractor import Extractor
 from training.networks.rnn import Rnn
 from training.networks.signature import rnn_signature
-from training.phantom.study_options import Shift, Wanted
+from training.phantom.study_options import Shift, StudyRequest
 
 Answer = tuple[NDArray[np.float32], NDArray[np.float32]]  # of the slices (n, 6) and of the series (6,)
 QUARTER: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class StudyFeatures:
     """A phantom study as the RNN gets it, beside what simple counting says of its slices; (n,) each."""
 
     series: Series
@@ -51,11 +51,11 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
+class TwinStudies:
     """Shifted studies, and in the same order their twins without the shift."""
 
-    shifted: Sequence[Case]
-    twins: Sequence[Case]
+    shifted: Sequence[StudyFeatures]
+    twins: Sequence[StudyFeatures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +67,22 @@ class Networks:
 
 
 @dataclass(frozen=True, slots=True)
-class Answering:
+class Predictors:
     """What answers to whole studies, and others by name, which are measured beside it."""
 
     bundle: Callable[[Sequence[Series]], list[Answer]]
     others: Mapping[str, Callable[[Sequence[Series]], list[Answer]]]
 
 
-def cases(extract: Extractor, wanted: Sequence[Wanted], *, name: str, others: OtherScanners = AS_DRAWN) -> list[Case]:
+def cases(
+    extract: Extractor, wanted: Sequence[StudyRequest], *, name: str, others: ScannerAugment = NO_AUGMENT
+) -> list[StudyFeatures]:
     """Whole studies, each as all that show it give it; pictures are let go of once the CNN saw them."""
     found = []
     for made in made_in_turn(wanted, name=name):
         for small in others.show(made):
             (series,) = as_series(made, extract(small))
-            found.append(Case(series, made.bright, made.brain))
+            found.append(StudyFeatures(series, made.bright, made.brain))
     return found
 
 
@@ -102,7 +104,7 @@ def alone(rnn: Rnn, studies: Sequence[Series]) -> list[Answer]:
     return found
 
 
-def of_cnn(last: Any, studies: Sequence[Series]) -> list[Answer]:
+def predict_by_cnn(last: Any, studies: Sequence[Series]) -> list[Answer]:
     """The CNN's own opinion without an RNN; the series has the largest of its slices."""
     weights, bias = last.get_weights()
     every = [expit(study.features @ weights + bias) for study in studies]
@@ -111,31 +113,31 @@ def of_cnn(last: Any, studies: Sequence[Series]) -> list[Answer]:
 
 def levels(
     studies: Sequence[Series], answers: Sequence[Answer], groups: NDArray[np.integer[Any]] | None = None
-) -> tuple[Judged, Judged]:
+) -> tuple[ScoredLabels, ScoredLabels]:
     """Answers beside truth and certainty: of all slices, and of all series. Those of one group are drawn together."""
-    labels, certain = [study.labels for study in studies], [study.certain for study in studies]
+    labels, label_mask = [study.labels for study in studies], [study.label_mask for study in studies]
     present = np.stack([every.any(axis=0) for every in labels])
-    known = present | np.stack([every.all(axis=0) for every in certain])
+    known = present | np.stack([every.all(axis=0) for every in label_mask])
     numbers = np.arange(len(studies)) if groups is None else groups
     slices = np.concatenate([given[0] for given in answers])
     series = np.stack([given[1] for given in answers])
     each = np.repeat(numbers, [len(every) for every in labels])
     return (
-        Judged(slices, np.concatenate(labels), np.concatenate(certain), each),
-        Judged(series, present, known, numbers),
+        ScoredLabels(slices, np.concatenate(labels), np.concatenate(label_mask), each),
+        ScoredLabels(series, present, known, numbers),
     )
 
 
 def report(
-    networks: Networks, tested: Sequence[Case], shifted: Mapping[Shift, Pairs], points: Points
+    networks: Networks, tested: Sequence[StudyFeatures], shifted: Mapping[Shift, TwinStudies], points: Points
 ) -> dict[str, Any]:
     """The card's `metrics`, on studies that nothing has learnt from."""
-    others = {"cnn": partial(of_cnn, networks.last), ALONE: partial(alone, networks.rnn)}
-    return figures(Answering(partial(answer, networks.rnn), others), tested, shifted, points)
+    others = {"cnn": partial(predict_by_cnn, networks.last), ALONE: partial(alone, networks.rnn)}
+    return figures(Predictors(partial(answer, networks.rnn), others), tested, shifted, points)
 
 
 def figures(
-    answering: Answering, tested: Sequence[Case], shifted: Mapping[Shift, Pairs], points: Points
+    answering: Predictors, tested: Sequence[StudyFeatures], shifted: Mapping[Shift, TwinStudies], points: Points
 ) -> dict[str, Any]:
     """All that is measured, whatever it is that answers."""
     studies = [case.series for case in tested]
@@ -158,7 +160,7 @@ def figures(
     }
 
 
-def usual_figures(slices: Judged, series: Judged, lengths: Sequence[int], points: Points) -> dict[str, Any]:
+def usual_figures(slices: ScoredLabels, series: ScoredLabels, lengths: Sequence[int], points: Points) -> dict[str, Any]:
     """What is measured of any answers to any studies; `lengths` says how many slices each has."""
     whole = reported_series(slices, series, lengths)
     predicted = {point: predict_studies(slices.scores, series.scores, lengths, at) for point, at in points.items()}
@@ -183,7 +185,7 @@ def middle_slices(lengths: Sequence[int]) -> NDArray[np.bool_]:
     return np.concatenate([_middle(length) for length in lengths])
 
 
-def beside(slices: Judged, series: Judged, middle: NDArray[np.bool_]) -> dict[str, Any]:
+def beside(slices: ScoredLabels, series: ScoredLabels, middle: NDArray[np.bool_]) -> dict[str, Any]:
     """AUCs of what a reader may compare with."""
     return {"slice": aucs(slices), "series": aucs(series), "middle_slice": aucs(slices.at(middle))}
 
@@ -193,7 +195,7 @@ def _counted(pixels: NDArray[np.int32]) -> Answer:
     return every, every.max(axis=0)
 
 
-def _shifted(asked: tuple[Judged, Judged], twins: Judged, usual: Judged) -> dict[str, Any]:
+def _shifted(asked: tuple[ScoredLabels, ScoredLabels], twins: ScoredLabels, usual: ScoredLabels) -> dict[str, Any]:
     """By `drop` less than in the usual studies, whose blood is other blood; `lost` by the shift alone."""
     slices, series = asked
     alone, ends = lost(twins, slices)
@@ -209,7 +211,7 @@ def _shifted(asked: tuple[Judged, Judged], twins: Judged, usual: Judged) -> dict
     }
 
 
-def _calibration(every: Sequence[Judged]) -> dict[str, Any]:
+def _calibration(every: Sequence[ScoredLabels]) -> dict[str, Any]:
     """How far what is said of `any` is off in more than the usual series: twins differ from them by seeds alone."""
     said, true = (np.concatenate(column) for column in zip(*(series.of(0)[:2] for series in every), strict=True))
     return {
@@ -220,26 +222,26 @@ def _calibration(every: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def _asked(answering: Answering, cases: Sequence[Case]) -> tuple[Judged, Judged]:
+def _asked(answering: Predictors, cases: Sequence[StudyFeatures]) -> tuple[ScoredLabels, ScoredLabels]:
     studies = [case.series for case in cases]
     return levels(studies, answering.bundle(studies))
 
 
-def _healthy_median(slices: Judged) -> float | None:
+def _healthy_median(slices: ScoredLabels) -> float | None:
     scores, truth, _ = slices.of(0)
     return rounded(float(np.median(scores[~truth]))) if not truth.all() else None
 
 
-def _curves(slices: Judged, series: Judged) -> dict[str, Any]:
+def _curves(slices: ScoredLabels, series: ScoredLabels) -> dict[str, Any]:
     """Of every label: sensitivities and precisions at given points, and how often what was said came true."""
     levels = {"slice": slices, "series": series}
     curves = {"roc": roc, "precision_recall": precision_recall, "reliability": reliability}
     return {
         level: {
-            label: {name: curve(*judged.of(column)[:2]) for name, curve in curves.items()}
+            label: {name: curve(*scored.of(column)[:2]) for name, curve in curves.items()}
             for column, label in enumerate(LABELS)
         }
-        for level, judged in levels.items()
+        for level, scored in levels.items()
     }
 
 

@@ -12,7 +12,7 @@ from itertools import cycle, islice
 from typing import Final
 
 from services.common.labels import SUBTYPES, Label
-from training.phantom.study_options import SHIFTS, Order, Shift, Wanted
+from training.phantom.study_options import SHIFTS, Shift, StudyOptions, StudyRequest
 
 FIRST_SEED: Final = 3_000_000
 SHIFTED_SEED: Final = 4_000_000
@@ -33,18 +33,20 @@ def _mimics(number: int) -> bool:
     return number // len(SUBTYPES) % 5 == 0
 
 
-def _studies(first_seed: int, half: int, shift: Shift | None) -> tuple[Wanted, ...]:
-    healthy = [Order((), mimic=number < 0.4 * half, shift=shift) for number in range(half)]
-    bleeding = [Order(kinds, mimic=_mimics(number), shift=shift) for number, kinds in enumerate(_kinds(half))]
-    return tuple(Wanted(first_seed + number, order=order) for number, order in enumerate([*healthy, *bleeding]))
+def _studies(first_seed: int, half: int, shift: Shift | None) -> tuple[StudyRequest, ...]:
+    healthy = [StudyOptions((), mimic=number < 0.4 * half, shift=shift) for number in range(half)]
+    bleeding = [StudyOptions(kinds, mimic=_mimics(number), shift=shift) for number, kinds in enumerate(_kinds(half))]
+    return tuple(
+        StudyRequest(first_seed + number, options=options) for number, options in enumerate([*healthy, *bleeding])
+    )
 
 
 TEST: Final = _studies(FIRST_SEED, 50, None)
-SHIFTED: Final[dict[Shift, tuple[Wanted, ...]]] = {
+SHIFTED: Final[dict[Shift, tuple[StudyRequest, ...]]] = {
     shift: _studies(SHIFTED_SEED + number * SEEDS_A_SHIFT, 20, shift) for number, shift in enumerate(SHIFTS)
 }
 
 
-def twins(studies: Sequence[Wanted]) -> tuple[Wanted, ...]:
+def twins(studies: Sequence[StudyRequest]) -> tuple[StudyRequest, ...]:
     """Shifted studies without their shift, in the same order."""
-    return tuple(replace(wanted, order=replace(wanted.order, twin=True)) for wanted in studies)
+    return tuple(replace(wanted, options=replace(wanted.options, twin=True)) for wanted in studies)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from services.common.labels import LABELS, Label
 from services.common.operating_points import Thresholds
-from training.evaluate.metrics import Floats, Judged, Truth
+from training.evaluate.metrics import Floats, ScoredLabels, Truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def predict_studies(slices: Floats, series: Floats, lengths: Sequence[int], thre
     return Predicted(predict_rows(slices, thresholds.slice, series=np.repeat(whole, lengths, axis=0)), whole)
 
 
-def reported_series(slices: Judged, series: Judged, lengths: Sequence[int]) -> Judged:
+def reported_series(slices: ScoredLabels, series: ScoredLabels, lengths: Sequence[int]) -> ScoredLabels:
     """The series with the probabilities that reports state: a series of one slice has those of its slice."""
     single = np.array(lengths) == 1
     scores = series.scores.copy()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from training.phantom.study_options import ANY_STUDY, Order, Wanted
+from training.phantom.study_options import RANDOM_STUDY, StudyOptions, StudyRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +18,16 @@ class StreamPlan:
     rounds_kept: int = 40
     rounds_at_first: int = 10
     first_seed: int = 0
-    order: Order = ANY_STUDY
+    options: StudyOptions = RANDOM_STUDY
 
     def rounds_by(self, step: int) -> int:
         """How many rounds have come when a step begins."""
         return self.rounds_at_first + step // self.steps_a_round
 
-    def wanted(self, number: int) -> list[Wanted]:
+    def wanted(self, number: int) -> list[StudyRequest]:
         """The studies of a round."""
         start = self.first_seed + number * self.studies_a_round
-        return [Wanted(start + place, self.slices_a_study, self.order) for place in range(self.studies_a_round)]
+        return [StudyRequest(start + place, self.slices_a_study, self.options) for place in range(self.studies_a_round)]
 
     def slices_by(self, step: int) -> int:
         """How many slices have been made by a step, at most."""

@@ -28,7 +28,7 @@ from training.io.progress import progress_bar
 from training.phantom.dicom_files import datasets, enlarged, file_bytes, set_enlarged
 from training.phantom.geometry import SIZE
 from training.phantom.study import Study, draw_patient, make_study
-from training.phantom.study_options import ANY_STUDY, Order
+from training.phantom.study_options import RANDOM_STUDY, StudyOptions
 from training.rsna.archive import FOLDERS, ROOT, TABLE
 
 LOG = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ ENTRY_TIME: Final = (2019, 9, 24, 12, 0, 0)  # of every entry, so that archives 
 class Plan:
     """Options of an archive. Files of `size` 256 are as computed, those of 512 are interpolated.
 
-    order : what each study shall be like
+    options : what each study shall be like
     """
 
     studies: int
@@ -57,7 +57,7 @@ class Plan:
     traps: bool = False
     masks: bool = False
     size: int = SIZE
-    order: Order = ANY_STUDY
+    options: StudyOptions = RANDOM_STUDY
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _tasks(plan: Plan) -> list[Task]:
 def make_files(task: Task) -> StudyFiles:
     """Make one study's files and rows; the same task gives the same bytes."""
     plan, rng = task.plan, np.random.default_rng([task.plan.seed, 10, task.number])
-    study = make_study(draw_patient(plan.seed + task.number, plan.order))
+    study = make_study(draw_patient(plan.seed + task.number, plan.options))
     name = f"{plan.seed} {task.number}"
     slices, hu = datasets(study, name), study.hu
     names = [_id(name, "slice", str(index)) for index in range(len(slices))]

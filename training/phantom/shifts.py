@@ -11,39 +11,39 @@ from training.phantom.acquisition import Scanner
 from training.phantom.geometry import Scan
 from training.phantom.haemorrhages import Cast, Crescent, Film, Haematoma, Haemorrhage, Lens, Sheet
 from training.phantom.skull import Skull
-from training.phantom.study_options import Order, Shift
+from training.phantom.study_options import Shift, StudyOptions
 
 OLD = (2.6, 4.0)  # atrophy of shifted brains
 SMALLER = 0.75  # lengths of shifted lesions
 PALER_HU = 6.0
 
 
-def shifted_skull(rng: np.random.Generator, skull: Skull, order: Order) -> Skull:
+def shifted_skull(rng: np.random.Generator, skull: Skull, options: StudyOptions) -> Skull:
     """Change the form of the head, for the shift "anatomy"."""
-    if order.shift != "anatomy":
+    if options.shift != "anatomy":
         return skull
     head, factors = skull.head, rng.uniform(0.93, 1.07, 3)
-    if order.twin:
+    if options.twin:
         return skull
     x, y, z = (float(scale * factor) for scale, factor in zip(head.scale, factors, strict=True))
     return replace(skull, head=replace(head, scale=(x, y, z), wobble_mm=1.6 * head.wobble_mm + 1))
 
 
-def shifted_atrophy(rng: np.random.Generator, order: Order) -> float | None:
+def shifted_atrophy(rng: np.random.Generator, options: StudyOptions) -> float | None:
     """Draw the atrophy of an old brain, for the shift "anatomy"."""
-    if order.shift != "anatomy":
+    if options.shift != "anatomy":
         return None
     old = float(rng.uniform(*OLD))
-    return None if order.twin else old
+    return None if options.twin else old
 
 
-def shifted_scan(rng: np.random.Generator, scan: Scan, order: Order) -> Scan:
+def shifted_scan(rng: np.random.Generator, scan: Scan, options: StudyOptions) -> Scan:
     """Make slices thicker or much thinner, and their spacing larger or smaller."""
-    if order.shift != "thickness":
+    if options.shift != "thickness":
         return scan
     thin = rng.random() < 0.5  # noqa: PLR2004
     spacing = float(rng.uniform(1.2, 2) if thin else rng.uniform(7, 9))
-    if order.twin:
+    if options.twin:
         return scan
     low, high = scan.position_mm[0], scan.position_mm[-1]
     return replace(
@@ -53,10 +53,10 @@ def shifted_scan(rng: np.random.Generator, scan: Scan, order: Order) -> Scan:
     )
 
 
-def shifted_scanner(rng: np.random.Generator, scanner: Scanner, order: Order) -> Scanner:
+def shifted_scanner(rng: np.random.Generator, scanner: Scanner, options: StudyOptions) -> Scanner:
     """Add noise and another kernel, or another offset and slope of the Hounsfield scale."""
-    shifted = _shifted_scanner(rng, scanner, order.shift)
-    return scanner if order.twin else shifted
+    shifted = _shifted_scanner(rng, scanner, options.shift)
+    return scanner if options.twin else shifted
 
 
 def _shifted_scanner(rng: np.random.Generator, scanner: Scanner, shift: Shift | None) -> Scanner:
@@ -72,11 +72,11 @@ def _shifted_scanner(rng: np.random.Generator, scanner: Scanner, shift: Shift | 
     return scanner
 
 
-def shifted_haemorrhage(haemorrhage: Haemorrhage, order: Order) -> Haemorrhage:
+def shifted_haemorrhage(haemorrhage: Haemorrhage, options: StudyOptions) -> Haemorrhage:
     """Make a haemorrhage smaller and less dense, for the shift "lesions"."""
     return (
         smaller_and_paler(haemorrhage, SMALLER, PALER_HU)
-        if order.shift == "lesions" and not order.twin
+        if options.shift == "lesions" and not options.twin
         else haemorrhage
     )
 

@@ -18,7 +18,7 @@ from training.phantom.shapes import Floats
 from training.phantom.shifts import shifted_atrophy, shifted_haemorrhage, shifted_scan, shifted_scanner, shifted_skull
 from training.phantom.skull import Depths, Skull, depths, draw_skull, tissue
 from training.phantom.small_haemorrhages import small_haemorrhages
-from training.phantom.study_options import ANY_STUDY, Order
+from training.phantom.study_options import RANDOM_STUDY, StudyOptions
 
 SEEN_MM2 = 14.0  # a slice's label is true from this area of blood, counting pixels
 SEEN = 0.5  # with at least this share of blood: less is no denser than brain
@@ -50,42 +50,44 @@ class Study:
 
     hu : (n, 256, 256) int16, Hounsfield units
     labels : (n, 6) bool, in the order of `LABELS`
-    certain : (n, 6) bool, false where there is only a trace of blood
+    label_mask : (n, 6) bool, false where there is only a trace of blood
     masks : (n, 256, 256, 5) uint8, share of blood of each subtype; 255 is all
     """
 
     hu: NDArray[np.int16]
     labels: NDArray[np.bool_]
-    certain: NDArray[np.bool_]
+    label_mask: NDArray[np.bool_]
     masks: NDArray[np.uint8]
     position_mm: NDArray[np.float32]
     scan: Scan
 
 
-def draw_patient(seed: int, order: Order = ANY_STUDY) -> Patient:
+def draw_patient(seed: int, options: StudyOptions = RANDOM_STUDY) -> Patient:
     """Draw everything of a study except its pixels."""
     rng = np.random.default_rng([seed, 1])
     apart = np.random.default_rng([seed, 5])  # for `broad`, so that all other draws stay the same
-    skull = shifted_skull(rng, draw_skull(rng), order)
-    if order.broad:
+    skull = shifted_skull(rng, draw_skull(rng), options)
+    if options.broad:
         skull = broad_skull(apart, skull)
-    scan = shifted_scan(rng, draw_scan(rng), order)
-    scanner = shifted_scanner(rng, draw_scanner(rng), order)
-    atrophy = shifted_atrophy(rng, order)
-    if order.broad:
+    scan = shifted_scan(rng, draw_scan(rng), options)
+    scanner = shifted_scanner(rng, draw_scanner(rng), options)
+    atrophy = shifted_atrophy(rng, options)
+    if options.broad:
         atrophy = broad_atrophy(apart, atrophy)
     brain = draw_brain(rng, skull.head, atrophy=atrophy)
-    mimics = draw_mimics(rng, skull, wanted=order.mimic)
+    mimics = draw_mimics(rng, skull, wanted=options.mimic)
     drawn = draw_kinds(rng)
-    kinds = drawn if order.kinds is None else order.kinds
+    kinds = drawn if options.kinds is None else options.kinds
     haemorrhages = tuple(
-        shifted_haemorrhage(haemorrhage, order) for kind in kinds for haemorrhage in draw_haemorrhages(rng, kind, skull)
+        shifted_haemorrhage(haemorrhage, options)
+        for kind in kinds
+        for haemorrhage in draw_haemorrhages(rng, kind, skull)
     )
-    if order.broad:
+    if options.broad:
         scanner, haemorrhages = broad_scanner(apart, scanner), broad_haemorrhages(apart, haemorrhages)
         mimics = broad_mimics(apart, skull, mimics)
-    if order.small:
-        haemorrhages = small_haemorrhages(np.random.default_rng([seed, 6]), haemorrhages, order.small)
+    if options.small:
+        haemorrhages = small_haemorrhages(np.random.default_rng([seed, 6]), haemorrhages, options.small)
     patient = Patient(
         skull=replace(skull, holes=mimics.holes),
         brain=with_contrast_agent(brain, mimics).with_mass_effects(
@@ -97,7 +99,7 @@ def draw_patient(seed: int, order: Order = ANY_STUDY) -> Patient:
         scanner=scanner,
         seed=seed,
     )
-    return patient if order.borders else _without_borders(patient)
+    return patient if options.borders else _without_borders(patient)
 
 
 def _without_borders(patient: Patient) -> Patient:
@@ -111,11 +113,11 @@ def make_study(patient: Patient, indices: Sequence[int] | None = None) -> Study:
     chosen = range(len(patient.scan.position_mm)) if indices is None else indices
     slices = [_slice(patient, index) for index in chosen]
     masks = np.stack([mask for _, mask in slices])
-    labels, certain = _truth(masks, patient.scan.pixel_mm)
+    labels, label_mask = _truth(masks, patient.scan.pixel_mm)
     return Study(
         hu=np.stack([hu for hu, _ in slices]),
         labels=labels,
-        certain=certain,
+        label_mask=label_mask,
         masks=np.rint(masks * 255).astype(np.uint8),
         position_mm=np.array([patient.scan.position_mm[index] for index in chosen], np.float32),
         scan=patient.scan,

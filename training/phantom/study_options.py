@@ -10,7 +10,7 @@ SHIFTS: Final[tuple[Shift, ...]] = get_args(Shift)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class StudyOptions:
     """Options of a study.
 
     kinds : kinds of haemorrhage, () for none; drawn where None
@@ -31,13 +31,13 @@ class Order:
     small: float = 0.0
 
 
-ANY_STUDY: Final = Order()
+RANDOM_STUDY: Final = StudyOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class StudyRequest:
     """A study to make: `slices` random slices, or all where None."""
 
     seed: int
     slices: int | None = None
-    order: Order = ANY_STUDY
+    options: StudyOptions = RANDOM_STUDY

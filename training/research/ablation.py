@@ -1,6 +1,6 @@
-"""What each part is worth: short trainings of the CNN, each without one part, judged on the fixed phantoms.
+"""What each part is worth: short trainings of the CNN, each without one part, scored on the fixed phantoms.
 
-All are judged by the CNN's own logits: what the RNN adds to them stands in a bundle's page, under `cnn`.
+All are scored by the CNN's own logits: what the RNN adds to them stands in a bundle's page, under `cnn`.
 """
 
 import json
@@ -18,13 +18,13 @@ from training.data.pictures import Pictures, made_in_turn
 from training.data.series import as_series
 from training.evaluate.metrics import auc as area
 from training.evaluate.metrics import aucs, interval
-from training.evaluate.predictions import levels, of_cnn
+from training.evaluate.predictions import levels, predict_by_cnn
 from training.evaluate.test_set import TEST
 from training.io.plotting import save_plot
 from training.networks.cnn import CnnShape
 from training.networks.extractor import extractor
 from training.options.cnn import CnnFit
-from training.phantom.study_options import Order, Wanted
+from training.phantom.study_options import StudyOptions, StudyRequest
 from training.train.phantom_cnn import Progress, fit_cnn
 
 LOG = logging.getLogger(__name__)
@@ -32,14 +32,14 @@ SMALL: Final = CnnShape()
 Change = Callable[[CnnFit], CnnFit]
 
 
-def _ordered(order: Order) -> Change:
-    return lambda fit: replace(fit, stream=replace(fit.stream, order=order))
+def _with_options(options: StudyOptions) -> Change:
+    return lambda fit: replace(fit, stream=replace(fit.stream, options=options))
 
 
 VARIANTS: Final[dict[str, Change]] = {
     "everything": lambda fit: fit,
-    "without the borders of bone": _ordered(Order(borders=False)),
-    "without mimics": _ordered(Order(mimic=False)),
+    "without the borders of bone": _with_options(StudyOptions(borders=False)),
+    "without mimics": _with_options(StudyOptions(mimic=False)),
     "without masks": lambda fit: replace(fit, blood_weight=0.0),
 }
 
@@ -51,14 +51,14 @@ def ablate(
     *,
     shape: CnnShape = SMALL,
     variants: Mapping[str, Change] = VARIANTS,
-    wanted: Sequence[Wanted] = TEST,
+    wanted: Sequence[StudyRequest] = TEST,
 ) -> None:
     """Train all variants of a small network with the same steps, and write `ablation.json` and `ablation.svg`."""
     tested = list(made_in_turn(wanted, name="phantoms to measure on"))
     found = {}
     for name, change in variants.items():
         cnn = fit_cnn(shape, change(fit), Progress(run / name.replace(" ", "-")))
-        found[name] = _judged(extractor(cnn), cnn.last, tested)
+        found[name] = _scored(extractor(cnn), cnn.last, tested)
         LOG.info("%s: %s", name, json.dumps(found[name]["slice_auc"]))
     out.mkdir(parents=True, exist_ok=True)
     words = {"steps": fit.steps, "batch": fit.batch, "phantom_slices": fit.stream.slices_by(fit.steps), "cnn": found}
@@ -66,9 +66,9 @@ def ablate(
     _plot(found, out / "ablation.svg")
 
 
-def _judged(extract: Any, last: Any, tested: list[Pictures]) -> dict[str, Any]:
+def _scored(extract: Any, last: Any, tested: list[Pictures]) -> dict[str, Any]:
     studies = [series for made in tested for series in as_series(made, extract(made.small))]
-    slices, series = levels(studies, of_cnn(last, studies))
+    slices, series = levels(studies, predict_by_cnn(last, studies))
     return {
         "slice_auc": aucs(slices),
         "slice_any_auc_95_interval": interval(area, *slices.of(0)),

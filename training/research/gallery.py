@@ -18,7 +18,7 @@ from training.io.plotting import save_plot
 from training.phantom.geometry import SIZE
 from training.phantom.mimics import KINDS, with_contrast_agent
 from training.phantom.study import Patient, draw_patient, make_study
-from training.phantom.study_options import Order
+from training.phantom.study_options import StudyOptions
 from training.research.realism import EDGES_MM, HU_BINS, Look, look_at
 
 LOG = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ Hu = NDArray[Any]
 def draw(folder: Path, real: Path | None) -> None:
     """Write all pictures; the comparison only where there is a folder of a real series."""
     folder.mkdir(parents=True, exist_ok=True)
-    sheet(folder / "anatomy.jpg", [_levels(draw_patient(SEED + n, Order((), mimic=False))) for n in range(5)])
+    sheet(folder / "anatomy.jpg", [_levels(draw_patient(SEED + n, StudyOptions((), mimic=False))) for n in range(5)])
     sheet(
         folder / "haemorrhages.jpg", [[_largest(_bleeding(SEED + 20 + n, kind)) for n in range(8)] for kind in SUBTYPES]
     )
@@ -61,7 +61,7 @@ def _levels(patient: Patient) -> list[Hu]:
 
 
 def _bleeding(seed: int, kind: Label, *, small: float = 0.0) -> Patient:
-    return draw_patient(seed, Order(kinds=(kind,), mimic=False, small=small))
+    return draw_patient(seed, StudyOptions(kinds=(kind,), mimic=False, small=small))
 
 
 def _small(kind: Label) -> Iterator[Patient]:
@@ -84,7 +84,7 @@ def _mimics() -> list[list[Hu]]:
     every = []
     for number, kind in enumerate(dict.fromkeys(KINDS)):
         for turn in range(2):
-            plain = draw_patient(SEED + 100 + number, Order((), mimic=False))
+            plain = draw_patient(SEED + 100 + number, StudyOptions((), mimic=False))
             mimics = plain.mimics + kind(np.random.default_rng(10 * number + turn), plain.skull)
             skull = replace(plain.skull, holes=mimics.holes)
             changed = make_study(
@@ -99,7 +99,7 @@ def _mimics() -> list[list[Hu]]:
 def _scanners(name: str) -> list[Hu]:
     """One slice as eight scanners see it that differ in one thing."""
     ranges = {"noise_hu": (1.2, 8), "blur_pixels": (0.35, 1.5), "glow_hu": (0, 220)}
-    patient = draw_patient(SEED + 200, Order((), mimic=False))
+    patient = draw_patient(SEED + 200, StudyOptions((), mimic=False))
     middle = len(patient.scan.position_mm) // 2
     values = [float(value) for value in np.linspace(*ranges[name], 8)]
     # A dictionary of keywords has one type of value to mypy, a scanner has several.
@@ -108,7 +108,7 @@ def _scanners(name: str) -> list[Hu]:
 
 
 def _study(seed: int) -> list[list[Hu]]:
-    patient = draw_patient(seed, Order(kinds=("subarachnoid", "intraventricular")))
+    patient = draw_patient(seed, StudyOptions(kinds=("subarachnoid", "intraventricular")))
     chosen = np.linspace(0, len(patient.scan.position_mm) - 1, 24).astype(int)
     slices = list(make_study(patient, [int(index) for index in chosen]).hu)
     return [slices[start : start + 8] for start in range(0, 24, 8)]
@@ -117,12 +117,12 @@ def _study(seed: int) -> list[list[Hu]]:
 def _compare(folder: Path, real: Path, phantoms: int = COMPARED) -> None:
     slices, pixel_mm = read_series(real).reduced()
     chosen = [slices[int(place)] for place in np.linspace(0.2, 0.92, 8) * (len(slices) - 1)]
-    beside = [_levels(draw_patient(SEED + n, Order((), mimic=False))) for n in (1, 3)]
+    beside = [_levels(draw_patient(SEED + n, StudyOptions((), mimic=False))) for n in (1, 3)]
     sheet(folder / "comparison.jpg", [chosen, *beside])
     theirs = [look for hu in slices if (look := look_at(hu, pixel_mm))]
     ours = []
     for number in range(phantoms):
-        patient = draw_patient(SEED + 400 + number, Order((), mimic=False))
+        patient = draw_patient(SEED + 400 + number, StudyOptions((), mimic=False))
         ours += [look for hu in _levels(patient)[3:7] if (look := look_at(hu, patient.scan.pixel_mm))]
     _plot(folder / "comparison.svg", theirs, ours)
     for name, looks in (("real", theirs), ("phantoms", ours)):

@@ -22,7 +22,7 @@ from services.rnn.model import SavedModelScorer
 from training.evaluate.served_series import made_in_turn, score_by_slice
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import Patient, draw_patient, make_study
-from training.phantom.study_options import Order
+from training.phantom.study_options import StudyOptions
 
 FIRST_SEED: Final = 8_700_000
 THICK_MM: Final = 5.0
@@ -31,8 +31,8 @@ _HEALTHY: Final = 3  # one study in so many; the kinds of haemorrhage take turns
 
 def drawn(number: int, spacing_mm: float) -> list[bytes]:
     """The DICOM files of a study whose slices are as thick as they are apart, from the same lowest position."""
-    order = Order(() if number % _HEALTHY == 0 else (SUBTYPES[number % len(SUBTYPES)],))
-    patient = respaced(draw_patient(FIRST_SEED + number, order), spacing_mm)
+    options = StudyOptions(() if number % _HEALTHY == 0 else (SUBTYPES[number % len(SUBTYPES)],))
+    patient = respaced(draw_patient(FIRST_SEED + number, options), spacing_mm)
     return dicom_files(make_study(patient), f"{number} at {spacing_mm}")
 
 

@@ -42,7 +42,7 @@ class Entry:
     files : names of the slices in the archive
     position_mm : (n,) float32, from the lowest slice
     labels : (n, 6) bool in the order of LABELS, false where unknown
-    known : (n, 6) bool
+    label_mask : (n, 6) bool
     """
 
     series_uid: str
@@ -52,7 +52,7 @@ class Entry:
     files: tuple[str, ...]
     position_mm: NDArray[np.float32]
     labels: NDArray[np.bool_]
-    known: NDArray[np.bool_]
+    label_mask: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +128,14 @@ def _read(folder: Path, plan: ShardPlan, number: int) -> Any:
 def _entries(rows: Any, folds: NDArray[np.int32]) -> Iterator[tuple[Entry, NDArray[np.float64]]]:
     columns = [rows[label] for label in LABELS]
     labels = np.stack([pc.equal(column, True).fill_null(False).to_numpy() for column in columns], axis=1)  # noqa: FBT003 - pyarrow's
-    known = np.stack([pc.is_valid(column).to_numpy() for column in columns], axis=1)
+    label_mask = np.stack([pc.is_valid(column).to_numpy() for column in columns], axis=1)
     position_mm = rows["position_mm"].to_numpy().astype(np.float32)
     places = np.stack([rows[name].to_numpy().astype(np.float64) for name in _PLACE], axis=1)
     files, series, patients, splits = (rows[name].to_pylist() for name in ("file", "series_uid", "patient_id", "split"))
     for start, stop in pairwise(series_starts(rows)):
         own = slice(start, stop)
         whose = series[start], patients[start], int(folds[start]), splits[start]
-        yield Entry(*whose, tuple(files[own]), position_mm[own], labels[own], known[own]), places[own]
+        yield Entry(*whose, tuple(files[own]), position_mm[own], labels[own], label_mask[own]), places[own]
 
 
 def _read_slice(file: BinaryIO, place: NDArray[np.float64]) -> PackedSlice:

@@ -20,17 +20,17 @@ from services.common.recipe import DEFAULT_RECIPE
 from training.bundle.export import save_networks, seal
 from training.configs.phantom_config import SEEDS, Config, Words, studies
 from training.data.pictures import GRID
-from training.data.scanner_augment import AS_DRAWN, OtherScanners
+from training.data.scanner_augment import NO_AUGMENT, ScannerAugment
 from training.data.series import Series
 from training.data.spacing import learnt_spacing_mm
 from training.evaluate.calibrate import operating_points, temperatures
-from training.evaluate.feature_cache import KeptCases
-from training.evaluate.predictions import Networks, Pairs, answer, lengths_of, levels, report
+from training.evaluate.feature_cache import CnnFeatureCache
+from training.evaluate.predictions import Networks, TwinStudies, answer, lengths_of, levels, report
 from training.evaluate.test_set import SHIFTED, TEST, twins
 from training.networks.rnn import Rnn
-from training.phantom.study_options import ANY_STUDY, Order
+from training.phantom.study_options import RANDOM_STUDY, StudyOptions
 from training.train.bundle_weights import begin_from
-from training.train.interpolation import stir_in
+from training.train.interpolation import interpolate_weights
 from training.train.rnn import fit_rnn
 from training.train.validation import fit_watched
 
@@ -44,13 +44,15 @@ def build(config: Config, folder: Path, run: Path, begin: Path | None = None, so
     lies there is gone on with. `begin` is a bundle whose networks the training begins as, `soup` one whose weights are
     mixed with those that have learnt, by the share that the configuration says.
     """
-    before = _before("begins_as", begin) | _before("stirred_in", soup) | ({"stirred": config.stirred} if soup else {})
+    before = (
+        _before("begins_as", begin) | _before("stirred_in", soup) | ({"stirred": config.soup_weight} if soup else {})
+    )
     amounts = config.amounts
     cnn, progress = fit_watched(config, run, partial(begin_from, begin) if begin else None)
     if soup:
-        stir_in(cnn, soup, config.stirred)
-    kept, after = KeptCases(cnn, run), time.monotonic()
-    learnt = _series(kept, "rnn", amounts.rnn, order=_rnn_order(config), others=config.other_scanners)
+        interpolate_weights(cnn, soup, config.soup_weight)
+    kept, after = CnnFeatureCache(cnn, run), time.monotonic()
+    learnt = _series(kept, "rnn", amounts.rnn, options=_rnn_options(config), others=config.scanner_augment)
     rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, learnt)
     points, found = calibrate(rnn, _series(kept, "calibration", amounts.calibration))
     files = save_networks(folder, cnn, rnn)
@@ -89,16 +91,21 @@ def calibrate(rnn: Rnn, studies: list[Series]) -> tuple[dict[OperatingPoint, Thr
 
 
 def _series(
-    kept: KeptCases, part: str, count: int, *, order: Order = ANY_STUDY, others: OtherScanners = AS_DRAWN
+    kept: CnnFeatureCache,
+    part: str,
+    count: int,
+    *,
+    options: StudyOptions = RANDOM_STUDY,
+    others: ScannerAugment = NO_AUGMENT,
 ) -> list[Series]:
-    made = kept.of(studies(part, count, order=order), name=f"phantoms for {part}", others=others)
+    made = kept.of(studies(part, count, options=options), name=f"phantoms for {part}", others=others)
     return [case.series for case in made]
 
 
-def _measured(kept: KeptCases, networks: Networks, points: Mapping[OperatingPoint, Thresholds]) -> dict[str, Any]:
+def _measured(kept: CnnFeatureCache, networks: Networks, points: Mapping[OperatingPoint, Thresholds]) -> dict[str, Any]:
     tested = kept.of(TEST, name="phantoms to measure on")
     pairs = {
-        shift: Pairs(kept.of(every, name=f"shifted: {shift}"), kept.of(twins(every), name=f"twins: {shift}"))
+        shift: TwinStudies(kept.of(every, name=f"shifted: {shift}"), kept.of(twins(every), name=f"twins: {shift}"))
         for shift, every in SHIFTED.items()
     }
     return report(networks, tested, pairs, points)
@@ -123,12 +130,12 @@ def _training(config: Config) -> dict[str, Any]:
         "backbone": config.cnn_shape.backbone,
         "cnn": asdict(fit),
         "rnn": asdict(config.rnn_fit)
-        | {"order": asdict(_rnn_order(config)), "other_scanners": asdict(config.other_scanners)},
+        | {"order": asdict(_rnn_options(config)), "other_scanners": asdict(config.scanner_augment)},
     }
 
 
-def _rnn_order(config: Config) -> Order:
-    return config.rnn_order or config.cnn_fit.stream.order
+def _rnn_options(config: Config) -> StudyOptions:
+    return config.rnn_options or config.cnn_fit.stream.options
 
 
 def make_card(words: Words, **parts: Any) -> Card:

@@ -22,7 +22,7 @@ from training.evaluate.predictions import (
     lengths_of,
     levels,
     middle_slices,
-    of_cnn,
+    predict_by_cnn,
     usual_figures,
 )
 from training.runs.trained import Trained
@@ -33,7 +33,7 @@ def measure_networks(
 ) -> dict[str, Any]:
     """The card's metrics: the bundle's answers, and beside them the CNN's alone and those to single slices."""
     others: dict[str, Callable[[Sequence[Series]], list[Answer]]] = {
-        "cnn": lambda every: of_cnn(networks.cnn.last, every),
+        "cnn": lambda every: predict_by_cnn(networks.cnn.last, every),
         ALONE: lambda every: alone(networks.rnn, every),
     }
     lengths = lengths_of(studies)

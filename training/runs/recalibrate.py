@@ -27,14 +27,14 @@ from training.data.series import Series
 from training.evaluate.bundle_on_files import Answered, answers_to, figures_of, levels_of, opened
 from training.evaluate.bundle_on_phantoms import cases_of
 from training.evaluate.calibrate import operating_points
-from training.evaluate.feature_cache import KeptStudies
-from training.evaluate.metrics import Judged, auc, points_of
+from training.evaluate.feature_cache import FeatureCache
+from training.evaluate.metrics import ScoredLabels, auc, points_of
 from training.evaluate.predictions import lengths_of, levels
 from training.evaluate.test_set import TEST
 from training.evaluate.thresholding import predict_studies
 from training.io.errors import TrainingError
 from training.io.files import write_atomically
-from training.phantom.study_options import Wanted
+from training.phantom.study_options import StudyRequest
 from training.runs.default import versions
 
 LOG = logging.getLogger(__name__)
@@ -67,12 +67,12 @@ def recalibrate_by_phantoms(folder: Path, out: Path, run: Path, engine: Engine =
     run.mkdir(parents=True, exist_ok=True)
     kept, score = _kept(bundle, run, engine), SavedModelScorer(bundle.saved_model("rnn")).score
 
-    def judged(wanted: Sequence[Wanted], name: str) -> tuple[Judged, Judged, list[int]]:
+    def scored(wanted: Sequence[StudyRequest], name: str) -> tuple[ScoredLabels, ScoredLabels, list[int]]:
         made = [case.series for case in kept.of(wanted, name=name)]
-        return _judged(made, score)
+        return _scored(made, score)
 
-    points = operating_points(*judged(calibration, "phantoms for calibration"))
-    measured = judged(tested, "phantoms to measure on")
+    points = operating_points(*scored(calibration, "phantoms for calibration"))
+    measured = scored(tested, "phantoms to measure on")
     _check_same(bundle, measured[0])
     metrics = with_points(bundle.card.metrics, *measured, points)
     data = f"the {len(calibration)} phantoms of the build's calibration"
@@ -97,7 +97,7 @@ def recalibrate_by_files(folder: Path, out: Path, data: Path, table: Path) -> Ca
     return _write(bundle, out, Changed(points, {"data": words, **figures_of(measured, points)}, f"files, {data.name}"))
 
 
-def _calibration_studies(bundle: Bundle) -> list[Wanted]:
+def _calibration_studies(bundle: Bundle) -> list[StudyRequest]:
     training = bundle.card.training
     count = training.get("studies", {}).get("calibration")
     if not count:
@@ -114,11 +114,11 @@ def _calibration_studies(bundle: Bundle) -> list[Wanted]:
     return studies("calibration", count)
 
 
-def _kept(bundle: Bundle, run: Path, engine: Engine) -> KeptStudies:
+def _kept(bundle: Bundle, run: Path, engine: Engine) -> FeatureCache:
     extractor = _extractor(bundle, engine)
     cnn = {name: digest for name, digest in bundle.card.files.items() if name.startswith("cnn/")}
     made_by = sha256(json.dumps(cnn, sort_keys=True).encode()).hexdigest()
-    return KeptStudies(lambda wanted, name, _: cases_of(extractor, wanted, name), made_by, run)
+    return FeatureCache(lambda wanted, name, _: cases_of(extractor, wanted, name), made_by, run)
 
 
 def _extractor(bundle: Bundle, engine: Engine) -> FeatureExtractor:
@@ -129,11 +129,11 @@ def _extractor(bundle: Bundle, engine: Engine) -> FeatureExtractor:
         raise TrainingError(f"{missing}.") from None
 
 
-def _judged(made: Sequence[Series], score: Callable[..., Any]) -> tuple[Judged, Judged, list[int]]:
+def _scored(made: Sequence[Series], score: Callable[..., Any]) -> tuple[ScoredLabels, ScoredLabels, list[int]]:
     return *levels(made, [score(study.features, study.position_mm) for study in made]), lengths_of(made)
 
 
-def _check_same(bundle: Bundle, slices: Judged) -> None:
+def _check_same(bundle: Bundle, slices: ScoredLabels) -> None:
     stated, found = bundle.card.metrics["slice"]["any"]["auc"], auc(*slices.of(0)[:2])
     # Written so that a NaN is refused, too.
     if not abs(stated - found) <= AUC_TOLERANCE:
@@ -144,14 +144,14 @@ def _check_same(bundle: Bundle, slices: Judged) -> None:
 
 
 def with_points(
-    metrics: Mapping[str, Any], slices: Judged, series: Judged, lengths: Sequence[int], points: NewPoints
+    metrics: Mapping[str, Any], slices: ScoredLabels, series: ScoredLabels, lengths: Sequence[int], points: NewPoints
 ) -> dict[str, Any]:
     """The metrics with sensitivities and specificities at the new points; all else stays."""
     predicted = {point: predict_studies(slices.scores, series.scores, lengths, at) for point, at in points.items()}
     changed = dict(metrics)
-    for level, judged in zip(LEVELS, (slices, series), strict=True):
+    for level, scored in zip(LEVELS, (slices, series), strict=True):
         rows = {point: getattr(found, level) for point, found in predicted.items()}
-        new = {label: metrics[level][label] | points_of(judged, rows, column) for column, label in enumerate(LABELS)}
+        new = {label: metrics[level][label] | points_of(scored, rows, column) for column, label in enumerate(LABELS)}
         changed[level] = metrics[level] | new
     return changed
 

@@ -10,7 +10,7 @@ from training.networks.cnn import Cnn, weights
 from training.train.bundle_weights import begin_from
 
 
-def stir_in(cnn: Cnn, folder: Path, share: float) -> Bundle:
+def interpolate_weights(cnn: Cnn, folder: Path, share: float) -> Bundle:
     """Let a network's weights be those of a bundle's CNN by a share, and its own by the rest; the bundle.
 
     Raises

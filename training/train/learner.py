@@ -55,7 +55,7 @@ class Learner:
 
     def step(self, batch: Batch, number: int) -> float:
         """Learn from one batch; its loss before."""
-        arrays = [batch.slices, batch.labels, batch.known]
+        arrays = [batch.slices, batch.labels, batch.label_mask]
         parts = [np.array_split(array, self.devices) for array in arrays]
         shared = [self._spread(part) for part in parts]
         return float(self._step(*shared, tf.constant(number)))
@@ -81,16 +81,16 @@ class Learner:
             lambda context: tf.constant(parts[context.replica_id_in_sync_group])
         )
 
-    def _on_all(self, slices: Any, labels: Any, known: Any, number: Any) -> Any:
-        losses = self.strategy.run(self._on_one, args=(slices, labels, known, number))
+    def _on_all(self, slices: Any, labels: Any, label_mask: Any, number: Any) -> Any:
+        losses = self.strategy.run(self._on_one, args=(slices, labels, label_mask, number))
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
 
-    def _on_one(self, slices: Any, labels: Any, known: Any, number: Any) -> Any:
+    def _on_one(self, slices: Any, labels: Any, label_mask: Any, number: Any) -> Any:
         """One device's share of the loss; the optimizer adds up the gradients of all."""
         context = tf.distribute.get_replica_context()
         seed = tf.stack([self.plan.seed, number * 64 + context.replica_id_in_sync_group])
         pictures = augmented(slices, seed, self.plan.augment, self._recipe)
-        weights = tf.cast(known, tf.float32) * LABEL_WEIGHTS
+        weights = tf.cast(label_mask, tf.float32) * LABEL_WEIGHTS
         total = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
         with tf.GradientTape() as tape:
             logits = logits_of(self.cnn, pictures, training=True)

@@ -77,10 +77,10 @@ class _Learner(keras.Model):  # type: ignore[misc] # Keras has no types
 
     def compute_loss(self, x: Any, y: Any, y_pred: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG002 - Keras gives it
         """What Keras' trainer makes smaller."""
-        (logits, grid, *ways), (labels, certain, blood) = y_pred, y
+        (logits, grid, *ways), (labels, label_mask, blood) = y_pred, y
         for way in ways:
             blood = turned(ops.cast(blood, "float32"), way)
-        return label_loss(logits, labels, certain) + self.blood_weight * _blood_loss(grid, blood)
+        return label_loss(logits, labels, label_mask) + self.blood_weight * _blood_loss(grid, blood)
 
 
 class _Training:
@@ -180,9 +180,9 @@ def begin_from_weights(path: Path, cnn: Cnn) -> None:
     restore(path, weights(cnn))
 
 
-def label_loss(logits: Any, labels: Any, certain: Any) -> Any:
+def label_loss(logits: Any, labels: Any, label_mask: Any) -> Any:
     """Mean binary cross-entropy where labels are certain, `any` counting twice."""
-    labels, counting = ops.cast(labels, "float32"), ops.cast(certain, "float32") * LABEL_WEIGHTS
+    labels, counting = ops.cast(labels, "float32"), ops.cast(label_mask, "float32") * LABEL_WEIGHTS
     losses = ops.binary_crossentropy(labels, logits, from_logits=True)
     return ops.sum(losses * counting) / (ops.sum(counting) + 1e-6)
 

@@ -89,17 +89,17 @@ def _piece(rng: np.random.Generator, study: Series, length: int) -> tuple[NDArra
     stride = 2 if count >= 2 * length and rng.random() < EVERY_SECOND else 1
     start = int(rng.integers(0, max(count - stride * length + 1, 1)))
     index = np.minimum(start + stride * np.arange(length), count - 1)
-    return study.features[index], study.position_mm[index], study.labels[index], study.certain[index]
+    return study.features[index], study.position_mm[index], study.labels[index], study.label_mask[index]
 
 
 def _step(rnn: Rnn, optimizer: Any, variables: list[Any], fit: RnnFit) -> Any:
-    def step(features: Any, position_mm: Any, labels: Any, certain: Any) -> Any:
+    def step(features: Any, position_mm: Any, labels: Any, label_mask: Any) -> Any:
         present = tf.reduce_any(labels, axis=1)
         filled = tf.math.is_nan(position_mm)[..., None]  # rows that are no slices, where series are too short
-        known = present | tf.reduce_all(certain | filled, axis=1)
+        known = present | tf.reduce_all(label_mask | filled, axis=1)
         with tf.GradientTape() as tape:
             slices, series = rnn.logits([features, position_mm], training=True)
-            loss = label_loss(slices, labels, certain) + fit.series_weight * label_loss(series, present, known)
+            loss = label_loss(slices, labels, label_mask) + fit.series_weight * label_loss(series, present, known)
             loss += fit.bag_weight * label_loss(tf.reduce_max(slices, axis=1), present, known)
         optimizer.apply(tape.gradient(loss, variables), variables)
         return loss

@@ -114,7 +114,7 @@ def _window(rng: np.random.Generator, study: Series, length: int) -> tuple[NDArr
     start = int(rng.integers(0, max(len(study.features) - length, 0) + 1))
     part = slice(start, start + length)
     return filled_up(
-        Series(study.features[part], study.position_mm[part], study.labels[part], study.certain[part]), length
+        Series(study.features[part], study.position_mm[part], study.labels[part], study.label_mask[part]), length
     )
 
 
@@ -126,5 +126,5 @@ def filled_up(piece: Series, length: int) -> tuple[NDArray[Any], ...]:
         np.pad(piece.features, rows),
         np.pad(piece.position_mm, (0, missing), constant_values=np.nan),
         np.pad(piece.labels, rows),
-        np.pad(piece.certain, rows),
+        np.pad(piece.label_mask, rows),
     )

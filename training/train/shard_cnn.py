@@ -14,7 +14,7 @@ from scipy.special import expit
 from tensorflow.core.framework.summary_pb2 import SummaryMetadata
 
 from training.data.batches import Batch, Deck, Source, batches
-from training.evaluate.metrics import Judged, competition_loss
+from training.evaluate.metrics import ScoredLabels, competition_loss
 from training.io.checkpoints import restore, save
 from training.io.progress import progress_bar
 from training.train.learner import Learner
@@ -37,11 +37,11 @@ class Watched:
         for number, entry in enumerate(self.entries):
             scores.append(learner.logits(self.source.slices(entry)))
             labels.append(entry.labels)
-            known.append(entry.known)
+            known.append(entry.label_mask)
             study.append(np.full(len(entry.labels), number))
         logits = np.concatenate(scores)
-        judged = Judged(expit(logits), np.concatenate(labels), np.concatenate(known), np.concatenate(study))
-        return competition_loss(judged)
+        scored = ScoredLabels(expit(logits), np.concatenate(labels), np.concatenate(known), np.concatenate(study))
+        return competition_loss(scored)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def watch_by(amounts: Amounts) -> Watch:
 
     def watch(cnn: Cnn) -> dict[str, float]:
         logits = extractor(cnn, batch=_BATCH)(made.small) @ cnn.last.kernel.numpy() + cnn.last.bias.numpy()
-        known = made.certain
+        known = made.label_mask
         return {
             label: round(auc(logits[known[:, column], column], made.labels[known[:, column], column]), 4)
             for column, label in enumerate(LABELS)

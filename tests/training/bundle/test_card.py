@@ -84,9 +84,10 @@ def test_a_page_tells_whose_weights_are_in_a_network() -> None:
     training = {**card.training, "begins_as": begun, "stirred": 0.2, "cnn_minutes": 8.4}
     others, same = (
         page(
-            card.model_copy(update={"training": {**training, "stirred_in": stirred}}), Path("docs/explanation/default")
+            card.model_copy(update={"training": {**training, "stirred_in": soup_weight}}),
+            Path("docs/explanation/default"),
         )
-        for stirred in (older, begun)
+        for soup_weight in (older, begun)
     )
     assert ", 8 of them the CNN's." in others
     assert "Of the CNN's weights 20% are those of an earlier bundle `older` (backbone efficientnet-lite0;" in others

@@ -18,7 +18,7 @@ from training.evaluate.metrics import auc
 from training.evaluate.targets import targets
 from training.evaluate.test_set import TEST
 from training.phantom.study import draw_patient, make_study
-from training.phantom.study_options import Order
+from training.phantom.study_options import StudyOptions
 
 FOLDER = Path("models/default")
 OTHER_POINTS: Final[tuple[OperatingPoint, ...]] = ("sensitive", "specific")
@@ -71,7 +71,7 @@ def test_what_is_missed_of_what_it_was_to_reach_is_known(bundle: Bundle) -> None
 def test_the_network_maps_blood(bundle: Bundle) -> None:
     assert bundle.card.blood_grid == (32, 32)
     cnn = tf.saved_model.load(str(bundle.saved_model("cnn"))).signatures["serving_default"]
-    study = make_study(draw_patient(9_400_105, Order(kinds=("intraparenchymal",))))
+    study = make_study(draw_patient(9_400_105, StudyOptions(kinds=("intraparenchymal",))))
     index = int(study.masks.sum(axis=(1, 2, 3), dtype=np.int64).argmax())
     slices = picture(study.hu[index], study.scan.pixel_mm)[None]
     mapped = cnn(slices=tf.constant(slices))["blood"].numpy()[0, ..., SUBTYPES.index("intraparenchymal")]
@@ -89,12 +89,12 @@ def test_fresh_phantoms_are_ranked_better_than_by_bright_pixels(bundle: Bundle) 
     )
     scores, bright, truth = [], [], []
     for number, seed in enumerate(FRESH):
-        patient = draw_patient(seed, Order(kinds=() if number % 2 else ("intraparenchymal", "subdural")))
+        patient = draw_patient(seed, StudyOptions(kinds=() if number % 2 else ("intraparenchymal", "subdural")))
         study = make_study(patient, range(0, len(patient.scan.position_mm), 3))
         slices = np.stack([picture(hu, study.scan.pixel_mm) for hu in study.hu])
         features = cnn(slices=tf.constant(slices))["features"]
         given = rnn(features=features, position_mm=tf.constant(study.position_mm))["slice_probabilities"].numpy()
-        known = study.certain[:, 0]
+        known = study.label_mask[:, 0]
         scores.append(given[known, 0])
         bright.append(np.array([count_inside(slice_, BRIGHT_HU) for slice_ in slices])[known])
         truth.append(study.labels[known, 0])

@@ -31,7 +31,7 @@ def test_batches_go_on_in_the_middle_of_an_epoch() -> None:
 
 def test_slices_without_labels_are_left_out() -> None:
     shards = FakeShards()
-    shards.entries[0].known[:] = False
+    shards.entries[0].label_mask[:] = False
     assert 0 not in Deck(shards, shards.entries, size=5).rows[:, 0]
 
 

@@ -7,7 +7,7 @@ from services.preprocess.windowing import apply_windows
 from training.data.pictures import BRAIN_HU, BRIGHT_HU, GRID, count_inside, make, make_one, picture
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import draw_patient, make_study
-from training.phantom.study_options import Order, Wanted
+from training.phantom.study_options import StudyOptions, StudyRequest
 
 SEED = 9_300_000
 
@@ -25,7 +25,7 @@ def test_training_pixels_are_the_services_byte_for_byte() -> None:
 
 
 def test_one_study() -> None:
-    made = make_one(Wanted(SEED + 1, slices=5))
+    made = make_one(StudyRequest(SEED + 1, slices=5))
     assert made.small.shape == (5, 256, 256, 2)
     assert made.small.dtype == np.uint8
     assert made.blood.shape == (5, GRID, GRID, 5)
@@ -34,14 +34,14 @@ def test_one_study() -> None:
 
 
 def test_many_processes_make_the_same_in_the_same_order() -> None:
-    wanted = [Wanted(SEED + number, slices=2) for number in range(2)]
+    wanted = [StudyRequest(SEED + number, slices=2) for number in range(2)]
     together = make(wanted, name="test")
     for part, one in zip(together.series(), wanted, strict=True):
         np.testing.assert_array_equal(together.small[part], make_one(one).small)
 
 
 def test_the_blood_grid_keeps_the_area_of_the_masks() -> None:
-    study = make_study(draw_patient(SEED + 4, Order(kinds=("epidural",))))
+    study = make_study(draw_patient(SEED + 4, StudyOptions(kinds=("epidural",))))
     cells = study.masks.reshape(len(study.hu), GRID, 8, GRID, 8, 5).mean(axis=(2, 4))
     np.testing.assert_allclose(cells.mean(axis=(1, 2)), study.masks.mean(axis=(1, 2)), rtol=1e-9)
 

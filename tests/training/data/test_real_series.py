@@ -7,11 +7,11 @@ from training.data.real_series import read_series
 from training.io.errors import TrainingError
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import draw_patient, make_study
-from training.phantom.study_options import Order
+from training.phantom.study_options import StudyOptions
 
 
 def test_a_series_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    study = make_study(draw_patient(9_810_000, Order((), mimic=False)), range(6, 10))
+    study = make_study(draw_patient(9_810_000, StudyOptions((), mimic=False)), range(6, 10))
     for number, data in enumerate(dicom_files(study, "real")):
         (tmp_path / f"{9 - number}.dcm").write_bytes(data)
     (tmp_path / "notes.txt").write_text("no slice")
@@ -32,7 +32,7 @@ def test_a_folder_without_slices_is_refused_with_its_name(tmp_path: Path) -> Non
 
 
 def test_a_slice_that_is_cut_off_is_left_out_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    study = make_study(draw_patient(9_810_000, Order((), mimic=False)), range(6, 9))
+    study = make_study(draw_patient(9_810_000, StudyOptions((), mimic=False)), range(6, 9))
     for number, data in enumerate(dicom_files(study, "real")):
         (tmp_path / f"{number}.dcm").write_bytes(data[:-1000] if number == 1 else data)
     assert len(read_series(tmp_path).hu) == 2

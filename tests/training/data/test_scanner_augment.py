@@ -2,17 +2,17 @@ import numpy as np
 import pytest
 
 from training.data.pictures import Pictures, make_one
-from training.data.scanner_augment import AS_DRAWN, OtherScanners
-from training.phantom.study_options import Order, Wanted
+from training.data.scanner_augment import NO_AUGMENT, ScannerAugment
+from training.phantom.study_options import StudyOptions, StudyRequest
 
 
 @pytest.fixture(scope="module")
 def study() -> Pictures:
-    return make_one(Wanted(9_700_000, 3, Order(kinds=("subdural",))))
+    return make_one(StudyRequest(9_700_000, 3, StudyOptions(kinds=("subdural",))))
 
 
 def test_a_study_is_shown_by_so_many_scanners_and_always_the_same(study: Pictures) -> None:
-    first, again = (list(OtherScanners(count=2, alone=True).show(study)) for _ in range(2))
+    first, again = (list(ScannerAugment(count=2, alone=True).show(study)) for _ in range(2))
     assert len(first) == 2
     for one, same in zip(first, again, strict=True):
         assert one.shape == study.small.shape
@@ -23,21 +23,21 @@ def test_a_study_is_shown_by_so_many_scanners_and_always_the_same(study: Picture
 
 
 def test_other_studies_meet_other_scanners(study: Pictures) -> None:
-    other = make_one(Wanted(9_700_001, 3, Order(kinds=("subdural",))))
+    other = make_one(StudyRequest(9_700_001, 3, StudyOptions(kinds=("subdural",))))
     mine, theirs = (
-        next(OtherScanners(count=1, alone=True).show(each)).astype(float) - each.small for each in (study, other)
+        next(ScannerAugment(count=1, alone=True).show(each)).astype(float) - each.small for each in (study, other)
     )
     assert abs(mine[..., 1].std() - theirs[..., 1].std()) > 0.01
 
 
 def test_it_comes_as_drawn_first_where_they_are_not_alone(study: Pictures) -> None:
-    drawn, *others = OtherScanners(count=2).show(study)
+    drawn, *others = ScannerAugment(count=2).show(study)
     np.testing.assert_array_equal(drawn, study.small)
-    alone = list(OtherScanners(count=2, alone=True).show(study))
+    alone = list(ScannerAugment(count=2, alone=True).show(study))
     for one, same in zip(others, alone, strict=True):
         np.testing.assert_array_equal(one, same)
 
 
 def test_as_drawn_is_shown_by_none(study: Pictures) -> None:
-    (drawn,) = AS_DRAWN.show(study)
+    (drawn,) = NO_AUGMENT.show(study)
     np.testing.assert_array_equal(drawn, study.small)

@@ -22,11 +22,11 @@ def straight() -> list[Batch]:
 
 
 def test_half_of_a_batch_has_blood(straight: list[Batch]) -> None:
-    for small, labels, certain, blood in straight:
+    for small, labels, label_mask, blood in straight:
         assert small.shape == (6, 256, 256, 2)
         assert blood.shape == (6, 32, 32, 5)
         assert labels[:, 0].tolist() == [True] * 3 + [False] * 3
-        assert certain.shape == (6, 6)
+        assert label_mask.shape == (6, 6)
         assert np.all(blood[:3].any(axis=(1, 2, 3)))
 
 

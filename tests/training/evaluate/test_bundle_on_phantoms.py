@@ -7,16 +7,16 @@ import tensorflow as tf
 from services.common.labels import LABELS
 from training.evaluate.bundle_on_phantoms import ask_of_real, measure_bundle
 from training.evaluate.metrics import auc
-from training.evaluate.service_inputs import make_sent
+from training.evaluate.service_inputs import make_service_input
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import draw_patient, make_study
-from training.phantom.study_options import Order, Wanted
+from training.phantom.study_options import StudyOptions, StudyRequest
 
 BUNDLE = Path("models/default")
 SEED = 9_600_000
 WANTED = [
-    Wanted(SEED, 24, Order((), mimic=False)),  # more than go in one call
-    Wanted(SEED + 1, 24, Order(("intraparenchymal",), mimic=False)),
+    StudyRequest(SEED, 24, StudyOptions((), mimic=False)),  # more than go in one call
+    StudyRequest(SEED + 1, 24, StudyOptions(("intraparenchymal",), mimic=False)),
 ]
 
 
@@ -24,10 +24,10 @@ def test_figures_are_those_of_the_saved_models() -> None:
     metrics = measure_bundle(BUNDLE, WANTED, {"hounsfield": WANTED})
     cnn, rnn = (tf.saved_model.load(str(BUNDLE / part / "1")).signatures["serving_default"] for part in ("cnn", "rnn"))
     scores, truth = [], []
-    for sent in map(make_sent, WANTED):
+    for sent in map(make_service_input, WANTED):
         features = tf.concat([cnn(slices=tf.constant(part))["features"] for part in np.split(sent.slices, 2)], axis=0)
         given = rnn(features=features, position_mm=tf.constant(sent.position_mm))["slice_probabilities"].numpy()
-        known = sent.certain[:, 0]
+        known = sent.label_mask[:, 0]
         scores.append(given[known, 0])
         truth.append(sent.labels[known, 0])
     wanted = auc(np.concatenate(scores), np.concatenate(truth))
@@ -43,7 +43,7 @@ def test_figures_are_those_of_the_saved_models() -> None:
 
 
 def test_a_folder_of_files_is_asked_about_without_their_names(tmp_path: Path) -> None:
-    study = make_study(draw_patient(SEED, Order((), mimic=False)), range(4, 10))
+    study = make_study(draw_patient(SEED, StudyOptions((), mimic=False)), range(4, 10))
     for number, data in enumerate(dicom_files(study, "real")):
         (tmp_path / f"secret {number}.dcm").write_bytes(data)
     (said,) = ask_of_real(BUNDLE, tmp_path)

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from services.common.labels import LABELS
 from training.evaluate.metrics import (
-    Judged,
+    ScoredLabels,
     auc,
     aucs,
     average_precision,
@@ -27,8 +27,8 @@ from training.evaluate.metrics import (
 PAIRS = st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40)
 
 
-def _judged(scores: np.ndarray, truth: np.ndarray) -> Judged:
-    return Judged(scores.astype(np.float32), truth, np.ones_like(truth), np.arange(len(truth)) // 2)
+def _scored(scores: np.ndarray, truth: np.ndarray) -> ScoredLabels:
+    return ScoredLabels(scores.astype(np.float32), truth, np.ones_like(truth), np.arange(len(truth)) // 2)
 
 
 @given(PAIRS)
@@ -100,7 +100,7 @@ def test_figures_of_every_label_survive_json() -> None:
     rng = np.random.default_rng(0)
     truth = rng.random((60, 6)) < 0.4
     truth[:, 3] = False
-    figures = measure(_judged(truth, truth), {"default": truth})
+    figures = measure(_scored(truth, truth), {"default": truth})
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
     assert figures["any"]["auc"] == figures["any"]["average_precision"] == 1
     assert figures["any"]["default"] == {"sensitivity": 1, "specificity": 1}
@@ -109,10 +109,10 @@ def test_figures_of_every_label_survive_json() -> None:
 
 def test_uncertain_slices_do_not_count() -> None:
     truth = np.array([[True] * 6, [False] * 6, [True] * 6])
-    judged = _judged(np.array([[0.9] * 6, [0.1] * 6, [0.0] * 6]), truth)
-    certain = np.array([[True] * 6, [True] * 6, [False] * 6])
-    assert aucs(replace(judged, certain=certain))["any"] == 1
-    assert aucs(judged)["any"] == 0.5
+    scored = _scored(np.array([[0.9] * 6, [0.1] * 6, [0.0] * 6]), truth)
+    label_mask = np.array([[True] * 6, [True] * 6, [False] * 6])
+    assert aucs(replace(scored, label_mask=label_mask))["any"] == 1
+    assert aucs(scored)["any"] == 0.5
 
 
 def test_the_interval_holds_the_figure_and_draws_whole_studies() -> None:
@@ -127,12 +127,12 @@ def test_the_interval_holds_the_figure_and_draws_whole_studies() -> None:
     assert interval(auc, scores, truth, np.zeros(200, int)) == [pytest.approx(auc(scores, truth), abs=1e-4)] * 2
 
 
-def _of_studies(scores: np.ndarray, truth: np.ndarray, study: np.ndarray) -> Judged:
+def _of_studies(scores: np.ndarray, truth: np.ndarray, study: np.ndarray) -> ScoredLabels:
     every = np.ones((1, 6), bool)
-    return Judged(scores[:, None] * every, truth[:, None] & every, np.ones((len(truth), 6), bool), study)
+    return ScoredLabels(scores[:, None] * every, truth[:, None] & every, np.ones((len(truth), 6), bool), study)
 
 
-def _difference(before: Judged, after: Judged) -> float:
+def _difference(before: ScoredLabels, after: ScoredLabels) -> float:
     return auc(*before.of(0)[:2]) - auc(*after.of(0)[:2])
 
 
@@ -156,16 +156,16 @@ def test_what_is_lost_is_drawn_by_pairs() -> None:
 
 def test_nothing_is_lost_by_what_stays_and_other_slices_may_be_asked_about() -> None:
     study, truth = np.repeat(np.arange(6), 4), np.tile([True, False], 12)
-    judged = _of_studies(np.linspace(0, 1, 24), truth, study)
-    assert lost(judged, judged) == (0, [0, 0])
-    fewer = judged.at(np.arange(24) % 4 < 2)
-    assert lost(judged, fewer)[0] == pytest.approx(_difference(judged, fewer), abs=1e-4)
+    scored = _of_studies(np.linspace(0, 1, 24), truth, study)
+    assert lost(scored, scored) == (0, [0, 0])
+    fewer = scored.at(np.arange(24) % 4 < 2)
+    assert lost(scored, fewer)[0] == pytest.approx(_difference(scored, fewer), abs=1e-4)
 
 
 def test_a_label_that_nothing_is_known_of_has_no_figures() -> None:
-    judged = _judged(np.linspace(0, 1, 24).reshape(4, 6), np.eye(4, 6, dtype=bool))
-    judged.certain[:, 2:] = False
-    found = measure(judged, {"default": judged.scores > 0.5})
+    scored = _scored(np.linspace(0, 1, 24).reshape(4, 6), np.eye(4, 6, dtype=bool))
+    scored.label_mask[:, 2:] = False
+    found = measure(scored, {"default": scored.scores > 0.5})
     for label in LABELS[2:]:
         figures = dict(found[label])
         assert figures.pop("positives") == figures.pop("negatives") == 0

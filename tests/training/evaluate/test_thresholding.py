@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from services.common.labels import LABELS, Label
 from services.common.operating_points import Thresholds
 from services.common.predictions import predict
-from training.evaluate.metrics import Judged
+from training.evaluate.metrics import ScoredLabels
 from training.evaluate.thresholding import predict_studies, reported_series
 
 shares = st.floats(0, 1, width=32)
@@ -36,5 +36,8 @@ def test_arrays_are_predicted_as_the_service_predicts(
 def test_a_series_of_one_slice_is_measured_by_its_slice() -> None:
     slices, series = np.arange(18).reshape(3, 6) / 18, np.zeros((2, 6))
     truth = np.zeros((3, 6), bool)
-    both = Judged(slices, truth, ~truth, np.array([0, 0, 1])), Judged(series, truth[:2], ~truth[:2], np.arange(2))
+    both = (
+        ScoredLabels(slices, truth, ~truth, np.array([0, 0, 1])),
+        ScoredLabels(series, truth[:2], ~truth[:2], np.arange(2)),
+    )
     assert reported_series(*both, [2, 1]).scores.tolist() == [[0] * 6, slices[2].tolist()]

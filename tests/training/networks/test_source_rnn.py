@@ -22,13 +22,13 @@ def _series(count: int) -> Series:
 def test_filling_up_changes_nothing() -> None:
     piece = _series(5)
     rnn = build_source_rnn(SHAPE, piece.features)
-    features, position_mm, labels, certain = (array[None] for array in filled_up(piece, 19))
+    features, position_mm, labels, label_mask = (array[None] for array in filled_up(piece, 19))
     padded, series = rnn.logits([features, position_mm])
     plain, plain_series = rnn.logits([piece.features[None], piece.position_mm[None]])
     np.testing.assert_allclose(padded[:, :5], plain, atol=1e-6)
     np.testing.assert_allclose(series, plain_series, atol=1e-6)
     np.testing.assert_allclose(
-        label_loss(padded, labels, certain), label_loss(plain, piece.labels[None], piece.certain[None]), atol=1e-6
+        label_loss(padded, labels, label_mask), label_loss(plain, piece.labels[None], piece.label_mask[None]), atol=1e-6
     )
 
 

@@ -7,11 +7,13 @@ from services.common.labels import Label
 from training.phantom.broad import FACTOR, NOISE_HU, ROOM_MM
 from training.phantom.head import Head
 from training.phantom.study import draw_patient
-from training.phantom.study_options import Order
+from training.phantom.study_options import StudyOptions
 
 SEEDS = range(9_400_000, 9_400_040)
 KINDS: tuple[Label, ...] = ("subdural",)
-USUAL, BROAD = ([draw_patient(seed, Order(kinds=KINDS, broad=broad)) for seed in SEEDS] for broad in (False, True))
+USUAL, BROAD = (
+    [draw_patient(seed, StudyOptions(kinds=KINDS, broad=broad)) for seed in SEEDS] for broad in (False, True)
+)
 
 
 def test_about_half_of_the_scanners_change_and_none_reaches_the_shifted_noise() -> None:
@@ -63,7 +65,7 @@ def test_everything_else_stays_as_it_is() -> None:
 
 
 def test_a_shift_of_anatomy_and_breadth_go_together() -> None:
-    old = [draw_patient(seed, Order(kinds=(), shift="anatomy", broad=True)).brain.atrophy for seed in SEEDS]
+    old = [draw_patient(seed, StudyOptions(kinds=(), shift="anatomy", broad=True)).brain.atrophy for seed in SEEDS]
     assert 10 < sum(atrophy > 2.6 for atrophy in old) < 40
 
 

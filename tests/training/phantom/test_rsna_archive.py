@@ -26,7 +26,7 @@ from training.phantom.rsna_archive import (
     write_archive,
 )
 from training.phantom.study import draw_patient, make_study
-from training.phantom.study_options import Order
+from training.phantom.study_options import StudyOptions
 from training.rsna.archive import ROOT
 
 SEED = 9_500_100
@@ -84,10 +84,10 @@ def test_the_services_read_what_the_phantom_was(number: int) -> None:
         np.testing.assert_array_equal(np.clip(found, -1000, 3000), np.clip(hu[:rows], -1000, 3000))
 
 
-@pytest.mark.parametrize("order", [Order(), Order(broad=True, small=0.5)])
-def test_rows_are_the_labels(order: Order) -> None:
-    made = make_files(Task(1, 1, Plan(6, SEED, order=order)))
-    study = make_study(draw_patient(SEED + 1, order))
+@pytest.mark.parametrize("options", [StudyOptions(), StudyOptions(broad=True, small=0.5)])
+def test_rows_are_the_labels(options: StudyOptions) -> None:
+    made = make_files(Task(1, 1, Plan(6, SEED, options=options)))
+    study = make_study(draw_patient(SEED + 1, options))
     for (_, values), labels in zip(made.rows, study.labels, strict=True):
         assert dict(zip(ROWS, values, strict=True)) == dict(zip(LABELS, labels.astype(int), strict=True))
 

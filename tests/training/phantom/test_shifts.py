@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from training.phantom.study import Patient, draw_patient
-from training.phantom.study_options import SHIFTS, Order, Shift
+from training.phantom.study_options import SHIFTS, Shift, StudyOptions
 
 SEEDS = range(9_400_000, 9_400_008)
 
 
 def _patients(shift: Shift | None, *, twin: bool = False) -> list[Patient]:
-    return [draw_patient(seed, Order(kinds=("subdural",), shift=shift, twin=twin)) for seed in SEEDS]
+    return [draw_patient(seed, StudyOptions(kinds=("subdural",), shift=shift, twin=twin)) for seed in SEEDS]
 
 
 def test_noise_and_kernel() -> None:

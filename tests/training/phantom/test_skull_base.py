@@ -7,9 +7,9 @@ from training.phantom.mimics import Mimics
 from training.phantom.skull import depths
 from training.phantom.skull_base import draw_base
 from training.phantom.study import draw_patient, make_study
-from training.phantom.study_options import Order
+from training.phantom.study_options import StudyOptions
 
-PATIENT = draw_patient(9_420_000, Order((), mimic=False))
+PATIENT = draw_patient(9_420_000, StudyOptions((), mimic=False))
 
 
 def _base(seed: int) -> Mimics:

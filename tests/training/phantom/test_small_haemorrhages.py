@@ -4,13 +4,13 @@ import pytest
 from services.common.labels import SUBTYPES, Label
 from training.phantom.haemorrhages import Cast, Crescent, Film, Haematoma, Haemorrhage, Lens, Sheet
 from training.phantom.study import Patient, draw_patient, make_study
-from training.phantom.study_options import Order
+from training.phantom.study_options import StudyOptions
 
 SEEDS = range(9_770_000, 9_770_060)
 
 
 def _drawn(kind: Label, *, small: float) -> list[Patient]:
-    return [draw_patient(seed, Order(kinds=(kind,), small=small)) for seed in SEEDS]
+    return [draw_patient(seed, StudyOptions(kinds=(kind,), small=small)) for seed in SEEDS]
 
 
 def _lengths(haemorrhage: Haemorrhage) -> tuple[float, ...]:

@@ -5,14 +5,14 @@ from services.common.labels import LABELS, SUBTYPES, Label
 from training.phantom.findings import draw_kinds
 from training.phantom.skull import depths
 from training.phantom.study import SEEN_MM2, TRACE_MM2, draw_patient, make_study, near_skin
-from training.phantom.study_options import Order
+from training.phantom.study_options import StudyOptions
 
 SEED = 9_000_000
 
 
 def test_the_same_seed_is_the_same_study() -> None:
     one, two = (make_study(draw_patient(SEED), [4, 9]) for _ in range(2))
-    for name in ("hu", "labels", "certain", "masks", "position_mm"):
+    for name in ("hu", "labels", "label_mask", "masks", "position_mm"):
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
 
 
@@ -28,7 +28,7 @@ def test_another_seed_is_another_study() -> None:
 
 @pytest.mark.parametrize("kind", SUBTYPES)
 def test_labels_agree_with_masks(kind: Label) -> None:
-    study = make_study(draw_patient(SEED + 3, Order(kinds=(kind,))))
+    study = make_study(draw_patient(SEED + 3, StudyOptions(kinds=(kind,))))
     area_mm2 = study.masks.sum(axis=(1, 2)) / 255 * study.scan.pixel_mm**2
     seen_mm2 = [(study.masks >= level).sum(axis=(1, 2)) * study.scan.pixel_mm**2 for level in (127, 129)]
     for column, label in enumerate(SUBTYPES):
@@ -38,16 +38,16 @@ def test_labels_agree_with_masks(kind: Label) -> None:
         assert not np.any(seen[seen_mm2[0][:, column] < SEEN_MM2])
         assert label == kind or not seen.any()
     np.testing.assert_array_equal(study.labels[:, 0], study.labels[:, 1:].any(axis=1))
-    assert study.certain[area_mm2.max(axis=1) < 0.5 * TRACE_MM2].all()
+    assert study.label_mask[area_mm2.max(axis=1) < 0.5 * TRACE_MM2].all()
     assert study.labels[:, LABELS.index(kind)].any()
 
 
 def test_blood_is_where_the_mask_says() -> None:
     """The same patient without the haemorrhage differs only near the blood, at oedema and displaced brain."""
-    study = make_study(draw_patient(SEED + 11, Order(kinds=("intraparenchymal",))))
+    study = make_study(draw_patient(SEED + 11, StudyOptions(kinds=("intraparenchymal",))))
     index = int(study.masks.sum(axis=(1, 2, 3), dtype=np.int64).argmax())
     inside = study.masks[index, ..., SUBTYPES.index("intraparenchymal")] > 250
-    healthy = make_study(draw_patient(SEED + 11, Order(kinds=())), [index])
+    healthy = make_study(draw_patient(SEED + 11, StudyOptions(kinds=())), [index])
     assert study.hu[index][inside].mean() > healthy.hu[0][inside].mean() + 8
     assert not healthy.masks.any()
 

@@ -6,7 +6,7 @@ from services.common.labels import LABELS
 from tests.training.small_networks import SMALL_SHAPE
 from training.options.cnn import CnnFit
 from training.options.stream import StreamPlan
-from training.phantom.study_options import Order, Wanted
+from training.phantom.study_options import StudyOptions, StudyRequest
 from training.research.ablation import VARIANTS, ablate
 
 SEED = 9_750_000
@@ -23,12 +23,15 @@ def test_each_variant_lacks_one_thing_alone() -> None:
     changed = {name: change(FIT) for name, change in VARIANTS.items()}
     assert changed.pop("everything") == FIT
     assert changed.pop("without masks") == replace(FIT, blood_weight=0.0)
-    orders = {"without the borders of bone": Order(borders=False), "without mimics": Order(mimic=False)}
-    assert changed == {name: replace(FIT, stream=replace(FIT.stream, order=order)) for name, order in orders.items()}
+    orders = {"without the borders of bone": StudyOptions(borders=False), "without mimics": StudyOptions(mimic=False)}
+    assert changed == {name: replace(FIT, stream=replace(FIT.stream, options=order)) for name, order in orders.items()}
 
 
 def test_a_variant_is_trained_measured_and_drawn(tmp_path: Path) -> None:
-    wanted = [Wanted(SEED + 100, 12, Order(())), Wanted(SEED + 101, 12, Order(("subdural", "subarachnoid")))]
+    wanted = [
+        StudyRequest(SEED + 100, 12, StudyOptions(())),
+        StudyRequest(SEED + 101, 12, StudyOptions(("subdural", "subarachnoid"))),
+    ]
     variants = {"without masks": VARIANTS["without masks"]}
     ablate(FIT, tmp_path / "run", tmp_path / "out", shape=SMALL_SHAPE, variants=variants, wanted=wanted)
     written = json.loads((tmp_path / "out" / "ablation.json").read_text())

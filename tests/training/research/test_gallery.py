@@ -5,7 +5,7 @@ from PIL import Image
 
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import draw_patient, make_study
-from training.phantom.study_options import Order
+from training.phantom.study_options import StudyOptions
 from training.research.gallery import _compare, sheet
 
 
@@ -19,7 +19,7 @@ def test_a_sheet_shows_slices_side_by_side(tmp_path: Path) -> None:
 
 
 def test_a_series_of_dicom_files_is_compared(tmp_path: Path) -> None:
-    study = make_study(draw_patient(9_800_000, Order((), mimic=False)))
+    study = make_study(draw_patient(9_800_000, StudyOptions((), mimic=False)))
     for number, data in enumerate(dicom_files(study, "real")):
         (tmp_path / f"{number}.dcm").write_bytes(data)
     (tmp_path / "out").mkdir()

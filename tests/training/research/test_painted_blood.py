@@ -5,13 +5,13 @@ import pytest
 
 from services.common.labels import SUBTYPES, Label
 from training.phantom.study import draw_patient, make_study
-from training.phantom.study_options import Order
+from training.phantom.study_options import StudyOptions
 from training.research.painted_blood import LARGE, SMALL, Head, Sizes, head_of, implanted, truth
 
 
 @pytest.fixture(scope="module")
 def head() -> Head:
-    patient = draw_patient(9_820_000, Order((), mimic=False))
+    patient = draw_patient(9_820_000, StudyOptions((), mimic=False))
     places = np.array(patient.scan.position_mm)
     study = make_study(patient, [int(index) for index in np.flatnonzero(np.abs(places - 20) < 25)])
     return head_of(study.hu.astype(np.float32), study.scan.pixel_mm, study.position_mm)

@@ -10,7 +10,7 @@ from training.evaluate.bundle_on_phantoms import ask_of_real
 from training.io.errors import TrainingError
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import draw_patient, make_study
-from training.phantom.study_options import Order
+from training.phantom.study_options import StudyOptions
 from training.research.painted_blood_study import measure_implanted
 from training.research.scanner_variants import CHANGES, unchanged
 
@@ -18,7 +18,7 @@ BUNDLE = Path("models/default")
 
 
 def _written(folder: Path, heights_mm: tuple[float, float], *, dry: bool = False) -> Path:
-    patient = draw_patient(9_830_000, Order((), mimic=False))
+    patient = draw_patient(9_830_000, StudyOptions((), mimic=False))
     places = np.array(patient.scan.position_mm)
     chosen = np.flatnonzero((places > heights_mm[0]) & (places < heights_mm[1]))
     folder.mkdir()

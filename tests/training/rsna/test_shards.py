@@ -138,12 +138,12 @@ def test_entries_know_whose_they_are_and_what_is_true_of_them(make: Make) -> Non
         assert entry.files == tuple(map(name_of, numbers))
         assert (entry.series_uid, entry.split) == (f"ID_series{patient:04}", "train")
         expected = np.array([[label in positive(number) for label in LABELS] for number in numbers])
-        np.testing.assert_array_equal(entry.labels, expected & entry.known)
-    assert entries["ID_patient5"].known[:, 0].tolist() == [True, True, False]
+        np.testing.assert_array_equal(entry.labels, expected & entry.label_mask)
+    assert entries["ID_patient5"].label_mask[:, 0].tolist() == [True, True, False]
     assert {entry.fold for entry in entries.values() if entry.split == "train"} == {0, 1, 2}
     test = entries["ID_patient6"]
     assert (test.split, test.fold) == ("test", TEST)
-    assert not test.known.any() | test.labels.any()
+    assert not test.label_mask.any() | test.labels.any()
 
 
 def test_they_can_be_read_in_another_process(make: Make) -> None:

@@ -9,7 +9,7 @@ from services.common.labels import LABELS
 from tests.bundles import write_bundle
 from training.evaluate.bundle_on_files import Answered
 from training.evaluate.calibrate import operating_points
-from training.evaluate.metrics import Judged, points_of
+from training.evaluate.metrics import ScoredLabels, points_of
 from training.evaluate.thresholding import predict_rows
 from training.io.errors import TrainingError
 from training.runs.recalibrate import Changed, halves, new_card, recalibrate_by_phantoms, with_points
@@ -17,13 +17,13 @@ from training.runs.recalibrate import Changed, halves, new_card, recalibrate_by_
 LENGTHS = [3] * 40
 
 
-def _drawn() -> tuple[Judged, Judged, list[int]]:
+def _drawn() -> tuple[ScoredLabels, ScoredLabels, list[int]]:
     rng = np.random.default_rng(0)
     truth = rng.random((40, 6)) < 0.5
-    whole = Judged(rng.random((40, 6)) * 0.4 + 0.5 * truth, truth, np.ones_like(truth), np.arange(40))
+    whole = ScoredLabels(rng.random((40, 6)) * 0.4 + 0.5 * truth, truth, np.ones_like(truth), np.arange(40))
     each = truth.repeat(3, axis=0)
     scores = rng.random(each.shape) * 0.4 + 0.5 * each
-    return Judged(scores, each, np.ones_like(each), np.arange(40).repeat(3)), whole, LENGTHS
+    return ScoredLabels(scores, each, np.ones_like(each), np.arange(40).repeat(3)), whole, LENGTHS
 
 
 def _metrics() -> dict[str, object]:

@@ -36,7 +36,7 @@ def test_weights_kept_alone_are_the_bundles_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", b"no weights", b"PK\x03\x04 cut short"])
 def test_weights_that_are_broken_are_refused_by_their_name(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "weights.npz").write_bytes(data)
-    with pytest.raises(TrainingError, match=r"weights\.npz is broken"):
+    with pytest.raises(TrainingError, match=r"weights\.npz is damaged"):
         begin_from_weights(tmp_path / "weights.npz", small_cnn())
 
 

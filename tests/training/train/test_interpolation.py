@@ -8,7 +8,7 @@ from training.configs.default import CONFIG
 from training.io.errors import TrainingError
 from training.networks.cnn import build_cnn, weights
 from training.train.bundle_weights import begin_from
-from training.train.interpolation import stir_in
+from training.train.interpolation import interpolate_weights
 
 BUNDLE = Path("models/default")
 
@@ -16,7 +16,7 @@ BUNDLE = Path("models/default")
 def test_weights_lie_between_a_networks_own_and_the_bundles() -> None:
     cnn = build_cnn(CONFIG.cnn_shape)
     own = [variable.numpy() for variable in weights(cnn)]
-    assert stir_in(cnn, BUNDLE, 0.25).folder == BUNDLE
+    assert interpolate_weights(cnn, BUNDLE, 0.25).folder == BUNDLE
     mixed = [variable.numpy() for variable in weights(cnn)]
     begin_from(BUNDLE, cnn)
     for first, second, third in zip(own, mixed, weights(cnn), strict=True):
@@ -27,6 +27,6 @@ def test_a_network_of_another_shape_is_refused_and_left_as_it_was() -> None:
     cnn = small_cnn()
     own = [variable.numpy() for variable in weights(cnn)]
     with pytest.raises(TrainingError, match="'default'"):
-        stir_in(cnn, BUNDLE, 0.25)
+        interpolate_weights(cnn, BUNDLE, 0.25)
     for first, second in zip(own, weights(cnn), strict=True):
         np.testing.assert_array_equal(first, second)

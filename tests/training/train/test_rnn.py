@@ -12,15 +12,15 @@ def _study(count: int) -> Series:
         features=np.repeat(index[:, None], 4, axis=1).astype(np.float32),
         position_mm=index.astype(np.float32) * 5,
         labels=np.repeat(index[:, None] % 2 == 0, 6, axis=1),
-        certain=np.ones((count, 6), bool),
+        label_mask=np.ones((count, 6), bool),
     )
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_pieces_stay_in_order_and_together(seed: int) -> None:
     fit = RnnFit(steps=1, batch=4, longest=12)
-    features, position_mm, labels, certain = draw_batch(np.random.default_rng(seed), [_study(9), _study(30)], fit)
-    assert features.shape[:2] == position_mm.shape == labels.shape[:2] == certain.shape[:2]
+    features, position_mm, labels, label_mask = draw_batch(np.random.default_rng(seed), [_study(9), _study(30)], fit)
+    assert features.shape[:2] == position_mm.shape == labels.shape[:2] == label_mask.shape[:2]
     assert 1 <= features.shape[1] <= fit.longest
     assert np.all(np.diff(position_mm, axis=1) >= 0)
     np.testing.assert_array_equal(features[..., 0] * 5, position_mm)
