@@ -3,14 +3,14 @@
 import pytest
 
 from tests.preprocess.corpus import judge, table
-from tests.preprocess.dcmtk_files import LOSSLESS, LOSSY, by_dcmtk, there, written_by_dcmtk
+from tests.preprocess.dcmtk_files import LOSSLESS, LOSSY, by_dcmtk, is_installed, written_by_dcmtk
 from tests.preprocess.dicom_files import Entry, dataset, written
 
 pytestmark = pytest.mark.e2e
 
 
 def test_what_dcmtk_writes_is_read_right() -> None:
-    assert there(), "dcmtk is needed: apt-get install dcmtk"
+    assert is_installed(), "dcmtk is needed: apt-get install dcmtk"
     fates = judge(by_dcmtk())
     print(table(fates))
     assert [fate for fate in fates if fate.kind != "right"] == []

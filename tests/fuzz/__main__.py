@@ -1,7 +1,7 @@
-"""Damaged files by the ten thousand: `python -m tests.fuzz --count 50000 --seed 1`.
+"""Fuzzes preprocess with damaged files: `python -m tests.fuzz --count 50000 --seed 1`.
 
-Prints a table and ends with 1 if an input led to an exception, a 5xx, a hang or more than 1 GB of memory. A failed
-input is made again by `--only NUMBER --write FILE`.
+Prints a table. The exit code is 1 if an input causes an exception, a 5xx, a hang or more than 1 GB of memory.
+`--only NUMBER --write FILE` writes a failed input again.
 """
 
 import argparse
@@ -26,30 +26,30 @@ _ALIVE_EVERY: Final = 500
 
 @dataclass(slots=True)
 class Row:
-    """What became of the inputs of one kind."""
+    """Results of the inputs of one kind."""
 
-    fates: Counter[str] = field(default_factory=Counter)
+    results: Counter[str] = field(default_factory=Counter)
     slowest_ms: float = 0
     peak_bytes: int = 0
 
 
 @dataclass(slots=True)
 class Outcome:
-    """The table, and each failure's number, kind and words."""
+    """The table, and each failure with its number and kind."""
 
     rows: dict[str, Row]
     failures: list[str]
 
 
 def make_input(number: int, seed: int) -> tuple[str, bytes]:
-    """The kind and bytes of one input, from nothing but two numbers."""
+    """The kind and bytes of one input, determined by two numbers."""
     random, kinds = Random(f"{seed}/{number}"), seeds()  # noqa: S311 - no secret depends on it
     kind = list(kinds)[number % len(kinds)]
     return kind, mutate(random.choice(kinds[kind]), random)
 
 
 async def fuzz(numbers: Sequence[int], seed: int) -> Outcome:
-    """Send inputs one after another to one service."""
+    """Send the inputs to one service, one after another."""
     outcome, targets = Outcome({kind: Row() for kind in seeds()}, []), Targets()
     with MemoryWatch() as memory:
         for index, number in enumerate(numbers):
@@ -67,22 +67,22 @@ async def fuzz(numbers: Sequence[int], seed: int) -> Outcome:
 
 
 async def _send(targets: Targets, number: int, kind: str, data: bytes, outcome: Outcome) -> None:
-    begin, row = time.perf_counter(), outcome.rows[kind]
+    start, row = time.perf_counter(), outcome.rows[kind]
     try:
-        fate = await targets.send(kind, data)
-    except Exception as error:  # noqa: BLE001 - any exception is what is looked for
-        fate = "failed"
+        result = await targets.send(kind, data)
+    except Exception as error:  # noqa: BLE001 - every exception is a finding
+        result = "failed"
         outcome.failures.append(f"input {number} ({kind}): {error if isinstance(error, Failed) else repr(error)}")
-    row.fates[fate] += 1
-    row.slowest_ms = max(row.slowest_ms, (time.perf_counter() - begin) * 1e3)
+    row.results[result] += 1
+    row.slowest_ms = max(row.slowest_ms, (time.perf_counter() - start) * 1e3)
 
 
 def table(outcome: Outcome) -> str:
-    """The outcome for people."""
+    """The outcome as a table."""
     lines = [f"{'kind':20} {'inputs':>7} {'read':>7} {'slowest ms':>11} {'peak MB':>8}  refused"]
     for kind, row in outcome.rows.items():
-        refused = ", ".join(f"{code} {count}" for code, count in row.fates.most_common() if code != READ)
-        numbers = f"{row.fates.total():7} {row.fates[READ]:7} {row.slowest_ms:11.0f} {row.peak_bytes / 1e6:8.0f}"
+        refused = ", ".join(f"{code} {count}" for code, count in row.results.most_common() if code != READ)
+        numbers = f"{row.results.total():7} {row.results[READ]:7} {row.slowest_ms:11.0f} {row.peak_bytes / 1e6:8.0f}"
         lines.append(f"{kind:20} {numbers}  {refused}")
     return "\n".join([*lines, *outcome.failures, f"{len(outcome.failures)} failures"])
 
@@ -90,10 +90,10 @@ def table(outcome: Outcome) -> str:
 def main() -> int:
     """Read the options, send the inputs, print the table, return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
-    parser.add_argument("--count", type=int, default=50_000, help="how many inputs")
+    parser.add_argument("--count", type=int, default=50_000, help="number of inputs")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", type=int, help="the number of one input")
-    parser.add_argument("--write", type=Path, help="write that input to a file, and send nothing")
+    parser.add_argument("--only", type=int, help="number of a single input")
+    parser.add_argument("--write", type=Path, help="write that input to a file instead of sending it")
     options = parser.parse_args()
     if options.write:
         options.write.write_bytes(make_input(options.only, options.seed)[1])

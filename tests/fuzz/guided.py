@@ -1,9 +1,9 @@
-"""Damaged DICOM files that look for code not reached before, by atheris (Linux).
+"""Coverage-guided fuzzing of DICOM headers and uncompressed pixels, by atheris (Linux).
 
     python -m tests.fuzz.guided --seconds 300
 
-Starts from the same sound files as `tests.fuzz`. Pixels are decoded here only where that needs no decoder: a compressed
-frame has a child process of its own, where coverage is not seen.
+Starts from the same valid files as `tests.fuzz`. Compressed frames are not decoded: a child process does it, whose
+coverage is not measured.
 """
 
 import argparse
@@ -28,11 +28,11 @@ TIMEOUT_S = 20
 
 
 class TooMuchMemory(Exception):
-    """An input took more than the service may have."""
+    """An input exceeded the service's memory limit."""
 
 
 def read(data: bytes) -> None:
-    """What preprocess does with a file's headers and its first frame; anything raised but a refusal is a fault."""
+    """Read a file's header and first frame as preprocess does; any exception except a refusal is a fault."""
     Pipeline.read_headers([data], [len(data)])
     with suppress(UnreadableFile, IncompleteHeader):
         open_dicom(data).decode(0, _refuse)
@@ -45,22 +45,20 @@ def _refuse(*_: object) -> NDArray[np.unsignedinteger]:
 
 
 def main() -> None:
-    """Run until time or runs are used up; ends with an error at the first fault, which it writes to a file."""
+    """Run until the limit of time or inputs; the first fault is written to a file and ends the run with an error."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.guided")
-    parser.add_argument("--seconds", type=int, default=300, help="how long")
-    parser.add_argument("--runs", type=int, default=-1, help="how many inputs at most")
+    parser.add_argument("--seconds", type=int, default=300, help="limit of time")
+    parser.add_argument("--runs", type=int, default=-1, help="limit of inputs; -1 for none")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--faults", type=Path, default=Path(gettempdir()), help="where an input with a fault is written"
-    )
+    parser.add_argument("--faults", type=Path, default=Path(gettempdir()), help="folder for an input with a fault")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
         for kind, files in seeds().items():
             for number, data in enumerate(files if kind.startswith("DICOM") else ()):
                 Path(folder, f"{kind} {number}").write_bytes(data)
         limits = [f"-max_total_time={options.seconds}", f"-runs={options.runs}", f"-seed={options.seed}"]
-        limits += ["-reload=0"]  # nobody else writes there, and what is read again would count among the runs
-        # libFuzzer's own limit of memory asks for `ru_maxrss`; `read` asks for what this process has taken.
+        limits += ["-reload=0"]  # no other process writes there, and reloads would count as runs
+        # libFuzzer's own memory limit uses `ru_maxrss`, which a parent raises; `read` measures this process.
         limits += ["-rss_limit_mb=0", f"-timeout={TIMEOUT_S}", "-max_len=40000", f"-artifact_prefix={options.faults}/"]
         atheris.Setup([sys.argv[0], *limits, folder], read)
         atheris.Fuzz()

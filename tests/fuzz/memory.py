@@ -1,4 +1,4 @@
-"""The memory of this process and its children, sampled while it works, and its own highest mark (Linux)."""
+"""Memory of this process and its children, sampled, and this process' peak (Linux)."""
 
 import os
 from contextlib import suppress
@@ -12,7 +12,7 @@ _EVERY_S: Final = 0.02
 
 
 class MemoryWatch:
-    """`peak_bytes` is the highest sum of resident memory seen so far; `reset()` starts over."""
+    """`peak_bytes` is the highest sum of resident memory sampled since `reset()`."""
 
     def __init__(self) -> None:
         self.peak_bytes = 0
@@ -38,7 +38,7 @@ class MemoryWatch:
 
 
 def peak_bytes() -> int:
-    """The most that this process has held since it was started.
+    """The peak of this process' resident memory since its start.
 
     Not `ru_maxrss`, which a process inherits from the one that starts it: under a test run with TensorFlow in it, a
     gigabyte before the first line.

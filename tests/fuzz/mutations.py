@@ -1,4 +1,4 @@
-"""Ways to damage a file, each drawn from a `Random`: the same seed makes the same damage."""
+"""Mutations that damage a file, drawn from a `Random`: the same seed causes the same damage."""
 
 import re
 import zlib
@@ -7,9 +7,9 @@ from random import Random
 from typing import Final
 
 EDITS: Final = (1, 2, 4, 12)
-_HEAD_BYTES: Final = 900  # where headers stand; a third of all edits falls here
+_HEAD_BYTES: Final = 900  # headers; a third of all edits fall here
 _NUMBERS: Final = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0xFFFFFFFE, 0xFFFFFFFF)
-# What stands in front of a length: a value representation, a PNG chunk's end, zip records, JPEG markers.
+# Bytes before a length: value representations, ends of PNG chunks, zip records, JPEG markers.
 _LENGTHS: Final = re.compile(
     rb"(?:[\x00-\xff]{4})(?:AE|AS|AT|CS|DA|DS|IS|LO|SH|SL|SQ|SS|ST|TM|UI|UL|UN|US|OB|OW)"
     rb"|\xfe\xff\x00\xe0|\xff[\xc0-\xfe]|PK\x01\x02.{14}|PK\x03\x04.{12}|PK\x05\x06.{4}",
@@ -25,12 +25,12 @@ Mutation = Callable[[bytearray, Random], None]
 
 
 def mutate(file: bytes, random: Random) -> bytes:
-    """A file with one or two kinds of damage; of a damaged PNG, half have their checksums mended."""
+    """A file with one or two mutations; half of the damaged PNGs get valid checksums."""
     damaged = bytearray(file)
     for mutation in random.choices(MUTATIONS, _WEIGHTS, k=random.choice((1, 1, 1, 2))):
         if damaged:
             mutation(damaged, random)
-    return _mended(bytes(damaged)) if damaged.startswith(_PNG) and random.random() < 0.5 else bytes(damaged)
+    return _with_checksums(bytes(damaged)) if damaged.startswith(_PNG) and random.random() < 0.5 else bytes(damaged)
 
 
 def flip_bits(file: bytearray, random: Random) -> None:
@@ -57,7 +57,7 @@ def repeat(file: bytearray, random: Random) -> None:
     file[at:at] = file[at : at + random.randint(1, 400)] * random.choice((1, 2, 20))
 
 
-def lie_about_a_length(file: bytearray, random: Random) -> None:
+def corrupt_length(file: bytearray, random: Random) -> None:
     """Overwrite two or four bytes where a length is likely."""
     found = [match.end() for match in _LENGTHS.finditer(file)]
     at = random.choice(found) if found else _place(file, random)
@@ -65,7 +65,7 @@ def lie_about_a_length(file: bytearray, random: Random) -> None:
     _write(file, at, random)
 
 
-def lie_about_the_shape(file: bytearray, random: Random) -> None:
+def corrupt_shape(file: bytearray, random: Random) -> None:
     """Overwrite the value of an element that describes the pixels."""
     found = [match.start() + 8 for match in _SHAPE.finditer(file)]
     at = random.choice(found) if found else 16 + random.randrange(10)  # the IHDR of a PNG
@@ -73,7 +73,7 @@ def lie_about_the_shape(file: bytearray, random: Random) -> None:
 
 
 def nest(file: bytearray, random: Random) -> None:
-    """Put sequences in sequences in front of an element."""
+    """Insert nested sequences before an element."""
     at = max(file.find(b"\x20\x00\x0d\x00"), 0) or _place(file, random)
     depth = random.choice((1, 50, 500, 3000))
     file[at:at] = _SEQUENCE * depth + random.choice((b"", _SEQUENCE_ENDS * depth))
@@ -85,8 +85,8 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     cut,
     drop,
     repeat,
-    lie_about_a_length,
-    lie_about_the_shape,
+    corrupt_length,
+    corrupt_shape,
     nest,
 )
 _WEIGHTS: Final = (5, 4, 1, 1, 1, 3, 3, 1)
@@ -102,8 +102,8 @@ def _write(file: bytearray, at: int, random: Random) -> None:
     file[at : at + size] = number.to_bytes(size, random.choice(("little", "big")))
 
 
-def _mended(png: bytes) -> bytes:
-    """A PNG whose chunks have the right checksums, as far as their lengths let them be found."""
+def _with_checksums(png: bytes) -> bytes:
+    """A PNG with valid checksums of all chunks that their lengths locate."""
     found, at = [png[:8]], 8
     while at + 12 <= len(png):
         end = at + 8 + int.from_bytes(png[at : at + 4])

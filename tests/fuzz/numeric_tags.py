@@ -1,4 +1,4 @@
-"""Series in which a tag that holds numbers holds something else: every such tag, many values, in one file or in all."""
+"""Series with invalid values in numeric tags: every such tag, many values, in one file or in all files."""
 
 import re
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ _NUMBERS: Final = (0, 1, 2, 3, 7, 8, 11, 12, 13, 15, 16, 17, 32, 63, 65, 255, 40
 
 
 class Case(NamedTuple):
-    """One series in which a tag has been changed."""
+    """One series with a changed tag."""
 
     seed: str
     keyword: str
@@ -59,20 +59,20 @@ class Case(NamedTuple):
     everywhere: bool
 
     @property
-    def is_another_number(self) -> bool:
-        """Whether the whole series is on a scale that a CT can have: it may well be answered otherwise."""
+    def is_another_scale(self) -> bool:
+        """Whether the whole series is on another plausible scale, which may change the report."""
         rescale = self.everywhere and self.keyword in ("RescaleSlope", "RescaleIntercept")
         return rescale and bool(re.fullmatch(rb"[-+]?[0-9]+([.,][0-9]+)?(e[-+]?[0-9])?\0*", self.value))
 
     @property
     def name(self) -> str:
-        """Words for a report of failures."""
+        """The name of the case in a list of failures."""
         where = "everywhere" if self.everywhere else "once"
         return f"{self.seed}: {self.keyword} = {self.value!r} {where}"
 
 
 def cases(random: Random) -> list[Case]:
-    """All of them, in an order drawn from `random`."""
+    """All cases, in an order drawn from `random`."""
     values = [(keyword, value, b"") for keyword in _STRINGS for value in _text_values(keyword)]
     values += [(keyword, number.to_bytes(2, "little"), b"US") for keyword in _SHORTS for number in _NUMBERS]
     values += [
@@ -87,7 +87,7 @@ def cases(random: Random) -> list[Case]:
 
 
 def changed(case: Case) -> dict[str, bytes]:
-    """The files of a case by their names."""
+    """The files of a case, by name."""
     files = dict(seeds()[case.seed])
     for number, (name, file) in enumerate(files.items()):
         if case.everywhere or number == len(files) // 2:
@@ -97,7 +97,7 @@ def changed(case: Case) -> dict[str, bytes]:
 
 @cache
 def seeds() -> dict[str, dict[str, bytes]]:
-    """Sound series by kind: a classic one in 12 bits, one in signed 16 bits, an enhanced file."""
+    """Valid series by kind: 12-bit, signed 16-bit, and an enhanced file."""
     return {
         "12 bits": {f"{index}.dcm": written(_slice(index, **_twelve_bits(index))) for index in range(SLICES)},
         "16 bits": {f"{index}.dcm": written(_slice(index, **_sixteen_bits(index))) for index in range(SLICES)},
@@ -106,7 +106,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
 
 
 def _text_values(keyword: str) -> Iterator[bytes]:
-    """Of a vector, each component alone, and all at once."""
+    """Values that replace each component of a vector, and all components."""
     count = _VECTORS.get(keyword, 1)
     for value in _TEXTS:
         if count > 1:
@@ -118,7 +118,7 @@ def _text_values(keyword: str) -> Iterator[bytes]:
 
 
 def _with_value(file: bytes, case: Case) -> bytes:
-    """Every element of the tag, or the middle one of them, with other bytes as its value."""
+    """The file with new bytes as the value of every element of the tag, or of the middle one."""
     head, tag = file.index(_PIXELS), _element(case.keyword)
     places, at = [], file.find(tag, 0, head)
     while at >= 0:
@@ -133,14 +133,14 @@ def _with_value(file: bytes, case: Case) -> bytes:
 
 
 def _element(keyword: str) -> bytes:
-    """How the element begins: its tag and, where there is but one, its VR (PS3.5 7.1.2)."""
+    """The first bytes of the element: its tag and, where unambiguous, its VR (PS3.5 7.1.2)."""
     tag, vr = Tag(keyword), dictionary_VR(keyword)
     known = vr.encode() if len(vr) == 2 else b""
     return tag.group.to_bytes(2, "little") + tag.element.to_bytes(2, "little") + known
 
 
 def _hu(index: int) -> np.ndarray[Any, np.dtype[np.int16]]:
-    """A head whose brain says which slice it is."""
+    """A head whose brain identifies the slice."""
     hu = head_hu()
     return np.where(abs(hu - 33) < 30, hu - 20 + 8 * index, hu).astype(np.int16)
 
@@ -191,7 +191,7 @@ def _enhanced() -> Dataset:
 
 
 def _undefined_lengths(found: Dataset) -> None:
-    """Of all sequences and items, so that a value can change its length."""
+    """Give all sequences and items undefined lengths, so that a value can change its length."""
     for element in found:
         if element.VR == "SQ":
             element.is_undefined_length = True

@@ -1,4 +1,4 @@
-"""Sound files of every kind that is read, and of some that are refused, to be damaged."""
+"""Valid files of every kind that is read, and of some that are refused, as seeds for damage."""
 
 from functools import cache
 from io import BytesIO
@@ -86,17 +86,17 @@ def _archives() -> tuple[bytes, ...]:
 
 
 def _requests() -> tuple[bytes, ...]:
-    """Bodies of requests, behind the length of their JSON headers in four bytes."""
+    """Request bodies, each after the length of its JSON header in four bytes."""
     files, frames = files_tensor([ct(), ct(COMPRESSED[0])]), frames_tensor((1, 0), (0, 0))
     found = []
-    for tensors in ((files, frames), (files,), _excerpt()):
+    for tensors in ((files, frames), (files,), _partial_file()):
         header, _ = encode(Message(tensors, {"pictures": True}), "inputs")
         found.append(len(header).to_bytes(4) + header + b"".join(tensor.buffer for tensor in tensors))
     return tuple(found)
 
 
-def _excerpt() -> tuple[Tensor, ...]:
-    """The last of two frames, without the other one."""
+def _partial_file() -> tuple[Tensor, ...]:
+    """The last of two frames, without the first."""
     file, frame_bytes = written(enhanced(2)), len(dataset().PixelData)
     sent = files_tensor([file[: -2 * frame_bytes] + file[-frame_bytes:]])
     sizes, pixels_from = np.array([len(file)]), np.array([len(file) - frame_bytes])

@@ -1,4 +1,4 @@
-"""Where damaged files go: preprocess' application over ASGI, and the gateway's zip unpacker. Nothing is replaced."""
+"""Targets of damaged files: the preprocess application over ASGI, and the gateway's zip unpacker."""
 
 import asyncio
 import contextlib
@@ -21,39 +21,39 @@ from services.preprocess.settings import Settings
 from tests.preprocess.dicom_files import ct
 from tests.preprocess.infer_requests import files_tensor, frames_tensor, message, post
 
-TIMEOUT_S: Final = 30.0  # a decoder may take 20
+TIMEOUT_S: Final = 30.0  # above the decoders' 20 s
 READ: Final = "read"
 _LIMITS: Final = Limits(max_bytes=64 * 1024**2, max_files=20, max_ratio=100)
 _HEAD_BYTES: Final = 700
 
 
 class Failed(Exception):
-    """The service did what it must never do."""
+    """The service violated a requirement."""
 
 
 class Targets:
-    """One service that lives as long as the fuzzing does; each input's fate is `read` or the code of a refusal."""
+    """One service for the whole run; the result of an input is `read` or the code of a refusal."""
 
     def __init__(self) -> None:
         self._app: FastAPI = create_app(DEFAULT_RECIPE, Settings(decoders=2))
-        self._sound: bytes | None = None
+        self._first_answer: bytes | None = None
 
     async def send(self, kind: str, data: bytes) -> str:
-        """What becomes of one damaged input; Failed where it is none of the answers that are allowed."""
+        """The result of one damaged input, or Failed."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 if kind == "zip":
                     return await asyncio.to_thread(_unpack, data)
                 return await (self._send_request(data) if kind == "wire" else self._send_file(data))
         except TimeoutError:
-            raise Failed(f"no answer in {TIMEOUT_S:g} s") from None
+            raise Failed(f"no response within {TIMEOUT_S:g} s") from None
 
     async def still_answers(self) -> None:
-        """Whether a sound file is read as it was at first."""
+        """Raise Failed unless a valid file is read as at the start."""
         answer = await post(self._app, "slices", files_tensor([ct()]), frames_tensor((0, 0)))
-        self._sound = self._sound or answer.content
-        if answer.status_code != 200 or answer.content != self._sound:
-            raise Failed("a sound file is not read as before")
+        self._first_answer = self._first_answer or answer.content
+        if answer.status_code != 200 or answer.content != self._first_answer:
+            raise Failed("a valid file is not read as at the start")
 
     async def _send_file(self, data: bytes) -> str:
         heads = await post(self._app, "series", files_tensor([data[:_HEAD_BYTES]]))
@@ -66,10 +66,10 @@ class Targets:
         )
         if found.failed:
             return found.failed
-        return "constant_image" if found.constant else await self._whole(data)
+        return "constant_image" if found.constant else await self._header_result(data)
 
-    async def _whole(self, data: bytes) -> str:
-        """What the headers say of a file whose first frame could be decoded."""
+    async def _header_result(self, data: bytes) -> str:
+        """The result by the headers of a file whose first frame was decoded."""
         answer = await post(self._app, "series", files_tensor([data]))
         self._check(answer)
         report = HeadersReport.model_validate_json(bytes(bytes_elements(message(answer).tensor("report", "BYTES"))[0]))
@@ -99,5 +99,5 @@ def _unpack(data: bytes) -> str:
         except Problem as problem:
             return problem.code
         if sum(file.stat().st_size for file in target.iterdir()) > _LIMITS.max_bytes:
-            raise Failed("more was unpacked than the limits allow")
+            raise Failed(f"more than {_LIMITS.max_bytes} bytes were unpacked")
     return READ

@@ -1,4 +1,4 @@
-"""A thousand damaged files in the tests; `python -m tests.fuzz` sends more."""
+"""Fuzzing with a thousand damaged files; `python -m tests.fuzz` sends more."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ COUNT = 1000
 
 
 def test_a_thousand_damaged_files() -> None:
-    """In a process of its own, as the service has one: its memory is watched."""
+    """In a process of its own, whose memory is measured."""
     command = [sys.executable, "-m", "tests.fuzz", "--count", str(COUNT), "--seed", "7"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -28,13 +28,13 @@ def test_a_thousand_damaged_files() -> None:
         assert refused, kind
 
 
-def test_an_input_is_made_of_two_numbers() -> None:
+def test_two_numbers_determine_an_input() -> None:
     assert [make_input(number, 3) for number in range(30)] == [make_input(number, 3) for number in range(30)]
     assert make_input(0, 3) != make_input(0, 4)
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
-def test_mutations_damage_and_take_any_bytes(mutation: Mutation) -> None:
+def test_mutations_damage_any_bytes(mutation: Mutation) -> None:
     changed = 0
     for seed in range(40):
         for file in (b"x", b"PK\x03\x04", SIGNATURE, *(found[0] for found in seeds().values())):
@@ -44,6 +44,6 @@ def test_mutations_damage_and_take_any_bytes(mutation: Mutation) -> None:
     assert changed > 100
 
 
-def test_a_failure_is_told_with_its_number() -> None:
+def test_a_failure_is_reported_with_its_number() -> None:
     outcome = Outcome({"zip": Row()}, ["input 3 (zip): no answer in 30 s"])
     assert table(outcome).endswith("input 3 (zip): no answer in 30 s\n1 failures")

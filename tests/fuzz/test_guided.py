@@ -17,18 +17,18 @@ def test_guided_fuzzing_finds_no_fault_and_new_paths(tmp_path: Path) -> None:
     assert "Done 400 runs" in done.stderr
 
 
-def test_a_process_is_not_charged_for_the_memory_of_its_parent() -> None:
-    """A parent that holds much starts a child, as a whole test run does; `ru_maxrss` would tell the child the same."""
-    ask = "from tests.fuzz.memory import peak_bytes; print(peak_bytes())"
+def test_the_peak_excludes_the_memory_of_the_parent() -> None:
+    """A parent with much memory starts a child, as a test run does; `ru_maxrss` of the child includes the parent."""
+    code = "from tests.fuzz.memory import peak_bytes; print(peak_bytes())"
     parent = (
         f"import subprocess, sys; held = b'x' * {HELD_BYTES}; sys.stdout.write(subprocess.check_output("
-        f"[sys.executable, '-c', {ask!r}], text=True))"
+        f"[sys.executable, '-c', {code!r}], text=True))"
     )
     done = subprocess.run([sys.executable, "-c", parent], cwd=ROOT, capture_output=True, text=True, check=True)
     assert 0 < int(done.stdout) < HELD_BYTES // 2
 
 
-def test_the_highest_mark_is_no_less_than_what_was_held() -> None:
+def test_the_peak_is_at_least_the_memory_held() -> None:
     before = peak_bytes()
     held = b"x" * (before + 1_000_000)
     assert peak_bytes() > len(held)

@@ -1,4 +1,4 @@
-"""Some of the series that `python -m tests.fuzz.tags` sends, and what makes one a failure."""
+"""Some series of `python -m tests.fuzz.tags`, and its failures."""
 
 from random import Random
 
@@ -18,12 +18,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def test_numbers_that_are_none_are_named_and_never_a_fault() -> None:
-    fates, failures = await fuzz(seconds=60, seed=3, most=COUNT)
+async def test_invalid_numbers_are_named() -> None:
+    results, failures = await fuzz(seconds=60, seed=3, limit=COUNT)
     assert failures == []
-    assert fates.total() == COUNT
-    assert fates[SAME]
-    assert fates["422 unreadable_tag"]
+    assert results.total() == COUNT
+    assert results[SAME]
+    assert results["422 unreadable_tag"]
 
 
 def test_cases_are_drawn_from_a_seed_and_change_files() -> None:

@@ -1,4 +1,4 @@
-"""Every file at hand against another decoder: `python -m tests.preprocess.corpus [FOLDER ...]` prints tables.
+"""Checks files against another decoder: `python -m tests.preprocess.corpus [FOLDER ...]` prints tables.
 
 The files are those that are generated, those in pydicom's wheel, and those of the folders. Ends with 1 if one is wrong.
 
@@ -43,14 +43,14 @@ from tests.preprocess.generated_files import generated
 from tests.preprocess.imagecodecs_files import READERS, read_by_imagecodecs
 
 IN_THE_WHEEL: Final = Path(pydicom.data.__file__).parent
-# The service itself asks others for these.
+# The service itself uses other decoders for these.
 _BY_GDCM: Final = (*JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes)
 _JPEG_STEPS: Final = 1  # two decoders may round the cosine transform differently
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What became of a file: `right`, `refused` with a code, `wrong` or `unproven`, for want of another decoder."""
+    """The result for a file: `right`, `refused` with a code, `wrong`, or `unproven` without another decoder."""
 
     entry: str
     syntax: str
@@ -59,7 +59,7 @@ class Fate:
 
 
 def judge(entries: Iterable[Entry]) -> list[Fate]:
-    """The fate of each file. Whatever is raised here is a fault of the service."""
+    """The result for each file. Any exception is a fault of the service."""
     decoders = DecoderProcesses()
     try:
         return [_judge(entry, decoders) for entry in entries]
@@ -84,7 +84,7 @@ def _judge(entry: Entry, decoders: DecoderProcesses) -> Fate:
 
 
 def _expected(entry: Entry) -> tuple[NDArray[np.int64], NDArray[np.bool_], float] | None:
-    """The Hounsfield units, where they count (not in padding), and how far they may be off."""
+    """The Hounsfield units, the mask of pixels outside padding, and the tolerance."""
     if entry.hu is not None:
         return entry.hu.astype(np.int64), np.ones(entry.hu.shape, np.bool_), entry.error_hu
     found = _dataset(entry.data)
@@ -128,7 +128,7 @@ def _dataset(data: bytes) -> Dataset:
 
 
 def _syntax(data: bytes) -> str:
-    """The name of a file's transfer syntax, if it is DICOM and says it."""
+    """The name of a file's transfer syntax, where it is DICOM and states one."""
     try:
         return UID(pydicom.dcmread(BytesIO(data), stop_before_pixels=True).file_meta.TransferSyntaxUID).name
     except Exception:  # noqa: BLE001 - text, archives and broken files say none
@@ -136,7 +136,7 @@ def _syntax(data: bytes) -> str:
 
 
 def as_ct(data: bytes) -> bytes | None:
-    """A grey image of any kind under the name of CT, its pixels as they are; None of what is no grey image."""
+    """A greyscale image relabelled as CT, its pixels unchanged; None for any other file."""
     try:
         found = pydicom.dcmread(BytesIO(data), force=True)
         grey = found.SamplesPerPixel == 1 and found.PhotometricInterpretation == "MONOCHROME2"
@@ -160,12 +160,12 @@ def files_under(folder: Path) -> list[Entry]:
 
 
 def relabelled(entries: Iterable[Entry]) -> list[Entry]:
-    """The grey images among files, as CT."""
+    """The greyscale images among files, relabelled as CT."""
     return [Entry(f"{entry.name} as CT", data) for entry in entries if (data := as_ct(entry.data))]
 
 
 def table(fates: Iterable[Fate]) -> str:
-    """The fates by syntax, for people; each wrong file by its name."""
+    """The results by transfer syntax as a table, with the name of each wrong file."""
     fates = list(fates)
     rows: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for fate in fates:
@@ -187,12 +187,12 @@ def _with_relabelled(entries: list[Entry]) -> list[Entry]:
 
 
 def faults(fates: Iterable[Fate]) -> list[Fate]:
-    """Those that must not be."""
+    """The wrong and unproven results."""
     return [fate for fate in fates if fate.kind in ("wrong", "unproven")]
 
 
 def main(folders: Iterable[str]) -> int:
-    """Judge all files, print a table of each source, return the exit code."""
+    """Check all files, print a table for each source, return the exit code."""
     places = {"in pydicom's wheel": IN_THE_WHEEL, **{folder: Path(folder) for folder in folders}}
     sources = {"generated": [*generated(), *by_dcmtk()]}
     sources |= {name: _with_relabelled(files_under(place)) for name, place in places.items()}

@@ -1,4 +1,4 @@
-"""Files that dcmtk writes: another DICOM implementation altogether, and its own JPEG codecs with 12 bits."""
+"""Files written by dcmtk: another DICOM implementation, with its own 12-bit JPEG codecs."""
 
 import shutil
 import subprocess
@@ -18,20 +18,20 @@ LOSSLESS = {
     "JPEG lossless, predictor 5": ["dcmcjpeg", "+el", "+sv", "5"],
     "JPEG-LS": ["dcmcjpls", "+el"],
 }
-# With the error that is allowed, in Hounsfield units.
+# With the tolerance in Hounsfield units.
 LOSSY = {
     "JPEG extended, 12 bits": (["dcmcjpeg", "+ee", "+q", "95"], 16),
     "JPEG-LS near lossless": (["dcmcjpls", "+en", "+md", "2"], 2),
 }
 
 
-def there() -> bool:
+def is_installed() -> bool:
     """Whether dcmtk is installed."""
     return shutil.which("dcmcjpeg") is not None
 
 
 def written_by_dcmtk(command: Sequence[str], file: bytes) -> bytes:
-    """A file as a program of dcmtk writes it again."""
+    """A file rewritten by a program of dcmtk."""
     with TemporaryDirectory() as folder:
         before, after = Path(folder, "in.dcm"), Path(folder, "out.dcm")
         before.write_bytes(file)
@@ -41,7 +41,7 @@ def written_by_dcmtk(command: Sequence[str], file: bytes) -> bytes:
 
 def by_dcmtk() -> list[Entry]:
     """The slice in every syntax that dcmtk writes; none where dcmtk is not installed."""
-    if not there():
+    if not is_installed():
         return []
     file, hu = written(dataset()), head_hu()
     lossless = [Entry(f"dcmtk {name}", written_by_dcmtk(command, file), hu) for name, command in LOSSLESS.items()]

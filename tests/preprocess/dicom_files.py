@@ -1,4 +1,4 @@
-"""DICOM files for tests, written with pydicom and, where it cannot compress, with the codecs themselves."""
+"""DICOM files for tests, written by pydicom, or by codecs for syntaxes that pydicom cannot compress."""
 
 from copy import deepcopy
 from functools import lru_cache
@@ -37,7 +37,7 @@ AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
 class Entry(NamedTuple):
-    """A file; `hu` are its first frame's Hounsfield units where they are known, within `error_hu`."""
+    """A file; `hu` are the known Hounsfield units of its first frame, within `error_hu`."""
 
     name: str
     data: bytes
@@ -58,7 +58,7 @@ def head_hu(rows: int = 64, columns: int = 64) -> NDArray[np.int16]:
 
 
 def dataset(**changes: Any) -> Dataset:
-    """A small CT slice, 12-bit unsigned with intercept -1024; keywords replace attributes, None takes them away.
+    """A small CT slice, 12-bit unsigned with intercept -1024; keywords replace attributes, None removes them.
 
     Its longer side is VIEW_MM long, unless PixelSpacing is given.
     """
@@ -82,7 +82,7 @@ def dataset(**changes: Any) -> Dataset:
 
 
 def signed(**changes: Any) -> Dataset:
-    """The same slice, as 16-bit signed Hounsfield units."""
+    """The slice as 16-bit signed Hounsfield units."""
     plain = {"BitsStored": 16, "HighBit": 15, "PixelRepresentation": 1, "RescaleIntercept": 0}
     return dataset(**{**plain, "PixelData": head_hu().astype("<i2").tobytes(), **changes})
 
@@ -107,7 +107,7 @@ def ct(syntax: str = ExplicitVRLittleEndian, **changes: Any) -> bytes:
 
 
 def rewritten(file: bytes, keyword: str, value: bytes, vr: str = "") -> bytes:
-    """The file (little endian), in which an element has these bytes as its value, and another VR where one is named."""
+    """The file (little endian) with an element's value, and its VR where one is given, replaced."""
     element: Any = pydicom.dcmread(BytesIO(file), stop_before_pixels=True).get_item(keyword)
     padded = value + b"\0" * (len(value) % 2)
     length = len(padded).to_bytes(4 if element.is_implicit_VR else 2, "little")
@@ -159,7 +159,7 @@ def _jpeg_lossless(found: Dataset) -> bytes:
 
 
 def enhanced(frames: int = 3, spacing_mm: float = 5, **changes: Any) -> Dataset:
-    """An enhanced CT: geometry and rescale stand in functional groups, frame i lies at i * `spacing_mm` from the feet.
+    """An enhanced CT: geometry and rescale in functional groups, frame i at i * `spacing_mm` from the feet.
 
     Frame i's values are those of the slice, with a slope of i + 1.
     """
@@ -213,8 +213,8 @@ def series(count: int = 6, step_mm: float = 5, series_uid: str = "1.2.3", **chan
     ]
 
 
-def stored_otherwise(found: Dataset, *, transpose: bool, reverse_rows: bool, reverse_columns: bool) -> Dataset:
-    """The same picture of the same patient with its pixels in another order, as its geometry says."""
+def reoriented(found: Dataset, *, transpose: bool, reverse_rows: bool, reverse_columns: bool) -> Dataset:
+    """The same slice with its pixels in another order, and its geometry to match."""
     out = deepcopy(found)
     pixels = np.frombuffer(found.PixelData, "<u2").reshape(found.Rows, found.Columns)
     first = np.array(found.ImagePositionPatient, float)
@@ -236,25 +236,23 @@ def stored_otherwise(found: Dataset, *, transpose: bool, reverse_rows: bool, rev
 
 
 def all_eight(found: Dataset) -> list[Dataset]:
-    """A slice in all orders that transposing and flipping give; the first one is its own."""
+    """A slice in all eight pixel orders by transposing and flipping; the first is the original."""
     names = ("transpose", "reverse_rows", "reverse_columns")
-    return [
-        stored_otherwise(found, **dict(zip(names, flags, strict=True))) for flags in product((False, True), repeat=3)
-    ]
+    return [reoriented(found, **dict(zip(names, flags, strict=True))) for flags in product((False, True), repeat=3)]
 
 
 def deflated(**changes: Any) -> bytes:
-    """A file that is compressed as a whole, header and all."""
+    """A file that is deflated as a whole, including its header."""
     return written(dataset(**changes), DeflatedExplicitVRLittleEndian)
 
 
 def without_preamble(file: bytes) -> bytes:
-    """A bare data set, as some archives hold it: neither preamble nor file meta information."""
+    """A bare data set, as in some archives: neither preamble nor file meta information."""
     return file[file.index(b"\x08\x00\x08\x00") :]
 
 
 def nested(depth: int) -> bytes:
-    """Sequences in sequences, of undefined length, in front of a slice's pixels."""
+    """Nested sequences of undefined length, before a slice's pixels."""
     opening = b"\x08\x00\x15\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
     closing = b"\xfe\xff\x0d\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0"
     file = ct()

@@ -1,4 +1,4 @@
-"""Files that gdcm writes, so that what reads them is not what wrote them."""
+"""Files written by gdcm: another implementation than the reader."""
 
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from tests.preprocess.dicom_files import dataset, head_hu, written
 
-# By gdcm's names; every compressed syntax of CT that it writes.
+# gdcm's names of every compressed syntax that it writes for CT.
 LOSSLESS = (
     "RLELossless",
     "JPEGLosslessProcess14",
@@ -21,7 +21,7 @@ LOSSLESS = (
     "JPEGLSLossless",
     "JPEG2000Lossless",
 )
-LOSSY = ("JPEGLSNearLossless", "JPEG2000")  # as gdcm writes them, without loss
+LOSSY = ("JPEGLSNearLossless", "JPEG2000")  # gdcm writes them without loss
 EIGHT_BITS = ("JPEGBaselineProcess1", "JPEGExtendedProcess2_4")
 
 
@@ -44,7 +44,7 @@ def recompressed(file: bytes, syntax: str) -> bytes:
 
 
 def eight_bits(**changes: Any) -> Dataset:
-    """The slice in steps of 8 HU, as 8-bit JPEG holds it."""
+    """The slice in steps of 8 HU, for 8-bit JPEG."""
     levels = np.clip((head_hu().astype(int) + 1024) // 8, 0, 255).astype(np.uint8)
     stored = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "RescaleSlope": 8, "PixelData": levels.tobytes()}
     return dataset(**{**stored, **changes})
@@ -56,7 +56,7 @@ def gdcm_ct(syntax: str) -> bytes:
 
 
 def read_by_gdcm(found: Dataset) -> NDArray[np.integer]:
-    """(frames, rows, columns) stored values of a grey image, as gdcm reads the whole file."""
+    """(frames, rows, columns) stored values of a greyscale image, read by gdcm."""
     file = BytesIO()
     pydicom.dcmwrite(file, found)
     with TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""One slice, its values known, in every syntax and by every writer that comes with the packages for tests."""
+"""One slice of known values, in every syntax and by every writer among the test packages."""
 
 import numpy as np
 from openjpeg.utils import encode_array
@@ -30,7 +30,7 @@ from tests.preprocess.imagecodecs_files import LOSSLESS as BY_IMAGECODECS
 from tests.preprocess.imagecodecs_files import TWELVE_BITS, imagecodecs_ct
 from tests.preprocess.test_dicom_file import HIGH_THROUGHPUT
 
-NEAR_LOSSLESS_HU = 2  # asked of the encoder
+NEAR_LOSSLESS_HU = 2  # the encoder's limit
 BASELINE_HU = 16  # two of the 256 levels, of 8 HU each
 TWELVE_BITS_HU = 8  # at a quality of 95, on edges of 2,000
 WAVELETS_HU = 15  # at a third of the size, on noise of 4 HU around edges of 2,000
@@ -51,7 +51,7 @@ def wavelets() -> bytes:
 
 
 def generated() -> list[Entry]:
-    """One slice, its values known, in all syntaxes and by all writers."""
+    """The slice in all syntaxes, by all writers."""
     hu = head_hu()
     ours = [Entry(f"ours {syntax}", ct(syntax), hu) for syntax in (*NATIVE, *COMPRESSED)]
     native = [Entry(f"signed {syntax}", written(signed(), syntax), hu) for syntax in NATIVE]
@@ -63,13 +63,13 @@ def generated() -> list[Entry]:
         for bits in (dataset(), dataset(BitsStored=16, HighBit=15))
     ]
     known = [*ours, *native, *by_gdcm, *of_signed, *by_imagecodecs, *_lossy(), *_high_throughput()]
-    # Each lossless file once more, now against another decoder in place of what is known of its pixels.
+    # Each lossless file again, checked by another decoder instead of the known values.
     again = [Entry(f"{entry.name}, read twice", entry.data) for entry in (*ours, *by_gdcm, *by_imagecodecs)]
     return [*known, *again, Entry("deflated", deflated())]
 
 
 def _lossy() -> list[Entry]:
-    """Within an error of the original, and as another decoder reads them."""
+    """Lossy files: within a tolerance of the original, and checked by another decoder."""
     levels = np.frombuffer(eight_bits().PixelData, np.uint8).reshape(64, 64).astype(np.int16) * 8 - 1024
     jpegs = [(name, gdcm_ct(name), levels, BASELINE_HU) for name in EIGHT_BITS]
     near = ("near lossless", near_lossless(), head_hu(), NEAR_LOSSLESS_HU)

@@ -30,7 +30,7 @@ from tests.preprocess.dicom_files import encapsulated
 
 Encode = Callable[[NDArray[Any]], bytes | bytearray]
 
-# JPEG's seven predictors are all of them process 14; the first is a syntax of its own.
+# All seven predictors of JPEG are process 14; the first is a transfer syntax of its own.
 LOSSLESS: Final[tuple[tuple[UID, str, Encode], ...]] = (
     (JPEGLosslessSV1, "predictor 1", partial(imagecodecs.jpeg8_encode, lossless=True, predictor=1)),
     *(

@@ -1,4 +1,4 @@
-"""preprocess' application called in one process, as the gateway calls it."""
+"""Inference requests to the preprocess application, in one process."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,14 +13,14 @@ from services.common.tensors import HEADER_LENGTH, Message, Tensor, bytes_tensor
 Files = Sequence[bytes]
 
 
-async def post(app: FastAPI, door: str, *tensors: Tensor, **parameters: Any) -> httpx.Response:
-    """The answer of a door."""
+async def post(app: FastAPI, model: str, *tensors: Tensor, **parameters: Any) -> httpx.Response:
+    """The response of a model."""
     header, _ = encode(Message(tensors, parameters), "inputs")
     body = header + b"".join(tensor.buffer for tensor in tensors)
     headers = {HEADER_LENGTH: str(len(header)), "content-type": "application/octet-stream"}
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://preprocess") as client:
-        return await client.post(f"/v2/models/{door}/infer", content=body, headers=headers)
+        return await client.post(f"/v2/models/{model}/infer", content=body, headers=headers)
 
 
 def files_tensor(files: Files) -> Tensor:
@@ -32,5 +32,5 @@ def frames_tensor(*frames: tuple[int, int]) -> Tensor:
 
 
 def message(answer: httpx.Response) -> Message:
-    """The tensors of an answer."""
+    """The tensors of a response."""
     return decode(bytearray(answer.content), answer.headers.get(HEADER_LENGTH), "outputs")

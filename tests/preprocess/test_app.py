@@ -1,4 +1,4 @@
-"""preprocess over HTTP: what leaves it, and what never does."""
+"""preprocess over HTTP: no identifier of the patient leaves it."""
 
 import logging
 import zlib
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 CANARY = "ZEBRA19451231"
 TEXT = {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT", "DA", "DT", "TM", "AS"}
-# Without these it is no CT slice; whatever else they hold, none of it is free text.
+# A CT slice needs these; none of them holds free text.
 STRUCTURE = {"Modality", "ImageType", "PhotometricInterpretation", "ContrastBolusAgent"}
 
 
@@ -56,19 +56,19 @@ def marked(**changes: str) -> Dataset:
     return found
 
 
-@pytest.mark.filterwarnings("ignore")  # pydicom's, of values that do not fit their tags
+@pytest.mark.filterwarnings("ignore")  # pydicom warns of values that do not match their tags
 @pytest.mark.parametrize(
     "changes",
     [{}, {"BodyPartExamined": f"CHEST {CANARY}", "ConvolutionKernel": f"BONE {CANARY}"}],
-    ids=["everywhere", "beside words that are told"],
+    ids=["everywhere", "beside reported words"],
 )
-async def test_nothing_of_the_patient_leaves(
+async def test_no_identifier_of_the_patient_leaves(
     app: FastAPI, changes: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     file = written(marked(**changes))
     assert file.count(CANARY.encode()) > 1000
     broken = encapsulated(marked(), RLELossless, [b"\0" * 64])
-    caplog.clear()  # of what pydicom says while it writes
+    caplog.clear()  # removes pydicom's records of writing
     caplog.set_level(logging.DEBUG)
     for files in ([file], [file[: len(file) - 100]], [broken], [file[:40_000]]):
         heads = await post(app, "series", files_tensor(files))
@@ -82,7 +82,7 @@ async def test_nothing_of_the_patient_leaves(
     assert CANARY not in caplog.text
 
 
-async def test_the_words_of_a_picture_stay_behind(app: FastAPI) -> None:
+async def test_text_in_a_png_does_not_leave(app: FastAPI) -> None:
     said = b"tEXtAuthor\0" + CANARY.encode()
     chunk = (len(said) - 4).to_bytes(4) + said + zlib.crc32(said).to_bytes(4)
     plain = png.encode(apply_windows(head_hu(512, 512), DEFAULT_RECIPE))
@@ -92,7 +92,7 @@ async def test_the_words_of_a_picture_stay_behind(app: FastAPI) -> None:
     assert CANARY.encode() not in answer.content
 
 
-async def test_uids_leave_as_keyed_hashes_where_a_site_wants_it(tmp_path: Path) -> None:
+async def test_uids_leave_as_keyed_hashes_with_a_key(tmp_path: Path) -> None:
     key_file = tmp_path / "key"
     key_file.write_bytes(b"sixteen bytes at least\n")
     keyed = create_app(DEFAULT_RECIPE, Settings(uid_key_file=key_file))
@@ -106,6 +106,6 @@ async def test_uids_leave_as_keyed_hashes_where_a_site_wants_it(tmp_path: Path) 
         assert found.items[2].sop_instance_uid == hash_uid("1.2.3.3", key)
 
 
-async def test_uids_leave_as_they_are_otherwise(app: FastAPI) -> None:
+async def test_uids_leave_unchanged_without_a_key(app: FastAPI) -> None:
     answer = await post(app, "series", files_tensor([ct()]))
     assert b'"uid":"1.2.3"' in answer.content

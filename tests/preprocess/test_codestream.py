@@ -1,4 +1,4 @@
-"""What compressed frames say of themselves."""
+"""Size and end of compressed frames."""
 
 from collections.abc import Callable
 from struct import pack
@@ -22,7 +22,7 @@ def jpeg_2000(rows: int, columns: int) -> bytes:
 
 
 @pytest.mark.parametrize(("syntax", "made"), [(JPEGBaseline8Bit, jpeg), (JPEG2000, jpeg_2000)])
-def test_size_must_be_the_headers(syntax: str, made: Callable[[int, int], bytes]) -> None:
+def test_the_size_must_match_the_header(syntax: str, made: Callable[[int, int], bytes]) -> None:
     check_codestream(made(64, 48), FrameFormat(syntax, 64, 48, 8, 8, signed=False))
     for padding in (b"\0", b"\xff", b"\0\0"):
         check_codestream(made(64, 48) + padding, FrameFormat(syntax, 64, 48, 8, 8, signed=False))
@@ -31,7 +31,7 @@ def test_size_must_be_the_headers(syntax: str, made: Callable[[int, int], bytes]
             check_codestream(made(rows, columns), FrameFormat(syntax, 64, 48, 8, 8, signed=False))
 
 
-def test_run_lengths_have_no_size_of_their_own() -> None:
+def test_run_lengths_have_no_size() -> None:
     check_codestream(b"", FrameFormat(RLELossless, 64, 48, 8, 8, signed=False))
 
 

@@ -1,4 +1,4 @@
-"""Contrast agent is known by what a header says, in several languages; what says that there is none does not count."""
+"""Contrast agent is detected in a header, in several languages; stated absence does not count."""
 
 from typing import Any
 
@@ -48,22 +48,22 @@ def listed(table: dict[str, str]) -> list[str]:
 
 
 @pytest.mark.parametrize("words", listed(CONTRAST))
-def test_words_that_say_contrast(words: str) -> None:
+def test_words_that_state_contrast(words: str) -> None:
     assert describes_contrast(words) is True
 
 
 @pytest.mark.parametrize("words", listed(NONE))
-def test_words_that_say_that_there_is_none(words: str) -> None:
+def test_words_that_state_absence(words: str) -> None:
     assert describes_contrast(words) is False
 
 
 @pytest.mark.parametrize("words", SILENT.split("|"))
-def test_words_that_say_nothing(words: str) -> None:
+def test_words_without_a_statement(words: str) -> None:
     assert describes_contrast(words) is None
 
 
 @given(st.sampled_from(listed(CONTRAST)), st.sampled_from(["Head {}", "Head_{}_5.0", "CT {} 2mm", "1.{}"]))
-def test_context_does_not_matter(words: str, around: str) -> None:
+def test_surrounding_words_change_nothing(words: str, around: str) -> None:
     assert describes_contrast(around.format(words)) is True
 
 
@@ -72,11 +72,11 @@ def test_any_text_is_read(words: str) -> None:
     assert describes_contrast(words) in (True, False, None)
 
 
-def test_a_description_that_ends_with_with_says_contrast() -> None:
+def test_a_description_ending_in_with_states_contrast() -> None:
     assert describes_contrast("CT HEAD WITH") is describes_contrast("BRAIN W") is True
 
 
-def test_utf8_is_read_though_its_character_set_is_not() -> None:
+def test_utf8_is_decoded() -> None:
     assert describes_contrast("venöse Phase".encode().decode("latin-1")) is True
 
 
@@ -104,7 +104,7 @@ def item(meaning: str = "") -> Dataset:
         ("ImageType", ["DERIVED", "SECONDARY", "AXIAL", "CT_PERFUSION"]),
     ],
 )
-def test_every_tag_can_say_contrast(keyword: str, value: object) -> None:
+def test_every_tag_can_state_contrast(keyword: str, value: object) -> None:
     assert tags(**{keyword: value}) == (keyword,)
 
 
@@ -125,12 +125,12 @@ def test_every_tag_can_say_contrast(keyword: str, value: object) -> None:
         ("SeriesDescription", "HEAD_NON_CONTRAST"),
     ],
 )
-def test_what_says_none_or_nothing(keyword: str, value: object) -> None:
+def test_tags_that_state_absence_or_nothing(keyword: str, value: object) -> None:
     assert tags(**({} if value is None else {keyword: value})) == ()
 
 
 def test_tags_of_the_series_outweigh_the_study() -> None:
-    """A study holds series before and after contrast; its description is about all of them."""
+    """A study holds series before and after contrast; its description covers all of them."""
     study = {"StudyDescription": "CT head w/o and with contrast"}
     assert tags(**study) == ("StudyDescription",)
     assert tags(**study, SeriesDescription="Head 5.0") == ("StudyDescription",)

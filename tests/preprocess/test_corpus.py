@@ -1,4 +1,4 @@
-"""Every file at hand is decoded right, by another decoder's word, or refused with a reason."""
+"""Every file is decoded as by another decoder, or refused with a code."""
 
 import warnings
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.preprocess.generated_files import generated
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
-    """pydicom and Pillow warn of the odd files that this corpus is made of."""
+    """pydicom and Pillow warn of unusual files in this corpus."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -40,7 +40,7 @@ def test_files_in_pydicoms_wheel() -> None:
     assert sum(fate.kind == "right" for fate in fates) > 60
 
 
-def test_a_wrong_file_would_be_told() -> None:
+def test_a_wrong_file_is_reported() -> None:
     off_by_one = Entry("off", ct(), head_hu() + 1)
     empty = Entry("empty", ct(PixelData=bytes(64 * 64 * 2)), head_hu())
     fates = judge([off_by_one, empty, Entry("sound", ct(JPEG2000Lossless))])
@@ -48,7 +48,7 @@ def test_a_wrong_file_would_be_told() -> None:
     assert "wrong off 1 HU" in table(fates)
 
 
-def test_only_grey_images_become_ct() -> None:
+def test_only_greyscale_images_become_ct() -> None:
     assert as_ct(b"text") is None
     assert as_ct(ct(PhotometricInterpretation="RGB", SamplesPerPixel=3)) is None
     assert as_ct(ct(PhotometricInterpretation="MONOCHROME1")) is None

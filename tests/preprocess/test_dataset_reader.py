@@ -1,4 +1,4 @@
-"""Data sets read by pydicom, up to their pixels and within bounds, on bytes written by hand."""
+"""Data sets read up to their pixels, within limits, from hand-written bytes."""
 
 from struct import pack
 
@@ -56,8 +56,8 @@ def test_big_endian() -> None:
     assert dataset.Rows == 64
 
 
-def test_pixels_inside_a_sequence_are_not_the_pixels() -> None:
-    """An IconImageSequence has pixels of its own (PS3.3 C.7.6.1.1.6)."""
+def test_pixels_in_a_sequence_are_not_the_images() -> None:
+    """An IconImageSequence has its own pixels (PS3.3 C.7.6.1.1.6)."""
     icon = b"\x88\x00\x00\x02SQ\x00\x00\xff\xff\xff\xff" + ITEM + PIXELS + bytes(16) + ITEM_END + SEQUENCE_END
     dataset, pixels = read(icon + PIXELS)
     assert pixels is not None
@@ -66,14 +66,14 @@ def test_pixels_inside_a_sequence_are_not_the_pixels() -> None:
 
 
 @pytest.mark.parametrize("data", [ROWS[:4], ROWS[:9], PRIVATE[:-1], GROUPS + b"\xff\xff\xff\xff" + ITEM + ROWS])
-def test_bytes_that_end_too_early(data: bytes) -> None:
+def test_truncated_bytes(data: bytes) -> None:
     file = BoundedReader(memoryview(data))
     assert read_until_pixel_data(file, ExplicitVRLittleEndian)[1] is None
     assert file.ended
     assert file.cut
 
 
-def test_bytes_that_end_behind_an_element() -> None:
+def test_bytes_that_end_after_an_element() -> None:
     file = BoundedReader(memoryview(ROWS))
     read_until_pixel_data(file, ExplicitVRLittleEndian)
     assert file.ended
@@ -96,8 +96,8 @@ def test_sequence_of_another_vr_has_no_items() -> None:
     assert sequence_items(file, dataset, "PerFrameFunctionalGroupsSequence") == ()
 
 
-def test_items_of_either_length_are_counted() -> None:
-    """Eight bytes each; pydicom makes a kilobyte of every one."""
+def test_reads_of_items_are_limited() -> None:
+    """Eight bytes each, a kilobyte each as pydicom's objects."""
     empty = (b"\xfe\xff\x00\xe0" + bytes(4)) * 1000
     file = BoundedReader(memoryview(GROUPS + pack("<L", len(empty)) + empty + PIXELS))
     dataset, _ = read_until_pixel_data(file, ExplicitVRLittleEndian)
@@ -138,7 +138,7 @@ def test_syntax_of_a_bare_data_set_in_big_endian() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\x08\x00", b"\x08\x00\x60\x00text", b"<html>" * 40, bytes(200)])
-def test_what_does_not_begin_as_dicom(data: bytes) -> None:
+def test_bytes_that_do_not_start_as_dicom(data: bytes) -> None:
     with pytest.raises(UnreadableFile, match="not_dicom"):
         read_file_meta(BoundedReader(memoryview(data)))
 

@@ -1,4 +1,4 @@
-"""Children decode as this process does, and nothing that they die of reaches it."""
+"""Child processes decode frames; an aborted child affects its frame only."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,21 +27,21 @@ def test_children_decode(decoders: DecoderProcesses, syntax: str) -> None:
     assert (image.hu == head_hu()).all()
 
 
-def test_one_child_serves_one_frame_after_another(decoders: DecoderProcesses) -> None:
+def test_one_child_decodes_several_frames(decoders: DecoderProcesses) -> None:
     for rows in (40, 48, 56):
         file = ct(RLELossless, Rows=rows, Columns=rows)
         assert (open_dicom(file).decode(0, decoders.decompress).hu == head_hu(rows, rows)).all()
     assert decoders._idle.qsize() == 1
 
 
-def test_nonsense_is_a_code(decoders: DecoderProcesses) -> None:
+def test_corrupt_bytes_give_a_code(decoders: DecoderProcesses) -> None:
     codec = FrameFormat(JPEG2000Lossless, 64, 64, 16, 12, signed=False)
     with pytest.raises(UnreadableFile, match="corrupt_pixels"):
         decoders.decompress(b"\xff\x4f\xff\x51 nothing of the kind", codec)
 
 
-def test_corrupt_jpegs_abort_at_most_their_child(decoders: DecoderProcesses) -> None:
-    """Gdcm calls `abort` on some of these; nothing but a code comes of it, and the next frame is decoded."""
+def test_corrupt_jpegs_abort_only_their_child(decoders: DecoderProcesses) -> None:
+    """gdcm calls `abort` on some of these: the result is a code, and the next frame is decoded."""
     file = ct(JPEGLosslessSV1)
     random = np.random.default_rng(11)
     start = file.index(b"\xff\xd8\xff")
@@ -56,7 +56,7 @@ def test_corrupt_jpegs_abort_at_most_their_child(decoders: DecoderProcesses) -> 
     assert (open_dicom(file).decode(0, decoders.decompress).hu == head_hu()).all()
 
 
-def test_child_that_was_killed_is_replaced(decoders: DecoderProcesses) -> None:
+def test_a_killed_child_is_replaced(decoders: DecoderProcesses) -> None:
     dicom = open_dicom(ct(RLELossless))
     dicom.decode(0, decoders.decompress)
     child = decoders._idle.queue[-1]
@@ -65,7 +65,7 @@ def test_child_that_was_killed_is_replaced(decoders: DecoderProcesses) -> None:
     assert (dicom.decode(0, decoders.decompress).hu == head_hu()).all()
 
 
-def test_children_end_with_their_owner() -> None:
+def test_children_end_with_their_pool() -> None:
     decoders = DecoderProcesses()
     open_dicom(ct(RLELossless)).decode(0, decoders.decompress)
     (child,) = decoders._idle.queue
@@ -73,15 +73,15 @@ def test_children_end_with_their_owner() -> None:
     assert child.poll() is not None
 
 
-def test_child_that_takes_too_long() -> None:
-    """A child needs longer than this to start."""
+def test_a_child_beyond_its_time_out_is_killed() -> None:
+    """The time-out is shorter than a child's start."""
     hasty = DecoderProcesses(timeout_s=0.01)
     with pytest.raises(UnreadableFile, match="corrupt_pixels"):
         open_dicom(ct(RLELossless)).decode(0, hasty.decompress)
     hasty.close()
 
 
-def test_threads_have_a_child_each() -> None:
+def test_each_thread_has_a_child() -> None:
     decoders, dicom = DecoderProcesses(), open_dicom(ct(JPEGLSLossless))
     with ThreadPoolExecutor(2) as threads:
         for image in threads.map(lambda _: dicom.decode(0, decoders.decompress), range(6)):

@@ -1,4 +1,4 @@
-"""Every way of storing the same slice gives the same Hounsfield units; every broken file gives a code."""
+"""Every storage of a slice gives the same Hounsfield units; every broken file gives a code."""
 
 from contextlib import suppress
 from functools import lru_cache
@@ -38,7 +38,7 @@ from tests.preprocess.dicom_files import (
     written,
 )
 
-# Written by OpenJPH, for no decoder here encodes it: 16 x 16 values, 1000 + 16 * column + row * row.
+# Written by OpenJPH, because no decoder here encodes it: 16 x 16 values, 1000 + 16 * column + row * row.
 HIGH_THROUGHPUT = bytes.fromhex(
     "ff4fff5100294000000000100000001000000000000000000000001000000010000000000000000000010f0101ff50000800020000000aff"
     "52000c00020001000504044001ff5c00132088909090909090909090909090888888ff64001700014f70656e4a50482056657220302e3236"
@@ -88,7 +88,7 @@ def test_high_throughput_jpeg_2000(syntax: str) -> None:
     assert (decode_frame(file, 0).hu == columns * 16 + rows**2 + 1000 - 1024).all()
 
 
-def test_compressed_picture_need_not_be_square() -> None:
+def test_a_compressed_picture_may_be_oblong() -> None:
     for syntax in COMPRESSED:
         assert (decode_frame(ct(syntax, Rows=40, Columns=56), 0).hu == head_hu(40, 56)).all()
 
@@ -116,18 +116,18 @@ def test_multi_valued_rescale_takes_the_first() -> None:
     assert (decode_frame(file, 0).hu == head_hu()).all()
 
 
-def test_inverted_monochrome1_is_mended() -> None:
+def test_inverted_monochrome1_is_corrected() -> None:
     stored = np.frombuffer(dataset().PixelData, "<u2")
     file = ct(PhotometricInterpretation="MONOCHROME1", PixelData=(4095 - stored).tobytes())
     assert (decode_frame(file, 0).hu == head_hu()).all()
 
 
-def test_monochrome1_by_the_standard_is_left_alone() -> None:
+def test_standard_monochrome1_is_unchanged() -> None:
     assert (decode_frame(ct(PhotometricInterpretation="MONOCHROME1"), 0).hu == head_hu()).all()
 
 
-def test_faulty_intercept_is_mended_and_noted() -> None:
-    """RSNA's fault: the values lost 1000, wrapped around at 4096, and the intercept was dropped."""
+def test_a_faulty_intercept_is_repaired_and_noted() -> None:
+    """The fault of RSNA files: values lost 1000 and wrapped around at 4096, and the intercept was dropped."""
     hu = np.maximum(head_hu(), -1000).astype(int)
     stored = (hu % 4096).astype("<u2")
     image = decode_frame(ct(PixelData=stored.tobytes(), RescaleIntercept=0), 0)
@@ -145,7 +145,7 @@ def test_enhanced_frames_have_their_own_rescale() -> None:
 
 @pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless])
 def test_compressed_frames(syntax: str) -> None:
-    """A fragment for each frame, found without an offset table."""
+    """One fragment per frame, found without an offset table."""
     dicom = open_dicom(encapsulated(enhanced(2), syntax, [codestream(syntax)] * 2))
     assert (dicom.decode(1).hu == head_hu().astype(int) * 2).all()
 
@@ -158,7 +158,7 @@ def test_compressed_frame_in_several_fragments() -> None:
 
 @pytest.mark.parametrize("has_bot", [True, False])
 def test_compressed_frames_in_several_fragments(has_bot: bool) -> None:  # noqa: FBT001 - parametrised
-    """Without an offset table, the ends of the code streams tell the frames apart."""
+    """Without an offset table, the ends of the code streams separate the frames."""
     found = enhanced(3)
     found.PixelData = encapsulate([codestream(JPEGLSLossless)] * 3, fragments_per_frame=3, has_bot=has_bot)
     dicom = open_dicom(fragmented(found))
@@ -178,25 +178,25 @@ def test_compressed_frames_by_an_extended_offset_table() -> None:
         assert (dicom.decode(frame).hu == head_hu().astype(int) * (frame + 1)).all()
 
 
-def test_fragments_that_nothing_tells_apart() -> None:
+def test_inseparable_fragments() -> None:
     found = enhanced(2)
     found.PixelData = encapsulate([codestream(RLELossless)[:3000]], fragments_per_frame=3, has_bot=False)
     assert code_of(fragmented(found, RLELossless), frame=1) == "corrupt_pixels"
 
 
-def test_frame_that_is_not_there() -> None:
+def test_a_frame_beyond_the_last() -> None:
     assert code_of(ct(), frame=1) == "truncated"
     assert code_of(ct(), frame=-1) == "truncated"
 
 
 @pytest.mark.parametrize("syntax", COMPRESSED)
-def test_compressed_file_that_is_cut(syntax: str) -> None:
+def test_a_truncated_compressed_file(syntax: str) -> None:
     assert code_of(ct(syntax)[:-400]) == "truncated"
 
 
 @pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless, JPEGLosslessSV1])
-def test_compressed_frame_that_is_cut_inside_its_fragment(syntax: str) -> None:
-    """A decoder might fill the rest with zeros, and say nothing."""
+def test_a_frame_truncated_in_its_fragment(syntax: str) -> None:
+    """A decoder might fill the rest with zeros, without an error."""
     assert code_of(encapsulated(dataset(), syntax, [codestream(syntax)[:-200]])) == "truncated"
 
 
@@ -206,15 +206,15 @@ def test_empty_frame(syntax: str) -> None:
 
 
 @pytest.mark.parametrize("syntax", COMPRESSED)
-def test_dimensions_that_lie(syntax: str) -> None:
-    """The code stream says 64 x 64: nothing is allocated for what the header claims."""
+def test_false_dimensions(syntax: str) -> None:
+    """The code stream states 64 x 64: nothing is allocated for the header's size."""
     found = dataset()
     found.Rows = found.Columns = 4096
     assert code_of(encapsulated(found, syntax, [codestream(syntax)])) == "corrupt_pixels"
 
 
 def test_run_length_bomb() -> None:
-    """A few hundred bytes that claim 16384 x 16384."""
+    """A few hundred bytes that state 16384 x 16384."""
     found = dataset()
     found.Rows = found.Columns = 16384
     file = encapsulated(found, RLELossless, [bytes(64)])
@@ -222,7 +222,7 @@ def test_run_length_bomb() -> None:
     assert code_of(file) == "too_large"
 
 
-def test_colour_jpeg_under_a_grey_header() -> None:
+def test_a_colour_jpeg_with_a_greyscale_header() -> None:
     start_of_frame = b"\xff\xc0\x00\x11\x08\x00\x40\x00\x40\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01"
     jpeg = b"\xff\xd8" + start_of_frame + b"\xff\xd9\0"
     assert code_of(encapsulated(dataset(), JPEGBaseline8Bit, [jpeg])) == "corrupt_pixels"
@@ -245,7 +245,7 @@ def _valid(syntax: str) -> bytes:
     return ct(syntax)
 
 
-# gdcm may abort the process on a corrupt JPEG; the decoders' tests send it those.
+# gdcm may abort the process on a corrupt JPEG; test_decoder_processes covers it.
 @pytest.mark.parametrize("syntax", [*NATIVE, RLELossless, JPEGLSLossless, JPEG2000Lossless])
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())

@@ -1,4 +1,4 @@
-"""Values as pydicom makes them, what counts as absent, and what cannot be read."""
+"""Values of data sets: as pydicom converts them, absent, or unreadable."""
 
 from contextlib import suppress
 from typing import Any
@@ -25,7 +25,7 @@ from services.preprocess.errors import UnreadableFile
 
 
 def raw(keyword: str, vr: str | None, value: bytes | None) -> Dataset:
-    """A data set as it is read: values are converted when they are asked for."""
+    """A data set as read from a file: values are converted on access."""
     tag = Tag(keyword)
     implicit = vr is None
     return Dataset({tag: RawDataElement(tag, vr, len(value or b""), value, 0, implicit, is_little_endian=True)})
@@ -95,7 +95,7 @@ UNREADABLE = [
 
 @pytest.mark.parametrize("vr", ["DS", "LO", None])
 @pytest.mark.parametrize("value", UNREADABLE)
-def test_a_value_that_is_there_but_cannot_be_read_names_its_tag(vr: str | None, value: bytes) -> None:
+def test_an_unreadable_value_names_its_tag(vr: str | None, value: bytes) -> None:
     assert unreadable_tag(numbers, raw("PixelSpacing", vr, value), "PixelSpacing", 2) == "PixelSpacing"
 
 
@@ -105,12 +105,12 @@ def test_whole_numbers(value: bytes) -> None:
 
 
 @pytest.mark.parametrize("value", [b"1.5", b"one", b"9" * 400, b"1e400", b"nan", b"\xff", b"1\\2"])
-def test_whole_numbers_that_are_none(value: bytes) -> None:
+def test_numbers_that_are_not_whole(value: bytes) -> None:
     assert unreadable_tag(integer, raw("InstanceNumber", "IS", value), "InstanceNumber") == "InstanceNumber"
 
 
 def test_numbers_that_pydicom_reads() -> None:
-    """Numbers in binary representations, and those of data sets that are made in memory."""
+    """Binary numbers, and numbers of data sets made in memory."""
     assert number(raw("RescaleSlope", "FD", b"\0\0\0\0\0\0\xf0\x3f"), "RescaleSlope") == 1
     for vr, value in (("FD", b"\0\0\0\0\0\0\xf0\x7f"), ("FD", b"\1\2"), ("QQ", b"1 ")):
         assert unreadable_tag(number, raw("RescaleSlope", vr, value), "RescaleSlope") == "RescaleSlope"
@@ -119,7 +119,7 @@ def test_numbers_that_pydicom_reads() -> None:
     assert number(made, "RescaleSlope") == 0.5
 
 
-def test_a_tag_that_decides_nothing_may_be_unreadable() -> None:
+def test_an_unimportant_tag_may_be_unreadable() -> None:
     assert readable_number(raw("KVP", "DS", b"12O"), "KVP") is None
     assert readable_number(raw("KVP", "DS", b"120"), "KVP") == 120
 
@@ -144,12 +144,12 @@ def test_short(vr: str | None, value: bytes, found: int | None) -> None:
     ("vr", "value"),
     [("US", b"\x40\x00\x50\x00"), ("US", b"\x40"), ("LO", b"64"), ("QQ", b"\x40\x00"), ("UL", b"\x40\x00\x01\x00")],
 )
-def test_shorts_that_are_none(vr: str, value: bytes) -> None:
+def test_values_that_are_no_shorts(vr: str, value: bytes) -> None:
     assert unreadable_tag(unsigned_short, raw("Rows", vr, value), "Rows") == "Rows"
 
 
-def test_padding_is_a_pattern_of_bits_whatever_its_sign() -> None:
-    """Without a VR, pydicom asks PixelRepresentation whether the value is signed."""
+def test_padding_is_a_bit_pattern_of_either_sign() -> None:
+    """Without a VR, pydicom takes the sign from PixelRepresentation."""
     dataset = raw("PixelPaddingValue", None, b"\x30\xf8")
     assert unsigned_short(dataset, "PixelPaddingValue") == 63536
     dataset = raw("PixelPaddingValue", None, b"\x30\xf8")
@@ -182,11 +182,11 @@ def test_absent(read: Any) -> None:
     explicit=st.booleans(),
 )
 @example(known=("ImageType", "CS"), value="A\0", explicit=False)
-def test_values_read_here_are_those_of_pydicom(known: tuple[str, str], value: str, *, explicit: bool) -> None:
+def test_values_agree_with_pydicom(known: tuple[str, str], value: str, *, explicit: bool) -> None:
     keyword, vr = known
     here, there = (raw(keyword, vr if explicit else None, value.encode("latin-1")) for _ in range(2))
     with config.disable_value_validation(), suppress(Exception):
-        there[keyword]  # pydicom converts what is asked for, for good
+        there[keyword]  # pydicom converts values on access
     assert readable_number(here, keyword) == readable_number(there, keyword)
-    if vr != "DS":  # nobody asks for the words of a number
+    if vr != "DS":  # numbers are never read as text
         assert texts(here, keyword) == texts(there, keyword)

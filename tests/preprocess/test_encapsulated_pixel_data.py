@@ -1,4 +1,4 @@
-"""Compressed frames are counted before the first of them is decoded."""
+"""Compressed frames are counted before decoding."""
 
 import pytest
 from pydicom.encaps import encapsulate
@@ -26,7 +26,7 @@ def test_frames_are_counted_with_and_without_a_table(
 
 
 @pytest.mark.parametrize("fragments", [1, 2])
-def test_run_lengths_begin_with_their_segments(fragments: int) -> None:
+def test_run_lengths_start_with_their_segments(fragments: int) -> None:
     frame = b"\2\0\0\0\x40\0\0\0" + bytes(range(100))
     pixels = encapsulate([frame] * 2, fragments_per_frame=fragments, has_bot=False)
     assert count_frames(memoryview(pixels), 0, RLELossless) == 2
@@ -38,11 +38,11 @@ def test_bytes_that_are_no_fragments(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("syntax", COMPRESSED)
-def test_a_sound_file_holds_its_frames(syntax: str) -> None:
+def test_a_valid_file_has_its_frames(syntax: str) -> None:
     assert open_dicom(ct(syntax)).header.number_of_frames == 1
 
 
-def test_frames_that_the_header_does_not_count_are_refused() -> None:
+def test_more_frames_than_number_of_frames_are_refused() -> None:
     found = enhanced(3)
     found.NumberOfFrames = 1
     with pytest.raises(UnreadableFile) as caught:
@@ -52,7 +52,7 @@ def test_frames_that_the_header_does_not_count_are_refused() -> None:
 
 @pytest.mark.parametrize("syntax", COMPRESSED)
 @pytest.mark.parametrize("more", [ct(), b"PK\3\4" + bytes(100)], ids=["DICOM", "zip"])
-def test_another_file_behind_the_fragments_is_refused(syntax: str, more: bytes) -> None:
+def test_another_file_after_the_fragments_is_refused(syntax: str, more: bytes) -> None:
     with pytest.raises(UnreadableFile) as caught:
         open_dicom(ct(syntax) + more)
     assert caught.value.code == "surplus_pixels"

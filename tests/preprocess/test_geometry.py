@@ -1,4 +1,4 @@
-"""Directions in the patient."""
+"""Directions in patient coordinates."""
 
 from itertools import product
 from math import cos, radians, sin
@@ -41,7 +41,7 @@ def test_tilted_slices_are_axial_and_their_normal_points_headwards(degrees: floa
 @pytest.mark.parametrize(
     "orientation", [(-1.0, 0, 0, 0, 1, 0), (1.0, 0, 0, 0, -1, 0), (-1.0, 0, 0, 0, -1, 0), (0, 1.0, 0, -1, 0, 0)]
 )
-def test_any_way_round_in_the_scanner(orientation: tuple[float, ...]) -> None:
+def test_any_patient_position_in_the_scanner(orientation: tuple[float, ...]) -> None:
     assert slice_normal(orientation) == pytest.approx(HEADWARDS)
 
 
@@ -54,12 +54,12 @@ MALFORMED = [(0.0,) * 6, (1.0, 0, 0, 1, 0, 0), (1e300,) * 6, (2.0, 0, 0, 0, 2, 0
 
 
 @pytest.mark.parametrize("orientation", [None, *MALFORMED])
-def test_orientation_that_is_missing_or_malformed(orientation: tuple[float, ...] | None) -> None:
+def test_a_missing_or_malformed_orientation(orientation: tuple[float, ...] | None) -> None:
     assert slice_normal(orientation) == HEADWARDS
     assert to_patient_orientation(orientation) == IDENTITY
 
 
-def test_orthonormal_but_for_rounding() -> None:
+def test_orthonormal_within_rounding() -> None:
     assert not any(map(is_orthonormal, MALFORMED))
     assert is_orthonormal((0.71, 0.71, 0, -0.71, 0.71, 0))
     assert is_orthonormal(tilted(30))
@@ -76,7 +76,7 @@ def oblique(turned: float, degrees: float) -> tuple[float, ...]:
 
 
 @given(st.floats(-180, 180), st.floats(-30, 30))
-def test_all_eight_orders_of_a_slice_end_in_the_same_one(turned: float, degrees: float) -> None:
+def test_all_eight_orders_of_a_slice_become_one(turned: float, degrees: float) -> None:
     orientation = oblique(turned, degrees)
     stored = [transform_orientation(orientation, transform) for transform in EIGHT]
     (found,) = {transform_orientation(one, to_patient_orientation(one)) for one in stored}
@@ -86,7 +86,7 @@ def test_all_eight_orders_of_a_slice_end_in_the_same_one(turned: float, degrees:
 
 
 @pytest.mark.parametrize("turned", [-135, -45, 45, 135])
-def test_at_45_degrees_the_order_is_the_same_however_stored(turned: float) -> None:
+def test_at_45_degrees_the_result_is_independent_of_the_stored_order(turned: float) -> None:
     half = 0.707107
     orientation = (half, half, 0, -half, half, 0) if turned in (45, -135) else (half, -half, 0, half, half, 0)
     assert (
@@ -100,13 +100,13 @@ def test_at_45_degrees_the_order_is_the_same_however_stored(turned: float) -> No
     )
 
 
-def test_the_standard_orientation_is_left_as_it_is() -> None:
+def test_the_standard_orientation_is_unchanged() -> None:
     for orientation in (AXIAL, tilted(18), tilted(-30), oblique(20, 10)):
         assert to_patient_orientation(orientation) == IDENTITY
 
 
 @pytest.mark.parametrize("transform", EIGHT)
-def test_pixels_lead_back_to_where_they_were_stored(transform: InPlaneTransform) -> None:
+def test_pixels_map_back_to_their_stored_place(transform: InPlaneTransform) -> None:
     stored = np.arange(6, dtype=np.int16).reshape(2, 3)
     laid = apply_transform(stored, transform)
     for row, column in np.ndindex(*laid.shape):

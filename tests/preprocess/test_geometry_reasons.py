@@ -1,4 +1,4 @@
-"""Geometry that no CT of a head has is refused by name; what is missing is warned of."""
+"""Implausible geometry is refused with its value and limit; missing geometry gives a warning."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def test_implausible_pixels_are_refused(spacing: list[float]) -> None:
     assert found.code == "implausible_geometry"
 
 
-def test_the_words_name_the_value_and_the_limit() -> None:
+def test_the_message_names_the_value_and_the_limit() -> None:
     (found, *_) = reasons_of(ct(**big(PixelSpacing=[5, 0.5])))
     assert "the pixel aspect is 10 (PixelSpacing 5\\0.5 mm), outside 0.5 to 2" in found.detail
     assert "the field of view is 2560 x 256 mm, outside 100 to 500 mm" in found.detail
@@ -53,7 +53,7 @@ def test_the_words_name_the_value_and_the_limit() -> None:
 
 
 @pytest.mark.parametrize("spacing", [[0.976563, 0.976563], [0.1954, 0.1954], [0.25, 0.5], [0.8, 0.4]])
-def test_the_limits_themselves_are_plausible_as_scanners_round_them(spacing: list[float]) -> None:
+def test_rounded_limits_are_plausible(spacing: list[float]) -> None:
     assert not is_refused(reasons_of(ct(**big(PixelSpacing=spacing))))
 
 
@@ -66,7 +66,7 @@ def test_one_implausible_slice_refuses_its_series() -> None:
     [([-125, -125, -4000], True), ([999, -999, 0], True), ([1001, 0, 0], False), ([0, -1e6, 0], False),
      ([0, 0, 1e9], False)],
 )  # fmt: skip
-def test_positions_beside_the_scanner(place: list[float], plausible: bool) -> None:  # noqa: FBT001 - parametrised
+def test_positions_outside_the_scanner(place: list[float], plausible: bool) -> None:  # noqa: FBT001 - parametrised
     assert is_refused(reasons_of(ct(ImagePositionPatient=place))) == (not plausible)
 
 
@@ -83,13 +83,13 @@ def test_malformed_orientation_is_refused() -> None:
     assert is_refused(reasons_of(ct(ImageOrientationPatient=[0] * 6)))
 
 
-def test_missing_geometry_warns_and_is_not_judged() -> None:
+def test_missing_geometry_warns() -> None:
     assert codes(**big(PixelSpacing=None)) == ["no_pixel_spacing"]
     assert codes(**big(ImageOrientationPatient=None)) == ["no_orientation"]
     assert codes(Rows=64, Columns=20, PixelSpacing=None) == ["no_pixel_spacing", "resampled"]
 
 
-def test_frames_are_judged_each() -> None:
+def test_each_frame_is_checked() -> None:
     found = enhanced(3)
     assert not is_refused(reasons_of(written(found)))
     found.PerFrameFunctionalGroupsSequence[2].PlanePositionSequence[0].ImagePositionPatient = [0, 5000, 0]

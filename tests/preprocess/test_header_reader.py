@@ -1,4 +1,4 @@
-"""Headers are read from the first bytes of a file, agree with pydicom's, and cost little even when hostile."""
+"""Headers are read from a file's first bytes, agree with pydicom, and stay cheap for hostile files."""
 
 import tracemalloc
 import warnings
@@ -44,7 +44,7 @@ def code_of(file: bytes, size: int | None = None) -> str:
 
 
 @pytest.mark.parametrize("syntax", [*NATIVE, *COMPRESSED])
-def test_what_a_header_says(syntax: str) -> None:
+def test_header_attributes(syntax: str) -> None:
     changes: dict[str, Any] = {"KVP": 120, "BodyPartExamined": "HEAD", "ConvolutionKernel": "H31s", "SliceThickness": 5}
     header = header_of(ct(syntax, **changes, SpacingBetweenSlices=4.5))
     assert header.is_ct_slice
@@ -68,13 +68,13 @@ def test_what_a_header_says(syntax: str) -> None:
     assert (header.frames[0].rescale_slope, header.frames[0].rescale_intercept) == (1, -1024)
 
 
-def test_first_bytes_are_enough() -> None:
+def test_first_bytes_suffice() -> None:
     file = ct()
     head = file[: file.index(b"\xe0\x7f\x10\x00") + 12]
     assert read_header(head, len(file)) == header_of(file)
 
 
-def test_header_that_goes_on() -> None:
+def test_incomplete_headers() -> None:
     file = ct(TextValue="-" * 5000)
     for end in (200, 300, 400, 600, 4000):
         with pytest.raises(IncompleteHeader):
@@ -108,7 +108,7 @@ DECIDING = {
 @pytest.mark.parametrize("syntax", NATIVE[:2])
 @pytest.mark.parametrize("bad", [b"x", b"nan", b"inf", b"1e999", b"1/2"])
 @pytest.mark.parametrize("keyword", DECIDING)
-def test_a_number_that_decides_pixels_or_order_is_read_or_named(keyword: str, bad: bytes, syntax: str) -> None:
+def test_an_unreadable_number_for_pixels_or_order_is_named(keyword: str, bad: bytes, syntax: str) -> None:
     good, file = DECIDING[keyword].encode(), written(dataset(**{keyword: DECIDING[keyword]}), syntax)
     for value in (good, b" " + good + b" \0", b""):
         assert header_of(rewritten(file, keyword, value)).is_ct_slice
@@ -134,13 +134,13 @@ def test_decimal_commas_are_read() -> None:
         ("BitsAllocated", "US", b"\x0c\0"),
     ],
 )
-def test_how_pixels_are_stored_is_read_or_named(keyword: str, vr: str, value: bytes) -> None:
+def test_an_unreadable_pixel_format_is_named(keyword: str, vr: str, value: bytes) -> None:
     with pytest.raises(UnreadableFile) as caught:
         header_of(with_value(keyword, value, vr, PixelPaddingValue=0))
     assert (caught.value.code, caught.value.tag) == ("unreadable_tag", keyword)
 
 
-def test_a_tag_of_another_object_is_of_no_concern() -> None:
+def test_an_unreadable_tag_of_another_object_sets_it_aside() -> None:
     localizer = with_value("RescaleSlope", b"x", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     assert code_of(localizer) == "not_a_ct_slice"
     assert code_of(with_value("PixelSpacing", b"x", SOPClassUID=MRImageStorage, Modality="MR")) == "not_a_ct_slice"
@@ -148,8 +148,8 @@ def test_a_tag_of_another_object_is_of_no_concern() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"NumberOfFrames": None}, {"NumberOfFrames": 2}, {"Rows": 63}, {"Columns": 63}])
-def test_more_pixels_than_the_header_speaks_of(changes: dict[str, Any]) -> None:
-    """What is not spoken of would be left out in silence."""
+def test_more_pixels_than_the_header_states(changes: dict[str, Any]) -> None:
+    """Surplus pixels would be ignored without an error."""
     found = enhanced(3)
     for keyword, value in changes.items():
         setattr(found, keyword, value)
@@ -157,18 +157,18 @@ def test_more_pixels_than_the_header_speaks_of(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("syntax", NATIVE)
-def test_a_file_behind_the_pixels_is_named(syntax: str) -> None:
-    """Two files in one part: the second one would vanish."""
+def test_a_file_after_the_pixels_is_refused(syntax: str) -> None:
+    """Two concatenated files: the second would be ignored."""
     one = ct(syntax)
     assert code_of(one + one) == "surplus_pixels"
     assert header_of(one + bytes(1000)).rows
 
 
-def test_padding_behind_the_pixels_is_no_surplus() -> None:
+def test_padding_after_the_pixels_is_allowed() -> None:
     assert header_of(ct(PixelData=bytes(2 * 64 * 64 + 126))).rows == 64
 
 
-def test_pixel_spacing_is_as_stated_and_its_absence_is_known() -> None:
+def test_pixel_spacing_is_as_stated_or_absent() -> None:
     for spacing in ([0, 0.5], [-1, 2], [5, 0.5]):
         frame = header_of(ct(PixelSpacing=spacing)).frames[0]
         assert (frame.row_spacing_mm, frame.column_spacing_mm, frame.has_pixel_spacing) == (*spacing, True)
@@ -187,7 +187,7 @@ def test_enhanced_functional_groups() -> None:
 
 
 def test_attributes_of_a_legacy_converted_object_are_read() -> None:
-    """What has no functional group of its own stands in the unassigned ones, shared or of each frame."""
+    """Attributes without a functional group are in the unassigned groups, shared or per frame."""
     found = enhanced(3)
     found.SOPClassUID = LegacyConvertedEnhancedCTImageStorage
     shared = found.SharedFunctionalGroupsSequence[0]
@@ -211,7 +211,7 @@ def test_contrast_used_in_any_frame_counts() -> None:
     assert header_of(written(found)).contrast_tags == ()
 
 
-def test_the_anatomic_region_stands_in_for_the_body_part() -> None:
+def test_the_anatomic_region_replaces_a_missing_body_part() -> None:
     found = enhanced(2, BodyPartExamined=None)
     region = macro(AnatomicRegionSequence=macro(CodeMeaning="Chest"))
     found.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = region
@@ -253,11 +253,11 @@ def test_other_objects_are_no_ct_slices(changes: dict[str, Any]) -> None:
     assert not header_of(ct(**changes)).is_ct_slice
 
 
-def test_modality_is_enough_where_no_class_is_named() -> None:
+def test_modality_suffices_without_a_class() -> None:
     assert header_of(ct(SOPClassUID=None)).is_ct_slice
 
 
-def test_files_that_are_no_dicom() -> None:
+def test_files_other_than_dicom() -> None:
     assert code_of(b"") == "empty_file"
     assert code_of(b"x") == "not_dicom"
     assert code_of(b"A text of some length, with nothing in it that could be an image.\n" * 20) == "not_dicom"
@@ -282,7 +282,7 @@ def test_dicomdir() -> None:
     assert code_of(file, size=10 * len(file)) == "dicomdir"
 
 
-def test_truncated_pixels_are_known_from_the_header() -> None:
+def test_truncated_pixels_are_detected_by_the_header() -> None:
     file = ct()
     assert code_of(file[:-1]) == "truncated"
     assert code_of(file[:1000], size=len(file) - 1) == "truncated"
@@ -292,13 +292,13 @@ def test_pixels_shorter_than_the_picture() -> None:
     assert code_of(ct(PixelData=bytes(2 * 64 * 63))) == "truncated"
 
 
-def test_every_cut_has_a_code() -> None:
+def test_every_truncation_has_a_code() -> None:
     file = ct()
     codes = {code_of(file[:end]) for end in range(0, 1200, 7)}
     assert codes <= {"empty_file", "not_dicom", "truncated", "corrupt_header"}
 
 
-def test_cut_localizer_is_still_foreign() -> None:
+def test_a_truncated_localizer_is_set_aside() -> None:
     file = ct(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     assert not header_of(file[:-100]).is_ct_slice
 
@@ -318,7 +318,7 @@ def test_cut_localizer_is_still_foreign() -> None:
         ({"HighBit": 3}, "corrupt_header"),
     ],
 )
-def test_headers_that_lie(changes: dict[str, Any], code: str) -> None:
+def test_inconsistent_headers(changes: dict[str, Any], code: str) -> None:
     found = dataset()
     for keyword, value in changes.items():
         setattr(found, keyword, value)
@@ -330,7 +330,7 @@ def test_unknown_syntax() -> None:
 
 
 def test_deflated_files_are_not_inflated() -> None:
-    """Four megabytes of dashes behind a header; four gigabytes would cost as little to refuse."""
+    """Four megabytes of dashes after a header; the cost of a refusal is independent of their size."""
     file = deflated(TextValue="-" * 4_000_000)
     assert len(file) < 20_000
     tracemalloc.start()
@@ -346,14 +346,14 @@ def test_nested_sequences(depth: int) -> None:
 
 
 @pytest.mark.parametrize("depth", [5_000, 100_000])
-def test_sequences_nested_without_end(depth: int) -> None:
-    """pydicom recurses into them, and stops where Python does."""
+def test_deeply_nested_sequences(depth: int) -> None:
+    """pydicom recurses into them, up to Python's limit."""
     file = nested(depth)
     assert code_of(file) == "corrupt_header"
     assert code_of(file[:20_000], len(file)) == "corrupt_header"
 
 
-def test_more_elements_than_a_header_has() -> None:
+def test_too_many_elements() -> None:
     element = b"\x09\x00\x01\x10UN\0\0\0\0\0\0"
     file = ct()
     at = file.index(b"\x20\x00\x0d\x00UI")
@@ -365,13 +365,13 @@ def test_file_without_preamble() -> None:
     assert header_of(without_preamble(written(dataset(), NATIVE[1]))).sop_instance_uid == "1.2.3.1"
 
 
-def test_syntax_that_names_the_wrong_vr() -> None:
+def test_a_syntax_with_the_wrong_vr() -> None:
     file = written(dataset(), NATIVE[0]).replace(b"UI\x12\x001.2.840.10008.1.2\0", b"UI\x14\x001.2.840.10008.1.2.1\0")
     assert header_of(file).sop_instance_uid == "1.2.3.1"
 
 
-def test_nothing_is_said_of_a_file(caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder) -> None:
-    """pydicom warns of these in words that hold the value."""
+def test_reading_logs_and_warns_of_nothing(caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder) -> None:
+    """pydicom's warnings about these quote the value."""
     before = config.settings.reading_validation_mode
     odd = ct(SpecificCharacterSet="ISO_IR 192", BodyPartExamined="HEAD").replace(b"ISO_IR 192", b"SECRET\\XYZ")
     assert header_of(odd).body_part_examined == "HEAD"
@@ -385,7 +385,7 @@ def test_nothing_is_said_of_a_file(caplog: pytest.LogCaptureFixture, recwarn: py
 
 
 def test_headers_may_be_read_by_many_threads() -> None:
-    """Silence is kept for one file at a time."""
+    """Warnings are suppressed for one file at a time."""
     files = [ct(), ct(SpecificCharacterSet="ISO_IR 192").replace(b"ISO_IR 192", b"ISO_IR 999")] * 20
     filters = list(warnings.filters)
     with ThreadPoolExecutor(8) as threads:
@@ -394,7 +394,7 @@ def test_headers_may_be_read_by_many_threads() -> None:
 
 
 def test_agrees_with_pydicom_on_its_own_files() -> None:
-    """Dozens of dialects: both byte orders and VRs, private and nested sequences, several character sets."""
+    """Both byte orders and VRs, private and nested sequences, several character sets."""
     agreed = 0
     for path in sorted(Path(pydicom.__file__).parent.glob("data/test_files/*.dcm")):
         file = path.read_bytes()
@@ -402,7 +402,7 @@ def test_agrees_with_pydicom_on_its_own_files() -> None:
             header = header_of(file)
         except UnreadableFile:
             continue
-        with warnings.catch_warnings():  # pydicom warns of the odd ones
+        with warnings.catch_warnings():  # pydicom warns of unusual files
             warnings.simplefilter("ignore")
             known = pydicom.dcmread(BytesIO(file), stop_before_pixels=True, force=True)
             assert header.sop_instance_uid == known.get("SOPInstanceUID", "")

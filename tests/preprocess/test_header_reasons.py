@@ -1,4 +1,4 @@
-"""What headers give reason to refuse, to warn of, or to note."""
+"""Refusals, warnings and notes from headers."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def test_other_body_part_is_refused() -> None:
     assert "CHEST" in reasons[0].detail
 
 
-def test_of_the_body_part_only_the_known_word_is_told() -> None:
+def test_only_the_known_word_of_a_body_part_is_reported() -> None:
     (found, *_) = header_reasons([header(BodyPartExamined="CHEST JOHN DOE")])
     assert found.detail == "BodyPartExamined says CHEST in 1 of 1 slices, not head."
 
@@ -62,12 +62,12 @@ def test_of_the_body_part_only_the_known_word_is_told() -> None:
         ({"HEAD": 3, "HEADNECK": 2, "": 1}, None, ""),
     ],
 )
-def test_values_of_all_files_are_judged(parts: dict[str, int], code: str | None, words: str) -> None:
+def test_the_values_of_all_files_count(parts: dict[str, int], code: str | None, words: str) -> None:
     headers = [found for part, count in parts.items() for found in [header(BodyPartExamined=part)] * count]
-    told = [item for item in header_reasons(headers) if "body_part" in item.code]
-    assert codes(told) == ([code] if code else [])
-    assert all(words in item.detail for item in told)
-    assert is_refused(told) == (code == "other_body_part")
+    found_reasons = [item for item in header_reasons(headers) if "body_part" in item.code]
+    assert codes(found_reasons) == ([code] if code else [])
+    assert all(words in item.detail for item in found_reasons)
+    assert is_refused(found_reasons) == (code == "other_body_part")
 
 
 def test_frames_count_each() -> None:
@@ -137,7 +137,7 @@ def test_rescale_of_frames_counts() -> None:
 
 
 def test_reasons_of_any_frame_count() -> None:
-    """And none of a frame that is no axial slice."""
+    """Frames that are no axial slices do not count."""
     found = enhanced(3)
     functional_group(found, 1).CTReconstructionSequence = macro(ConvolutionKernel="H70h")
     functional_group(found, 1).CTXRayDetailsSequence = macro(KVP=80)
@@ -151,7 +151,7 @@ def test_reasons_of_any_frame_count() -> None:
     assert not wanted & set(codes(header_reasons([read_header(file, len(file))])))
 
 
-def test_even_positions_give_no_reason() -> None:
+def test_evenly_spaced_positions_give_no_reason() -> None:
     assert position_reasons([0.0]) == []
     assert position_reasons([0, 5.0, 10.02, 15.0, 19.99]) == []
     assert position_reasons([0, 0.6, 1.2, 1.8]) == []
@@ -164,7 +164,7 @@ def test_gaps_warn_and_never_refuse() -> None:
     assert not is_refused(reasons)
 
 
-def test_wide_gaps_tell_their_size_and_never_refuse() -> None:
+def test_wide_gaps_state_their_size_and_never_refuse() -> None:
     reasons = position_reasons([0, 5, 10, 23.5, 28.5])
     assert codes(reasons) == ["wide_gap", "uneven_spacing"]
     assert "13.5 mm" in reasons[0].detail

@@ -1,4 +1,4 @@
-"""Refusals of values that are no Hounsfield units, and warnings where they may be none."""
+"""Refusals of values that are not Hounsfield units, and warnings where they may not be."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def reasons(*files: bytes) -> list[Reason]:
     return hounsfield_reasons([read_header(file, len(file)) for file in files])
 
 
-def said(**changes: Any) -> list[tuple[str, str]]:
+def codes_and_severities(**changes: Any) -> list[tuple[str, str]]:
     return [(found.code, found.severity) for found in reasons(ct(), ct(**changes))]
 
 
@@ -24,18 +24,22 @@ def test_hounsfield_units_give_no_reason(rescale_type: str | None) -> None:
 
 
 def test_units_of_one_slice_decide() -> None:
-    assert said(RescaleType="US") == [("unspecified_units", "warn")]
-    assert said(RescaleType=["HU", "OD"]) == [("not_hounsfield", "refuse")]
-    assert said(RescaleType="HU_MOD") == [("not_hounsfield", "refuse")]
+    assert codes_and_severities(RescaleType="US") == [("unspecified_units", "warn")]
+    assert codes_and_severities(RescaleType=["HU", "OD"]) == [("not_hounsfield", "refuse")]
+    assert codes_and_severities(RescaleType="HU_MOD") == [("not_hounsfield", "refuse")]
     (found,) = reasons(ct(), ct(RescaleType="MGML"))
     assert "MGML" in found.detail
     (found,) = reasons(ct(RescaleType="JOHN DOE"))
     assert "JOHN" not in found.detail
 
 
-def test_dual_energy_is_known_by_its_type() -> None:
-    assert said(ImageType=["DERIVED", "SECONDARY", "AXIAL", "MAT_SPECIFIC"]) == [("not_hounsfield", "refuse")]
-    assert said(ImageType=["DERIVED", "PRIMARY", "AXIAL", "ENERGY_PROP_WT"]) == [("monoenergetic", "warn")]
+def test_dual_energy_is_detected_by_image_type() -> None:
+    assert codes_and_severities(ImageType=["DERIVED", "SECONDARY", "AXIAL", "MAT_SPECIFIC"]) == [
+        ("not_hounsfield", "refuse")
+    ]
+    assert codes_and_severities(ImageType=["DERIVED", "PRIMARY", "AXIAL", "ENERGY_PROP_WT"]) == [
+        ("monoenergetic", "warn")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -43,8 +47,8 @@ def test_dual_energy_is_known_by_its_type() -> None:
     [(1, -1024, False), (0.5, -8192, False), (16, -1024, False), (0, -1024, True), (-1, 0, True), (1e-300, 0, True),
      (0.1, -1024, True), (1e9, 0, True), (1, 1e9, True), (1, -40000, True)],
 )  # fmt: skip
-def test_rescale_that_no_ct_has(slope: float, intercept: float, refused: bool) -> None:  # noqa: FBT001 - parametrised
-    found = said(RescaleSlope=slope, RescaleIntercept=intercept)
+def test_an_implausible_rescale_is_refused(slope: float, intercept: float, refused: bool) -> None:  # noqa: FBT001 - parametrised
+    found = codes_and_severities(RescaleSlope=slope, RescaleIntercept=intercept)
     assert found == ([("implausible_rescale", "refuse")] if refused else [])
 
 

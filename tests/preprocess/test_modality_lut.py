@@ -1,4 +1,4 @@
-"""One table holds masks, signs, rescale, padding and RSNA's fault."""
+"""The table covers bit masks, signs, rescale, padding and the fault of RSNA files."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def test_rescale_rounds_and_clips(value: int, slope: float, intercept: float) ->
 @pytest.mark.parametrize("slope", [1e308, -1e308, 1e-308, 0.0, float("inf"), float("nan")])
 @pytest.mark.parametrize("intercept", [-1e308, -1024.0, float("-inf"), float("nan")])
 def test_absurd_rescale_is_clipped_and_never_undefined(slope: float, intercept: float) -> None:
-    """Such a series is refused by its headers; its pixels are made and measured before that is known."""
+    """Its headers refuse such a series, but its pixels are decoded and measured first."""
     how = replace(SIGNED, slope=slope, intercept=intercept)
     found = modality_lut(how)
     assert found.dtype == np.int16
@@ -47,8 +47,8 @@ def test_signed_twelve_bits_with_and_without_their_sign_extended(value: int) -> 
     assert modality_lut(twelve)[bits(value)] == modality_lut(twelve)[value & 0xFFF] == value
 
 
-def test_bits_beyond_the_stored_ones_do_not_count() -> None:
-    """Old files keep overlays there (PS3.5 8.1.1)."""
+def test_bits_outside_the_stored_bits_do_not_count() -> None:
+    """Old files store overlays there (PS3.5 8.1.1)."""
     assert modality_lut(UNSIGNED)[0xF000 | 1064] == 40
 
 
@@ -83,13 +83,13 @@ def test_padding_range() -> None:
     assert (modality_lut(replace(SIGNED, padding=(bits(-1500), bits(-3000)))) == padded).all()
 
 
-def test_padding_that_could_be_tissue_is_not_believed() -> None:
-    """Some anonymisers write 0, which is water where the intercept is 0: brain would get holes."""
+def test_padding_within_tissue_values_is_ignored() -> None:
+    """Some anonymisers write 0, which is water at intercept 0: brain would get holes."""
     assert modality_lut(replace(SIGNED, padding=(0, 0)))[0] == 0
     assert modality_lut(replace(UNSIGNED, padding=(1064, 1064)))[1064] == 40
 
 
-def test_mirrored_values() -> None:
+def test_inverted_values() -> None:
     assert modality_lut(replace(UNSIGNED, inverted=True))[4095 - 1064] == 40
     assert modality_lut(replace(SIGNED, inverted=True))[bits(-1 - 40)] == 40
 
@@ -104,18 +104,18 @@ def test_faulty_intercept(hu: int) -> None:
 @pytest.mark.parametrize(
     "how", [UNSIGNED, SIGNED, replace(UNSIGNED, bits_stored=16, intercept=0), replace(UNSIGNED, intercept=-100)]
 )
-def test_sound_storage_is_not_mended(how: StoredPixelFormat) -> None:
+def test_a_valid_format_is_not_repaired(how: StoredPixelFormat) -> None:
     assert not how.faulty_intercept
 
 
-def test_table_is_not_to_be_written() -> None:
+def test_the_table_is_read_only() -> None:
     with pytest.raises(ValueError, match="read-only"):
         modality_lut(SIGNED)[0] = 1
 
 
 @st.composite
-def storages(draw: st.DrawFn) -> StoredPixelFormat:
-    """Every kind of storage, common ones more often."""
+def pixel_formats(draw: st.DrawFn) -> StoredPixelFormat:
+    """Every kind of pixel format, common formats more often."""
     bits_stored = draw(st.sampled_from([8, 12, 16]))
     padding = draw(st.one_of(st.none(), st.tuples(st.integers(0, 65535), st.integers(0, 65535))))
     common = draw(st.sampled_from([None, (bits(-2000),) * 2, (0, 0), (bits(-1500),) * 2]))
@@ -130,9 +130,9 @@ def storages(draw: st.DrawFn) -> StoredPixelFormat:
     )
 
 
-@given(storages(), st.tuples(st.integers(0, 65535), st.integers(0, 65535)), st.integers(0, 2**32 - 1))
-def test_a_sum_is_the_look_up(how: StoredPixelFormat, ends: tuple[int, int], seed: int) -> None:
-    """Whatever values occur, around zero or anywhere, padding among them, in either order of bytes."""
+@given(pixel_formats(), st.tuples(st.integers(0, 65535), st.integers(0, 65535)), st.integers(0, 2**32 - 1))
+def test_a_sum_equals_the_look_up(how: StoredPixelFormat, ends: tuple[int, int], seed: int) -> None:
+    """For any values, with padding, in either byte order."""
     start, stop = sorted(ends)
     stored = np.random.default_rng(seed).integers(start, stop + 1, (9, 7), np.uint16)
     stored[seed % 9, seed % 7] = how.padding[0] if how.padding else 0
@@ -141,7 +141,7 @@ def test_a_sum_is_the_look_up(how: StoredPixelFormat, ends: tuple[int, int], see
 
 
 @pytest.mark.parametrize("padding", [None, (bits(-2000),) * 2])
-def test_scanners_usual_values_take_the_sum(padding: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_usual_values_use_the_sum(padding: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = np.array([[bits(-2000), bits(-1024), 0, 40, 3071]], np.uint16)
     how = replace(SIGNED, padding=padding)
     expected = modality_lut(how)[stored]

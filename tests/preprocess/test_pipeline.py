@@ -1,4 +1,4 @@
-"""From files to slices, evidence and pictures, row by row."""
+"""Files to slices, evidence and pictures, row by row."""
 
 import tracemalloc
 from collections.abc import Iterator
@@ -39,11 +39,11 @@ def pipeline() -> Iterator[Pipeline]:
         yield found
 
 
-def rows(*wanted: tuple[int, int]) -> NDArray[np.int32]:
-    return np.array(wanted, dtype=np.int32).reshape(-1, 2)
+def rows(*requested: tuple[int, int]) -> NDArray[np.int32]:
+    return np.array(requested, dtype=np.int32).reshape(-1, 2)
 
 
-def test_slices_are_what_training_makes(pipeline: Pipeline) -> None:
+def test_slices_equal_those_of_training(pipeline: Pipeline) -> None:
     made = pipeline.make_slices([ct()], rows((0, 0)))
     assert made.slices.dtype == np.uint8
     assert (made.slices == HEAD).all()
@@ -51,7 +51,7 @@ def test_slices_are_what_training_makes(pipeline: Pipeline) -> None:
     assert pixel_reasons(made.evidence) == []
 
 
-def test_rows_follow_the_wanted_order(pipeline: Pipeline) -> None:
+def test_rows_follow_the_requested_order(pipeline: Pipeline) -> None:
     files = [ct(RescaleIntercept=-1024 + 10 * index) for index in range(4)]
     wanted = [(2, 0), (0, 0), (3, 0), (2, 0)]
     made = pipeline.make_slices(files, rows(*wanted))
@@ -67,7 +67,7 @@ def test_headers_to_slices(pipeline: Pipeline) -> None:
     assert made.slices.shape == (5, 512, 512, 3)
 
 
-def test_heads_that_are_too_short(pipeline: Pipeline) -> None:
+def test_first_bytes_that_are_too_short(pipeline: Pipeline) -> None:
     file = ct()
     assert pipeline.read_headers([file[:300], file], [len(file)] * 2).incomplete == (0,)
 
@@ -86,7 +86,7 @@ def test_frames_of_one_file(pipeline: Pipeline) -> None:
     assert (made.slices[0] != HEAD).any()
 
 
-def test_an_excerpt_is_enough_for_its_frames(pipeline: Pipeline) -> None:
+def test_a_partial_file_suffices_for_its_frames(pipeline: Pipeline) -> None:
     file, frame_bytes = written(enhanced(4)), 64 * 64 * 2
     pixels_at = len(file) - 4 * frame_bytes
     first = pixels_at + frame_bytes
@@ -108,8 +108,8 @@ def test_frames_that_were_not_sent(pipeline: Pipeline, frame: int) -> None:
 
 @settings(deadline=None)
 @given(size=st.integers(-(2**63), 2**63 - 1), first=st.integers(-9000, 40_000), sent=st.integers(0, 40_000))
-def test_a_lie_about_an_excerpt_never_shifts_the_pixels(pipeline: Pipeline, size: int, first: int, sent: int) -> None:
-    """What is answered is a frame as it stands in the file, or nothing."""
+def test_a_false_offset_never_shifts_the_pixels(pipeline: Pipeline, size: int, first: int, sent: int) -> None:
+    """The result is a frame of the file, or a failure."""
     file = written(enhanced(3))
     made = pipeline.make_slices([file[:sent]], rows((0, 1)), partial={0: PartialFile(size, first)})
     whole = pipeline.make_slices([file], rows((0, 1)))  # all frames hold the same stored values
@@ -129,7 +129,7 @@ def test_a_file_is_opened_once_for_all_its_frames(pipeline: Pipeline) -> None:
     assert files.opened == 1
 
 
-def test_pictures_come_back_as_they_are_sent(pipeline: Pipeline) -> None:
+def test_png_slices_are_unchanged(pipeline: Pipeline) -> None:
     picture = png.encode(HEAD)
     report = pipeline.read_headers([picture[:100]], [len(picture)])
     assert report.series[0].uid is None
@@ -139,13 +139,13 @@ def test_pictures_come_back_as_they_are_sent(pipeline: Pipeline) -> None:
     assert pixel_reasons(made.evidence) == []
 
 
-def test_a_screenshot_of_the_right_size_is_not_taken_for_the_recipes(pipeline: Pipeline) -> None:
+def test_a_screenshot_of_the_right_size_is_refused(pipeline: Pipeline) -> None:
     grey = png.encode(np.repeat(HEAD[..., 2:], 3, axis=-1))
     made = pipeline.make_slices([grey, png.encode(HEAD)], rows((0, 0), (1, 0)))
     assert [item.failed for item in made.evidence] == ["png_other_picture", None]
 
 
-def test_pictures_of_another_kind_are_set_aside(pipeline: Pipeline) -> None:
+def test_other_png_files_are_set_aside(pipeline: Pipeline) -> None:
     small = png.encode(HEAD[:256])
     assert [aside.code for aside in pipeline.read_headers([small], [len(small)]).set_aside] == ["png_other_size"]
 
@@ -167,19 +167,19 @@ def test_all_zero_decode_is_refused(pipeline: Pipeline) -> None:
     assert [reason.code for reason in pixel_reasons(made.evidence)] == ["constant_image"]
 
 
-def test_even_slice_stays_even_beside_its_padding(pipeline: Pipeline) -> None:
-    """A picture that is not square gets a margin; what was decoded is still one grey."""
+def test_a_uniform_slice_stays_uniform_beside_its_padding(pipeline: Pipeline) -> None:
+    """An oblong picture is padded; its decoded pixels are still uniform."""
     file = ct(Rows=32, Columns=64, PixelData=bytes(32 * 64 * 2))
     assert pipeline.make_slices([file], rows((0, 0))).evidence[0].constant
 
 
-def test_file_that_was_not_sent(pipeline: Pipeline) -> None:
+def test_a_file_index_beyond_the_files(pipeline: Pipeline) -> None:
     for wrong in ((1, 0), (-1, 0)):
         with pytest.raises(IndexError):
             pipeline.make_slices([ct()], rows(wrong))
 
 
-def test_nothing_wanted(pipeline: Pipeline) -> None:
+def test_no_frames(pipeline: Pipeline) -> None:
     made = pipeline.make_slices([ct()], rows())
     assert made.slices.shape == (0, 512, 512, 3)
     assert made.evidence == []
@@ -210,14 +210,14 @@ def test_frames_of_a_slab_are_averaged_in_hounsfield_units(pipeline: Pipeline) -
     assert (png.decode(made.pictures[0]) == made.slices[0]).all()
 
 
-def test_slices_of_several_sizes_are_averaged_as_they_are_fitted(pipeline: Pipeline) -> None:
+def test_slices_of_several_sizes_are_averaged_after_resampling(pipeline: Pipeline) -> None:
     files = [ct(), ct(Rows=128, Columns=128, PixelSpacing=[0.25, 0.25])]
     made = pipeline.make_slices(files, rows((0, 0), (1, 0)), slabs=np.zeros(2, np.int32))
     fitted = [resample_and_pad(head_hu(side, side), 0.5, 0.5).astype(np.int32) for side in (64, 128)]
     assert (made.slices[0] == apply_windows(np.rint(sum(fitted) / 2).astype(np.int16), DEFAULT_RECIPE)).all()
 
 
-def test_a_slab_with_a_frame_that_fails_is_black_and_names_it(pipeline: Pipeline) -> None:
+def test_a_slab_with_a_failed_frame_is_black_and_names_it(pipeline: Pipeline) -> None:
     made = pipeline.make_slices(
         [ct(), ct()[:-100]], rows((0, 0), (1, 0), (0, 0)), slabs=np.array([0, 0, 1], np.int32), pictures=True
     )
@@ -228,20 +228,20 @@ def test_a_slab_with_a_frame_that_fails_is_black_and_names_it(pipeline: Pipeline
 
 
 @pytest.mark.parametrize("slabs", [[0], [1, 1], [0, 1, 2]])
-def test_slabs_that_do_not_fit_the_frames_are_refused(pipeline: Pipeline, slabs: list[int]) -> None:
+def test_slabs_that_do_not_match_the_frames_are_refused(pipeline: Pipeline, slabs: list[int]) -> None:
     with pytest.raises(InvalidSlabs):
         pipeline.make_slices([ct()], rows((0, 0), (0, 0)), slabs=np.array(slabs, np.int32))
 
 
-def test_pictures_are_never_averaged(pipeline: Pipeline) -> None:
+def test_png_slices_are_never_averaged(pipeline: Pipeline) -> None:
     with pytest.raises(InvalidSlabs, match="PNG slices"):
         pipeline.make_slices([png.encode(HEAD)], rows((0, 0), (0, 0)), slabs=np.zeros(2, np.int32))
 
 
-def test_a_slab_holds_a_sum_and_not_all_its_slices(pipeline: Pipeline) -> None:
+def test_a_slab_needs_memory_for_a_sum_only(pipeline: Pipeline) -> None:
     file, frames = written(enhanced(64)), rows(*((0, frame) for frame in range(64)))
     slabs = np.repeat(np.arange(2), 32).astype(np.int32)
-    pipeline.make_slices([file], frames, slabs=slabs)  # tables of Hounsfield units stay
+    pipeline.make_slices([file], frames, slabs=slabs)  # caches the modality LUTs
     tracemalloc.start()
     made = pipeline.make_slices([file], frames, slabs=slabs)
     _, peak = tracemalloc.get_traced_memory()

@@ -1,4 +1,4 @@
-"""Shares of bone, brain and air, of slices and of pictures."""
+"""Shares of bone, brain and air, of slices and of PNG slices."""
 
 from functools import cache
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_constant_means_every_pixel() -> None:
     assert not measure_slice(hu).constant
 
 
-def test_picture_is_measured_as_the_slice_it_was_made_of() -> None:
+def test_a_png_is_measured_as_its_slice() -> None:
     hu = head_hu(512, 512)
     slice_, picture = measure_slice(hu), measure_png(apply_windows(hu, DEFAULT_RECIPE), DEFAULT_RECIPE)
     assert (picture.bone, picture.brain, picture.air, picture.centre_air) == pytest.approx(
@@ -79,13 +79,13 @@ def test_air_amid_the_bone(inside_hu: int, share: float, middle: tuple[float, fl
     assert measure_png(apply_windows(hu, DEFAULT_RECIPE), DEFAULT_RECIPE).centre_air == share
 
 
-def test_a_headrest_leaves_the_middle_in_the_vertex() -> None:
+def test_a_headrest_leaves_the_centre_in_the_vertex() -> None:
     hu = ring(1000)
     hu[440:444, 100:412] = 1000
     assert measure_slice(hu).centre_air < 0.05
 
 
-def test_pictures_without_bone_have_no_middle() -> None:
+def test_slices_without_bone_have_no_centre() -> None:
     assert measure_slice(np.full((64, 64), -1000, np.int16)).centre_air == 0
 
 
@@ -102,16 +102,16 @@ def test_every_slice_of_a_head_is_accepted_alone() -> None:
 
 
 @pytest.mark.parametrize("hu", [-1000, -500, 1000])
-def test_a_head_whose_soft_tissue_is_gone_is_refused(hu: int) -> None:
+def test_a_head_without_soft_tissue_is_refused(hu: int) -> None:
     skull = [np.where(slice_ > 300, slice_, hu).astype(np.int16) for slice_ in sample_slices()]
     codes = [
         item.code for item in pixel_reasons([measure_slice(slice_) for slice_ in skull]) if item.severity == "refuse"
     ]
-    assert codes == ["not_a_head", *["wrong_scale"] * (hu == -500)]  # there, the lowest value is no air either
+    assert codes == ["not_a_head", *["wrong_scale"] * (hu == -500)]  # at -500, the lowest value is not air
 
 
 def test_a_skull_with_edges_as_dense_as_brain_is_refused() -> None:
-    """Where bone borders on air, some pixels are as dense as brain."""
+    """At borders of bone and air, some pixels are as dense as brain."""
     skull = [np.where(slice_ > 300, slice_, -1000).astype(np.float32) for slice_ in sample_slices()]
     blurred = [((slice_ + np.roll(slice_, 1, 0) + np.roll(slice_, 1, 1)) / 3).astype(np.int16) for slice_ in skull]
     evidence = [measure_slice(slice_) for slice_ in blurred]
@@ -120,8 +120,8 @@ def test_a_skull_with_edges_as_dense_as_brain_is_refused() -> None:
 
 
 @pytest.mark.parametrize("hu", [-1000, -310, -290, 5, 14, 40, 56, 65, 290, 310, 2000])
-def test_even_picture(hu: int) -> None:
-    """Four Hounsfield units apart from a limit, the levels are on the right side of it; ten for bone and air."""
+def test_a_uniform_png(hu: int) -> None:
+    """Levels are on the right side of a limit from a distance of 4 HU; 10 HU for bone and air."""
     even = np.full((512, 512), hu, dtype=np.int16)
     picture, slice_ = measure_png(apply_windows(even, DEFAULT_RECIPE), DEFAULT_RECIPE), measure_slice(even)
     assert picture == slice_
@@ -130,15 +130,15 @@ def test_even_picture(hu: int) -> None:
 
 @pytest.mark.parametrize("shift_hu", [-1024, -1000, -500, 500])
 @pytest.mark.parametrize("padding_hu", [-1500, None])
-def test_values_that_are_shifted_are_on_another_scale(shift_hu: int, padding_hu: int | None) -> None:
-    """An intercept that is applied twice, or to values that had none to lose, moves air and tissue by as much."""
+def test_shifted_values_are_on_another_scale(shift_hu: int, padding_hu: int | None) -> None:
+    """An intercept applied twice, or wrongly, shifts air and tissue."""
     hu = (head_hu(512, 512) + shift_hu).astype(np.int16)
     if padding_hu is not None:
         hu[:, :60] = padding_hu + shift_hu
     assert is_refused(pixel_reasons([measure_slice(hu)] * 10))
 
 
-def test_values_raised_so_far_that_only_padding_lies_below_tissue() -> None:
+def test_raised_values_leave_only_padding_below_tissue() -> None:
     hu = (head_hu(512, 512) + 1000).astype(np.int16)
     hu[:, :60] = -500
     found = measure_slice(hu)
@@ -146,7 +146,7 @@ def test_values_raised_so_far_that_only_padding_lies_below_tissue() -> None:
     assert is_refused(pixel_reasons([found] * 10))
 
 
-def test_negative_values_read_as_unsigned_are_no_head() -> None:
+def test_negative_values_read_as_unsigned_are_refused() -> None:
     hu = head_hu(512, 512)
     hu = np.where(hu < 0, 32767, hu).astype(np.int16)
     hu[:, :60] = -1024

@@ -1,4 +1,4 @@
-"""Pictures of 512 x 512, 8-bit RGB, and everything else that a PNG can be."""
+"""PNG of 512 x 512, 8-bit RGB, and all other kinds."""
 
 from io import BytesIO
 from struct import pack
@@ -36,7 +36,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
     return pack(">L", len(data)) + name + data + pack(">L", crc32(name + data))
 
 
-def test_another_file_behind_the_picture_is_refused() -> None:
+def test_another_file_after_the_picture_is_refused() -> None:
     file = png.encode(PIXELS)
     assert code_of(file + file) == "corrupt_png"
     assert (png.decode(file + bytes(100)) == PIXELS).all()
@@ -49,7 +49,7 @@ def test_round_trip() -> None:
     assert (png.decode(memoryview(file)) == PIXELS).all()
 
 
-def test_first_bytes_are_enough_to_check() -> None:
+def test_first_bytes_suffice_for_the_check() -> None:
     png.check_header(png.encode(PIXELS)[:40])
 
 
@@ -76,7 +76,7 @@ def test_animation() -> None:
     assert code_of(saved(frames[0], save_all=True, append_images=frames[1:])) == "png_animated"
 
 
-def test_interlaced_is_still_a_picture() -> None:
+def test_interlaced_pictures_are_decoded() -> None:
     header = chunk(b"IHDR", pack(">LLBBBBB", 512, 512, 8, 2, 0, 0, 1))
     passes = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
     rows = [row for y, x, down, right in passes for row in PIXELS[y::down, x::right]]
@@ -89,7 +89,7 @@ def test_truncated(length: int) -> None:
     assert code_of(png.encode(PIXELS)[:length]) == "corrupt_png"
 
 
-def test_something_else_behind_the_signature() -> None:
+def test_other_bytes_after_the_signature() -> None:
     assert code_of(png.SIGNATURE + b"and then something quite different, no chunk at all") == "corrupt_png"
 
 
@@ -99,7 +99,7 @@ def test_bomb_is_refused_by_its_dimensions() -> None:
     assert code_of(file) == "too_large"
 
 
-def test_text_that_inflates_without_end() -> None:
+def test_text_that_inflates_without_bound() -> None:
     file = png.encode(PIXELS)
     bomb = chunk(b"zTXt", b"comment\0\0" + compress(bytes(100_000_000), 9))
     assert code_of(file[:33] + bomb + file[33:]) == "corrupt_png"

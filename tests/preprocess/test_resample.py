@@ -1,4 +1,4 @@
-"""Any size and pixel shape lands in the same picture, undistorted."""
+"""Any size and pixel spacing is resampled to one size, undistorted."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from services.preprocess.resample import AIR_HU, resample_and_pad
 
 
-def test_right_size_is_untouched() -> None:
+def test_the_target_size_is_unchanged() -> None:
     hu = np.zeros((512, 512), dtype=np.int16)
     assert resample_and_pad(hu, 0.5, 0.5) is hu
 
@@ -38,14 +38,14 @@ def test_narrow_slice_is_centred_in_air() -> None:
 
 
 def test_wide_pixels_shrink_the_rows() -> None:
-    """Columns twice as far apart as rows: the width fills the picture, the height takes half."""
+    """Columns twice as far apart as rows: the width fills the picture, the height half of it."""
     fitted = resample_and_pad(np.full((512, 512), 40, dtype=np.int16), 0.5, 1.0)
     assert (fitted[128:384] == 40).all()
     assert (fitted[:128] == AIR_HU).all()
 
 
 def test_shrinking_averages() -> None:
-    """A pixel-wide chequerboard turns into its mean instead of an alias."""
+    """A chequerboard of single pixels becomes its mean, without aliasing."""
     board = (np.indices((1024, 1024)).sum(axis=0) % 2 * 100).astype(np.int16)
     inside = resample_and_pad(board, 0.25, 0.25)[8:-8, 8:-8]
     assert abs(inside.astype(float) - 50).max() <= 2
@@ -66,7 +66,7 @@ def test_extreme_values_survive() -> None:
     row_spacing=st.floats(0.01, 10),
     column_spacing=st.floats(0.01, 10),
 )
-def test_always_the_same_shape(rows: int, columns: int, row_spacing: float, column_spacing: float) -> None:
+def test_the_shape_is_always_the_same(rows: int, columns: int, row_spacing: float, column_spacing: float) -> None:
     fitted = resample_and_pad(np.full((rows, columns), 33, dtype=np.int16), row_spacing, column_spacing)
     assert fitted.shape == (512, 512)
     assert fitted.dtype == np.int16

@@ -1,4 +1,4 @@
-"""Slices of several reconstructions under one series, and the noise that is none."""
+"""Several reconstructions in one series are detected; noise is not."""
 
 from typing import Any
 
@@ -23,8 +23,8 @@ def differ(*files: bytes) -> str | None:
     return found.detail.split(":")[0].removeprefix("The slices differ in ") if found else None
 
 
-def alike(frames: int) -> Dataset:
-    """An enhanced CT whose frames are of one reconstruction."""
+def one_reconstruction(frames: int) -> Dataset:
+    """An enhanced CT of one reconstruction."""
     found = enhanced(frames)
     for frame in range(frames):
         functional_group(found, frame).PixelValueTransformationSequence = macro(RescaleSlope=1, RescaleIntercept=-1024)
@@ -59,7 +59,7 @@ def test_classic_series(changes: dict[str, Any], what: str | None) -> None:
 
 
 def by_parts(*parts: tuple[float, float]) -> list[bytes]:
-    """Four slices of each part, from the feet to the head: their thickness and the distance between them."""
+    """Four slices per part, from the feet to the head, by thickness and distance."""
     files: list[bytes] = []
     z_mm = 0.0
     for thickness_mm, step_mm in parts:
@@ -77,7 +77,7 @@ def test_a_finer_skull_base_is_one_reconstruction() -> None:
     assert differ(*by_parts((1, 5)), *by_parts((5, 5))) == "slice thickness"
 
 
-def test_noise_at_a_border_of_rounding_does_not_warn() -> None:
+def test_noise_at_a_rounding_limit_does_not_warn() -> None:
     noisy = [[1, 0, 0, 0, cosine, 0.3122] for cosine in (0.9499, 0.9501)]
     assert differ(*(ct(ImageOrientationPatient=orientation) for orientation in noisy)) is None
 
@@ -91,15 +91,15 @@ def test_noise_at_a_border_of_rounding_does_not_warn() -> None:
     ],
 )
 def test_frames_of_an_enhanced_file(sequence: str, values: list[dict[str, Any]], what: str) -> None:
-    assert differ(written(alike(4))) is None
-    found = alike(4)
+    assert differ(written(one_reconstruction(4))) is None
+    found = one_reconstruction(4)
     for frame in range(4):
         setattr(functional_group(found, frame), sequence, macro(**values[frame % 2]))
     assert differ(written(found)) == what
 
 
 def test_frames_that_are_no_slices_do_not_count() -> None:
-    found = alike(4)
+    found = one_reconstruction(4)
     functional_group(found, 3).CTReconstructionSequence = macro(ConvolutionKernel="H70h")
     functional_group(found, 3).CTImageFrameTypeSequence = macro(FrameType=["ORIGINAL", "PRIMARY", "LOCALIZER", "NONE"])
     assert differ(written(found)) is None

@@ -7,7 +7,7 @@ from services.preprocess.slab_averaging import InvalidSlabs, SliceMean, slab_row
 
 
 @given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=40))
-def test_the_mean_is_rounded_and_has_no_order(values: list[int]) -> None:
+def test_the_mean_is_rounded_and_independent_of_order(values: list[int]) -> None:
     mean, backwards = SliceMean(1, 2), SliceMean(1, 2)
     for value in values:
         mean.add(np.full((1, 2), value, np.int16))

@@ -1,4 +1,4 @@
-"""What takes the place of ImagePositionPatient where it does not order the slices."""
+"""Substitutes of ImagePositionPatient where it does not order the slices."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ def stack(frames: int, **changes: Any) -> bytes:
 
 
 def numbered(numbers: Sequence[int | None], **changes: Any) -> list[bytes]:
-    """Slices at one place whose UIDs fall where their place in the list rises."""
+    """Slices at one position whose UIDs descend along the list."""
     same = {"ImagePositionPatient": [0, 0, 0], **changes}
     return [ct(InstanceNumber=n, SOPInstanceUID=f"1.2.3.{99 - i}", **same) for i, n in enumerate(numbers)]
 
@@ -37,7 +37,7 @@ def test_positions_that_differ_within_the_plane_only_are_the_same() -> None:
     assert "is the same in all slices" in detail(series_of(files), "no_position")
 
 
-def test_slices_at_one_position_that_their_location_tells_apart() -> None:
+def test_slices_at_one_position_with_different_locations() -> None:
     places = [0, 0, 0, 15, 20, 25]
     files = [
         ct(
@@ -97,7 +97,7 @@ def test_without_an_order_a_series_is_refused(numbers: list[int | None]) -> None
         assert list(found.position_mm) == [0, 0, 0]
 
 
-def test_a_slice_alone_needs_no_position() -> None:
+def test_a_single_slice_needs_no_position() -> None:
     (file,) = numbered([None], ImagePositionPatient=None, Rows=512, Columns=512, PixelData=bytes(512 * 512 * 2))
     found = series_of([file])
     assert list(found.position_mm) == [0]
@@ -126,7 +126,7 @@ def test_several_files_of_frames_need_instance_numbers() -> None:
     assert is_refused(series_of([second, stack(2, SOPInstanceUID="1.2.3.9", InstanceNumber=2)]).reasons)
 
 
-def test_sound_positions_heed_no_other_tag() -> None:
+def test_valid_positions_override_other_tags() -> None:
     found = series_of(series(4, SliceLocation=3))
     assert list(found.position_mm) == [0, 5, 10, 15]
     assert "no_position" not in {item.code for item in found.reasons}

@@ -1,4 +1,4 @@
-"""UIDs as keyed hashes: the same for the same, and nothing to be read from them."""
+"""UIDs as keyed hashes: deterministic and irreversible."""
 
 from pathlib import Path
 
@@ -36,13 +36,13 @@ def test_all_uids_of_a_report_are_hashed_and_nothing_else_changes() -> None:
     assert found.position_mm == (0,)
 
 
-def test_what_is_absent_stays_absent() -> None:
+def test_absent_uids_stay_absent() -> None:
     picture = SeriesHeader(uid=None, study_uid="", items=(SliceReference(file=0),), position_mm=(0,))
     assert hash_uids(HeadersReport(series=(picture,)), KEY).series == (picture,)
     assert hash_uids(HeadersReport(series=(SERIES,)), None).series == (SERIES,)
 
 
-def test_the_key_stands_in_a_file(tmp_path: Path) -> None:
+def test_the_key_is_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_bytes(KEY + b"\n")
     assert read_uid_key(file) == KEY
@@ -52,7 +52,7 @@ def test_the_key_stands_in_a_file(tmp_path: Path) -> None:
         read_uid_key(file)
 
 
-def test_uids_of_files_that_were_set_aside_are_hashed_as_those_of_their_series() -> None:
+def test_uids_of_files_set_aside_match_their_series() -> None:
     aside = SetAsideFile(file=0, code="truncated", uid=SERIES.uid, study_uid=SERIES.study_uid)
     found = hash_uids(HeadersReport(series=(SERIES,), set_aside=(aside,)), KEY)
     assert (found.set_aside[0].uid, found.set_aside[0].study_uid) == (found.series[0].uid, found.series[0].study_uid)

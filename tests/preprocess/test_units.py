@@ -1,4 +1,4 @@
-"""Which values are Hounsfield units of plain attenuation, by RescaleType and by the names of images."""
+"""Hounsfield units of plain attenuation, by RescaleType and by names of images."""
 
 import pytest
 
@@ -16,12 +16,12 @@ def test_unspecified_units(said: str) -> None:
 
 
 @pytest.mark.parametrize("said", ["MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT", "OD"])
-def test_other_units_of_the_standard_are_shown(said: str) -> None:
+def test_other_units_of_the_standard_are_named(said: str) -> None:
     assert read_unit(said) == ("other", said)
 
 
 @pytest.mark.parametrize("said", ["JOHN DOE", "HUMAN", "HU2", "mg/ml", "1e400"])
-def test_words_that_could_be_anything_are_not_shown(said: str) -> None:
+def test_free_text_is_not_named(said: str) -> None:
     assert read_unit(said) == ("other", "another unit")
 
 

@@ -1,4 +1,4 @@
-"""The windows, as the bytes that networks learn from and are shown."""
+"""The windows, byte for byte as in training."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_bone_subdural_and_soft_tissue(hu: int, shown: list[int]) -> None:
     assert pixel(hu) == shown
 
 
-def test_window_is_fixed_whatever_else_is_in_the_slice() -> None:
+def test_windows_are_independent_of_the_slice() -> None:
     """The source program stretched each slice by its own minimum and maximum."""
     alone = apply_windows(np.full((2, 2), 50, dtype=np.int16), DEFAULT_RECIPE)
     beside = apply_windows(np.array([[50, -1000], [3000, 0]], dtype=np.int16), DEFAULT_RECIPE)
@@ -69,18 +69,18 @@ def test_several_slices_at_once() -> None:
     assert apply_windows(hu, DEFAULT_RECIPE).shape == (2, 4, 5, 3)
 
 
-@settings(deadline=None)  # the first one builds a table
+@settings(deadline=None)  # the first example builds a table
 @given(hu=st.lists(st.integers(-32768, 32767), min_size=4, max_size=4))
-def test_what_the_recipe_made_it_could_make(hu: list[int]) -> None:
+def test_windowed_slices_are_recognised(hu: list[int]) -> None:
     assert could_be_windowed(apply_windows(np.array(hu, np.int16).reshape(2, 2), DEFAULT_RECIPE), DEFAULT_RECIPE)
 
 
 @pytest.mark.parametrize("pixels", [HEAD, resized(HEAD), np.maximum(HEAD, 1) - 1, np.zeros_like(HEAD)])
-def test_pictures_that_were_rounded_or_scaled_otherwise(pixels: NDArray[np.uint8]) -> None:
+def test_pictures_with_other_rounding_or_scaling_are_recognised(pixels: NDArray[np.uint8]) -> None:
     assert could_be_windowed(pixels, DEFAULT_RECIPE)
 
 
 @pytest.mark.parametrize("pixels", [GREY, HEAD[..., ::-1], 255 - HEAD, HEAD[..., [1, 0, 2]]])
-def test_pictures_that_are_no_three_windows_of_a_slice(pixels: NDArray[np.uint8]) -> None:
-    """A grey screenshot, channels in another order, an inverted picture."""
+def test_other_pictures_are_not_recognised(pixels: NDArray[np.uint8]) -> None:
+    """A greyscale screenshot, swapped channels, an inverted picture."""
     assert not could_be_windowed(pixels, DEFAULT_RECIPE)

@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 
 
 class Position:
-    """Scores that are the positions."""
+    """Scores equal to the positions."""
 
     def score(self, features: Floats, position_mm: Floats) -> tuple[Floats, Floats]:
         assert features.shape[1] == FEATURE_SIZE
@@ -40,7 +40,7 @@ def test_slices_and_series_are_scored(model: RnnModel) -> None:
 
 
 @pytest.mark.parametrize("message", [_series(0), _series(3, positions=2), _series(3, width=FEATURE_SIZE + 1)])
-def test_sizes_that_do_not_fit_are_refused(model: RnnModel, message: Message) -> None:
+def test_mismatched_sizes_are_refused(model: RnnModel, message: Message) -> None:
     with pytest.raises(BadRequest):
         model.infer(message)
 
@@ -52,6 +52,6 @@ def test_features_of_another_bundle_are_refused(model: RnnModel) -> None:
     assert caught.value.status == 409
 
 
-def test_its_metadata_carry_the_card(model: RnnModel) -> None:
+def test_the_metadata_hold_the_card(model: RnnModel) -> None:
     assert model.parameters["card"]["name"] == "fake"
     model.infer(model.example())

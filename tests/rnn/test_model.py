@@ -9,7 +9,7 @@ from services.rnn.model import SavedModelScorer
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SavedModel of the bundle's form: slices score their first six features plus their position."""
+    """A SavedModel with the signature of a bundle's RNN: slices score their first six features plus their position."""
 
     class Sum(tf.Module):  # type: ignore[misc]
         @tf.function(  # type: ignore[untyped-decorator]

@@ -1,4 +1,4 @@
-"""Sixty synthetic series, tilted, turned, duplicated and shuffled, come out right in whatever order they are sent."""
+"""Sixty synthetic series, tilted, turned, duplicated and shuffled, are ordered independently of the upload order."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +20,7 @@ PLANES = ((1, 1), (-1, -1), (1, -1), (-1, 1))
 
 @dataclass(frozen=True)
 class Scan:
-    """How a series was made. Levels count from the feet; `copies` are levels that stand in it twice."""
+    """Parameters of a series. Levels count from the feet; `copies` are levels that occur twice."""
 
     levels: int
     step_mm: float
@@ -69,7 +69,7 @@ def _file(scan: Scan, level: int, copy: int) -> bytes:
 
 
 def arranged(files: list[bytes]) -> HeadersReport:
-    """From heads of files, as the gateway asks."""
+    """From the first bytes of files, as the gateway sends them."""
     return Pipeline.read_headers([file[:HEAD_BYTES] for file in files], list(map(len, files)))
 
 
@@ -79,7 +79,7 @@ def levels_of(found: SeriesHeader) -> list[int]:
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(scan=SCANS, data=st.data())
-def test_sixty_series_come_out_headwards(scan: Scan, data: st.DataObject) -> None:
+def test_sixty_series_are_ordered_headwards(scan: Scan, data: st.DataObject) -> None:
     files = list(files_of(scan))
     order = data.draw(st.permutations(range(len(files))))
     (found,) = arranged([files[index] for index in order]).series
@@ -90,12 +90,12 @@ def test_sixty_series_come_out_headwards(scan: Scan, data: st.DataObject) -> Non
     assert found.position_mm == pytest.approx([level * spacing_mm for level in levels], abs=0.01)
     assert [order[item.file] for item in found.items] == [files.index(files[order[item.file]]) for item in found.items]
     copies = len(files) - scan.levels
-    told = {"duplicate_positions", "several_stacks"} if scan.levels > 1 else {"no_position", "no_order"}
-    warned = {reason.code for reason in found.reasons} & told
+    possible = {"duplicate_positions", "several_stacks"} if scan.levels > 1 else {"no_position", "no_order"}
+    warned = {reason.code for reason in found.reasons} & possible
     assert bool(warned) == (copies > 0)
 
 
-def test_files_that_share_all_their_uids_are_told_apart_by_where_they_lie() -> None:
+def test_files_with_equal_uids_are_distinguished_by_position() -> None:
     files = [
         ct(ImagePositionPatient=place, ImageOrientationPatient=orientation)
         for place in ([0, 0, 0], [0, 0, 5])
@@ -108,7 +108,7 @@ def test_files_that_share_all_their_uids_are_told_apart_by_where_they_lie() -> N
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(scans=st.lists(SCANS, min_size=1, max_size=2, unique_by=lambda scan: scan.levels), data=st.data())
-def test_the_order_of_files_never_matters(scans: list[Scan], data: st.DataObject) -> None:
+def test_the_upload_order_never_matters(scans: list[Scan], data: st.DataObject) -> None:
     files = [file for scan in scans for file in files_of(scan)] + [b"text", written(signed(Modality="MR"))]
     order = data.draw(st.permutations(range(len(files))))
     before, after = arranged(files), arranged([files[index] for index in order])
@@ -127,7 +127,7 @@ LOCATIONS = st.sampled_from(["given", "none", "all the same", "missing in one"])
 
 
 def file_without_order(level: int, positions: str, locations: str, numbers: str) -> bytes:
-    """A slice of a series whose ImagePositionPatient is broken; its UID falls where its level rises."""
+    """A slice of a series with broken ImagePositionPatient; its UID descends as its level ascends."""
     whole = level > 0
     place = [-125, -125, 5 * level] if positions == "missing in one" and whole else None
     location = {"given": 2.5 * level, "none": None, "all the same": 7, "missing in one": level if whole else None}
@@ -143,7 +143,7 @@ def file_without_order(level: int, positions: str, locations: str, numbers: str)
 
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(positions=BROKEN, locations=LOCATIONS, numbers=Numbering, levels=st.integers(2, 9), data=st.data())
-def test_broken_positions_fall_back_or_are_refused_and_never_follow_the_uid(
+def test_broken_positions_use_a_substitute_or_are_refused(
     positions: str, locations: str, numbers: str, levels: int, data: st.DataObject
 ) -> None:
     files = [file_without_order(level, positions, locations, numbers) for level in range(levels)]

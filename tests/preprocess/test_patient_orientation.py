@@ -1,4 +1,4 @@
-"""One slice gives one picture, however the scanner ordered its rows and columns."""
+"""A slice gives one picture, independent of the stored order of rows and columns."""
 
 from functools import lru_cache
 from math import cos, radians, sin
@@ -20,7 +20,7 @@ from tests.preprocess.dicom_files import AXIAL, COMPRESSED, all_eight, compresse
 
 @lru_cache
 def lopsided_hu(rows: int, columns: int) -> NDArray[np.int16]:
-    """A head with a bright spot at its left front: none of its eight orders looks like another one."""
+    """A head with a bright spot at its left front: its eight orders all differ."""
     y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
     radius = np.hypot(x, y)
     hu = np.where(radius < 0.6, 33, np.where(radius < 0.7, 1000, -1000))
@@ -72,7 +72,7 @@ def test_tilted_slices_of_any_shape(
     assert (found.slices == found.slices[0]).all()
 
 
-def test_the_standard_orientation_is_not_touched() -> None:
+def test_the_standard_orientation_is_unchanged() -> None:
     stored = slice_of(64, 80, (3.0, 2.5))
     image = open_dicom(written(stored)).decode(0)
     assert image.transform == IDENTITY
@@ -109,7 +109,7 @@ def test_each_frame_has_its_own_orientation() -> None:
     assert (opened.decode(1).hu == opened.decode(0).hu).all()
 
 
-def test_a_series_comes_out_headwards_however_its_slices_are_stored() -> None:
+def test_a_series_is_ordered_headwards_for_any_stored_order() -> None:
     for order in range(8):
         stored = [
             all_eight(slice_of(64, 64, (3.0, 3.0), ImagePositionPatient=[-96, -96, z], SOPInstanceUID=f"1.2.3.{z}"))[
