@@ -7,13 +7,13 @@ import numpy as np
 
 from services.common.labels import LABELS
 from services.common.operating_points import Thresholds
+from training.bundle.build_card import build_card
 from training.bundle.export import save_networks, seal
 from training.configs.phantom_config import Words
 from training.data.series import Series
 from training.networks.classifier import build_classifier
 from training.networks.rnn import RnnShape
 from training.options.cnn import CnnPlan
-from training.runs.default import make_card
 from training.train.sequence import new_rnn
 
 _WORDS = Words(
@@ -37,7 +37,7 @@ def write_resnet_bundle(folder: Path, backbone: str = "resnet50", *, side: int =
     folder.mkdir(parents=True, exist_ok=True)
     files = save_networks(folder, cnn, rnn)
     even = Thresholds(slice=dict.fromkeys(LABELS, 0.5), series=dict.fromkeys(LABELS, 0.5))
-    card = make_card(
+    card = build_card(
         _WORDS,
         feature_size=size,
         blood_grid=None,

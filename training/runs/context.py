@@ -10,14 +10,15 @@ import numpy as np
 
 from services.common.card import Card
 from services.common.operating_points import OperatingPoint, Thresholds
+from training.bundle.build_card import build_card
 from training.configs.plan import Plan
 from training.data.features import Features, open_features
 from training.data.spacing import learnt_spacing_mm
 from training.data.splits import Parts, split
+from training.evaluate.rnn_calibration import set_temperatures
 from training.rsna.shards import Shards, open_shards
-from training.runs.default import make_card
 from training.runs.run import Run
-from training.runs.trained import Trained, set_temperatures, trained
+from training.runs.trained import Trained, trained
 
 EVERY: Final = 600  # seconds between two checkpoints of the CNN on a large machine
 
@@ -106,7 +107,7 @@ class Ground:
 
     def card(self, networks: Trained, metrics: dict[str, Any], files: dict[str, str]) -> Card:
         """The bundle's card."""
-        return make_card(
+        return build_card(
             self.plan.words,
             feature_size=int(networks.cnn.last.kernel.shape[0]),
             blood_grid=None,

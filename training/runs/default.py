@@ -4,30 +4,23 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
-import tensorflow as tf
-
 from services.common.card import Card, open_bundle
-from services.common.labels import LABELS
 from services.common.operating_points import OperatingPoint, Thresholds
-from services.common.recipe import DEFAULT_RECIPE
+from training.bundle.build_card import build_card
 from training.bundle.export import save_networks, seal
-from training.configs.phantom_config import SEEDS, Config, Words, studies
+from training.configs.phantom_config import SEEDS, Config, studies
 from training.data.pictures import GRID
 from training.data.scanner_augment import NO_AUGMENT, ScannerAugment
 from training.data.series import Series
 from training.data.spacing import learnt_spacing_mm
-from training.evaluate.calibrate import operating_points, temperatures
 from training.evaluate.feature_cache import CnnFeatureCache
-from training.evaluate.predictions import Networks, TwinStudies, answer, lengths_of, levels, report
+from training.evaluate.predictions import Networks, TwinStudies, report
+from training.evaluate.rnn_calibration import calibrate_rnn
 from training.evaluate.test_set import SHIFTED, TEST, twins
-from training.networks.rnn import Rnn
 from training.phantom.study_options import RANDOM_STUDY, StudyOptions
 from training.train.bundle_weights import begin_from
 from training.train.interpolation import interpolate_weights
@@ -54,11 +47,11 @@ def build(config: Config, folder: Path, run: Path, begin: Path | None = None, so
     kept, after = CnnFeatureCache(cnn, run), time.monotonic()
     learnt = _series(kept, "rnn", amounts.rnn, options=_rnn_options(config), others=config.scanner_augment)
     rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, learnt)
-    points, found = calibrate(rnn, _series(kept, "calibration", amounts.calibration))
+    points, found = calibrate_rnn(rnn, _series(kept, "calibration", amounts.calibration))
     files = save_networks(folder, cnn, rnn)
     metrics = _measured(kept, Networks(cnn.last, rnn), points)
     minutes = progress.minutes() + (kept.spent_before_s + time.monotonic() - after) / 60
-    card = make_card(
+    card = build_card(
         config.words,
         feature_size=int(cnn.last.kernel.shape[0]),
         blood_grid=(GRID, GRID),
@@ -73,21 +66,6 @@ def build(config: Config, folder: Path, run: Path, begin: Path | None = None, so
     )
     seal(folder, card, cnn, rnn)
     return card
-
-
-def calibrate(rnn: Rnn, studies: list[Series]) -> tuple[dict[OperatingPoint, Thresholds], dict[str, float]]:
-    """Set the graph's temperatures, then find the operating points: both from the same studies."""
-    call = tf.function(lambda *inputs: rnn.logits(list(inputs), training=False), reduce_retracing=True)
-    logits = [call(tf.constant(study.features[None]), tf.constant(study.position_mm[None])) for study in studies]
-    pairs = [(slices[0].numpy(), series[0].numpy()) for slices, series in logits]
-    slices, series = levels(studies, pairs)
-    found = temperatures(slices), temperatures(series)
-    rnn.temperatures.slice.assign(found[0])
-    rnn.temperatures.series.assign(found[1])
-    names = ("slice_any", "slice_subtypes", "series_any", "series_subtypes")
-    values = (found[0][0], found[0][1], found[1][0], found[1][1])
-    points = operating_points(*levels(studies, answer(rnn, studies)), lengths_of(studies))
-    return points, {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
 
 
 def _series(
@@ -136,24 +114,3 @@ def _training(config: Config) -> dict[str, Any]:
 
 def _rnn_options(config: Config) -> StudyOptions:
     return config.rnn_options or config.cnn_fit.stream.options
-
-
-def make_card(words: Words, **parts: Any) -> Card:
-    """A card with words, versions and the moment; `parts` are all its other fields."""
-    return Card(
-        name=words.name,
-        description=words.description,
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        labels=LABELS,
-        recipe=DEFAULT_RECIPE,
-        versions=versions(),
-        licence=words.licence,
-        data_terms=words.data_terms,
-        limits_of_use=words.limits_of_use,
-        **parts,
-    )
-
-
-def versions() -> dict[str, str]:
-    """Of the libraries that figures depend on."""
-    return {"keras": keras.__version__, "tensorflow": tf.__version__, "numpy": np.__version__}

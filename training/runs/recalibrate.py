@@ -9,7 +9,6 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,6 +21,7 @@ from services.common.labels import LABELS
 from services.common.operating_points import LEVELS, OperatingPoint, Thresholds
 from services.common.predictions import PREDICTION_RULE
 from services.rnn.model import SavedModelScorer
+from training.bundle.build_card import library_versions, utc_now
 from training.configs.phantom_config import SEEDS, studies
 from training.data.series import Series
 from training.evaluate.bundle_on_files import Answered, answers_to, figures_of, levels_of, opened
@@ -35,7 +35,6 @@ from training.evaluate.thresholding import predict_studies
 from training.io.errors import TrainingError
 from training.io.files import write_atomically
 from training.phantom.study_options import StudyRequest
-from training.runs.default import versions
 
 LOG = logging.getLogger(__name__)
 AUC_TOLERANCE: Final = 2e-3  # between the card's AUC of any by slice and that of the same studies today
@@ -183,10 +182,10 @@ def new_card(before: bytes, changed: Changed) -> dict[str, Any]:
         "command": "python -m training recalibrate BUNDLE",
         "data": changed.data,
         "before": {"created": document["created"], "card_sha256": sha256(before).hexdigest()},
-        "versions": versions(),
+        "versions": library_versions(),
     }
     document |= {
-        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created": utc_now(),
         "training": document["training"] | {"recalibrated": recalibrated},
         "metrics": changed.metrics,
         "thresholds": {name: point.model_dump(mode="json") for name, point in changed.points.items()},

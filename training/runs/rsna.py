@@ -14,6 +14,7 @@ from training.data.features import write_features
 from training.data.splits import patients
 from training.evaluate.metrics import competition_loss
 from training.evaluate.predictions import answer, levels
+from training.evaluate.rnn_calibration import calibrate_rnn
 from training.io.checkpoints import save
 from training.io.errors import translate_write_errors
 from training.io.files import fingerprint, write_json
@@ -21,7 +22,6 @@ from training.networks.rnn import joined
 from training.rsna.archive import open_archive
 from training.rsna.submission import slice_name, write_submission
 from training.runs.context import Ground
-from training.runs.default import calibrate
 from training.runs.measure import measure_networks, write_page
 from training.runs.trained import fresh_members, trained_cnn
 from training.train.initial_weights import source_hash
@@ -81,7 +81,7 @@ class Learning(Ground):
         if not self.run.begin("calibrate", inputs):
             return
         networks, studies = self.trained_networks(), self.features_made().series(self.places.validation)
-        points, found = calibrate(networks.rnn, studies)
+        points, found = calibrate_rnn(networks.rnn, studies)
         loss = competition_loss(levels(studies, answer(networks.rnn, studies))[0])
         thresholds = {name: point.model_dump() for name, point in points.items()}
         write_json(self.run.path("calibration.json"), {"temperatures": found, "thresholds": thresholds})

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from training.configs.plan import Plan
 from training.data.features import Features
@@ -44,10 +43,3 @@ def trained(run: Run, plan: Plan, features: Features, parts: Parts) -> Trained:
 def fresh_members(plan: Plan, cnn: Cnn, studies: Sequence[Series]) -> list[Rnn]:
     """The RNN's members before they have learnt; their way of looking at features comes from the training series."""
     return new_members(plan.rnn_shape, plan.rnn_fit, cnn.last, studies)
-
-
-def set_temperatures(rnn: Rnn, found: dict[str, Any]) -> None:
-    """Put what calibration found into the graph."""
-    for level, variable in (("slice", rnn.temperatures.slice), ("series", rnn.temperatures.series)):
-        subtypes = [found[f"{level}_subtypes"]] * (variable.shape[0] - 1)
-        variable.assign([found[f"{level}_any"], *subtypes])
