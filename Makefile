@@ -58,8 +58,8 @@ logs: ## Follow the logs of all containers
 
 # -- change ------------------------------------------------------------------------------------------------------------
 
-test: $(VENV)/.dev ## Set up and run all tests that need nothing but Python
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+test: $(VENV)/.dev ## Set up and run all tests that need nothing but Python; COVERAGE=1 fails below the branch coverage in pyproject.toml
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(if $(COVERAGE),--cov --cov-report=)
 
 e2e: $(VENV)/.dev ## Run the tests that need real parts: Chromium, dcmtk
 	$(BIN)/python -m pytest -m e2e tests/e2e
@@ -81,6 +81,7 @@ check: $(VENV)/.dev ## Format, lint, types, imports, locks, Compose files
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/typos
 	$(BIN)/python -m pytest tests/test_requirements.py tests/test_compose.py tests/test_reference.py
 
 format: $(VENV)/.dev ## Format the code and mend what the linter can
@@ -131,7 +132,7 @@ samples: $(VENV)/.dev ## Make samples/ again
 # -- set up ------------------------------------------------------------------------------------------------------------
 
 clean: ## Remove what the commands here have made
-	rm -rf $(VENV) .run .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .run .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with its venv module is needed"; exit 1; }
