@@ -187,7 +187,7 @@ def _ask(
             tensors[-1].set_data_from_numpy(array)
         wanted = [triton.InferRequestedOutput(name) for name in outputs]
         answer = client.infer(model, tensors, outputs=wanted)
-        with pytest.raises(triton.InferenceServerException, match="a tensor"):
+        with pytest.raises(triton.InferenceServerException, match="the tensor"):
             client.infer(model, [tensors[0]] if model == "rnn" else [_other(tensors[0])])
         return [answer.as_numpy(name) for name in outputs]
 
