@@ -13,7 +13,7 @@ from training.io.errors import TrainingError
 
 if TYPE_CHECKING:  # these load TensorFlow
     from training.configs.phantom_config import Config
-    from training.runs.rsna import Learning
+    from training.runs.rsna import RunSteps
 
 LOG = logging.getLogger(__name__)
 SHARDS = Path("data/shards")
@@ -55,7 +55,7 @@ class RunFlags:
 FLAGS = RunFlags()
 
 
-def open_run(flags: RunFlags, shards: Path) -> "Learning":
+def open_run(flags: RunFlags, shards: Path) -> "RunSteps":
     """Open a run's folder with its configuration; deterministic where there is no GPU.
 
     Raises
@@ -66,12 +66,12 @@ def open_run(flags: RunFlags, shards: Path) -> "Learning":
     import tensorflow as tf
 
     from training.configs.plan import load_plan
-    from training.runs.context import Options
-    from training.runs.rsna import Learning, deterministic
+    from training.runs.context import RunOptions
+    from training.runs.rsna import RunSteps, make_deterministic
     from training.runs.run import Run
 
     if not tf.config.list_physical_devices("GPU"):
-        deterministic()
+        make_deterministic()
     plan = load_plan(flags.config)
     cnn = replace(plan.cnn, batch=flags.batch or plan.cnn.batch)
     if flags.init:
@@ -79,7 +79,7 @@ def open_run(flags: RunFlags, shards: Path) -> "Learning":
     plan = replace(plan, cnn=cnn)
     run = Run(flags.run or Path("runs") / Path(flags.config).stem)
     run.open(plan)
-    return Learning(plan, shards, run, Options(flags.steps, flags.limit, flags.save_s))
+    return RunSteps(plan, shards, run, RunOptions(flags.steps, flags.limit, flags.save_s))
 
 
 def cnn(*, data: Shards = SHARDS, flags: RunFlags = FLAGS) -> None:

@@ -1,12 +1,11 @@
-"""What the steps of a run stand on: the plan, the shards, and what earlier steps left."""
+"""The context of a run's steps: configuration, shards, folder, and the output of earlier steps."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
-
-import numpy as np
+from typing import Any
 
 from services.common.card import Card
 from services.common.operating_points import OperatingPoint, Thresholds
@@ -20,115 +19,112 @@ from training.rsna.shards import Shards, open_shards
 from training.runs.run import Run
 from training.runs.trained import Trained, trained
 
-EVERY: Final = 600  # seconds between two checkpoints of the CNN on a large machine
-
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line adds to a configuration.
+class RunOptions:
+    """Options of the command line that overrule the configuration.
 
-    steps : of the CNN and of the RNN, instead of the plan's
-    limit : series of each part at most
-    save_s : seconds between two checkpoints
+    steps : batches of the CNN and of each RNN
+    limit : largest number of series in each part
+    save_s : seconds between two checkpoints of the CNN
     """
 
     steps: int | None = None
     limit: int | None = None
-    save_s: float = EVERY
+    save_s: float = 600.0
 
 
 @dataclass(frozen=True)
-class Ground:
-    """One run: a plan, shards, a folder, and what its finished steps left."""
+class RunContext:
+    """One run: its configuration, the folder of the shards, its own folder, its options."""
 
     plan: Plan
     shards: Path
     run: Run
-    options: Options
+    options: RunOptions
 
     @cached_property
     def source(self) -> Shards:
-        """The shards."""
+        """The opened shards."""
         return open_shards(self.shards)
 
     @cached_property
     def parts(self) -> Parts:
-        """Which series learn, choose and measure."""
+        """The series of each part, by their index in the shards."""
         return split(self.source.entries, self.plan.validation_fold, self.options.limit)
 
     @cached_property
-    def entries(self) -> tuple[Any, ...]:
-        """All series of the parts; features are those of these."""
-        return tuple(self.source.entries[number] for number in self.parts.every)
+    def entries(self) -> list[Any]:
+        """The series of all parts, in the order of the features on disk."""
+        return self.entries_of(self.parts.every)
 
     @cached_property
-    def places(self) -> Parts:
-        """The parts by their place among `entries`."""
-        place = {number: at for at, number in enumerate(self.parts.every)}
-        every = (self.parts.train, self.parts.validation, self.parts.held_out, self.parts.test)
-        return Parts(*(tuple(place[number] for number in part) for part in every))
+    def indices(self) -> Parts:
+        """The series of each part, by their index in `entries`."""
+        index = {number: at for at, number in enumerate(self.parts.every)}
+        parts = (self.parts.train, self.parts.validation, self.parts.held_out, self.parts.test)
+        return Parts(*(tuple(index[number] for number in part) for part in parts))
 
     @cached_property
     def rnn_fit(self) -> Any:
-        """How the RNN learns."""
+        """The options of the RNN's training."""
         return replace(self.plan.rnn_fit, steps=self.options.steps) if self.options.steps else self.plan.rnn_fit
 
-    def of(self, numbers: tuple[int, ...]) -> list[Any]:
-        """Entries by their number."""
+    def entries_of(self, numbers: Sequence[int]) -> list[Any]:
+        """Return series by their index in the shards."""
         return [self.source.entries[number] for number in numbers]
 
-    def data(self) -> str:
-        """What series are at hand, as a step's input."""
+    def data_digest(self) -> str:
+        """Return a digest of the series, as an input of a step."""
         return f"{self.source.digest} {self.options.limit}"
 
-    def features_made(self) -> Features:
-        """The features on disk."""
-        self.run.made("features")
+    def load_features(self) -> Features:
+        """Open the features on disk."""
+        self.run.digest("features")
         return open_features(self.run.path("features.npy"), self.entries)
 
-    def trained_networks(self) -> Trained:
-        """Both networks, temperatures at 1."""
-        return trained(self.run, self.plan, self.features_made(), self.places)
+    def load_networks(self) -> Trained:
+        """Load the trained CNN and RNN; temperatures are 1."""
+        return trained(self.run, self.plan, self.load_features(), self.indices)
 
-    def calibrated(self) -> Trained:
-        """Both networks as they are served."""
-        networks = self.trained_networks()
-        set_temperatures(networks.rnn, self.calibration()["temperatures"])
+    def load_calibrated(self) -> Trained:
+        """Load the trained CNN and RNN with their temperatures."""
+        networks = self.load_networks()
+        set_temperatures(networks.rnn, self.load_calibration()["temperatures"])
         return networks
 
-    def calibration(self) -> dict[str, Any]:
-        """What the step of that name found."""
-        self.run.made("calibrate")
+    def load_calibration(self) -> dict[str, Any]:
+        """Read temperatures and thresholds."""
+        self.run.digest("calibrate")
         return dict(json.loads(self.run.path("calibration.json").read_text()))
 
-    def points(self) -> dict[OperatingPoint, Thresholds]:
-        """The operating points."""
-        return {name: Thresholds(**point) for name, point in self.calibration()["thresholds"].items()}
+    def operating_points(self) -> dict[OperatingPoint, Thresholds]:
+        """Read the operating points."""
+        return {name: Thresholds(**point) for name, point in self.load_calibration()["thresholds"].items()}
 
-    def card(self, networks: Trained, metrics: dict[str, Any], files: dict[str, str]) -> Card:
-        """The bundle's card."""
+    def build_card(self, networks: Trained, metrics: dict[str, Any], files: dict[str, str]) -> Card:
+        """Return the card of the bundle."""
         return build_card(
             self.plan.words,
             feature_size=int(networks.cnn.last.kernel.shape[0]),
             blood_grid=None,
-            spacing_mm=learnt_spacing_mm(self.source.entries[number].position_mm for number in self.parts.train),
+            spacing_mm=learnt_spacing_mm(entry.position_mm for entry in self.entries_of(self.parts.train)),
             files=files,
             metrics=metrics,
-            temperatures=self.calibration()["temperatures"],
-            thresholds=self.points(),
-            training=self.told(),
+            temperatures=self.load_calibration()["temperatures"],
+            thresholds=self.operating_points(),
+            training=self.training_summary(),
         )
 
-    def told(self) -> dict[str, Any]:
-        """What the card says of the training."""
-        plan = self.plan
-        counts = {name: len(getattr(self.parts, name)) for name in ("train", "validation", "held_out")}
+    def training_summary(self) -> dict[str, Any]:
+        """Return the card's field `training`."""
+        plan, parts = self.plan, self.parts
         return {
             "data": plan.words.data_terms,
             "command": plan.words.command,
             "backbone": plan.cnn.backbone,
-            "series": counts,
-            "slices": int(np.sum([len(self.source.entries[number].files) for number in self.parts.train])),
+            "series": {name: len(getattr(parts, name)) for name in ("train", "validation", "held_out")},
+            "slices": sum(len(entry.files) for entry in self.entries_of(parts.train)),
             "seed": plan.cnn.seed,
             "cnn": asdict(plan.cnn),
             "rnn": {"shape": type(plan.rnn_shape).__name__, **asdict(plan.rnn_shape), **asdict(self.rnn_fit)},

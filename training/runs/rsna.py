@@ -1,11 +1,12 @@
-"""The steps from shards to a bundle, each in a run's folder."""
+"""The steps of a run, from shards to a bundle."""
 
 import json
 import logging
 from pathlib import Path
-from typing import Final
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from services.common.predictions import PREDICTION_RULE
 from training.bundle.export import save_networks, seal
@@ -21,7 +22,7 @@ from training.io.files import fingerprint, write_json
 from training.networks.rnn import joined
 from training.rsna.archive import open_archive
 from training.rsna.submission import slice_name, write_submission
-from training.runs.context import Ground
+from training.runs.context import RunContext
 from training.runs.measure import measure_networks, write_page
 from training.runs.trained import fresh_members, trained_cnn
 from training.train.initial_weights import source_hash
@@ -31,22 +32,21 @@ from training.train.shard_cnn import Folder, Training, Watched
 from training.train.speed import Speed
 
 LOG = logging.getLogger(__name__)
-EVERY: Final = 600  # seconds between two checkpoints of the CNN on a large machine
 
 
-class Learning(Ground):
-    """The steps of one run."""
+class RunSteps(RunContext):
+    """The steps of one run; each skips work that it finished before with the same inputs."""
 
     def cnn(self) -> None:
-        """Let the CNN learn."""
+        """Train the CNN."""
         plan, data = self.plan.cnn, f"{self.source.digest} {self.options.limit} {self.plan.validation_fold}"
         inputs = {"configuration": fingerprint(plan, self.options.steps), "data": data, "init": source_hash(plan)}
-        if not self.run.begin("cnn", inputs):
+        if not self.run.start("cnn", inputs):
             return
-        deck = Deck(self.source, self.of(self.parts.train), plan.batch, plan.seed, plan.positives)
+        deck = Deck(self.source, self.entries_of(self.parts.train), plan.batch, plan.seed, plan.positives)
         steps = self.options.steps or max(round(deck.steps_an_epoch * plan.epochs), 1)
         learner = Learner(plan, self.source.recipe, steps)
-        watched = Watched(self.source, self.of(self.parts.validation[: plan.watch_series]))
+        watched = Watched(self.source, self.entries_of(self.parts.validation[: plan.watch_series]))
         training = Training(learner, deck, watched, Folder(self.run.folder, self.options.save_s), steps)
         state = training.follow()
         speed = Speed(plan.batch, training.pace_s, plan.epochs)
@@ -54,33 +54,37 @@ class Learning(Ground):
         self.run.finish("cnn", steps=state.step, log_loss=state.best, hours=state.spent_s / 3600, **speed.figures())
 
     def features(self) -> None:
-        """Write every slice's features."""
-        if not self.run.begin("features", {"cnn": self.run.made("cnn"), "data": self.data()}):
+        """Write the features of every slice."""
+        if not self.run.start("features", {"cnn": self.run.digest("cnn"), "data": self.data_digest()}):
             return
         cnn = trained_cnn(self.run, self.plan)
         rate = write_features(cnn, self.source, self.entries, self.run.path("features.npy"), self.plan.cnn.readers)
-        if rate:  # else all of them were there
+        if rate:  # 0 where all of them existed
             LOG.info("features: %.1f slices/s; all of RSNA: %s", rate, Speed.hours_of_features(rate))
         self.run.finish("features", slices_a_second=round(rate, 2))
 
     def rnn(self) -> None:
-        """Let the RNN learn."""
+        """Train the RNN."""
         shape, fit = self.plan.rnn_shape, self.rnn_fit
         configuration = fingerprint(type(shape).__name__, shape, fit)
-        if not self.run.begin("rnn", {"configuration": configuration, "features": self.run.made("features")}):
+        if not self.run.start("rnn", {"configuration": configuration, "features": self.run.digest("features")}):
             return
-        cnn, studies = trained_cnn(self.run, self.plan), self.features_made().series(self.places.train)
+        cnn, studies = trained_cnn(self.run, self.plan), self.load_features().series(self.indices.train)
         members = fresh_members(self.plan, cnn, studies)
         fit_members(members, shape, fit, studies, self.run.path("rnn-going"))
         save(self.run.path("rnn.npz"), joined(members).logits.variables)
         self.run.finish("rnn", steps=fit.steps)
 
     def calibrate(self) -> None:
-        """Find temperatures and operating points on the validation fold."""
-        inputs = {"rnn": self.run.made("rnn"), "features": self.run.made("features"), "rule": PREDICTION_RULE}
-        if not self.run.begin("calibrate", inputs):
+        """Fit temperatures and operating points on the validation fold."""
+        inputs = {
+            "rnn": self.run.digest("rnn"),
+            "features": self.run.digest("features"),
+            "rule": PREDICTION_RULE,
+        }
+        if not self.run.start("calibrate", inputs):
             return
-        networks, studies = self.trained_networks(), self.features_made().series(self.places.validation)
+        networks, studies = self.load_networks(), self.load_features().series(self.indices.validation)
         points, found = calibrate_rnn(networks.rnn, studies)
         loss = competition_loss(levels(studies, answer(networks.rnn, studies))[0])
         thresholds = {name: point.model_dump() for name, point in points.items()}
@@ -90,53 +94,57 @@ class Learning(Ground):
 
     def evaluate(self) -> None:
         """Measure on the held-out fold."""
-        inputs = {"calibration": self.run.made("calibrate"), "rnn": self.run.made("rnn")}
-        if not self.run.begin("evaluate", inputs):
+        inputs = {"calibration": self.run.digest("calibrate"), "rnn": self.run.digest("rnn")}
+        if not self.run.start("evaluate", inputs):
             return
-        networks, features = self.calibrated(), self.features_made()
-        studies = features.series(self.places.held_out)
-        groups = patients(self.entries, self.places.held_out)
-        data = f"fold 0 of the archive, which nothing learnt from; {self.plan.words.data_terms}"
-        metrics = measure_networks(networks, studies, self.points(), groups, data)
-        write_page(self.card(networks, metrics, files={}), self.run.folder)
+        networks, features = self.load_calibrated(), self.load_features()
+        studies = features.series(self.indices.held_out)
+        groups = patients(self.entries, self.indices.held_out)
+        data = f"fold 0 of the archive, which no network was trained on; {self.plan.words.data_terms}"
+        metrics = measure_networks(networks, studies, self.operating_points(), groups, data)
+        write_page(self.build_card(networks, metrics, files={}), self.run.folder)
         loss = competition_loss(levels(studies, answer(networks.rnn, studies))[0])
         LOG.info("evaluate: log loss on the held-out fold %.5f", loss)
         self.run.finish("evaluate", log_loss=loss)
 
     def submit(self, archive: Path | None) -> None:
-        """Write the challenge's table for the test slices."""
-        inputs = {"calibration": self.run.made("calibrate"), "rnn": self.run.made("rnn"), "archive": str(archive)}
-        if not self.run.begin("submit", inputs):
+        """Write the challenge's submission for the test slices; slices that cannot be read get the base rates."""
+        inputs = {"calibration": self.run.digest("calibrate"), "rnn": self.run.digest("rnn"), "archive": str(archive)}
+        if not self.run.start("submit", inputs):
             return
-        networks, tested = self.calibrated(), [self.entries[number] for number in self.places.test]
-        studies = self.features_made().series(self.places.test)
-        given = answer(networks.rnn, studies) if studies else []
-        answers = {
-            slice_name(file): row
-            for entry, (slices, _) in zip(tested, given, strict=True)
-            for file, row in zip(entry.files, slices, strict=True)
-        }
+        tested = self.entries_of(self.parts.test)
+        predictions = self._slice_predictions()
         names = open_archive(archive).dicom_names("test") if archive else [f for entry in tested for f in entry.files]
-        usual = Deck(self.source, self.of(self.parts.train), 1).base_rates()
-        write_submission(self.run.path("submission.csv"), answers, [slice_name(name) for name in names], list(usual))
-        LOG.info("submit: %d of %d test slices answered", len(answers), len(names))
-        self.run.finish("submit", slices=len(names), answered=len(answers))
+        base_rates = list(Deck(self.source, self.entries_of(self.parts.train), 1).base_rates())
+        write_submission(self.run.path("submission.csv"), predictions, [slice_name(name) for name in names], base_rates)
+        LOG.info("submit: %d of %d test slices have predictions", len(predictions), len(names))
+        self.run.finish("submit", slices=len(names), answered=len(predictions))
 
     def export(self, out: Path | None) -> None:
-        """Write the bundle."""
+        """Write the bundle, by default into the run's folder; fails where its predictions are not the networks'."""
         words = fingerprint(self.plan.words, str(out))
-        inputs = {"words": words, "figures": self.run.made("evaluate"), "calibration": self.run.made("calibrate")}
-        if not self.run.begin("export", inputs):
+        inputs = {"words": words, "figures": self.run.digest("evaluate"), "calibration": self.run.digest("calibrate")}
+        if not self.run.start("export", inputs):
             return
-        folder, networks = out or self.run.path("bundle"), self.calibrated()
+        folder, networks = out or self.run.path("bundle"), self.load_calibrated()
         metrics = json.loads(self.run.path("metrics.json").read_text())
         with translate_write_errors(folder):
             files = save_networks(folder, networks.cnn, networks.rnn)
-            seal(folder, self.card(networks, metrics, files), networks.cnn, networks.rnn)
-        LOG.info("export: %s answers as the trained networks do", folder)
+            seal(folder, self.build_card(networks, metrics, files), networks.cnn, networks.rnn)
+        LOG.info("export: the predictions of %s equal those of the trained networks", folder)
         self.run.finish("export", bundle=str(folder))
 
+    def _slice_predictions(self) -> dict[str, NDArray[np.float32]]:
+        """Calibrated probabilities (6,) of the test slices in the shards, by the name of the slice."""
+        tested, studies = self.entries_of(self.parts.test), self.load_features().series(self.indices.test)
+        predicted = answer(self.load_calibrated().rnn, studies) if studies else []
+        return {
+            slice_name(file): row
+            for entry, (slices, _) in zip(tested, predicted, strict=True)
+            for file, row in zip(entry.files, slices, strict=True)
+        }
 
-def deterministic() -> None:
-    """The same numbers from the same seed, on a CPU at least."""
+
+def make_deterministic() -> None:
+    """Let TensorFlow use deterministic operations only."""
     tf.config.experimental.enable_op_determinism()

@@ -25,7 +25,7 @@ class Trained:
 
 def trained_cnn(run: Run, plan: Plan) -> Cnn:
     """The CNN with its best weights, computing in float32 as it is served."""
-    run.made("cnn")
+    run.digest("cnn")
     cnn = build_classifier(plan.cnn)
     restore(run.path("cnn-best.npz"), [*cnn.trunk.variables, *cnn.last.variables])
     return cnn
@@ -33,7 +33,7 @@ def trained_cnn(run: Run, plan: Plan) -> Cnn:
 
 def trained(run: Run, plan: Plan, features: Features, parts: Parts) -> Trained:
     """The CNN, and the RNN behind it, its temperatures still at 1."""
-    run.made("rnn")
+    run.digest("rnn")
     cnn = trained_cnn(run, plan)
     rnn = joined(fresh_members(plan, cnn, features.series(parts.train)))
     restore(run.path("rnn.npz"), rnn.logits.variables)
