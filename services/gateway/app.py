@@ -1,37 +1,35 @@
-"""The gateway's HTTP: the public API and the page."""
+"""The gateway's application: the public API and the page."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Final
 
-from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Response
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
-from pydantic import BaseModel
+from starlette.types import Scope
 
 from services.common.app import new_app
-from services.common.card import Card
 from services.common.observability import configure_logging
-from services.common.operating_points import OperatingPoint
 from services.common.problem_schemas import extend_openapi
-from services.common.problems import NotReady
-from services.common.schemas import Report
-from services.gateway.api_keys import authenticate
+from services.gateway.api import add_prediction_routes
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.metrics import QueueMetrics
 from services.gateway.jobs.service import JobService
 from services.gateway.middleware import gateway_middleware
-from services.gateway.openapi import MODEL_ANSWERS, PREDICTION_ANSWERS, PREDICTION_BODY, mark_key_optional
+from services.gateway.openapi import mark_key_optional
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import PredictionService
 from services.gateway.query import check_query
 from services.gateway.report import DISCLAIMER
 from services.gateway.settings import Settings
+from services.gateway.severities import read_severities
 from services.gateway.spool import Spool
-from services.gateway.stage_client import StageFault, Stages, connect_all
+from services.gateway.stage_client import Stages, connect_all
 
 _PAGES: Final = Path(__file__).parent / "pages"
 _DESCRIPTION: Final = f"""How probable is each kind of intracranial haemorrhage on this head CT?
@@ -41,19 +39,13 @@ Send one axial slice or a series as DICOM, a zip of it, or 512 x 512 RGB picture
 **{DISCLAIMER}**"""
 
 
-class ServedModel(BaseModel):
-    """The bundle that answers, and the thresholds that stand where a request names none."""
-
-    sha256: str
-    operating_point: OperatingPoint
-    card: Card
-
-
 class _Pages(StaticFiles):
-    """The page's files: asked for anew after each update, believed to be what they say, framed by nobody."""
+    """The page's files: revalidated at each use, without sniffing of types, and never in a frame."""
 
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(*args, **kwargs)
+    def file_response(
+        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers["cache-control"] = "no-cache"
         response.headers["x-content-type-options"] = "nosniff"
         response.headers["content-security-policy"] = "frame-ancestors 'none'"
@@ -64,15 +56,9 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     """The gateway in front of three stages."""
     bundles = Bundles(stages)
     spool = Spool(settings.spool_dir)
-    predictions = PredictionService(spool, Pipeline(stages, settings, bundles), bundles, settings)
+    pipeline = Pipeline(stages, settings, bundles, read_severities(settings.acceptance_file))
     redis = connect_redis(settings)
     jobs = JobService.create(settings, redis, bundles)
-
-    async def ready() -> None:
-        try:
-            await bundles.check()
-        except StageFault as fault:
-            raise NotReady(fault.detail, cause=fault.code, **fault.extra) from fault
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -84,7 +70,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
 
     app = new_app(
         title="Intracranial haemorrhage on head CT",
-        ready=ready,
+        ready=bundles.check_ready,
         drain_s=settings.drain_s,
         make=FastAPIOffline,
         description=_DESCRIPTION,
@@ -93,8 +79,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         lifespan=lifespan,
         static_url="/docs-assets",
     )
-    _add_predictions(app, predictions)
-    _add_models(app, bundles, settings.operating_point)
+    add_prediction_routes(app, PredictionService(spool, pipeline, bundles, settings))
     add_job_routes(app, jobs)
     if not jobs.api_keys.required:
         extend_openapi(app, mark_key_optional)
@@ -103,49 +88,8 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     return app
 
 
-def _add_predictions(app: FastAPI, predictions: PredictionService) -> None:
-    @app.post(
-        "/v1/predictions",
-        tags=["predictions"],
-        operation_id="predict",
-        summary="Assess one slice or one series, and wait for the report",
-        responses=PREDICTION_ANSWERS,
-        openapi_extra=PREDICTION_BODY,
-        dependencies=[Depends(authenticate)],
-    )
-    async def predict(
-        request: Request,
-        response: Response,
-        images: Annotated[bool, Query(description="add each slice's picture, as base64 PNG")] = False,  # noqa: FBT002
-        operating_point: Annotated[
-            OperatingPoint | None, Query(description="which thresholds; else the site's")
-        ] = None,
-    ) -> Report:
-        report = await predictions.predict(request, images=images, operating_point=operating_point)
-        response.headers["server-timing"] = _server_timing(report.timings_ms.model_dump())
-        app.state.metrics.slices.inc(len(report.slices))
-        return report
-
-
-def _add_models(app: FastAPI, bundles: Bundles, site_point: OperatingPoint) -> None:
-    @app.get(
-        "/v1/models",
-        tags=["models"],
-        operation_id="get_model",
-        summary="The card of the bundle that answers",
-        responses=MODEL_ANSWERS,
-    )
-    async def models() -> ServedModel:
-        served = await bundles.served()
-        return ServedModel(sha256=served.card_sha256, operating_point=site_point, card=served.card)
-
-
-def _server_timing(timings_ms: dict[str, Any]) -> str:
-    return ", ".join(f"{name};dur={ms}" for name, ms in timings_ms.items())
-
-
 def create() -> FastAPI:
-    """The gateway as it is served."""
+    """The gateway with the settings of the environment, for uvicorn."""
     configure_logging("gateway")
     settings = Settings.read()
     return create_app(connect_all(settings), settings)

@@ -1,4 +1,4 @@
-"""Which bundle is served, as the stages themselves say: so it can never be another than the one that answers."""
+"""The served bundle, as the stages state it in their metadata."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,7 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from services.common.card import Card, read_card
-from services.gateway.stage_client import BundleMismatch, RecipeMismatch, StageFailed, Stages
+from services.common.problems import NotReady
+from services.gateway.stage_client import Stages
+from services.gateway.stage_problems import BundleMismatch, RecipeMismatch, StageFault
+from services.gateway.stage_response import malformed
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,35 +23,42 @@ class ServedBundle:
 
 
 class Bundles:
-    """Asks the stages for the card, and remembers it until another bundle answers."""
+    """Requests the card from the stages, and caches it until a response comes from another bundle."""
 
     def __init__(self, stages: Stages) -> None:
         self._stages = stages
         self._served: ServedBundle | None = None
 
     async def served(self, card_sha256: str | None = None) -> ServedBundle:
-        """The bundle that is served; the one of that hash, where it is given.
+        """The served bundle; with `card_sha256`, the bundle of that card.
 
         Raises
         ------
         BundleMismatch
-            scores came from a bundle that is no longer there.
+            the bundle of that card is no longer served
         StageFault
-            rnn can't be asked.
+            rnn gave no usable response
         """
         if self._served is None or card_sha256 not in (None, self._served.card_sha256):
-            self._served = _understand(await self._stages.rnn.metadata("rnn"))
+            self._served = _served_bundle(await self._stages.rnn.metadata("rnn"))
         if card_sha256 not in (None, self._served.card_sha256):
-            raise BundleMismatch("the bundle was changed in the middle of the request; send it again")
+            raise BundleMismatch("the bundle changed during the request; send it again")
         return self._served
 
+    async def check_ready(self) -> None:
+        """NotReady where `check` raises StageFault: the gateway's readiness."""
+        try:
+            await self.check()
+        except StageFault as fault:
+            raise NotReady(fault.detail, cause=fault.code, **fault.extra) from fault
+
     async def check(self) -> None:
-        """Ask every stage whether it is ready, and whether they agree on recipe and bundle.
+        """Check that every stage is ready, and that they agree on recipe and bundle.
 
         Raises
         ------
         StageFault
-            one is not ready, or they do not belong together.
+            a stage is not ready, or the stages disagree
         """
         stages = self._stages
         await asyncio.gather(stages.preprocess.ready(), stages.cnn.ready(), stages.rnn.ready())
@@ -61,8 +71,8 @@ class Bundles:
             raise BundleMismatch("cnn and rnn do not serve the same bundle")
 
 
-def _understand(parameters: Mapping[str, Any]) -> ServedBundle:
+def _served_bundle(parameters: Mapping[str, Any]) -> ServedBundle:
     try:
         return ServedBundle(read_card(parameters["card"]), str(parameters["card_sha256"]))
     except (KeyError, ValidationError) as error:
-        raise StageFailed("rnn does not say which bundle it serves", stage="rnn") from error
+        raise malformed("rnn", "the metadata have no valid card") from error

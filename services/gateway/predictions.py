@@ -1,4 +1,4 @@
-"""One waiting call: receive, assess, report."""
+"""Synchronous requests: receive, assess, report."""
 
 import time
 import uuid
@@ -26,27 +26,25 @@ class UnknownOperatingPoint(BadRequest):
 
 
 class PredictionService:
-    """Answers waiting calls."""
+    """Answers synchronous requests."""
 
     def __init__(self, spool: Spool, pipeline: Pipeline, bundles: Bundles, settings: Settings) -> None:
         self._spool = spool
         self._pipeline = pipeline
-        self._bundles = bundles
-        self._settings = settings
+        self.bundles = bundles
+        self.settings = settings
 
     async def predict(self, request: Request, *, images: bool, operating_point: OperatingPoint | None) -> Report:
-        """The report of what a request uploads."""
+        """Receive the upload of a request, assess it, and return its report."""
         begin = time.perf_counter()
         with self._pipeline.admission.reserve(min_slices(request)) as reservation:
-            point = check_operating_point(
-                operating_point or self._settings.operating_point, await self._bundles.served()
-            )
+            point = check_operating_point(operating_point or self.settings.operating_point, await self.bundles.served())
             async with self._spool.folder() as folder:
                 files = await receive(request, folder, self._limits())
                 uploaded = time.perf_counter()
                 work = self._pipeline.assess_upload(files, reservation, pictures=images)
                 assessment = await cancel_on_disconnect(request, work)
-        bundle = await self._bundles.served(assessment.scores.card_sha256 if assessment.scores else None)
+        bundle = await self.bundles.served(assessment.scores.card_sha256 if assessment.scores else None)
         return build_report(
             assessment,
             [file.name for file in files],
@@ -57,18 +55,18 @@ class PredictionService:
         )
 
     def _limits(self) -> Limits:
-        settings = self._settings
+        settings = self.settings
         return Limits(settings.max_upload_bytes, settings.max_files, settings.max_unpacked_ratio)
 
 
 def check_operating_point(point: OperatingPoint, bundle: ServedBundle) -> OperatingPoint:
-    """The operating point; UnknownOperatingPoint where the bundle has none of that name."""
+    """The operating point; UnknownOperatingPoint where the bundle lacks it."""
     if point not in bundle.card.thresholds:
-        raise UnknownOperatingPoint(f"the served bundle knows {', '.join(bundle.card.thresholds)}")
+        raise UnknownOperatingPoint(f"the served bundle has the operating points {', '.join(bundle.card.thresholds)}")
     return point
 
 
 def report_timings(work_ms: Mapping[str, float], *, upload_s: float, total_s: float) -> Timings:
-    """Seconds and milliseconds as a report states them."""
+    """The timings of a report, in milliseconds with three decimals."""
     rounded = {stage: round(ms, 3) for stage, ms in work_ms.items()}
     return Timings(upload=round(upload_s * 1e3, 3), total=round(total_s * 1e3, 3), **rounded)

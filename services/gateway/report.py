@@ -13,8 +13,8 @@ from services.common.predictions import predict
 from services.common.schemas import Report, ReportModel, ReportSeries, ReportSlice, ReportThresholds, Timings
 from services.common.series_evidence import series_evidence
 from services.common.version import VERSION
+from services.gateway.assessment import Assessment
 from services.gateway.bundle import ServedBundle
-from services.gateway.pipeline import Assessment
 
 DISCLAIMER: Final = (
     "Research software, not a medical device. It has not been evaluated for clinical use and must not be used for "

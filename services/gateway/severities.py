@@ -1,4 +1,4 @@
-"""What a site says about how grave each rule is: one TOML file, read once at start.
+"""A site's severities of the rules of acceptance: a TOML file, read once at start.
 
 [severity]
 other_body_part = "warn"
@@ -20,12 +20,12 @@ _KNOWN: Final = get_args(Severity)
 
 
 def read_severities(path: Path | None) -> Severities:
-    """A site's severities by code; none without a file.
+    """A site's severities by code; DEFAULT_SEVERITIES without a file.
 
     Raises
     ------
     ValueError
-        the file can't be read, names a code or a severity that nobody knows, or lowers a refusal that is fixed
+        the file cannot be read, has an unknown table, code or severity, or lowers a fixed refusal
     """
     if path is None:
         return DEFAULT_SEVERITIES
@@ -35,23 +35,23 @@ def read_severities(path: Path | None) -> Severities:
         raise ValueError(f"{path}: {error}") from error
     table = document.get("severity", {})
     if set(document) - {"severity"} or not isinstance(table, dict):
-        raise ValueError(f"{path}: one table is known here, [severity]")
+        raise ValueError(f"{path}: the only table is [severity]")
     if faults := [fault for code, severity in table.items() if (fault := _fault(code, severity))]:
         raise ValueError(f"{path}: {'; '.join(faults)}")
     return MappingProxyType(table)
 
 
 def apply_severities(reasons: Iterable[Reason], severities: Severities) -> tuple[Reason, ...]:
-    """Reasons with a site's severities; judging twice changes nothing."""
+    """Reasons with a site's severities; idempotent."""
     return tuple(item.model_copy(update={"severity": severities.get(item.code, item.severity)}) for item in reasons)
 
 
 def _fault(code: str, severity: Any) -> str:
-    """What is wrong with one line of the table; nothing, if it is right."""
+    """The fault of one line of the table; empty if it is valid."""
     if code not in RULES:
-        return f"no rule is called {code}; they are {', '.join(sorted(RULES))}"
+        return f"there is no rule {code}; rules are {', '.join(sorted(RULES))}"
     if severity not in _KNOWN:
-        return f"{code} is {severity!r}, not one of {', '.join(_KNOWN)}"
+        return f"{code} is {severity!r}; it must be one of {', '.join(_KNOWN)}"
     if RULES[code].fixed and severity != RULES[code].severity:
-        return f"{code} can't be lowered: without pixels, or without an order of slices, there is nothing to score"
+        return f"{code} cannot be lowered: a score needs pixels and an order of slices"
     return ""

@@ -1,12 +1,4 @@
-"""The three stages as the gateway sees them: one HTTP POST each, time-outs, one retry, and their faults as problems.
-
-StageFault                    a stage let the gateway down
-|- StageFailed        502     it broke, or answered what can't be understood
-|- RecipeMismatch     502     it refuses the pixels' recipe
-|- BundleMismatch     502     cnn and rnn serve different bundles
-|- StageBusy          503     it has too much to do
-|- StageTimeout          504     it did not answer in time
-"""
+"""HTTP clients of the three stages: time-outs, one retry, and failures as problems."""
 
 import asyncio
 import json
@@ -18,54 +10,23 @@ from typing import Any, Final
 import httpx
 
 from services.common.observability import REQUEST_ID, current_request_id
-from services.common.problems import BadRequest, Problem
-from services.common.tensors import HEADER_LENGTH, TIMEOUT_PARAMETER, Buffer, FilePart, Message, decode, encode
+from services.common.tensors import HEADER_LENGTH, TIMEOUT_PARAMETER, Buffer, FilePart, Message, encode
 from services.gateway.settings import Settings
+from services.gateway.stage_problems import (
+    BundleMismatch,
+    RecipeMismatch,
+    StageBusy,
+    StageFailed,
+    StageFault,
+    StageTimeout,
+)
+from services.gateway.stage_response import StageResponse, malformed
 
 _PIECE_BYTES: Final = 256 * 1024
 _RETRY_AFTER_S: Final = 0.25
-_WORK: Final = re.compile(r"work;dur=([0-9.]+)")
-# Shorter than the stages' own 65 s, so that a connection is never used while the other side closes it.
+_WORK_MS: Final = re.compile(r"work;dur=([0-9]+(?:\.[0-9]+)?)")
+# Shorter than the stages' own 65 s, so that the gateway never uses a connection that a stage is closing.
 _KEEP_ALIVE_S: Final = 4.0
-
-
-class StageFault(Problem):
-    pass
-
-
-class StageFailed(StageFault):
-    status = 502
-    code = "stage_failed"
-    title = "A stage of the chain failed"
-    retry_after_s = 10
-
-
-class RecipeMismatch(StageFault):
-    status = 502
-    code = "recipe_mismatch"
-    title = "preprocess makes other pixels than the network learnt from"
-
-
-class BundleMismatch(StageFault):
-    status = 502
-    code = "bundle_mismatch"
-    title = "cnn and rnn serve different bundles"
-
-
-class StageBusy(StageFault):
-    status = 503
-    code = "stage_busy"
-    title = "A stage of the chain has too much to do"
-    retry_after_s = 5
-
-
-class StageTimeout(StageFault):
-    status = 504
-    code = "stage_slow"
-    title = "A stage of the chain did not answer in time"
-    retry_after_s = 30
-
-
 _MISMATCHES: Final[Mapping[str, type[StageFault]]] = {
     RecipeMismatch.code: RecipeMismatch,
     BundleMismatch.code: BundleMismatch,
@@ -73,31 +34,23 @@ _MISMATCHES: Final[Mapping[str, type[StageFault]]] = {
 
 
 class _Unreachable(Exception):
-    """The connection was refused or broke; the stages keep no state, so asking once more is safe."""
-
-
-@dataclass(frozen=True, slots=True)
-class StageResponse:
-    """What a stage answered, and the milliseconds that it worked on it."""
-
-    message: Message
-    work_ms: float
+    """The connection was refused or broke. Stages keep no state, so a second attempt is safe."""
 
 
 class StageClient:
-    """One stage."""
+    """The client of one stage."""
 
     def __init__(self, name: str, client: httpx.AsyncClient) -> None:
         self.name = name
         self._client = client
 
     async def infer(self, model: str, message: Message) -> StageResponse:
-        """Ask a model, a second time where the first try did not reach it.
+        """Request an inference, once more where the stage was busy or could not be reached.
 
         Raises
         ------
         StageFault
-            one of the kinds above.
+            the stage gave no usable response
         """
         try:
             return await self._infer_once(model, message)
@@ -106,12 +59,14 @@ class StageClient:
         try:
             return await self._infer_once(model, message)
         except _Unreachable as error:
-            raise StageFailed(f"{self.name} cannot be reached", stage=self.name) from error
+            raise self._unreachable() from error
 
     async def metadata(self, model: str) -> Mapping[str, Any]:
-        """What a model says of itself in `parameters`."""
-        document = await self._get(f"/v2/models/{model}")
-        parameters: Mapping[str, Any] = document.get("parameters", {})
+        """The `parameters` of a model's metadata; StageFault where the metadata are malformed."""
+        document = _json(await self._get(f"/v2/models/{model}"))
+        parameters = {} if document is None else document.get("parameters", {})
+        if document is None or not isinstance(parameters, dict):
+            raise malformed(self.name, "the metadata are not a JSON object with 'parameters'")
         return parameters
 
     async def ready(self) -> None:
@@ -122,20 +77,19 @@ class StageClient:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _get(self, path: str) -> Mapping[str, Any]:
+    async def _get(self, path: str) -> Buffer:
         try:
-            answer = await self._client.get(path, headers={REQUEST_ID: current_request_id()})
+            response = await self._client.get(path, headers={REQUEST_ID: current_request_id()})
         except httpx.TimeoutException as error:
-            raise StageTimeout(f"{self.name} did not answer in time", stage=self.name) from error
+            raise self._timeout() from error
         except httpx.TransportError as error:
-            raise StageFailed(f"{self.name} cannot be reached", stage=self.name) from error
-        if answer.is_error:
-            raise self._fault(answer.status_code, answer.content)
-        document: Mapping[str, Any] = answer.json()
-        return document
+            raise self._unreachable() from error
+        if response.is_error:
+            raise self._fault(response.status_code, response.content)
+        return response.content
 
     async def _infer_once(self, model: str, message: Message) -> StageResponse:
-        header, parts = encode(self._timed(message), "inputs")
+        header, parts = encode(self._with_timeout(message), "inputs")
         headers = {
             HEADER_LENGTH: str(len(header)),
             "content-length": str(len(header) + sum(map(len, parts))),
@@ -146,42 +100,45 @@ class StageClient:
         try:
             async with self._client.stream(
                 "POST", f"/v2/models/{model}/infer", headers=headers, content=content
-            ) as answer:
-                body = await _read(answer)
+            ) as response:
+                body = await _read(response)
         except httpx.TimeoutException as error:
-            raise StageTimeout(f"{self.name} did not answer in time", stage=self.name) from error
+            raise self._timeout() from error
         except httpx.TransportError as error:
             raise _Unreachable from error
-        if answer.is_error:
-            raise self._fault(answer.status_code, body)
-        return self._understand(answer.headers, body)
+        if response.is_error:
+            raise self._fault(response.status_code, body)
+        work = _WORK_MS.search(response.headers.get("server-timing", ""))
+        return StageResponse.decode(
+            self.name, body, response.headers.get(HEADER_LENGTH), float(work[1]) if work else 0.0
+        )
 
-    def _timed(self, message: Message) -> Message:
-        """The message with how long its answer is waited for: what comes too late need not be begun."""
+    def _with_timeout(self, message: Message) -> Message:
+        """Tell the stage how long the gateway waits: it need not begin a request that has timed out."""
         seconds = self._client.timeout.read
         if seconds is None:
             return message
         return replace(message, parameters={**message.parameters, TIMEOUT_PARAMETER: round(seconds * 1e6)})
 
-    def _understand(self, headers: httpx.Headers, body: Buffer) -> StageResponse:
-        work = _WORK.search(headers.get("server-timing", ""))
-        try:
-            return StageResponse(decode(body, headers.get(HEADER_LENGTH), "outputs"), float(work[1]) if work else 0.0)
-        except BadRequest as error:
-            raise StageFailed(f"the answer of {self.name} is not understood", stage=self.name) from error
+    def _timeout(self) -> StageTimeout:
+        return StageTimeout(f"{self.name} did not answer in time", stage=self.name)
 
-    def _fault(self, status: int, body: Buffer) -> Problem:
-        document = _json(body)
-        if status == httpx.codes.CONFLICT and document.get("code") in _MISMATCHES:
-            return _MISMATCHES[document["code"]](str(document.get("detail")), stage=self.name)
+    def _unreachable(self) -> StageFailed:
+        return StageFailed(f"{self.name} cannot be reached", stage=self.name)
+
+    def _fault(self, status: int, body: Buffer) -> StageFault:
+        document = _json(body) or {}
+        mismatch = _MISMATCHES.get(str(document.get("code")))
+        if status == httpx.codes.CONFLICT and mismatch:
+            return mismatch(str(document.get("detail")), stage=self.name)
         if status == httpx.codes.SERVICE_UNAVAILABLE:
-            return StageBusy(f"{self.name} takes no more work now", stage=self.name)
+            return StageBusy(f"{self.name} takes no more requests now", stage=self.name)
         return StageFailed(f"{self.name} answered {status}", stage=self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """All three."""
+    """The clients of the three stages."""
 
     preprocess: StageClient
     cnn: StageClient
@@ -194,10 +151,10 @@ class Stages:
 
 
 def connect(name: str, url: str, connect_s: float, read_s: float) -> StageClient:
-    """A stage at an address."""
+    """The client of the stage at `url`."""
     timeout = httpx.Timeout(read_s, connect=connect_s)
     limits = httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=_KEEP_ALIVE_S)
-    # Certificates take 40 ms to read, which a worker would pay for every series.
+    # Reading certificates takes 40 ms, which a worker would spend on every series.
     tls = url.startswith("https:")
     return StageClient(
         name, httpx.AsyncClient(base_url=url, timeout=timeout, limits=limits, trust_env=False, verify=tls)
@@ -205,7 +162,7 @@ def connect(name: str, url: str, connect_s: float, read_s: float) -> StageClient
 
 
 def connect_all(settings: Settings) -> Stages:
-    """All three, where the settings say that they are."""
+    """The clients of the three stages at the addresses of the settings."""
     addresses = {"preprocess": settings.preprocess_url, "cnn": settings.cnn_url, "rnn": settings.rnn_url}
     return Stages(
         **{
@@ -216,7 +173,7 @@ def connect_all(settings: Settings) -> Stages:
 
 
 async def _stream(parts: Sequence[Buffer | FilePart]) -> AsyncIterator[bytes]:
-    """All parts in pieces of one size: few writes, and no part ever whole in memory a second time."""
+    """All parts in pieces of one size: few writes, and no second copy of a part in memory."""
     gathered = bytearray()
     for part in parts:
         for piece in part.pieces(_PIECE_BYTES) if isinstance(part, FilePart) else _views(part):
@@ -233,18 +190,19 @@ def _views(part: Buffer) -> Iterator[memoryview]:
     return (view[at : at + _PIECE_BYTES] for at in range(0, len(view), _PIECE_BYTES))
 
 
-async def _read(answer: httpx.Response) -> bytearray:
-    """The body, in one piece that is allocated once."""
-    body, filled = bytearray(int(answer.headers.get("content-length", 0))), 0
-    async for piece in answer.aiter_raw():
+async def _read(response: httpx.Response) -> bytearray:
+    """The body, in memory that is allocated once."""
+    body, filled = bytearray(int(response.headers.get("content-length", 0))), 0
+    async for piece in response.aiter_raw():
         body[filled : filled + len(piece)] = piece
         filled += len(piece)
     return body
 
 
-def _json(body: Buffer) -> Mapping[str, Any]:
+def _json(body: Buffer) -> Mapping[str, Any] | None:
+    """A JSON object; None for anything else."""
     try:
         document = json.loads(bytes(body))
     except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
+        return None
+    return document if isinstance(document, dict) else None

@@ -17,7 +17,6 @@ from services.common.schemas import (
 from services.common.series_selection import select_best_series
 from services.gateway.archive_formats import is_system_file
 from services.gateway.spool import UploadedFile
-from services.gateway.stage_client import StageFailed
 from services.gateway.upload_problems import (
     MixedSeries,
     NotACtSlice,
@@ -115,29 +114,21 @@ def _ranges(frames: Sequence[int]) -> str:
     return ", ".join(f"{first + 1}" if first == last else f"{first + 1}-{last + 1}" for first, last in runs)
 
 
-def check_report(files: Sequence[UploadedFile], report: HeadersReport) -> HeadersReport:
-    """What preprocess found in files, with those of the operating system called so.
+def mark_system_files(files: Sequence[UploadedFile], report: HeadersReport) -> HeadersReport:
+    """The report with the code of a system file for each that was set aside and has the name of one.
 
-    A name alone is not enough: what is a DICOM or a picture stays one, and is assessed.
-
-    Raises
-    ------
-    StageFailed
-        a file is neither in a series nor set aside.
+    The name alone is not enough: a DICOM or PNG file with such a name is assessed.
     """
-    seen = {item.file for series in report.series for item in series.items} | {item.file for item in report.set_aside}
-    if seen != set(range(len(files))):
-        raise StageFailed("preprocess left out a file, or named one that was not sent", stage="preprocess")
-    return report.model_copy(update={"set_aside": tuple(_called(files, item) for item in report.set_aside)})
+    return report.model_copy(update={"set_aside": tuple(_marked(files, item) for item in report.set_aside)})
 
 
-def _called(files: Sequence[UploadedFile], item: SetAsideFile) -> SetAsideFile:
+def _marked(files: Sequence[UploadedFile], item: SetAsideFile) -> SetAsideFile:
     is_system = item.code in ("not_dicom", "empty_file") and is_system_file(files[item.file].name)
     return item.model_copy(update={"code": SYSTEM_FILE}) if is_system else item
 
 
 def check_decoded(files: Sequence[UploadedFile], items: Sequence[SliceReference], evidence: Sequence[Evidence]) -> None:
     """UnusableFiles, naming every one, where a slice could not be decoded."""
-    failed = {files[item.file].name: seen.failed for item, seen in zip(items, evidence, strict=False) if seen.failed}
+    failed = {files[item.file].name: seen.failed for item, seen in zip(items, evidence, strict=True) if seen.failed}
     if failed:
         raise bad_files(UnusableFiles, (bad_file(name, code) for name, code in failed.items()))

@@ -55,10 +55,11 @@ class FeatureScorer:
 
 @dataclass
 class Chain:
-    """The gateway's client, and what stands behind it, to be swapped by a test."""
+    """The gateway's client, and the parts behind it, which a test may replace."""
 
     client: httpx.AsyncClient
     gateway: FastAPI
+    stages: Stages
     apps: dict[str, FastAPI]
     extractor: MeanExtractor
     settings: GatewaySettings
@@ -137,11 +138,12 @@ async def open_chain(
     extractor = MeanExtractor()
     apps = stage_apps(bundle, extractor, spacing_mm=spacing_mm)
     transports = {name: Swappable(app) for name, app in apps.items()}
-    stages = {
+    clients = {
         name: StageClient(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}"))
         for name, transport in transports.items()
     }
-    gateway = create_gateway(Stages(**stages), settings)
+    stages = Stages(**clients)
+    gateway = create_gateway(stages, settings)
     async with (
         gateway.router.lifespan_context(gateway),
         httpx.AsyncClient(
@@ -151,4 +153,4 @@ async def open_chain(
             event_hooks={"response": [only_listed_problems]},
         ) as client,
     ):
-        yield Chain(client, gateway, apps, extractor, settings, bundle, transports)
+        yield Chain(client, gateway, stages, apps, extractor, settings, bundle, transports)

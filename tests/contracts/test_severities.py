@@ -73,5 +73,5 @@ async def test_a_wrong_file_stops_the_start(chain: Chain, gateway_settings: Gate
     assert gateway_settings.acceptance_file
     gateway_settings.acceptance_file.write_text('[severity]\nconstant_image = "note"')
     stages = Stages(**{name: StageClient(name, chain.client) for name in chain.apps})
-    with pytest.raises(ValueError, match="constant_image can't be lowered"):
+    with pytest.raises(ValueError, match="constant_image cannot be lowered"):
         create_app(stages, gateway_settings)

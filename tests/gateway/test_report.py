@@ -11,10 +11,10 @@ from services.common.labels import LABELS, SUBTYPES, Label
 from services.common.operating_points import OperatingPoint, Thresholds, clamped
 from services.common.schemas import Evidence, Report, SeriesHeader, SliceReference, Timings
 from services.common.version import VERSION
+from services.gateway.assessment import Assessment
 from services.gateway.bundle import ServedBundle
 from services.gateway.jobs.report_formats import COLUMNS, csv_row
-from services.gateway.openapi import PREDICTION_ANSWERS
-from services.gateway.pipeline import Assessment
+from services.gateway.openapi import PREDICTION_RESPONSES
 from services.gateway.report import Stamp, build_report
 from services.gateway.scoring import Scores
 from tests.bundles import fake_bundle
@@ -192,5 +192,5 @@ def test_pictures_stand_with_their_slices(bundle: ServedBundle) -> None:
 
 
 def test_the_examples_in_the_documentation_are_reports() -> None:
-    for example in PREDICTION_ANSWERS[200]["content"]["application/json"]["examples"].values():
+    for example in PREDICTION_RESPONSES[200]["content"]["application/json"]["examples"].values():
         Report.model_validate(example["value"])

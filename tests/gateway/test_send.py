@@ -10,10 +10,10 @@ import pytest
 
 from services.gateway.client import ClientError, GatewayClient, GatewayUnavailable
 from services.gateway.jobs.retry_policy import RetryPolicy
-from services.gateway.openapi import PREDICTION_ANSWERS
+from services.gateway.openapi import PREDICTION_RESPONSES
 from services.gateway.send import main, predict, table
 
-EXAMPLES = PREDICTION_ANSWERS[200]["content"]["application/json"]["examples"]
+EXAMPLES = PREDICTION_RESPONSES[200]["content"]["application/json"]["examples"]
 
 
 def _client(status: int, document: Any) -> GatewayClient:

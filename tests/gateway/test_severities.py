@@ -42,24 +42,24 @@ def test_an_empty_file_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ('[severity]\ncontrasts = "warn"', "no rule is called contrasts"),
-        ('[severity]\ncontrast = "ignore"', "contrast is 'ignore', not one of refuse, warn, note"),
+        ('[severity]\ncontrasts = "warn"', "there is no rule contrasts"),
+        ('[severity]\ncontrast = "ignore"', "contrast is 'ignore'; it must be one of refuse, warn, note"),
         ("[severity]\ncontrast = 1", "contrast is 1"),
-        ('[severity]\nconstant_image = "warn"', "constant_image can't be lowered"),
-        ('[severities]\ncontrast = "warn"', "one table is known here"),
-        ("severity = 3", "one table is known here"),
+        ('[severity]\nconstant_image = "warn"', "constant_image cannot be lowered"),
+        ('[severities]\ncontrast = "warn"', "the only table is"),
+        ("severity = 3", "the only table is"),
         ("[severity", "severities.toml"),
     ],
 )
-def test_a_wrong_file_is_told(text: str, told: str) -> None:
+def test_an_invalid_file_raises_with_the_fault(text: str, message: str) -> None:
     HERE.write_text(text)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         read_severities(HERE)
 
 
-def test_a_missing_file_is_told() -> None:
+def test_a_missing_file_raises() -> None:
     with pytest.raises(ValueError, match="No such file"):
         read_severities(HERE)
 

@@ -5,25 +5,29 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from services.common.file_codes import describe_file_code
 from services.common.problems import Problem
 from services.common.timestamps import utc_now
 from services.common.version import VERSION
+from services.gateway.assessment import Assessment
 from services.gateway.bundle import Bundles, ServedBundle
 from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.schemas import FailedReport, FailedSeries, LeftOut, Manifest, Outcome, Plan, PlannedSeries
-from services.gateway.pipeline import Assessment, Pipeline, SeriesFiles, SeriesKey
+from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import check_operating_point, report_timings
 from services.gateway.report import Stamp, build_report
+from services.gateway.series_grouping import SeriesFiles, SeriesKey, group_series
 from services.gateway.settings import Settings
+from services.gateway.severities import DEFAULT_SEVERITIES, Severities
 from services.gateway.spool import UploadedFile
-from services.gateway.stage_client import StageBusy, StageFault, Stages
+from services.gateway.stage_client import Stages
+from services.gateway.stage_problems import StageBusy, StageFault
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -54,6 +58,7 @@ class TaskContext:
     settings: Settings
     attempts: Attempts
     retry: RetryPolicy = RETRY_POLICY
+    severities: Severities = field(default_factory=lambda: DEFAULT_SEVERITIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +107,9 @@ async def _plan(job: Job, context: TaskContext, lost_workers: int) -> tuple[Plan
     with job.files() as files:
         try:
             _check_lost_workers(lost_workers)
-            pipeline = Pipeline(context.stages, context.settings, Bundles(context.stages))
-            groups, aside = await _with_retries(lambda: pipeline.group_series(files), context)
+            groups, aside = await _with_retries(
+                lambda: group_series(context.stages.preprocess, files, context.settings), context
+            )
         except Problem as problem:
             return Plan(started=started, problem=problem.document()), ()
     series = _planned_series(groups)
@@ -146,7 +152,7 @@ async def _run_pipeline(
     files: Sequence[UploadedFile], manifest: Manifest, context: TaskContext
 ) -> tuple[Assessment, ServedBundle]:
     bundles = Bundles(context.stages)
-    pipeline = Pipeline(context.stages, context.settings, bundles)
+    pipeline = Pipeline(context.stages, context.settings, bundles, context.severities)
     with pipeline.admission.reserve() as reservation:
         assessment = await pipeline.assess_upload(files, reservation)
     card_sha256 = assessment.scores.card_sha256 if assessment.scores else None

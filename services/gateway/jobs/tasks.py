@@ -21,7 +21,9 @@ from services.gateway.jobs.scheduler import FairScheduler, Task
 from services.gateway.jobs.schemas import Priority
 from services.gateway.jobs.store import JobStore
 from services.gateway.settings import Settings
-from services.gateway.stage_client import StageFault, connect_all
+from services.gateway.severities import Severities, read_severities
+from services.gateway.stage_client import connect_all
+from services.gateway.stage_problems import StageFault
 
 log = logging.getLogger(__name__)
 Process = Callable[[Attempts, int], TaskResult | None]
@@ -40,7 +42,8 @@ def run_ticket(priority: Priority, sender: str, number: int, ticket: str) -> Non
         stages = connect_all(settings)
 
         def process(task: Task, attempts: Attempts, lost_workers: int) -> TaskResult | None:
-            return runner.run(process_task(task, TaskContext(stages, settings, attempts), lost_workers))
+            context = TaskContext(stages, settings, attempts, severities=read_site_severities())
+            return runner.run(process_task(task, context, lost_workers))
 
         try:
             scheduler.process_ticket(
@@ -104,3 +107,9 @@ async def _ask_preprocess(settings: Settings) -> None:
 def read_settings() -> Settings:
     """The settings, read once for a worker and its forked processes."""
     return Settings.read()
+
+
+@cache
+def read_site_severities() -> Severities:
+    """The site's severities, read once for a worker and its forked processes."""
+    return read_severities(read_settings().acceptance_file)

@@ -14,7 +14,7 @@ from services.common.observability import configure_logging
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.scheduler import queue_name
 from services.gateway.jobs.schemas import PRIORITIES
-from services.gateway.jobs.tasks import read_settings, warm_up
+from services.gateway.jobs.tasks import read_settings, read_site_severities, warm_up
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _work(queues: list[str]) -> None:
     redis = connect_redis(read_settings())
+    read_site_severities()
     worker = Worker(queues, connection=redis, serializer=JSONSerializer, log_job_description=False)
     warm_up()
     gc.freeze()  # forked processes share the memory of objects that are never collected

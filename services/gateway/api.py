@@ -1,0 +1,89 @@
+"""Routes of predictions and of the served model: `/v1/predictions` and `/v1/models`."""
+
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Query, Request, Response
+from pydantic import BaseModel
+
+from services.common.card import Card
+from services.common.observability import Metrics
+from services.common.operating_points import OperatingPoint
+from services.common.schemas import Report, Timings
+from services.gateway.api_keys import authenticate
+from services.gateway.openapi import MODEL_RESPONSES, PREDICTION_BODY, PREDICTION_RESPONSES
+from services.gateway.predictions import PredictionService
+
+
+class ServedModel(BaseModel):
+    """The served bundle, and the operating point of requests that name none."""
+
+    sha256: str
+    operating_point: OperatingPoint
+    card: Card
+
+
+def prediction_service(request: Request) -> PredictionService:
+    """The application's PredictionService, as a dependency."""
+    service: PredictionService = request.app.state.predictions
+    return service
+
+
+def metrics(request: Request) -> Metrics:
+    """The application's metrics, as a dependency."""
+    found: Metrics = request.app.state.metrics
+    return found
+
+
+Service = Annotated[PredictionService, Depends(prediction_service)]
+
+
+async def predict(
+    *,
+    request: Request,
+    response: Response,
+    service: Service,
+    counters: Annotated[Metrics, Depends(metrics)],
+    images: Annotated[bool, Query(description="add each slice's picture, as base64 PNG")] = False,
+    operating_point: Annotated[
+        OperatingPoint | None, Query(description="thresholds of the predictions; default: the site's setting")
+    ] = None,
+) -> Report:
+    """The files are one slice, one series, or independent PNG slices; several series belong in a job."""
+    report = await service.predict(request, images=images, operating_point=operating_point)
+    response.headers["server-timing"] = _server_timing(report.timings_ms)
+    counters.slices.inc(len(report.slices))
+    return report
+
+
+async def get_model(service: Service) -> ServedModel:
+    """Reports name the bundle by the SHA-256 of its card."""
+    served = await service.bundles.served()
+    return ServedModel(sha256=served.card_sha256, operating_point=service.settings.operating_point, card=served.card)
+
+
+def _server_timing(timings_ms: Timings) -> str:
+    return ", ".join(f"{name};dur={ms}" for name, ms in timings_ms.model_dump().items())
+
+
+def add_prediction_routes(app: FastAPI, service: PredictionService) -> None:
+    """Serve predictions and the model."""
+    app.state.predictions = service
+    app.add_api_route(
+        "/v1/predictions",
+        predict,
+        methods=["POST"],
+        tags=["predictions"],
+        operation_id="predict",
+        summary="Assess one slice or one series, and wait for the report",
+        responses=PREDICTION_RESPONSES,
+        openapi_extra=PREDICTION_BODY,
+        dependencies=[Depends(authenticate)],
+    )
+    app.add_api_route(
+        "/v1/models",
+        get_model,
+        tags=["models"],
+        operation_id="get_model",
+        summary="The card of the served bundle",
+        responses=MODEL_RESPONSES,
+    )
