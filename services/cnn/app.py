@@ -16,7 +16,8 @@ from services.common.labels import SUBTYPES
 from services.common.numpy_tensors import array_tensor, read_array
 from services.common.observability import configure_logging
 from services.common.problems import Problem
-from services.common.stage import TensorSpec, stage_app
+from services.common.stage import TensorSpec
+from services.common.stage_app import stage_app
 from services.common.tensors import Message
 
 

@@ -13,7 +13,8 @@ from services.common.problems import BadRequest
 from services.common.recipe import DEFAULT_RECIPE, Recipe
 from services.common.runners import ThreadRunner
 from services.common.schemas import HeadersReport
-from services.common.stage import StageModel, TensorSpec, stage_app
+from services.common.stage import StageModel, TensorSpec
+from services.common.stage_app import stage_app
 from services.common.tensors import Buffer, Message, Tensor, bytes_elements, bytes_tensor
 from services.preprocess.dicom_file import PartialFile
 from services.preprocess.pipeline import Pipeline, Slices

@@ -12,7 +12,8 @@ from services.common.numpy_tensors import array_tensor, read_array
 from services.common.problems import BadRequest
 from services.common.runners import ThreadRunner
 from services.common.settings import ThreadedSettings
-from services.common.stage import TensorSpec, stage_app
+from services.common.stage import TensorSpec
+from services.common.stage_app import stage_app
 from services.common.tensors import HEADER_LENGTH, FilePart, Message, decode, encode
 
 pytestmark = pytest.mark.anyio

@@ -1,0 +1,29 @@
+"""The application factory of a stage."""
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI, Request, Response
+
+from services.common.app import new_app
+from services.common.error_handlers import log_server_error, problem_response
+from services.common.inference_routes import router
+from services.common.problems import Problem
+from services.common.runners import Runner
+from services.common.settings import StageSettings
+from services.common.stage import Stage, StageModel
+
+
+def stage_app(title: str, models: Sequence[StageModel], settings: StageSettings, runner: Runner) -> FastAPI:
+    """The application of one stage. It has no OpenAPI document: the protocol documents its routes."""
+    stage = Stage(models, settings, runner)
+    app = new_app(title=title, ready=stage.ready, drain_s=settings.drain_s, openapi_url=None)
+    app.state.stage = stage
+    app.include_router(router)
+    app.exception_handler(Problem)(_answer_problem)
+    return app
+
+
+async def _answer_problem(request: Request, error: Problem) -> Response:
+    """A problem with the protocol's member `error`."""
+    log_server_error(request, error)
+    return problem_response(error, error=error.detail)
