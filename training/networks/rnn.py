@@ -1,7 +1,7 @@
-"""The RNN: the features of a series in, calibrated probabilities of every slice and of the series out.
+"""The RNN: features and positions of a series to calibrated probabilities of every slice and of the series.
 
-It sees where slices lie only by the distances between them, since a scanner's zero is anywhere. The CNN's own opinion
-comes in through a copy of its last layer, and each class learns how far to trust it.
+It sees the distances between slices and not their positions, because scanners differ in their origin. A frozen copy of
+the CNN's last layer gives the CNN's logits; a weight for each label mixes them with the RNN's.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,11 @@ CLASSES = len(LABELS)
 
 @dataclass(frozen=True, slots=True)
 class RnnShape:
-    """Widths: of what features are brought down to, and of the state in each direction."""
+    """Sizes of the network.
+
+    width : units of the dense layer before the GRU
+    state : units of the GRU in each direction
+    """
 
     width: int = 96
     state: int = 64
@@ -29,27 +33,31 @@ class RnnShape:
 
 @dataclass(frozen=True, slots=True)
 class Rnn:
-    """One network and the ways into it; both share their weights.
+    """An RNN as a model for training and the layer that follows it in serving.
 
-    logits : (b, n, d) features and (b, n) positions to (b, n, 6) and (b, 6) logits, for training
-    temperatures : the last step of the graph, from logits to probabilities
+    logits : features (b, n, d) and positions (b, n) in mm to logits of slices (b, n, 6) and series (b, 6)
+    temperatures : from logits to probabilities
     """
 
     logits: keras.Model
     temperatures: "Temperatures"
 
     def serving(self, features: Any, position_mm: Any) -> dict[str, Any]:
-        """Features (n, d) and positions (n,) of one series: what the service answers."""
+        """Return the probabilities for features (n, d) and positions (n,) in mm of one series, as served."""
         slices, series = self.logits([features[None], position_mm[None]], training=False)
-        answer: dict[str, Any] = self.temperatures(slices[0], series[0])
-        return answer
+        probabilities: dict[str, Any] = self.temperatures(slices[0], series[0])
+        return probabilities
 
 
-class Places(layers.Layer):  # type: ignore[misc] # Keras has no types
-    """Positions in mm, (b, n), as (b, n, 11) numbers that stay the same when all positions move together."""
+class PositionEncoding(layers.Layer):  # type: ignore[misc] # Keras has no types
+    """Encodes positions (b, n) in mm as (b, n, 11); a shift of all positions changes nothing.
+
+    The numbers are the distances to both neighbours, the distance to the middle of the series, and its sines and
+    cosines.
+    """
 
     def call(self, position_mm: Any) -> Any:
-        # The first position goes first: far from zero, float32 would lose what the differences are about.
+        # Subtracted first: far from zero, float32 has too few digits for the differences.
         x = position_mm - position_mm[:, :1]
         gaps = ops.clip(x[:, 1:] - x[:, :-1], -15, 15) / 10
         before, after = ops.pad(gaps, ((0, 0), (1, 0))), ops.pad(gaps, ((0, 0), (0, 1)))
@@ -62,25 +70,25 @@ class Places(layers.Layer):  # type: ignore[misc] # Keras has no types
 
 
 class Blend(layers.Layer):  # type: ignore[misc] # Keras has no types
-    """For each class a share of the CNN's opinion and a shift of it; the rest is the RNN's."""
+    """Mixes logits of the CNN, scaled and shifted, with logits of the RNN, with a learnt share for each label."""
 
-    def build(self, own_shape: Any, rnn_shape: Any) -> None:  # noqa: ARG002 - Keras goes by the names
+    def build(self, cnn_shape: Any, rnn_shape: Any) -> None:  # noqa: ARG002 - Keras passes both by name
         self.share = self.add_weight(shape=(CLASSES,), initializer="zeros", name="share")
         self.scale = self.add_weight(shape=(CLASSES,), initializer="ones", name="scale")
         self.shift = self.add_weight(shape=(CLASSES,), initializer="zeros", name="shift")
 
-    def call(self, own: Any, rnn: Any) -> Any:
+    def call(self, cnn: Any, rnn: Any) -> Any:
         share = ops.sigmoid(self.share)
-        return share * (own * self.scale + self.shift) + (1 - share) * rnn
+        return share * (cnn * self.scale + self.shift) + (1 - share) * rnn
 
-    def compute_output_shape(self, own_shape: Any, rnn_shape: Any) -> Any:  # noqa: ARG002 - Keras goes by the names
-        return own_shape
+    def compute_output_shape(self, cnn_shape: Any, rnn_shape: Any) -> Any:  # noqa: ARG002 - Keras passes both by name
+        return cnn_shape
 
 
 class Temperatures(layers.Layer):  # type: ignore[misc] # Keras has no types
-    """Logits to probabilities: one temperature for `any` and one for the subtypes, of slices and of series.
+    """From logits to probabilities, with one temperature for `any` and one for the subtypes, by slice and by series.
 
-    `any` is never less than the largest subtype.
+    `any` is at least the largest subtype.
     """
 
     def build(self, *_: Any) -> None:
@@ -95,47 +103,56 @@ class Temperatures(layers.Layer):  # type: ignore[misc] # Keras has no types
         }
 
     def _probabilities(self, logits: Any) -> Any:
-        every = ops.sigmoid(logits)
-        return ops.concatenate([ops.max(every, axis=-1, keepdims=True), every[..., 1:]], axis=-1)
+        each = ops.sigmoid(logits)
+        return ops.concatenate([ops.max(each, axis=-1, keepdims=True), each[..., 1:]], axis=-1)
 
 
 def build_rnn(shape: RnnShape, last: layers.Dense, features: NDArray[np.float32]) -> Rnn:
-    """A network with fresh weights behind a CNN's last layer; `features` (m, d) say what features are like."""
+    """Return a network with fresh weights behind a CNN's last layer.
+
+    Parameters
+    ----------
+    features : (m, d), of which mean and variance normalise the input
+    """
     size = features.shape[-1]
     values = keras.Input((None, size), name="features")
     position_mm = keras.Input((None,), name="position_mm")
     standard = layers.Normalization(axis=-1, mean=features.mean(axis=0), variance=features.var(axis=0) + 1e-3)
     x = ops.clip(standard(values), -6, 6)
     x = layers.Dense(shape.width, activation="relu")(layers.Dropout(shape.dropout)(x))
-    x = layers.Concatenate()([x, Places()(position_mm)])
+    x = layers.Concatenate()([x, PositionEncoding()(position_mm)])
     x = layers.Bidirectional(layers.GRU(shape.state, return_sequences=True, use_cudnn=False))(x)
     x = layers.Dropout(shape.dropout)(x)
-    own = _copy(last, size)(values)
-    slices = Blend(name="blend")(own, layers.Dense(CLASSES)(x))
+    cnn = _frozen_copy(last, size)(values)
+    slices = Blend(name="blend")(cnn, layers.Dense(CLASSES)(x))
     series = Blend(name="series_blend")(ops.max(slices, axis=1), _pooled(x))
-    series = Blend(name="series_own")(ops.max(own, axis=1), series)
+    series = Blend(name="series_own")(ops.max(cnn, axis=1), series)
+    return Rnn(keras.Model([values, position_mm], [slices, series]), new_temperatures())
+
+
+def new_temperatures() -> Temperatures:
+    """Return the layer with all temperatures at 1."""
     temperatures = Temperatures(name="temperatures")
     temperatures.build()
-    return Rnn(keras.Model([values, position_mm], [slices, series]), temperatures)
+    return temperatures
 
 
 def joined(members: Sequence[Rnn]) -> Rnn:
-    """Networks of one form as one that answers the mean of their logits; its temperatures are its own."""
+    """Return one network with the mean logits of several of the same shape, and with temperatures of its own."""
     if len(members) == 1:
         return members[0]
     inputs = [keras.Input(given.shape[1:], name=given.name) for given in members[0].logits.inputs]
     slices, series = zip(*(member.logits(inputs) for member in members), strict=True)
-    temperatures = Temperatures(name="temperatures")
-    temperatures.build()
-    return Rnn(keras.Model(inputs, [layers.average(slices), layers.average(series)], name="rnns"), temperatures)
+    return Rnn(keras.Model(inputs, [layers.average(slices), layers.average(series)], name="rnns"), new_temperatures())
 
 
 def _pooled(x: Any) -> Any:
+    """Logits of the series, (b, 6), from the states of its slices."""
     both = layers.Concatenate()([ops.max(x, axis=1), ops.mean(x, axis=1)])
     return layers.Dense(CLASSES)(layers.Dense(32, activation="relu")(both))
 
 
-def _copy(last: layers.Dense, size: int) -> layers.Dense:
+def _frozen_copy(last: layers.Dense, size: int) -> layers.Dense:
     copy = layers.Dense(CLASSES, name="last", trainable=False)
     copy.build((None, size))
     copy.set_weights(last.get_weights())

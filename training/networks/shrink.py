@@ -1,13 +1,12 @@
-"""The first step of the CNN's graph, which is also how training keeps its pictures: one function for both."""
+"""Shrinks pictures: the first step of the CNN's graph, and the form of the phantoms in training."""
 
 from typing import Any
 
 
 def shrink(slices: Any) -> Any:
-    """Halve the pictures and keep the channels that the network looks at.
+    """Halve the resolution and drop the soft-tissue window.
 
-    Written with indexing and arithmetic alone, so that NumPy arrays and TensorFlow tensors both pass; whole numbers
-    in, whole numbers out, so both give the very same.
+    Indexing and integer arithmetic only: NumPy arrays and tensors give the same integers.
 
     Parameters
     ----------
@@ -15,8 +14,8 @@ def shrink(slices: Any) -> Any:
 
     Returns
     -------
-    (n, 256, 256, 2) of the same type, 0 to 255: bone and subdural window, the rounded mean of four pixels
+    (n, 256, 256, 2) of the same type, 0 to 255: the rounded mean of four pixels in the bone and the subdural window
     """
-    kept = slices[..., :2]
-    rows = kept[:, ::2] + kept[:, 1::2]
+    channels = slices[..., :2]
+    rows = channels[:, ::2] + channels[:, 1::2]
     return (rows[:, :, ::2] + rows[:, :, 1::2] + 2) // 4

@@ -28,6 +28,6 @@ def test_a_file_that_names_other_code_is_not_run(tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "touched",))
 
     data = b"".join(pickle.dumps(value, protocol=2) for value in (1, 2, 3, Trap()))
-    with pytest.raises(pickle.UnpicklingError, match="no place"):
+    with pytest.raises(pickle.UnpicklingError, match="not allowed"):
         read_weights(data)
     assert not (tmp_path / "touched").exists()
