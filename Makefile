@@ -76,13 +76,13 @@ fuzz: $(VENV)/.dev ## Send 50,000 damaged files to the readers, look for new pat
 	$(BIN)/python -m tests.fuzz.guided --seconds 120
 	$(BIN)/python -m tests.fuzz.api --examples 200
 
-check: $(VENV)/.dev ## Format, lint, types, imports, locks, Compose files
+check: $(VENV)/.dev ## Format, lint, types, imports, spelling, locks, Compose files, documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/typos
-	$(BIN)/python -m pytest tests/test_requirements.py tests/test_compose.py tests/test_reference.py
+	$(BIN)/python -m pytest tests/test_requirements.py tests/test_compose.py tests/test_reference.py tests/test_docs.py
 
 format: $(VENV)/.dev ## Format the code and mend what the linter can
 	$(BIN)/ruff format .
