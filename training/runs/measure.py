@@ -1,4 +1,4 @@
-"""What a run's networks say of the held-out fold, and the page about it."""
+"""Measures the networks of a run on the held-out fold and writes the page about it."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -31,10 +31,16 @@ from training.runs.trained import Trained
 def measure_networks(
     networks: Trained, studies: Sequence[Series], points: Points, patients: NDArray[np.int64], data: str
 ) -> dict[str, Any]:
-    """The card's metrics: the bundle's answers, and beside them the CNN's alone and those to single slices."""
+    """Return the card's metrics of the RNN, of the CNN alone and of the RNN on single slices.
+
+    Parameters
+    ----------
+    patients : (studies,), numbers of the patients; intervals resample whole patients
+    data : the data in words
+    """
     others: dict[str, Callable[[Sequence[Series]], list[Answer]]] = {
-        "cnn": lambda every: predict_by_cnn(networks.cnn.last, every),
-        ALONE: lambda every: alone(networks.rnn, every),
+        "cnn": lambda series: predict_by_cnn(networks.cnn.last, series),
+        ALONE: lambda series: alone(networks.rnn, series),
     }
     lengths = lengths_of(studies)
     middle = middle_slices(lengths)
@@ -44,7 +50,7 @@ def measure_networks(
 
 
 def write_page(card: Card, folder: Path) -> None:
-    """`metrics.json`, `card.md` and its pictures in `card/`."""
+    """Write `metrics.json`, `card.md` and its pictures in `card/`."""
     (folder / "metrics.json").write_text(json.dumps(card.metrics, indent=1) + "\n")
     draw(card, None, folder / "card")
     (folder / "card.md").write_text(page(card, folder / "card"))

@@ -1,7 +1,7 @@
-"""New operating points for a bundle, and the figures that depend on them. Its networks stay as they are.
+"""Fits new operating points for a bundle and measures the figures that depend on them; the networks stay.
 
-The studies are those that a build draws: `calibration` of its configuration, and the fixed test set. A bundle that was
-not made of phantoms is calibrated on a site's own files: one half of the patients chooses, the other is measured.
+A bundle of phantoms uses the studies of its build: those for calibration, and the fixed test set. Other bundles use a
+site's files: half of the patients to fit the points, the other half to measure.
 """
 
 import json
@@ -37,14 +37,17 @@ from training.io.files import write_atomically
 from training.phantom.study_options import StudyRequest
 
 LOG = logging.getLogger(__name__)
-AUC_TOLERANCE: Final = 2e-3  # between the card's AUC of any by slice and that of the same studies today
+AUC_TOLERANCE: Final = 2e-3  # between the card's AUC of `any` by slice and the one measured again
 Engine = Literal["tensorflow", "openvino"]
 NewPoints = dict[OperatingPoint, Thresholds]
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """What of a card is new: operating points, metrics, and from what data."""
+class Recalibration:
+    """The new fields of a card.
+
+    data : the data of the operating points, in words
+    """
 
     points: NewPoints
     metrics: dict[str, Any]
@@ -52,48 +55,59 @@ class Changed:
 
 
 def recalibrate_by_phantoms(folder: Path, out: Path, run: Path, engine: Engine = "tensorflow") -> Card:
-    """Write a bundle of phantoms with new operating points to `out`, which may be `folder` itself.
+    """Write a bundle of phantoms with new operating points to `out`; return its card.
 
-    `run` keeps what the networks made of whole studies; a second start takes that up.
+    Parameters
+    ----------
+    out : may be `folder`
+    run : folder of the feature cache, from which a second start resumes
 
     Raises
     ------
     TrainingError
-        no bundle, none made of this repository's phantoms, or one whose networks answer otherwise than its card says
+        the folder is no bundle, the bundle is not made of this version's phantoms, or its AUC is not its card's
     """
     bundle = opened(folder)
     calibration, tested = _calibration_studies(bundle), list(TEST)
     run.mkdir(parents=True, exist_ok=True)
-    kept, score = _kept(bundle, run, engine), SavedModelScorer(bundle.saved_model("rnn")).score
+    cache, score = _feature_cache(bundle, run, engine), SavedModelScorer(bundle.saved_model("rnn")).score
 
-    def scored(wanted: Sequence[StudyRequest], name: str) -> tuple[ScoredLabels, ScoredLabels, list[int]]:
-        made = [case.series for case in kept.of(wanted, name=name)]
-        return _scored(made, score)
+    def scored(requests: Sequence[StudyRequest], name: str) -> tuple[ScoredLabels, ScoredLabels, list[int]]:
+        return _scored([study.series for study in cache.of(requests, name=name)], score)
 
     points = operating_points(*scored(calibration, "phantoms for calibration"))
     measured = scored(tested, "phantoms to measure on")
-    _check_same(bundle, measured[0])
+    _check_auc(bundle, measured[0])
     metrics = with_points(bundle.card.metrics, *measured, points)
     data = f"the {len(calibration)} phantoms of the build's calibration"
-    return _write(bundle, out, Changed(points, metrics, data))
+    return _write(bundle, out, Recalibration(points, metrics, data))
 
 
 def recalibrate_by_files(folder: Path, out: Path, data: Path, table: Path) -> Card:
-    """The same by a site's own files: one half of the patients chooses the points, the other gives the figures.
+    """Write a bundle with operating points and figures from a site's files; return its card.
+
+    Parameters
+    ----------
+    out : may be `folder`
+    data : folder or zip of DICOM files
+    table : CSV of their labels
 
     Raises
     ------
     TrainingError
-        bundle, files or table can't be read, or fewer than two patients were assessed
+        bundle, files or table cannot be read, or fewer than two patients were assessed
     """
     bundle = opened(folder)
     answered, _ = answers_to(bundle, data, table)
-    chosen_by, measured = halves(answered)
-    if not (chosen_by and measured):
-        raise TrainingError(f"{data} has one patient with known labels: two are needed, one to choose, one to measure.")
-    points = operating_points(*levels_of(chosen_by))
-    words = f"a site's own, {data.name}: half of the patients, by the hash of their name; the others chose thresholds"
-    return _write(bundle, out, Changed(points, {"data": words, **figures_of(measured, points)}, f"files, {data.name}"))
+    calibration, measured = split_patients(answered)
+    if not (calibration and measured):
+        raise TrainingError(
+            f"{data} has one patient with known labels: two are needed, one to calibrate, one to measure."
+        )
+    points = operating_points(*levels_of(calibration))
+    text = f"a site's own, {data.name}: half of the patients, by the hash of their name; thresholds are from the others"
+    metrics = {"data": text, **figures_of(measured, points)}
+    return _write(bundle, out, Recalibration(points, metrics, f"files, {data.name}"))
 
 
 def _calibration_studies(bundle: Bundle) -> list[StudyRequest]:
@@ -101,9 +115,9 @@ def _calibration_studies(bundle: Bundle) -> list[StudyRequest]:
     count = training.get("studies", {}).get("calibration")
     if not count:
         raise TrainingError(
-            f"{bundle.folder} was not made of phantoms, so there are no studies to draw again: give --files FOLDER "
-            "--labels CSV of series that it has not learnt from, or run the steps calibrate, evaluate and export in "
-            "the folder of its run."
+            f"{bundle.folder} was not made of phantoms, so calibration studies cannot be drawn again: give --files "
+            "FOLDER --labels CSV of series that it was not trained on, or run the steps calibrate, evaluate and "
+            "export in the folder of its run."
         )
     if training.get("seeds", {}).get("calibration") != SEEDS["calibration"]:
         raise TrainingError(
@@ -113,11 +127,11 @@ def _calibration_studies(bundle: Bundle) -> list[StudyRequest]:
     return studies("calibration", count)
 
 
-def _kept(bundle: Bundle, run: Path, engine: Engine) -> FeatureCache:
+def _feature_cache(bundle: Bundle, run: Path, engine: Engine) -> FeatureCache:
     extractor = _extractor(bundle, engine)
     cnn = {name: digest for name, digest in bundle.card.files.items() if name.startswith("cnn/")}
-    made_by = sha256(json.dumps(cnn, sort_keys=True).encode()).hexdigest()
-    return FeatureCache(lambda wanted, name, _: cases_of(extractor, wanted, name), made_by, run)
+    digest = sha256(json.dumps(cnn, sort_keys=True).encode()).hexdigest()
+    return FeatureCache(lambda requests, name, _: cases_of(extractor, requests, name), digest, run)
 
 
 def _extractor(bundle: Bundle, engine: Engine) -> FeatureExtractor:
@@ -128,45 +142,43 @@ def _extractor(bundle: Bundle, engine: Engine) -> FeatureExtractor:
         raise TrainingError(f"{missing}.") from None
 
 
-def _scored(made: Sequence[Series], score: Callable[..., Any]) -> tuple[ScoredLabels, ScoredLabels, list[int]]:
-    return *levels(made, [score(study.features, study.position_mm) for study in made]), lengths_of(made)
+def _scored(studies: Sequence[Series], score: Callable[..., Any]) -> tuple[ScoredLabels, ScoredLabels, list[int]]:
+    return *levels(studies, [score(study.features, study.position_mm) for study in studies]), lengths_of(studies)
 
 
-def _check_same(bundle: Bundle, slices: ScoredLabels) -> None:
+def _check_auc(bundle: Bundle, slices: ScoredLabels) -> None:
     stated, found = bundle.card.metrics["slice"]["any"]["auc"], auc(*slices.of(0)[:2])
-    # Written so that a NaN is refused, too.
-    if not abs(stated - found) <= AUC_TOLERANCE:
+    if not abs(stated - found) <= AUC_TOLERANCE:  # refuses NaN too
         raise TrainingError(
             f"{bundle.folder}: the AUC of any by slice on the test phantoms is {found:.4f}, its card states "
-            f"{stated:.4f}. The figures beside the new ones would not hold: build the bundle anew."
+            f"{stated:.4f}. The card's other figures no longer hold: build the bundle again."
         )
 
 
 def with_points(
     metrics: Mapping[str, Any], slices: ScoredLabels, series: ScoredLabels, lengths: Sequence[int], points: NewPoints
 ) -> dict[str, Any]:
-    """The metrics with sensitivities and specificities at the new points; all else stays."""
+    """Return the metrics with sensitivities and specificities at the new points; other figures stay."""
     predicted = {point: predict_studies(slices.scores, series.scores, lengths, at) for point, at in points.items()}
-    changed = dict(metrics)
+    updated = dict(metrics)
     for level, scored in zip(LEVELS, (slices, series), strict=True):
-        rows = {point: getattr(found, level) for point, found in predicted.items()}
+        rows = {point: getattr(present, level) for point, present in predicted.items()}
         new = {label: metrics[level][label] | points_of(scored, rows, column) for column, label in enumerate(LABELS)}
-        changed[level] = metrics[level] | new
-    return changed
+        updated[level] = metrics[level] | new
+    return updated
 
 
-def halves(answered: Sequence[Answered]) -> tuple[list[Answered], list[Answered]]:
-    """Series of one half of the patients and of the other; a patient is always of the same half."""
+def split_patients(answered: Sequence[Answered]) -> tuple[list[Answered], list[Answered]]:
+    """Split series into two halves of the patients, by the hash of the patient's identifier."""
     order = sorted({each.patient for each in answered}, key=lambda name: sha256(name.encode()).digest())
     first = set(order[: len(order) // 2])
-    return [each for each in answered if each.patient in first], [
-        each for each in answered if each.patient not in first
-    ]
+    one, other = ([each for each in answered if (each.patient in first) is part] for part in (True, False))
+    return one, other
 
 
-def _write(bundle: Bundle, out: Path, changed: Changed) -> Card:
-    """A card that differs in what depends on thresholds alone, beside the same files."""
-    document = new_card((bundle.folder / CARD_NAME).read_bytes(), changed)
+def _write(bundle: Bundle, out: Path, found: Recalibration) -> Card:
+    """Write the updated card, and copy the bundle's other files where `out` is another folder."""
+    document = updated_card((bundle.folder / CARD_NAME).read_bytes(), found)
     Card.model_validate(document)
     if out.resolve() != bundle.folder.resolve():
         shutil.copytree(bundle.folder, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CARD_NAME))
@@ -175,20 +187,20 @@ def _write(bundle: Bundle, out: Path, changed: Changed) -> Card:
     return opened(out).card
 
 
-def new_card(before: bytes, changed: Changed) -> dict[str, Any]:
-    """The card's content with new points and metrics; `created` and `training.recalibrated` say so."""
+def updated_card(before: bytes, found: Recalibration) -> dict[str, Any]:
+    """Return the JSON of a card with new points and metrics, recorded in `created` and `training.recalibrated`."""
     document: dict[str, Any] = json.loads(before)
     recalibrated = {
         "command": "python -m training recalibrate BUNDLE",
-        "data": changed.data,
+        "data": found.data,
         "before": {"created": document["created"], "card_sha256": sha256(before).hexdigest()},
         "versions": library_versions(),
     }
     document |= {
         "created": utc_now(),
         "training": document["training"] | {"recalibrated": recalibrated},
-        "metrics": changed.metrics,
-        "thresholds": {name: point.model_dump(mode="json") for name, point in changed.points.items()},
+        "metrics": found.metrics,
+        "thresholds": {name: point.model_dump(mode="json") for name, point in found.points.items()},
         "prediction_rule": PREDICTION_RULE,
     }
     return {name: document[name] for name in Card.model_fields if name in document}

@@ -12,7 +12,7 @@ from training.evaluate.calibrate import operating_points
 from training.evaluate.metrics import ScoredLabels, points_of
 from training.evaluate.thresholding import predict_rows
 from training.io.errors import TrainingError
-from training.runs.recalibrate import Changed, halves, new_card, recalibrate_by_phantoms, with_points
+from training.runs.recalibrate import Recalibration, recalibrate_by_phantoms, split_patients, updated_card, with_points
 
 LENGTHS = [3] * 40
 
@@ -32,7 +32,7 @@ def _metrics() -> dict[str, object]:
     return {"data": "phantoms", "slice": level | {"weighted_log_loss": 0.1}, "series": level, "curves": {}}
 
 
-def test_figures_of_points_change_and_nothing_else() -> None:
+def test_only_figures_at_operating_points_change() -> None:
     slices, series, lengths = _drawn()
     points = operating_points(slices, series, lengths)
     before = _metrics()
@@ -47,10 +47,10 @@ def test_figures_of_points_change_and_nothing_else() -> None:
         assert after["series"][label]["sensitive"]["sensitivity"] >= after["series"][label]["default"]["sensitivity"]
 
 
-def test_a_card_keeps_all_but_what_thresholds_change(tmp_path: Path) -> None:
+def test_only_fields_that_depend_on_thresholds_change(tmp_path: Path) -> None:
     before = (write_bundle(tmp_path) / "card.json").read_bytes()
     points = operating_points(*_drawn())
-    after = new_card(before, Changed(points, _metrics(), "a test"))
+    after = updated_card(before, Recalibration(points, _metrics(), "a test"))
     assert Card.model_validate(after).thresholds == points
     old = json.loads(before)
     same = set(old) - {"created", "training", "metrics", "thresholds"}
@@ -59,7 +59,7 @@ def test_a_card_keeps_all_but_what_thresholds_change(tmp_path: Path) -> None:
     assert after["training"]["recalibrated"]["before"]["created"] == old["created"]
 
 
-def test_a_bundle_that_is_not_of_phantoms_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_bundle_of_other_data_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"not made of phantoms.*--files FOLDER --labels CSV"):
         recalibrate_by_phantoms(write_bundle(tmp_path / "bundle"), tmp_path / "bundle", tmp_path / "run")
 
@@ -69,12 +69,12 @@ def test_a_folder_without_a_bundle_is_refused(tmp_path: Path) -> None:
         recalibrate_by_phantoms(tmp_path, tmp_path, tmp_path / "run")
 
 
-def test_patients_are_halved_and_never_divided() -> None:
+def test_both_halves_have_whole_patients() -> None:
     answered = [
         Answered(np.zeros((1, 6), np.float32), np.zeros(6, np.float32), ((None,) * 6,), (None,) * 6, f"p{number % 7}")
         for number in range(30)
     ]
-    one, other = halves(answered)
+    one, other = split_patients(answered)
     assert len(one) + len(other) == 30
     assert not {each.patient for each in one} & {each.patient for each in other}
     assert len({each.patient for each in one}) == 3
