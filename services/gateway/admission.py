@@ -1,4 +1,4 @@
-"""How much the gateway works on at once, in slices: what it takes in at all, and what is between two stages."""
+"""Admission control in slices: how many the gateway accepts at all, and how many it processes at the same time."""
 
 import asyncio
 import time
@@ -10,124 +10,128 @@ from typing import Final
 
 from services.common.problems import Overloaded
 
-_KEPT: Final = 0.8  # of the measured time a slice, at each assessment
-_LONGEST_RETRY_S: Final = 60
+_SMOOTHING: Final = 0.8  # weight of the earlier mean in the moving average of seconds per slice
+_MAX_RETRY_AFTER_S: Final = 60
 _SLOW_UPLOAD_S: Final = 10.0
 
 
 class Reservation:
-    """The room that one assessment takes: first what its upload announces, then what it turns out to hold."""
+    """The slices of one assessment: first as its upload announces them, then their true number."""
 
     def __init__(self, admission: "Admission", announced: int) -> None:
         self._admission = admission
         self._slices = announced
-        self._lapses_at = time.monotonic() + _SLOW_UPLOAD_S
-        self._begin: float | None = None  # when the work began, and beside how many slices in hand
-        self._beside = 0
+        self._expires_at = time.monotonic() + _SLOW_UPLOAD_S
+        self._started_at: float | None = None
+        self._reserved_at_start = 0
 
     @property
     def slices(self) -> int:
-        """How many count now; none of an upload that is slow, so that slow lines keep nobody out."""
-        return 0 if self._begin is None and time.monotonic() > self._lapses_at else self._slices
+        """The slices that count now: none while an upload is slow, so that slow connections block nobody."""
+        return 0 if self._started_at is None and time.monotonic() > self._expires_at else self._slices
 
     def update(self, slices: int) -> None:
-        """Hold this many slices from now on, instead of the announced number.
+        """Start the work, with this number of slices instead of the announced one.
 
         Raises
         ------
         Overloaded
-            there is no room for them beside those of others
+            there is no room for them beside the other reservations
         """
-        self._admission.check(slices, beside=self)
-        self._slices, self._begin = slices, time.monotonic()
-        self._beside = self._admission.reserved
+        self._admission.check(slices, own=self)
+        self._slices, self._started_at = slices, time.monotonic()
+        self._reserved_at_start = self._admission.reserved
 
-    def seconds_a_slice(self) -> float | None:
-        """All that was in hand when this was taken was worked on in this time; None where nothing was taken."""
-        return (time.monotonic() - self._begin) / self._beside if self._begin is not None else None
+    def seconds_per_slice(self) -> float | None:
+        """Time since the start, divided by all slices reserved then; None where the work never started."""
+        if self._started_at is None:
+            return None
+        return (time.monotonic() - self._started_at) / self._reserved_at_start
 
 
 class Admission:
-    """Slices of all assessments in hand and on their way; more than `most` are refused.
+    """Limits the slices of all assessments in progress, so that an accepted request waits a bounded time.
 
-    So who is let in waits a bounded time. A series that is alone is always taken, however long it is.
+    A series that is alone is always accepted, however long.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_slices: int) -> None:
+        self._max_slices = max_slices
         self._reservations: set[Reservation] = set()
-        self._seconds_a_slice = 0.0
+        self._seconds_per_slice = 0.0
 
     @property
     def reserved(self) -> int:
-        """Slices in hand and on their way."""
+        """The slices of all reservations."""
         return sum(reservation.slices for reservation in self._reservations)
 
     @contextmanager
     def reserve(self, announced: int = 0) -> Iterator[Reservation]:
-        """Room for one assessment, until it is done.
+        """Reserve slices for one assessment, until the context ends.
 
         Raises
         ------
         Overloaded
-            there is none for as many slices as are announced
+            there is no room for the announced slices
         """
         self.check(announced)
         reservation = Reservation(self, announced)
         self._reservations.add(reservation)
         try:
             yield reservation
-            if seconds := reservation.seconds_a_slice():
-                self._seconds_a_slice = _KEPT * (self._seconds_a_slice or seconds) + (1 - _KEPT) * seconds
+            if seconds := reservation.seconds_per_slice():
+                earlier = self._seconds_per_slice or seconds
+                self._seconds_per_slice = _SMOOTHING * earlier + (1 - _SMOOTHING) * seconds
         finally:
             self._reservations.remove(reservation)
 
-    def check(self, slices: int, *, beside: Reservation | None = None) -> None:
-        """Overloaded where there is no room for so many slices, beside those that a reservation holds already."""
-        others = self.reserved - (beside.slices if beside else 0)
-        if others and others + slices > self._most:
-            seconds = min(max(ceil(others * self._seconds_a_slice), 1), _LONGEST_RETRY_S)
+    def check(self, slices: int, *, own: Reservation | None = None) -> None:
+        """Overloaded where there is no room for so many slices beside all reservations but `own`."""
+        others = self.reserved - (own.slices if own else 0)
+        if others and others + slices > self._max_slices:
+            seconds = min(max(ceil(others * self._seconds_per_slice), 1), _MAX_RETRY_AFTER_S)
             raise Overloaded(
-                "the gateway works on as many slices as it takes; send it again later", retry_after_s=seconds
+                "the gateway processes as many slices as it accepts; send the request again later",
+                retry_after_s=seconds,
             )
 
 
 class Limiter:
-    """Places for slices, taken in the order in which they are asked for: no large chunk waits for ever."""
+    """Limits the slices in preprocess and cnn. First come, first served, so that a large chunk does not starve."""
 
-    def __init__(self, count: int) -> None:
-        self._count = self._free = count
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+    def __init__(self, slices: int) -> None:
+        self._slices = self._free = slices
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
     async def acquire(self, slices: int) -> AsyncIterator[None]:
-        """So many places, or all of them where there are fewer."""
-        wanted = min(slices, self._count)
-        await self._take(wanted)
+        """Hold so many slices of the limit, or all of them where the limit is lower."""
+        wanted = min(slices, self._slices)
+        await self._wait(wanted)
         try:
             yield
         finally:
             self._free += wanted
-            self._hand_out()
+            self._wake_waiters()
 
-    async def _take(self, wanted: int) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append((wanted, turn))
-        self._hand_out()
+    async def _wait(self, wanted: int) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append((wanted, waiter))
+        self._wake_waiters()
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # handed out in the moment of the cancellation
+            if waiter.done() and not waiter.cancelled():  # acquired in the moment of the cancellation
                 self._free += wanted
-            self._hand_out()
+            self._wake_waiters()
             raise
 
-    def _hand_out(self) -> None:
-        while self._waiting:
-            wanted, turn = self._waiting[0]
-            if not turn.cancelled():
+    def _wake_waiters(self) -> None:
+        while self._waiters:
+            wanted, waiter = self._waiters[0]
+            if not waiter.cancelled():
                 if wanted > self._free:
                     return
                 self._free -= wanted
-                turn.set_result(None)
-            self._waiting.popleft()
+                waiter.set_result(None)
+            self._waiters.popleft()

@@ -1,6 +1,6 @@
-"""What a file is before it is opened: a zip, another container of files, or a file that the operating system adds.
+"""Recognizes archives by their signatures, and files of the operating system by their names.
 
-Names are believed only where the content says nothing. Signatures come from the formats' own specifications.
+The extension counts only where the content has no signature. Signatures are from the specifications of the formats.
 """
 
 import re
@@ -34,13 +34,10 @@ _PATTERNS: Final = (
     (re.compile(rb"\x5d.{4}\xff{8}", re.DOTALL), "an LZMA file"),
     (re.compile(rb"..-l[hz][0-9sd]-", re.DOTALL), "an LHA archive"),
 )
-_CLAIMS: Final = {
-    **dict.fromkeys((".zip", ".zipx"), "no readable zip"),
-    **dict.fromkeys(
-        (".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zst", ".lz4", ".lzma", ".br"), "an archive"
-    ),
-    **dict.fromkeys((".7z", ".rar", ".cab", ".iso", ".dmg", ".lzh"), "an archive"),
-}
+_EXTENSIONS: Final = frozenset(
+    {".zip", ".zipx", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zst", ".lz4", ".lzma", ".br"}
+    | {".7z", ".rar", ".cab", ".iso", ".dmg", ".lzh"}
+)
 _ELEMENT_STARTS: Final = (b"\x02\x00", b"\x08\x00", b"\x00\x08")  # a DICOM file without a preamble
 _SYSTEM_NAMES: Final = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini"})
 _ISO_AT, _ISO_MARK = 32_769, b"CD001"
@@ -48,35 +45,35 @@ _DMG_BYTES, _DMG_MARK = 512, b"koly"
 
 
 def archive_format(path: Path, name: str) -> str | None:
-    """ZIP, words for another container, or None for a file that is no container.
+    """ZIP, a description of another archive format, or None for a file that is no archive.
 
-    A DICOM or PNG by its signature is none, whatever its preamble, name or end look like.
+    A file with the signature of DICOM or PNG is no archive, whatever its preamble, extension or end.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
         if head[128:132] == b"DICM" or head.startswith(b"\x89PNG\r\n\x1a\n"):
             return None
-        found = _by_head(head)
+        found = _by_signature(head)
         if found is None and not head.startswith(_ELEMENT_STARTS):
-            found = _by_layout(file, head) or _by_name(name)
+            found = _by_layout(file, head) or _by_extension(name)
         return found
 
 
 def is_system_file(name: str) -> bool:
-    """Whether a name is one that macOS or Windows gives to files of its own."""
+    """Whether macOS or Windows gives this name to files of its own."""
     *folders, last = re.split(r"[/\\]", name)
     return "__MACOSX" in folders or last.startswith("._") or last.lower() in _SYSTEM_NAMES
 
 
-def _by_head(head: bytes) -> str | None:
+def _by_signature(head: bytes) -> str | None:
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK00PK\x03\x04")):
         return ZIP
-    signed = (words for signature, words in _SIGNATURES.items() if head.startswith(signature))
-    return next(signed, None) or next((words for pattern, words in _PATTERNS if pattern.match(head)), None)
+    signed = (kind for signature, kind in _SIGNATURES.items() if head.startswith(signature))
+    return next(signed, None) or next((kind for pattern, kind in _PATTERNS if pattern.match(head)), None)
 
 
 def _by_layout(file: BinaryIO, head: bytes) -> str | None:
-    """What shows itself elsewhere than in the first bytes."""
+    """By signatures at other offsets."""
     if _is_tar(head):
         return "a tar archive"
     if _at(file, _ISO_AT, len(_ISO_MARK)) == _ISO_MARK:
@@ -91,13 +88,15 @@ def _by_layout(file: BinaryIO, head: bytes) -> str | None:
     return ZIP if end and end.fits(file) else None
 
 
-def _by_name(name: str) -> str | None:
-    claim = _CLAIMS.get(Path(name.lower()).suffix)
-    return f"{claim}, though its name says {Path(name).suffix}" if claim and not is_system_file(name) else None
+def _by_extension(name: str) -> str | None:
+    suffix = Path(name).suffix
+    if suffix.lower() not in _EXTENSIONS or is_system_file(name):
+        return None
+    return f"not a readable archive, though its extension is {suffix}"
 
 
 def _is_tar(head: bytes) -> bool:
-    """By the checksum of the first header (POSIX.1-2001, pax): older archives have no other sign."""
+    """By the checksum of the first header (POSIX.1-2001, pax); older archives have no signature."""
     stated = head[148:156].strip(b"\0 ")
     if len(head) < _HEAD_BYTES or not re.fullmatch(rb"[0-7]{1,7}", stated):
         return False

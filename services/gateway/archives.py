@@ -1,6 +1,6 @@
-"""One zip, unpacked to the spool with bounds on entries, ratio and total.
+"""Unpacks one zip to the spool, with limits on entries, ratio and total bytes.
 
-What a zip says of itself is not believed: bytes are counted as they come.
+The sizes in the directory of a zip may be false, so the unpacked bytes are counted.
 """
 
 import errno
@@ -22,9 +22,9 @@ _PIECE_BYTES: Final = 1 << 20
 _RATIO_COUNTS_FROM_BYTES: Final = 64 * 1024**2
 _DIRECTORY_BYTES_AN_ENTRY: Final = 2048
 _ENCRYPTED: Final = 0x1
-_MS_DOS_FOLDER: Final = 0x10  # of the attributes, whatever system made them
-_EMPTY_PACKED_BYTES: Final = 16  # what deflate makes of nothing is 2 bytes, and encryption adds 12
-# What the standard library raises on damaged data, encryption and methods that it does not know.
+_MS_DOS_FOLDER: Final = 0x10  # an attribute, whatever system made the zip
+_EMPTY_PACKED_BYTES: Final = 16  # deflate makes 2 bytes of an empty file, and encryption adds 12
+# The standard library raises these on damaged data, encryption and unknown methods.
 _DAMAGE: Final = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError
 )  # fmt: skip
@@ -38,9 +38,9 @@ class BadArchive(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an upload may hold, unpacked.
+    """Limits of an upload, unpacked.
 
-    max_entries : files and those of the operating system, which macOS adds to a zip one for one; by `max_files` if None
+    max_entries : all files, those of the operating system included (macOS adds one for each); by `max_files` if None
     """
 
     max_bytes: int
@@ -50,11 +50,11 @@ class Limits:
 
     @property
     def entries(self) -> int:
-        """How many entries a zip may have, folders and files of the operating system included."""
+        """Largest number of entries of a zip, folders and files of the operating system included."""
         return 2 * self.max_files + 16 if self.max_entries is None else self.max_entries
 
-    def less(self, files: Sequence[UploadedFile], sign: int = 1) -> "Limits":
-        """What is left of the limits after these files."""
+    def minus(self, files: Sequence[UploadedFile], sign: int = 1) -> "Limits":
+        """The limits that remain after these files."""
         counted = sum(not is_system_file(file.name) for file in files)
         return Limits(
             self.max_bytes - sign * sum(file.size for file in files),
@@ -63,20 +63,20 @@ class Limits:
             self.entries - sign * len(files),
         )
 
-    def more(self, file: UploadedFile) -> "Limits":
-        """The limits once this file is replaced by others."""
-        return self.less([file], sign=-1)
+    def plus(self, file: UploadedFile) -> "Limits":
+        """The limits before this file was counted."""
+        return self.minus([file], sign=-1)
 
 
 def unpack(archive: UploadedFile, folder: SpoolFolder, limits: Limits) -> list[UploadedFile]:
-    """Unpack a zip to numbered files; the zip itself, and zips in it, stay as they are.
+    """Unpack a zip to numbered files; the zip and zips in it are left unchanged.
 
     Raises
     ------
     ContentTooLarge
-        it holds more files or bytes than the limits allow, or is packed so tightly that it can only be a bomb.
+        it has more files or bytes than the limits allow, or a ratio that only a zip bomb has
     BadArchive
-        it is damaged, encrypted, packed by a method that is not known here, or its directory leaves out data.
+        it is damaged, encrypted or compressed by an unknown method, or its directory lacks an entry
     """
     try:
         end = _check_end(archive, limits)
@@ -94,7 +94,7 @@ def unpack(archive: UploadedFile, folder: SpoolFolder, limits: Limits) -> list[U
 
 
 def _is_folder(entry: zipfile.ZipInfo) -> bool:
-    """By its name, or by its attributes; an entry that carries data is none."""
+    """By its name or attributes; an entry with data is no folder."""
     if entry.file_size or entry.compress_size > _EMPTY_PACKED_BYTES:
         return False
     named = entry.filename.endswith(("/", "\\"))  # `ZipInfo.is_dir` fails on an empty name in Python 3.11
@@ -102,20 +102,20 @@ def _is_folder(entry: zipfile.ZipInfo) -> bool:
 
 
 def _check_end(archive: UploadedFile, limits: Limits) -> ZipDirectory:
-    """Look at the size of the central directory before the standard library reads all of it."""
+    """Check the size of the central directory before the standard library reads all of it."""
     with archive.path.open("rb") as file:
         end = read_directory_end(file, archive.size)
     if end is None:
         raise zipfile.BadZipFile
     if end.split:
-        raise _named(BadArchive, archive, "a part of a split zip; join its parts and send them as one")
+        raise _named(BadArchive, archive, "it is a part of a split zip; join its parts and send them as one")
     if end.entries > limits.entries or end.directory_bytes > (end.entries + 1) * _DIRECTORY_BYTES_AN_ENTRY:
         raise _too_many_files(archive, limits)
     return end
 
 
 def _check_directory(archive: UploadedFile, entries: Sequence[zipfile.ZipInfo], end: ZipDirectory) -> None:
-    """Make sure that the directory lists as many entries as it says, and all that are there."""
+    """Check that the directory lists all entries, and as many as its end states."""
     if len(entries) != end.entries:
         raise zipfile.BadZipFile
     with archive.path.open("rb") as file:
@@ -128,12 +128,12 @@ def _check_entries(archive: UploadedFile, entries: Sequence[zipfile.ZipInfo], li
         raise _too_many_files(archive, limits)
     if any(entry.flag_bits & _ENCRYPTED for entry in entries):
         raise _named(BadArchive, archive, "the zip is encrypted")
-    if sum(entry.file_size for entry in entries) > allowed_bytes(archive, limits):
-        raise _too_large(archive)
+    if sum(entry.file_size for entry in entries) > (allowed := allowed_bytes(archive, limits)):
+        raise _too_large(archive, allowed)
 
 
 def allowed_bytes(archive: UploadedFile, limits: Limits) -> int:
-    """The smaller of what may be unpacked at all and what the ratio allows; small archives may be packed tightly."""
+    """The lower limit of total bytes and ratio; the ratio of small archives is not limited."""
     return min(limits.max_bytes, max(archive.size * limits.max_ratio, _RATIO_COUNTS_FROM_BYTES))
 
 
@@ -144,13 +144,14 @@ def _extract(
     folder: SpoolFolder,
     limits: Limits,
 ) -> Iterator[UploadedFile]:
-    left = allowed_bytes(archive, limits)
+    allowed = allowed_bytes(archive, limits)
+    left = allowed
     for number, entry in enumerate(entries, start=1):
         with opened.open(entry) as packed, folder.create() as file:
             while piece := packed.read(_PIECE_BYTES):
                 left -= len(piece)
                 if left < 0:
-                    raise _too_large(archive)
+                    raise _too_large(archive, allowed)
                 file.write(piece)
             yield UploadedFile(entry.filename or f"entry {number}", Path(file.name), file.tell())
 
@@ -161,12 +162,12 @@ def _named(kind: type[Problem], archive: UploadedFile, reason: str) -> Problem:
 
 
 def _damaged(archive: UploadedFile) -> Problem:
-    return _named(BadArchive, archive, "the zip is damaged, or packed in an unknown way")
+    return _named(BadArchive, archive, "the zip is damaged or compressed by an unknown method")
 
 
 def _too_many_files(archive: UploadedFile, limits: Limits) -> Problem:
     return _named(ContentTooLarge, archive, f"the zip holds more than {limits.max_files} files")
 
 
-def _too_large(archive: UploadedFile) -> Problem:
-    return _named(ContentTooLarge, archive, "the zip unpacks to more than is taken here")
+def _too_large(archive: UploadedFile, limit_bytes: int) -> Problem:
+    return _named(ContentTooLarge, archive, f"the zip unpacks to more than {limit_bytes / 2**20:.3g} MiB")

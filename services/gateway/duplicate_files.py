@@ -1,4 +1,4 @@
-"""Files of an upload that share a SOPInstanceUID: copies count once, with a note; files that differ are refused."""
+"""Files with the same SOPInstanceUID: an equal file counts once, with a note; files that differ are refused."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,16 +11,16 @@ from services.gateway.spool import UploadedFile
 from services.gateway.upload_problems import conflicting_instances
 
 _PIECE_BYTES: Final = 1 << 20
-Duplicates = dict[int, int]  # the number of each copy, and of the file that it is a copy of
+Duplicates = dict[int, int]  # index in the upload: a duplicate to the first file of its instance
 
 
 def find_duplicates(files: Sequence[UploadedFile], shared: Sequence[Sequence[int]]) -> Duplicates:
-    """Which files are copies of others; reads those that share an instance.
+    """Compare the contents of files that share an instance.
 
     Raises
     ------
     ConflictingInstances
-        two files of one instance differ; all such files are named.
+        two files of one instance differ; all such files are named
     """
     found = classify_shared_files(shared, lambda first, later: _equal(files[first], files[later]))
     if found.conflicts:
@@ -29,16 +29,16 @@ def find_duplicates(files: Sequence[UploadedFile], shared: Sequence[Sequence[int
     return {later: first for first, later in found.copies}
 
 
-def duplicate_notes(files: Sequence[UploadedFile], copies: Duplicates) -> tuple[Reason, ...]:
-    """A note for each copy that is left out."""
+def duplicate_notes(files: Sequence[UploadedFile], duplicates: Duplicates) -> tuple[Reason, ...]:
+    """A note for each duplicate."""
     return tuple(
         make_reason("duplicate_file", file=files[later].name, first=files[first].name)
-        for later, first in sorted(copies.items())
+        for later, first in sorted(duplicates.items())
     )
 
 
 def with_upload_numbers(header: SeriesHeader, kept: Sequence[int]) -> SeriesHeader:
-    """A header of some files of an upload, with the numbers that these have in the whole upload."""
+    """The header with file indices of the whole upload; `kept` has them by index among the files without duplicates."""
     items = tuple(item.model_copy(update={"file": kept[item.file]}) for item in header.items)
     return header.model_copy(update={"items": items})
 

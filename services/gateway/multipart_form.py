@@ -1,4 +1,4 @@
-"""A multipart body, taken apart as it comes: each part that carries data becomes a file of the spool, or is refused."""
+"""Parses a multipart body as it arrives: each part with data becomes a file of the spool, or is refused."""
 
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -14,7 +14,7 @@ from services.gateway.upload_problems import RefusedFile, refused_files
 
 FORM_FIELD: Final = "files"
 _BLANK: Final = b" \t\r\n"
-_MOST_REFUSED: Final = 100  # parts may be tiny, and an answer that names thousands is of no use
+_MAX_REFUSED: Final = 100  # parts may be tiny, and nobody reads a list of thousands
 
 
 class NoFiles(BadRequest):
@@ -24,7 +24,7 @@ class NoFiles(BadRequest):
 
 class UnknownField(BadRequest):
     code = "unknown_field"
-    title = "A form field is not known here"
+    title = "Unknown form field"
 
 
 class UnsupportedEncoding(UnsupportedMediaType):
@@ -32,15 +32,15 @@ class UnsupportedEncoding(UnsupportedMediaType):
     title = "This encoding is not accepted"
 
     def headers(self) -> dict[str, str]:
-        """RFC 9110, section 15.5.16: which content codings are accepted."""
+        """The accepted content codings (RFC 9110, section 15.5.16)."""
         return {**super().headers(), "accept-encoding": "identity"}
 
 
 class MultipartForm:
-    """Writes each file of a multipart body to the spool. `name` is that of the latest file.
+    """Writes each file of a multipart body to the spool. `name` is the name of the latest file.
 
-    A file is a part that names one, by `filename` or `filename*`, in whatever field, and every part of the field
-    `files`; without a name it is called by its number. Other parts are refused if they carry data.
+    A file is a part of any field with a `filename` or `filename*`, or a part of the field `files`; without a name it
+    gets its number. Other parts are refused if they have data.
     """
 
     def __init__(self, boundary: bytes, folder: SpoolFolder, limits: Limits) -> None:
@@ -55,7 +55,7 @@ class MultipartForm:
         self._number = 0
         self._file: BinaryIO | None = None
         self._skipped = False
-        self._border = _Border(boundary)
+        self._delimiters = _Delimiters(boundary)
         try:
             self._parser = MultipartParser(boundary, self._callbacks())
         except FormParserError as error:
@@ -70,21 +70,21 @@ class MultipartForm:
             "on_headers_finished": self._on_headers_finished,
             "on_part_data": self._on_part_data,
             "on_part_end": self._on_part_end,
-            "on_end": self._border.end,
+            "on_end": self._delimiters.end,
         }
 
     def write(self, piece: bytes) -> None:
-        """Take the next piece of the body."""
-        self._border.check_begin(piece)
+        """Parse the next piece of the body."""
+        self._delimiters.check_begin(piece)
         try:
             self._parser.write(piece)
         except FormParserError as error:
             raise BadRequest("the multipart body is broken") from error
-        self._border.check_end(piece)
+        self._delimiters.check_end(piece)
 
     def finish(self) -> None:
-        """Make sure that the body was whole, held a file, and nothing that is refused."""
-        if not self._border.ended:
+        """Check that the body is complete and has a file and no refused part."""
+        if not self._delimiters.ended:
             raise BadRequest("the multipart body ends too early")
         if self._refused:
             raise self._refusal()
@@ -92,7 +92,7 @@ class MultipartForm:
             raise NoFiles(f"choose at least one DICOM, PNG or zip file for the form field {FORM_FIELD!r}")
 
     def close(self) -> None:
-        """Close a file that was left open by a fault."""
+        """Close a file that an error left open."""
         if self._file:
             self._file.close()
 
@@ -114,16 +114,16 @@ class MultipartForm:
             self._begin()
 
     def _begin(self) -> None:
-        """Open a file for a part that has a name or carries data, or refuse the part."""
+        """Open a file for a part with a name or data, or refuse the part."""
         name = self._head.filename or f"part {self._number}"
         if code_and_reason := _why_refused(self._head):
             self._skipped = True
             self._refused.append(RefusedFile(name, *code_and_reason))
-            if len(self._refused) >= _MOST_REFUSED:
+            if len(self._refused) >= _MAX_REFUSED:
                 raise self._refusal()
             return
         if len(self.files) >= self._limits.max_files:
-            raise ContentTooLarge(f"an upload may hold {self._limits.max_files} files")
+            raise ContentTooLarge(f"an upload may have {self._limits.max_files} files, and this one has more")
         self.name, self._file = name, self._folder.create()
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
@@ -145,8 +145,8 @@ class MultipartForm:
         return refused_files(kind, self._refused)
 
 
-class _Border:
-    """Where a multipart body begins and ends: data before and behind belong to no part, and are not ignored."""
+class _Delimiters:
+    """Refuses a preamble and an epilogue (RFC 2046, section 5.1.1): their data would be lost."""
 
     def __init__(self, boundary: bytes) -> None:
         self.ended = False
@@ -158,7 +158,7 @@ class _Border:
         self.ended = True
 
     def check_begin(self, piece: bytes) -> None:
-        """Before a piece is parsed: the parser steps over what stands before the first boundary."""
+        """Check before a piece is parsed, since the parser skips a preamble."""
         if self._begun or not (first := piece.lstrip(b"\r\n")[:1]):
             return
         self._begun = True
@@ -166,7 +166,7 @@ class _Border:
             raise BadRequest("the multipart body does not begin with its boundary")
 
     def check_end(self, piece: bytes) -> None:
-        """After a piece is parsed: the parser steps over what stands behind the last boundary."""
+        """Check after a piece is parsed, since the parser skips an epilogue."""
         if self._checked:
             behind = piece
         elif self.ended:
@@ -176,14 +176,14 @@ class _Border:
             self._tail = (self._tail + piece[-len(self._last) :])[-len(self._last) :]
             return
         if behind.strip(_BLANK):
-            raise BadRequest("data follow the last boundary of the multipart body: send all files in one body")
+            raise BadRequest("data follow the last boundary of the multipart body; send all files in one body")
 
 
 def _why_refused(head: PartHeaders) -> tuple[str, str] | None:
-    """A code and words for a part that cannot be taken as a file."""
+    """The code and reason of a part that is no file; None for a file."""
     if head.encoding:
-        return UnsupportedEncoding.code, f"{head.encoding} is not decoded here; send the file as it is"
+        return UnsupportedEncoding.code, f"{head.encoding} is not supported; send the file unencoded"
     if head.filename is None and head.field != FORM_FIELD:
         where = f"the form field {head.field!r} is" if head.field else "a part without a field name is"
-        return UnknownField.code, f"{where} not known; send files as {FORM_FIELD!r}, and options in the query string"
+        return UnknownField.code, f"{where} unknown; send files as {FORM_FIELD!r}, and options in the query string"
     return None

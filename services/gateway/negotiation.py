@@ -1,4 +1,4 @@
-"""Which representation fits an `Accept` or `Accept-Encoding` header (RFC 9110, section 12.5)."""
+"""Content negotiation by `Accept` and `Accept-Encoding` (RFC 9110, section 12.5)."""
 
 import re
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """An element of the header, such as `text/*;q=0.5`; parameters but the weight are not looked at."""
+    """An element of the header, such as `text/*;q=0.5`; parameters other than the weight are ignored."""
 
     name: str
     weight: float
 
 
 def best_match(header: str, offered: Sequence[str]) -> str | None:
-    """Choose among what is offered, the first being the server's own choice; None where the header excludes all.
+    """Choose a representation; the server prefers the first. None where the header excludes all.
 
-    Of several elements that fit, the most precise gives the weight; elements that are not understood do not count.
+    The most specific matching element has the weight. Malformed elements are ignored.
     """
     if not header.strip():
         return offered[0]
@@ -29,7 +29,7 @@ def best_match(header: str, offered: Sequence[str]) -> str | None:
 
 
 def _weight(name: str, ranges: Sequence[_Range]) -> float:
-    """Of a media type or encoding in lower case, from 0 (not acceptable) to 1."""
+    """The weight of a media type or coding in lower case, from 0 (not acceptable) to 1."""
     for pattern in (name, f"{name.partition('/')[0]}/*", "*/*", "*"):
         if weights := [found.weight for found in ranges if found.name == pattern]:
             return max(weights)

@@ -31,12 +31,12 @@ PREDICTION_BODY: Final = multipart_body(
 
 _STAGE_RESPONSES: Final[Responses] = {
     502: openapi_problem(StageFailed("cnn cannot be reached", stage="cnn")),
-    503: openapi_problem(StageBusy("cnn takes no more work now", stage="cnn")),
+    503: openapi_problem(StageBusy("cnn takes no more requests now", stage="cnn")),
     504: openapi_problem(StageTimeout("cnn did not answer in time", stage="cnn")),
 }
 PREDICTION_RESPONSES: Final[Responses] = {
     200: {
-        "description": "The report; `not_assessed` where a rule of refusal stands",
+        "description": "The report; its status is `not_assessed` where a rule refuses the series",
         "content": {"application/json": {"examples": EXAMPLE_REPORTS}},
     },
     400: INVALID_UPLOAD,
@@ -61,8 +61,8 @@ PREDICTION_RESPONSES: Final[Responses] = {
     ),
     **_STAGE_RESPONSES,
     503: openapi_problem(
-        StageBusy("cnn takes no more work now", stage="cnn"),
-        Overloaded("the gateway works on as many slices as it takes; send it again later"),
+        StageBusy("cnn takes no more requests now", stage="cnn"),
+        Overloaded("the gateway processes as many slices as it accepts; send the request again later"),
     ),
 }
 MODEL_RESPONSES: Final[Responses] = {

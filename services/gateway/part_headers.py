@@ -1,4 +1,4 @@
-"""What the header of one part of a multipart body says: its field, its file's name, its encoding."""
+"""Headers of one part of a multipart body: field, file name and encoding."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ _PLAIN_CODINGS: Final = frozenset({"", "identity"})
 
 @dataclass(frozen=True, slots=True)
 class PartHeaders:
-    """`filename` is None where the header has no such parameter, and empty where that names nothing.
+    """The parsed headers.
 
-    encoding : what the data would have to be freed of, in the header's words; none where they are the file itself
+    filename : None without such a parameter, empty where it has no value
+    encoding : the header that encodes the data; empty where the data are the file itself
     """
 
     field: str = ""
@@ -25,7 +26,7 @@ class PartHeaders:
 
 
 def parse_part_headers(headers: Mapping[bytes, bytes]) -> PartHeaders:
-    """Read a part's headers, given by their names in lower case."""
+    """Parse a part's headers, whose names are in lower case."""
     disposition = headers.get(b"content-disposition", b"")
     _, options = parse_options_header(disposition)
     plain = options.get(b"filename")
@@ -34,14 +35,14 @@ def parse_part_headers(headers: Mapping[bytes, bytes]) -> PartHeaders:
 
 
 def is_identity_coding(header: str) -> bool:
-    """Whether a Content-Encoding leaves the content as it is."""
+    """Whether a Content-Encoding is `identity`."""
     return all(coding.strip().lower() in _PLAIN_CODINGS for coding in header.split(","))
 
 
 def _extended_filename(disposition: bytes) -> str | None:
     """The name in `filename*` (RFC 5987) or in continuations (RFC 2231).
 
-    RFC 7578 forbids both in forms; some clients send them.
+    RFC 7578 forbids both in forms, but some clients send them.
     """
     if b"filename*" not in disposition.lower():
         return None
@@ -53,7 +54,7 @@ def _extended_filename(disposition: bytes) -> str | None:
 
 
 def _decoded(value: tuple[str | None, str | None, str]) -> str:
-    """A value that was percent-encoded, in its own character set or in UTF-8."""
+    """A percent-encoded value, in its own character set or in UTF-8."""
     charset, _, text = value
     data = text.encode("latin-1", "replace")
     return data.decode("latin-1") if (charset or "").lower() in _LATIN_1 else _text(data)

@@ -1,6 +1,6 @@
-"""Query parameters: only those that a route declares, each once.
+"""Refuses unknown and repeated query parameters.
 
-A misspelt parameter that is ignored has a scan assessed at another operating point than its sender meant.
+A misspelt `operating_point` must not be ignored: the report would have other thresholds than the client asked for.
 """
 
 from collections import Counter
@@ -13,9 +13,9 @@ from fastapi.dependencies.models import Dependant
 
 from services.common.problems import BadRequest
 
-UNCHECKED_TAG: Final = "health"  # a probe whose cache-buster is refused would take a working gateway out of service
-_LONGEST_ECHO: Final = 64
-_MOST_LISTED: Final = 10
+UNCHECKED_TAG: Final = "health"  # a refused cache-buster of a probe would take a working gateway out of service
+_MAX_ECHO_LENGTH: Final = 64
+_MAX_LISTED: Final = 10
 
 
 class UnknownParameter(BadRequest):
@@ -29,14 +29,14 @@ class RepeatedParameter(BadRequest):
 
 
 async def check_query(request: Request) -> None:
-    """Judge the query of a request to a documented route, as a dependency of the application.
+    """Check the query of a request to a documented route: a dependency of the application.
 
     Raises
     ------
     UnknownParameter
-        the route declares no parameter of that name; the nearest one is named.
+        the route has no parameter of that name; the nearest name is suggested
     RepeatedParameter
-        every parameter here takes one value, and none may win in silence.
+        a parameter has several values, and each takes one
     """
     route = request.scope["route"]
     if route.include_in_schema and UNCHECKED_TAG not in route.tags:
@@ -44,25 +44,25 @@ async def check_query(request: Request) -> None:
 
 
 def check_names(sent: Sequence[str], known: Sequence[str]) -> None:
-    """Let names pass that are known and not repeated; else UnknownParameter or RepeatedParameter."""
+    """Check names of parameters; UnknownParameter or RepeatedParameter where one is unknown or repeated."""
     counts = Counter(sent)
-    strangers = [name for name in counts if name not in known]
-    if unknown := [_unknown(name, known) for name in strangers[:_MOST_LISTED]]:
+    unknown_names = [name for name in counts if name not in known]
+    if unknown := [_unknown(name, known) for name in unknown_names[:_MAX_LISTED]]:
         raise UnknownParameter(unknown[0]["reason"], fields=unknown)
     if repeated := [_repeated(name, count) for name, count in counts.items() if count > 1]:
         raise RepeatedParameter(repeated[0]["reason"], fields=repeated)
 
 
 def _unknown(name: str, known: Sequence[str]) -> dict[str, str]:
-    shown = name if len(name) <= _LONGEST_ECHO else f"{name[:_LONGEST_ECHO]}…"
+    shown = name if len(name) <= _MAX_ECHO_LENGTH else f"{name[:_MAX_ECHO_LENGTH]}…"
     return {"field": f"query.{shown}", "reason": f"unknown query parameter {shown!r}; {_advice(name, known)}"}
 
 
 def _advice(name: str, known: Sequence[str]) -> str:
     if not known:
-        return "this call takes none"
-    near = get_close_matches(name[:_LONGEST_ECHO].lower().replace("-", "_"), known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"this call knows {', '.join(map(repr, known))}"
+        return "this call has no parameters"
+    near = get_close_matches(name[:_MAX_ECHO_LENGTH].lower().replace("-", "_"), known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"this call has {', '.join(map(repr, known))}"
 
 
 def _repeated(name: str, count: int) -> dict[str, str]:

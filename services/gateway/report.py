@@ -1,4 +1,4 @@
-"""From an assessment and the bundle's card to the report that people read. Pure."""
+"""Builds the report of an assessment. Pure."""
 
 import base64
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _KEY_SLICES: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What tells reports of the same files apart: an id, and a time in UTC (ISO 8601)."""
+    """The id of a report and its time in UTC (ISO 8601)."""
 
     id: str
     created: str
@@ -40,8 +40,8 @@ def build_report(
     operating_point: OperatingPoint,
     timings: Timings,
 ) -> Report:
-    """The report of one assessment; `names` are the sender's names of the files."""
-    card, thresholds = bundle.card, _in_force(bundle.card.thresholds[operating_point], assessment)
+    """The report of one assessment; `names` are the file names in upload order."""
+    card, thresholds = bundle.card, _thresholds(bundle.card.thresholds[operating_point], assessment)
     series = _series(assessment, thresholds)
     not_assessed = is_refused(assessment.reasons)
     slices = _slices(assessment, names, thresholds, series)
@@ -63,7 +63,7 @@ def build_report(
     )
 
 
-def _in_force(thresholds: Thresholds, assessment: Assessment) -> Thresholds:
+def _thresholds(thresholds: Thresholds, assessment: Assessment) -> Thresholds:
     return thresholds.for_single_slice() if len(assessment.header.items) == 1 else thresholds
 
 
@@ -83,7 +83,7 @@ def _series(assessment: Assessment, thresholds: Thresholds) -> ReportSeries | No
 
 
 def _series_row(assessment: Assessment) -> Sequence[float] | None:
-    """The probabilities of the series; a series of one slice is its slice, so that both say the same."""
+    """The probabilities of the series; those of its slice where it has one slice, so that both agree."""
     scores = assessment.scores
     if scores is None:
         return None
@@ -119,19 +119,19 @@ def _named(row: Sequence[float]) -> dict[Label, float]:
 
 def _findings(series: ReportSeries | None, slices: Sequence[ReportSlice]) -> tuple[str, ...]:
     if series is None:
-        return tuple(_finding_over(label, slices) for label in LABELS) if slices[0].predictions else ()
+        return tuple(_finding_of_slices(label, slices) for label in LABELS) if slices[0].predictions else ()
     if series.probabilities is None or series.predictions is None:
         return ()
     return tuple(finding(label, series.predictions[label], series.probabilities[label]) for label in LABELS)
 
 
 def finding(label: Label, present: bool, probability: float) -> str:  # noqa: FBT001 - a row of a table
-    """One line for one label, as people read it."""
+    """One line of `findings`."""
     return f"{label}: {'present' if present else 'absent'} ({probability:.2f})"
 
 
-def _finding_over(label: Label, slices: Sequence[ReportSlice]) -> str:
-    """Slices that do not belong together: in how many of them."""
+def _finding_of_slices(label: Label, slices: Sequence[ReportSlice]) -> str:
+    """One line of `findings` for independent slices: the number of slices where the label is present."""
     present = sum(bool(item.predictions and item.predictions[label]) for item in slices)
     highest = max(item.probabilities[label] for item in slices if item.probabilities)
     word = f"present in {present} of {len(slices)} slices" if present else "absent"
@@ -139,12 +139,12 @@ def _finding_over(label: Label, slices: Sequence[ReportSlice]) -> str:
 
 
 def _key_slices(slices: Sequence[ReportSlice]) -> tuple[int, ...]:
-    predicted = [item for item in _one_a_slab(slices) if item.predictions and item.predictions["any"]]
+    predicted = [item for item in _one_per_slab(slices) if item.predictions and item.predictions["any"]]
     highest = sorted(predicted, key=lambda item: -item.probabilities["any"] if item.probabilities else 0.0)
     return tuple(item.index for item in highest[:_KEY_SLICES])
 
 
-def _one_a_slab(slices: Sequence[ReportSlice]) -> list[ReportSlice]:
+def _one_per_slab(slices: Sequence[ReportSlice]) -> list[ReportSlice]:
     """The middle slice of each slab; all slices where nothing was averaged."""
     groups = groupby(slices, lambda item: (item.slab, item.index if item.slab is None else None))
     return [own[len(own) // 2] for own in (list(group) for _, group in groups)]

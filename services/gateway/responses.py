@@ -22,7 +22,7 @@ INVALID_PARAMETER: Final = openapi_problem(
 )
 INVALID_UPLOAD: Final = openapi_problem(
     BadRequest("the multipart body is broken"),
-    refused_files(UnknownField, [RefusedFile("part 2", UnknownField.code, "the form field 'note' is not known here")]),
+    refused_files(UnknownField, [RefusedFile("part 2", UnknownField.code, "the form field 'note' is unknown")]),
     *_INVALID_QUERY,
 )
 UNAUTHORIZED: Final = openapi_problem(
@@ -30,8 +30,8 @@ UNAUTHORIZED: Final = openapi_problem(
 )
 UPLOAD_TOO_LARGE: Final = openapi_problem(
     ContentTooLarge(
-        "study.zip: the zip unpacks to more than is taken here.",
-        files=[{"file": "study.zip", "code": "too_large", "reason": "the zip unpacks to more than is taken here"}],
+        "study.zip: the zip unpacks to more than 1024 MiB.",
+        files=[{"file": "study.zip", "code": "too_large", "reason": "the zip unpacks to more than 1024 MiB"}],
     )
 )
 UNSUPPORTED_UPLOADS: Final[tuple[Problem, ...]] = (
@@ -39,7 +39,7 @@ UNSUPPORTED_UPLOADS: Final[tuple[Problem, ...]] = (
         UnsupportedArchive,
         [RefusedFile("study.zip/more.tar", UnsupportedArchive.code, "a tar archive; only zip is unpacked")],
     ),
-    UnsupportedEncoding("the body has Content-Encoding gzip, and is not decoded here; send it as it is"),
+    UnsupportedEncoding("the body has Content-Encoding gzip; send it without a content encoding"),
 )
 
 

@@ -1,4 +1,4 @@
-"""A folder on disk that an upload lives in while it is worked on. Files there are numbered, never named."""
+"""Folders on disk for uploads that are being processed. Their files have numbers, never the client's names."""
 
 import errno
 import shutil
@@ -19,13 +19,13 @@ _PREFIX: Final = "upload-"
 class SpoolFull(Problem):
     status = 503
     code = "no_space"
-    title = "There is no room for the upload now"
+    title = "No disk space for the upload"
     retry_after_s = 30
 
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """A file as it was sent: its name goes back to its sender and nowhere else."""
+    """A file as it was sent. Its name goes back to its sender and nowhere else."""
 
     name: str
     path: Path
@@ -33,7 +33,7 @@ class UploadedFile:
 
 
 class SpoolFolder:
-    """Hands out numbered files."""
+    """Creates numbered files in one folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -46,20 +46,20 @@ class SpoolFolder:
 
 
 class Spool:
-    """Keeps one folder for each request. One gateway owns one spool."""
+    """A folder for each request. One gateway owns one spool."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def open(self) -> None:
-        """Make the spool, and sweep what a crash left there (and nothing else that may stand in that folder)."""
+        """Create the spool, and remove folders that a crash left; other files remain."""
         self._root.mkdir(parents=True, exist_ok=True)
         for left in self._root.glob(f"{_PREFIX}*"):
             _remove(left)
 
     @asynccontextmanager
     async def folder(self) -> AsyncIterator[SpoolFolder]:
-        """A folder for one request, removed at its end; SpoolFull where the disk has no room for one."""
+        """A folder for one request, removed at the end of the context; SpoolFull where the disk is full."""
         with full_disk_as_problem("uploads"):
             path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._root))
         try:
@@ -70,17 +70,17 @@ class Spool:
 
 @contextmanager
 def full_disk_as_problem(what: str) -> Iterator[None]:
-    """Let a full disk be answered as SpoolFull: what it was to keep is not accepted."""
+    """Raise SpoolFull where the disk of `what` is full: nothing of the request is accepted."""
     try:
         yield
     except OSError as error:
         if is_full(error):
-            raise SpoolFull(f"the disk that {what} are kept on is full; nothing was accepted") from error
+            raise SpoolFull(f"the disk of the {what} is full; nothing was accepted") from error
         raise
 
 
 def is_full(error: OSError) -> bool:
-    """Whether a disk, or a sender's share of it, has no room."""
+    """Whether a disk or a quota is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -1,6 +1,6 @@
-"""The files of an upload: zips are opened, one level of zips in them too, and other containers are refused by name.
+"""Unpacks the zips of an upload, and zips in them, one level deep; other archives are refused by name.
 
-An archive is no harmless foreign file: slices that show a haemorrhage may lie in it.
+An archive is never ignored: it could hold slices that show a haemorrhage.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,26 +19,26 @@ class UnsupportedArchive(UnsupportedMediaType):
 
 
 def unpack_all(files: Sequence[UploadedFile], folder: SpoolFolder, limits: Limits) -> list[UploadedFile]:
-    """Replace every zip, and every zip in one, by the files in it; what else holds files is refused, all by name.
+    """Replace every zip, and every zip in a zip, by its files. Other archives are refused, all of them by name.
 
-    A zip without files stays as it is beside other files, to be set aside with a note; there is nothing in an upload
-    of such zips only.
+    A zip without files remains beside other files, to be set aside with a note. The result is empty where an upload
+    has such zips only.
 
     Raises
     ------
     BadArchive, UnsupportedArchive
-        a zip cannot be unpacked, or an archive is of another kind, or lies too deep.
+        a zip cannot be unpacked; an archive has another format or lies too deep
     ContentTooLarge
-        there are more files or bytes than the limits allow, or a zip can only be a bomb.
+        the files exceed the limits, or a zip has a ratio that only a zip bomb has
     """
     found: list[UploadedFile] = []
     refused: list[RefusedFile] = []
-    left = limits.less(files)
+    left = limits.minus(files)
     for file in files:
         kind = archive_format(file.path, file.name)
         if kind == ZIP:
-            opened = list(_opened(file, folder, left.more(file), refused))
-            left = left.more(file).less(opened)
+            opened = list(_opened(file, folder, left.plus(file), refused))
+            left = left.plus(file).minus(opened)
             found += opened or [file]
         elif kind:
             refused.append(_unsupported(file, kind))
@@ -53,31 +53,31 @@ def unpack_all(files: Sequence[UploadedFile], folder: SpoolFolder, limits: Limit
 def _opened(
     archive: UploadedFile, folder: SpoolFolder, limits: Limits, refused: list[RefusedFile]
 ) -> Iterator[UploadedFile]:
-    """The files of a zip that was sent, and those of the zips in it; all of them within the ratio of the one sent."""
+    """The files of a sent zip and of the zips in it, all within the ratio of the sent zip."""
     limits = replace(limits, max_bytes=allowed_bytes(archive, limits))
     entries = _unpacked(archive, folder, limits, refused)
-    left = limits.less(entries)
+    left = limits.minus(entries)
     for entry in entries:
         kind = archive_format(entry.path, entry.name)
         within = replace(entry, name=f"{archive.name}/{entry.name}")
         if kind == ZIP:
-            inner = _unpacked(within, folder, left.more(entry), refused)
-            left = left.more(entry).less(inner)
+            inner = _unpacked(within, folder, left.plus(entry), refused)
+            left = left.plus(entry).minus(inner)
             if not inner:
                 yield entry
                 continue
             entry.path.unlink()
-            yield from _checked(entry, within, inner, refused)
+            yield from _without_archives(entry, within, inner, refused)
         elif kind:
             refused.append(_unsupported(within, kind))
         else:
             yield entry
 
 
-def _checked(
+def _without_archives(
     entry: UploadedFile, within: UploadedFile, inner: Sequence[UploadedFile], refused: list[RefusedFile]
 ) -> Iterator[UploadedFile]:
-    """Files of a zip in a zip; of what holds files again, none is unpacked."""
+    """The files of a zip in a zip; archives among them are refused."""
     for file in inner:
         kind = archive_format(file.path, file.name)
         if kind:

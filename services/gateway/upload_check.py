@@ -1,4 +1,4 @@
-"""Which files of an upload make the series, which are left out with a note, and which make it unusable."""
+"""Decides which files of an upload make its series, are set aside with a note, or make it unusable."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -31,11 +31,11 @@ from services.gateway.upload_problems import (
 SYSTEM_FILE: Final = "system_file"
 _SYSTEM_FILES_NAMED: Final = 5
 _CORRUPT: Final = "corrupt_header"
-_CLAIMS_DICOM: Final = (".dcm", ".dicom", ".ima")
+_DICOM_EXTENSIONS: Final = (".dcm", ".dicom", ".ima")
 
 
 def single_series(files: Sequence[UploadedFile], report: HeadersReport) -> SeriesHeader:
-    """The one series of an upload; a problem that says why where there is not exactly one."""
+    """The one series of an upload; a problem with the reason where there is not exactly one."""
     if corrupt := unusable_files(files, report):
         raise bad_files(UnusableFiles, corrupt)
     if len(report.series) > 1:
@@ -62,29 +62,31 @@ def _kind(codes: Iterable[str]) -> type[UnusableUpload | UnsupportedFile]:
 
 
 def unusable_files(files: Sequence[UploadedFile], report: HeadersReport) -> list[RefusedFile]:
-    """Files that can't be left out: corrupt ones, and beside a series those that only claim to be DICOM."""
+    """Corrupt files, and beside a series files with an extension of DICOM that are none: they are never set aside."""
     return [
         bad_file(files[item.file].name, item.code, item.tag)
         for item in report.set_aside
-        if item.code in UNUSABLE_FILES or (report.series and _only_claims(files, item))
+        if item.code in UNUSABLE_FILES or (report.series and _has_false_extension(files, item))
     ]
 
 
-def _only_claims(files: Sequence[UploadedFile], item: SetAsideFile) -> bool:
-    return item.code == "not_dicom" and files[item.file].name.lower().endswith(_CLAIMS_DICOM)
+def _has_false_extension(files: Sequence[UploadedFile], item: SetAsideFile) -> bool:
+    return item.code == "not_dicom" and files[item.file].name.lower().endswith(_DICOM_EXTENSIONS)
 
 
 def left_out_files(files: Sequence[UploadedFile], aside: Iterable[SetAsideFile]) -> list[SetAsideFile]:
-    """Files that a job leaves out beside its series, the operating system's last.
+    """Files that a job leaves out beside its series; the operating system's files last.
 
-    What only claims to be DICOM is called corrupt there: a prediction would be refused for it.
+    A file that has an extension of DICOM and is none gets the code of a corrupt file: a prediction would be refused.
     """
-    called = [item.model_copy(update={"code": _CORRUPT}) if _only_claims(files, item) else item for item in aside]
-    return sorted(called, key=lambda item: item.code == SYSTEM_FILE)
+    marked = [
+        item.model_copy(update={"code": _CORRUPT}) if _has_false_extension(files, item) else item for item in aside
+    ]
+    return sorted(marked, key=lambda item: item.code == SYSTEM_FILE)
 
 
 def set_aside_notes(files: Sequence[UploadedFile], report: HeadersReport) -> tuple[Reason, ...]:
-    """A note for each file that was left out of the series; one for many files of the operating system."""
+    """A note for each file that was set aside; one note for many files of the operating system."""
     system = [item for item in report.set_aside if item.code == SYSTEM_FILE]
     others = [item for item in report.set_aside if item.code != SYSTEM_FILE]
     named, more = (system, 0) if len(system) <= _SYSTEM_FILES_NAMED else (system[:1], len(system) - 1)
@@ -106,7 +108,7 @@ def _frames_note(name: str, item: SetAsideFrames) -> Reason:
 
 
 def _ranges(frames: Sequence[int]) -> str:
-    """Numbers counted from 0 as people count them: 0, 1, 2 and 4 are "1-3, 5"."""
+    """Frames counted from 0 as text that counts from 1: 0, 1, 2 and 4 are "1-3, 5"."""
     runs: list[tuple[int, int]] = []
     for frame in sorted(frames):
         follows = runs and runs[-1][1] == frame - 1
@@ -128,7 +130,7 @@ def _marked(files: Sequence[UploadedFile], item: SetAsideFile) -> SetAsideFile:
 
 
 def check_decoded(files: Sequence[UploadedFile], items: Sequence[SliceReference], evidence: Sequence[Evidence]) -> None:
-    """UnusableFiles, naming every one, where a slice could not be decoded."""
+    """UnusableFiles where a slice could not be decoded; names every such file."""
     failed = {files[item.file].name: seen.failed for item, seen in zip(items, evidence, strict=True) if seen.failed}
     if failed:
         raise bad_files(UnusableFiles, (bad_file(name, code) for name, code in failed.items()))

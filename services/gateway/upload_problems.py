@@ -1,15 +1,15 @@
-"""What can be wrong with an upload that was received whole, as problems that name the sender's files.
+"""Problems of a complete upload. They name the client's files.
 
 UnusableUpload                 422
 |- UnusableFiles        422    a file of the series is corrupt; every bad file is named
-|- NotACtSlice          422    localizers, secondary captures, other modalities, and nothing else
+|- NotACtSlice          422    only localizers, secondary captures or other modalities
 |- MixedSeries          422    several series where one is expected
 |- ConflictingInstances 422    two files have one SOPInstanceUID and differ
 UnsupportedFile         415    neither DICOM, PNG nor zip
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from services.common.file_codes import describe_file_code
 from services.common.problems import Problem, UnsupportedMediaType
@@ -47,7 +47,7 @@ class UnsupportedFile(UnsupportedMediaType):
 
 
 class RefusedFile(NamedTuple):
-    """A file, or a part of a request, that makes the whole upload refused."""
+    """A file, or a part of a request, for which the whole upload is refused."""
 
     file: str
     code: str
@@ -55,27 +55,26 @@ class RefusedFile(NamedTuple):
 
 
 def refused_files(kind: type[Problem], refused: Sequence[RefusedFile]) -> Problem:
-    """A problem about files: the words of the first, and the list of all."""
+    """A problem with the reason of the first file, and the list of all."""
     first, more = refused[0], len(refused) - 1
     others = f" (and {more} more)" if more else ""
     return kind(f"{first.file}: {first.reason}{others}.", files=[file._asdict() for file in refused])
 
 
 def bad_file(name: str, code: str, tag: str | None = None) -> RefusedFile:
-    """A file with a code of acceptance; `tag` is the keyword of the tag that cannot be read."""
+    """A file with a code of `file_codes`; `tag` is the keyword of the unreadable tag."""
     return RefusedFile(name, code, describe_file_code(code, tag))
 
 
 def bad_files(kind: type[Problem], files: Iterable[RefusedFile]) -> Problem:
-    """A problem about files: the words of the first, and the list of all."""
-    listed: list[dict[str, Any]] = [file._asdict() for file in files]
-    first, more = listed[0], len(listed) - 1
-    others = f" (and {more} more)" if more else ""
-    return kind(f"{first['file']}: {first['reason']}{others}. Please choose another file and try again.", files=listed)
+    """As `refused_files`, with advice for the user of the page."""
+    problem = refused_files(kind, list(files))
+    problem.detail += " Please choose another file and try again."
+    return problem
 
 
 def conflicting_instances(names: Sequence[str]) -> ConflictingInstances:
-    """A problem about files, at least two, that have a SOPInstanceUID in common with another one and differ from it."""
+    """A problem about two or more files that differ from another file with the same SOPInstanceUID."""
     first, second, *others = names
     more = f", as do {len(others)} more files" if others else ""
     reason = "another file with the same SOPInstanceUID differs from it"

@@ -1,4 +1,4 @@
-"""Multipart uploads, streamed to the spool: never more than a piece of one in memory."""
+"""Receives multipart uploads: streams them to the spool, in pieces, and unpacks archives."""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -19,20 +19,20 @@ _PIECE_BYTES: Final = 1 << 20
 
 
 async def receive(request: Request, folder: SpoolFolder, limits: Limits) -> list[UploadedFile]:
-    """The files of a multipart request, archives unpacked, in the order sent.
+    """The files of a multipart request in the order sent, with archives unpacked.
 
     Raises
     ------
     UnsupportedMediaType
-        the request is not multipart, or it or a part of it is encoded.
+        the request is not multipart, or it or a part of it is encoded
     BadRequest
-        the multipart body is broken, holds no file, or data that is no file.
+        the multipart body is malformed, or has no file, or a part that is no file
     ContentTooLarge
-        more bytes or files than the limits allow, packed or unpacked.
+        the files exceed the limits, packed or unpacked
     BadArchive, UnsupportedArchive
-        a zip is damaged or encrypted, or an archive is of another kind.
+        a zip is damaged or encrypted, or an archive has another format
     SpoolFull
-        the disk has no room.
+        the disk is full
     """
     _check_coding(request)
     boundary = _boundary(request)
@@ -57,14 +57,14 @@ async def _spool(request: Request, form: MultipartForm, limits: Limits) -> list[
 
 
 def min_slices(request: Request) -> int:
-    """How many slices an upload holds at least, by its announced length; compressed ones are more."""
+    """The least number of slices in an upload, by its Content-Length; compressed slices are more."""
     return max(_announced_bytes(request) // _LARGE_SLICE_BYTES, 1)
 
 
 def _check_coding(request: Request) -> None:
     coding = ", ".join(request.headers.getlist("content-encoding"))
     if not is_identity_coding(coding):
-        raise UnsupportedEncoding(f"the body has Content-Encoding {coding}, and is not decoded here; send it as it is")
+        raise UnsupportedEncoding(f"the body has Content-Encoding {coding}; send it without a content encoding")
 
 
 def _boundary(request: Request) -> bytes:
@@ -80,14 +80,14 @@ def _announced_bytes(request: Request) -> int:
 
 
 def _too_many_bytes(name: str, limits: Limits) -> ContentTooLarge:
-    """Names the file that was being received; it may be the first of many."""
-    reason = f"an upload may hold {limits.max_bytes / 2**30:.3g} GiB, and this one holds more"
+    """Names the file that was being received, which may be the first of many."""
+    reason = f"an upload may have {limits.max_bytes / 2**30:.3g} GiB, and this one has more"
     files = [{"file": name, "code": ContentTooLarge.code, "reason": reason}] if name else []
     return ContentTooLarge(f"{name}: {reason}." if name else reason, limit_bytes=limits.max_bytes, files=files)
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    """The body in pieces of about a megabyte, so that few thread hops are paid."""
+    """The body in pieces of about 1 MB, so that few pieces are passed to threads."""
     gathered = bytearray()
     async for piece in request.stream():
         gathered += piece

@@ -89,7 +89,7 @@ def test_other_bytes_are_none(tmp_path: Path, data: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["a.zip", "A.ZIP", "folder/a.tar.gz", "a.7z", "more\\a.rar"])
 def test_what_only_says_that_it_is_an_archive_is_not_taken_for_a_note(tmp_path: Path, name: str) -> None:
-    assert "though its name says" in str(_kind(tmp_path, b"damaged", name))
+    assert "though its extension is" in str(_kind(tmp_path, b"damaged", name))
     assert _kind(tmp_path, b"\0\5\26\7", f"__MACOSX/._{name}") is None
 
 

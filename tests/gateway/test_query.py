@@ -23,8 +23,8 @@ KNOWN = ["images", "limit", "operating_point"]
         ("operating-point", "did you mean 'operating_point'?"),
         ("OPERATING_POINT", "did you mean 'operating_point'?"),
         ("image", "did you mean 'images'?"),
-        ("zebra", "this call knows 'images', 'limit', 'operating_point'"),
-        ("", "this call knows 'images', 'limit', 'operating_point'"),
+        ("zebra", "this call has 'images', 'limit', 'operating_point'"),
+        ("", "this call has 'images', 'limit', 'operating_point'"),
     ],
 )
 def test_an_unknown_name_is_refused_with_the_nearest_known_one(sent: str, advice: str) -> None:
@@ -36,7 +36,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(sent: str, advice
 def test_a_call_without_parameters_says_so() -> None:
     with pytest.raises(UnknownParameter) as refused:
         check_names(["x"], [])
-    assert refused.value.detail == "unknown query parameter 'x'; this call takes none"
+    assert refused.value.detail == "unknown query parameter 'x'; this call has no parameters"
 
 
 def test_every_unknown_name_is_listed_and_none_at_length() -> None:

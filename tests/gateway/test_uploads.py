@@ -111,8 +111,8 @@ def test_what_a_crash_left_is_swept_at_the_next_start_and_nothing_else(tmp_path:
 
 def test_limits_shrink_by_what_is_used() -> None:
     used = [UploadedFile("a", Path("a"), 4_000)]
-    assert LIMITS.less(used) == Limits(max_bytes=6_000, max_files=4, max_ratio=100, max_entries=25)
-    assert LIMITS.less(used).more(*used) == LIMITS.less([])
+    assert LIMITS.minus(used) == Limits(max_bytes=6_000, max_files=4, max_ratio=100, max_entries=25)
+    assert LIMITS.minus(used).plus(*used) == LIMITS.minus([])
 
 
 @pytest.mark.parametrize(

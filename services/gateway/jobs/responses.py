@@ -56,7 +56,7 @@ CREATE_JOB: Final[Responses] = {
     ),
     503: openapi_problem(
         QueueUnavailable("Redis is down or full; nothing was accepted, send the job again later"),
-        SpoolFull("the disk that jobs are kept on is full; nothing was accepted"),
+        SpoolFull("the disk of the jobs is full; nothing was accepted"),
     ),
 }
 DELETE_JOB: Final[Responses] = {
