@@ -60,7 +60,7 @@ class Thresholds(_Frozen):
         return self.slice if level == "slice" else self.series
 
     def for_single_slice(self) -> "Thresholds":
-        """The thresholds of a series of one slice: those of slices at both levels."""
+        """The thresholds of a series of one slice: the slice thresholds at both levels."""
         return self.model_copy(update={"series": self.slice})
 
 

@@ -170,7 +170,7 @@ class ReportThresholds(_Frozen):
 
     operating_point: OperatingPoint
     slice: dict[Label, float] = Field(description="of slices")
-    series: dict[Label, float] = Field(description="of the series; those of slices where the series has one slice")
+    series: dict[Label, float] = Field(description="of the series; the slice thresholds where the series has one slice")
 
 
 class Timings(_Frozen):

@@ -28,7 +28,7 @@ Parameter = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """The first `size` bytes of a file on disk without those from `gap[0]` to `gap[1]`; sent in pieces."""
+    """The first `size` bytes of a file on disk, except bytes `gap[0]` to `gap[1]`; sent in pieces."""
 
     path: Path
     size: int

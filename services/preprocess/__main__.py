@@ -79,7 +79,7 @@ def _print_series(series: SeriesHeader, made: Slices) -> bool:
     print(f"series     {series.uid or 'pictures'}")
     print(f"  slices   {len(series.items)}, {first:g} to {last:g} mm{_spacing(series.position_mm)}")
     thickness = f"{series.thickness_mm:g} mm" if series.thickness_mm else "unknown"
-    print(f"  made     kernel {series.kernel}, thickness {thickness}, {'contrast' if series.contrast else 'plain'}")
+    print(f"  scan     kernel {series.kernel}, thickness {thickness}, {'contrast' if series.contrast else 'plain'}")
     print(f"  evidence {_shares(measured)}")
     for code in sorted({item.failed or "" for item in failed}):
         print(f"  failed   {sum(item.failed == code for item in failed)} slices: {describe_file_code(code)}")

@@ -90,7 +90,7 @@ class DicomHeader:
 
 
 def is_ct_image(sop_class_uid: str, modality: str, photometric_interpretation: str) -> bool:
-    """Whether class, modality and photometric interpretation are those of CT; the RSNA files have no class."""
+    """Whether class, modality and photometric interpretation denote CT; the RSNA files have no class."""
     is_ct = sop_class_uid in CT_CLASSES if sop_class_uid else modality == "CT"
     greyscale = photometric_interpretation in ("", "MONOCHROME1", "MONOCHROME2")
     return is_ct and greyscale and modality in ("", "CT")

@@ -127,7 +127,7 @@ def _body_part(file: BoundedReader, frame: Dataset) -> str:
 
 
 def _with_uids(error: UnreadableFile, dataset: Dataset) -> UnreadableFile:
-    """The error with its UIDs; a file that is no CT slice by its texts is set aside, whatever its numbers."""
+    """The error with its UIDs; a file that is no CT slice by its texts is set aside, even with unreadable numbers."""
     localizer = "LOCALIZER" in map(str.upper, texts(dataset, "ImageType"))
     keywords = ("SOPClassUID", "Modality", "PhotometricInterpretation")
     sop_class_uid, modality, photometric_interpretation = (text(dataset, keyword) for keyword in keywords)

@@ -57,8 +57,7 @@ def stored_pixel_format(header: DicomHeader, frame: int) -> StoredPixelFormat:
 def apply_modality_lut(stored: NDArray[np.unsignedinteger], layout: StoredPixelFormat) -> NDArray[np.int16]:
     """Map stored values to Hounsfield units.
 
-    Where the table adds one number to all values present, except padding, this is a sum, which takes a fifth of the
-    time of a look-up.
+    Where the table adds one number to all values present, except padding, a sum takes a fifth of the time of a look-up.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ import pytest
 from services.common.problems import BadRequest, Overloaded
 from services.common.runners import DeadlineExceeded, ThreadRunner, deadline_of
 from services.common.tensors import TIMEOUT_PARAMETER, Message
-from tests.common.test_stage import Settings
+from tests.common.test_inference_routes import Settings
 
 pytestmark = pytest.mark.anyio
 

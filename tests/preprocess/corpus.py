@@ -1,9 +1,9 @@
 """Checks files against another decoder: `python -m tests.preprocess.corpus [FOLDER ...]` prints tables.
 
-The files are those that are generated, those in pydicom's wheel, and those of the folders. Ends with 1 if one is wrong.
+The files are generated, or from pydicom's wheel or the folders. The exit code is 1 if a file is wrong.
 
-Each file is decoded right, or refused with a code; what is decoded is compared with what another decoder makes of it
-(pydicom's plain reader for what is not compressed; gdcm and imagecodecs for what the service gives to others).
+Each file must be decoded correctly or refused with a code. The reference is pydicom's plain reader for uncompressed
+files, and gdcm or imagecodecs for compressed files.
 """
 
 import sys

@@ -161,7 +161,7 @@ def _jpeg_lossless(found: Dataset) -> bytes:
 def enhanced(frames: int = 3, spacing_mm: float = 5, **changes: Any) -> Dataset:
     """An enhanced CT: geometry and rescale in functional groups, frame i at i * `spacing_mm` from the feet.
 
-    Frame i's values are those of the slice, with a slope of i + 1.
+    Frame i holds the slice's values, with a slope of i + 1.
     """
     moved = dict.fromkeys(("ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope"))
     found = dataset(SOPClassUID=EnhancedCTImageStorage, RescaleIntercept=None, **moved, **changes)

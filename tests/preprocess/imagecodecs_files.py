@@ -1,6 +1,6 @@
 """Files that imagecodecs writes: libjpeg-turbo, CharLS, OpenJPEG and OpenJPH, and none of the service's own decoders.
 
-The same library reads what only one of the service's decoders could read before.
+The library also reads files that only one of the service's decoders reads.
 """
 
 from collections.abc import Callable, Mapping

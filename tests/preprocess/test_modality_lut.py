@@ -71,7 +71,7 @@ def test_padding_is_air(how: StoredPixelFormat, padding: int) -> None:
 
 
 def test_padding_written_in_the_other_signedness() -> None:
-    """An unsigned PixelPaddingValue of 63536 over signed values: the bits are those of -2000."""
+    """An unsigned PixelPaddingValue of 63536 over signed values: the bits of -2000."""
     assert modality_lut(replace(SIGNED, padding=(63536, 63536)))[bits(-2000)] == -1024
 
 

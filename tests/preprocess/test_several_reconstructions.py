@@ -32,7 +32,7 @@ def one_reconstruction(frames: int) -> Dataset:
 
 
 @pytest.mark.parametrize(
-    ("changes", "what"),
+    ("changes", "attributes"),
     [
         ({}, None),
         ({"PixelSpacing": [0.48828, 0.4883]}, None),
@@ -54,8 +54,8 @@ def one_reconstruction(frames: int) -> Dataset:
         ({"ConvolutionKernel": "H70h", "SliceThickness": 1}, "kernel and slice thickness"),
     ],
 )
-def test_classic_series(changes: dict[str, Any], what: str | None) -> None:
-    assert differ(ct(**SAME), ct(**{**SAME, **changes}), ct(**SAME)) == what
+def test_classic_series(changes: dict[str, Any], attributes: str | None) -> None:
+    assert differ(ct(**SAME), ct(**{**SAME, **changes}), ct(**SAME)) == attributes
 
 
 def by_parts(*parts: tuple[float, float]) -> list[bytes]:
@@ -83,19 +83,19 @@ def test_noise_at_a_rounding_limit_does_not_warn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sequence", "values", "what"),
+    ("sequence", "values", "attributes"),
     [
         ("CTReconstructionSequence", [{"ConvolutionKernel": "H31s"}, {"ConvolutionKernel": "H70h"}], "kernel"),
         ("FrameContentSequence", [{"StackID": "1"}, {"StackID": "2"}], "stack"),
         ("PixelMeasuresSequence", [{"PixelSpacing": [0.4, 0.4]}, {"PixelSpacing": [0.5, 0.5]}], SPACING),
     ],
 )
-def test_frames_of_an_enhanced_file(sequence: str, values: list[dict[str, Any]], what: str) -> None:
+def test_frames_of_an_enhanced_file(sequence: str, values: list[dict[str, Any]], attributes: str) -> None:
     assert differ(written(one_reconstruction(4))) is None
     found = one_reconstruction(4)
     for frame in range(4):
         setattr(functional_group(found, frame), sequence, macro(**values[frame % 2]))
-    assert differ(written(found)) == what
+    assert differ(written(found)) == attributes
 
 
 def test_frames_that_are_no_slices_do_not_count() -> None:
