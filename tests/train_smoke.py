@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from training.evaluate.bundle_on_phantoms import ask_of_real
+from training.evaluate.bundle_on_phantoms import predict_real
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDIES = 36
@@ -63,7 +63,7 @@ def main(folder: Path) -> None:
 
 def served(bundle: Path) -> str:
     """What the services' own networks say of the sample series by that bundle."""
-    (said,) = ask_of_real(bundle, ROOT / "samples" / "series")
+    (said,) = predict_real(bundle, ROOT / "samples" / "series")
     return f"the services answer by it: {said['slices']} slices, any {said['series']['any']}"
 
 

@@ -23,7 +23,7 @@ from services.preprocess.pipeline import Pipeline
 from tests.contracts.conftest import Chain, FeatureScorer, MeanExtractor, stage_apps
 from tests.preprocess.dicom_files import ct, enhanced, written
 from tests.scans import ct_slice, head, picture
-from training.evaluate.served_series import made_in_turn, score_by_slice
+from training.evaluate.served_bundle import predict_slices, preprocess_in_chunks
 
 pytestmark = pytest.mark.anyio
 
@@ -285,10 +285,10 @@ async def test_training_measures_what_is_served(chain: Chain) -> None:
     with Pipeline(card.recipe, 2) as pipeline:
         (header,) = pipeline.read_headers(data, [len(file) for file in data]).series
         plan = plan_series(header, card)
-        made = np.concatenate([part.slices for part in made_in_turn(pipeline, header, plan, data.__getitem__)])
+        made = np.concatenate([part.slices for part in preprocess_in_chunks(pipeline, header, plan, data.__getitem__)])
     features = MeanExtractor().extract(made)["features"]
 
-    slices, series = score_by_slice(FeatureScorer().score, features, header, plan)
+    slices, series = predict_slices(FeatureScorer().score, features, header, plan)
 
     report = await report_of(chain, files)
     assert plan.averaged

@@ -12,7 +12,7 @@ BONE_WINDOW, SOFT_WINDOW = DEFAULT_RECIPE.windows[:2]  # of the two channels of 
 SOFT = 255 / SOFT_WINDOW.width_hu  # levels for a Hounsfield unit
 SMOOTHER, SHARPER = 0.7, 0.8  # shares of what is finer than a kernel that it takes away or adds
 HILLS = 8  # along a side of the picture
-MIDDLE = (20 + 35) * SOFT  # about the brain's own level
+MIDDLE = (35 - SOFT_WINDOW.lower_hu) * SOFT  # of 35 HU, about the brain's own
 COARSER = (
     3.0,
     27 / 19,

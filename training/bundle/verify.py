@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.common.card import Bundle, BundleError, open_bundle
+from services.common.card import Bundle
 from services.common.saved_model import load_signature
 from training.bundle.export import TOLERANCE
 from training.bundle.reference import Difference, replay
+from training.evaluate.served_bundle import read_bundle
 from training.io.errors import TrainingError
 
 
@@ -18,10 +19,7 @@ def verify(folder: Path) -> Iterator[str]:
     TrainingError
         the folder is no bundle, a file is another than the card says, or a network answers otherwise than it once did
     """
-    try:
-        bundle = open_bundle(folder)
-    except BundleError as error:
-        raise TrainingError(f"{error}.") from None
+    bundle = read_bundle(folder)
     yield f"{folder}: the card is valid, and all {len(bundle.card.files)} files are those that it speaks of"
     differences = _replayed(bundle)
     if differences is None:

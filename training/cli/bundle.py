@@ -35,9 +35,9 @@ def plots(
         Folder of the plots; the page lies beside it, with the suffix .md.
     """
     from services.common.card import open_bundle
-    from training.bundle.card import page
+    from training.bundle.card_page import card_page
     from training.bundle.plots import draw
 
     card = open_bundle(bundle).card
     draw(card, run, out)
-    out.with_suffix(".md").write_text(page(card, out))
+    out.with_suffix(".md").write_text(card_page(card, out))

@@ -66,13 +66,13 @@ def evaluate_phantoms(*, bundle: Path = SHIPPED, real: Path | None = None, out: 
     """
     from services.common.card import open_bundle
     from training.bundle.plots import draw
-    from training.evaluate.bundle_on_phantoms import ask_of_real, measure_bundle
+    from training.evaluate.bundle_on_phantoms import measure_bundle, predict_real
     from training.evaluate.targets import table
     from training.io.files import write_json
 
     metrics = measure_bundle(bundle)
     if real:
-        metrics["real"] = ask_of_real(bundle, real)
+        metrics["real"] = predict_real(bundle, real)
         LOG.info("real series: %s", json.dumps(metrics["real"]))
     draw(open_bundle(bundle).card.model_copy(update={"metrics": metrics}), None, out)
     write_json(out / "metrics.json", metrics)

@@ -1,12 +1,13 @@
-"""Phantom studies as the pictures that the services would make of them, made on all cores and shrunk for the networks.
+"""Phantom studies as the pictures that the services would make, made on all cores and shrunk for the networks.
 
-Nothing here needs TensorFlow: the processes that make pictures start quickly and stay small.
+Nothing here imports TensorFlow: the worker processes start quickly and stay small.
 """
 
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,22 +21,33 @@ from training.phantom.geometry import SIZE
 from training.phantom.study import Study, draw_patient, make_study
 from training.phantom.study_options import StudyRequest
 
-GRID = 32  # the lesion masks are kept as shares of blood on a grid of so many rows and columns
-BRIGHT_HU = (50, 100)  # what one baseline counts
-BRAIN_HU = (15, 50)  # and the other
+GRID: Final = 32  # rows and columns of the map of blood
+BRIGHT_HU: Final = (50, 100)  # counted by one baseline
+BRAIN_HU: Final = (15, 50)  # counted by the other
+BONE_HU: Final = 300
+BONE_WINDOW, SUBDURAL_WINDOW = DEFAULT_RECIPE.windows[:2]
 LOG = logging.getLogger(__name__)
+
+
+class Sized(Protocol):
+    """Anything with a number of slices."""
+
+    def __len__(self) -> int: ...
+
+
+S = TypeVar("S", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
     """Slices of many studies, one study after another, each towards the head.
 
-    small : (m, 256, 256, 2) uint8, what the CNN's graph makes first of a picture
+    small : (m, 256, 256, 2) uint8, the pictures shrunk as in the CNN's graph
     labels, label_mask : (m, 6) bool
-    blood : (m, 32, 32, 5) uint8, share of each subtype, 255 being all
+    blood : (m, 32, 32, 5) uint8, share of each subtype; 255 is all of a cell
     position_mm : (m,) float32
     study : (m,) int32, the seed
-    bright, brain : (m,) int32, pixels inside the skull from 50 to 100 HU and from 15 to 50 HU, for baselines
+    bright, brain : (m,) int32, pixels inside the skull from 50 to 100 HU and from 15 to 50 HU, for the baselines
     """
 
     small: NDArray[np.uint8]
@@ -51,13 +63,13 @@ class Pictures:
         return len(self.small)
 
     def series(self) -> list[slice]:
-        """Where each study lies."""
+        """The slices of each study."""
         starts = np.flatnonzero(np.diff(self.study, prepend=-1))
         return [slice(int(a), int(b)) for a, b in zip(starts, [*starts[1:], len(self)], strict=True)]
 
 
 def picture(hu: NDArray[np.int16], pixel_mm: float) -> NDArray[np.uint8]:
-    """What the service shows the networks of one slice: (512, 512, 3) uint8."""
+    """The picture that the service makes of one slice in Hounsfield units, (512, 512, 3) uint8."""
     return apply_windows(resample_and_pad(hu, pixel_mm, pixel_mm), DEFAULT_RECIPE)
 
 
@@ -67,8 +79,8 @@ def make(wanted: Sequence[StudyRequest], *, name: str) -> Pictures:
 
 
 def made_in_turn(wanted: Sequence[StudyRequest], *, name: str) -> Iterator[Pictures]:
-    """Make studies on all cores, and give each as soon as those before it were given."""
-    yield from _with_progress(parallel_map(make_one, wanted), total=len(wanted), name=name)
+    """Make studies on all cores, and yield them in their order."""
+    yield from log_progress(parallel_map(make_one, wanted), total=len(wanted), name=name)
 
 
 def make_one(wanted: StudyRequest) -> Pictures:
@@ -78,12 +90,13 @@ def make_one(wanted: StudyRequest) -> Pictures:
     chosen = np.arange(count)
     if wanted.slices is not None and wanted.slices < count:
         chosen = np.sort(np.random.default_rng([wanted.seed, 3]).choice(count, wanted.slices, replace=False))
-    return shown(make_study(patient, [int(index) for index in chosen]), wanted.seed)
+    return pictures_of(make_study(patient, [int(index) for index in chosen]), wanted.seed)
 
 
-def shown(study: Study, seed: int) -> Pictures:
+def pictures_of(study: Study, seed: int) -> Pictures:
     """A study's pictures."""
     large = np.stack([picture(hu, study.scan.pixel_mm) for hu in study.hu])
+    bright, brain = count_baselines(large)
     cells = study.masks.reshape(len(large), GRID, SIZE // GRID, GRID, SIZE // GRID, -1)
     return Pictures(
         small=shrink(large.astype(np.uint16)).astype(np.uint8),
@@ -92,24 +105,32 @@ def shown(study: Study, seed: int) -> Pictures:
         blood=np.rint(cells.mean(axis=(2, 4))).astype(np.uint8),
         position_mm=study.position_mm,
         study=np.full(len(large), seed, np.int32),
-        bright=np.array([count_inside(slice_, BRIGHT_HU) for slice_ in large], np.int32),
-        brain=np.array([count_inside(slice_, BRAIN_HU) for slice_ in large], np.int32),
+        bright=bright,
+        brain=brain,
     )
 
 
-def count_inside(slice_: NDArray[np.uint8], between_hu: tuple[float, float]) -> int:
-    """A baseline's score: how many pixels of a (512, 512, 3) picture lie between two HU inside the skull.
+def count_baselines(slices: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Counts of bright pixels and of pixels of brain, (n,) each, of pictures (n, 512, 512, 3)."""
+    bright, brain = (
+        np.array([count_inside(slice_, between) for slice_ in slices], np.int32) for between in (BRIGHT_HU, BRAIN_HU)
+    )
+    return bright, brain
 
-    Inside is what has bone (above 300 HU) on all four sides.
+
+def count_inside(slice_: NDArray[np.uint8], between_hu: tuple[float, float]) -> int:
+    """The number of pixels of a (512, 512, 3) picture between two HU inside the skull.
+
+    A pixel is inside with bone (above 300 HU) on all four sides.
     """
-    hu = slice_[..., 1].astype(np.float32) * (200 / 255) - 20
-    bone = slice_[..., 0] > (300 + 800) * 255 / 2800
+    hu = slice_[..., 1].astype(np.float32) * (SUBDURAL_WINDOW.width_hu / 255) + SUBDURAL_WINDOW.lower_hu
+    bone = slice_[..., 0] > (BONE_HU - BONE_WINDOW.lower_hu) * 255 / BONE_WINDOW.width_hu
     inside = _between(bone) & _between(bone.T).T
     return int(((hu >= between_hu[0]) & (hu <= between_hu[1]) & inside).sum())
 
 
 def _between(bone: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What lies from the first to the last true pixel of its row."""
+    """Pixels from the first to the last true pixel of their row."""
     column, some = np.arange(bone.shape[1]), bone.any(axis=1)
     first = np.where(some, bone.argmax(axis=1), bone.shape[1])
     last = bone.shape[1] - 1 - bone[:, ::-1].argmax(axis=1)
@@ -120,16 +141,17 @@ def _between(bone: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def joined(parts: Iterable[Pictures]) -> Pictures:
     """Many parts as one."""
     every = list(parts)
-    names = ("small", "labels", "label_mask", "blood", "position_mm", "study", "bright", "brain")
+    names = (field.name for field in fields(Pictures))
     return Pictures(**{name: np.concatenate([getattr(part, name) for part in every]) for name in names})
 
 
-def _with_progress(parts: Iterator[Pictures], *, total: int, name: str) -> Iterator[Pictures]:
+def log_progress(studies: Iterable[S], *, total: int, name: str) -> Iterator[S]:
+    """Yield studies, and log ten times how many are made."""
     start, slices = time.monotonic(), 0
-    for done, part in enumerate(parts, 1):
-        slices += len(part)
+    for done, study in enumerate(studies, 1):
+        slices += len(study)
         if done % max(total // 10, 1) == 0 or done == total:
             spent = time.monotonic() - start
             left = spent / done * (total - done)
             LOG.info("%s: %d of %d studies, %.0f slices/s, %.0f s left", name, done, total, slices / spent, left)
-        yield part
+        yield study

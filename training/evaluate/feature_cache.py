@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from training.data.scanner_augment import NO_AUGMENT, ScannerAugment
 from training.data.series import Series
-from training.evaluate.predictions import StudyFeatures, cases
+from training.evaluate.predictions import StudyFeatures, study_features
 from training.io.errors import translate_write_errors
 from training.networks.cnn import Cnn
 from training.networks.extractor import Extractor, extractor
@@ -61,7 +61,9 @@ class CnnFeatureCache(FeatureCache):
     def __init__(self, cnn: Cnn, folder: Path) -> None:
         extract: Extractor = extractor(cnn)
         weights = sha256(b"".join(variable.numpy().tobytes() for variable in cnn.trunk.variables)).hexdigest()
-        super().__init__(lambda wanted, name, others: cases(extract, wanted, name=name, others=others), weights, folder)
+        super().__init__(
+            lambda wanted, name, others: study_features(extract, wanted, name=name, others=others), weights, folder
+        )
 
 
 def _together(made: Sequence[StudyFeatures]) -> dict[str, NDArray[Any]]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from services.common.labels import LABELS
 from training.io.errors import TrainingError
@@ -49,6 +49,11 @@ class File:
     name: str
     size: int
     read: Callable[[int | None], bytes]
+
+    @classmethod
+    def of_bytes(cls, name: str, data: bytes) -> Self:
+        """A file in memory."""
+        return cls(name, len(data), lambda limit_bytes: data[:limit_bytes])
 
 
 def site_files(path: Path) -> list[File]:

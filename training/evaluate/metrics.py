@@ -1,4 +1,8 @@
-"""What is measured: discrimination, calibration and operating points of every label, with intervals by studies."""
+"""Metrics: discrimination, calibration and sensitivities of every label, with bootstrap intervals by study.
+
+AUC and average precision equal scikit-learn's (a test compares them) and take a tenth of its time or less: each
+interval computes 300 of them.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_curve, roc_curve
 
 from services.common.labels import LABELS
 from services.common.operating_points import OperatingPoint
@@ -17,15 +22,16 @@ Drawn = NDArray[np.integer[Any]]
 LOSS_WEIGHTS: Final = np.array([2, 1, 1, 1, 1, 1]) / 7
 BINS: Final = 15
 ROUNDS: Final = 300
-ALONE: Final = "rnn, slices alone"  # what is measured beside a bundle, by its name in the figures
+SINGLE_SLICES: Final = "rnn, slices alone"  # a predictor's name in a card's `beside`
+UNCHANGED: Final = "as it is"  # a real series' name in a card's page
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredLabels:
-    """Answers beside the truth.
+    """Probabilities or logits, and the labels.
 
     scores, truth, label_mask : (m, 6), in the order of `LABELS`
-    study : (m,), which study each row is of
+    study : (m,), the number of each row's study
     """
 
     scores: Floats
@@ -38,13 +44,13 @@ class ScoredLabels:
         return ScoredLabels(self.scores[rows], self.truth[rows], self.label_mask[rows], self.study[rows])
 
     def of(self, column: int) -> tuple[Floats, Truth, NDArray[np.integer[Any]]]:
-        """Scores, truth and studies of one label where the truth is certain."""
+        """Scores, truth and studies of one label in the rows where it is known."""
         known = self.label_mask[:, column]
         return self.scores[known, column], self.truth[known, column], self.study[known]
 
 
 def auc(scores: Floats, truth: Truth) -> float:
-    """Chance that a positive scores above a negative, ties counting half; NaN where either is missing."""
+    """Area under the ROC curve, ties counting half; NaN without positives or without negatives."""
     positive, negative = scores[truth], np.sort(scores[~truth])
     if not len(positive) or not len(negative):
         return float("nan")
@@ -53,7 +59,7 @@ def auc(scores: Floats, truth: Truth) -> float:
 
 
 def average_precision(scores: Floats, truth: Truth) -> float:
-    """Precision at each recall gained, averaged; equal scores are one step. NaN without positives."""
+    """Precision averaged over the steps of recall, equal scores being one step; NaN without positives."""
     if not truth.any():
         return float("nan")
     order = np.argsort(-scores, kind="stable")
@@ -63,16 +69,16 @@ def average_precision(scores: Floats, truth: Truth) -> float:
 
 
 def calibration_error(probabilities: Floats, truth: Truth) -> float:
-    """Expected calibration error: 15 bins of equal width, each counting by its cases."""
+    """Expected calibration error over 15 bins of equal width, weighted by their cases."""
     bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
     gaps = np.bincount(bins, probabilities - truth, BINS)
     return float(np.abs(gaps).sum() / max(len(truth), 1))
 
 
 def chance_calibration_error(probabilities: Floats, *, seed: int = 0) -> float:
-    """The calibration error that these probabilities would have if they were true: no less can be asked for.
+    """The mean calibration error of labels drawn with these probabilities: the least that can be expected.
 
-    Few cases leave a large one: of a hundred series .03 and more.
+    It is .03 and more for a hundred series.
     """
     rng = np.random.default_rng(seed)
     drawn = (rng.random(len(probabilities)) < probabilities for _ in range(ROUNDS))
@@ -80,7 +86,7 @@ def chance_calibration_error(probabilities: Floats, *, seed: int = 0) -> float:
 
 
 def log_loss(probabilities: Floats, truth: Truth) -> float:
-    """Mean binary cross-entropy, probabilities kept within 1e-6 of 0 and 1; NaN of nothing."""
+    """Mean binary cross-entropy of probabilities clipped to 1e-6 from 0 and 1; NaN without cases."""
     if not len(truth):
         return float("nan")
     kept = np.clip(probabilities.astype(np.float64), 1e-6, 1 - 1e-6)
@@ -88,12 +94,12 @@ def log_loss(probabilities: Floats, truth: Truth) -> float:
 
 
 def competition_loss(scored: ScoredLabels) -> float:
-    """The challenge's metric: log loss averaged over slices, `any` counting twice."""
+    """The metric of RSNA 2019: mean log loss, `any` counting twice."""
     return float(LOSS_WEIGHTS @ [log_loss(*scored.of(column)[:2]) for column in range(len(LABELS))])
 
 
 def measure(scored: ScoredLabels, predicted: Predicted) -> dict[str, Any]:
-    """Figures of every label at one level; `predicted` has, (m, 6), what each operating point predicts of the rows."""
+    """Metrics of every label at one level; `predicted` holds the labels of the rows at each operating point, (m, 6)."""
     result: dict[str, Any] = {}
     for column, label in enumerate(LABELS):
         scores, truth, study = scored.of(column)
@@ -114,10 +120,10 @@ def measure(scored: ScoredLabels, predicted: Predicted) -> dict[str, Any]:
 
 
 def points_of(scored: ScoredLabels, predicted: Predicted, column: int) -> dict[OperatingPoint, dict[str, float | None]]:
-    """Sensitivity and specificity of one label at each operating point: the figures that depend on thresholds."""
+    """Sensitivity and specificity of one label at each operating point: the metrics that depend on thresholds."""
     known = scored.label_mask[:, column]
     truth = scored.truth[known, column]
-    return {point: _share_right(rows[known, column], truth) for point, rows in predicted.items()}
+    return {point: _rates(rows[known, column], truth) for point, rows in predicted.items()}
 
 
 def aucs(scored: ScoredLabels) -> dict[str, float | None]:
@@ -126,57 +132,61 @@ def aucs(scored: ScoredLabels) -> dict[str, float | None]:
 
 
 def interval(
-    figure: Callable[[Floats, Truth], float], scores: Floats, truth: Truth, study: NDArray[Any], *, seed: int = 0
+    metric: Callable[[Floats, Truth], float], scores: Floats, truth: Truth, study: NDArray[Any], *, seed: int = 0
 ) -> list[float | None]:
-    """95 % interval of a figure when whole studies are drawn again (bootstrap); of nothing, two times None."""
+    """95 % bootstrap interval of a metric, drawing whole studies; two times None without cases."""
     if not len(study):
         return [None, None]
     numbers = np.unique(study)
-    again = _drawing(study, numbers)
-    return _ends(lambda rows: figure(scores[rows], truth[rows]), map(again, _draws(len(numbers), seed)))
+    rows_of = _resampler(study, numbers)
+    return _interval(lambda rows: metric(scores[rows], truth[rows]), map(rows_of, _draws(len(numbers), seed)))
 
 
-def lost(
+def auc_loss(
     before: ScoredLabels, after: ScoredLabels, *, column: int = 0, seed: int = 0
 ) -> tuple[float | None, list[float | None]]:
-    """How much less an AUC is in the same studies `after`, and the 95 % interval when pairs are drawn again."""
+    """The AUC of studies `before` minus that of the same studies `after`, and its interval when pairs are drawn."""
     both, numbers = (before.of(column), after.of(column)), np.unique(before.study)
-    again = [_drawing(study, numbers) for _, _, study in both]
+    rows_of = [_resampler(study, numbers) for _, _, study in both]
 
     def difference(drawn: Drawn) -> float:
-        rows = [draw(drawn) for draw in again]
+        rows = [resample(drawn) for resample in rows_of]
         one, other = (auc(scores[at], truth[at]) for (scores, truth, _), at in zip(both, rows, strict=True))
         return one - other
 
-    return rounded(difference(np.arange(len(numbers)))), _ends(difference, _draws(len(numbers), seed))
+    return rounded(difference(np.arange(len(numbers)))), _interval(difference, _draws(len(numbers), seed))
 
 
 def roc(scores: Floats, truth: Truth) -> list[float]:
-    """Sensitivities at specificities of 1, .95, .9 ... 0; empty where positives or negatives are missing."""
+    """Sensitivities at specificities of at least 1, .95, .9 ... 0; empty without positives or without negatives."""
     if truth.all() or not truth.any():
         return []
-    thresholds = np.quantile(scores[~truth], np.linspace(1, 0, 21), method="higher")
-    found = [float((scores[truth] > threshold).mean()) for threshold in thresholds[:-1]]
-    return [round(value, 4) for value in [*found, 1.0]]
+    negatives = int((~truth).sum())
+    false_rate, sensitivity, _ = roc_curve(truth, scores, drop_intermediate=False)
+    allowed = (negatives - 1) - np.ceil(np.linspace(1, 0, 21)[:-1] * (negatives - 1))  # false positives
+    places = np.searchsorted(np.rint(false_rate * negatives), allowed, "right") - 1
+    return [round(float(value), 4) for value in [*sensitivity[places], 1.0]]
 
 
 def precision_recall(scores: Floats, truth: Truth) -> list[float]:
-    """Precisions at sensitivities of at least .05, .1 ... 1; empty where positives or negatives are missing."""
+    """Precisions at sensitivities of at least .05, .1 ... 1; empty without positives or without negatives."""
     if truth.all() or not truth.any():
         return []
-    positive = np.sort(scores[truth])[::-1]
-    wanted = np.ceil(np.arange(1, 21) * len(positive) / 20).astype(int)  # so many must be found
-    return [round(float(truth[scores >= positive[count - 1]].mean()), 4) for count in wanted]
+    positives = int(truth.sum())
+    precision, sensitivity, _ = precision_recall_curve(truth, scores)
+    found = np.rint(sensitivity[::-1] * positives)  # true positives, ascending from 0
+    places = np.searchsorted(found, np.ceil(np.arange(1, 21) * positives / 20), "left")
+    return [round(float(value), 4) for value in precision[::-1][places]]
 
 
 def reliability(probabilities: Floats, truth: Truth) -> list[list[float]]:
-    """For each of the bins that is not empty: the mean of what was said, the share that came true, the cases."""
+    """Mean probability, share of positives and number of cases of each bin that is not empty."""
     bins, found = np.minimum((probabilities * BINS).astype(int), BINS - 1), []
     for number in range(BINS):
         inside = bins == number
         if inside.any():
-            said, true = float(probabilities[inside].mean()), float(truth[inside].mean())
-            found.append([round(said, 4), round(true, 4), int(inside.sum())])
+            mean, share = float(probabilities[inside].mean()), float(truth[inside].mean())
+            found.append([round(mean, 4), round(share, 4), int(inside.sum())])
     return found
 
 
@@ -190,24 +200,21 @@ def _draws(count: int, seed: int) -> Iterator[Drawn]:
     return (rng.integers(0, count, count) for _ in range(ROUNDS))
 
 
-def _drawing(study: NDArray[Any], numbers: NDArray[Any]) -> Callable[[Drawn], Drawn]:
-    """From places among `numbers` to the rows of those studies, as often as they were drawn."""
+def _resampler(study: NDArray[Any], numbers: NDArray[Any]) -> Callable[[Drawn], Drawn]:
+    """Maps drawn places among `numbers` to the rows of these studies, repeated as often as drawn."""
     parts = [np.flatnonzero(study == number) for number in numbers]
     return lambda drawn: np.concatenate([parts[place] for place in drawn])
 
 
-def _ends(figure: Callable[[Drawn], float], draws: Iterable[Drawn]) -> list[float | None]:
-    """Between which two values a figure lies in 95 of 100 draws."""
-    found = [figure(drawn) for drawn in draws]
+def _interval(metric: Callable[[Drawn], float], draws: Iterable[Drawn]) -> list[float | None]:
+    """The 2.5th and 97.5th percentile of a metric over the draws."""
+    found = [metric(drawn) for drawn in draws]
     low, high = np.nanquantile(found, [0.025, 0.975]) if not np.isnan(found).all() else (np.nan, np.nan)
     return [rounded(float(low)), rounded(float(high))]
 
 
-def _share_right(predicted: Truth, truth: Truth) -> dict[str, float | None]:
+def _rates(predicted: Truth, truth: Truth) -> dict[str, float | None]:
     return {
         "sensitivity": rounded(float(predicted[truth].mean()) if truth.any() else float("nan")),
         "specificity": rounded(float((~predicted[~truth]).mean()) if (~truth).any() else float("nan")),
     }
-
-
-AS_IT_IS: Final = "as it is"

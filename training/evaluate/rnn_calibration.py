@@ -9,7 +9,7 @@ import tensorflow as tf
 from services.common.operating_points import LEVELS, OperatingPoint, Thresholds
 from training.data.series import Series
 from training.evaluate.calibrate import operating_points, temperatures
-from training.evaluate.predictions import Answer, answer, lengths_of, levels
+from training.evaluate.predictions import Prediction, lengths_of, predict, score_levels
 from training.networks.rnn import Rnn
 
 _COLUMNS: Final = {"any": 0, "subtypes": 1}  # the subtypes share one temperature
@@ -20,11 +20,11 @@ def calibrate_rnn(rnn: Rnn, studies: Sequence[Series]) -> tuple[dict[OperatingPo
 
     Names of temperatures are `slice_any`, `slice_subtypes`, `series_any` and `series_subtypes`.
     """
-    scored = dict(zip(LEVELS, levels(studies, _logits(rnn, studies)), strict=True))
+    scored = dict(zip(LEVELS, score_levels(studies, _logits(rnn, studies)), strict=True))
     fitted = {level: temperatures(scored[level]) for level in LEVELS}
     for level, values in fitted.items():
         getattr(rnn.temperatures, level).assign(values)
-    points = operating_points(*levels(studies, answer(rnn, studies)), lengths_of(studies))
+    points = operating_points(*score_levels(studies, predict(rnn, studies)), lengths_of(studies))
     return points, {
         f"{level}_{part}": round(float(values[column]), 4)
         for level, values in fitted.items()
@@ -40,7 +40,7 @@ def set_temperatures(rnn: Rnn, values: Mapping[str, float]) -> None:
         variable.assign([values[f"{level}_any"], *subtypes])
 
 
-def _logits(rnn: Rnn, studies: Sequence[Series]) -> list[Answer]:
+def _logits(rnn: Rnn, studies: Sequence[Series]) -> list[Prediction]:
     """Logits of slices (n, 6) and of the series (6,) of every study."""
     call = tf.function(lambda *inputs: rnn.logits(list(inputs), training=False), reduce_retracing=True)
     pairs = [call(tf.constant(study.features[None]), tf.constant(study.position_mm[None])) for study in studies]

@@ -1,6 +1,6 @@
-"""Phantom studies as the services are sent them.
+"""Phantom studies as the pictures that the cnn service receives.
 
-Nothing here needs TensorFlow: the processes that make them start quickly.
+Nothing here imports TensorFlow: the worker processes start quickly.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,16 +17,19 @@ from training.phantom.study_options import StudyRequest
 
 @dataclass(frozen=True, slots=True)
 class ServiceInput:
-    """One phantom as the cnn service is sent it: slices (n, 512, 512, 3) uint8, and its truth (n, 6)."""
+    """One phantom: slices (n, 512, 512, 3) uint8, positions (n,), labels and whether they are known (n, 6)."""
 
     slices: NDArray[np.uint8]
     position_mm: NDArray[np.float32]
     labels: NDArray[np.bool_]
     label_mask: NDArray[np.bool_]
 
+    def __len__(self) -> int:
+        return len(self.slices)
+
 
 def make_service_input(wanted: StudyRequest) -> ServiceInput:
-    """One study, in this process."""
+    """Make one study in this process."""
     patient = draw_patient(wanted.seed, wanted.options)
     chosen = range(len(patient.scan.position_mm))[: wanted.slices]
     study = make_study(patient, chosen)
@@ -35,5 +38,5 @@ def make_service_input(wanted: StudyRequest) -> ServiceInput:
 
 
 def service_inputs(wanted: Sequence[StudyRequest]) -> Iterator[ServiceInput]:
-    """Studies in turn, made on all cores, few of them ahead."""
+    """Make studies on all cores, and yield them in their order."""
     return parallel_map(make_service_input, wanted)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.common.labels import LABELS, SUBTYPES
-from training.evaluate.metrics import ALONE
+from training.evaluate.metrics import SINGLE_SLICES
 
 Aucs = Mapping[str, float | None]
 COUNTS: Final = ("pixels from 50 to 100 HU", "area of the brain")
@@ -62,7 +62,7 @@ def _calibration(metrics: Mapping[str, Any]) -> Iterator[Target]:
 
 def _networks(metrics: Mapping[str, Any]) -> Iterator[Target]:
     """The RNN beside the CNN, by the mean over labels; only where the CNN alone was measured."""
-    cnn, alone = metrics["beside"].get("cnn"), metrics["beside"][ALONE]
+    cnn, alone = metrics["beside"].get("cnn"), metrics["beside"][SINGLE_SLICES]
     by_series: Aucs = {label: metrics["series"][label]["auc"] for label in LABELS}
     for name, labels in (("any", ("any",)), ("all labels, mean", LABELS)):
         gain = _difference(by_series, cnn and cnn["series"], labels)

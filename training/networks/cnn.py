@@ -14,10 +14,12 @@ import keras
 from keras import layers, ops
 
 from services.common.labels import LABELS, SUBTYPES
+from services.common.recipe import DEFAULT_RECIPE
 from training.networks.backbones import Backbone, convolve, lite0, load_lite0, small
 from training.networks.shrink import shrink
 
 SMALL = (256, 256, 2)
+BONE_WINDOW, SUBDURAL_WINDOW = DEFAULT_RECIPE.windows[:2]  # of a small picture's channels
 BRAIN_HU = (15, 55)  # what counts for the brain's mean
 WALL = 0.5  # a pixel with this share of bone closes the skull
 
@@ -64,8 +66,9 @@ class Look(layers.Layer):  # type: ignore[misc] # Keras has no types
 
     def call(self, small: Any) -> Any:
         small = ops.cast(small, "float32")
-        hu = small[..., 1:] * (200 / 255) - 20
-        bone = ops.clip((small[..., :1] * (2800 / 255) - 950) / 150, 0, 1)
+        hu = small[..., 1:] * (SUBDURAL_WINDOW.width_hu / 255) + SUBDURAL_WINDOW.lower_hu
+        above_hu = small[..., :1] * (BONE_WINDOW.width_hu / 255) - (150 - BONE_WINDOW.lower_hu)
+        bone = ops.clip(above_hu / 150, 0, 1)
         inside = self._inside(bone) * (1 - bone)
         tissue = inside * ops.cast((hu > BRAIN_HU[0]) & (hu < BRAIN_HU[1]), "float32")
         mean = ops.sum(hu * tissue, axis=(1, 2), keepdims=True) + 30 * 100

@@ -18,7 +18,7 @@ from training.data.pictures import Pictures, made_in_turn
 from training.data.series import as_series
 from training.evaluate.metrics import auc as area
 from training.evaluate.metrics import aucs, interval
-from training.evaluate.predictions import levels, predict_by_cnn
+from training.evaluate.predictions import predict_by_cnn, score_levels
 from training.evaluate.test_set import TEST
 from training.io.plotting import save_plot
 from training.networks.cnn import CnnShape
@@ -68,7 +68,7 @@ def ablate(
 
 def _scored(extract: Any, last: Any, tested: list[Pictures]) -> dict[str, Any]:
     studies = [series for made in tested for series in as_series(made, extract(made.small))]
-    slices, series = levels(studies, predict_by_cnn(last, studies))
+    slices, series = score_levels(studies, predict_by_cnn(last, studies))
     return {
         "slice_auc": aucs(slices),
         "slice_any_auc_95_interval": interval(area, *slices.of(0)),

@@ -14,9 +14,9 @@ from services.common.card import open_bundle
 from services.common.labels import LABELS, SUBTYPES, Label
 from services.preprocess.windowing import apply_windows
 from training.data.real_series import RealSeries, read_series
-from training.evaluate.bundle_on_phantoms import features_of, one_by_one, services_of
-from training.evaluate.metrics import AS_IT_IS, auc, rounded
-from training.evaluate.predictions import Answer
+from training.evaluate.metrics import UNCHANGED, auc, rounded
+from training.evaluate.predictions import Prediction
+from training.evaluate.served_bundle import ServedBundle
 from training.io.errors import TrainingError
 from training.phantom.shapes import Floats
 from training.research.gallery import sheet
@@ -35,30 +35,28 @@ class _Asked:
     """What was said of one series by its features (n, d); seen (n,) bool are the slices that show blood."""
 
     features: NDArray[np.float32]
-    given: Answer
+    given: Prediction
     seen: NDArray[np.bool_]
 
 
-class _Bundle:
-    """A bundle's two networks, asked as the services ask them."""
+class _Networks:
+    """A bundle's two networks on slices in Hounsfield units."""
 
     def __init__(self, folder: Path) -> None:
-        bundle = open_bundle(folder)
-        self.at = bundle.card.thresholds["default"]
-        self._recipe = bundle.card.recipe
-        self._extractor, self._scorer = services_of(bundle)
+        self._served = ServedBundle(open_bundle(folder))
+        self.at = self._served.card.thresholds["default"]
 
     def features(self, hu: NDArray[np.int16]) -> NDArray[np.float32]:
-        """Of slices (n, 512, 512) in Hounsfield units."""
-        return features_of(self._extractor, np.stack([apply_windows(slice_, self._recipe) for slice_ in hu]))
+        """Feature vectors (n, d) of slices (n, 512, 512) in Hounsfield units."""
+        return self._served.features(apply_windows(hu, self._served.card.recipe))
 
     def ask(self, features: NDArray[np.float32], position_mm: NDArray[np.float32], seen: NDArray[np.bool_]) -> _Asked:
-        """About a series."""
-        return _Asked(features, self._scorer.score(features, position_mm), seen)
+        """The prediction for a series."""
+        return _Asked(features, self._served.predict(features, position_mm), seen)
 
-    def alone(self, features: NDArray[np.float32]) -> Answer:
-        """About each slice as a series of its own."""
-        return one_by_one(self._scorer, features)
+    def alone(self, features: NDArray[np.float32]) -> Prediction:
+        """The prediction for each slice as a series of its own."""
+        return self._served.predict_single_slices(features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +83,11 @@ def measure_implanted(
     BundleError
         the folder of the bundle is none
     """
-    real, networks = read_series(series), _Bundle(bundle)
+    real, networks = read_series(series), _Networks(bundle)
     head = head_of(*real.reduced(), real.position_mm)
     if not head.wide.any():
         raise TrainingError(f"{series} shows too little brain for blood to be put into it.")
-    shown = {name: _shown(networks, real, change) for name, change in {AS_IT_IS: unchanged, **changes}.items()}
+    shown = {name: _shown(networks, real, change) for name, change in {UNCHANGED: unchanged, **changes}.items()}
     painter = _Painter(networks, real, head, shown, each)
     large, small = painter.paint(LARGE), painter.paint(SMALL)
     out.mkdir(parents=True, exist_ok=True)
@@ -97,7 +95,7 @@ def measure_implanted(
     figures = _Figures(networks, head.wide)
     clean = {name: by.clean for name, by in shown.items()}
     return {
-        "without": figures.without(clean[AS_IT_IS]),
+        "without": figures.without(clean[UNCHANGED]),
         **figures.of_painted(large, clean),
         "otherwise": {
             name: figures.without(clean[name]) | figures.with_blood(large.asked[name], clean[name]) for name in changes
@@ -107,7 +105,7 @@ def measure_implanted(
     }
 
 
-def _shown(networks: _Bundle, real: RealSeries, change: Change) -> _Shown:
+def _shown(networks: _Networks, real: RealSeries, change: Change) -> _Shown:
     features = networks.features(_changed(real.hu, change))
     return _Shown(change, features, networks.ask(features, real.position_mm, np.zeros(len(features), bool)))
 
@@ -128,7 +126,7 @@ class _Painted:
 class _Painter:
     """Puts blood into a series, `each` times of every kind, and asks what is said of it by every scanner."""
 
-    networks: _Bundle
+    networks: _Networks
     real: RealSeries
     head: Head
     shown: Mapping[str, _Shown]
@@ -168,12 +166,12 @@ class _Painter:
 class _Figures:
     """What is counted of answers; `wide` (n,) are the slices without blood that those with are set against."""
 
-    networks: _Bundle
+    networks: _Networks
     wide: NDArray[np.bool_]
 
     def of_painted(self, painted: _Painted, clean: Mapping[str, _Asked]) -> dict[str, Any]:
         """Of blood as the series' own scanner shows it, by kind and of all kinds."""
-        asked, plain = painted.asked[AS_IT_IS], clean[AS_IT_IS]
+        asked, plain = painted.asked[UNCHANGED], clean[UNCHANGED]
         return {
             "kinds": {kind: self.of_kind(kind, every, plain) for kind, every in asked.items()},
             "with": self.with_blood(asked, plain),

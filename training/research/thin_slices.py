@@ -4,7 +4,6 @@
 of the slabs that they are averaged into.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,13 +12,11 @@ from typing import Final
 
 import numpy as np
 
-from services.cnn.model import SavedModelExtractor
-from services.common.card import Bundle, open_bundle
+from services.common.card import open_bundle
 from services.common.labels import SUBTYPES
-from services.common.slabs import plan_series
-from services.preprocess.pipeline import Pipeline
-from services.rnn.model import SavedModelScorer
-from training.evaluate.served_series import made_in_turn, score_by_slice
+from training.evaluate.labelled_files import File
+from training.evaluate.served_bundle import ServedBundle
+from training.io.errors import TrainingError
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import Patient, draw_patient, make_study
 from training.phantom.study_options import StudyOptions
@@ -43,32 +40,24 @@ def respaced(patient: Patient, spacing_mm: float) -> Patient:
     return replace(patient, scan=replace(patient.scan, thickness_mm=spacing_mm, position_mm=position_mm))
 
 
-class Served:
-    """A bundle as the services run it, in this process."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        self._card = bundle.card
-        self._pipeline = Pipeline(bundle.card.recipe, os.cpu_count() or 1)
-        self._extractor = SavedModelExtractor(bundle.saved_model("cnn"))
-        self._scorer = SavedModelScorer(bundle.saved_model("rnn"))
-
-    def any_of(self, files: Sequence[bytes], *, average: bool = True) -> float:
-        """The probability of `any` in the one series of these files."""
-        (header,) = self._pipeline.read_headers(files, [len(file) for file in files]).series
-        plan = plan_series(header, self._card, average=average)
-        made = made_in_turn(self._pipeline, header, plan, files.__getitem__)
-        features = np.concatenate([self._extractor.extract(part.slices)["features"] for part in made])
-        return float(score_by_slice(self._scorer.score, features, header, plan)[1][0])
+def any_of(served: ServedBundle, files: Sequence[bytes], *, average: bool = True) -> float:
+    """The probability of `any` in the one series of these files."""
+    found = served.read_series([File.of_bytes("", data) for data in files])
+    (header,) = found.headers.series
+    prediction = served.predict_series(found.files, header, average=average, refuse=False)
+    if prediction is None:
+        raise TrainingError("A slice of the phantom could not be decoded.")
+    return float(prediction[1][0])
 
 
 def compare(bundle: Path, studies: int, spacing_mm: float) -> None:
     """Print the probability of `any` of every phantom in thick slices, in thin slices, and in thin slices averaged."""
-    served, differences = Served(open_bundle(bundle)), []
+    served, differences = ServedBundle(open_bundle(bundle)), []
     sys.stdout.write(f"study  {THICK_MM:g} mm  {spacing_mm:g} mm  averaged\n")
     for number in range(studies):
         thin = drawn(number, spacing_mm)
-        thick = served.any_of(drawn(number, THICK_MM))
-        single, averaged = served.any_of(thin, average=False), served.any_of(thin)
+        thick = any_of(served, drawn(number, THICK_MM))
+        single, averaged = any_of(served, thin, average=False), any_of(served, thin)
         differences.append((abs(single - thick), abs(averaged - thick)))
         sys.stdout.write(f"{number:5d}  {thick:.3f}  {single:.3f}  {averaged:.3f}\n")
     single, averaged = np.max(differences, axis=0)

@@ -17,8 +17,9 @@ from training.data.pictures import GRID
 from training.data.scanner_augment import NO_AUGMENT, ScannerAugment
 from training.data.series import Series
 from training.data.spacing import learnt_spacing_mm
+from training.evaluate.card_metrics import phantom_metrics
 from training.evaluate.feature_cache import CnnFeatureCache
-from training.evaluate.predictions import Networks, TwinStudies, report
+from training.evaluate.predictions import Predictors, TwinStudies, predictors
 from training.evaluate.rnn_calibration import calibrate_rnn
 from training.evaluate.test_set import SHIFTED, TEST, twins
 from training.phantom.study_options import RANDOM_STUDY, StudyOptions
@@ -49,7 +50,7 @@ def build(config: Config, folder: Path, run: Path, begin: Path | None = None, so
     rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, learnt)
     points, found = calibrate_rnn(rnn, _series(kept, "calibration", amounts.calibration))
     files = save_networks(folder, cnn, rnn)
-    metrics = _measured(kept, Networks(cnn.last, rnn), points)
+    metrics = _measured(kept, predictors(cnn.last, rnn), points)
     minutes = progress.minutes() + (kept.spent_before_s + time.monotonic() - after) / 60
     card = build_card(
         config.words,
@@ -80,13 +81,15 @@ def _series(
     return [case.series for case in made]
 
 
-def _measured(kept: CnnFeatureCache, networks: Networks, points: Mapping[OperatingPoint, Thresholds]) -> dict[str, Any]:
+def _measured(
+    kept: CnnFeatureCache, measured: Predictors, points: Mapping[OperatingPoint, Thresholds]
+) -> dict[str, Any]:
     tested = kept.of(TEST, name="phantoms to measure on")
     pairs = {
         shift: TwinStudies(kept.of(every, name=f"shifted: {shift}"), kept.of(twins(every), name=f"twins: {shift}"))
         for shift, every in SHIFTED.items()
     }
-    return report(networks, tested, pairs, points)
+    return phantom_metrics(measured, tested, pairs, points)
 
 
 def _before(part: str, folder: Path | None) -> dict[str, Any]:

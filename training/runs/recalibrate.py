@@ -7,29 +7,25 @@ site's files: half of the patients to fit the points, the other half to measure.
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from services.cnn.engines import EngineUnavailable, OpenVinoExtractor
-from services.cnn.extractor import FeatureExtractor
-from services.cnn.model import SavedModelExtractor
 from services.common.card import CARD_NAME, Bundle, Card
 from services.common.labels import LABELS
 from services.common.operating_points import LEVELS, OperatingPoint, Thresholds
 from services.common.predictions import PREDICTION_RULE
-from services.rnn.model import SavedModelScorer
 from training.bundle.build_card import library_versions, utc_now
 from training.configs.phantom_config import SEEDS, studies
-from training.data.series import Series
-from training.evaluate.bundle_on_files import Answered, answers_to, figures_of, levels_of, opened
-from training.evaluate.bundle_on_phantoms import cases_of
+from training.evaluate.bundle_on_files import PredictedSeries, predict_site, scored_levels, site_metrics
+from training.evaluate.bundle_on_phantoms import served_features, served_predictors
 from training.evaluate.calibrate import operating_points
 from training.evaluate.feature_cache import FeatureCache
 from training.evaluate.metrics import ScoredLabels, auc, points_of
-from training.evaluate.predictions import lengths_of, levels
+from training.evaluate.predictions import lengths_of, score_levels
+from training.evaluate.served_bundle import Engine, ServedBundle, read_bundle
 from training.evaluate.test_set import TEST
 from training.evaluate.thresholding import predict_studies
 from training.io.errors import TrainingError
@@ -38,7 +34,6 @@ from training.phantom.study_options import StudyRequest
 
 LOG = logging.getLogger(__name__)
 AUC_TOLERANCE: Final = 2e-3  # between the card's AUC of `any` by slice and the one measured again
-Engine = Literal["tensorflow", "openvino"]
 NewPoints = dict[OperatingPoint, Thresholds]
 
 
@@ -67,13 +62,15 @@ def recalibrate_by_phantoms(folder: Path, out: Path, run: Path, engine: Engine =
     TrainingError
         the folder is no bundle, the bundle is not made of this version's phantoms, or its AUC is not its card's
     """
-    bundle = opened(folder)
+    bundle = read_bundle(folder)
     calibration, tested = _calibration_studies(bundle), list(TEST)
     run.mkdir(parents=True, exist_ok=True)
-    cache, score = _feature_cache(bundle, run, engine), SavedModelScorer(bundle.saved_model("rnn")).score
+    served = ServedBundle(bundle, engine)
+    cache, predict = _feature_cache(bundle, served, run), served_predictors(served).bundle
 
     def scored(requests: Sequence[StudyRequest], name: str) -> tuple[ScoredLabels, ScoredLabels, list[int]]:
-        return _scored([study.series for study in cache.of(requests, name=name)], score)
+        series = [study.series for study in cache.of(requests, name=name)]
+        return *score_levels(series, predict(series)), lengths_of(series)
 
     points = operating_points(*scored(calibration, "phantoms for calibration"))
     measured = scored(tested, "phantoms to measure on")
@@ -97,16 +94,16 @@ def recalibrate_by_files(folder: Path, out: Path, data: Path, table: Path) -> Ca
     TrainingError
         bundle, files or table cannot be read, or fewer than two patients were assessed
     """
-    bundle = opened(folder)
-    answered, _ = answers_to(bundle, data, table)
-    calibration, measured = split_patients(answered)
+    bundle = read_bundle(folder)
+    predicted, _ = predict_site(bundle, data, table)
+    calibration, measured = split_patients(predicted)
     if not (calibration and measured):
         raise TrainingError(
             f"{data} has one patient with known labels: two are needed, one to calibrate, one to measure."
         )
-    points = operating_points(*levels_of(calibration))
+    points = operating_points(*scored_levels(calibration))
     text = f"a site's own, {data.name}: half of the patients, by the hash of their name; thresholds are from the others"
-    metrics = {"data": text, **figures_of(measured, points)}
+    metrics = {"data": text, **site_metrics(measured, points)}
     return _write(bundle, out, Recalibration(points, metrics, f"files, {data.name}"))
 
 
@@ -127,23 +124,10 @@ def _calibration_studies(bundle: Bundle) -> list[StudyRequest]:
     return studies("calibration", count)
 
 
-def _feature_cache(bundle: Bundle, run: Path, engine: Engine) -> FeatureCache:
-    extractor = _extractor(bundle, engine)
+def _feature_cache(bundle: Bundle, served: ServedBundle, run: Path) -> FeatureCache:
     cnn = {name: digest for name, digest in bundle.card.files.items() if name.startswith("cnn/")}
     digest = sha256(json.dumps(cnn, sort_keys=True).encode()).hexdigest()
-    return FeatureCache(lambda requests, name, _: cases_of(extractor, requests, name), digest, run)
-
-
-def _extractor(bundle: Bundle, engine: Engine) -> FeatureExtractor:
-    folder = bundle.saved_model("cnn")
-    try:
-        return OpenVinoExtractor(folder) if engine == "openvino" else SavedModelExtractor(folder)
-    except EngineUnavailable as missing:
-        raise TrainingError(f"{missing}.") from None
-
-
-def _scored(studies: Sequence[Series], score: Callable[..., Any]) -> tuple[ScoredLabels, ScoredLabels, list[int]]:
-    return *levels(studies, [score(study.features, study.position_mm) for study in studies]), lengths_of(studies)
+    return FeatureCache(lambda requests, name, _: served_features(served, requests, name), digest, run)
 
 
 def _check_auc(bundle: Bundle, slices: ScoredLabels) -> None:
@@ -168,11 +152,11 @@ def with_points(
     return updated
 
 
-def split_patients(answered: Sequence[Answered]) -> tuple[list[Answered], list[Answered]]:
+def split_patients(predicted: Sequence[PredictedSeries]) -> tuple[list[PredictedSeries], list[PredictedSeries]]:
     """Split series into two halves of the patients, by the hash of the patient's identifier."""
-    order = sorted({each.patient for each in answered}, key=lambda name: sha256(name.encode()).digest())
+    order = sorted({each.labels.patient for each in predicted}, key=lambda name: sha256(name.encode()).digest())
     first = set(order[: len(order) // 2])
-    one, other = ([each for each in answered if (each.patient in first) is part] for part in (True, False))
+    one, other = ([each for each in predicted if (each.labels.patient in first) is part] for part in (True, False))
     return one, other
 
 
@@ -184,7 +168,7 @@ def _write(bundle: Bundle, out: Path, found: Recalibration) -> Card:
         shutil.copytree(bundle.folder, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CARD_NAME))
     content = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     write_atomically(out / CARD_NAME, lambda part: part.write_text(content))
-    return opened(out).card
+    return read_bundle(out).card
 
 
 def updated_card(before: bytes, found: Recalibration) -> dict[str, Any]:

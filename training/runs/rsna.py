@@ -14,7 +14,7 @@ from training.data.batches import Deck
 from training.data.features import write_features
 from training.data.splits import patients
 from training.evaluate.metrics import competition_loss
-from training.evaluate.predictions import answer, levels
+from training.evaluate.predictions import predict, score_levels
 from training.evaluate.rnn_calibration import calibrate_rnn
 from training.io.checkpoints import save
 from training.io.errors import translate_write_errors
@@ -86,7 +86,7 @@ class RunSteps(RunContext):
             return
         networks, studies = self.load_networks(), self.load_features().series(self.indices.validation)
         points, found = calibrate_rnn(networks.rnn, studies)
-        loss = competition_loss(levels(studies, answer(networks.rnn, studies))[0])
+        loss = competition_loss(score_levels(studies, predict(networks.rnn, studies))[0])
         thresholds = {name: point.model_dump() for name, point in points.items()}
         write_json(self.run.path("calibration.json"), {"temperatures": found, "thresholds": thresholds})
         LOG.info("calibrate: log loss on the validation fold %.5f", loss)
@@ -103,7 +103,7 @@ class RunSteps(RunContext):
         data = f"fold 0 of the archive, which no network was trained on; {self.plan.words.data_terms}"
         metrics = measure_networks(networks, studies, self.operating_points(), groups, data)
         write_page(self.build_card(networks, metrics, files={}), self.run.folder)
-        loss = competition_loss(levels(studies, answer(networks.rnn, studies))[0])
+        loss = competition_loss(score_levels(studies, predict(networks.rnn, studies))[0])
         LOG.info("evaluate: log loss on the held-out fold %.5f", loss)
         self.run.finish("evaluate", log_loss=loss)
 
@@ -137,7 +137,7 @@ class RunSteps(RunContext):
     def _slice_predictions(self) -> dict[str, NDArray[np.float32]]:
         """Calibrated probabilities (6,) of the test slices in the shards, by the name of the slice."""
         tested, studies = self.entries_of(self.parts.test), self.load_features().series(self.indices.test)
-        predicted = answer(self.load_calibrated().rnn, studies) if studies else []
+        predicted = predict(self.load_calibrated().rnn, studies) if studies else []
         return {
             slice_name(file): row
             for entry, (slices, _) in zip(tested, predicted, strict=True)

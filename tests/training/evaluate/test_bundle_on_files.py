@@ -1,40 +1,45 @@
 """A site's own data: any subset of the labels gives figures, and copies of files count once."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
-from services.common.labels import LABELS
+from services.common.card import open_bundle
+from services.common.labels import LABELS, Label
 from services.common.operating_points import Thresholds
-from services.common.recipe import DEFAULT_RECIPE
-from services.preprocess.pipeline import Pipeline
-from tests.scans import ct_slice, head, series
-from training.evaluate.bundle_on_files import Answered, figures_of, without_copies
-from training.evaluate.labelled_files import File, Row, any_of, site_files
+from training.evaluate.bundle_on_files import LabelledSeries, PredictedSeries, measure_site, predict_site, site_metrics
+from training.evaluate.labelled_files import Row, any_of
+from training.io.errors import TrainingError
+from training.phantom.dicom_files import dicom_files
+from training.phantom.study import draw_patient, make_study
+from training.phantom.study_options import StudyOptions
 
+BUNDLE = Path("models/default")
+SEED = 9_610_000
 ALL = dict.fromkeys(LABELS, 0.5)
 POINTS = {"default": Thresholds(slice=ALL, series=ALL)}
 SUBSETS = [labels for count in range(1, len(LABELS) + 1) for labels in combinations(LABELS, count)]
 
 
-def answered(labels: Sequence[str], number: int) -> Answered:
+def predicted(labels: Sequence[str], number: int) -> PredictedSeries:
     """Eight slices, of which the rows know some labels; those of odd series hold blood."""
     rng = np.random.default_rng(number)
     rows: list[Row] = [
         tuple(bool(number % 2 and index > 4) if label in labels else None for label in LABELS) for index in range(8)
     ]
     scores = rng.random((8, 6)).astype(np.float32)
-    return Answered(scores, scores.max(axis=0), tuple(rows), tuple(map(any_of, zip(*rows, strict=True))), f"{number}")
+    whole = tuple(map(any_of, zip(*rows, strict=True)))
+    return PredictedSeries(scores, scores.max(axis=0), LabelledSeries(tuple(rows), whole, f"{number}"))
 
 
 @pytest.mark.parametrize("labels", [*SUBSETS[::7], LABELS])
 def test_any_subset_of_the_labels_gives_figures(labels: Sequence[str]) -> None:
-    found = figures_of([answered(labels, number) for number in range(3)], POINTS)  # type: ignore[arg-type] # one point
+    found = site_metrics([predicted(labels, number) for number in range(3)], POINTS)  # type: ignore[arg-type] # one point
     unknown = [label for label in LABELS if label not in labels]
     assert found["labels_without_rows"] == {"slice": unknown, "series": unknown}
     for level in ("slice", "series"):
@@ -42,18 +47,58 @@ def test_any_subset_of_the_labels_gives_figures(labels: Sequence[str]) -> None:
     json.dumps(found, allow_nan=False)
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> list[File]:
-    sent = {**series(3), "copy.dcm": series(3)["001.dcm"], "other.dcm": ct_slice(2, head(brain_hu=70))}
-    for name, data in sent.items():
-        (tmp_path / name).write_bytes(data)
-    return site_files(tmp_path)
+def _site(folder: Path) -> Path:
+    """Two patients' series of phantoms, a copy of one file, and a file without a slice; labels for one series."""
+    folder.mkdir()
+    for patient in range(2):
+        kinds: tuple[Label, ...] = ("intraparenchymal",) if patient else ()
+        study = make_study(draw_patient(SEED + patient, StudyOptions(kinds, mimic=False)), range(8, 14))
+        for number, data in enumerate(dicom_files(study, f"{patient}")):
+            (folder / f"{patient}-{number}.dcm").write_bytes(data)
+    (folder / "copy.dcm").write_bytes((folder / "0-0.dcm").read_bytes())
+    (folder / "notes.txt").write_bytes(b"not DICOM")
+    return folder
 
 
-def test_copies_are_left_out_and_counted(files: list[File]) -> None:
-    counts: Counter[str] = Counter()
-    with Pipeline(DEFAULT_RECIPE, 1) as pipeline:
-        kept, report = without_copies(pipeline, files, counts)
-    assert [file.name for file in kept] == ["000.dcm", "001.dcm", "002.dcm", "other.dcm"]
-    assert [item.file for item in report.series[0].items] == [0, 1, 2, 3]
-    assert counts == {"files that are copies": 1}
+def _table(path: Path, rows: Sequence[str]) -> Path:
+    path.write_text("\n".join(["file,any,patient", *rows]) + "\n")
+    return path
+
+
+def test_a_site_is_measured_as_the_services_assess_it(tmp_path: Path) -> None:
+    data = _site(tmp_path / "site")
+    rows = [f"{patient}-{number}.dcm,{patient},p{patient}" for patient in range(2) for number in range(6)]
+    card = measure_site(BUNDLE, data, _table(tmp_path / "labels.csv", rows))
+    metrics = card.metrics
+    assert metrics["data"] == "a site's own, site"
+    assert metrics["left_out"] == {"files that are copies": 1, "files set aside": 1, "slices without labels": 0}
+    assert (metrics["studies"], metrics["slices"], metrics["patients"]) == (2, 12, 2)
+    assert metrics["slice"]["any"]["positives"] == 6
+    assert metrics["labels_without_rows"]["slice"] == list(LABELS[1:])
+    assert card.thresholds == open_bundle(BUNDLE).card.thresholds
+
+
+def test_series_and_slices_without_labels_are_counted(tmp_path: Path) -> None:
+    table = _table(tmp_path / "labels.csv", ["1-0,1,p"])  # a name without its suffix
+    predicted, left_out = predict_site(open_bundle(BUNDLE), _site(tmp_path / "site"), table)
+    assert [each.labels.patient for each in predicted] == ["p"]
+    assert left_out["without labels"] == 1
+    assert left_out["slices without labels"] == 5
+
+
+def test_a_table_of_other_files_is_refused_without_their_names(tmp_path: Path) -> None:
+    table = _table(tmp_path / "labels.csv", ["secret.dcm,1,p"])
+    with pytest.raises(TrainingError, match="None of its 1 rows was found by its column file") as refused:
+        measure_site(BUNDLE, _site(tmp_path / "site"), table)
+    assert "secret" not in str(refused.value)
+    assert "0-0.dcm" not in str(refused.value)
+
+
+def test_labels_of_a_series_hold_for_its_slices_only_where_absent(tmp_path: Path) -> None:
+    data = _site(tmp_path / "site")
+    uid = dcmread(data / "1-0.dcm").SeriesInstanceUID
+    table = tmp_path / "labels.csv"
+    table.write_text(f"series_instance_uid,any,subdural\n{uid},1,0\n")
+    (one,), _ = predict_site(open_bundle(BUNDLE), data, table)
+    assert one.labels.whole == (True, None, None, None, None, False)
+    assert set(one.labels.rows) == {(None, None, None, None, None, False)}

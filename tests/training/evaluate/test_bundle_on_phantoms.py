@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from services.common.labels import LABELS
-from training.evaluate.bundle_on_phantoms import ask_of_real, measure_bundle
+from training.evaluate.bundle_on_phantoms import measure_bundle, predict_real
 from training.evaluate.metrics import auc
 from training.evaluate.service_inputs import make_service_input
 from training.phantom.dicom_files import dicom_files
@@ -46,7 +46,7 @@ def test_a_folder_of_files_is_asked_about_without_their_names(tmp_path: Path) ->
     study = make_study(draw_patient(SEED, StudyOptions((), mimic=False)), range(4, 10))
     for number, data in enumerate(dicom_files(study, "real")):
         (tmp_path / f"secret {number}.dcm").write_bytes(data)
-    (said,) = ask_of_real(BUNDLE, tmp_path)
+    (said,) = predict_real(BUNDLE, tmp_path)
     assert said["slices"] == 6
     assert set(said["series"]) == set(LABELS)
     assert set(said["series_called"]) <= set(LABELS)

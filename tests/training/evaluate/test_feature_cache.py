@@ -22,7 +22,7 @@ def _columns(case: StudyFeatures) -> list[NDArray[Any]]:
 
 def test_a_second_run_takes_up_what_the_first_has_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = CnnFeatureCache(small_cnn(), tmp_path).of(WANTED, name="phantoms: a test")
-    monkeypatch.setattr(feature_cache, "cases", None)
+    monkeypatch.setattr(feature_cache, "study_features", None)
     again = CnnFeatureCache(small_cnn(), tmp_path)
     second = again.of(WANTED, name="phantoms: a test")
     assert again.spent_before_s > 0

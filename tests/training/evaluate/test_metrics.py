@@ -5,19 +5,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, precision_recall_curve
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from services.common.labels import LABELS
 from training.evaluate.metrics import (
     ScoredLabels,
     auc,
+    auc_loss,
     aucs,
     average_precision,
     calibration_error,
     chance_calibration_error,
     interval,
     log_loss,
-    lost,
     measure,
     precision_recall,
     reliability,
@@ -37,6 +37,7 @@ def test_auc_is_the_share_of_pairs_in_order(pairs: list[tuple[int, bool]]) -> No
     wins = [(a > b) + 0.5 * (a == b) for a in scores[truth] for b in scores[~truth]]
     if wins:
         assert auc(scores, truth) == pytest.approx(np.mean(wins))
+        assert auc(scores, truth) == pytest.approx(roc_auc_score(truth, scores), abs=1e-12)
     else:
         assert np.isnan(auc(scores, truth))
 
@@ -84,16 +85,27 @@ def test_roc_and_reliability() -> None:
 
 
 @given(PAIRS)
-def test_precisions_are_scikit_learns(pairs: list[tuple[int, bool]]) -> None:
+def test_sensitivities_of_the_roc_are_those_above_the_allowed_negatives(pairs: list[tuple[int, bool]]) -> None:
+    scores, truth = np.array([float(score) for score, _ in pairs]), np.array([true for _, true in pairs])
+    if truth.all() or not truth.any():
+        assert roc(scores, truth) == []
+        return
+    thresholds = np.quantile(scores[~truth], np.linspace(1, 0, 21), method="higher")[:-1]
+    expected = [round(float((scores[truth] > threshold).mean()), 4) for threshold in thresholds]
+    assert roc(scores, truth) == [*expected, 1.0]
+
+
+@given(PAIRS)
+def test_precisions_are_of_the_scores_that_reach_each_sensitivity(pairs: list[tuple[int, bool]]) -> None:
     scores, truth = np.array([float(score) for score, _ in pairs]), np.array([true for _, true in pairs])
     if truth.all() or not truth.any():
         assert precision_recall(scores, truth) == []
         return
-    precisions, recalls, _ = precision_recall_curve(truth, scores)
-    for number, found in enumerate(precision_recall(scores, truth), 1):
-        # Its curve comes from the lowest threshold on: the last point of at least this recall is what is meant.
-        reached = np.flatnonzero(recalls >= number / 20 - 1e-9)[-1]
-        assert found == pytest.approx(precisions[reached], abs=1e-4)
+    positive = np.sort(scores[truth])[::-1]
+    counts = np.ceil(np.arange(1, 21) * len(positive) / 20).astype(int)
+    assert precision_recall(scores, truth) == [
+        round(float(truth[scores >= positive[count - 1]].mean()), 4) for count in counts
+    ]
 
 
 def test_figures_of_every_label_survive_json() -> None:
@@ -143,7 +155,7 @@ def test_what_is_lost_is_drawn_by_pairs() -> None:
     easy = np.repeat(rng.normal(0, 1, 40), 10)  # some studies are harder than others, before and after alike
     before = _of_studies(2 * truth + easy, truth, study)
     after = _of_studies(truth + easy, truth, study)
-    loss, (low, high) = lost(before, after)
+    loss, (low, high) = auc_loss(before, after)
     assert loss is not None
     assert low is not None
     assert high is not None
@@ -157,9 +169,9 @@ def test_what_is_lost_is_drawn_by_pairs() -> None:
 def test_nothing_is_lost_by_what_stays_and_other_slices_may_be_asked_about() -> None:
     study, truth = np.repeat(np.arange(6), 4), np.tile([True, False], 12)
     scored = _of_studies(np.linspace(0, 1, 24), truth, study)
-    assert lost(scored, scored) == (0, [0, 0])
+    assert auc_loss(scored, scored) == (0, [0, 0])
     fewer = scored.at(np.arange(24) % 4 < 2)
-    assert lost(scored, fewer)[0] == pytest.approx(_difference(scored, fewer), abs=1e-4)
+    assert auc_loss(scored, fewer)[0] == pytest.approx(_difference(scored, fewer), abs=1e-4)
 
 
 def test_a_label_that_nothing_is_known_of_has_no_figures() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 
 from tests.training.small_networks import small_cnn, small_rnn
 from training.data.series import Series
-from training.evaluate.predictions import alone, answer, cases, levels, predict_by_cnn
+from training.evaluate.predictions import predict, predict_by_cnn, predict_single_slices, score_levels, study_features
 from training.networks.extractor import extractor
 from training.phantom.study_options import StudyOptions, StudyRequest
 
@@ -24,7 +24,7 @@ def test_a_series_is_uncertain_only_where_no_slice_decides() -> None:
         _study([False, False], [True, True]),
     ]
     answers = [(np.zeros((2, 6), np.float32), np.full(6, number, np.float32)) for number in range(3)]
-    slices, series = levels(studies, answers)
+    slices, series = score_levels(studies, answers)
     assert slices.scores.shape == slices.truth.shape == slices.label_mask.shape == (6, 6)
     np.testing.assert_array_equal(slices.study, [0, 0, 1, 1, 2, 2])
     np.testing.assert_array_equal(series.scores[:, 0], [0, 1, 2])
@@ -36,11 +36,13 @@ def test_a_slice_alone_is_a_series_of_one() -> None:
     cnn = small_cnn()
     rnn = small_rnn(cnn)
     wanted = [StudyRequest(9_500_000, 3, StudyOptions(kinds=("subdural",)))]
-    (case,) = cases(extractor(cnn), wanted, name="test")
+    (case,) = study_features(extractor(cnn), wanted, name="test")
     assert len(case.bright) == len(case.brain) == 3
     first = Series(
         case.series.features[:1], case.series.position_mm[:1], case.series.labels[:1], case.series.label_mask[:1]
     )
-    np.testing.assert_allclose(alone(rnn, [case.series])[0][0][:1], answer(rnn, [first])[0][0], rtol=1e-4)
+    np.testing.assert_allclose(
+        predict_single_slices(rnn, [case.series])[0][0][:1], predict(rnn, [first])[0][0], rtol=1e-4
+    )
     slices, series = predict_by_cnn(cnn.last, [case.series])[0]
     np.testing.assert_array_equal(series, slices.max(axis=0))

@@ -4,7 +4,7 @@ import pytest
 from services.common.labels import LABELS
 from tests.training.small_networks import small_cnn, small_rnn
 from training.data.series import Series
-from training.evaluate.predictions import answer
+from training.evaluate.predictions import predict
 from training.evaluate.rnn_calibration import calibrate_rnn, set_temperatures
 from training.networks.rnn import Rnn
 
@@ -41,7 +41,7 @@ def test_stored_temperatures_give_the_calibrated_predictions() -> None:
     studies = _studies(calibrated)
     _, found = calibrate_rnn(calibrated, studies)
     set_temperatures(restored, found)
-    for wanted, given in zip(answer(calibrated, studies), answer(restored, studies), strict=True):
+    for wanted, given in zip(predict(calibrated, studies), predict(restored, studies), strict=True):
         np.testing.assert_allclose(given[0], wanted[0], atol=1e-4)
         np.testing.assert_allclose(given[1], wanted[1], atol=1e-4)
 

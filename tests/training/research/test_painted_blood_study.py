@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from services.common.labels import SUBTYPES
-from training.evaluate.bundle_on_phantoms import ask_of_real
+from training.evaluate.bundle_on_phantoms import predict_real
 from training.io.errors import TrainingError
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import draw_patient, make_study
@@ -33,7 +33,7 @@ def _written(folder: Path, heights_mm: tuple[float, float], *, dry: bool = False
 def test_a_bundle_is_asked_with_and_without_blood(tmp_path: Path) -> None:
     series = _written(tmp_path / "series", (0, 40))
     found = measure_implanted(BUNDLE, series, tmp_path / "out", each=2)
-    (said,) = ask_of_real(BUNDLE, series)
+    (said,) = predict_real(BUNDLE, series)
     assert found["without"]["median_any"] == pytest.approx(said["median_any"], abs=1e-3)
     assert found["without"]["series_any"] == pytest.approx(said["series"]["any"], abs=1e-3)
     assert set(found["otherwise"]) == set(CHANGES)

@@ -7,7 +7,7 @@ import pytest
 from services.common.card import Card
 from services.common.labels import LABELS
 from tests.bundles import write_bundle
-from training.evaluate.bundle_on_files import Answered
+from training.evaluate.bundle_on_files import LabelledSeries, PredictedSeries
 from training.evaluate.calibrate import operating_points
 from training.evaluate.metrics import ScoredLabels, points_of
 from training.evaluate.thresholding import predict_rows
@@ -71,10 +71,14 @@ def test_a_folder_without_a_bundle_is_refused(tmp_path: Path) -> None:
 
 def test_both_halves_have_whole_patients() -> None:
     answered = [
-        Answered(np.zeros((1, 6), np.float32), np.zeros(6, np.float32), ((None,) * 6,), (None,) * 6, f"p{number % 7}")
+        PredictedSeries(
+            np.zeros((1, 6), np.float32),
+            np.zeros(6, np.float32),
+            LabelledSeries(((None,) * 6,), (None,) * 6, f"p{number % 7}"),
+        )
         for number in range(30)
     ]
     one, other = split_patients(answered)
     assert len(one) + len(other) == 30
-    assert not {each.patient for each in one} & {each.patient for each in other}
-    assert len({each.patient for each in one}) == 3
+    assert not {each.labels.patient for each in one} & {each.labels.patient for each in other}
+    assert len({each.labels.patient for each in one}) == 3

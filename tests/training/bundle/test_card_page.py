@@ -6,7 +6,7 @@ import pytest
 
 from services.common.card import open_bundle
 from services.common.labels import LABELS
-from training.bundle.card import page
+from training.bundle.card_page import card_page
 from training.bundle.plots import draw
 
 
@@ -24,7 +24,7 @@ def test_the_plots_of_a_card_are_drawn(folder: Path) -> None:
 
 def test_the_page_says_what_the_card_says(folder: Path) -> None:
     card = open_bundle(Path("models/default")).card
-    said = page(card, folder)
+    said = card_page(card, folder)
     assert said.startswith("# The bundle `default`\n\nLearnt from synthetic phantoms only")
     assert all(limit in said for limit in card.limits_of_use)
     for level in ("slice", "series"):
@@ -36,7 +36,7 @@ def test_the_page_says_what_the_card_says(folder: Path) -> None:
 
 
 def test_the_page_in_the_repository_is_this_cards() -> None:
-    assert Path("docs/explanation/default.md").read_text() == page(
+    assert Path("docs/explanation/default.md").read_text() == card_page(
         open_bundle(Path("models/default")).card, Path("docs/explanation/default")
     )
 
@@ -46,7 +46,7 @@ def test_a_page_tells_of_an_ablation_that_lies_beside_it(tmp_path: Path) -> None
     words = {"steps": 5, "batch": 8, "phantom_slices": 123, "cnn": {"without masks": figures}}
     (tmp_path / "ablation.json").write_text(json.dumps(words))
     (tmp_path / "ablation.svg").touch()
-    said = page(open_bundle(Path("models/default")).card, tmp_path)
+    said = card_page(open_bundle(Path("models/default")).card, tmp_path)
     assert f"| without masks |{' 0.875 |' * len(LABELS)} 0.750 |" in said
     assert "after 5 steps of 8 slices out of 123" in said
     assert f"{tmp_path.name}/ablation.svg" in said
@@ -65,7 +65,7 @@ def test_a_page_tells_of_blood_put_into_a_real_series(tmp_path: Path) -> None:
     }
     found = {"without": without, "with": painted, "otherwise": {"noisier": noisier}, "kinds": kinds, "small": smaller}
     (tmp_path / "implanted.json").write_text(json.dumps(found))
-    said = page(open_bundle(Path("models/default")).card, tmp_path)
+    said = card_page(open_bundle(Path("models/default")).card, tmp_path)
     assert f"| subdural | 20 | 99 |{' 0.625 |' * len(names)}" in said
     assert "1 of the series' 28 slices are called, their median of any is 0.125" in said
     assert "at 0.375, is not called" in said
@@ -74,7 +74,7 @@ def test_a_page_tells_of_blood_put_into_a_real_series(tmp_path: Path) -> None:
     assert f"| epidural | 19 | 33 |{' 0.375 |' * len(names)}" in said
     del found["small"]
     (tmp_path / "implanted.json").write_text(json.dumps(found))
-    older = page(open_bundle(Path("models/default")).card, tmp_path)
+    older = card_page(open_bundle(Path("models/default")).card, tmp_path)
     assert "| noisier | 3 | 0.250 | 0.750 | 0.625 | 0.500 | 1.000 |\n" in older
 
 
@@ -83,7 +83,7 @@ def test_a_page_tells_whose_weights_are_in_a_network() -> None:
     older, begun = ({**card.training, "name": name, "card_sha256": name * 2} for name in ("older", "begun"))
     training = {**card.training, "begins_as": begun, "stirred": 0.2, "cnn_minutes": 8.4}
     others, same = (
-        page(
+        card_page(
             card.model_copy(update={"training": {**training, "stirred_in": soup_weight}}),
             Path("docs/explanation/default"),
         )
@@ -101,14 +101,14 @@ def test_a_page_tells_what_a_shift_costs_by_itself_where_that_was_measured() -> 
         name: {**found, "any_slice_auc_lost": 0.125, "any_slice_auc_lost_95_interval": [0.0625, None]}
         for name, found in card.metrics["shifted"].items()
     }
-    said = page(
+    said = card_page(
         card.model_copy(update={"metrics": card.metrics | {"shifted": shifted}}), Path("docs/explanation/default")
     )
     assert "the same studies' without the shift" in said
     assert said.count("| 0.125 (0.062 to -) |") == len(shifted)
     for found in shifted.values():
         del found["any_slice_auc_lost"]
-    older = page(
+    older = card_page(
         card.model_copy(update={"metrics": card.metrics | {"shifted": shifted}}), Path("docs/explanation/default")
     )
     assert "the same studies' without the shift" not in older
@@ -119,5 +119,7 @@ def test_a_page_tells_what_a_shift_costs_by_itself_where_that_was_measured() -> 
 def test_a_page_tells_of_other_scanners_that_the_rnn_saw(alone: bool, words: str) -> None:  # noqa: FBT001 - a case
     card = open_bundle(Path("models/default")).card
     rnn = {**card.training["rnn"], "other_scanners": {"count": 3, "alone": alone}}
-    said = page(card.model_copy(update={"training": {**card.training, "rnn": rnn}}), Path("docs/explanation/default"))
+    said = card_page(
+        card.model_copy(update={"training": {**card.training, "rnn": rnn}}), Path("docs/explanation/default")
+    )
     assert f"studies, {words} other scanners would show it; " in said

@@ -8,7 +8,7 @@ from typing import Any, Final
 from services.common.card import Card
 from services.common.labels import LABELS, Label
 from services.common.operating_points import LEVELS, Level, OperatingPoint, Thresholds
-from training.evaluate.metrics import AS_IT_IS
+from training.evaluate.metrics import UNCHANGED
 from training.evaluate.targets import table as targets
 
 _LEVELS: Final = {"slice": "By slice", "series": "By series"}
@@ -30,7 +30,7 @@ _PICTURES: Final = {
 }
 
 
-def page(card: Card, folder: Path) -> str:
+def card_page(card: Card, folder: Path) -> str:
     """The page; of the pictures, those that are in `folder`, which stands beside it."""
     metrics = card.metrics
     parts = [
@@ -208,7 +208,7 @@ def _otherwise(found: Mapping[str, Any]) -> list[str]:
     """What is said of the series with and without blood, had another scanner made it; older figures lack it."""
     if "with" not in found:
         return []
-    every = {AS_IT_IS: found["without"] | found["with"], **found["otherwise"]}
+    every = {UNCHANGED: found["without"] | found["with"], **found["otherwise"]}
     head = ["the series", "without blood: slices called", *_ELSEWHERE.values()]
     rows = [
         [name, str(said["slices_called"]), *(_number(said[column]) for column in _ELSEWHERE)]
@@ -216,7 +216,7 @@ def _otherwise(found: Mapping[str, Any]) -> list[str]:
     ]
     if small := found.get("small"):
         head.append("with small blood: AUC of any")
-        given = {AS_IT_IS: small["with"], **small["otherwise"]}
+        given = {UNCHANGED: small["with"], **small["otherwise"]}
         rows = [[*row, _number(given[row[0]]["any_auc"])] for row in rows]
     words = (
         "And as other scanners might have shown it, without and with blood. Kinds of blood count alike; AUCs are of "
