@@ -1,4 +1,4 @@
-"""Random uploads, each with what must become of every part of it that carries data."""
+"""Random uploads with the expected outcome of each part that has data."""
 
 import gzip
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ _SLICES: Final = [ct_slice(index, head(64), PixelSpacing=[4, 4]) for index in ra
 _LOCALIZER: Final = ct_slice(hu=head(64), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SOPInstanceUID="2.25.99")
 _IN_ZIP: Final = zipped({"in.zip": zipped({"deep.zip": zipped({"a.dcm": _SLICES[0]})})})
 
-# Each kind of file with the end of its name, its content, and its fate.
+# Each kind of file: end of the name, content, expected outcome.
 _FILES: Final = {
     "slice": (".dcm", b"", "slices"),
     "notes": (".txt", b"notes", "aside"),
@@ -35,7 +35,7 @@ _NAMELESS: Final = ("slice", "notes", "localizer", "cut", "gzip", "tar")
 
 @dataclass(frozen=True)
 class SentFile:
-    """A file by its kind; `fate` is the set of an upload that it belongs to."""
+    """A file; `fate` names the set of Upload that it belongs to."""
 
     name: str
     data: bytes
@@ -45,14 +45,14 @@ class SentFile:
 
 @dataclass
 class Upload:
-    """A multipart body, and the names of its files by what must become of them.
+    """A multipart body, and the names of its files by their expected outcome.
 
-    slices : are assessed
-    aside : are noted, or left out of a job
-    corrupt : make a prediction 422, and are left out of a job, for nothing tells their series
-    cut : make their series fail
-    hollow : zips without files, which are set aside where there is any file
-    archives, parts : make the request refused, by content or by form
+    slices : assessed
+    aside : set aside with a note, or left out of a job
+    corrupt : refused with 422 in a prediction; left out of a job, since their series is unknown
+    cut : refused with 422 in a prediction; fail their series in a job
+    hollow : zips without files, set aside beside other files
+    archives, parts : refused with the whole request, by content or by form
     """
 
     body: bytes = b""
@@ -69,13 +69,13 @@ class Upload:
         self.body += f"--b\r\nContent-Disposition: form-data; {header}\r\n\r\n".encode() + data + b"\r\n"
 
     def expect(self, file: SentFile, place: str = "") -> None:
-        """`place` is the zip that was sent; only an archive that is refused is named with it."""
+        """`place` is the sent zip; only the name of a refused archive includes it."""
         getattr(self, file.fate).add(f"{place}{file.name}" if file.fate == "archives" else file.name)
 
 
 @st.composite
 def uploads(draw: st.DrawFn) -> Upload:
-    """Slices of one series among whatever may lie beside them: sent directly, in zips, and in zips in zips."""
+    """Slices of one series and other files, sent directly, in zips, and in zips in zips."""
     upload = Upload()
     kinds = st.sampled_from(_USUAL + draw(st.sampled_from(_UNUSUAL)))
     odd = draw(st.sampled_from(((), (), ("field", "base64", "deep"))))

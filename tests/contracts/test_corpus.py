@@ -1,4 +1,4 @@
-"""Every file at hand through the whole chain: a report or a refusal, and never a 5xx."""
+"""Every file of the corpus gets a report or a refusal, and never a 5xx."""
 
 import warnings
 from collections import Counter
@@ -12,8 +12,8 @@ from tests.preprocess.generated_files import generated
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.filterwarnings("ignore")  # pydicom's, of the odd files that this corpus is made of
-async def test_every_file_is_answered(chain: Chain) -> None:
+@pytest.mark.filterwarnings("ignore")  # pydicom warns of the unusual files of the corpus
+async def test_every_file_is_assessed_or_refused(chain: Chain) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         files = files_under(IN_THE_WHEEL)

@@ -1,4 +1,4 @@
-"""Enhanced CT through the whole chain: frames that are no axial slices are set aside, the others are assessed."""
+"""Enhanced CT: axial frames are assessed, and other frames are set aside."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def stack(frames: int = 12) -> Dataset:
 
 
 async def test_only_axial_frames_are_assessed(chain: Chain) -> None:
-    """In chunks of four: the byte ranges of a chunk's frames hold those between them that were set aside."""
+    """In chunks of four; the byte range of a chunk includes set-aside frames between its frames."""
     found = stack()
     for frame in (0, 1):
         functional_group(found, frame).CTImageFrameTypeSequence = macro(FrameType=LOCALIZER)

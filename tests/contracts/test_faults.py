@@ -1,4 +1,4 @@
-"""A stage that is down, slow, wrong or of another bundle: a problem within the time-out, and recovery by itself."""
+"""A stage is down, slow, faulty or of another bundle: a problem within the time-out, then recovery."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ Answer = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
 class Broken(httpx.AsyncBaseTransport):
-    """Answers by a function."""
+    """Responds by a function."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
@@ -39,7 +39,7 @@ async def _refuse(request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("refused", request=request)
 
 
-async def _break(request: httpx.Request) -> httpx.Response:
+async def _reset(request: httpx.Request) -> httpx.Response:
     raise httpx.ReadError("reset", request=request)
 
 
@@ -51,7 +51,7 @@ async def _fail(request: httpx.Request) -> httpx.Response:
     return httpx.Response(500, stream=httpx.ByteStream(b'{"title": "an inner fault"}'), request=request)
 
 
-async def _babble(request: httpx.Request) -> httpx.Response:
+async def _malformed(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, stream=httpx.ByteStream(b"<html>"), request=request)
 
 
@@ -64,14 +64,14 @@ async def _busy(request: httpx.Request) -> httpx.Response:
     ("fault", "status", "code"),
     [
         (_refuse, 502, "stage_failed"),
-        (_break, 502, "stage_failed"),
+        (_reset, 502, "stage_failed"),
         (_hang, 504, "stage_slow"),
         (_fail, 502, "stage_failed"),
-        (_babble, 502, "stage_failed"),
+        (_malformed, 502, "stage_failed"),
         (_busy, 503, "stage_busy"),
     ],
 )
-async def test_a_fault_of_a_stage_is_told_and_passes(
+async def test_a_fault_of_a_stage_is_a_problem_until_it_ends(
     chain: Chain, stage: str, fault: Answer, status: int, code: str
 ) -> None:
     good = chain.transports[stage].inner
@@ -90,7 +90,7 @@ async def test_a_fault_of_a_stage_is_told_and_passes(
 
 
 @pytest.mark.parametrize("stage", STAGES)
-async def test_one_broken_connection_is_tried_again(chain: Chain, stage: str) -> None:
+async def test_a_broken_connection_is_retried_once(chain: Chain, stage: str) -> None:
     good, broken = chain.transports[stage].inner, [1]
 
     async def once(request: httpx.Request) -> httpx.Response:
@@ -106,7 +106,7 @@ async def test_one_broken_connection_is_tried_again(chain: Chain, stage: str) ->
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1.5, -0.1])
-async def test_a_score_that_is_no_probability_is_a_fault(chain: Chain, value: float) -> None:
+async def test_a_score_that_is_no_probability_is_502(chain: Chain, value: float) -> None:
     class Wrong(FeatureScorer):
         def score(self, features: Floats, position_mm: Floats) -> tuple[Floats, Floats]:
             _, series_probabilities = super().score(features, position_mm)
@@ -120,7 +120,7 @@ async def test_a_score_that_is_no_probability_is_a_fault(chain: Chain, value: fl
     assert (answer.status_code, answer.json()["code"]) == (502, "stage_failed")
 
 
-async def test_another_recipe_turns_the_gateway_unready_and_is_refused(chain: Chain, tmp_path: Path) -> None:
+async def test_another_recipe_is_refused_and_makes_the_gateway_unready(chain: Chain, tmp_path: Path) -> None:
     assert (await chain.client.get("/readyz")).status_code == 200
     narrow = Window(name="brain", center_hu=40, width_hu=80)
     bundle = fake_bundle(tmp_path / "other", recipe=Recipe(windows=(narrow, narrow, narrow)))
@@ -144,7 +144,7 @@ async def test_cnn_and_rnn_of_different_bundles_are_refused(chain: Chain, tmp_pa
     assert (unready.status_code, unready.json()["cause"]) == (503, "bundle_mismatch")
 
 
-async def test_a_new_bundle_is_noticed_without_a_restart(chain: Chain, tmp_path: Path) -> None:
+async def test_a_new_bundle_is_served_without_a_restart(chain: Chain, tmp_path: Path) -> None:
     before = (await chain.predict({"a.dcm": ct_slice()})).json()["model"]
     bundle = fake_bundle(tmp_path / "other", name="other")
     chain.transports["cnn"].inner = Swappable(create_cnn(MeanExtractor(), bundle, CnnSettings()))
@@ -156,15 +156,15 @@ async def test_a_new_bundle_is_noticed_without_a_restart(chain: Chain, tmp_path:
     assert after["sha256"] == bundle.card_sha256
 
 
-async def test_a_bundle_that_changes_in_mid_request_is_refused(chain: Chain, tmp_path: Path) -> None:
+async def test_a_change_of_the_bundle_during_a_request_is_refused(chain: Chain, tmp_path: Path) -> None:
     other = create_cnn(MeanExtractor(), fake_bundle(tmp_path / "other", name="other"), CnnSettings())
     apps = [chain.transports["cnn"].inner, Swappable(other)]
 
-    async def in_turn(request: httpx.Request) -> httpx.Response:
+    async def alternate(request: httpx.Request) -> httpx.Response:
         apps.reverse()
         return await apps[0].handle_async_request(request)
 
-    chain.transports["cnn"].inner = Broken(in_turn)
+    chain.transports["cnn"].inner = Broken(alternate)
 
     answer = await chain.predict(series(9))
 
@@ -172,7 +172,7 @@ async def test_a_bundle_that_changes_in_mid_request_is_refused(chain: Chain, tmp
 
 
 @pytest.mark.parametrize("stage", STAGES)
-async def test_readiness_says_which_stage_is_missing(chain: Chain, stage: str) -> None:
+async def test_readiness_names_the_missing_stage(chain: Chain, stage: str) -> None:
     chain.transports[stage].inner = Broken(_refuse)
 
     answer = await chain.client.get("/readyz")

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 def lopsided(index: int, **changes: Any) -> Dataset:
-    """A slice whose left is not its right, nor its front its back; those of higher index lie higher."""
+    """A slice without symmetry; slices with a higher index are higher."""
     hu = head_hu(96, 64).copy()
     hu[40:50, 20 + index : 30] = 75
     return dataset(

@@ -1,4 +1,4 @@
-"""Many waiting calls at once: slices go together, too much is refused, what nobody waits for is not done."""
+"""Concurrent synchronous requests: shared batches, overload, and requests that the client cancels."""
 
 import asyncio
 import threading
@@ -22,7 +22,7 @@ def gateway_settings(gateway_settings: Settings) -> Settings:
 
 @pytest.fixture
 def gate(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """The network works when this is set."""
+    """The network blocks until this is set."""
     opened = threading.Event()
     extract = MeanExtractor.extract
 
@@ -35,7 +35,7 @@ def gate(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return opened
 
 
-async def test_slices_of_several_calls_go_through_the_network_together(chain: Chain, gate: threading.Event) -> None:
+async def test_slices_of_several_requests_share_a_batch(chain: Chain, gate: threading.Event) -> None:
     calls = [asyncio.create_task(chain.predict({"a.dcm": ct_slice()})) for _ in range(9)]
     await asyncio.sleep(1)
     gate.set()
@@ -46,14 +46,12 @@ async def test_slices_of_several_calls_go_through_the_network_together(chain: Ch
     assert max(chain.extractor.batches) >= 4
 
 
-async def test_more_slices_than_are_taken_are_refused_with_a_time_to_come_back(
-    chain: Chain, gate: threading.Event
-) -> None:
+async def test_slices_beyond_the_limit_are_refused_with_retry_after(chain: Chain, gate: threading.Event) -> None:
     first = asyncio.create_task(chain.predict(series(9)))
     await asyncio.sleep(1)
     headers = chain.transports["preprocess"].requests
     refused = await chain.predict(series(9))
-    assert chain.transports["preprocess"].requests == headers, "by its length, before it is looked at"
+    assert chain.transports["preprocess"].requests == headers, "refused by Content-Length, before preprocess"
     gate.set()
     assert (await first).status_code == 200
     assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
@@ -61,7 +59,7 @@ async def test_more_slices_than_are_taken_are_refused_with_a_time_to_come_back(
     assert (await chain.predict(series(9))).status_code == 200
 
 
-async def test_a_call_that_was_broken_off_frees_its_room(chain: Chain, gate: threading.Event) -> None:
+async def test_a_cancelled_request_frees_its_reservation(chain: Chain, gate: threading.Event) -> None:
     call = asyncio.create_task(chain.predict(series(9)))
     await asyncio.sleep(1)
     call.cancel()
@@ -71,7 +69,7 @@ async def test_a_call_that_was_broken_off_frees_its_room(chain: Chain, gate: thr
     assert (await chain.predict(series(9))).status_code == 200
 
 
-async def test_a_stage_is_told_how_long_the_gateway_waits(chain: Chain) -> None:
+async def test_a_stage_gets_the_gateways_timeout(chain: Chain) -> None:
     sent = list[str]()
     inner = chain.transports["cnn"].inner
 
@@ -82,4 +80,4 @@ async def test_a_stage_is_told_how_long_the_gateway_waits(chain: Chain) -> None:
 
     chain.transports["cnn"].inner = httpx.MockTransport(note)
     assert (await chain.predict({"a.dcm": ct_slice()})).status_code == 200
-    assert '"timeout":5000000' in sent[0], "httpx's own five seconds, in microseconds"
+    assert '"timeout":5000000' in sent[0], "the default of httpx, 5 s, in microseconds"

@@ -1,4 +1,4 @@
-"""An older card, whose points are out of order, through the chain: reports follow one rule at the points in force."""
+"""A card of an older version with operating points out of order: reports use the clamped thresholds."""
 
 import json
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ def _consistent(report: Mapping[str, Any]) -> None:
     assert [": present" in line for line in report["findings"]] == list(whole.values())
 
 
-async def test_the_points_in_force_are_those_that_are_stated(older: Chain) -> None:
+async def test_reports_use_the_thresholds_that_the_model_states(older: Chain) -> None:
     answer = (await older.client.get("/v1/models")).json()
     assert answer["card"]["name"] == "older"
     stated = answer["card"]["thresholds"]
@@ -59,7 +59,7 @@ async def test_the_points_in_force_are_those_that_are_stated(older: Chain) -> No
 
 
 @pytest.mark.parametrize("count", [1, 5])
-async def test_no_point_contradicts_itself_or_a_stricter_one(older: Chain, count: int) -> None:
+async def test_predictions_are_consistent_within_and_between_operating_points(older: Chain, count: int) -> None:
     files = series(count) if count > 1 else {"a.dcm": ct_slice()}
     reports = [(await older.predict(files, operating_point=point)).json() for point in POINTS]
     for report in reports:

@@ -46,7 +46,7 @@ async def test_one_slice(chain: Chain) -> None:
 
 
 @pytest.mark.parametrize("count", [4, 11])
-async def test_a_series_comes_out_in_anatomical_order_whatever_the_order_of_its_files(chain: Chain, count: int) -> None:
+async def test_slices_have_anatomical_order_in_any_upload_order(chain: Chain, count: int) -> None:
     files = series(count)
     shuffled = sorted(files.items(), key=lambda file: hashlib.sha256(file[1]).digest())
     assert list(dict(shuffled)) != list(files)
@@ -60,7 +60,7 @@ async def test_a_series_comes_out_in_anatomical_order_whatever_the_order_of_its_
     assert len(set(_any(report))) == count
 
 
-async def test_a_zip_is_the_same_as_its_files(chain: Chain) -> None:
+async def test_a_zip_has_the_report_of_its_files(chain: Chain) -> None:
     files = series(6)
     rubbish = {"__MACOSX/._000.dcm": b"\0\5\x16\7", "folder/Thumbs.db": b"thumbs", "DICOMDIR": b"x" * 200}
 
@@ -72,8 +72,8 @@ async def test_a_zip_is_the_same_as_its_files(chain: Chain) -> None:
     assert [note.partition(":")[0] for note in aside] == ["DICOMDIR", "__MACOSX/._000.dcm", "folder/Thumbs.db"]
 
 
-async def test_files_of_the_operating_system_are_set_aside_and_slices_by_such_names_are_not(chain: Chain) -> None:
-    """Whether sent directly or in a zip; many of them are one note."""
+async def test_system_files_are_set_aside_and_slices_with_such_names_are_assessed(chain: Chain) -> None:
+    """Both directly and in a zip; many of them make one note."""
     system = {"._000.dcm": b"\0\5\26\7", ".DS_Store": b"", "Thumbs.db": b"x"}
     slices = {**series(3), "._003.dcm": ct_slice(3), "__MACOSX/004.dcm": ct_slice(4)}
     for files in ({**slices, **system}, {"study.zip": zipped({**slices, **system})}):
@@ -88,7 +88,7 @@ async def test_files_of_the_operating_system_are_set_aside_and_slices_by_such_na
     assert (await chain.predict(system)).json()["code"] == "unsupported_file"
 
 
-async def test_zips_in_zips_are_read_and_other_archives_refused_by_name(chain: Chain) -> None:
+async def test_zips_in_zips_are_unpacked_and_other_archives_refused_by_name(chain: Chain) -> None:
     files = series(6)
     halves = dict(list(files.items())[:3]), dict(list(files.items())[3:])
     nested = {"study.zip": zipped({**halves[0], "more.zip": zipped(halves[1])})}
@@ -99,7 +99,7 @@ async def test_zips_in_zips_are_read_and_other_archives_refused_by_name(chain: C
         assert answer.json()["files"][0]["file"] in ("more.gz", "study.zip/x")
 
 
-async def test_chunks_are_bounded_and_change_nothing(chain: Chain) -> None:
+async def test_chunks_are_bounded_and_do_not_change_probabilities(chain: Chain) -> None:
     report = await _report(chain, series(11))
 
     assert chain.transports["preprocess"].requests == 1 + 3, "headers, and chunks of four"
@@ -108,7 +108,7 @@ async def test_chunks_are_bounded_and_change_nothing(chain: Chain) -> None:
     assert [item["probabilities"] for item in report["slices"]] == alone
 
 
-async def test_a_picture_is_scored_as_it_is(chain: Chain) -> None:
+async def test_a_png_is_scored_unchanged(chain: Chain) -> None:
     report = await _report(chain, {"a.png": picture()})
 
     assert report["series"]["series_instance_uid"] is None
@@ -116,7 +116,7 @@ async def test_a_picture_is_scored_as_it_is(chain: Chain) -> None:
     assert _any(report) == pytest.approx([pixels[..., 2].mean()], abs=1e-5)
 
 
-async def test_several_pictures_are_slices_of_their_own(chain: Chain) -> None:
+async def test_several_pngs_are_independent_slices(chain: Chain) -> None:
     names = {f"{hu}.png": picture(brain_hu=hu) for hu in (20, 25, 30, 35, 40)}
 
     report = await _report(chain, names)
@@ -128,7 +128,7 @@ async def test_several_pictures_are_slices_of_their_own(chain: Chain) -> None:
     assert len(report["findings"]) == 6
 
 
-async def test_images_are_the_pixels_that_the_network_saw(chain: Chain) -> None:
+async def test_images_have_the_pixels_of_the_networks_input(chain: Chain) -> None:
     report = await _report(chain, {"a.png": picture()}, images="true")
 
     shown = Image.open(io.BytesIO(base64.b64decode(report["slices"][0]["image"])))
@@ -150,7 +150,7 @@ async def test_operating_points_change_predictions_and_not_probabilities(chain: 
         assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 
-async def test_what_is_no_head_is_not_assessed_and_says_why(chain: Chain) -> None:
+async def test_an_image_without_a_head_is_not_assessed(chain: Chain) -> None:
     water = np.full((512, 512), 20, np.int16)
     water[0, 0] = 21
 
@@ -163,7 +163,7 @@ async def test_what_is_no_head_is_not_assessed_and_says_why(chain: Chain) -> Non
     assert report["findings"] == []
 
 
-async def test_a_skull_that_holds_air_is_not_assessed(chain: Chain) -> None:
+async def test_a_skull_filled_with_air_is_not_assessed(chain: Chain) -> None:
     skull = {f"{index}.dcm": ct_slice(index, head(brain_hu=-1000, skull=0.03)) for index in range(6)}
     report = await _report(chain, skull)
     assert report["status"] == "not_assessed"
@@ -171,7 +171,7 @@ async def test_a_skull_that_holds_air_is_not_assessed(chain: Chain) -> None:
     assert report["evidence"]["centre_air"] == 1
 
 
-async def test_contrast_is_told_by_tag_and_never_by_value(chain: Chain) -> None:
+async def test_a_reason_names_the_tag_of_contrast_and_not_its_value(chain: Chain) -> None:
     report = await _report(chain, series(8, SeriesDescription="DOE_JANE_CTA_0.6", StudyDescription="ohne KM"))
     (found,) = (item for item in report["reasons"] if item["code"] == "contrast")
     assert "SeriesDescription" in found["detail"]
@@ -179,7 +179,7 @@ async def test_contrast_is_told_by_tag_and_never_by_value(chain: Chain) -> None:
     assert report["status"] == "assessed"
 
 
-async def test_another_part_among_the_slices_of_a_head_is_counted(chain: Chain) -> None:
+async def test_slices_of_another_body_part_are_counted(chain: Chain) -> None:
     files = series(8)
     foot = {**files, "foot.dcm": ct_slice(8, BodyPartExamined="FOOT")}
     (found,) = (item for item in (await _report(chain, foot))["reasons"] if item["code"] == "mixed_body_parts")
@@ -188,14 +188,14 @@ async def test_another_part_among_the_slices_of_a_head_is_counted(chain: Chain) 
     assert (await _report(chain, chest))["status"] == "not_assessed"
 
 
-async def test_another_body_part_is_not_assessed_without_asking_the_networks(chain: Chain) -> None:
+async def test_another_body_part_is_refused_without_a_request_to_cnn(chain: Chain) -> None:
     report = await _report(chain, {f"{i}.dcm": ct_slice(i, BodyPartExamined="CHEST") for i in range(6)})
 
     assert report["status"] == "not_assessed"
     assert chain.extractor.batches == []
 
 
-async def test_ten_at_once_get_ten_right_answers(chain: Chain) -> None:
+async def test_ten_concurrent_requests_get_their_own_reports(chain: Chain) -> None:
     uploads = [{f"{i}.dcm": ct_slice(i), f"{i}b.dcm": ct_slice(i + 20)} for i in range(10)]
 
     together = await asyncio.gather(*(chain.predict(upload) for upload in uploads))
@@ -206,7 +206,7 @@ async def test_ten_at_once_get_ten_right_answers(chain: Chain) -> None:
     assert len({tuple(_any(answer.json())) for answer in together}) == 10
 
 
-async def test_nothing_is_left_in_the_spool(chain: Chain) -> None:
+async def test_the_spool_is_empty_after_a_request(chain: Chain) -> None:
     await _report(chain, series(6))
     await chain.predict({"a.dcm": b"text"})
     assert list(chain.settings.spool_dir.iterdir()) == []
@@ -232,7 +232,7 @@ CAPTURE = ct_slice(SOPClassUID="1.2.840.10008.5.1.4.1.1.7", Modality="OT", Image
         ({"no.zip": zipped({"a.txt": b"text"})}, 415, "unsupported_file", "not_dicom"),
     ],
 )
-async def test_an_unusable_upload_is_told_by_file_and_reason(
+async def test_an_unusable_upload_is_refused_with_file_and_reason(
     chain: Chain, files: dict[str, bytes], status: int, code: str, reason: str
 ) -> None:
     answer = await chain.predict(files)
@@ -282,7 +282,7 @@ def conflict(index: int = 2) -> bytes:
 
 
 @pytest.mark.parametrize("count", [3, 11])
-async def test_copies_count_once_with_a_note(chain: Chain, count: int) -> None:
+async def test_duplicates_count_once_with_a_note(chain: Chain, count: int) -> None:
     files = series(count)
     copies = {f"copy of {name}": data for name, data in files.items() if name <= "001.dcm"}
     plain, doubled = await _report(chain, files), await _report(chain, {**copies, **files})
@@ -304,14 +304,14 @@ async def test_a_study_sent_twice_is_one_series(chain: Chain) -> None:
 
 
 @pytest.mark.parametrize("count", [3, 11])
-async def test_two_files_of_one_instance_that_differ_are_refused(chain: Chain, count: int) -> None:
+async def test_different_files_of_one_instance_are_refused(chain: Chain, count: int) -> None:
     answer = await chain.predict({**series(count), "other.dcm": conflict()})
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (422, "conflicting_instances")
     assert [file["file"] for file in problem["files"]] == ["002.dcm", "other.dcm"]
 
 
-async def test_files_without_a_uid_are_no_copies(chain: Chain) -> None:
+async def test_files_without_a_uid_are_no_duplicates(chain: Chain) -> None:
     report = await _report(chain, {name: ct_slice(index, SOPInstanceUID="") for index, name in enumerate("abc")})
     assert report["series"]["slices"] == 3
     assert [item["code"] for item in report["reasons"]] == ["few_slices"]

@@ -1,4 +1,4 @@
-"""A site's severities through the whole chain."""
+"""A site's severities, from the file to the report."""
 
 from pathlib import Path
 from typing import Any
@@ -42,14 +42,14 @@ def _severities(report: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("count", [1, 6], ids=["in one call", "in chunks"])
-async def test_a_lowered_refusal_of_headers_is_assessed(chain: Chain, count: int) -> None:
+async def test_a_series_with_a_lowered_refusal_of_headers_is_assessed(chain: Chain, count: int) -> None:
     report = await _report(chain, series(count, BodyPartExamined="NECK"))
     assert report["status"] == "assessed"
     assert _severities(report)["other_body_part"] == "warn"
     assert report["series"]["probabilities"]
 
 
-async def test_a_lowered_refusal_of_pixels_is_assessed(chain: Chain) -> None:
+async def test_a_series_with_a_lowered_refusal_of_pixels_is_assessed(chain: Chain) -> None:
     water = np.full((512, 512), 20, np.int16)
     water[0, 0] = 21
     report = await _report(chain, {"water.dcm": ct_slice(hu=water)})
@@ -57,19 +57,19 @@ async def test_a_lowered_refusal_of_pixels_is_assessed(chain: Chain) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 6], ids=["in one call", "in chunks"])
-async def test_a_raised_warning_is_refused_before_the_networks_see_it(chain: Chain, count: int) -> None:
+async def test_a_raised_warning_refuses_before_cnn(chain: Chain, count: int) -> None:
     report = await _report(chain, series(count, ContrastBolusAgent="IOHEXOL"))
     assert (report["status"], _severities(report)["contrast"]) == ("not_assessed", "refuse")
     assert report["series"]["probabilities"] is None
     assert chain.extractor.batches == []
 
 
-async def test_nothing_decoded_stays_refused(chain: Chain) -> None:
+async def test_uniform_images_stay_refused(chain: Chain) -> None:
     report = await _report(chain, {"even.dcm": ct_slice(hu=np.zeros((512, 512), np.int16))})
     assert report["status"] == "not_assessed"
 
 
-async def test_a_wrong_file_stops_the_start(chain: Chain, gateway_settings: GatewaySettings) -> None:
+async def test_an_invalid_file_stops_the_start(chain: Chain, gateway_settings: GatewaySettings) -> None:
     assert gateway_settings.acceptance_file
     gateway_settings.acceptance_file.write_text('[severity]\nconstant_image = "note"')
     stages = Stages(**{name: StageClient(name, chain.client) for name in chain.apps})

@@ -1,4 +1,4 @@
-"""Thin slices are averaged into slabs, whatever the chunks, the order sent and the kind of file."""
+"""Thin slices are averaged into slabs, independent of chunks, upload order and kind of file."""
 
 import base64
 from collections.abc import AsyncIterator, Sequence
@@ -43,7 +43,7 @@ def gateway_settings(gateway_settings: Settings) -> Settings:
 
 
 def brighter(index: int) -> int:
-    """HU by which a slice is brighter: no straight line, so that averaging does not cancel out."""
+    """HU by which a slice is brighter; not linear, so that averaging changes it."""
     return index * index % 23
 
 
@@ -90,7 +90,7 @@ async def other_gateway(chain: Chain, **settings: Any) -> AsyncIterator[Chain]:
 
 
 def numbers(report: dict[str, Any]) -> list[Any]:
-    """All that must not depend on chunks and order."""
+    """All numbers that must not depend on chunks and upload order."""
     by_slice = [[item["slab"], item["position_mm"], *item["probabilities"].values()] for item in report["slices"]]
     return [*by_slice, list(report["series"]["probabilities"].values())]
 
@@ -120,7 +120,7 @@ async def test_each_slice_reports_its_slab(chain: Chain) -> None:
     assert len({index // 4 for index in report["key_slices"]}) == 5
 
 
-async def test_the_warning_names_spacing_and_range_and_the_note_the_slabs(chain: Chain) -> None:
+async def test_the_warning_has_spacing_and_range_and_the_note_has_the_slabs(chain: Chain) -> None:
     details = {item["code"]: item for item in (await report_of(chain, thin(even(24, 1.25))))["reasons"]}
 
     assert details["spacing_not_learnt"]["severity"] == "warn"
@@ -132,7 +132,7 @@ async def test_the_warning_names_spacing_and_range_and_the_note_the_slabs(chain:
 
 
 @pytest.mark.parametrize("step_mm", [0.6, 1.0, 1.7])
-async def test_answers_do_not_depend_on_chunks_or_the_order_sent(chain: Chain, step_mm: float) -> None:
+async def test_reports_do_not_depend_on_chunks_or_upload_order(chain: Chain, step_mm: float) -> None:
     files = thin(even(41, step_mm))
     found = []
     for chunk_slices in (4, 16, 64):
@@ -155,7 +155,7 @@ async def test_no_slab_spans_a_gap(chain: Chain) -> None:
     assert {"wide_gap", "averaged"} <= codes(report)
 
 
-async def test_200_slices_of_1_mm_pass_a_few_at_a_time(chain: Chain) -> None:
+async def test_200_slices_of_1_mm_pass_in_small_chunks(chain: Chain) -> None:
     sent: list[int] = []
 
     class Counting(httpx.AsyncBaseTransport):
@@ -176,7 +176,7 @@ async def test_200_slices_of_1_mm_pass_a_few_at_a_time(chain: Chain) -> None:
     assert max(sent[1:]) < 15 * (FRAME_BYTES + 2000)
 
 
-async def test_where_it_is_switched_off_there_is_the_warning_alone(chain: Chain) -> None:
+async def test_without_averaging_there_is_only_the_warning(chain: Chain) -> None:
     files = thin(even(12, 1.25))
     async with other_gateway(chain, average_thin_slices=False) as gateway:
         report = await report_of(gateway, files)
@@ -188,7 +188,7 @@ async def test_where_it_is_switched_off_there_is_the_warning_alone(chain: Chain)
 
 
 @pytest.mark.parametrize(("step_mm", "warned"), [(5.0, False), (2.2, False), (8.0, True)])
-async def test_what_is_not_too_thin_is_not_averaged(chain: Chain, step_mm: float, warned: bool) -> None:  # noqa: FBT001 - a row of a table
+async def test_slices_in_the_range_or_thicker_are_not_averaged(chain: Chain, step_mm: float, warned: bool) -> None:  # noqa: FBT001 - a row of a table
     report = await report_of(chain, thin(even(9, step_mm)))
 
     assert ("spacing_not_learnt" in codes(report)) is warned
@@ -197,13 +197,13 @@ async def test_what_is_not_too_thin_is_not_averaged(chain: Chain, step_mm: float
     assert sum(chain.extractor.batches) == 9
 
 
-async def test_pictures_are_never_averaged(chain: Chain) -> None:
+async def test_pngs_are_never_averaged(chain: Chain) -> None:
     report = await report_of(chain, {f"{hu}.png": picture(brain_hu=hu) for hu in (20, 25, 30, 35, 40)})
     assert {item["slab"] for item in report["slices"]} == {None}
     assert len({item["probabilities"]["any"] for item in report["slices"]}) == 5
 
 
-async def test_frames_of_a_stack_are_averaged_like_files(chain: Chain) -> None:
+async def test_frames_of_a_file_are_averaged_like_files(chain: Chain) -> None:
     frames = 30
     stack = enhanced(frames, spacing_mm=1.25, Rows=SIDE, Columns=SIDE)
     for index, group in enumerate(stack.PerFrameFunctionalGroupsSequence):
@@ -253,7 +253,7 @@ async def test_a_damaged_file_of_a_slab_is_named(chain: Chain) -> None:
     assert [(item["file"], item["code"]) for item in answer.json()["files"]] == [("005.dcm", "truncated")]
 
 
-async def test_what_is_refused_was_not_averaged(chain: Chain) -> None:
+async def test_a_refused_series_is_not_averaged(chain: Chain) -> None:
     files = {
         name: ct_slice(index, ImagePositionPatient=[-125, -125, 1.25 * index], BodyPartExamined="CHEST")
         for index, name in enumerate("abcdef")
@@ -266,7 +266,7 @@ async def test_what_is_refused_was_not_averaged(chain: Chain) -> None:
     assert {item["slab"] for item in report["slices"]} == {None}
 
 
-async def test_a_bundle_of_another_range_is_no_silent_change(chain: Chain, tmp_path: Path) -> None:
+async def test_a_bundle_with_another_range_is_refused_once(chain: Chain, tmp_path: Path) -> None:
     files = thin(even(24, 1.25))
     await report_of(chain, files)
     for name, app in stage_apps(tmp_path / "other", MeanExtractor(), spacing_mm=(1.0, 6.0)).items():
@@ -278,7 +278,7 @@ async def test_a_bundle_of_another_range_is_no_silent_change(chain: Chain, tmp_p
     assert {item["slab"] for item in (await report_of(chain, files))["slices"]} == {None}
 
 
-async def test_training_measures_what_is_served(chain: Chain) -> None:
+async def test_training_scores_a_series_as_the_service_does(chain: Chain) -> None:
     files = thin([*even(20, 0.8), *(40 + position for position in even(7, 0.8))])
     data = list(files.values())
     card = open_bundle(chain.bundle).card

@@ -1,4 +1,4 @@
-"""A file of many frames goes through the chain in chunks: each frame travels once."""
+"""A multi-frame file passes in chunks, and each frame is sent once."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ FRAMES: Final = 70
 
 
 class Counting(httpx.AsyncBaseTransport):
-    """Passes requests on, and keeps how long they were."""
+    """Forwards requests, and records their lengths."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self.inner = inner
@@ -32,7 +32,7 @@ def intercept(frame: int) -> float:
 
 
 def stack(header_bytes: int = 0) -> bytes:
-    """Frame i is 0.3 i HU brighter than the slice, and the first frame lies highest."""
+    """Frame i is 0.3 i HU brighter than the slice, and the first frame is the highest."""
     found = enhanced(FRAMES, spacing_mm=-2, Rows=SIDE, Columns=SIDE)
     for index, group in enumerate(found.PerFrameFunctionalGroupsSequence):
         (rescale,) = group.PixelValueTransformationSequence
@@ -42,7 +42,7 @@ def stack(header_bytes: int = 0) -> bytes:
 
 
 @pytest.mark.parametrize("header_bytes", [0, 200_000])
-async def test_each_frame_travels_once(chain: Chain, header_bytes: int) -> None:
+async def test_each_frame_is_sent_once(chain: Chain, header_bytes: int) -> None:
     counting = Counting(chain.transports["preprocess"].inner)
     chain.transports["preprocess"].inner = counting
     file = stack(header_bytes)

@@ -1,4 +1,4 @@
-"""A tag that is present but unreadable: the answer names the tag, never its value."""
+"""An unreadable tag: the problem has the keyword and never the value."""
 
 import pytest
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
         ("InstanceNumber", b"1e400", "InstanceNumber cannot be read as a number"),
     ],
 )
-async def test_a_tag_that_cannot_be_read_is_named(
+async def test_an_unreadable_tag_is_named(
     chain: Chain, keyword: str, value: bytes, words: str, count: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     files = series(count)

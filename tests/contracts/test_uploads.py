@@ -1,4 +1,4 @@
-"""Parts sent = assessed + set aside + refused by name, for random uploads."""
+"""Each part of a random upload is assessed, set aside or refused by name."""
 
 from typing import Any
 

@@ -14,7 +14,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def test_slices_beyond_the_most_are_refused_with_a_time_to_try_again() -> None:
+def test_slices_beyond_the_limit_are_refused_with_retry_after() -> None:
     admission = Admission(40)
     with admission.reserve(34):
         admission.check(6)
@@ -27,7 +27,7 @@ def test_slices_beyond_the_most_are_refused_with_a_time_to_try_again() -> None:
     admission.check(300)
 
 
-def test_a_place_holds_what_the_upload_had_instead_of_what_it_announced() -> None:
+def test_a_reservation_changes_from_the_announced_to_the_true_number() -> None:
     admission = Admission(40)
     with admission.reserve(30) as one, admission.reserve(1) as other:
         one.update(20)
@@ -38,7 +38,7 @@ def test_a_place_holds_what_the_upload_had_instead_of_what_it_announced() -> Non
         assert admission.reserved == 40
 
 
-def test_a_long_series_is_taken_when_it_is_alone() -> None:
+def test_a_long_series_is_accepted_when_it_is_alone() -> None:
     admission = Admission(40)
     with admission.reserve(300), pytest.raises(Overloaded), admission.reserve(1):
         pass
@@ -46,17 +46,17 @@ def test_a_long_series_is_taken_when_it_is_alone() -> None:
         reservation.update(300)
 
 
-def test_an_upload_over_a_slow_line_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_upload_blocks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     admission, later = Admission(40), time.monotonic() + 11
     with admission.reserve(40) as slow:
         monkeypatch.setattr(time, "monotonic", lambda: later)
         with admission.reserve(40), pytest.raises(Overloaded):
             slow.update(40)
         slow.update(40)
-        assert admission.reserved == 40, "what is worked on is counted however long it takes"
+        assert admission.reserved == 40, "slices in progress always count"
 
 
-def test_the_time_to_come_back_is_that_of_the_slices_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_after_is_the_time_of_the_slices_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, admission = [100.0], Admission(40)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     with admission.reserve() as reservation:
@@ -73,23 +73,23 @@ async def _hold(limiter: Limiter, slices: int, order: list[int], seconds: float 
         await asyncio.sleep(seconds)
 
 
-async def test_slots_go_in_the_order_asked_so_that_a_large_chunk_does_not_wait_for_ever() -> None:
+async def test_a_large_chunk_is_served_before_later_small_ones() -> None:
     limiter, order = Limiter(16), list[int]()
     async with limiter.acquire(10):
         tasks = [asyncio.create_task(_hold(limiter, slices, order)) for slices in (16, 1, 2)]
         await asyncio.sleep(0.02)
-        assert order == [], "the small ones fit, and wait behind the large one"
+        assert order == [], "the small ones fit, but wait behind the large one"
     await asyncio.gather(*tasks)
     assert order == [16, 1, 2]
 
 
-async def test_more_than_all_slots_takes_all() -> None:
+async def test_a_chunk_above_the_limit_holds_all_of_it() -> None:
     order: list[int] = []
     await _hold(Limiter(4), 300, order)
     assert order == [300]
 
 
-async def test_who_leaves_the_queue_takes_no_slot_along() -> None:
+async def test_a_cancelled_waiter_holds_nothing() -> None:
     limiter, order = Limiter(4), list[int]()
     async with limiter.acquire(4):
         gone = asyncio.create_task(_hold(limiter, 4, order))

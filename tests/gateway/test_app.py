@@ -23,7 +23,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A gateway whose stages are not there: the documents are."""
+    """A gateway without stages."""
     stages = {name: connect(name, "http://127.0.0.1:9", 0.2, 0.2) for name in ("preprocess", "cnn", "rnn")}
     app = create_app(Stages(**stages), Settings(spool_dir=tmp_path / "spool", jobs_dir=tmp_path / "jobs"))
     async with (
@@ -33,7 +33,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_the_openapi_document_describes_every_answer(client: httpx.AsyncClient) -> None:
+async def test_the_openapi_document_describes_every_response(client: httpx.AsyncClient) -> None:
     predict = (await client.get("/openapi.json")).json()["paths"]["/v1/predictions"]["post"]
     listed = {"200", "400", "401", "413", "415", "422", "502", "503", "504", "default"}
     assert set(predict["responses"]) == listed
@@ -53,7 +53,7 @@ def _operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-async def test_every_error_of_every_call_is_the_one_typed_problem(client: httpx.AsyncClient) -> None:
+async def test_every_error_has_the_problem_schema(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     for name, operation in _operations(document).items():
         assert "default" in operation["responses"], name
@@ -68,13 +68,13 @@ async def test_every_error_of_every_call_is_the_one_typed_problem(client: httpx.
     assert {"code", "detail", "request_id"} <= set(document["components"]["schemas"]["ProblemDetails"]["required"])
 
 
-async def test_every_reference_of_the_document_leads_somewhere(client: httpx.AsyncClient) -> None:
+async def test_every_reference_of_the_document_resolves(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     for reference in re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)):
         assert reference in document["components"]["schemas"]
 
 
-async def test_bad_queries_are_listed_wherever_they_are_judged(client: httpx.AsyncClient) -> None:
+async def test_operations_that_check_queries_declare_it(client: httpx.AsyncClient) -> None:
     operations = _operations((await client.get("/openapi.json")).json())
     for name, operation in operations.items():
         if "/v1/" in name:
@@ -82,7 +82,7 @@ async def test_bad_queries_are_listed_wherever_they_are_judged(client: httpx.Asy
 
 
 @pytest.mark.parametrize("keys", [False, True])
-async def test_calls_that_ask_for_a_key_say_so(tmp_path: Path, *, keys: bool) -> None:
+async def test_operations_declare_the_bearer_scheme(tmp_path: Path, *, keys: bool) -> None:
     file = tmp_path / "keys"
     file.write_text("ann a-key-of-anns-0001")
     stages = {name: connect(name, "http://127.0.0.1:9", 0.2, 0.2) for name in ("preprocess", "cnn", "rnn")}
@@ -109,7 +109,7 @@ async def test_the_page_is_served(client: httpx.AsyncClient) -> None:
     assert (await client.get("/main.js")).headers["x-content-type-options"] == "nosniff"
 
 
-async def test_without_stages_it_lives_and_is_not_ready(client: httpx.AsyncClient) -> None:
+async def test_without_stages_it_is_alive_and_not_ready(client: httpx.AsyncClient) -> None:
     assert (await client.get("/livez")).status_code == 200
     assert (await client.get("/readyz")).status_code == 503
     assert (await client.get("/v1/models")).status_code in (502, 504)

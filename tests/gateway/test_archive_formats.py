@@ -32,7 +32,7 @@ def _kind(folder: Path, data: bytes, name: str = "file") -> str | None:
 
 
 ISO = bytes(32_769) + b"CD001\1" + bytes(100)
-CONTAINERS = {
+ARCHIVES = {
     "gzip": gzip.compress(SLICE),
     "bzip2": bz2.compress(SLICE),
     "xz": lzma.compress(SLICE),
@@ -50,12 +50,12 @@ CONTAINERS = {
 }
 
 
-@pytest.mark.parametrize("kind", CONTAINERS)
-def test_a_container_is_known_whatever_its_name(tmp_path: Path, kind: str) -> None:
-    assert kind in str(_kind(tmp_path, CONTAINERS[kind], "a.dcm"))
+@pytest.mark.parametrize("kind", ARCHIVES)
+def test_an_archive_is_recognized_under_any_name(tmp_path: Path, kind: str) -> None:
+    assert kind in str(_kind(tmp_path, ARCHIVES[kind], "a.dcm"))
 
 
-def test_an_old_tar_is_known_by_its_checksum(tmp_path: Path) -> None:
+def test_an_old_tar_is_recognized_by_its_checksum(tmp_path: Path) -> None:
     data = bytearray(tarred({"a.dcm": SLICE}))
     checksum = sum(data[:148]) + sum(data[156:257]) + 8 * 32
     data[257:512] = bytes(255)
@@ -65,30 +65,30 @@ def test_an_old_tar_is_known_by_its_checksum(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [zipped({"a": b"x"}), zipped({}), b"MZ program" + zipped({"a": b"x"})])
-def test_a_zip_is_known_also_behind_a_program(tmp_path: Path, data: bytes) -> None:
+def test_a_zip_behind_a_program_is_recognized(tmp_path: Path, data: bytes) -> None:
     assert _kind(tmp_path, data) == ZIP
 
 
-@pytest.mark.parametrize("start", [*CONTAINERS.values(), zipped({"a": b"x"})])
-def test_a_dicom_is_none_whatever_its_preamble_and_end(tmp_path: Path, start: bytes) -> None:
+@pytest.mark.parametrize("start", [*ARCHIVES.values(), zipped({"a": b"x"})])
+def test_a_dicom_is_no_archive_whatever_its_preamble_and_end(tmp_path: Path, start: bytes) -> None:
     preamble = start[:128].ljust(128, b"\0")
     assert _kind(tmp_path, preamble + SLICE[128:] + zipped({"a": b"x"}), "a.zip") is None
 
 
 @pytest.mark.parametrize("name", ["a.dcm", "a.dcm.gz", "a.zip"])
 @pytest.mark.parametrize("data", [SLICE, SLICE[132:], picture()])
-def test_slices_and_pictures_are_none(tmp_path: Path, name: str, data: bytes) -> None:
+def test_slices_and_pngs_are_no_archives(tmp_path: Path, name: str, data: bytes) -> None:
     assert _kind(tmp_path, data, name if data is SLICE else "a.dcm") is None
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
 @given(data=st.binary(max_size=700))
-def test_other_bytes_are_none(tmp_path: Path, data: bytes) -> None:
+def test_other_bytes_are_no_archive(tmp_path: Path, data: bytes) -> None:
     assert _kind(tmp_path, b"text: " + data, "notes.txt") is None
 
 
 @pytest.mark.parametrize("name", ["a.zip", "A.ZIP", "folder/a.tar.gz", "a.7z", "more\\a.rar"])
-def test_what_only_says_that_it_is_an_archive_is_not_taken_for_a_note(tmp_path: Path, name: str) -> None:
+def test_an_unreadable_file_with_an_extension_of_an_archive_counts_as_one(tmp_path: Path, name: str) -> None:
     assert "though its extension is" in str(_kind(tmp_path, b"damaged", name))
     assert _kind(tmp_path, b"\0\5\26\7", f"__MACOSX/._{name}") is None
 
@@ -109,5 +109,5 @@ def test_what_only_says_that_it_is_an_archive_is_not_taken_for_a_note(tmp_path: 
         ("", False),
     ],
 )
-def test_names_of_the_operating_systems_files(name: str, expected: bool) -> None:  # noqa: FBT001
+def test_names_of_system_files(name: str, expected: bool) -> None:  # noqa: FBT001
     assert is_system_file(name) is expected

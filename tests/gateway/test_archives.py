@@ -30,7 +30,7 @@ def _unpack(folder: Path, data: bytes, limits: Limits = LIMITS) -> list[Uploaded
     return unpack(_archive(folder, data), SpoolFolder(target), limits)
 
 
-def test_files_come_out_with_their_names_and_sizes(tmp_path: Path) -> None:
+def test_files_have_their_names_and_sizes(tmp_path: Path) -> None:
     got = _unpack(tmp_path, zipped(FILES))
     assert {file.name: file.path.read_bytes() for file in got} == FILES
     assert all(file.size == len(FILES[file.name]) for file in got)
@@ -53,17 +53,15 @@ def _zip_of(*entries: tuple[zipfile.ZipInfo, bytes]) -> bytes:
 @pytest.mark.parametrize(
     ("name", "attributes"), [("HEAD/", 0), ("HEAD\\", 0), ("HEAD", 0x10), ("HEAD", 0o040755 << 16), ("A/B\\", 0)]
 )
-def test_a_folder_is_known_by_its_name_or_attributes_if_it_has_no_data(
-    tmp_path: Path, name: str, attributes: int
-) -> None:
+def test_an_entry_without_data_is_a_folder_by_name_or_attributes(tmp_path: Path, name: str, attributes: int) -> None:
     data = {b"": [], b"slice": [(name, b"slice")]}
     for content, expected in data.items():
         got = _unpack(tmp_path, _zip_of(_entry(name, content, attributes), _entry("HEAD\\a.dcm", b"a")))
         assert [(file.name, file.path.read_bytes()) for file in got] == [*expected, ("HEAD\\a.dcm", b"a")]
 
 
-def test_files_of_the_operating_system_come_out_too_and_count_apart(tmp_path: Path) -> None:
-    """One of them may be a slice: its content decides. macOS adds one for each file."""
+def test_system_files_are_unpacked_and_counted_separately(tmp_path: Path) -> None:
+    """A slice may have such a name. macOS adds one such file for each file."""
     files = {f"{index}.dcm": b"x" for index in range(LIMITS.max_files)}
     system = {f"__MACOSX/._{name}": b"\0\5\26\7" for name in files}
     assert len(_unpack(tmp_path, zipped({**files, **system}))) == 2 * LIMITS.max_files
@@ -77,7 +75,7 @@ def test_files_of_one_name_all_count(tmp_path: Path) -> None:
     assert [file.path.read_bytes() for file in _unpack(tmp_path, data)] == [b"one", b"two"]
 
 
-def test_a_directory_that_leaves_out_data_is_refused(tmp_path: Path) -> None:
+def test_a_directory_without_an_entry_is_refused(tmp_path: Path) -> None:
     first, second = zipped({"a.dcm": b"one"}), zipped({"b.dcm": b"two"})
     with pytest.raises(BadArchive) as refused:
         _unpack(tmp_path, first + second)
@@ -88,29 +86,29 @@ def test_a_directory_that_leaves_out_data_is_refused(tmp_path: Path) -> None:
         _unpack(tmp_path, bytes(fewer))
 
 
-def test_data_in_front_of_a_zip_are_stepped_over(tmp_path: Path) -> None:
+def test_data_before_a_zip_are_skipped(tmp_path: Path) -> None:
     got = _unpack(tmp_path, b"MZ, a program that unpacks itself" + zipped(FILES))
     assert {file.name: file.path.read_bytes() for file in got} == FILES
 
 
 def test_an_entry_without_a_name_is_refused_or_read(tmp_path: Path) -> None:
-    """Python 3.11 asks for the last character of every name."""
+    """Python 3.11 reads the last character of every name."""
     with contextlib.suppress(BadArchive):
         _unpack(tmp_path, zipped({"a.dcm": b"x"}).replace(b"a.dcm", b"\0.dcm"))
 
 
-def test_names_that_climb_stay_in_the_spool(tmp_path: Path) -> None:
+def test_names_with_dot_dot_stay_in_the_spool(tmp_path: Path) -> None:
     (got,) = _unpack(tmp_path, zipped({"../../up.dcm": b"x"}))
     assert got.path.parent == tmp_path / "unpacked"
 
 
-def test_a_bomb_is_refused_by_what_it_says_of_itself(tmp_path: Path) -> None:
+def test_a_bomb_is_refused_by_its_stated_size(tmp_path: Path) -> None:
     with pytest.raises(ContentTooLarge):
         _unpack(tmp_path, zipped({"zeros": bytes(70 * 1024**2)}))
     assert not list((tmp_path / "unpacked").iterdir())
 
 
-def test_a_bomb_that_lies_about_its_size_is_refused_while_it_grows(tmp_path: Path) -> None:
+def test_a_bomb_with_a_false_size_is_refused_while_it_is_unpacked(tmp_path: Path) -> None:
     honest = zipped({"zeros": bytes(70 * 1024**2)})
     size = (70 * 1024**2).to_bytes(4, "little")
     lying = honest.replace(size, (1000).to_bytes(4, "little"))
@@ -120,7 +118,7 @@ def test_a_bomb_that_lies_about_its_size_is_refused_while_it_grows(tmp_path: Pat
     assert sum(path.stat().st_size for path in (tmp_path / "unpacked").iterdir()) <= 65 * 1024**2
 
 
-def test_too_many_entries_are_refused_before_they_are_listed(tmp_path: Path) -> None:
+def test_too_many_entries_are_refused_before_they_are_read(tmp_path: Path) -> None:
     for count in (11, 2000):
         with pytest.raises(ContentTooLarge, match="too_large"):
             _unpack(tmp_path, zipped([(str(index), b"") for index in range(count)]))

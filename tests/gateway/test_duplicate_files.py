@@ -1,4 +1,4 @@
-"""Duplicates are told from files that differ by reading them, whatever their length."""
+"""Files of one instance are compared by their contents."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def spooled(folder: Path, *contents: bytes) -> list[UploadedFile]:
     return files
 
 
-def test_equal_files_are_copies_of_the_first(tmp_path: Path) -> None:
+def test_equal_files_are_duplicates_of_the_first(tmp_path: Path) -> None:
     files = spooled(tmp_path, b"x", LONG + b"b", LONG + b"b", LONG + b"b")
     copies = find_duplicates(files, [[1, 2, 3]])
     assert copies == {2: 1, 3: 1}
@@ -33,7 +33,7 @@ def test_equal_files_are_copies_of_the_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [LONG + b"c", LONG, LONG + b"bb"])
-def test_files_that_differ_are_refused_by_name(tmp_path: Path, other: bytes) -> None:
+def test_different_files_are_refused_by_name(tmp_path: Path, other: bytes) -> None:
     files = spooled(tmp_path, LONG + b"b", b"x", other, LONG + b"b")
     with pytest.raises(ConflictingInstances) as caught:
         find_duplicates(files, [[0, 2, 3]])
@@ -49,7 +49,7 @@ def test_many_conflicts_are_all_listed(tmp_path: Path) -> None:
     assert "as do 2 more files" in caught.value.detail
 
 
-def test_kept_files_get_back_their_numbers() -> None:
+def test_kept_files_have_their_numbers_in_the_upload() -> None:
     header = SeriesHeader(
         uid="1", study_uid="1", items=(SliceReference(file=1), SliceReference(file=0)), position_mm=(0, 5)
     )

@@ -22,7 +22,7 @@ def anyio_backend() -> str:
 
 @asynccontextmanager
 async def gateway(folder: Path, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A gateway whose stages are not there."""
+    """A gateway without stages."""
     stages = {name: connect(name, "http://127.0.0.1:9", 0.2, 0.2) for name in ("preprocess", "cnn", "rnn")}
     app = create_app(Stages(**stages), Settings(spool_dir=folder / "spool", jobs_dir=folder / "jobs", **settings))
     async with (
@@ -39,7 +39,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs/none", "/v1/models", "/v1/predictions", "/v1/jobs?limit=x"])
-async def test_no_cache_keeps_what_may_tell_of_a_patient(client: httpx.AsyncClient, path: str) -> None:
+async def test_responses_of_the_api_are_never_cached(client: httpx.AsyncClient, path: str) -> None:
     for method in ("GET", "HEAD", "POST"):
         assert (await client.request(method, path)).headers["cache-control"] == "no-store"
 
@@ -58,7 +58,7 @@ async def test_no_cache_keeps_what_may_tell_of_a_patient(client: httpx.AsyncClie
         ("/livez", "gzip", False),
     ],
 )
-async def test_texts_of_a_kilobyte_are_packed_for_those_who_accept_it(
+async def test_text_of_a_kilobyte_is_compressed_where_the_client_accepts_it(
     client: httpx.AsyncClient, path: str, accepted: str, *, packed: bool
 ) -> None:
     plain = await client.get(path, headers={"accept-encoding": "identity"})
@@ -83,7 +83,7 @@ async def test_texts_of_a_kilobyte_are_packed_for_those_who_accept_it(
         ("POST", "/docs-assets/v1/jobs", "GET, HEAD"),
     ],
 )
-async def test_methods_of_every_route_of_a_path_are_allowed_and_no_other(
+async def test_allow_lists_the_methods_of_every_route_of_the_path(
     client: httpx.AsyncClient, method: str, path: str, status: str
 ) -> None:
     answer = await client.request("PATCH" if path == "/livez" else method, path)
@@ -91,18 +91,18 @@ async def test_methods_of_every_route_of_a_path_are_allowed_and_no_other(
 
 
 @pytest.mark.parametrize("path", ["/", "/main.js", "/docs", "/openapi.json", "/livez", "/readyz", "/v1/models"])
-async def test_head_is_answered_where_get_is(client: httpx.AsyncClient, path: str) -> None:
+async def test_head_has_the_headers_of_get(client: httpx.AsyncClient, path: str) -> None:
     get, head = await client.get(path), await client.head(path)
     assert (head.status_code, head.content) == (get.status_code, b"")
     assert {name for name, _ in head.headers.items()} == {name for name, _ in get.headers.items()}
 
 
-async def test_no_other_origin_is_let_in_by_default(client: httpx.AsyncClient) -> None:
+async def test_no_other_origin_is_allowed_by_default(client: httpx.AsyncClient) -> None:
     answer = await client.get("/livez", headers={"origin": ORIGIN})
     assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_pages_of_the_origins_named_may_call_and_read_our_headers(tmp_path: Path) -> None:
+async def test_allowed_origins_may_call_and_read_headers(tmp_path: Path) -> None:
     asks = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,idempotency-key"}
     async with gateway(tmp_path, cors_origins=(ORIGIN,)) as client:
         preflight = await client.options("/v1/jobs", headers={"origin": ORIGIN, **asks})
@@ -134,7 +134,7 @@ def test_origins_may_name_a_port(origin: str) -> None:
     assert Settings(cors_origins=(origin,)).cors_origins == (origin,)
 
 
-async def test_misspelt_parameters_are_refused_and_the_page_takes_any(client: httpx.AsyncClient) -> None:
+async def test_misspelt_parameters_are_refused_by_the_api_and_ignored_by_the_page(client: httpx.AsyncClient) -> None:
     for method, path in (("POST", "/v1/predictions"), ("GET", "/v1/models"), ("GET", "/v1/jobs"), ("POST", "/v1/jobs")):
         answer = await client.request(method, f"{path}?operating_piont=sensitive")
         assert (answer.status_code, answer.json()["code"]) == (400, "unknown_parameter"), path

@@ -50,7 +50,7 @@ def test_encodings_are_chosen_by_the_same_rule(accepted: str, *, packed: bool) -
 
 
 @given(st.text())
-def test_any_header_is_answered(accept: str) -> None:
+def test_any_header_gives_an_offer_or_none(accept: str) -> None:
     assert best_match(accept, OFFERED) in (*OFFERED, None)
 
 

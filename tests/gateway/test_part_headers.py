@@ -54,7 +54,7 @@ def test_every_header_is_read_and_every_name_can_be_sent_back(value: bytes, para
         ("content_type", "multipart/mixed; boundary=inner", False),
     ],
 )
-def test_data_that_would_have_to_be_decoded_is_known(header: str, value: str, plain: bool) -> None:  # noqa: FBT001
+def test_encoded_data_are_recognized(header: str, value: str, plain: bool) -> None:  # noqa: FBT001
     assert (_read("form-data; name=files", **{header: value}).encoding == "") is plain
 
 

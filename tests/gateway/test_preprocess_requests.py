@@ -30,13 +30,13 @@ def numbers(message: Message, name: str, datatype: str = "INT64") -> list[int]:
     return memoryview(message.tensor(name, datatype).buffer).cast("q" if datatype == "INT64" else "i").tolist()
 
 
-def test_heads_travel_with_the_sizes_of_their_files(files: list[UploadedFile]) -> None:
+def test_first_bytes_are_sent_with_the_sizes_of_the_files(files: list[UploadedFile]) -> None:
     got = arrived(headers_request(files, [first_bytes(file, 7) for file in files]))
     assert [bytes(item) for item in bytes_elements(got.tensor("files", "BYTES"))] == [b"whole", b"hdr0011"]
     assert numbers(got, "sizes") == [5, 13]
 
 
-def test_of_a_stack_only_the_wanted_frames_travel(files: list[UploadedFile]) -> None:
+def test_only_the_requested_frames_of_a_stack_are_sent(files: list[UploadedFile]) -> None:
     items = [SliceReference(file=1, frame=3), SliceReference(file=0), SliceReference(file=1, frame=2)]
     got = arrived(slices_request(files, items, [STACK]))
     assert [bytes(item) for item in bytes_elements(got.tensor("files", "BYTES"))] == [b"whole", b"hdr2233"]
@@ -45,12 +45,12 @@ def test_of_a_stack_only_the_wanted_frames_travel(files: list[UploadedFile]) -> 
     assert numbers(got, "frames", "INT32") == [1, 3, 0, 0, 1, 2]
 
 
-def test_other_files_of_several_frames_travel_whole(files: list[UploadedFile]) -> None:
+def test_other_multi_frame_files_are_sent_whole(files: list[UploadedFile]) -> None:
     got = arrived(slices_request(files, [SliceReference(file=1, frame=3)], []))
     assert [bytes(item) for item in bytes_elements(got.tensor("files", "BYTES"))] == [b"hdr0011223344"]
     assert numbers(got, "pixels_from") == [0]
 
 
-def test_frames_name_their_slab_from_0_in_each_request() -> None:
+def test_slabs_count_from_0_in_each_request() -> None:
     got = arrived((slab_tensor([range(8, 10), range(10, 11), range(11, 14)]),))
     assert numbers(got, "slabs", "INT32") == [0, 0, 1, 2, 2, 2]

@@ -27,19 +27,19 @@ KNOWN = ["images", "limit", "operating_point"]
         ("", "this call has 'images', 'limit', 'operating_point'"),
     ],
 )
-def test_an_unknown_name_is_refused_with_the_nearest_known_one(sent: str, advice: str) -> None:
+def test_an_unknown_name_is_refused_with_a_suggestion(sent: str, advice: str) -> None:
     with pytest.raises(UnknownParameter) as refused:
         check_names([sent], KNOWN)
     assert refused.value.detail == f"unknown query parameter {sent!r}; {advice}"
 
 
-def test_a_call_without_parameters_says_so() -> None:
+def test_a_route_without_parameters_has_no_suggestion() -> None:
     with pytest.raises(UnknownParameter) as refused:
         check_names(["x"], [])
     assert refused.value.detail == "unknown query parameter 'x'; this call has no parameters"
 
 
-def test_every_unknown_name_is_listed_and_none_at_length() -> None:
+def test_unknown_names_are_listed_and_shortened() -> None:
     with pytest.raises(UnknownParameter) as refused:
         check_names(["images", "a" * 5000, "b"], KNOWN)
     names = [field["field"] for field in refused.value.extra["fields"]]
@@ -47,20 +47,20 @@ def test_every_unknown_name_is_listed_and_none_at_length() -> None:
     assert len(refused.value.detail) < 200
 
 
-def test_an_answer_stays_small_however_many_names_are_sent() -> None:
+def test_the_list_of_unknown_names_is_limited() -> None:
     with pytest.raises(UnknownParameter) as refused:
         check_names([str(number) for number in range(20_000)], KNOWN)
     assert len(refused.value.extra["fields"]) == 10
 
 
-def test_a_parameter_is_given_once() -> None:
+def test_a_repeated_parameter_is_refused() -> None:
     with pytest.raises(RepeatedParameter) as refused:
         check_names(["limit", "images", "limit"], KNOWN)
     assert refused.value.detail == "query parameter 'limit' is given 2 times; give it once"
 
 
 @pytest.mark.anyio
-async def test_what_a_route_and_its_dependencies_declare_is_known_under_its_public_name() -> None:
+async def test_parameters_of_a_route_and_its_dependencies_are_known_by_alias() -> None:
     async def ready() -> None:
         pass
 
@@ -75,7 +75,7 @@ async def test_what_a_route_and_its_dependencies_declare_is_known_under_its_publ
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
         assert (await client.get("/things/a?page=2&type=b")).json() == "a 2 b"
-        assert (await client.get("/livez?_=123")).status_code == 200, "a probe's cache-buster is let pass"
+        assert (await client.get("/livez?_=123")).status_code == 200, "probes may have a cache-buster"
         for query in ("kind=b", "name=b", "page=1&typ=b"):
             answer = await client.get(f"/things/a?{query}")
             assert (answer.status_code, answer.json()["code"]) == (400, "unknown_parameter")

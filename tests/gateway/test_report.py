@@ -50,7 +50,7 @@ def _assessed(values: list[float], uid: str | None = "2.25.2") -> Assessment:
     return Assessment(_header(len(values), uid), (), scores, (), WORK)
 
 
-def test_findings_stand_for_every_label_in_order(bundle: ServedBundle) -> None:
+def test_findings_have_every_label_in_order(bundle: ServedBundle) -> None:
     report = _report(bundle, _assessed([0.2, 0.8]))
     assert [line.split(":")[0] for line in report.findings] == list(LABELS)
     assert report.findings[:3] == ("any: present (0.80)", "epidural: absent (0.08)", "intraparenchymal: present (0.72)")
@@ -120,7 +120,7 @@ def _consistent(report: Report) -> None:
     assert said == ["true" if present else "false" for present in words]
 
 
-def test_a_series_of_one_slice_is_its_slice(bundle: ServedBundle) -> None:
+def test_a_series_of_one_slice_has_the_values_of_its_slice(bundle: ServedBundle) -> None:
     scores = Scores((_row(0.6),), _row(0.3), "sha")
     report = _report(bundle, Assessment(_header(1), (), scores, (), WORK))
     assert report.series
@@ -129,7 +129,7 @@ def test_a_series_of_one_slice_is_its_slice(bundle: ServedBundle) -> None:
     assert report.thresholds.series == report.thresholds.slice
 
 
-def test_slices_follow_their_series(bundle: ServedBundle) -> None:
+def test_labels_of_slices_are_labels_of_the_series(bundle: ServedBundle) -> None:
     scores = Scores((_row(0.9), _row(0.2)), _row(0.3), "sha")
     report = _report(bundle, Assessment(_header(2), (), scores, (), WORK))
     assert report.findings[0] == "any: absent (0.30)"
@@ -144,7 +144,7 @@ def test_key_slices_are_the_five_highest_that_are_predicted(bundle: ServedBundle
     assert _report(bundle, _assessed([0.1, 0.2])).key_slices == ()
 
 
-def test_key_slices_name_the_middle_of_each_slab(bundle: ServedBundle) -> None:
+def test_key_slices_are_the_middle_slices_of_slabs(bundle: ServedBundle) -> None:
     whole = _assessed([0.7, 0.7, 0.7, 0.9, 0.9, 0.1, 0.6])
     report = _report(bundle, replace(whole, slabs=(0, 0, 0, 1, 1, 2, 3)))
     assert [item.slab for item in report.slices] == [0, 0, 0, 1, 1, 2, 3]
@@ -152,14 +152,14 @@ def test_key_slices_name_the_middle_of_each_slab(bundle: ServedBundle) -> None:
     assert {item.slab for item in _report(bundle, whole).slices} == {None}
 
 
-def test_pictures_that_do_not_belong_together_have_no_series(bundle: ServedBundle) -> None:
+def test_independent_slices_have_no_series(bundle: ServedBundle) -> None:
     report = _report(bundle, _assessed([0.2, 0.8], uid=None))
     assert report.series is None
     assert report.findings[0] == "any: present in 1 of 2 slices (highest 0.80)"
     assert report.findings[1] == "epidural: absent (highest 0.08)"
 
 
-def test_what_is_not_assessed_has_no_numbers(bundle: ServedBundle) -> None:
+def test_a_report_that_is_not_assessed_has_no_probabilities(bundle: ServedBundle) -> None:
     refusal = make_reason("not_a_head", bone=0.0, brain=0.0, air=1.0, centre_air=0.0)
     seen = (Evidence(bone=0.1, air=0.6, air_hu=-990), Evidence(bone=0.3, air=0.8))
     report = _report(bundle, Assessment(_header(2), (refusal,), None, (), WORK, seen))
@@ -172,20 +172,20 @@ def test_what_is_not_assessed_has_no_numbers(bundle: ServedBundle) -> None:
     assert (report.evidence.slices_read, report.evidence.bone, report.evidence.air_hu) == (2, 0.2, -990)
 
 
-def test_a_report_says_when_and_by_which_software_it_was_made(bundle: ServedBundle) -> None:
+def test_a_report_has_its_time_and_version(bundle: ServedBundle) -> None:
     report = _report(bundle, _assessed([0.2]))
     assert (report.id, report.created, report.version) == (STAMP.id, STAMP.created, VERSION)
     assert report.evidence is None
 
 
-def test_a_report_of_an_older_version_is_still_one(bundle: ServedBundle) -> None:
+def test_a_report_of_an_older_version_is_valid(bundle: ServedBundle) -> None:
     report = _report(bundle, _assessed([0.2]))
     older = Report.model_validate_json(report.model_dump_json(exclude={"created", "version", "evidence"}))
     assert (older.created, older.version, older.evidence) == (None, None, None)
     assert older.findings == report.findings
 
 
-def test_pictures_stand_with_their_slices(bundle: ServedBundle) -> None:
+def test_pictures_belong_to_their_slices(bundle: ServedBundle) -> None:
     scores = Scores((_row(0.1), _row(0.2)), _row(0.2), "sha")
     report = _report(bundle, Assessment(_header(2), (), scores, (b"one", b"two"), WORK))
     assert [item.image for item in report.slices] == ["b25l", "dHdv"]

@@ -29,7 +29,7 @@ def _refused(folder: Path, files: dict[str, bytes]) -> tuple[Problem, dict[str, 
     return refused.value, {file["file"]: file["reason"] for file in refused.value.extra["files"]}
 
 
-def test_a_zip_in_a_zip_is_replaced_by_its_files_in_their_place(tmp_path: Path) -> None:
+def test_a_zip_in_a_zip_is_replaced_by_its_files(tmp_path: Path) -> None:
     inner = zipped({"b/1.dcm": b"1", "2.dcm": b"2"})
     got = _unpack(tmp_path, {"x.dcm": b"x", "s.zip": zipped({"0.dcm": b"0", "more.zip": inner}), "y.dcm": b"y"})
     names = ["x.dcm", "0.dcm", "more.zip/b/1.dcm", "more.zip/2.dcm", "y.dcm"]
@@ -37,21 +37,21 @@ def test_a_zip_in_a_zip_is_replaced_by_its_files_in_their_place(tmp_path: Path) 
     assert list(got.values()) == [b"x", b"0", b"1", b"2", b"y"]
 
 
-def test_a_zip_by_a_name_of_the_operating_system_is_opened_too(tmp_path: Path) -> None:
+def test_a_zip_with_the_name_of_a_system_file_is_unpacked(tmp_path: Path) -> None:
     assert _unpack(tmp_path, {"s.zip": zipped({"._m": zipped({"1.dcm": b"1"})})}) == {"._m/1.dcm": b"1"}
 
 
-def test_a_zip_without_files_stays_to_be_set_aside(tmp_path: Path) -> None:
+def test_a_zip_without_files_remains(tmp_path: Path) -> None:
     empty = zipped({})
     got = _unpack(tmp_path, {"x.dcm": b"x", "e.zip": empty, "s.zip": zipped({"1.dcm": b"1", "in.zip": empty})})
     assert got == {"x.dcm": b"x", "e.zip": empty, "1.dcm": b"1", "in.zip": empty}
 
 
-def test_zips_without_files_alone_hold_nothing(tmp_path: Path) -> None:
+def test_zips_without_files_alone_are_an_empty_upload(tmp_path: Path) -> None:
     assert _unpack(tmp_path, {"e.zip": zipped({}), "s.zip": zipped({"in.zip": zipped({})})}) == {}
 
 
-def test_every_archive_that_is_not_opened_is_named_with_its_place(tmp_path: Path) -> None:
+def test_refused_archives_are_named_with_their_zips(tmp_path: Path) -> None:
     deep = zipped({"c.zip": zipped({"1.dcm": b"1"}), "c.gz": GZ})
     problem, named = _refused(
         tmp_path, {"a.dcm": b"a", "b.tar.gz": GZ, "s.zip": zipped({"0.dcm": b"0", "b.zip": deep, "x": GZ})}
@@ -73,7 +73,7 @@ def test_damaged_zips_are_named_beside_the_others(tmp_path: Path) -> None:
     assert list(named) == ["x.gz", "d.zip", "s.zip/d.zip", "none.zip"]
 
 
-def test_limits_hold_over_everything_in_an_upload(tmp_path: Path) -> None:
+def test_limits_count_all_files_of_an_upload(tmp_path: Path) -> None:
     five = {f"{index}.dcm": b"x" for index in range(5)}
     assert len(_unpack(tmp_path / "a", {"s.zip": zipped({**five, "i.zip": zipped(five)})})) == 10
     for number, sent in enumerate(
@@ -87,8 +87,8 @@ def test_limits_hold_over_everything_in_an_upload(tmp_path: Path) -> None:
             _unpack(tmp_path / f"b{number}", sent)
 
 
-def test_the_ratio_is_that_of_the_zip_that_was_sent(tmp_path: Path) -> None:
-    """A zip in it may be packed as tightly once more."""
+def test_the_ratio_is_of_the_sent_zip(tmp_path: Path) -> None:
+    """An inner zip could multiply the ratio."""
     inner = zipped({"zeros": bytes(40 * 1024**2)})
     assert len(_unpack(tmp_path / "a", {"s.zip": zipped({"1.zip": inner})})) == 1
     with pytest.raises(ContentTooLarge) as refused:
@@ -96,7 +96,7 @@ def test_the_ratio_is_that_of_the_zip_that_was_sent(tmp_path: Path) -> None:
     assert refused.value.extra["files"][0]["file"] == "s.zip/2.zip"
 
 
-def test_entries_of_the_operating_system_are_bounded_over_all_zips(tmp_path: Path) -> None:
+def test_system_files_are_limited_over_all_zips(tmp_path: Path) -> None:
     system = zipped({f"._{index}": b"" for index in range(20)})
     with pytest.raises(ContentTooLarge):
         _unpack(tmp_path, {"s.zip": zipped({"1.zip": system, "2.zip": system})})

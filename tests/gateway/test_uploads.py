@@ -57,7 +57,7 @@ async def _received(root: Path, body: bytes, piece_bytes: int = 100) -> list[tup
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(files=st.lists(st.tuples(NAMES, DATA), min_size=1, max_size=5), piece=st.integers(1, 400))
-def test_files_arrive_as_they_were_sent_however_the_body_is_cut(
+def test_files_are_received_unchanged_in_pieces_of_any_size(
     tmp_path: Path, files: list[tuple[str, bytes]], piece: int
 ) -> None:
     got = anyio.run(_received, tmp_path, _body(files), piece)
@@ -72,13 +72,13 @@ def test_names_never_become_paths(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("files", [[("a", bytes(10_001))], [(str(index), b"") for index in range(6)]])
-def test_more_than_the_limits_is_refused_and_leaves_nothing(tmp_path: Path, files: list[tuple[str, bytes]]) -> None:
+def test_an_upload_beyond_the_limits_is_refused_and_removed(tmp_path: Path, files: list[tuple[str, bytes]]) -> None:
     with pytest.raises(ContentTooLarge):
         anyio.run(_received, tmp_path, _body(files))
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_told() -> None:
+def test_a_full_disk_is_a_problem() -> None:
     class FullFolder(SpoolFolder):
         def create(self) -> BinaryIO:
             return open("/dev/full", "wb", buffering=0)  # noqa: PTH123 - a device that is always full
@@ -92,7 +92,7 @@ async def _use(spool: Spool) -> None:
         pass
 
 
-def test_a_disk_without_room_for_a_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_room_for_a_folder_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any, **__: Any) -> str:
         raise OSError(errno.ENOSPC, "no space left on device")
 
@@ -101,7 +101,7 @@ def test_a_disk_without_room_for_a_folder_is_told(tmp_path: Path, monkeypatch: p
         anyio.run(_use, Spool(tmp_path))
 
 
-def test_what_a_crash_left_is_swept_at_the_next_start_and_nothing_else(tmp_path: Path) -> None:
+def test_only_folders_of_a_crash_are_removed_at_start(tmp_path: Path) -> None:
     (tmp_path / "upload-left").mkdir()
     (tmp_path / "upload-left" / "000001").write_bytes(b"x")
     (tmp_path / "mine.txt").write_text("kept")
@@ -109,7 +109,7 @@ def test_what_a_crash_left_is_swept_at_the_next_start_and_nothing_else(tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_limits_shrink_by_what_is_used() -> None:
+def test_limits_shrink_by_the_files() -> None:
     used = [UploadedFile("a", Path("a"), 4_000)]
     assert LIMITS.minus(used) == Limits(max_bytes=6_000, max_files=4, max_ratio=100, max_entries=25)
     assert LIMITS.minus(used).plus(*used) == LIMITS.minus([])
@@ -126,14 +126,14 @@ def test_limits_shrink_by_what_is_used() -> None:
         ("attachment; filename=b.dcm", "b.dcm"),
     ],
 )
-def test_every_file_part_is_received_whatever_its_name_or_field(tmp_path: Path, disposition: str, name: str) -> None:
+def test_file_parts_of_any_name_and_field_are_received(tmp_path: Path, disposition: str, name: str) -> None:
     body = FILE + _part(f"Content-Disposition: {disposition}") + END
     got = anyio.run(_received, tmp_path, body)
     assert [(file, data) for file, data, _ in got] == [("a.dcm", b"first"), (name, b"data")]
 
 
 @pytest.mark.parametrize("disposition", ['form-data; name=files; filename=""', "form-data; name=note", "form-data"])
-def test_a_part_without_name_and_data_is_nothing(tmp_path: Path, disposition: str) -> None:
+def test_a_part_without_name_and_data_is_ignored(tmp_path: Path, disposition: str) -> None:
     body = FILE + _part(f"Content-Disposition: {disposition}", b"") + END
     assert [file[:2] for file in anyio.run(_received, tmp_path, body)] == [("a.dcm", b"first")]
 
@@ -174,13 +174,13 @@ def test_every_refused_part_is_named_up_to_a_hundred(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "body", [FILE + END + FILE + END, FILE + END + b"\r\nmore", b"\r\nmore\r\n" + FILE + END, b"more" + FILE + END]
 )
-def test_data_outside_of_the_parts_is_not_ignored(tmp_path: Path, body: bytes, piece_bytes: int) -> None:
+def test_a_preamble_or_epilogue_is_refused(tmp_path: Path, body: bytes, piece_bytes: int) -> None:
     with pytest.raises(BadRequest):
         anyio.run(_received, tmp_path, body, piece_bytes)
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 7, 100, 10_000])
-def test_blank_lines_around_the_parts_are_nothing(tmp_path: Path, piece_bytes: int) -> None:
+def test_blank_lines_around_the_parts_are_ignored(tmp_path: Path, piece_bytes: int) -> None:
     (got,) = anyio.run(_received, tmp_path, b"\r\n" + FILE + END + b"\r\n\r\n", piece_bytes)
     assert got[:2] == ("a.dcm", b"first")
 
@@ -195,7 +195,7 @@ def test_an_encoded_body_is_refused(tmp_path: Path, coding: str) -> None:
     assert refused.value.headers() == {"accept-encoding": "identity"}
 
 
-def test_a_boundary_that_is_too_long_is_the_senders_fault(tmp_path: Path) -> None:
+def test_a_boundary_that_is_too_long_is_400(tmp_path: Path) -> None:
     request = _request(b"", 100)
     request.scope["headers"] = [(b"content-type", b"multipart/form-data; boundary=" + b"b" * 300)]
     with pytest.raises(BadRequest):

@@ -17,7 +17,7 @@ LIMITS = Limits(max_bytes=1_000_000, max_files=10, max_ratio=100)
 
 
 def _zip64(data: bytes, *, entries: int | None = None, directory_bytes: int | None = None, shift: int = 0) -> bytes:
-    """A zip whose end says that its numbers stand in a zip64 record; those there may lie."""
+    """A zip with its numbers in a zip64 record, which may be false."""
     end = data[-22:]
     count, length, start = struct.unpack("<HLL", end[10:20])
     record = struct.pack(
@@ -78,7 +78,7 @@ def test_zip64_numbers_that_are_missing_or_wrong_are_refused(tmp_path: Path, dat
         _unpack(tmp_path, data)
 
 
-def test_the_end_is_found_behind_its_own_comment_and_nowhere_else() -> None:
+def test_the_end_is_found_only_before_its_own_comment() -> None:
     data = zipped(FILES)
     commented = data[:-2] + b"\x05\0" + b"hello"
     for found, expected in ((data, 2), (commented, 2), (b"no zip", None), (b"", None), (data[:-1], None)):
@@ -95,7 +95,7 @@ def test_a_part_of_a_split_zip_is_refused(tmp_path: Path) -> None:
 
 
 def _without(data: bytes, name: bytes) -> bytes:
-    """A zip whose directory has lost one entry, while its data is still there."""
+    """A zip whose directory lacks one entry, with the data of that entry."""
     at = data.rindex(name) - 46
     end, length = data[-22:], 46 + len(name)
     count, size, start = struct.unpack("<HLL", end[10:20])
@@ -104,7 +104,7 @@ def _without(data: bytes, name: bytes) -> bytes:
 
 
 def _streamed(files: dict[str, bytes]) -> bytes:
-    """As written to a pipe: sizes stand behind the data."""
+    """A zip as written to a pipe, with sizes in data descriptors."""
 
     class Pipe:
         def __init__(self) -> None:
@@ -128,7 +128,7 @@ THREE = {"a.dcm": b"a" * 100, "b.dcm": b"b" * 100, "c.dcm": b"c" * 100}
 
 
 @pytest.mark.parametrize("data", [zipped(THREE), _streamed(THREE)])
-def test_an_entry_that_the_directory_does_not_list_is_not_ignored(tmp_path: Path, data: bytes) -> None:
+def test_an_entry_that_the_directory_lacks_is_refused(tmp_path: Path, data: bytes) -> None:
     for number, name in enumerate(THREE):
         (tmp_path / str(number)).mkdir()
         with pytest.raises(BadArchive) as refused:
@@ -137,7 +137,7 @@ def test_an_entry_that_the_directory_does_not_list_is_not_ignored(tmp_path: Path
     assert _unpack(tmp_path, data) == THREE
 
 
-def test_a_size_beyond_any_file_breaks_nothing(tmp_path: Path) -> None:
+def test_a_stated_size_beyond_any_file_is_ignored(tmp_path: Path) -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         entry = zipfile.ZipInfo("a.dcm")
@@ -146,4 +146,4 @@ def test_a_size_beyond_any_file_breaks_nothing(tmp_path: Path) -> None:
     data = bytearray(file.getvalue())
     at = data.rindex(b"PK\x01\x02")
     data[at + 20 : at + 24] = b"\xff" * 4
-    assert _unpack(tmp_path, bytes(data)) == {"a.dcm": b"x"}, "what is there decides"
+    assert _unpack(tmp_path, bytes(data)) == {"a.dcm": b"x"}, "the data decide"

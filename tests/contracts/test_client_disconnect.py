@@ -1,4 +1,4 @@
-"""A client that closes its socket in the middle of an upload, against uvicorn."""
+"""A client closes its connection during an upload to uvicorn."""
 
 import asyncio
 import logging
@@ -21,12 +21,12 @@ async def _until(condition: Callable[[], object]) -> None:
         if condition():
             return
         await asyncio.sleep(0.005)
-    raise AssertionError("it never came")
+    raise AssertionError("the condition never became true")
 
 
 @asynccontextmanager
 async def served(app: FastAPI) -> AsyncIterator[int]:
-    """The port on which uvicorn serves an application, whose lifespan is held elsewhere."""
+    """The port of uvicorn with an application whose lifespan runs elsewhere."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None, access_log=False))
     serving = asyncio.create_task(server.serve())
     await _until(lambda: server.started)
@@ -36,7 +36,7 @@ async def served(app: FastAPI) -> AsyncIterator[int]:
 
 
 async def hang_up(port: int, path: bytes, kind: bytes, body: bytes) -> None:
-    """Send a part of what the header announces, wait until it is on its way, and close."""
+    """Send less than the header announces, wait until it has been sent, and close."""
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(HEAD % (path, kind) + body)
     await writer.drain()
@@ -46,7 +46,7 @@ async def hang_up(port: int, path: bytes, kind: bytes, body: bytes) -> None:
 
 
 async def _count(app: FastAPI, route: str) -> float:
-    """How many requests of that route were counted as broken off, once one was."""
+    """The number of requests of the route that were counted as 499, once there is one."""
     counted = app.state.metrics.requests.labels(route, "POST", 499)._value
     await _until(counted.get)
     return float(counted.get())
@@ -56,7 +56,7 @@ def _faults(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info]
 
 
-async def test_a_broken_upload_is_499_in_log_and_metrics_and_leaves_nothing(
+async def test_an_aborted_upload_is_499_in_log_and_metrics_and_leaves_no_files(
     chain: Chain, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -73,7 +73,7 @@ async def test_a_broken_upload_is_499_in_log_and_metrics_and_leaves_nothing(
     assert not _faults(caplog)
 
 
-async def test_a_gateway_that_hangs_up_on_a_stage_is_no_fault_of_the_stage(
+async def test_a_connection_that_the_gateway_closes_is_no_fault_of_the_stage(
     chain: Chain, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with served(chain.apps["cnn"]) as port:
