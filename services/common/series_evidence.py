@@ -5,7 +5,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from services.common.schemas import Evidence, SeriesEvidence, SeriesHeader
+from services.common.report_schemas import SeriesEvidence
+from services.common.schemas import Evidence, SeriesHeader
 
 _DIGITS: Final = 4
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from services.common.card import Card
 from services.common.observability import Metrics
 from services.common.operating_points import OperatingPoint
-from services.common.schemas import Report, Timings
+from services.common.report_schemas import Report, Timings
 from services.gateway.api_keys import authenticate
 from services.gateway.openapi import MODEL_RESPONSES, PREDICTION_BODY, PREDICTION_RESPONSES
 from services.gateway.predictions import PredictionService

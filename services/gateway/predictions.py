@@ -9,7 +9,7 @@ from fastapi import Request
 from services.common.client_disconnect import cancel_on_disconnect
 from services.common.operating_points import OperatingPoint
 from services.common.problems import BadRequest
-from services.common.schemas import Report, Timings
+from services.common.report_schemas import Report, Timings
 from services.common.timestamps import utc_now
 from services.gateway.archives import Limits
 from services.gateway.bundle import Bundles, ServedBundle

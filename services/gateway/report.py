@@ -10,7 +10,7 @@ from services.common.acceptance import is_refused
 from services.common.labels import LABELS, Label
 from services.common.operating_points import OperatingPoint, Thresholds
 from services.common.predictions import predict
-from services.common.schemas import Report, ReportModel, ReportSeries, ReportSlice, ReportThresholds, Timings
+from services.common.report_schemas import Report, ReportModel, ReportSeries, ReportSlice, ReportThresholds, Timings
 from services.common.series_evidence import series_evidence
 from services.common.version import VERSION
 from services.gateway.assessment import Assessment

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from services.common.labels import LABELS
-from services.common.schemas import Report
+from services.common.report_schemas import Report
 from tests.contracts.conftest import Chain
 from tests.scans import ct_slice, head, picture, series, zipped
 

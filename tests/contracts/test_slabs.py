@@ -13,7 +13,7 @@ import pytest
 from pydicom.uid import JPEGLSLossless
 
 from services.common.card import open_bundle
-from services.common.schemas import Report
+from services.common.report_schemas import Report
 from services.common.slabs import plan_series
 from services.gateway.app import create_app
 from services.gateway.settings import Settings

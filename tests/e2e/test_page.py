@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 
 from services.common.labels import LABELS
 from services.common.predictions import PREDICTION_RULE
-from services.common.schemas import Report
+from services.common.report_schemas import Report
 from tests.e2e.page_driver import WAIT_MS, PageDriver, labels_of
 from tests.running import Service
 from tests.scans import ct_slice, picture, series, zipped

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from services.common.problem_schemas import PROBLEM_JSON, ProblemDetails
-from services.common.schemas import Report
+from services.common.report_schemas import Report
 from services.gateway.app import create_app
 from services.gateway.settings import Settings
 from services.gateway.stage_client import Stages, connect

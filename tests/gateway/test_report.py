@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from services.common.acceptance import make_reason
 from services.common.labels import LABELS, SUBTYPES, Label
 from services.common.operating_points import OperatingPoint, Thresholds, clamped
-from services.common.schemas import Evidence, Report, SeriesHeader, SliceReference, Timings
+from services.common.report_schemas import Report, Timings
+from services.common.schemas import Evidence, SeriesHeader, SliceReference
 from services.common.version import VERSION
 from services.gateway.assessment import Assessment
 from services.gateway.bundle import ServedBundle

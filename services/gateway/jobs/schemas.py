@@ -5,7 +5,8 @@ from typing import Any, Final, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.common.operating_points import OperatingPoint
-from services.common.schemas import Reason, Report
+from services.common.report_schemas import Report
+from services.common.schemas import Reason
 
 Priority = Literal["urgent", "routine"]
 PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)

@@ -1,0 +1,109 @@
+"""Schemas of the public report."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from services.common.labels import Label
+from services.common.operating_points import OperatingPoint
+from services.common.predictions import PREDICTION_RULE
+from services.common.schemas import Frozen, Reason
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class SeriesEvidence(Frozen):
+    """Measurements of one series: medians over the slices read, as shares of the picture."""
+
+    slices_read: int = Field(description="slices whose pixels were measured; 0 where the headers decided")
+    constant_slices: int = Field(description="of these, uniform images")
+    bone: float | None = Field(None, description="share above 300 HU")
+    brain: float | None = Field(None, description="share from 10 to 60 HU")
+    air: float | None = Field(None, description="share below -300 HU")
+    centre_air: float | None = Field(None, description="share of air amid the bone")
+    metal: float | None = Field(None, description="share above 3000 HU")
+    air_hu: float | None = Field(None, description="HU of the air; null where there is little air, or it is clipped")
+    thickness_mm: float | None = Field(None, description="SliceThickness")
+    spacing_mm: float | None = Field(None, description="median distance of neighbouring slices")
+    length_mm: float | None = Field(None, description="distance of the first slice from the last")
+
+
+class ReportSeries(Frozen):
+    """The series as a whole; null for independent slices."""
+
+    study_instance_uid: str | None
+    series_instance_uid: str | None
+    slices: int
+    probabilities: dict[Label, Probability] | None = Field(
+        None, description="of the series; of its slice where it has one slice; null where not assessed"
+    )
+    predictions: dict[Label, bool] | None = Field(None, description=f"{PREDICTION_RULE} Null where not assessed.")
+
+
+class ReportSlice(Frozen):
+    """One slice, in anatomical order."""
+
+    index: int = Field(description="index in `slices`, from 0; texts for people count from 1")
+    file: str
+    sop_instance_uid: str | None
+    position_mm: float
+    slab: int | None = Field(
+        None,
+        description="number, from 0, of the slab that the slice was averaged into, with its probabilities and image; "
+        "null where nothing was averaged",
+    )
+    probabilities: dict[Label, Probability] | None = Field(
+        None, description="of the slice, independent of the series' predictions; null where not assessed"
+    )
+    predictions: dict[Label, bool] | None = Field(
+        None,
+        description=f"{PREDICTION_RULE} Independent slices have no series and no such limit. Null where not assessed.",
+    )
+    image: str | None = Field(None, description="PNG of the three channels, base64; on request")
+
+
+class ReportModel(Frozen):
+    """The bundle that was used."""
+
+    name: str
+    sha256: str = Field(description="of the bundle's card.json")
+    recipe: str = Field(description="fingerprint of the windows")
+
+
+class ReportThresholds(Frozen):
+    """The thresholds of the report's operating point; sensitive <= default <= specific for every label."""
+
+    operating_point: OperatingPoint
+    slice: dict[Label, float] = Field(description="of slices")
+    series: dict[Label, float] = Field(description="of the series; the slice thresholds where the series has one slice")
+
+
+class Timings(Frozen):
+    """Times in milliseconds; a stage's time is the sum over its requests."""
+
+    upload: float
+    preprocess: float
+    cnn: float
+    rnn: float
+    total: float
+
+
+class Report(Frozen):
+    """The report of one series, or of independent slices."""
+
+    id: str
+    status: Literal["assessed", "not_assessed"]
+    created: str | None = Field(None, description="UTC, ISO 8601; older reports lack it")
+    version: str | None = Field(None, description="version of the software; older reports lack it")
+    reasons: tuple[Reason, ...]
+    evidence: SeriesEvidence | None = Field(None, description="the measurements, where the status is `not_assessed`")
+    series: ReportSeries | None
+    slices: tuple[ReportSlice, ...]
+    findings: tuple[str, ...] = Field(description="one line for every label; empty where nothing was assessed")
+    key_slices: tuple[int, ...] = Field(
+        description="`index` of up to five slices by highest `any`, where predicted; one per slab"
+    )
+    model: ReportModel
+    thresholds: ReportThresholds
+    timings_ms: Timings
+    disclaimer: str
