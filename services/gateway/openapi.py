@@ -51,7 +51,7 @@ PREDICTION_RESPONSES: Final[Responses] = {
             "2 series were sent; send one at a time",
             best={
                 "series_instance_uid": "2.25.4",
-                "why": "soft kernel, 5 mm, 2 slices, plain; before the next one ...",
+                "why": "soft kernel, 5 mm, 2 slices, plain; chosen over the next ...",
             },
             series=[
                 {"series_instance_uid": "2.25.2", "slices": 1, "files": ["IM0001.dcm"]},

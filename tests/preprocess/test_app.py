@@ -96,8 +96,8 @@ async def test_uids_leave_as_keyed_hashes_with_a_key(tmp_path: Path) -> None:
     key_file = tmp_path / "key"
     key_file.write_bytes(b"sixteen bytes at least\n")
     keyed = create_app(DEFAULT_RECIPE, Settings(uid_key_file=key_file))
-    for door in ("series", "slices"):
-        answer = await post(keyed, door, files_tensor(series(3)))
+    for model in ("series", "slices"):
+        answer = await post(keyed, model, files_tensor(series(3)))
         assert b"1.2.3" not in answer.content
         (document,) = bytes_elements(message(answer).tensor("report", "BYTES"))
         (found,) = HeadersReport.model_validate_json(bytes(document)).series
