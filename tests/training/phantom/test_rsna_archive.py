@@ -2,6 +2,7 @@ import csv
 import re
 import zipfile
 from collections import Counter
+from functools import cache
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -19,17 +20,30 @@ from training.phantom.rsna_archive import (
     KEPT_KEYWORDS,
     ROWS,
     Plan,
+    StudyFiles,
     Task,
     _tasks,
     _with_faults,
     make_files,
     write_archive,
 )
-from training.phantom.study import draw_patient, make_study
+from training.phantom.study import Study, draw_patient, make_study
 from training.phantom.study_options import StudyOptions
 from training.rsna.archive import ROOT
 
 SEED = 9_500_100
+
+
+@cache
+def files_of(task: Task) -> StudyFiles:
+    """Make a study once for all tests."""
+    return make_files(task)
+
+
+@cache
+def study_of(number: int) -> Study:
+    """Draw the study behind the files of that number, once for all tests."""
+    return make_study(draw_patient(SEED + number))
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +90,8 @@ def test_the_same_plan_is_the_same_archive_on_any_number_of_cores(tmp_path: Path
 @pytest.mark.parametrize("number", range(6))
 def test_the_services_read_what_the_phantom_was(number: int) -> None:
     """12 bits, 16 bits, and the lost intercept, which leaves 12 bits less 24 steps: all give the phantom's HU."""
-    made = make_files(Task(number, number, Plan(6, SEED, traps=number > 2)))
-    study = make_study(draw_patient(SEED + number))
+    made = files_of(Task(number, number, Plan(8, SEED, traps=number > 2)))
+    study = study_of(number)
     for (_, data), hu in list(zip(made.files, study.hu, strict=True))[5:8]:
         found = decode_frame(data, 0).hu
         rows = len(found)
@@ -86,7 +100,7 @@ def test_the_services_read_what_the_phantom_was(number: int) -> None:
 
 @pytest.mark.parametrize("options", [StudyOptions(), StudyOptions(broad=True, small=0.5)])
 def test_rows_are_the_labels(options: StudyOptions) -> None:
-    made = make_files(Task(1, 1, Plan(6, SEED, options=options)))
+    made = files_of(Task(1, 1, Plan(8, SEED, options=options)))
     study = make_study(draw_patient(SEED + 1, options))
     for (_, values), labels in zip(made.rows, study.labels, strict=True):
         assert dict(zip(ROWS, values, strict=True)) == dict(zip(LABELS, labels.astype(int), strict=True))
@@ -95,7 +109,7 @@ def test_rows_are_the_labels(options: StudyOptions) -> None:
 def test_headers_have_the_challenges_habits() -> None:
     seen, windows = set(), set()
     for number in range(8):
-        dataset = dcmread(BytesIO(make_files(Task(number, number, Plan(8, SEED))).files[0][1]))
+        dataset = dcmread(BytesIO(files_of(Task(number, number, Plan(8, SEED))).files[0][1]))
         seen.add((dataset.BitsStored, dataset.PixelRepresentation, str(dataset.file_meta.TransferSyntaxUID)))
         windows.add(dataset["WindowCenter"].VM)
         with disable_value_validation():
@@ -111,7 +125,7 @@ def test_headers_have_the_challenges_habits() -> None:
 @pytest.mark.parametrize("size", [256, 512])
 def test_the_service_assesses_a_study(size: int) -> None:
     """One series, nothing refused, nothing set aside, and the phantom's places."""
-    files = [data for _, data in make_files(Task(2, 2, Plan(3, SEED, size=size))).files]
+    files = [data for _, data in files_of(Task(2, 2, Plan(8, SEED, size=size))).files]
     position_mm = draw_patient(SEED + 2).scan.position_mm
     with Pipeline(DEFAULT_RECIPE, 1) as pipeline:
         report = pipeline.read_headers(files, [len(file) for file in files])
@@ -135,7 +149,7 @@ def test_broken_files_are_found_out() -> None:
 
 
 def test_the_picture_is_the_same_at_both_sizes() -> None:
-    small, large = (make_files(Task(0, 0, Plan(1, SEED, size=size))).files[8][1] for size in (256, 512))
+    small, large = (files_of(Task(0, 0, Plan(8, SEED, size=size))).files[8][1] for size in (256, 512))
     found = [decode_frame(data, 0) for data in (small, large)]
     assert found[1].hu.shape == (512, 512)
     assert found[1].row_spacing_mm == pytest.approx(found[0].row_spacing_mm / 2, rel=1e-5)
