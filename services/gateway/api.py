@@ -10,7 +10,7 @@ from services.common.observability import Metrics
 from services.common.operating_points import OperatingPoint
 from services.common.report_schemas import Report, Timings
 from services.gateway.api_keys import authenticate
-from services.gateway.openapi import MODEL_RESPONSES, PREDICTION_BODY, PREDICTION_RESPONSES
+from services.gateway.prediction_responses import MODEL_RESPONSES, PREDICTION_BODY, PREDICTION_RESPONSES
 from services.gateway.predictions import PredictionService
 
 

@@ -15,13 +15,13 @@ from services.common.app import new_app
 from services.common.observability import configure_logging
 from services.common.problem_schemas import extend_openapi
 from services.gateway.api import add_prediction_routes
+from services.gateway.api_keys import mark_key_optional
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.metrics import QueueMetrics
 from services.gateway.jobs.service import JobService
 from services.gateway.middleware import gateway_middleware
-from services.gateway.openapi import mark_key_optional
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import PredictionService
 from services.gateway.query import check_query

@@ -14,7 +14,7 @@ from services.common.timestamps import utc_now
 from services.gateway.archives import Limits
 from services.gateway.bundle import Bundles, ServedBundle
 from services.gateway.pipeline import Pipeline
-from services.gateway.report import Stamp, build_report
+from services.gateway.report import ReportIdentity, build_report
 from services.gateway.settings import Settings
 from services.gateway.spool import Spool
 from services.gateway.uploads import min_slices, receive
@@ -49,7 +49,7 @@ class PredictionService:
             assessment,
             [file.name for file in files],
             bundle,
-            stamp=Stamp(uuid.uuid4().hex, utc_now()),
+            identity=ReportIdentity(uuid.uuid4().hex, utc_now()),
             operating_point=check_operating_point(point, bundle),
             timings=report_timings(assessment.work_ms, upload_s=uploaded - begin, total_s=time.perf_counter() - begin),
         )

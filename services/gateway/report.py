@@ -24,7 +24,7 @@ _KEY_SLICES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class ReportIdentity:
     """The id of a report and its time in UTC (ISO 8601)."""
 
     id: str
@@ -36,7 +36,7 @@ def build_report(
     names: Sequence[str],
     bundle: ServedBundle,
     *,
-    stamp: Stamp,
+    identity: ReportIdentity,
     operating_point: OperatingPoint,
     timings: Timings,
 ) -> Report:
@@ -46,9 +46,9 @@ def build_report(
     not_assessed = is_refused(assessment.reasons)
     slices = _slices(assessment, names, thresholds, series)
     return Report(
-        id=stamp.id,
+        id=identity.id,
         status="not_assessed" if not_assessed else "assessed",
-        created=stamp.created,
+        created=identity.created,
         version=VERSION,
         reasons=assessment.reasons,
         evidence=series_evidence(assessment.header, assessment.evidence) if not_assessed else None,

@@ -15,14 +15,14 @@ from services.common.version import VERSION
 from services.gateway.assessment import Assessment
 from services.gateway.bundle import ServedBundle
 from services.gateway.jobs.report_formats import COLUMNS, csv_row
-from services.gateway.openapi import PREDICTION_RESPONSES
-from services.gateway.report import Stamp, build_report
+from services.gateway.prediction_responses import PREDICTION_RESPONSES
+from services.gateway.report import ReportIdentity, build_report
 from services.gateway.scoring import Scores
 from tests.bundles import fake_bundle
 
 WORK = {"preprocess": 1.0, "cnn": 2.0, "rnn": 3.0}
 TIMINGS = Timings(upload=1, total=9, **WORK)
-STAMP = Stamp("r1", "2026-02-03T10:20:30.405Z")
+IDENTITY = ReportIdentity("r1", "2026-02-03T10:20:30.405Z")
 
 
 def _header(slices: int, uid: str | None = "2.25.2") -> SeriesHeader:
@@ -42,7 +42,7 @@ def bundle(tmp_path: Path) -> ServedBundle:
 
 def _report(bundle: ServedBundle, assessment: Assessment, point: OperatingPoint = "default") -> Report:
     names = [f"{index}.dcm" for index in range(len(assessment.header.items))]
-    return build_report(assessment, names, bundle, stamp=STAMP, operating_point=point, timings=TIMINGS)
+    return build_report(assessment, names, bundle, identity=IDENTITY, operating_point=point, timings=TIMINGS)
 
 
 def _assessed(values: list[float], uid: str | None = "2.25.2") -> Assessment:
@@ -175,7 +175,7 @@ def test_a_report_that_is_not_assessed_has_no_probabilities(bundle: ServedBundle
 
 def test_a_report_has_its_time_and_version(bundle: ServedBundle) -> None:
     report = _report(bundle, _assessed([0.2]))
-    assert (report.id, report.created, report.version) == (STAMP.id, STAMP.created, VERSION)
+    assert (report.id, report.created, report.version) == (IDENTITY.id, IDENTITY.created, VERSION)
     assert report.evidence is None
 
 

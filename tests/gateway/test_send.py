@@ -10,7 +10,7 @@ import pytest
 
 from services.gateway.client import ClientError, GatewayClient, GatewayUnavailable
 from services.gateway.jobs.retry_policy import RetryPolicy
-from services.gateway.openapi import PREDICTION_RESPONSES
+from services.gateway.prediction_responses import PREDICTION_RESPONSES
 from services.gateway.send import main, predict, table
 
 EXAMPLES = PREDICTION_RESPONSES[200]["content"]["application/json"]["examples"]

@@ -21,7 +21,7 @@ from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.schemas import FailedReport, FailedSeries, LeftOut, Manifest, Outcome, Plan, PlannedSeries
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import check_operating_point, report_timings
-from services.gateway.report import Stamp, build_report
+from services.gateway.report import ReportIdentity, build_report
 from services.gateway.series_grouping import SeriesFiles, SeriesKey, group_series
 from services.gateway.settings import Settings
 from services.gateway.severities import DEFAULT_SEVERITIES, Severities
@@ -141,7 +141,7 @@ async def _assess(task: Task, series: PlannedSeries, context: TaskContext, lost_
         assessment,
         [file.name for file in files],
         bundle,
-        stamp=Stamp(task.id, utc_now()),
+        identity=ReportIdentity(task.id, utc_now()),
         operating_point=manifest.operating_point,
         timings=report_timings(assessment.work_ms, upload_s=0.0, total_s=time.perf_counter() - begin),
     )

@@ -1,6 +1,6 @@
 """Responses that the routes of predictions and the model declare in the OpenAPI document."""
 
-from typing import Any, Final
+from typing import Final
 
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import Overloaded
@@ -73,11 +73,3 @@ MODEL_RESPONSES: Final[Responses] = {
     400: INVALID_PARAMETER,
     **_STAGE_RESPONSES,
 }
-
-
-def mark_key_optional(document: dict[str, Any]) -> None:
-    """Declare the API key as optional in every operation."""
-    operations = [operation for path in document["paths"].values() for operation in path.values()]
-    for operation in operations:
-        if security := operation.get("security"):
-            security.append({})
