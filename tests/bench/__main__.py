@@ -1,6 +1,6 @@
-"""`make bench`: everything that is measured of the running product, in one run on one machine.
+"""`make bench`: measures the speed and memory of the running product on this machine.
 
-Prints each figure with its bound as it goes. Writes `bench.json`, a table, and a plot of each part.
+Prints each figure with its bound. Writes `bench.json`, a table, and a plot for each part.
 """
 
 import argparse
@@ -29,33 +29,35 @@ _PARTS: Final[Mapping[str, Callable[[Plan], Iterator[Figure] | Iterator[Figure |
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """1 where a bound was missed."""
-    asked = _parser().parse_args(arguments)
-    return run(Plan(asked.quick, asked.scans), asked.only or list(_PARTS), asked.out)
+    """Exit status: 1 where a bound is missed."""
+    options = _parser().parse_args(arguments)
+    return run(Plan(options.quick, options.scans), options.only or list(_PARTS), options.out)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--out", type=Path, default=_OUT, help="folder of what is written (%(default)s)")
-    parser.add_argument("--only", nargs="+", choices=_PARTS, metavar="NAME", help=f"of {', '.join(_PARTS)}")
-    parser.add_argument("--quick", action="store_true", help="so little that the figures are worth nothing")
-    parser.add_argument("--scans", type=Path, default=SCANS, help="folder of real slices, if there are any")
+    parser.add_argument("--out", type=Path, default=_OUT, help="folder for the results (%(default)s)")
+    parser.add_argument(
+        "--only", nargs="+", choices=_PARTS, metavar="NAME", help=f"measure these parts only: {', '.join(_PARTS)}"
+    )
+    parser.add_argument("--quick", action="store_true", help="few repeats, to test the benchmark itself")
+    parser.add_argument("--scans", type=Path, default=SCANS, help="folder of real slices (else the samples)")
     return parser
 
 
 def run(plan: Plan, names: Sequence[str], out: Path) -> int:
-    """Measure the parts that are named; what is found is written after each, so that a fault late loses little."""
-    from tests.bench.plots import draw  # noqa: PLC0415 - processes of their own, which import this, draw nothing
+    """Measure the named parts; write the results after each, so that a late error loses little."""
+    from tests.bench.plots import draw  # noqa: PLC0415 - worker processes import this module and draw nothing
 
     out.mkdir(parents=True, exist_ok=True)
-    where, found = machine(), {}
-    print(where, flush=True)
+    machine_name, found = machine(), {}
+    print(machine_name, flush=True)
     for name in names:
         print(f"\n{name}", flush=True)
         found[name], curves = _measured(plan, name)
         draw(name, found[name], curves, out / f"{name}.svg")
         write_json([figure for figures in found.values() for figure in figures], out / JSON_NAME)
-        (out / TABLE_NAME).write_text(table(found, where))
+        (out / TABLE_NAME).write_text(table(found, machine_name))
     return int(any(figure.missed for figures in found.values() for figure in figures))
 
 

@@ -1,4 +1,4 @@
-"""`make bench-check`: what got worse since the committed figures, by ratios and bounds; seconds are not compared."""
+"""`make bench-check`: lists figures that are worse than the committed ones, by ratios and bounds, not by seconds."""
 
 import argparse
 import sys
@@ -13,16 +13,16 @@ _COMMITTED: Final = Path("docs/explanation/bench") / JSON_NAME
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """1 where something got worse, or there is nothing to compare."""
-    asked = _parser().parse_args(arguments)
-    for path, advice in ((asked.fresh, "make bench"), (asked.committed, "make bench OUT=docs/explanation/bench")):
+    """Exit status: 1 where a figure is worse, or the files have no figure in common."""
+    options = _parser().parse_args(arguments)
+    for path, advice in ((options.fresh, "make bench"), (options.committed, "make bench OUT=docs/explanation/bench")):
         if not path.is_file():
-            print(f"There is no {path}: run `{advice}` first.")
+            print(f"{path} does not exist: run `{advice}` first.")
             return 1
-    fresh, committed = read_json(asked.fresh), read_json(asked.committed)
+    fresh, committed = read_json(options.fresh), read_json(options.committed)
     for name in committed.keys() - fresh.keys():
         print(f"not measured now: {name}")
-    found = list(worse(fresh, committed, asked.tolerance))
+    found = list(worse(fresh, committed, options.tolerance))
     for line in found:
         print(line)
     common = len(fresh.keys() & committed.keys())
@@ -32,21 +32,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.check", description=__doc__)
-    parser.add_argument("fresh", nargs="?", type=Path, default=_FRESH, help="of a run (%(default)s)")
-    parser.add_argument("--committed", type=Path, default=_COMMITTED, help="to compare with (%(default)s)")
-    parser.add_argument("--tolerance", type=float, default=0.15, help="of a ratio (%(default)s)")
+    parser.add_argument("fresh", nargs="?", type=Path, default=_FRESH, help="figures of a run (%(default)s)")
+    parser.add_argument("--committed", type=Path, default=_COMMITTED, help="figures to compare with (%(default)s)")
+    parser.add_argument(
+        "--tolerance", type=float, default=0.15, help="largest relative change of a ratio (%(default)s)"
+    )
     return parser
 
 
 def worse(fresh: Mapping[str, Figure], committed: Mapping[str, Figure], tolerance: float) -> Iterator[str]:
-    """A line for each figure that misses its bound and did not, and for each ratio that is worse by more than that."""
+    """A line for each figure that newly misses its bound, and for each ratio beyond the tolerance."""
     for name, now in fresh.items():
         before = committed.get(name)
         if before is None:
             continue
-        change = f"{name}: {before.scored:.3f} before, {now.scored:.3f} now"
+        change = f"{name}: {before.compared:.3f} before, {now.compared:.3f} now"
         if now.missed and not before.missed:
-            yield f"{change}, {now.bound_words}"
+            yield f"{change}, {now.bound_text}"
         elif _got_worse(now, before, tolerance):
             yield f"{change}, {now.better} is better"
 

@@ -1,7 +1,7 @@
-"""Clients that post the same thing again and again, over connections that they keep, with as little work as can be.
+"""HTTP clients that repeat one POST over persistent connections, with little work of their own.
 
-They share the machine with what they measure. So, as curl does, they ask with `Expect: 100-continue` whether a large
-body is wanted, instead of sending it to be thrown away.
+They share the machine with the product. Like curl, they send a large body only after `100 Continue`, so that refused
+bodies cost no time.
 """
 
 import http.client
@@ -22,14 +22,14 @@ from services.gateway.multipart_form import FORM_FIELD
 
 _TIMEOUT_S: Final = 600
 _LARGE_BYTES: Final = 2**20
-_GO_ON: Final = b"HTTP/1.1 100"
-_WORD_S: Final = 1.0  # how long a word is waited for, before a body is sent without one
-BROKEN: Final = 0  # in place of a status, where the connection broke
+_CONTINUE: Final = b"HTTP/1.1 100"
+_CONTINUE_S: Final = 1.0  # wait for `100 Continue`, then send the body without it
+BROKEN: Final = 0  # status of a broken connection
 
 
 @dataclass(frozen=True)
 class Call:
-    """A POST to a port of this machine, its body in one piece."""
+    """A POST to a port of this machine."""
 
     port: int
     path: str
@@ -38,8 +38,8 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """When a call began and ended, by the clock of this process, and how; -1 stands for no Retry-After."""
+class Outcome:
+    """Begin, end and status of a call; `retry_after_s` is -1 without the header."""
 
     begin_s: float
     end_s: float
@@ -48,60 +48,60 @@ class Answered:
 
     @property
     def took_s(self) -> float:
-        """From the first byte sent to the last one read."""
+        """Seconds from the first byte sent to the last byte read."""
         return self.end_s - self.begin_s
 
     @property
-    def good(self) -> bool:
-        """Whether it was answered as it should."""
+    def ok(self) -> bool:
+        """Whether the status is 200."""
         return self.status == http.client.OK
 
     @property
     def refused(self) -> bool:
-        """Whether it was refused as it may be: for the time being, and with a word on when to come again."""
+        """Whether the status is 503, with `Retry-After`."""
         return self.status == http.client.SERVICE_UNAVAILABLE and self.retry_after_s >= 0
 
 
 def upload(port: int, files: Mapping[str, bytes], path: str = "/v1/predictions") -> Call:
-    """Files as a form, whose fields have the gateway's name."""
+    """An upload of files to the gateway."""
     request = httpx.Request("POST", f"http://127.0.0.1{path}", files=[(FORM_FIELD, item) for item in files.items()])
     return Call(port, path, {"content-type": request.headers["content-type"]}, request.read())
 
 
 def inference(port: int, model: str, message: Message) -> Call:
-    """Tensors to a model, as the Open Inference Protocol sends them."""
+    """A request of the Open Inference Protocol."""
     header, parts = encode(message, "inputs")
     raw = [b"".join(part.pieces()) if isinstance(part, FilePart) else part for part in parts]
     headers = {HEADER_LENGTH: str(len(header)), "content-type": "application/octet-stream"}
     return Call(port, f"/v2/models/{model}/infer", headers, b"".join([header, *raw]))
 
 
-def post(call: Call, clients: int = 1, *, each: int) -> list[Answered]:
-    """Every client posts so many times, one after another."""
+def post(call: Call, clients: int = 1, *, each: int) -> list[Outcome]:
+    """Each client posts `each` times, one after another."""
     return _all(call, clients, lambda done: done < each)
 
 
-def post_for(call: Call, clients: int, seconds: float) -> list[Answered]:
-    """Every client posts until the time is over; what is under way then is waited for."""
+def post_for(call: Call, clients: int, seconds: float) -> list[Outcome]:
+    """Each client posts until the time is over, and waits for its last response."""
     end = time.perf_counter() + seconds
     return _all(call, clients, lambda _: time.perf_counter() < end)
 
 
 def took_s(call: Call) -> float:
-    """One post that must succeed."""
+    """Seconds of one successful post."""
     (answer,) = post(call, each=1)
-    assert answer.good, f"{call.path} answered {answer.status}"
+    assert answer.ok, f"{call.path} answered {answer.status}"
     return answer.took_s
 
 
-def _all(call: Call, clients: int, more: Callable[[int], bool]) -> list[Answered]:
-    with ThreadPoolExecutor(clients) as persons:
-        pending = [persons.submit(partial(_client, call, more)) for _ in range(clients)]
+def _all(call: Call, clients: int, more: Callable[[int], bool]) -> list[Outcome]:
+    with ThreadPoolExecutor(clients) as pool:
+        pending = [pool.submit(partial(_client, call, more)) for _ in range(clients)]
         return [answer for each in pending for answer in each.result()]
 
 
-def _client(call: Call, more: Callable[[int], bool]) -> list[Answered]:
-    answers: list[Answered] = []
+def _client(call: Call, more: Callable[[int], bool]) -> list[Outcome]:
+    answers: list[Outcome] = []
     connection = http.client.HTTPConnection("127.0.0.1", call.port, timeout=_TIMEOUT_S)
     while more(len(answers)):
         answers.append(_post(connection, call))
@@ -110,7 +110,7 @@ def _client(call: Call, more: Callable[[int], bool]) -> list[Answered]:
     return answers
 
 
-def _post(connection: http.client.HTTPConnection, call: Call) -> Answered:
+def _post(connection: http.client.HTTPConnection, call: Call) -> Outcome:
     begin = time.perf_counter()
     try:
         sent = _send(connection, call)
@@ -118,15 +118,15 @@ def _post(connection: http.client.HTTPConnection, call: Call) -> Answered:
         answer.read()
     except (OSError, http.client.HTTPException):
         sent, answer = False, None
-    if not sent:  # a body that is not sent would be waited for
+    if not sent:  # the server still waits for the body
         connection.close()
     if answer is None:
-        return Answered(begin, time.perf_counter(), BROKEN)
-    return Answered(begin, time.perf_counter(), answer.status, float(answer.headers.get("retry-after", -1)))
+        return Outcome(begin, time.perf_counter(), BROKEN)
+    return Outcome(begin, time.perf_counter(), answer.status, float(answer.headers.get("retry-after", -1)))
 
 
 def _send(connection: http.client.HTTPConnection, call: Call) -> bool:
-    """False where a large body was not wanted; what is refused before all is sent has its answer nonetheless."""
+    """Send a request; False where the server refused a large body."""
     large = len(call.body) > _LARGE_BYTES
     connection.putrequest("POST", call.path)
     for name, value in {**call.headers, "content-length": str(len(call.body))}.items():
@@ -134,14 +134,14 @@ def _send(connection: http.client.HTTPConnection, call: Call) -> bool:
     if large:
         connection.putheader("expect", "100-continue")
     connection.endheaders()
-    if large and not _wanted(connection):
+    if large and not _may_send_body(connection):
         return False
     with suppress(BrokenPipeError, ConnectionResetError):
         connection.send(call.body)
     return True
 
 
-def _wanted(connection: http.client.HTTPConnection) -> bool:
-    """Whether the first word is to go on, which `getresponse` passes over; where none comes, too."""
-    ready, _, _ = select.select([connection.sock], [], [], _WORD_S)
-    return not ready or connection.sock.recv(len(_GO_ON), socket.MSG_PEEK) == _GO_ON
+def _may_send_body(connection: http.client.HTTPConnection) -> bool:
+    """Whether the server answers `100 Continue`, which `getresponse` skips, or nothing."""
+    ready, _, _ = select.select([connection.sock], [], [], _CONTINUE_S)
+    return not ready or connection.sock.recv(len(_CONTINUE), socket.MSG_PEEK) == _CONTINUE

@@ -1,4 +1,4 @@
-"""cnn over HTTP against the bare graph in a process of its own, at the same batch."""
+"""cnn over HTTP, compared with the bare graph in another process at the same batch size."""
 
 import math
 from collections.abc import Iterator
@@ -8,18 +8,18 @@ from typing import Final
 from services.common.numpy_tensors import array_tensor
 from services.common.tensors import Message
 from tests.bench.clients import Call, inference, post, took_s
-from tests.bench.figures import Figure, measured, of_pairs
-from tests.bench.networks import CHUNK, Bare, pictures
-from tests.bench.plan import Plan, Setup, apart, setups
+from tests.bench.figures import Figure, measured, median_ratio
+from tests.bench.networks import CHUNK, BareNetworks, pictures
+from tests.bench.plan import Plan, Setup, separate_process, setups
 
 _CLIENTS: Final = 4
 _ROUND_S: Final = 5
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
-    """Both bundles, every engine."""
+    """Measure both bundles with every engine."""
     for setup in setups(plan):
-        with setup.running() as service, Bare(setup) as bare, apart() as clients:
+        with setup.running() as service, BareNetworks(setup) as bare, separate_process() as clients:
             calls = {count: _call(service.ports["cnn"], count) for count in (1, CHUNK)}
             for count, call in calls.items():
                 yield _one_client(plan, setup, bare, call, count)
@@ -30,7 +30,7 @@ def _call(port: int, count: int) -> Call:
     return inference(port, "cnn", Message((array_tensor("slices", pictures(count)),)))
 
 
-def _one_client(plan: Plan, setup: Setup, bare: Bare, call: Call, count: int) -> Figure:
+def _one_client(plan: Plan, setup: Setup, bare: BareNetworks, call: Call, count: int) -> Figure:
     took_s(call)
     repeats = plan.repeats(2 * bare.cnn(count).wall_s, budget_s=15)
     both = [(took_s(call), bare.cnn(count).wall_s) for _ in range(repeats)]
@@ -38,18 +38,18 @@ def _one_client(plan: Plan, setup: Setup, bare: Bare, call: Call, count: int) ->
         f"{setup.name}: one client, {_of(count)}, against the bare call",
         "ms",
         [ours * 1e3 for ours, _ in both],
-        ratio=of_pairs(both),
+        ratio=median_ratio(both),
         bound=setup.bound(1.10),
     )
 
 
-def _saturated(plan: Plan, setup: Setup, bare: Bare, call: Call, process: ProcessPoolExecutor) -> Figure:
-    """Four clients at once, and the bare graph for as long, in turns."""
-    each = plan.some(min(max(math.ceil(_ROUND_S / _CLIENTS / bare.cnn(CHUNK).wall_s), 2), 50), 1)
+def _saturated(plan: Plan, setup: Setup, bare: BareNetworks, call: Call, process: ProcessPoolExecutor) -> Figure:
+    """Four concurrent clients and the bare graph, in turns."""
+    each = plan.choose(min(max(math.ceil(_ROUND_S / _CLIENTS / bare.cnn(CHUNK).wall_s), 2), 50), 1)
     both = []
-    for _ in range(plan.some(3, 1)):
+    for _ in range(plan.choose(3, 1)):
         answers = process.submit(post, call, _CLIENTS, each=each).result()
-        assert all(answer.good for answer in answers), "cnn refused what it must take"
+        assert all(answer.ok for answer in answers), "cnn refused a request"
         wall_s = max(answer.end_s for answer in answers) - min(answer.begin_s for answer in answers)
         calls = max(_CLIENTS * each // 2, 1)
         bare_s = sum(bare.cnn(CHUNK).wall_s for _ in range(calls))
@@ -58,7 +58,7 @@ def _saturated(plan: Plan, setup: Setup, bare: Bare, call: Call, process: Proces
         f"{setup.name}: {_CLIENTS} clients of {_of(CHUNK)} each, against the bare graph",
         "slices/s",
         [ours for ours, _ in both],
-        ratio=of_pairs(both),
+        ratio=median_ratio(both),
         bound=setup.bound(0.95),
         better="more",
     )

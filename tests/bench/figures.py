@@ -1,4 +1,4 @@
-"""What a benchmark finds: figures with their bounds, curves to draw, and the files that keep them."""
+"""Results of a benchmark: figures with bounds, curves, and their files."""
 
 import json
 import statistics
@@ -15,12 +15,12 @@ TABLE_NAME: Final = "bench.md"
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of one run.
+    """One figure of a run.
 
-    value : the median, in `unit`; seconds of two machines, or of two days, can't be compared
-    ratio : how it stands to something else of the same run, where there is such a thing; that can be compared
-    bound : what the ratio, or the value where there is no ratio, may be at most, or at least where more is better
-    spread : of the value, one in ten is under the first and one in ten over the second
+    value : median, in `unit`; seconds of two machines or days are not comparable
+    ratio : relation to another value of the same run; comparable between runs
+    bound : limit of the ratio, or of the value without a ratio: an upper limit, or a lower one where more is better
+    spread : 10th and 90th percentile of the value
     """
 
     name: str
@@ -32,38 +32,38 @@ class Figure:
     spread: Point | None = None
 
     @property
-    def scored(self) -> float:
-        """What the bound speaks of."""
+    def compared(self) -> float:
+        """The number that the bound limits."""
         return self.value if self.ratio is None else self.ratio
 
     @property
     def missed(self) -> bool:
-        """Whether there is a bound, and it does not hold."""
+        """Whether the bound exists and is violated."""
         if self.bound is None:
             return False
-        return self.scored > self.bound if self.better == "less" else self.scored < self.bound
+        return self.compared > self.bound if self.better == "less" else self.compared < self.bound
 
     @property
-    def bound_words(self) -> str:
-        """The bound as words; none where there is none."""
+    def bound_text(self) -> str:
+        """The bound as text; empty without one."""
         if self.bound is None:
             return ""
         return f"at {'most' if self.better == 'less' else 'least'} {self.bound:g}"
 
     def __str__(self) -> str:
         ratio = "" if self.ratio is None else f"{self.ratio:.3f}"
-        return f"{self.name:76}{self.value:11.2f} {self.unit:12}{ratio:>8}   {self.bound_words}{_mark(self)}".rstrip()
+        return f"{self.name:76}{self.value:11.2f} {self.unit:12}{ratio:>8}   {self.bound_text}{_mark(self)}".rstrip()
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Points to draw, by what they are of."""
+    """Lines to draw; points by name of the line."""
 
     title: str
     x: str
     y: str
     points: Mapping[str, Sequence[Point]]
-    doubling: bool = False  # of x, from point to point
+    doubling: bool = False  # x doubles from point to point
 
 
 def measured(
@@ -75,7 +75,7 @@ def measured(
     bound: float | None = None,
     better: Better = "less",
 ) -> Figure:
-    """A figure of several repeats."""
+    """The figure of repeated measurements."""
     spread = None
     if len(values) > 1:
         low, *_, high = statistics.quantiles(values, n=10, method="inclusive")
@@ -83,20 +83,20 @@ def measured(
     return Figure(name, statistics.median(values), unit, ratio, bound, better, spread)
 
 
-def of_pairs(pairs: Iterable[Point]) -> float:
-    """The median of first by second: what was taken in turns is compared in pairs."""
+def median_ratio(pairs: Iterable[Point]) -> float:
+    """Median of first / second: measurements in turns are compared in pairs."""
     return statistics.median(one / other for one, other in pairs)
 
 
 def write_json(figures: Sequence[Figure], path: Path) -> None:
-    """A list of all members of each figure."""
+    """Write the figures as a JSON list."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(json.dumps(asdict(figure)) for figure in figures)
     path.write_text(f"[\n{lines}\n]\n")
 
 
 def read_json(path: Path) -> dict[str, Figure]:
-    """The figures that `write_json` wrote, by their names."""
+    """The figures of `write_json`, by name."""
     found = {}
     for members in json.loads(path.read_text()):
         spread = members.pop("spread")
@@ -105,11 +105,11 @@ def read_json(path: Path) -> dict[str, Figure]:
 
 
 def table(parts: Mapping[str, Sequence[Figure]], machine: str) -> str:
-    """All figures as Markdown, a table for each part."""
+    """Markdown with one table for each part."""
     lines = ["# Figures of one run", "", machine, ""]
     for part, figures in parts.items():
         lines += [f"## {part}", "", f"![{part}]({part}.svg)", ""]
-        lines += ["| figure | value | one in ten under, over | ratio | bound |", "|---|---:|---:|---:|---|"]
+        lines += ["| figure | value | 10th, 90th percentile | ratio | bound |", "|---|---:|---:|---:|---|"]
         lines += [_row(figure, part) for figure in figures] + [""]
     return "\n".join(lines)
 
@@ -118,7 +118,7 @@ def _row(figure: Figure, part: str) -> str:
     spread = f"{figure.spread[0]:.2f}, {figure.spread[1]:.2f}" if figure.spread else ""
     ratio = "" if figure.ratio is None else f"{figure.ratio:.3f}"
     name = figure.name.removeprefix(f"{part}: ")
-    cells = (name, f"{figure.value:.2f} {figure.unit}", spread, ratio, figure.bound_words + _mark(figure))
+    cells = (name, f"{figure.value:.2f} {figure.unit}", spread, ratio, figure.bound_text + _mark(figure))
     return f"| {' | '.join(cells)} |"
 
 

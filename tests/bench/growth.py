@@ -1,4 +1,4 @@
-"""How the cost grows: with the slices of a series, and with the series of a job. A line is what it should be."""
+"""Scaling: time by slices of a series, and by series of a job. Both should be linear."""
 
 import statistics
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ import httpx
 from tests.bench.clients import took_s, upload
 from tests.bench.figures import Curve, Figure
 from tests.bench.jobs import job_s
-from tests.bench.plan import Plan, served
+from tests.bench.plan import Plan, default_product
 from tests.running import Service
 from tests.scans import series
 
@@ -18,17 +18,17 @@ _JOBS: Final = (1, 30, 100, 300, 1000)
 
 
 def measure(plan: Plan) -> Iterator[Figure | Curve]:
-    """The product with all its defaults."""
-    with served() as service:
+    """Measure the product with default settings."""
+    with default_product() as service:
         yield from _line("a series", "slice", _series(plan, service))
         yield from _line("a job of series of 2 slices", "series", _jobs(plan, service))
 
 
 def _series(plan: Plan, service: Service) -> dict[int, float]:
-    """Seconds by length, in turns; the first round is for warming up."""
+    """Seconds by number of slices; the first round is a warm-up."""
     port = service.ports["gateway"]
-    calls = {count: upload(port, series(count)) for count in plan.some(_LENGTHS, (1, 8, 34))}
-    rounds = [{count: took_s(call) for count, call in calls.items()} for _ in range(plan.some(4, 2))][1:]
+    calls = {count: upload(port, series(count)) for count in plan.choose(_LENGTHS, (1, 8, 34))}
+    rounds = [{count: took_s(call) for count, call in calls.items()} for _ in range(plan.choose(4, 2))][1:]
     return {count: statistics.median(took[count] for took in rounds) for count in calls}
 
 
@@ -36,11 +36,11 @@ def _jobs(plan: Plan, service: Service) -> dict[int, float]:
     """Seconds by number of series."""
     with httpx.Client(base_url=service.url, timeout=600) as client:
         job_s(client, 4, 2)
-        return {count: job_s(client, count, 2) for count in plan.some(_JOBS, (1, 4, 10))}
+        return {count: job_s(client, count, 2) for count in plan.choose(_JOBS, (1, 4, 10))}
 
 
 def _line(of: str, unit: str, seconds: Mapping[int, float]) -> Iterator[Figure | Curve]:
-    """The slope and the fit of the line; and whether one of the most costs what one of fewer does."""
+    """Slope and fit of the line, and the cost of one item at the two largest sizes."""
     slope, start = statistics.linear_regression(list(seconds), list(seconds.values()))
     fit = statistics.correlation(list(seconds), list(seconds.values())) ** 2
     *_, middle, most = seconds

@@ -1,4 +1,4 @@
-"""Many clients at once: how much gets through, how long it takes, what is refused, and what memory is left behind."""
+"""Load: throughput, latency, refusals and memory growth with many concurrent clients."""
 
 import math
 import statistics
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.gateway.settings import Settings
-from tests.bench.clients import Answered, Call, post, post_for, upload
-from tests.bench.figures import Curve, Figure, measured, of_pairs
-from tests.bench.plan import Plan, apart, served
+from tests.bench.clients import Call, Outcome, post, post_for, upload
+from tests.bench.figures import Curve, Figure, measured, median_ratio
+from tests.bench.plan import Plan, default_product, separate_process
 from tests.running import Service, resident_bytes
 from tests.scans import ct_slice, series
 
 _CLIENTS: Final = (1, 4, 16, 64)
-_RAMP: Final = 0.25  # of the time: what began in it found no queue yet, and its time is not counted
+_RAMP: Final = 0.25  # part of a run without a full queue; its latencies are not counted
 _MB: Final = 2**20
 
 
 @dataclass(frozen=True)
 class _Level:
-    """What so many clients found, in several rounds."""
+    """Results of one number of clients, over several rounds."""
 
     clients: int
-    rates: Sequence[float]  # requests that were answered, in a second, by round
+    rates: Sequence[float]  # successful requests per second, by round
     p50_s: float
     p99_s: float
     refused: int
@@ -32,13 +32,13 @@ class _Level:
 
     @property
     def rate(self) -> float:
-        """The median."""
+        """Median of the rounds."""
         return statistics.median(self.rates)
 
 
 def measure(plan: Plan) -> Iterator[Figure | Curve]:
-    """The product with all its defaults."""
-    with served() as service, apart() as process:
+    """Measure the product with default settings."""
+    with default_product() as service, separate_process() as process:
         port = service.ports["gateway"]
         slice_call, series_call = upload(port, {"one.dcm": ct_slice()}), upload(port, series(34))
         yield from _load(plan, process, "one slice", 1, slice_call)
@@ -47,9 +47,9 @@ def measure(plan: Plan) -> Iterator[Figure | Curve]:
 
 
 def _load(plan: Plan, process: ProcessPoolExecutor, kind: str, slices: int, call: Call) -> Iterator[Figure | Curve]:
-    """All levels in each round, since a machine's clock drifts by more than the bound leaves."""
-    rounds, seconds = plan.some((6, 6.0) if slices == 1 else (4, 24.0), (1, 4.0))
-    found: dict[int, list[list[Answered]]] = {clients: [] for clients in plan.some(_CLIENTS, _CLIENTS[:2])}
+    """Each round has all levels: the clock rate drifts by more than the bound allows."""
+    rounds, seconds = plan.choose((6, 6.0) if slices == 1 else (4, 24.0), (1, 4.0))
+    found: dict[int, list[list[Outcome]]] = {clients: [] for clients in plan.choose(_CLIENTS, _CLIENTS[:2])}
     post(call, each=2)
     for _ in range(rounds):
         for clients, runs in found.items():
@@ -62,7 +62,7 @@ def _load(plan: Plan, process: ProcessPoolExecutor, kind: str, slices: int, call
         f"{kind}, {last.clients} clients: throughput, of its best",
         "requests/s",
         last.rates,
-        ratio=of_pairs(zip(last.rates, best.rates, strict=True)),
+        ratio=median_ratio(zip(last.rates, best.rates, strict=True)),
         bound=0.95,
         better="more",
     )
@@ -75,7 +75,7 @@ def _points(levels: Sequence[_Level], member: str) -> list[tuple[float, float]]:
     return [(level.clients, getattr(level, member)) for level in levels]
 
 
-def _level(clients: int, seconds: float, runs: Sequence[Sequence[Answered]]) -> _Level:
+def _level(clients: int, seconds: float, runs: Sequence[Sequence[Outcome]]) -> _Level:
     answers = [answer for run in runs for answer in run]
     took = sorted(each for run in runs for each in _took(run, seconds))
     return _Level(
@@ -84,21 +84,21 @@ def _level(clients: int, seconds: float, runs: Sequence[Sequence[Answered]]) -> 
         p50_s=took[len(took) // 2],
         p99_s=took[math.ceil(0.99 * len(took)) - 1],
         refused=sum(answer.refused for answer in answers),
-        errors=sum(not answer.good and not answer.refused for answer in answers),
+        errors=sum(not answer.ok and not answer.refused for answer in answers),
     )
 
 
-def _rate(run: Sequence[Answered]) -> float:
-    """Until the last answer: what was under way when the clients stopped has kept everything as busy as before."""
-    ends = [answer.end_s for answer in run if answer.good]
-    assert ends, "not one request was answered"
+def _rate(run: Sequence[Outcome]) -> float:
+    """Successful requests per second, until the last response."""
+    ends = [answer.end_s for answer in run if answer.ok]
+    assert ends, "no request succeeded"
     return len(ends) / (max(ends) - min(answer.begin_s for answer in run))
 
 
-def _took(run: Sequence[Answered], seconds: float) -> list[float]:
-    """How long each request took that found a queue, as all do after the ramp; all of them where none did."""
+def _took(run: Sequence[Outcome], seconds: float) -> list[float]:
+    """Latencies of the requests after the ramp; of all requests where there is none."""
     queued_s = min(answer.begin_s for answer in run) + _RAMP * seconds
-    good = [answer for answer in run if answer.good]
+    good = [answer for answer in run if answer.ok]
     return [answer.took_s for answer in good if answer.begin_s > queued_s] or [answer.took_s for answer in good]
 
 
@@ -119,8 +119,8 @@ def _figures(kind: str, slices: int, level: _Level) -> Iterator[Figure]:
 
 
 def _memory(plan: Plan, service: Service, process: ProcessPoolExecutor, call: Call) -> Iterator[Figure]:
-    """Four clients, for the time's sake."""
-    first, then = plan.some((50, 250), (2, 5))
+    """Memory growth with four clients."""
+    first, then = plan.choose((50, 250), (2, 5))
     process.submit(post, call, 4, each=first).result()
     before = _resident(service)
     process.submit(post, call, 4, each=then).result()

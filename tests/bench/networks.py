@@ -1,4 +1,4 @@
-"""The bundle's networks alone, in a process of their own: the least that a request can cost."""
+"""The networks of a bundle alone, in another process: the lower bound of a request's time."""
 
 import time
 from collections.abc import Callable
@@ -17,28 +17,28 @@ from services.cnn.settings import Settings
 from services.common.card import Card, open_bundle
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.windowing import apply_windows
-from tests.bench.plan import Setup, apart
+from tests.bench.plan import Setup, separate_process
 from tests.scans import head
 
 CHUNK: Final = 16  # slices in one call of the CNN, as the gateway cuts a series
 
 
-class Spent(NamedTuple):
-    """What some work took: by the clock, and of all cores together."""
+class Cost(NamedTuple):
+    """Wall time, and processor time of all cores."""
 
     wall_s: float
     cpu_s: float
 
 
-class Bare:
-    """Calls the networks of a setup. Its process sleeps in between, so that something else can be measured."""
+class BareNetworks:
+    """Calls the networks of a setup in a process that is idle between calls."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._apart: AbstractContextManager[ProcessPoolExecutor] = apart()
+        self._context: AbstractContextManager[ProcessPoolExecutor] = separate_process()
 
     def __enter__(self) -> Self:
-        self._process = self._apart.__enter__()
+        self._process = self._context.__enter__()
         self.series(CHUNK + 2)
         self.cnn(1)
         return self
@@ -46,50 +46,50 @@ class Bare:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._apart.__exit__(kind, error, trace)
+        self._context.__exit__(kind, error, trace)
 
-    def cnn(self, slices: int) -> Spent:
+    def cnn(self, slices: int) -> Cost:
         """One call of the CNN."""
         return self._process.submit(_cnn, self._setup, slices).result()
 
-    def rnn(self, slices: int) -> Spent:
+    def rnn(self, slices: int) -> Cost:
         """One call of the RNN."""
         return self._process.submit(_rnn, self._setup, slices).result()
 
-    def series(self, slices: int) -> Spent:
+    def series(self, slices: int) -> Cost:
         """A whole series: chunks through the CNN, then the RNN."""
         return self._process.submit(_series, self._setup, slices).result()
 
 
 def pictures(count: int) -> NDArray[np.uint8]:
-    """(count, 512, 512, 3) uint8, heads through the windows."""
+    """(count, 512, 512, 3) uint8: windowed slices of synthetic heads."""
     return np.stack([apply_windows(head(skull=0.04 + 0.002 * (index % 34)), DEFAULT_RECIPE) for index in range(count)])
 
 
-def _cnn(setup: Setup, slices: int) -> Spent:
-    return _spent(partial(_extractor(setup).extract, _kept_pictures(slices)))
+def _cnn(setup: Setup, slices: int) -> Cost:
+    return _measured(partial(_extractor(setup).extract, _cached_pictures(slices)))
 
 
-def _rnn(setup: Setup, slices: int) -> Spent:
-    return _spent(partial(_score, setup.bundle, slices))
+def _rnn(setup: Setup, slices: int) -> Cost:
+    return _measured(partial(_score, setup.bundle, slices))
 
 
-def _series(setup: Setup, slices: int) -> Spent:
+def _series(setup: Setup, slices: int) -> Cost:
     extract = _extractor(setup).extract
-    chunks = [_kept_pictures(min(CHUNK, slices - at)) for at in range(0, slices, CHUNK)]
+    chunks = [_cached_pictures(min(CHUNK, slices - at)) for at in range(0, slices, CHUNK)]
 
     def work() -> None:
         for chunk in chunks:
             extract(chunk)
         _score(setup.bundle, slices)
 
-    return _spent(work)
+    return _measured(work)
 
 
-def _spent(work: Callable[[], object]) -> Spent:
+def _measured(work: Callable[[], object]) -> Cost:
     begin, before = time.perf_counter(), time.process_time()
     work()
-    return Spent(time.perf_counter() - begin, time.process_time() - before)
+    return Cost(time.perf_counter() - begin, time.process_time() - before)
 
 
 def _score(bundle: Path, slices: int) -> None:
@@ -98,7 +98,7 @@ def _score(bundle: Path, slices: int) -> None:
 
 
 @lru_cache(maxsize=8)
-def _kept_pictures(count: int) -> NDArray[np.uint8]:
+def _cached_pictures(count: int) -> NDArray[np.uint8]:
     return pictures(count)
 
 
@@ -115,6 +115,6 @@ def _extractor(setup: Setup) -> Any:
 
 @lru_cache(maxsize=1)
 def _scorer(bundle: Path) -> Any:
-    from services.rnn.model import SavedModelScorer  # noqa: PLC0415 - TensorFlow is loaded in that process only
+    from services.rnn.model import SavedModelScorer  # noqa: PLC0415 - only that process loads TensorFlow
 
     return SavedModelScorer(bundle / "rnn" / "1")

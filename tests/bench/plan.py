@@ -1,4 +1,4 @@
-"""What a run measures with: how much of it, which files, bundles and engines; and processes of their own."""
+"""The plan of a run: repeats, files, bundles and engines; and separate processes."""
 
 import importlib.util
 import os
@@ -28,35 +28,35 @@ ERRORS: Final = CACHE / "stderr.log"
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured: all of it, or so little that only the working of the benchmark shows."""
+    """Number of repeats: all, or few to test the benchmark itself."""
 
     quick: bool = False
     scans: Path = SCANS
 
-    def some(self, whole: T, quick: T) -> T:
-        """One of the two."""
+    def choose(self, whole: T, quick: T) -> T:
+        """`quick` in a quick run, else `whole`."""
         return quick if self.quick else whole
 
     def repeats(self, cost_s: float, *, budget_s: float = 20.0) -> int:
-        """How often something that takes so long is measured: enough for a median, no longer than is worth it."""
-        return self.some(min(max(round(budget_s / cost_s), 3), 60), 1)
+        """Number of repeats within the time budget, 3 to 60."""
+        return self.choose(min(max(round(budget_s / cost_s), 3), 60), 1)
 
     def slices(self, at_most: int) -> tuple[str, list[bytes]]:
-        """Uncompressed CT slices, and where they are from: real ones where they lie, the samples, generated ones."""
-        for what, folder in (("real slices", self.scans), ("samples", ROOT / "samples" / "series")):
+        """Uncompressed CT slices and their origin: real ones if present, else the samples, else generated ones."""
+        for origin, folder in (("real slices", self.scans), ("samples", ROOT / "samples" / "series")):
             files = sorted(folder.glob("ge-*/*.dcm")) or sorted(folder.glob("*.dcm"))
             if files:
-                return what, [path.read_bytes() for path in files[:at_most]]
+                return origin, [path.read_bytes() for path in files[:at_most]]
         return "generated slices", list(series(at_most).values())
 
     def bundles(self) -> dict[str, Path]:
-        """The default one, and one as large as the source project's."""
+        """The default bundle, and one of the size of the source project's networks."""
         return {DEFAULT: ROOT / "models" / "default", RESNET: resnet()}
 
 
 @dataclass(frozen=True)
 class Setup:
-    """Which bundle is served, by which engine, and whether in 16 bits."""
+    """A bundle, its engine and its precision."""
 
     bundle_name: str
     bundle: Path
@@ -65,16 +65,16 @@ class Setup:
 
     @property
     def name(self) -> str:
-        """For the names of figures."""
+        """Prefix of the figures' names."""
         return f"{self.bundle_name}, {self.engine}{' in bfloat16' if self.mixed_precision else ''}"
 
     def bound(self, bound: float) -> float | None:
-        """A bound that holds beside a network that takes its time: beside a fast one, all else looms larger."""
+        """The bound for a slow network: beside a fast one, overheads are relatively larger."""
         return bound if self.bundle_name == RESNET and not self.mixed_precision else None
 
     @contextmanager
     def running(self) -> Iterator[Service]:
-        """The product, as `make run` starts it."""
+        """Run the product as `make run` does."""
         bundle = str(self.bundle)
         mixed = str(self.mixed_precision).lower()
         more = {"ICH_CNN_BUNDLE": bundle, "ICH_RNN_BUNDLE": bundle}
@@ -84,7 +84,7 @@ class Setup:
 
 
 def setups(plan: Plan) -> Iterator[Setup]:
-    """Every bundle with every engine that cnn offers and that is installed; in 16 bits where this CPU has them."""
+    """Every bundle with every installed engine; also in bfloat16 where the CPU has it."""
     for name, bundle in plan.bundles().items():
         for engine in engines():
             yield Setup(name, bundle, engine)
@@ -93,42 +93,42 @@ def setups(plan: Plan) -> Iterator[Setup]:
 
 
 def engines() -> list[Engine]:
-    """The reference, and the others that are installed."""
+    """The reference engine and the other installed ones."""
     return [engine for engine in get_args(Engine) if engine == REFERENCE or importlib.util.find_spec(engine)]
 
 
 @contextmanager
-def served() -> Iterator[Service]:
-    """The product with all its defaults."""
+def default_product() -> Iterator[Service]:
+    """Run the product with default settings."""
     with tempfile.TemporaryDirectory() as folder, running_service(Path(folder) / "log") as service:
         yield service
 
 
 @contextmanager
-def apart() -> Iterator[ProcessPoolExecutor]:
-    """A process that shares nothing with this one: neither its interpreter's lock nor a library's threads."""
+def separate_process() -> Iterator[ProcessPoolExecutor]:
+    """A process that shares neither the interpreter lock nor threads with this one."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_talk_aside) as process:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_redirect_stderr) as process:
         yield process
 
 
-def _talk_aside() -> None:
-    """TensorFlow's words on its start go beside the table, not into it; exceptions come back whole."""
+def _redirect_stderr() -> None:
+    """Write TensorFlow's messages to a file, not into the table. Exceptions are returned as usual."""
     with ERRORS.open("ab") as file:
         os.dup2(file.fileno(), sys.stderr.fileno())
 
 
 def resnet() -> Path:
-    """An untrained bundle with a ResNet-50, written once and kept."""
+    """An untrained bundle with a ResNet-50, cached on disk."""
     folder = CACHE / "resnet50"
     if not (folder / "card.json").is_file():
-        with apart() as process:
+        with separate_process() as process:
             process.submit(_write_resnet, folder).result()
     return folder
 
 
 def _write_resnet(folder: Path) -> None:
-    from tests.bench.resnet_bundle import write_resnet_bundle  # noqa: PLC0415 - TensorFlow stays out of the others
+    from tests.bench.resnet_bundle import write_resnet_bundle  # noqa: PLC0415 - other processes do not load TensorFlow
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
@@ -136,10 +136,10 @@ def _write_resnet(folder: Path) -> None:
 
 
 def machine() -> str:
-    """What this runs on, and whether something else did when it began."""
+    """Processor and load of this machine, with a warning where it was busy."""
     model = next((line.split(":")[1].strip() for line in _cpu_lines() if line.startswith("model name")), "a processor")
     busy, cores = os.getloadavg()[0], os.cpu_count() or 1
-    warning = " **The machine had other work; these figures are worth little.**" if busy > cores / 4 else ""
+    warning = " **The machine was busy; do not use these figures.**" if busy > cores / 4 else ""
     return f"{cores} cores of {model}; load {busy:.2f} before the run.{warning}"
 
 

@@ -1,4 +1,4 @@
-"""A plot of each part: its curves, its ratios with their bounds, and its values by unit."""
+"""Plots of a part: curves, ratios with bounds, and values by unit."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -18,7 +18,7 @@ _CURVE_ROWS: Final = 10
 
 
 def draw(part: str, figures: Sequence[Figure], curves: Sequence[Curve], path: Path) -> None:
-    """Write one SVG, whose bytes tell nothing but the figures."""
+    """Write one SVG; equal figures give equal bytes."""
     groups = list(_groups(figures))
     rows = [_CURVE_ROWS] * len(curves) + [len(group) + 2 for _, group in groups]
     with mpl.rc_context({"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9}):
@@ -40,7 +40,7 @@ def draw(part: str, figures: Sequence[Figure], curves: Sequence[Curve], path: Pa
 
 
 def _groups(figures: Sequence[Figure]) -> Iterator[tuple[str, list[Figure]]]:
-    """Ratios together, then values by unit."""
+    """All ratios, then the values by unit."""
     ratios = [figure for figure in figures if figure.ratio is not None]
     if ratios:
         yield "ratio", ratios
@@ -57,9 +57,9 @@ def _bars(axes: Axes, title: str, names: Sequence[str], figures: Sequence[Figure
 
 
 def _bar(axes: Axes, row: int, figure: Figure, *, ratio: bool) -> None:
-    shown = figure.scored if ratio else figure.value
-    axes.barh(row, shown, color="tab:red" if figure.missed else "tab:blue", height=0.6)
-    axes.annotate(f" {shown:.3g}", (shown, row), va="center", fontsize="small")
+    width = figure.compared if ratio else figure.value
+    axes.barh(row, width, color="tab:red" if figure.missed else "tab:blue", height=0.6)
+    axes.annotate(f" {width:.3g}", (width, row), va="center", fontsize="small")
     if figure.bound is not None and ratio == (figure.ratio is not None):
         axes.plot([figure.bound] * 2, [row - 0.45, row + 0.45], color="black", linewidth=1.5)
     if figure.spread and not ratio:

@@ -1,4 +1,4 @@
-"""What a slice costs to make, on one core: our way, the source project's, and the least that it could be."""
+"""Preprocessing of one slice on one core: this project, the source project, and a lower bound."""
 
 import tempfile
 import time
@@ -15,10 +15,10 @@ from services.preprocess.dicom_file import open_dicom
 from services.preprocess.pixel_evidence import measure_slice as measure_evidence
 from services.preprocess.resample import resample_and_pad
 from services.preprocess.windowing import apply_windows
-from tests.bench import source_way
+from tests.bench import source_preprocessing
 from tests.bench.clients import inference, took_s
-from tests.bench.figures import Figure, measured, of_pairs
-from tests.bench.plan import Plan, served
+from tests.bench.figures import Figure, measured, median_ratio
+from tests.bench.plan import Plan, default_product
 from tests.preprocess.gdcm_files import recompressed
 
 _CHUNK: Final = 16
@@ -28,68 +28,68 @@ _LEVELS: Final = apply_windows(np.arange(1 << 16, dtype=np.uint16).view(np.int16
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
-    """The functions alone, then the service."""
-    where, slices = plan.slices(28)
-    yield from _functions(where, slices, plan.some(20, 2))
-    with served() as service:
+    """Measure the functions alone, then the service."""
+    origin, slices = plan.slices(28)
+    yield from _functions(origin, slices, plan.choose(20, 2))
+    with default_product() as service:
         for kind, files in (("uncompressed", slices), ("JPEG 2000", [_jpeg_2000(data) for data in slices[:_CHUNK]])):
             chunk = [files[index % len(files)] for index in range(_CHUNK)]
             frames = np.array([(index, 0) for index in range(_CHUNK)], np.int32)
             message = Message((bytes_tensor("files", chunk), array_tensor("frames", frames)))
             call = inference(service.ports["preprocess"], "slices", message)
-            took = [took_s(call) / _CHUNK * 1e3 for _ in range(plan.some(40, 4))][1:]
+            took = [took_s(call) / _CHUNK * 1e3 for _ in range(plan.choose(40, 4))][1:]
             bound = 3.0 if kind == "uncompressed" else None
-            yield measured(f"over HTTP in chunks of 16, {kind} {where}, a slice", "ms", took, bound=bound)
+            yield measured(f"over HTTP in chunks of 16, {kind} {origin}, a slice", "ms", took, bound=bound)
 
 
-def _functions(where: str, slices: Sequence[bytes], rounds: int) -> Iterator[Figure]:
-    ways = {"ours": _our_way, "source": source_way.picture, "floor": _floor}
-    took = _core_ms(slices, ways, rounds)
+def _functions(origin: str, slices: Sequence[bytes], rounds: int) -> Iterator[Figure]:
+    functions = {"ours": _preprocess, "source": source_preprocessing.picture, "floor": _lower_bound}
+    took = _core_ms(slices, functions, rounds)
     yield measured(
-        f"our way of {where}, against the source project's",
+        f"our way of {origin}, against the source project's",
         "core-ms",
         took["ours"],
-        ratio=of_pairs(zip(took["source"], took["ours"], strict=True)),
+        ratio=median_ratio(zip(took["source"], took["ours"], strict=True)),
         bound=5,
         better="more",
     )
-    yield measured(f"the source project's way of {where}", "core-ms", took["source"])
-    beyond = of_pairs(zip(took["ours"], took["floor"], strict=True))
-    yield measured(f"our way of {where}, against the floor", "core-ms", took["ours"], ratio=beyond)
-    yield measured(f"the floor of {where}: reading the bytes and one look-up", "core-ms", took["floor"])
+    yield measured(f"the source project's way of {origin}", "core-ms", took["source"])
+    beyond = median_ratio(zip(took["ours"], took["floor"], strict=True))
+    yield measured(f"our way of {origin}, against the floor", "core-ms", took["ours"], ratio=beyond)
+    yield measured(f"the floor of {origin}: reading the bytes and one look-up", "core-ms", took["floor"])
 
 
 def _core_ms(
-    slices: Sequence[bytes], ways: Mapping[str, Callable[[bytes], object]], rounds: int
+    slices: Sequence[bytes], functions: Mapping[str, Callable[[bytes], object]], rounds: int
 ) -> dict[str, list[float]]:
-    """What each way took for each slice, from the file to its picture; the first round is for warming up.
+    """Core milliseconds of each function for each slice, from the file to its pixels; the first round is a warm-up.
 
-    A way has all slices in turn, and then the next: between them, one would pay for the memory that another gave back.
+    Each function processes all slices before the next one does, so that none pays for memory that another has freed.
     """
-    took: dict[str, list[float]] = {name: [] for name in ways}
+    took: dict[str, list[float]] = {name: [] for name in functions}
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / str(index) for index in range(len(slices))]
         for path, data in zip(paths, slices, strict=True):
             path.write_bytes(data)
         for number in range(rounds + 1):
-            for name, way in ways.items():
+            for name, function in functions.items():
                 for path in paths:
                     begin = time.process_time()
-                    way(path.read_bytes())
+                    function(path.read_bytes())
                     took[name] += [(time.process_time() - begin) * 1e3] if number else []
     return took
 
 
-def _our_way(file: bytes) -> None:
-    """All that the service does of a slice."""
+def _preprocess(file: bytes) -> None:
+    """Everything that the service does for a slice."""
     image = open_dicom(file).decode(0)
     hu = resample_and_pad(image.hu, image.row_spacing_mm, image.column_spacing_mm)
     apply_windows(hu, DEFAULT_RECIPE, _OUT)
     measure_evidence(image.hu)
 
 
-def _floor(file: bytes) -> None:
-    """As if the pixels were known to be the last of the file."""
+def _lower_bound(file: bytes) -> None:
+    """Read the pixels from the end of the file, without parsing it."""
     stored = np.frombuffer(file[-2 * _PIXELS :].ljust(2 * _PIXELS), np.uint16).reshape(512, 512)
     np.take(_LEVELS, stored, axis=0, out=_OUT, mode="clip")
 

@@ -1,4 +1,4 @@
-"""Whole requests against the sum of their parts, and against the source project's app with the same networks."""
+"""Whole requests, compared with their bare networks and with the source project's app with the same networks."""
 
 import os
 import socket
@@ -12,47 +12,47 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.bench.clients import Call, took_s, upload
-from tests.bench.figures import Figure, measured, of_pairs
-from tests.bench.networks import Bare, Spent
+from tests.bench.figures import Figure, measured, median_ratio
+from tests.bench.networks import BareNetworks, Cost
 from tests.bench.plan import DEFAULT, ERRORS, Plan, Setup, setups
 from tests.running import ROOT, Service, cpu_s, free_ports
 from tests.scans import ct_slice, series
 
 _SLICES: Final = 34
 _START_S: Final = 120
-_MOST_CORE_MS: Final = 10
+_MAX_CORE_MS: Final = 10
 
 
 @dataclass(frozen=True)
 class _Turn:
-    """The same series by each way."""
+    """One series, measured in each of the three ways."""
 
-    ours: Spent
-    bare: Spent
+    ours: Cost
+    bare: Cost
     source_s: float
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
-    """Both bundles, every engine; the source's app has the reference."""
+    """Measure both bundles with every engine; the source project's app uses the reference engine."""
     for setup in setups(plan):
-        with setup.running() as service, Bare(setup) as bare:
+        with setup.running() as service, BareNetworks(setup) as bare:
             yield _single(plan, setup, service, bare)
             with _source_running(setup) as port:
                 turns = list(_turns(plan, service, bare, port))
             yield from _figures(setup, turns)
 
 
-def _single(plan: Plan, setup: Setup, service: Service, bare: Bare) -> Figure:
+def _single(plan: Plan, setup: Setup, service: Service, bare: BareNetworks) -> Figure:
     call = upload(service.ports["gateway"], {"one.dcm": ct_slice()})
     took_s(call)
     repeats = plan.repeats(2 * took_s(call), budget_s=10)
     both = [(took_s(call) * 1e3, bare.series(1).wall_s * 1e3) for _ in range(repeats)]
     name = f"{setup.name}: one slice, against its bare networks"
-    return measured(name, "ms", [ours for ours, _ in both], ratio=of_pairs(both))
+    return measured(name, "ms", [ours for ours, _ in both], ratio=median_ratio(both))
 
 
-def _turns(plan: Plan, service: Service, bare: Bare, source_port: int) -> Iterator[_Turn]:
-    """As many as there is time for, after a warm-up."""
+def _turns(plan: Plan, service: Service, bare: BareNetworks, source_port: int) -> Iterator[_Turn]:
+    """Turns within the time budget, after a warm-up."""
     files = series(_SLICES)
     whole = upload(service.ports["gateway"], files)
     alone = [upload(source_port, {name: data}, "/predict") for name, data in files.items()]
@@ -61,10 +61,10 @@ def _turns(plan: Plan, service: Service, bare: Bare, source_port: int) -> Iterat
         yield _turn(service, whole, bare, alone)
 
 
-def _turn(service: Service, whole: Call, bare: Bare, alone: list[Call]) -> _Turn:
+def _turn(service: Service, whole: Call, bare: BareNetworks, alone: list[Call]) -> _Turn:
     before = cpu_s(service.supervisor)
     took = took_s(whole)
-    ours = Spent(took, cpu_s(service.supervisor) - before)
+    ours = Cost(took, cpu_s(service.supervisor) - before)
     return _Turn(ours, bare.series(_SLICES), sum(map(took_s, alone)))
 
 
@@ -74,18 +74,18 @@ def _figures(setup: Setup, turns: list[_Turn]) -> Iterator[Figure]:
         f"{setup.name}: {_SLICES} slices, against their bare networks",
         "ms",
         ours_ms,
-        ratio=of_pairs((turn.ours.wall_s, turn.bare.wall_s) for turn in turns),
+        ratio=median_ratio((turn.ours.wall_s, turn.bare.wall_s) for turn in turns),
         bound=setup.bound(1.15),
     )
     rest = [(turn.ours.cpu_s - turn.bare.cpu_s) / _SLICES * 1e3 for turn in turns]
-    # Of a large network, the part that varies from run to run is larger than all the rest.
-    bound = _MOST_CORE_MS if setup.bundle_name == DEFAULT else None
+    # A large network varies by more than the rest from run to run.
+    bound = _MAX_CORE_MS if setup.bundle_name == DEFAULT else None
     yield measured(f"{setup.name}: a slice of {_SLICES}, all but the networks", "core-ms", rest, bound=bound)
     yield measured(
         f"{setup.name}: {_SLICES} slices, times as fast as the source's app",
         "ms",
         ours_ms,
-        ratio=of_pairs((turn.source_s, turn.ours.wall_s) for turn in turns),
+        ratio=median_ratio((turn.source_s, turn.ours.wall_s) for turn in turns),
         bound=3,
         better="more",
     )
@@ -94,7 +94,7 @@ def _figures(setup: Setup, turns: list[_Turn]) -> Iterator[Figure]:
 
 @contextmanager
 def _source_running(setup: Setup) -> Iterator[int]:
-    """The port of the source's app; it takes no processor while nobody asks it."""
+    """Port of the source project's app, which is idle between requests."""
     (port,) = free_ports(1)
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "SOURCE_BUNDLE": str(setup.bundle), "SOURCE_SCRATCH": folder}
@@ -120,8 +120,8 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError:
-            assert process.poll() is None, "the source's app does not start"
-            assert time.monotonic() < deadline, "the source's app does not start"
+            assert process.poll() is None, "the source project's app does not start"
+            assert time.monotonic() < deadline, "the source project's app does not start"
             time.sleep(0.2)
         else:
             return

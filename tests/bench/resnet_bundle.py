@@ -1,4 +1,4 @@
-"""A bundle whose network is of the source project's kind: ResNet-50 at 512 pixels, untrained, to measure its cost."""
+"""An untrained bundle with the source project's kind of network, ResNet-50 at 512 pixels, to measure its speed."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from training.train.sequence import new_rnn
 
 _WORDS = Words(
     name="resnet50-untrained",
-    description="ResNet-50 with random weights, to measure what a network of its size costs; it knows nothing.",
+    description="ResNet-50 with random weights, to measure the speed of a network of its size.",
     licence="Apache-2.0",
     data_terms="none",
     limits_of_use=("For benchmarks only.",),
@@ -27,7 +27,7 @@ _WORDS = Words(
 
 
 def write_resnet_bundle(folder: Path, backbone: str = "resnet50", *, side: int = 512) -> Path:
-    """Write it; its answers are worth nothing."""
+    """Write a bundle with random weights."""
     keras.utils.set_random_seed(0)
     cnn = build_classifier(CnnPlan(backbone, side=side))
     size = int(cnn.last.kernel.shape[0])

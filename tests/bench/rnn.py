@@ -1,4 +1,4 @@
-"""rnn over HTTP against the bare network in a process of its own."""
+"""rnn over HTTP, compared with the bare network in another process."""
 
 from collections.abc import Iterator
 
@@ -8,16 +8,16 @@ from services.common.card import open_bundle
 from services.common.numpy_tensors import array_tensor
 from services.common.tensors import Message
 from tests.bench.clients import inference, took_s
-from tests.bench.figures import Figure, measured, of_pairs
-from tests.bench.networks import Bare
+from tests.bench.figures import Figure, measured, median_ratio
+from tests.bench.networks import BareNetworks
 from tests.bench.plan import REFERENCE, Plan, Setup
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
-    """Both bundles: their features differ in length. The engines are cnn's alone."""
+    """Measure both bundles, whose features differ in length. Engines do not matter for rnn."""
     for name, bundle in plan.bundles().items():
         setup, size = Setup(name, bundle, REFERENCE), open_bundle(bundle).card.feature_size
-        with setup.running() as service, Bare(setup) as bare:
+        with setup.running() as service, BareNetworks(setup) as bare:
             for slices in (34, 300):
                 yield _one_client(plan, setup, service.ports["rnn"], bare, _message(slices, size))
 
@@ -27,9 +27,9 @@ def _message(slices: int, feature_size: int) -> Message:
     return Message((features, array_tensor("position_mm", np.arange(slices, dtype=np.float32) * 5)))
 
 
-def _one_client(plan: Plan, setup: Setup, port: int, bare: Bare, message: Message) -> Figure:
+def _one_client(plan: Plan, setup: Setup, port: int, bare: BareNetworks, message: Message) -> Figure:
     call, slices = inference(port, "rnn", message), message.tensors[0].shape[0]
-    both = [(took_s(call) * 1e3, bare.rnn(slices).wall_s * 1e3) for _ in range(plan.some(60, 4))]
-    kept = both[len(both) // 4 :]
+    both = [(took_s(call) * 1e3, bare.rnn(slices).wall_s * 1e3) for _ in range(plan.choose(60, 4))]
+    warm = both[len(both) // 4 :]
     name = f"{setup.bundle_name}: one client, {slices} slices of {message.tensors[0].shape[1]} features"
-    return measured(f"{name}, against the bare call", "ms", [ours for ours, _ in kept], ratio=of_pairs(kept))
+    return measured(f"{name}, against the bare call", "ms", [ours for ours, _ in warm], ratio=median_ratio(warm))

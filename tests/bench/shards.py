@@ -1,6 +1,6 @@
-"""`python -m tests.bench.shards PATH`: bytes of a packed slice, and how many a core reads in a second.
+"""`python -m tests.bench.shards PATH`: bytes of a packed slice, and slices that a core reads in a second.
 
-PATH is a folder of DICOM files, which are packed here, or of shards.
+PATH is a folder of DICOM files, which it packs, or of shards.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from training.rsna.shards import open_shards
 
 
 def main() -> None:
-    """Measure in one process; the processor's time counts, not the clock's."""
+    """Measure processor time in one process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path)
     path = parser.parse_args().path

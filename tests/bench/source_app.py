@@ -1,6 +1,6 @@
-"""The source project's app, re-created: one process, one file a request, `predict` of both networks for each slice.
+"""A copy of the source project's app: one process, one file a request, `predict` of both networks for each slice.
 
-Its networks are the bundle's in SOURCE_BUNDLE, so that nothing but the ways differs.
+It uses the networks of the bundle in SOURCE_BUNDLE, so that only the architecture differs.
 """
 
 import os
@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from services.common.labels import LABELS
-from tests.bench import source_way
+from tests.bench import source_preprocessing
 
 BUNDLE: Final = "SOURCE_BUNDLE"
 SCRATCH: Final = "SOURCE_SCRATCH"
@@ -39,8 +39,8 @@ class Network(keras.Model):  # type: ignore[misc] # Keras has no types
 
 
 def create() -> Starlette:
-    """For uvicorn; warm, as the source's was not."""
-    bundle, shown = Path(os.environ[BUNDLE]), Path(os.environ[SCRATCH]) / "img.png"
+    """The application for uvicorn, already warmed up."""
+    bundle, image = Path(os.environ[BUNDLE]), Path(os.environ[SCRATCH]) / "img.png"
     cnn, rnn = Network(bundle / "cnn" / "1"), Network(bundle / "rnn" / "1")
 
     def scores(pixels: Any) -> list[float]:
@@ -54,12 +54,12 @@ def create() -> Starlette:
             (file,) = form.values()
             assert isinstance(file, UploadFile)
             data = await file.read()
-        pixels = np.asarray(Image.open(BytesIO(data))) if data.startswith(_PNG) else source_way.picture(data)
-        Image.fromarray(pixels).save(shown)
+        pixels = np.asarray(Image.open(BytesIO(data))) if data.startswith(_PNG) else source_preprocessing.picture(data)
+        Image.fromarray(pixels).save(image)
         found = dict(zip(LABELS, scores(pixels), strict=True))
         booleans = {label: score > 0.5 for label, score in found.items()}
-        words = [f"{label}: {'present' if yes else 'absent'}" for label, yes in booleans.items()]
-        return JSONResponse({"raw": found, "predictions": booleans, "results": words, "picture": f"/{shown.name}"})
+        lines = [f"{label}: {'present' if yes else 'absent'}" for label, yes in booleans.items()]
+        return JSONResponse({"raw": found, "predictions": booleans, "results": lines, "picture": f"/{image.name}"})
 
     scores(np.zeros((512, 512, 3), np.uint8))
     return Starlette(routes=[Route("/predict", predict, methods=["POST"])])

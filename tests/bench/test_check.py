@@ -20,22 +20,22 @@ BOUND = Figure("bound", 2.5, "ms", bound=3)
         (MORE, replace(MORE, ratio=0.86), False),
         (MORE, replace(MORE, ratio=0.84), True),
         (MORE, replace(MORE, ratio=2.0), False),
-        (LESS, replace(LESS, value=1000), False),  # seconds are another machine's
+        (LESS, replace(LESS, value=1000), False),  # seconds are not compared
         (BOUND, replace(BOUND, value=2.99), False),
         (BOUND, replace(BOUND, value=3.01), True),
-        (replace(BOUND, value=4), replace(BOUND, value=5), False),  # it was missed before
+        (replace(BOUND, value=4), replace(BOUND, value=5), False),  # the bound was missed before
         (replace(LESS, bound=1.1), replace(LESS, ratio=1.12, bound=1.1), True),
     ],
 )
-def test_what_got_worse_is_told(before: Figure, now: Figure, *, found: bool) -> None:
+def test_a_worse_figure_is_listed(before: Figure, now: Figure, *, found: bool) -> None:
     assert bool(list(worse({now.name: now}, {before.name: before}, 0.15))) == found
 
 
-def test_a_new_figure_has_nothing_to_be_compared_with() -> None:
+def test_a_new_figure_is_not_compared() -> None:
     assert not list(worse({"new": replace(LESS, bound=0.1)}, {}, 0.15))
 
 
-def test_the_command_fails_where_something_got_worse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_fails_for_a_worse_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     committed, good, bad = (tmp_path / name for name in ("committed.json", "good.json", "bad.json"))
     write_json([LESS, BOUND], committed)
     write_json([LESS], good)
@@ -46,12 +46,12 @@ def test_the_command_fails_where_something_got_worse(tmp_path: Path, capsys: pyt
     assert "less: 1.000 before, 2.000 now, less is better" in capsys.readouterr().out
 
 
-def test_the_command_says_what_to_run_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_names_the_command_to_run_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "bench.json")]) == 1
     assert "make bench" in capsys.readouterr().out
 
 
-def test_runs_that_have_nothing_in_common_are_no_success(tmp_path: Path) -> None:
+def test_runs_without_a_common_figure_fail(tmp_path: Path) -> None:
     write_json([LESS], tmp_path / "one.json")
     write_json([MORE], tmp_path / "two.json")
     assert main([str(tmp_path / "one.json"), "--committed", str(tmp_path / "two.json")]) == 1

@@ -9,7 +9,7 @@ from tests.running import free_ports
 
 
 class _Server(BaseHTTPRequestHandler):
-    """Answers by path: well, busy, or wrong."""
+    """The path selects the status: 200, 503 or 500."""
 
     protocol_version = "HTTP/1.1"
 
@@ -29,7 +29,7 @@ class _Server(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """No log."""
 
 
 @pytest.fixture
@@ -43,10 +43,10 @@ def port() -> Iterator[int]:
         thread.join()
 
 
-def test_every_client_posts_as_often_as_it_is_told(port: int) -> None:
+def test_every_client_posts_the_given_number_of_times(port: int) -> None:
     answers = post(_call(port, "/good"), 3, each=4)
     assert len(answers) == 12
-    assert all(answer.good and answer.took_s > 0 for answer in answers)
+    assert all(answer.ok and answer.took_s > 0 for answer in answers)
     assert took_s(_call(port, "/good")) > 0
 
 
@@ -56,29 +56,29 @@ def test_clients_stop_when_the_time_is_over(port: int) -> None:
     assert max(answer.begin_s for answer in answers) - min(answer.begin_s for answer in answers) < 0.3
 
 
-def test_a_refusal_is_one_only_with_a_word_on_when_to_come_again(port: int) -> None:
+def test_a_refusal_needs_retry_after(port: int) -> None:
     busy, rude, wrong = (post(_call(port, path), each=1)[0] for path in ("/busy", "/rude", "/wrong"))
     assert busy.refused
     assert not rude.refused
     assert not wrong.refused
-    assert not any(answer.good for answer in (busy, rude, wrong))
+    assert not any(answer.ok for answer in (busy, rude, wrong))
 
 
 def test_a_broken_connection_is_an_error() -> None:
     (answer,) = post(_call(free_ports(1)[0], "/good"), each=1)
-    assert not answer.good
+    assert not answer.ok
     assert not answer.refused
 
 
-def test_a_large_body_is_sent_where_it_is_wanted(port: int) -> None:
+def test_a_large_body_is_sent_after_100_continue(port: int) -> None:
     large = b"x" * 2**21
     for path in ("/good", "/busy"):
         answers = post(Call(port, path, {}, large), 2, each=3)
         assert len(answers) == 6
-        assert all(answer.good == (path == "/good") and answer.refused != answer.good for answer in answers)
+        assert all(answer.ok == (path == "/good") and answer.refused != answer.ok for answer in answers)
 
 
-def test_an_upload_is_a_form_in_one_piece() -> None:
+def test_an_upload_is_a_multipart_form() -> None:
     call = upload(1, {"one.dcm": b"pixels"})
     assert b'filename="one.dcm"' in call.body
     assert call.headers["content-type"].startswith("multipart/form-data; boundary=")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.figures import Better, Curve, Figure, measured, of_pairs, read_json, table, write_json
+from tests.bench.figures import Better, Curve, Figure, measured, median_ratio, read_json, table, write_json
 from tests.bench.plots import draw
 
 FIGURES = (
@@ -18,11 +18,11 @@ FIGURES = (
     ("better", "bound", "missed"),
     [("less", 2.0, False), ("less", 1.9, True), ("more", 2.0, False), ("more", 2.1, True), ("less", None, False)],
 )
-def test_a_bound_is_the_most_or_the_least(better: Better, bound: float | None, *, missed: bool) -> None:
+def test_a_bound_is_an_upper_or_a_lower_limit(better: Better, bound: float | None, *, missed: bool) -> None:
     assert Figure("a", 2.0, "ms", bound=bound, better=better).missed == missed
 
 
-def test_a_bound_speaks_of_the_ratio_where_there_is_one() -> None:
+def test_a_bound_limits_the_ratio_if_there_is_one() -> None:
     assert not Figure("a", 500.0, "ms", ratio=1.05, bound=1.1).missed
     assert Figure("a", 0.5, "ms", ratio=1.2, bound=1.1).missed
 
@@ -33,18 +33,18 @@ def test_repeats_become_a_median_and_a_spread() -> None:
     assert measured("a", "ms", [5]).spread is None
 
 
-def test_what_was_taken_in_turns_is_compared_in_pairs() -> None:
-    """A machine that grows slower in the middle changes nothing."""
-    assert of_pairs([(2, 1), (20, 10), (200, 100)]) == 2
+def test_measurements_in_turns_are_compared_in_pairs() -> None:
+    """A slower machine in the middle of a run changes nothing."""
+    assert median_ratio([(2, 1), (20, 10), (200, 100)]) == 2
 
 
-def test_a_line_tells_what_was_missed() -> None:
+def test_a_line_marks_a_missed_bound() -> None:
     assert str(FIGURES[1]).endswith("at least 0.95 <- missed")
     assert "at most 1.1" in str(FIGURES[0])
     assert "missed" not in str(FIGURES[0])
 
 
-def test_figures_come_back_from_their_file(tmp_path: Path) -> None:
+def test_figures_are_read_from_their_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "bench.json"
     write_json(FIGURES, path)
     assert list(read_json(path).values()) == list(FIGURES)

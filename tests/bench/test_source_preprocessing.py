@@ -1,6 +1,6 @@
 import numpy as np
 
-from tests.bench.source_way import picture
+from tests.bench.source_preprocessing import picture
 from tests.scans import ct_slice, head
 
 
@@ -12,7 +12,7 @@ def test_a_slice_becomes_a_picture_of_three_windows() -> None:
 
 
 def test_its_window_depends_on_the_slice() -> None:
-    """The source's fault, which is why our pixels are others: the same brain beside darker bone gets brighter."""
+    """A fault of the source project: the same brain beside darker bone becomes brighter."""
     hu = head(512)
     darker = np.minimum(hu, 60).astype(np.int16)
     middle = (256, 256, 2)

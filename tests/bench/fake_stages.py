@@ -1,4 +1,4 @@
-"""Jobs on a product whose networks are fakes: what is measured here is the batch, not TensorFlow."""
+"""The product with fake networks, to measure jobs without TensorFlow."""
 
 import os
 import subprocess
@@ -25,19 +25,19 @@ from tests.bundles import write_bundle
 from tests.contracts.conftest import FeatureScorer, MeanExtractor
 from tests.running import ROOT, service_ports
 
-_BUNDLE: Final = "STAND_BUNDLE"
-_SLEEP_S: Final = "STAND_SLEEP_S"
+_BUNDLE: Final = "FAKE_BUNDLE"
+_SLEEP_S: Final = "FAKE_SLEEP_S"
 _START_S: Final = 120
 _APPLICATIONS: Final = {
     "gateway": "services.gateway.app:create",
     "preprocess": "services.preprocess.app:create",
-    "cnn": "tests.bench.stand:cnn",
-    "rnn": "tests.bench.stand:rnn",
+    "cnn": "tests.bench.fake_stages:cnn",
+    "rnn": "tests.bench.fake_stages:rnn",
 }
 
 
-class SleepyScorer(FeatureScorer):
-    """Takes its time and no processor."""
+class SleepingScorer(FeatureScorer):
+    """Sleeps for a set time in each call."""
 
     def score(
         self, features: NDArray[np.float32], position_mm: NDArray[np.float32]
@@ -47,25 +47,25 @@ class SleepyScorer(FeatureScorer):
 
 
 def cnn() -> FastAPI:
-    """For uvicorn."""
+    """The cnn application for uvicorn."""
     return create_cnn(MeanExtractor(), open_bundle(Path(os.environ[_BUNDLE])), CnnSettings())
 
 
 def rnn() -> FastAPI:
-    """For uvicorn; answers several at once."""
-    return create_rnn(SleepyScorer(), open_bundle(Path(os.environ[_BUNDLE])), RnnSettings(threads=8))
+    """The rnn application for uvicorn, with 8 threads."""
+    return create_rnn(SleepingScorer(), open_bundle(Path(os.environ[_BUNDLE])), RnnSettings(threads=8))
 
 
 @dataclass
-class Stand:
-    """What is running, by name; workers are added one by one."""
+class FakeProduct:
+    """The running processes, by name."""
 
     url: str
     environment: Mapping[str, str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, name: str, *command: str) -> None:
-        """A process of this Python."""
+        """Start a Python module as a process."""
         self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", *command],
             cwd=ROOT,
@@ -75,41 +75,41 @@ class Stand:
         )
 
     def add_worker(self) -> None:
-        """One more."""
+        """Start one more worker."""
         self.start(f"worker {len(self.processes)}", "services.gateway.jobs.worker", "urgent", "routine")
 
     def wait_until_ready(self) -> None:
-        """Until the gateway answers that all stages do."""
+        """Wait until the gateway is ready."""
         deadline = time.monotonic() + _START_S
         while True:
             try:
                 if httpx.get(f"{self.url}/readyz", timeout=10).is_success:
                     return
             except httpx.TransportError:
-                assert time.monotonic() < deadline, "the stand does not start"
+                assert time.monotonic() < deadline, "the product does not start"
             time.sleep(0.2)
 
     def stop(self) -> None:
-        """Workers first, Redis last."""
+        """Stop the workers first, Redis last."""
         for process in reversed(self.processes.values()):
             process.terminate()
             process.wait(70)
 
 
 @contextmanager
-def standing(sleep_s: float) -> Iterator[Stand]:
-    """Everything but workers, with an rnn that sleeps so long over each request."""
+def product_with_fake_networks(sleep_s: float) -> Iterator[FakeProduct]:
+    """Run all processes except workers; rnn sleeps `sleep_s` in each request."""
     ports = service_ports()
     with tempfile.TemporaryDirectory() as folder:
-        stand = Stand(f"http://127.0.0.1:{ports['gateway']}", _environment(Path(folder), ports, sleep_s))
+        product = FakeProduct(f"http://127.0.0.1:{ports['gateway']}", _environment(Path(folder), ports, sleep_s))
         try:
-            stand.start("redis", "services.gateway.jobs.redis_server", f"{folder}/redis", str(ports["redis"]))
+            product.start("redis", "services.gateway.jobs.redis_server", f"{folder}/redis", str(ports["redis"]))
             for name, application in _APPLICATIONS.items():
-                stand.start(name, "uvicorn", "--factory", application, "--port", str(ports[name]), "--no-access-log")
-            stand.wait_until_ready()
-            yield stand
+                product.start(name, "uvicorn", "--factory", application, "--port", str(ports[name]), "--no-access-log")
+            product.wait_until_ready()
+            yield product
         finally:
-            stand.stop()
+            product.stop()
 
 
 def _environment(folder: Path, ports: Mapping[str, int], sleep_s: float) -> dict[str, str]:

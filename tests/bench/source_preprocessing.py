@@ -1,4 +1,4 @@
-"""How the source project made a picture of a slice, as faithfully as its faults are known: for comparison only."""
+"""The source project's preprocessing with its known faults, for comparison only."""
 
 from io import BytesIO
 from typing import Any, Final
@@ -13,7 +13,7 @@ SIDE: Final = 512
 
 
 def picture(file: bytes) -> NDArray[np.uint8]:
-    """(512, 512, 3) uint8: read all of the file, window it three times in floats, stack, resize."""
+    """(512, 512, 3) uint8: read the file, apply three windows in floating point, stack, resize."""
     data = pydicom.dcmread(BytesIO(file))
     stacked = np.stack([_windowed(data, centre, width) for centre, width in WINDOWS], axis=-1)
     resized = Image.fromarray((stacked * 255).astype(np.uint8)).resize((SIDE, SIDE))
@@ -21,7 +21,7 @@ def picture(file: bytes) -> NDArray[np.uint8]:
 
 
 def _windowed(data: Any, centre: int, width: int) -> NDArray[np.float64]:
-    """Clipped to a window, then scaled by what the slice itself has in it: so the window is not fixed."""
+    """Clip to a window, then scale by the slice's own range, so that the window varies between slices."""
     hu = data.pixel_array * float(data.RescaleSlope) + float(data.RescaleIntercept)
     clipped = np.clip(hu, centre - width / 2, centre + width / 2)
     scaled: NDArray[np.float64] = (clipped - clipped.min()) / ((clipped.max() - clipped.min()) or 1)
