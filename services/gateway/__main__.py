@@ -1,4 +1,4 @@
-"""`python -m services.gateway`: the gateway under uvicorn. Without a senders file it is bound to this machine alone."""
+"""`python -m services.gateway`: the gateway under uvicorn. Without API keys it binds to a loopback address only."""
 
 import argparse
 import sys
@@ -10,20 +10,20 @@ import uvicorn
 
 from services.gateway.settings import Settings
 
-_OURS: Final = {
-    "--host": "the address to bind is the setting ICH_GATEWAY_HOST",
-    "--workers": "one gateway owns its spool, so there is one process",
+_REJECTED: Final = {
+    "--host": "set ICH_GATEWAY_HOST instead",
+    "--workers": "the gateway is one process, since it owns its spool",
 }
 _DESCRIPTION: Final = "Serve the gateway: the public API, the page and the jobs, in front of the three stages."
-_EPILOG: Final = """settings (from the environment; a misspelt name stops the start):
+_EPILOG: Final = """settings (environment variables; an unknown name stops the start):
 {settings}
-  What each is for: docs/reference/settings.md. `make run` sets those of the ports and folders.
+  docs/reference/settings.md describes them. `make run` sets ports and folders.
 
 options of uvicorn:
-  Every other argument is passed to uvicorn, which reads UVICORN_* from the environment too: --log-level,
+  All other arguments are passed to uvicorn, which also reads UVICORN_* from the environment: --log-level,
   --no-access-log, --timeout-keep-alive, --timeout-graceful-shutdown, --ssl-keyfile, --ssl-certfile, --root-path,
-  --forwarded-allow-ips. Not --host: the address is ICH_GATEWAY_HOST, which is checked against the senders file.
-  Not --workers: one gateway owns its spool. `python -m uvicorn --help` lists all.
+  --forwarded-allow-ips. --host is rejected: use ICH_GATEWAY_HOST. --workers is rejected: the gateway is one process.
+  `python -m uvicorn --help` lists all options.
 
 example:
   ICH_GATEWAY_MAX_FILES=4000 python -m services.gateway --port 8000 --log-level warning
@@ -31,11 +31,11 @@ example:
 
 
 def checked_host(settings: Settings) -> str:
-    """The address to bind; SystemExit where anybody could reach it and nobody is asked for a key."""
+    """The address to bind; SystemExit for an address of the network without API keys."""
     if settings.senders_file is None and not _is_local(settings.host):
         raise SystemExit(
-            f"ICH_GATEWAY_HOST={settings.host} lets other machines in, and nobody is asked for a key: "
-            "name a file of keys in ICH_GATEWAY_SENDERS_FILE, or leave the host at 127.0.0.1"
+            f"ICH_GATEWAY_HOST={settings.host} is reachable by other machines, but no API key is required: "
+            "name a file of keys in ICH_GATEWAY_SENDERS_FILE, or set the host to 127.0.0.1"
         )
     return settings.host
 
@@ -48,10 +48,10 @@ def _is_local(host: str) -> bool:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve until a signal."""
+    """Serve until SIGTERM or SIGINT."""
     options, others = _parser().parse_known_args(arguments)
-    if named := [other for other in others if other.partition("=")[0] in _OURS]:
-        raise SystemExit(f"{named[0]}: {_OURS[named[0].partition('=')[0]]}; see --help")
+    if rejected := [other for other in others if other.partition("=")[0] in _REJECTED]:
+        raise SystemExit(f"{rejected[0]}: {_REJECTED[rejected[0].partition('=')[0]]}; see --help")
     host = checked_host(Settings.read())
     port = () if options.port is None else ("--port", str(options.port))
     command = ["services.gateway.app:create", "--factory", "--host", host, *port, *others]
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--port", type=int, help="where to listen (UVICORN_PORT, else 8000)")
+    parser.add_argument("--port", type=int, help="port to listen on (UVICORN_PORT, else 8000)")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The sample series, altered in the ways that scanners, archives and clients alter series."""
+"""The sample series with the changes that scanners, archives and clients make."""
 
 import copy
 import io
@@ -22,25 +22,25 @@ _PER_FRAME = (
 
 
 def load(folder: Path) -> Slices:
-    """The files of a folder, by name."""
+    """The files of a folder, sorted by name."""
     return [pydicom.dcmread(path) for path in sorted(folder.glob("*.dcm"))]
 
 
 def encoded(slices: Sequence[Dataset]) -> dict[str, bytes]:
-    """DICOM files under numbers."""
+    """DICOM files, named by number."""
     return {f"{number:02d}.dcm": _bytes(item) for number, item in enumerate(slices)}
 
 
 def edited(slices: Slices, edit: Edit) -> Slices:
-    """A copy in which `edit` changed each slice by its number."""
+    """A copy; `edit(number, slice)` changes each slice."""
     found = copy.deepcopy(slices)
     for number, item in enumerate(found):
         edit(number, item)
     return found
 
 
-def turned(transpose: bool, flip_rows: bool, flip_columns: bool) -> Edit:  # noqa: FBT001 - one of eight, by its three parts
-    """An edit that stores the same picture of the same patient in another in-plane orientation."""
+def reoriented(transpose: bool, flip_rows: bool, flip_columns: bool) -> Edit:  # noqa: FBT001 - the three parts of an orientation
+    """An edit that stores the same image in another in-plane orientation."""
 
     def edit(_: int, item: Dataset) -> None:
         pixels, (row_mm, column_mm) = item.pixel_array, map(float, item.PixelSpacing)
@@ -61,7 +61,7 @@ def turned(transpose: bool, flip_rows: bool, flip_columns: bool) -> Edit:  # noq
 
 
 def enhanced(slices: Slices, change: Edit) -> bytes:
-    """One Enhanced CT object of these slices; `change` edits a frame's functional groups."""
+    """One Enhanced CT object; `change` edits the functional groups of each frame."""
     first, found = slices[0], copy.deepcopy(slices[0])
     for keyword in _PER_FRAME:
         if keyword in found:
@@ -96,7 +96,7 @@ def _frame(number: int, item: Dataset, change: Edit) -> Dataset:
 
 
 def group(**values: object) -> DicomSequence:
-    """A functional group macro: a sequence of one item."""
+    """A functional group: a sequence of one item."""
     item = Dataset()
     for keyword, value in values.items():
         setattr(item, keyword, value)
@@ -104,7 +104,7 @@ def group(**values: object) -> DicomSequence:
 
 
 def reformatted_coronal(slices: Slices) -> Slices:
-    """Coronal pictures of the same volume, as many as there are slices."""
+    """Coronal reformats of the same volume, as many as slices."""
     volume, found = np.stack([item.pixel_array for item in slices]), copy.deepcopy(slices)
     for number, item in enumerate(found):
         plane = np.repeat(volume[::-1, number * 9, :], 10, axis=0)[: item.Rows]

@@ -1,4 +1,4 @@
-"""Words that must be nowhere but in answers to their sender, and a look for them in all that is kept or told."""
+"""Canary words: only responses to their sender may contain them. Searches everything else that the product writes."""
 
 import base64
 import re
@@ -25,14 +25,14 @@ _ZLIB_AS_BASE64: Final = re.compile(rb"eJ[A-Za-z0-9+/]{6,}={0,2}")
 
 @dataclass(frozen=True)
 class Found:
-    """A word, and where it was."""
+    """A canary word and its location."""
 
     word: str
     place: str
 
 
 def marked_upload() -> list[tuple[str, tuple[str, bytes]]]:
-    """Files that carry the words: a good series, a corrupt file, a text, an archive, and an archive that is broken."""
+    """Files with canary words: a good series, a corrupt file, a text and an archive."""
     tags = {"PatientName": NAME, "PatientID": PATIENT_ID, "StudyInstanceUID": UID, "SeriesInstanceUID": f"{UID}.1"}
     good = [ct_slice(index, head(128), **tags, SOPInstanceUID=f"{UID}.{index + 2}") for index in range(3)]
     other = ct_slice(0, head(128), **{**tags, "SeriesInstanceUID": f"{UID}.9"})
@@ -42,12 +42,12 @@ def marked_upload() -> list[tuple[str, tuple[str, bytes]]]:
 
 
 def broken_uploads() -> list[tuple[str, bytes]]:
-    """Uploads that are refused with the file's name in the answer."""
+    """Uploads that are refused; the response names the file."""
     return [(f"{FILE}-broken.zip", b"PK\x03\x04" + bytes(100)), (f"{FILE}-bomb.zip", zipped({FILE: bytes(1 << 28)}))]
 
 
-def everything(service: Service) -> Iterator[tuple[str, bytes]]:
-    """All that is kept or told outside of the store: by place."""
+def outputs(service: Service) -> Iterator[tuple[str, bytes]]:
+    """Everything outside of the job store, with its location: log, metrics, Redis and its files."""
     yield "log", service.log.read_bytes()
     yield "metrics", httpx.get(f"{service.url}/metrics").content
     with Redis(port=service.redis_port) as redis:
@@ -60,20 +60,20 @@ def everything(service: Service) -> Iterator[tuple[str, bytes]]:
 
 
 def search(places: Iterator[tuple[str, bytes]]) -> list[Found]:
-    """Where the words are, in what RQ has compressed, too."""
+    """Occurrences of the words, also in data that RQ has compressed."""
     return [
         Found(word.decode(), place)
         for place, content in places
-        for text in (content, *inflated(content))
+        for text in (content, *decompressed(content))
         for word in WORDS
         if word.lower() in text.lower()
     ]
 
 
-def inflated(content: bytes) -> Iterator[bytes]:
-    """Whatever in there is compressed by zlib, plain or as base64."""
-    packed = [content[match.start() :] for match in _ZLIB.finditer(content)]
-    packed += [base64.b64decode(text[: len(text) & ~3]) for text in _ZLIB_AS_BASE64.findall(content)]
-    for each in packed:
+def decompressed(content: bytes) -> Iterator[bytes]:
+    """Data in `content` that zlib has compressed, binary or as base64."""
+    compressed = [content[match.start() :] for match in _ZLIB.finditer(content)]
+    compressed += [base64.b64decode(text[: len(text) & ~3]) for text in _ZLIB_AS_BASE64.findall(content)]
+    for each in compressed:
         with suppress(zlib.error):
             yield zlib.decompressobj().decompress(each)

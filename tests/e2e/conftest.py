@@ -1,4 +1,4 @@
-"""One running product for all end-to-end tests, and a browser."""
+"""One running product and one browser for all end-to-end tests."""
 
 import base64
 import shutil
@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, sync_playwright
 
-from tests.e2e.page_driver import PageDriver, watched
+from tests.e2e.page_driver import PageDriver, record_errors
 from tests.receiver import Receiver, receiving
 from tests.running import ROOT, Service, running_service
 
@@ -23,7 +23,7 @@ def samples() -> Path:
 
 @pytest.fixture(scope="session")
 def receiver() -> Iterator[Receiver]:
-    """Takes webhooks."""
+    """A web server that receives webhooks."""
     with receiving() as found:
         yield found
 
@@ -61,13 +61,13 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def driver(context: BrowserContext, service: Service) -> Iterator[PageDriver]:
-    """The page, open; in the end it must have had no fault."""
+    """The open page; fails the test where the page had an error."""
     page = context.new_page()
-    faults = watched(page, service.url)
+    errors = record_errors(page, service.url)
     page.goto(service.url)
-    expect(page.locator("#served")).to_contain_text("Served model")
+    expect(page.locator("#served-model")).to_contain_text("Served model")
     yield PageDriver(page)
-    assert faults == []
+    assert errors == []
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""`python -m tests.e2e.page_picture URL docs/page.png`: the page with the sample series, as the documents show it."""
+"""`python -m tests.e2e.page_picture URL docs/page.png`: draws the page with the report of the sample series."""
 
 import io
 import shutil
@@ -11,11 +11,11 @@ from playwright.sync_api import sync_playwright
 from tests.e2e.page_driver import PageDriver
 
 _SAMPLES = Path(__file__).parents[2] / "samples" / "series"
-_LEVELS = 200
+_COLOURS = 200
 
 
 def draw(url: str) -> bytes:
-    """A PNG of the whole page."""
+    """Screenshot of the whole page as PNG."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1200, "height": 1000}, reduced_motion="reduce")
@@ -24,15 +24,15 @@ def draw(url: str) -> bytes:
         driver = PageDriver(page)
         driver.choose(sorted(_SAMPLES.glob("*.dcm")))
         driver.predict()
-        driver.expect_painted()
+        driver.expect_picture()
         page.evaluate("scrollTo(0, 0)")
         return page.screenshot(full_page=True)
 
 
 def main(url: str, path: str) -> None:
-    """Write it with few colours: small, and no worse to look at."""
-    shown = Image.open(io.BytesIO(draw(url))).convert("RGB")
-    shown.quantize(_LEVELS, dither=Image.Dither.NONE).save(path, optimize=True)
+    """Write the screenshot with few colours, for a small file."""
+    image = Image.open(io.BytesIO(draw(url))).convert("RGB")
+    image.quantize(_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

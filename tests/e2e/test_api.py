@@ -1,4 +1,4 @@
-"""The public API against its own OpenAPI document."""
+"""The public API compared with its OpenAPI document."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.running import Service
 pytestmark = pytest.mark.e2e
 
 
-def test_every_answer_is_one_that_the_document_tells_of(service: Service) -> None:
+def test_every_response_is_documented(service: Service) -> None:
     done = check_api(service.url, examples=10, seed=7)
     assert done.returncode == 0, done.stdout[-3000:]
     assert service.ready()

@@ -1,4 +1,4 @@
-"""The batch client as a process of its own, killed in the middle, in front of the real services and workers."""
+"""The batch client as a process, interrupted during a run, with the real services and workers."""
 
 import csv
 import json
@@ -20,8 +20,8 @@ SERIES = 36
 
 
 @pytest.fixture(autouse=True)
-def interrupts_are_heeded() -> Iterator[None]:
-    """A shell's background job ignores SIGINT, and so would every process that it starts."""
+def sigint_is_handled() -> Iterator[None]:
+    """A background job of a shell ignores SIGINT, and so do the processes that it starts."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -59,33 +59,35 @@ def _wait_for_another_report(out: Path, before: int) -> None:
     deadline = time.monotonic() + 120
     while _reports(out) <= before:
         assert time.monotonic() < deadline
-        time.sleep(0.005)  # what was worked on since the last start comes in one go
+        time.sleep(0.005)  # reports that are ready at the start arrive together
 
 
-def test_killed_and_started_again_it_reports_every_series_once(service: Service, studies: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_resumes_and_reports_every_series_once(
+    service: Service, studies: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
-    for fault in (signal.SIGKILL, signal.SIGINT):
+    for stop in (signal.SIGKILL, signal.SIGINT):
         before = _reports(out)
         with _start(service, studies, out) as broken:
             _wait_for_another_report(out, before)
-            broken.send_signal(fault)
-            words = broken.communicate(timeout=60)[1]
-            assert broken.returncode == (130 if fault == signal.SIGINT else -fault), words
-            assert ("run the same command again" in words) == (fault == signal.SIGINT)
+            broken.send_signal(stop)
+            stderr = broken.communicate(timeout=60)[1]
+            assert broken.returncode == (130 if stop == signal.SIGINT else -stop), stderr
+            assert ("run the same command again" in stderr) == (stop == signal.SIGINT)
     with _start(service, studies, out) as last:
         summary, _ = last.communicate(timeout=240)
     assert last.returncode == 0
     assert summary.startswith(f"{SERIES} series: {SERIES} assessed, 0 not assessed, 0 failed\n")
     reports = [json.loads(line) for line in (out / "reports.ndjson").read_text().splitlines()]
-    wanted = sorted(f"2.25.{8000 + number}" for number in range(SERIES))
-    assert sorted(report["series"]["series_instance_uid"] for report in reports) == wanted
+    expected = sorted(f"2.25.{8000 + number}" for number in range(SERIES))
+    assert sorted(report["series"]["series_instance_uid"] for report in reports) == expected
     with (out / "reports.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert sorted(row["series_instance_uid"] for row in rows) == wanted
+    assert sorted(row["series_instance_uid"] for row in rows) == expected
     assert {row["file"].rpartition("/")[0] for row in rows} == {
         f"patient-{number // 3}/series-{number}" for number in range(SERIES)
     }
     jobs = {row["job"] for row in rows}
     assert len(jobs) == SERIES / 3
-    kept = {job["id"] for job in httpx.get(f"{service.url}/v1/jobs", timeout=60).json()["jobs"]}
-    assert not jobs & kept
+    remaining = {job["id"] for job in httpx.get(f"{service.url}/v1/jobs", timeout=60).json()["jobs"]}
+    assert not jobs & remaining

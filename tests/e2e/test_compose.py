@@ -1,4 +1,4 @@
-"""The containers, built and run by whatever `COMPOSE` is: the same answers, nothing needless inside, and recovery."""
+"""The containers of Compose: same reports, minimal images, recovery. `COMPOSE` holds the command."""
 
 import json
 import os
@@ -26,35 +26,35 @@ ENGINE = "docker" if shutil.which("dockerd") else "podman"
 
 @dataclass(frozen=True)
 class Containers:
-    """The running project."""
+    """The running Compose project."""
 
     command: list[str]
     url: str
 
     def compose(self, *arguments: str) -> str:
-        """Run the Compose command; its output."""
+        """Output of a Compose command."""
         return _run([*self.command, *arguments])
 
     def inside(self, service: str, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run something in a service's container."""
+        """Run a command in a service's container."""
         return subprocess.run(
             [ENGINE, "exec", self._name(service), *command], capture_output=True, text=True, check=False
         )
 
     def process(self, service: str) -> int:
-        """The first process of a service's container, as this machine numbers it."""
+        """Process id, on the host, of the first process of a container."""
         (found,) = json.loads(_run([ENGINE, "inspect", self._name(service)]))
         return int(found["State"]["Pid"])
 
     def ready(self) -> bool:
-        """Whether the gateway says that all can work."""
+        """Whether the gateway reports readiness."""
         try:
             return httpx.get(f"{self.url}/readyz", timeout=5).is_success
         except httpx.TransportError:
             return False
 
     def wait_until_ready(self, seconds: float) -> float:
-        """How long it took; AssertionError with the logs' end where it never came."""
+        """Seconds until the gateway is ready; AssertionError with the end of the logs after the time-out."""
         begin = time.monotonic()
         while not self.ready():
             assert time.monotonic() < begin + seconds, self.compose("logs")[-4000:]
@@ -97,7 +97,7 @@ def _predict(url: str, folder: Path) -> dict[str, Any]:
     return document
 
 
-def test_containers_answer_as_the_services_without_containers_do(
+def test_containers_and_plain_services_give_the_same_report(
     containers: Containers, service: Service, samples: Path
 ) -> None:
     inside, outside = (_predict(url, samples / "series") for url in (containers.url, service.url))
@@ -106,7 +106,7 @@ def test_containers_answer_as_the_services_without_containers_do(
         assert left["probabilities"] == pytest.approx(right["probabilities"], abs=1e-5)
 
 
-def test_a_job_is_reported_by_a_worker_container(containers: Containers, samples: Path) -> None:
+def test_a_worker_container_assesses_a_job(containers: Containers, samples: Path) -> None:
     files = [("files", (path.name, path.read_bytes())) for path in sorted((samples / "series").glob("*.dcm"))]
     accepted = httpx.post(f"{containers.url}/v1/jobs", files=files, timeout=120)
     assert accepted.status_code == 202, accepted.text
@@ -115,13 +115,13 @@ def test_a_job_is_reported_by_a_worker_container(containers: Containers, samples
         assert time.monotonic() < deadline, containers.compose("logs")[-4000:]
         time.sleep(0.3)
     (report,) = httpx.get(f"{address}/reports").json()["reports"]
-    waited = _predict(containers.url, samples / "series")
-    assert report["series"]["probabilities"] == pytest.approx(waited["series"]["probabilities"], abs=1e-6)
+    synchronous = _predict(containers.url, samples / "series")
+    assert report["series"]["probabilities"] == pytest.approx(synchronous["series"]["probabilities"], abs=1e-6)
     assert containers.inside("worker", "ls", "/jobs/jobs/anybody").stdout.split() == [accepted.json()["id"]]
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_container_is_not_root_and_holds_only_its_own(containers: Containers, service: str) -> None:
+def test_a_container_is_not_root_and_holds_one_service(containers: Containers, service: str) -> None:
     assert containers.inside(service, "id", "-u").stdout.strip() == "10001"
     found = containers.inside(service, "ls", "/app/services").stdout.split()
     assert set(found) == {"__init__.py", "common", service}
@@ -138,31 +138,31 @@ def test_a_container_is_not_root_and_holds_only_its_own(containers: Containers, 
         ("rnn", ["pydicom", "PIL", "httpx"]),
     ],
 )
-def test_an_image_lacks_the_packages_of_the_others(containers: Containers, service: str, packages: list[str]) -> None:
+def test_an_image_has_no_packages_of_other_services(containers: Containers, service: str, packages: list[str]) -> None:
     for package in packages:
         assert containers.inside(service, "python", "-c", f"import {package}").returncode == 1, package
 
 
 @pytest.mark.usefixtures("containers")
-def test_nothing_but_the_gateway_is_published() -> None:
+def test_only_the_gateway_is_published() -> None:
     ports = _run([ENGINE, "ps", "--format", "{{.Ports}}"])
     assert ports.count("->") == 1
     assert "127.0.0.1:" in ports
 
 
 @pytest.mark.parametrize("name", [*SERVICES, "redis", "worker"])
-def test_a_killed_container_comes_back_by_itself(containers: Containers, samples: Path, name: str) -> None:
+def test_a_killed_container_restarts(containers: Containers, samples: Path, name: str) -> None:
     killed = containers.process(name)
     os.kill(killed, signal.SIGKILL)
     deadline = time.monotonic() + 60
-    while not _back(containers, name, killed):
+    while not _restarted(containers, name, killed):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     print(f"\n{name} killed: ready {containers.wait_until_ready(90):.1f} s after its restart")
     assert _predict(containers.url, samples / "series")["status"] == "assessed"
 
 
-def _back(containers: Containers, name: str, killed: int) -> bool:
+def _restarted(containers: Containers, name: str, killed: int) -> bool:
     try:
         return containers.process(name) not in (0, killed)
     except (AssertionError, StopIteration):

@@ -1,4 +1,4 @@
-"""What dcmtk writes is read right; it is a program of the system, so these tests need more than Python."""
+"""Files written by dcmtk are read correctly. Needs dcmtk, a system program."""
 
 import pytest
 
@@ -9,14 +9,14 @@ from tests.preprocess.dicom_files import Entry, dataset, written
 pytestmark = pytest.mark.e2e
 
 
-def test_what_dcmtk_writes_is_read_right() -> None:
-    assert is_installed(), "dcmtk is needed: apt-get install dcmtk"
+def test_files_of_dcmtk_are_read_correctly() -> None:
+    assert is_installed(), "dcmtk is not installed: apt-get install dcmtk"
     fates = judge(by_dcmtk())
     print(table(fates))
     assert [fate for fate in fates if fate.kind != "right"] == []
     assert len(fates) == len(LOSSLESS) + len(LOSSY) + 1
 
 
-def test_what_dcmtk_deflates_is_refused() -> None:
+def test_a_deflated_file_of_dcmtk_is_refused() -> None:
     (fate,) = judge([Entry("deflated", written_by_dcmtk(["dcmconv", "+td"], written(dataset())))])
     assert (fate.kind, fate.code) == ("refused", "unsupported_syntax")

@@ -1,4 +1,4 @@
-"""Jobs with real Redis and real processes."""
+"""Jobs with a real Redis server and real processes."""
 
 import base64
 import json
@@ -23,8 +23,8 @@ from tests.scans import ct_slice, head, zipped
 _PATIENTS: Final = 50
 _SERIES_A_PATIENT: Final = 4
 _ROUTINE: Final = 500
-_TENTH: Final = 10
-_TOLD: Final = ("status", "counts", "series_present", "series_with_warnings")
+_FEW: Final = 10
+_WEBHOOK_FIELDS: Final = ("status", "counts", "series_present", "series_with_warnings")
 Parts = list[tuple[str, tuple[str, bytes]]]
 Files = dict[str, bytes]
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def client(service: Service) -> Iterator[httpx.Client]:
-    """To a gateway without jobs, before the test and after it."""
+    """A client of a gateway without jobs; deletes the jobs of the test."""
     service.wait_until_ready(60)
     with httpx.Client(base_url=service.url, timeout=120) as client:
         yield client
@@ -43,7 +43,7 @@ def client(service: Service) -> Iterator[httpx.Client]:
 
 
 def _series(patient: int, number: int) -> Files:
-    """Two to four slices of one patient; no two series look alike."""
+    """Two to four slices of one patient; every series has other pixels."""
     unique = patient * _SERIES_A_PATIENT + number
     hu = head(128, brain_hu=20 + unique % 40, skull=0.03 + 0.0005 * unique)
     uid = f"2.25.50.{patient}.{number}"
@@ -72,6 +72,14 @@ def _ended(client: httpx.Client, job: str, seconds: float) -> dict[str, Any]:
     return dict(document)
 
 
+def _wait_for_a_report(client: httpx.Client, job: str, seconds: float) -> int:
+    deadline = time.monotonic() + seconds
+    while not (done := client.get(job).json()["progress"]["series_done"]):
+        assert time.monotonic() < deadline, "no series was assessed"
+        time.sleep(0.05)
+    return int(done)
+
+
 def _reports(client: httpx.Client, job: str) -> list[dict[str, Any]]:
     found, address = [], f"{job}/reports?limit=60"
     while address:
@@ -81,10 +89,10 @@ def _reports(client: httpx.Client, job: str) -> list[dict[str, Any]]:
     return found
 
 
-def _told(receiver: Receiver, job_id: str) -> Received:
+def _webhook(receiver: Receiver, job_id: str) -> Received:
     deadline = time.monotonic() + 30
-    while not (found := [told for told in receiver.received if job_id.encode() in told.body]):
-        assert time.monotonic() < deadline, "the webhook was not told"
+    while not (found := [item for item in receiver.received if job_id.encode() in item.body]):
+        assert time.monotonic() < deadline, "the webhook was not delivered"
         time.sleep(0.1)
     return found[0]
 
@@ -95,10 +103,10 @@ def _numbers(report: dict[str, Any]) -> list[float]:
 
 
 @pytest.mark.timeout(900)
-def test_two_hundred_shuffled_series_have_the_reports_of_the_waiting_call(client: httpx.Client) -> None:
-    sent = [_series(patient, number) for patient in range(_PATIENTS) for number in range(_SERIES_A_PATIENT)]
-    loose = [item for files in sent[20:] for item in files.items()]
-    packed = [item for files in sent[:20] for item in files.items()]
+def test_two_hundred_shuffled_series_have_the_reports_of_synchronous_requests(client: httpx.Client) -> None:
+    series = [_series(patient, number) for patient in range(_PATIENTS) for number in range(_SERIES_A_PATIENT)]
+    loose = [item for files in series[20:] for item in files.items()]
+    packed = [item for files in series[:20] for item in files.items()]
     shuffle = random.Random(6).shuffle  # noqa: S311 - an order, no secret
     shuffle(loose)
     shuffle(packed)
@@ -107,41 +115,38 @@ def test_two_hundred_shuffled_series_have_the_reports_of_the_waiting_call(client
     shuffle(parts)
 
     job = _send(client, parts)
-    alone = [client.post("/v1/predictions", files=_parts(files)).raise_for_status().json() for files in sent]
+    alone = [client.post("/v1/predictions", files=_parts(files)).raise_for_status().json() for files in series]
     document = _ended(client, job, 600)
 
-    assert document["counts"] == {"assessed": len(sent), "not_assessed": 0, "failed": 0}
+    assert document["counts"] == {"assessed": len(series), "not_assessed": 0, "failed": 0}
     reports = {report["series"]["series_instance_uid"]: report for report in _reports(client, job)}
-    assert len(_reports(client, job)) == len(reports) == len(sent)
+    assert len(_reports(client, job)) == len(reports) == len(series)
     for one in alone:
         other = reports[one["series"]["series_instance_uid"]]
-        # Batches differ, and with them the last digit of sums; a report rounds to six places, so to one of the last.
+        # Batches differ, and with them rounding; reports have six decimal places.
         assert _numbers(other) == pytest.approx(_numbers(one), abs=1.01e-6, rel=0)
         assert [item["file"] for item in other["slices"]] == [item["file"] for item in one["slices"]]
-    assert len({str(_numbers(one)) for one in alone}) == len(sent), "series that look alike prove little"
+    assert len({str(_numbers(one)) for one in alone}) == len(series), "equal series prove little"
 
 
 @pytest.mark.timeout(600)
-def test_an_urgent_series_does_not_wait_for_five_hundred_routine_ones(client: httpx.Client) -> None:
+def test_an_urgent_series_overtakes_five_hundred_routine_ones(client: httpx.Client) -> None:
     hu = head(64)
     routine = {
         f"{number}.dcm": ct_slice(0, hu, SeriesInstanceUID=f"2.25.60.{number}", SOPInstanceUID=f"2.25.60.{number}.1")
         for number in range(_ROUTINE)
     }
     backlog = _send(client, _parts(routine), priority="routine")
-    while client.get(backlog).json()["progress"]["series_done"] == 0:
-        time.sleep(0.05)
-
-    before = client.get(backlog).json()["progress"]["series_done"]
+    before = _wait_for_a_report(client, backlog, 120)
     urgent = _send(client, _parts(_series(1, 1)), priority="urgent")
     _ended(client, urgent, 60)
-    behind = client.get(backlog).json()["progress"]
+    after = client.get(backlog).json()["progress"]
 
-    assert behind["series"] == _ROUTINE
-    assert behind["series_done"] - before < _TENTH
+    assert after["series"] == _ROUTINE
+    assert after["series_done"] - before < _FEW
 
 
-def test_a_worker_that_is_told_to_stop_loses_nothing(service: Service, client: httpx.Client) -> None:
+def test_a_worker_loses_nothing_after_sigterm(service: Service, client: httpx.Client) -> None:
     sender = Sender(client, time.monotonic() + 120)
     sender.wait_until_started(sender.send(16))
     os.kill(service.worker("urgent routine"), signal.SIGTERM)
@@ -149,7 +154,7 @@ def test_a_worker_that_is_told_to_stop_loses_nothing(service: Service, client: h
     assert sender.tally() == Tally(accepted=16, reported=16, lost=0, duplicated=0)
 
 
-def test_no_name_of_a_patient_or_file_is_kept_or_told(
+def test_no_patient_or_file_name_leaves_the_job_store(
     service: Service, client: httpx.Client, receiver: Receiver
 ) -> None:
     job = _send(client, canary.marked_upload(), webhook=f"{receiver.url}/hooks/ich")
@@ -157,18 +162,18 @@ def test_no_name_of_a_patient_or_file_is_kept_or_told(
     for name, data in canary.broken_uploads():
         assert canary.FILE in client.post("/v1/jobs", files=[("files", (name, data))]).json()["detail"]
 
-    told = _told(receiver, document["id"])
-    said = {name: document[name] for name in _TOLD}
-    assert json.loads(told.body) == {"job": document["id"], **said, "warnings": []}
+    webhook = _webhook(receiver, document["id"])
+    fields = {name: document[name] for name in _WEBHOOK_FIELDS}
+    assert json.loads(webhook.body) == {"job": document["id"], **fields, "warnings": []}
 
-    everything = [*canary.everything(service), ("webhook", repr(told).encode())]
-    assert {"log", "metrics"} < {place for place, _ in everything}
-    assert any(b"run_ticket" in part for _, text in everything for part in canary.inflated(text)), "RQ's are opened"
-    assert canary.search(iter(everything)) == []
-    assert canary.FILE in str(_reports(client, job)), "the sender is told"
+    outputs = [*canary.outputs(service), ("webhook", repr(webhook).encode())]
+    assert {"log", "metrics"} < {place for place, _ in outputs}
+    assert any(b"run_ticket" in part for _, text in outputs for part in canary.decompressed(text)), "data of RQ"
+    assert canary.search(iter(outputs)) == []
+    assert canary.FILE in str(_reports(client, job)), "the sender gets the name"
 
 
 @pytest.mark.parametrize("pack", [bytes, zlib.compress, lambda text: base64.b64encode(zlib.compress(text))])
-def test_the_search_for_canaries_finds_one(pack: Callable[[bytes], bytes]) -> None:
+def test_the_search_finds_a_canary_word(pack: Callable[[bytes], bytes]) -> None:
     hidden = b"*3 set " + pack(f"a {canary.PATIENT_ID} b".encode()) + b" more"
     assert canary.search(iter([("x", hidden)])) == [canary.Found(canary.PATIENT_ID, "x")]

@@ -1,4 +1,4 @@
-"""Inputs that were once answered with a confident number about something else than what was sent."""
+"""Regression tests: inputs that once gave confident probabilities for the wrong image."""
 
 import itertools
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.e2e.altered_series import (
     group,
     load,
     reformatted_coronal,
-    turned,
+    reoriented,
 )
 from tests.running import Service
 from tests.scans import zipped
@@ -61,16 +61,16 @@ def _agree(report: Report, plain: Report, tolerance: float = 1e-4) -> bool:
 
 
 @pytest.mark.parametrize("point", ["sensitive", "default", "specific"])
-def test_no_verdict_contradicts_another(service: Service, slices: Slices, point: str) -> None:
+def test_predictions_of_slices_series_and_labels_agree(service: Service, slices: Slices, point: str) -> None:
     for files in (encoded(slices), encoded(slices[:9]), encoded(slices[13:14])):
         report = _assessed(service, files, operating_point=point)
-        for verdicts in (report["series"]["predictions"], *(item["predictions"] for item in report["slices"])):
-            assert verdicts["any"] >= any(verdicts[label] for label in LABELS[1:])
+        for predictions in (report["series"]["predictions"], *(item["predictions"] for item in report["slices"])):
+            assert predictions["any"] >= any(predictions[label] for label in LABELS[1:])
         for item in report["slices"]:
             assert all(report["series"]["predictions"][label] >= item["predictions"][label] for label in LABELS)
 
 
-def test_files_with_names_by_rfc_5987_are_all_assessed(service: Service, slices: Slices, plain: Report) -> None:
+def test_files_with_rfc_5987_names_are_all_assessed(service: Service, slices: Slices, plain: Report) -> None:
     body = b""
     for number, (name, data) in enumerate(encoded(slices).items()):
         star = f"filename*=utf-8''{quote(f'Schädel {name}')}"
@@ -82,22 +82,22 @@ def test_files_with_names_by_rfc_5987_are_all_assessed(service: Service, slices:
     assert answer.json()["slices"][10]["file"].startswith("Schädel")
 
 
-def test_a_zip_within_a_zip_hides_no_slice(service: Service, slices: Slices, plain: Report) -> None:
+def test_the_slices_of_a_zip_in_a_zip_are_assessed(service: Service, slices: Slices, plain: Report) -> None:
     files = list(encoded(slices).items())
     inner, outer = dict(files[10:21]), dict(files[:10] + files[21:])
     assert _agree(_assessed(service, {"study.zip": zipped({**outer, "more.zip": zipped(inner)})}), plain)
 
 
-def test_folder_entries_of_other_systems_are_no_files(service: Service, slices: Slices, plain: Report) -> None:
+def test_folder_entries_of_windows_zips_are_not_files(service: Service, slices: Slices, plain: Report) -> None:
     files = {"HEAD\\": b"", **{f"HEAD\\{name}": data for name, data in encoded(slices).items()}}
     assert _agree(_assessed(service, {"study.zip": zipped(files)}), plain)
 
 
 @pytest.mark.parametrize("parts", list(itertools.product((False, True), repeat=3))[1:])
-def test_every_in_plane_orientation_gives_one_answer(
+def test_every_in_plane_orientation_gives_the_same_report(
     service: Service, slices: Slices, plain: Report, parts: tuple[bool, bool, bool]
 ) -> None:
-    assert _agree(_assessed(service, encoded(edited(slices, turned(*parts)))), plain)
+    assert _agree(_assessed(service, encoded(edited(slices, reoriented(*parts)))), plain)
 
 
 def test_frames_of_another_plane_are_set_aside(service: Service, slices: Slices, plain: Report) -> None:
@@ -148,14 +148,14 @@ def test_slices_without_positions_are_ordered_by_their_location(
 
 
 @pytest.mark.parametrize("description", ["HEAD_CTA_0.6", "Kopf mit KM", "TDM avec injection"])
-def test_a_series_that_is_named_for_contrast_warns(service: Service, slices: Slices, description: str) -> None:
+def test_a_description_with_contrast_warns(service: Service, slices: Slices, description: str) -> None:
     def named(_: int, item: Dataset) -> None:
         item.SeriesDescription = description
 
     assert "contrast" in _codes(_assessed(service, encoded(edited(slices[:9], named))), "warn")
 
 
-def test_a_decimal_comma_is_a_decimal_point(service: Service, slices: Slices) -> None:
+def test_a_decimal_comma_is_read_as_a_decimal_point(service: Service, slices: Slices) -> None:
     def sloped(_: int, item: Dataset) -> None:
         item.RescaleSlope = "0.97"
 
@@ -166,7 +166,7 @@ def test_a_decimal_comma_is_a_decimal_point(service: Service, slices: Slices) ->
 
 
 @pytest.mark.parametrize("spacing", [["5", "0.5"], ["0.05", "0.05"], ["1e307", "1e307"]])
-def test_pixels_of_an_implausible_shape_are_not_assessed(service: Service, slices: Slices, spacing: list[str]) -> None:
+def test_implausible_pixel_spacing_is_not_assessed(service: Service, slices: Slices, spacing: list[str]) -> None:
     def wide(_: int, item: Dataset) -> None:
         item.PixelSpacing = spacing
 

@@ -14,7 +14,7 @@ _NOT_FOUND: Final = 404
 
 @dataclass(frozen=True, slots=True)
 class JobsClient:
-    """Creates, reads and deletes jobs. Every call raises what `GatewayClient.request` raises."""
+    """Creates, reads and deletes jobs. Every call raises the errors of `GatewayClient.request`."""
 
     gateway: GatewayClient
 

@@ -1,24 +1,24 @@
-// How an answer was made: model, recipe, thresholds, identifiers, and where the time went.
+// Details of a report: model, recipe, thresholds, identifiers and timings.
 
 import { element } from "./dom.js";
-import { listed, milliseconds, moment, threshold } from "./text.js";
+import { formatMilliseconds, formatThreshold, formatTime, joinLabels } from "./text.js";
 
 const SHORT_SHA = 12;
-// As services/common/predictions.py states it.
+// The same text as in services/common/predictions.py.
 const RULE =
   "A subtype is present where its probability exceeds its threshold; any where its own does or a subtype is present. " +
   "In a series a slice's label is present only where the series' label is.";
 
 export function fillDetails(body, report) {
   body.replaceChildren(
-    element("div", {}, element("h3", {}, "Model"), facts(modelFacts(report))),
-    element("div", {}, element("h3", {}, "Time"), facts(timeFacts(report.timings_ms))),
+    element("div", {}, element("h3", {}, "Model"), definitionList(modelFacts(report))),
+    element("div", {}, element("h3", {}, "Time"), definitionList(timeFacts(report.timings_ms))),
     element("div", {}, element("h3", {}, "Thresholds"), thresholdTable(report.thresholds), element("p", { class: "hint" }, RULE)),
-    element("div", { class: "wide" }, element("h3", {}, "Identifiers"), facts(identifierFacts(report))),
+    element("div", { class: "wide" }, element("h3", {}, "Identifiers"), definitionList(identifierFacts(report))),
   );
 }
 
-// Reports of older versions say neither when nor by which software they were made.
+// Reports of older versions have neither `version` nor `created`.
 function modelFacts({ model, thresholds, version }) {
   return [
     ["Name", model.name],
@@ -30,37 +30,37 @@ function modelFacts({ model, thresholds, version }) {
 }
 
 function timeFacts(timings) {
-  return Object.entries(timings).map(([stage, ms]) => [stage, milliseconds(ms)]);
+  return Object.entries(timings).map(([stage, ms]) => [stage, formatMilliseconds(ms)]);
 }
 
 function identifierFacts({ id, created, series }) {
   return [
     ["Report", id],
-    ["Created", created ? moment(created) : "unknown"],
+    ["Created", created ? formatTime(created) : "unknown"],
     ["Study", series?.study_instance_uid ?? "none"],
     ["Series", series?.series_instance_uid ?? "none"],
   ];
 }
 
-function facts(pairs) {
+function definitionList(pairs) {
   const rows = pairs.flatMap(([name, value]) => [
     element("dt", {}, name),
-    element("dd", { class: "numbers path" }, value),
+    element("dd", { class: "tabular path" }, value),
   ]);
   return element("dl", {}, ...rows);
 }
 
 function thresholdTable(thresholds) {
-  const head = ["Label", "Slice", "Series"].map((words) => element("th", { scope: "col" }, words));
+  const head = ["Label", "Slice", "Series"].map((title) => element("th", { scope: "col" }, title));
   const rows = Object.keys(thresholds.slice).map((label) =>
     element(
       "tr",
       {},
-      element("th", { scope: "row" }, listed([label])),
-      element("td", { class: "numbers" }, threshold(thresholds.slice[label])),
-      element("td", { class: "numbers" }, threshold(thresholds.series[label])),
+      element("th", { scope: "row" }, joinLabels([label])),
+      element("td", { class: "tabular" }, formatThreshold(thresholds.slice[label])),
+      element("td", { class: "tabular" }, formatThreshold(thresholds.series[label])),
     ),
   );
-  const caption = element("caption", { class: "unseen" }, "Thresholds");
+  const caption = element("caption", { class: "visually-hidden" }, "Thresholds");
   return element("table", {}, caption, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
 }

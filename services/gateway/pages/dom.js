@@ -1,18 +1,18 @@
-// The page's only ways to make elements. Words from the server and file names go in as text, never as markup.
+// Creates and shows elements. Texts of the server and file names are inserted as text, never as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 export const byId = (id) => document.getElementById(id);
 
 export function element(name, attributes = {}, ...children) {
-  return filled(document.createElement(name), attributes, children);
+  return withContent(document.createElement(name), attributes, children);
 }
 
-export function drawing(name, attributes = {}, ...children) {
-  return filled(document.createElementNS(SVG, name), attributes, children);
+export function svgElement(name, attributes = {}, ...children) {
+  return withContent(document.createElementNS(SVG, name), attributes, children);
 }
 
-function filled(node, attributes, children) {
+function withContent(node, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
   node.append(...children);
   return node;
@@ -22,14 +22,14 @@ export function show(node, visible = true) {
   node.hidden = !visible;
 }
 
-// Told to screen readers; what is seen says it in its own place.
-export function announce(words) {
-  byId("announcer").textContent = words;
+// Announces a change to screen readers.
+export function announce(text) {
+  byId("announcer").textContent = text;
 }
 
-// Moves both the eye and the focus to what is new.
-export function present(heading, container) {
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+// Scrolls to a new section and moves the focus to its heading.
+export function focusSection(heading, container) {
+  const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
   heading.focus({ preventScroll: true });
-  container.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
+  container.scrollIntoView({ behavior: reducedMotion ? "auto" : "smooth", block: "start" });
 }

@@ -1,27 +1,27 @@
-// The measurements of a series that was not assessed, in one sentence. Pure: evidence in, words out.
+// The measurements of a series that was not assessed, as one sentence. A pure function of the evidence.
 
-import { counted, percent } from "./text.js";
+import { formatPercent, pluralize } from "./text.js";
 
-const SHARES = { bone: "bone", brain: "brain", air: "air", centre_air: "air amid the bone", metal: "metal" };
+const SHARES = { bone: "bone", brain: "brain", air: "air", centre_air: "air inside the bone", metal: "metal" };
 
-// Empty where there is none, as in reports of older versions.
-export function evidenceWords(evidence) {
+// Empty for reports of older versions, which have no evidence.
+export function describeEvidence(evidence) {
   if (!evidence) return "";
-  const parts = [...pixelWords(evidence), ...geometryWords(evidence)];
+  const parts = [...describePixels(evidence), ...describeGeometry(evidence)];
   return parts.length > 0 ? `Measured: ${parts.join(", ")}.` : "";
 }
 
-function pixelWords(evidence) {
+function describePixels(evidence) {
   const { slices_read: read, constant_slices: constant, air_hu: airHu } = evidence;
-  if (read === 0) return ["no pixels, because the headers refused the series"];
-  const known = Object.entries(SHARES).filter(([name]) => Number.isFinite(evidence[name]));
-  const shares = known.map(([name, words]) => `${words} ${percent(evidence[name])}`);
+  if (read === 0) return ["no pixels: the headers already refused the series"];
+  const measured = Object.entries(SHARES).filter(([name]) => Number.isFinite(evidence[name]));
+  const shares = measured.map(([name, title]) => `${title} ${formatPercent(evidence[name])}`);
   const air = airHu === null ? [] : [`air at ${Math.round(airHu)}\u00a0HU`];
-  const uniform = constant > 0 ? [`${constant} of ${counted(read, "slice")} uniform`] : [];
-  return [`medians over ${counted(read, "slice")}: ${shares.join(", ")}`, ...air, ...uniform];
+  const uniform = constant > 0 ? [`${constant} of ${pluralize(read, "slice")} uniform`] : [];
+  return [`medians over ${pluralize(read, "slice")}: ${shares.join(", ")}`, ...air, ...uniform];
 }
 
-function geometryWords({ thickness_mm: thickness, spacing_mm: spacing, length_mm: length }) {
-  const named = [["thickness", thickness], ["spacing", spacing], ["length", length]];
-  return named.filter(([, value]) => value).map(([name, value]) => `${name} ${Number(value.toFixed(2))}\u00a0mm`);
+function describeGeometry({ thickness_mm: thickness, spacing_mm: spacing, length_mm: length }) {
+  const lengths = [["thickness", thickness], ["spacing", spacing], ["length", length]];
+  return lengths.filter(([, value]) => value).map(([name, value]) => `${name} ${Number(value.toFixed(2))}\u00a0mm`);
 }

@@ -1,24 +1,25 @@
-// The card of one job: how far it is, its series, and what can be done with it.
+// The section of one job: progress, series, downloads, cancellation and deletion.
 
-import { announce, byId, element, present, show } from "./dom.js";
-import { JobList, progressWords } from "./joblist.js";
-import { endJob, follow, reportsAs } from "./jobs.js";
-import { saveAs } from "./report.js";
-import { counted } from "./text.js";
+import { announce, byId, element, focusSection, show } from "./dom.js";
+import { describeProgress, SeriesList } from "./series_list.js";
+import { deleteJob, downloadReports, followJob } from "./jobs.js";
+import { saveFile } from "./report.js";
+import { pluralize } from "./text.js";
 
-const HARMLESS = ["not_dicom", "system_file", "dicomdir", "not_an_image", "not_a_ct_slice"];
-const ON_CANCEL = "Cancel this job? Its files are removed from the server at once; finished reports stay.";
-const ON_REMOVE = "Remove this job? Its files and reports are removed from the server at once.";
-const CANCELLED = "The files are removed from the server. Finished reports stay until the job is removed.";
+const SET_ASIDE_CODES = ["not_dicom", "system_file", "dicomdir", "not_an_image", "not_a_ct_slice"];
+const CANCEL_QUESTION = "Cancel this job? The server deletes its files at once and keeps finished reports.";
+const DELETE_QUESTION = "Delete this job? The server deletes its files and reports at once.";
+const NO_SERIES = "None of its files belongs to a CT series. Send DICOM slices, or PNG pictures of 512 x 512 pixels.";
+const CANCELLED = "The server has deleted the files. It keeps finished reports until you delete the job.";
 
 export class JobView {
-  // `onOpen(report)` when a series is chosen; `onFailure(failure)` where the job can't be followed or ended;
-  // `onCancelled()` when it was, and `onForgotten()` when it was removed.
-  constructor({ onOpen, onFailure, onCancelled, onForgotten }) {
-    Object.assign(this, { onFailure, onCancelled, onForgotten });
-    this.list = new JobList(onOpen);
-    byId("job-cancel").addEventListener("click", () => this.end(ON_CANCEL));
-    byId("job-forget").addEventListener("click", () => this.end(ON_REMOVE));
+  // Calls `onOpen(report)` for a selected series, `onError(error)` where a request fails, `onCancelled()` after a
+  // cancellation, and `onDeleted()` after a deletion.
+  constructor({ onOpen, onError, onCancelled, onDeleted }) {
+    Object.assign(this, { onError, onCancelled, onDeleted });
+    this.list = new SeriesList(onOpen);
+    byId("job-cancel").addEventListener("click", () => this.delete(CANCEL_QUESTION));
+    byId("job-delete").addEventListener("click", () => this.delete(DELETE_QUESTION));
     byId("job-csv").addEventListener("click", () => this.save("text/csv", "csv"));
     byId("job-ndjson").addEventListener("click", () => this.save("application/x-ndjson", "ndjson"));
   }
@@ -27,22 +28,22 @@ export class JobView {
     this.close();
     const stop = (this.stop = new AbortController());
     this.id = id;
-    this.say("Looking for the job", "");
+    this.setTitle("Loading the job", "");
     byId("job-bar").removeAttribute("value");
-    for (const name of ["job-cancel", "job-forget", "job-tools", "job-left-out"]) show(byId(name), false);
+    for (const name of ["job-cancel", "job-delete", "job-tools", "left-out"]) show(byId(name), false);
     show(byId("job"));
-    present(byId("job-title"), byId("job"));
-    const told = {
+    focusSection(byId("job-title"), byId("job"));
+    const callbacks = {
       onReport: (report) => this.list.add(report),
-      onJob: (job) => this.fill(job),
-      onTrouble: () => this.say("The service does not answer. Trying again …", byId("job-words").textContent),
+      onJob: (job) => this.render(job),
+      onDisconnect: () => this.setTitle("The service does not answer. Retrying …", byId("job-summary").textContent),
     };
     try {
-      await follow(id, told, stop.signal);
-    } catch (failure) {
+      await followJob(id, callbacks, stop.signal);
+    } catch (error) {
       if (stop.signal.aborted) return;
       this.close();
-      this.onFailure(failure);
+      this.onError(error);
     }
   }
 
@@ -53,81 +54,78 @@ export class JobView {
     show(byId("job"), false);
   }
 
-  fill(job) {
+  render(job) {
     const ended = job.ended !== null;
-    if (ended && this.job?.ended !== job.ended) announce(titleOf(job));
+    if (ended && this.job?.ended !== job.ended) announce(jobTitle(job));
     this.job = job;
-    this.say(titleOf(job), wordsOf(job));
+    this.setTitle(jobTitle(job), jobSummary(job));
     const { slices, slices_done: done, series, series_done: seriesDone } = job.progress;
-    byId("job-amount").textContent = series ? `${seriesDone} of ${counted(series, "series", "series")}` : "";
+    byId("job-count").textContent = series ? `${seriesDone} of ${pluralize(series, "series", "series")}` : "";
     if (ended) byId("job-bar").value = 1;
     else if (slices) byId("job-bar").value = done / slices;
     show(byId("job-progress"), !ended);
     show(byId("job-cancel"), !ended);
-    show(byId("job-forget"), ended);
+    show(byId("job-delete"), ended);
     show(byId("job-tools"), seriesDone > 0);
     byId("job-warnings").textContent = job.warnings.map(({ detail }) => detail).join(" ");
     show(byId("job-warnings"), job.warnings.length > 0);
-    this.leftOut(job);
+    this.renderLeftOut(job);
   }
 
-  say(title, words) {
+  setTitle(title, summary) {
     byId("job-title").textContent = title;
-    byId("job-words").textContent = words;
-    show(byId("job-words"), words !== "");
+    byId("job-summary").textContent = summary;
+    show(byId("job-summary"), summary !== "");
   }
 
-  // A damaged file may be a slice that a series lacks: that is not left to be found in a closed list.
-  leftOut({ left_out: files, left_out_total: total }) {
-    const damaged = files.filter(({ code }) => !HARMLESS.includes(code));
-    show(byId("job-left-out"), total > 0);
-    show(byId("job-damaged"), damaged.length > 0);
-    byId("job-damaged").textContent =
-      `${counted(damaged.length, "file")} cannot be read. A series may lack ${damaged.length === 1 ? "it" : "them"}.`;
-    const more = total > files.length ? `; the first ${files.length} are listed` : "";
-    byId("job-left-out-summary").textContent = `${counted(total, "file")} in no series${more}`;
-    const rows = [...damaged, ...files.filter((file) => !damaged.includes(file))].map(({ file, reason }) =>
+  // Unreadable files come first, in an open list: a series may lack them.
+  renderLeftOut({ left_out: files, left_out_total: total }) {
+    const unreadable = files.filter(({ code }) => !SET_ASIDE_CODES.includes(code));
+    show(byId("left-out"), total > 0);
+    const limit = total > files.length ? `; the first ${files.length} are listed` : "";
+    byId("left-out-summary").textContent = `${pluralize(total, "file")} in no series${limit}`;
+    const rows = [...unreadable, ...files.filter((file) => !unreadable.includes(file))].map(({ file, reason }) =>
       element("li", {}, element("span", { class: "path" }, file), element("span", { class: "hint" }, reason)),
     );
-    if (damaged.length > 0) byId("job-left-out").open = true;
-    byId("job-left-out-files").replaceChildren(...rows);
+    if (unreadable.length > 0) byId("left-out").open = true;
+    byId("left-out-files").replaceChildren(...rows);
   }
 
-  async end(question) {
+  async delete(question) {
     if (!confirm(question)) return;
     try {
-      const answer = await endJob(this.id);
-      if (answer.status === 200) this.cancelled(await answer.json());
-      else this.onForgotten();
-    } catch (failure) {
-      this.onFailure(failure);
+      const response = await deleteJob(this.id);
+      if (response.status === 200) this.cancelled(await response.json());
+      else this.onDeleted();
+    } catch (error) {
+      this.onError(error);
     }
   }
 
   cancelled(job) {
-    this.fill(job);
+    this.render(job);
     this.onCancelled();
   }
 
-  async save(type, ending) {
+  async save(type, extension) {
     try {
-      saveAs(await reportsAs(this.id, type), `job-${this.id}.${ending}`);
-    } catch (failure) {
-      this.onFailure(failure);
+      saveFile(await downloadReports(this.id, type), `job-${this.id}.${extension}`);
+    } catch (error) {
+      this.onError(error);
     }
   }
 }
 
-function titleOf({ status, progress, queue_position: before }) {
-  if (status === "queued") return before ? "Waiting for its turn" : "Finding the series";
+function jobTitle({ status, progress, queue_position: position }) {
+  if (status === "queued") return position ? "Queued" : "Finding the series";
   if (status === "running") return "Assessing the series";
   if (status === "cancelled") return "Cancelled";
-  if (status === "failed") return "No series could be found";
-  return progress.series === 1 ? "The series is done" : `All ${counted(progress.series, "series", "series")} are done`;
+  if (status === "failed") return "No series found";
+  return progress.series === 1 ? "The series is done" : `All ${pluralize(progress.series, "series", "series")} are done`;
 }
 
-function wordsOf(job) {
-  if (job.status === "cancelled") return [CANCELLED, progressWords(job)].filter(Boolean).join(" ");
-  if (job.status === "failed") return job.problem?.detail ?? "None of its files belongs to a CT series.";
-  return progressWords(job);
+function jobSummary(job) {
+  if (job.status === "cancelled") return [CANCELLED, describeProgress(job)].filter(Boolean).join(" ");
+  if (job.status === "failed") return job.problem?.detail ?? NO_SERIES;
+  return describeProgress(job);
 }

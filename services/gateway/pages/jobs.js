@@ -1,76 +1,77 @@
-// The calls of /v1/jobs, and a job followed to its end by its events.
+// Requests to /v1/jobs, and the events of a job until its end.
 
-import { Failure, failureOf } from "./failure.js";
-import { authorization } from "./key.js";
+import { RequestError, responseError } from "./errors.js";
+import { authHeaders } from "./api_key.js";
 
-const FIRST_WAIT_MS = 1000;
-const LONGEST_WAIT_MS = 15000;
-const PAGE = 100;
+const FIRST_DELAY_MS = 1000;
+const MAX_DELAY_MS = 15000;
+const PAGE_SIZE = 100;
 
-async function ask(address, { headers = {}, ...options } = {}) {
-  const answer = await fetch(address, { ...options, headers: { ...authorization(), ...headers }, cache: "no-store" });
-  if (!answer.ok) throw failureOf(answer.status, await answer.text(), answer.headers.get("retry-after"));
-  return answer;
+async function request(address, { headers = {}, ...options } = {}) {
+  const response = await fetch(address, { ...options, headers: { ...authHeaders(), ...headers }, cache: "no-store" });
+  if (!response.ok) throw responseError(response.status, await response.text(), response.headers.get("retry-after"));
+  return response;
 }
 
-// Fails with 401 where a key is needed: asked before an upload, which would be for nothing.
-export const mayISend = () => ask("v1/jobs?limit=1");
+// Throws a 401 where a key is required; checked before a long upload.
+export const checkAccess = () => request("v1/jobs?limit=1");
 
-export const endJob = (id) => ask(`v1/jobs/${id}`, { method: "DELETE" });
+export const deleteJob = (id) => request(`v1/jobs/${id}`, { method: "DELETE" });
 
-export const reportsAs = async (id, type) => (await ask(`v1/jobs/${id}/reports`, { headers: { accept: type } })).blob();
+export const downloadReports = async (id, type) => (await request(`v1/jobs/${id}/reports`, { headers: { accept: type } })).blob();
 
-// The number of a series in its job is the end of its report's id.
-export const numberOf = ({ id }) => Number(id.slice(id.lastIndexOf("-") + 1));
+// The number of a series in its job: the end of its report's id.
+export const seriesNumber = ({ id }) => Number(id.slice(id.lastIndexOf("-") + 1));
 
-// Calls `onReport(report)` once for each and `onJob(job)` as often as it changes, until its end; `onTrouble(failure)`
-// where the line broke and is tried again. Fails where the job is not there, or a key is needed.
-export async function follow(id, { onReport, onJob, onTrouble }, signal) {
-  const reports = new Reports(id, onReport, signal);
-  for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
+// Calls `onReport(report)` once for each report, `onJob(job)` for each change, and `onDisconnect()` before each retry.
+// Throws where the job does not exist or a key is required.
+export async function followJob(id, { onReport, onJob, onDisconnect }, signal) {
+  const reports = new ReportReader(id, onReport, signal);
+  for (let delay = FIRST_DELAY_MS; ; delay = Math.min(2 * delay, MAX_DELAY_MS)) {
     try {
-      for await (const { event, data } of events(`v1/jobs/${id}/events`, signal)) {
-        if (event === "gone") throw gone();
+      for await (const { event, data } of readEvents(`v1/jobs/${id}/events`, signal)) {
+        if (event === "gone") throw deletedError();
         const job = JSON.parse(data);
-        await reports.catchUp(job);
+        await reports.readNew(job);
         onJob(job);
         if (event === "end") return;
-        wait = FIRST_WAIT_MS;
+        delay = FIRST_DELAY_MS;
       }
-    } catch (failure) {
+    } catch (error) {
       if (signal.aborted) return;
-      if (failure.status >= 400 && failure.status < 500 && failure.status !== 429) throw failure;
-      onTrouble(failure);
+      if (error.status >= 400 && error.status < 500 && error.status !== 429) throw error;
+      onDisconnect();
     }
-    await new Promise((resolve) => setTimeout(resolve, wait));
+    await new Promise((resolve) => setTimeout(resolve, delay));
     if (signal.aborted) return;
   }
 }
 
-const gone = () => new Failure({ title: "This job is gone", detail: "It was ended by somebody.", status: 404 });
+const deletedError = () =>
+  new RequestError({ title: "The job is deleted", detail: "It was deleted on the server. Send its files again", status: 404 });
 
-// Series end in another order than they are numbered, so a page may bring some that are known.
-class Reports {
+// Series do not end in the order of their numbers, so a page may repeat known reports.
+class ReportReader {
   seen = new Set();
-  first = 0; // of the numbers, the lowest that is not seen
+  first = 0; // lowest number not seen
 
   constructor(id, onReport, signal) {
     Object.assign(this, { id, onReport, signal });
   }
 
-  async catchUp({ progress }) {
+  async readNew({ progress }) {
     if (progress.series_done <= this.seen.size) return;
     for (let after = this.first - 1, more = true; more; ) {
-      const query = new URLSearchParams({ after, limit: PAGE });
-      const page = await (await ask(`v1/jobs/${this.id}/reports?${query}`, { signal: this.signal })).json();
-      for (const report of page.reports) this.take(report);
-      after = Math.max(after, ...page.reports.map(numberOf));
+      const query = new URLSearchParams({ after, limit: PAGE_SIZE });
+      const page = await (await request(`v1/jobs/${this.id}/reports?${query}`, { signal: this.signal })).json();
+      for (const report of page.reports) this.add(report);
+      after = Math.max(after, ...page.reports.map(seriesNumber));
       more = page.next !== null;
     }
   }
 
-  take(report) {
-    const number = numberOf(report);
+  add(report) {
+    const number = seriesNumber(report);
     if (this.seen.has(number)) return;
     this.seen.add(number);
     while (this.seen.has(this.first)) this.first += 1;
@@ -78,19 +79,19 @@ class Reports {
   }
 }
 
-// Server-sent events by fetch, because EventSource can send no key.
-async function* events(address, signal) {
-  const answer = await ask(address, { signal, headers: { accept: "text/event-stream" } });
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+// Server-sent events by fetch: EventSource cannot send a key.
+async function* readEvents(address, signal) {
+  const response = await request(address, { signal, headers: { accept: "text/event-stream" } });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let text = ""; ; ) {
     const { value, done } = await reader.read();
     if (done) return;
-    const pieces = (text + value).split("\n\n");
-    text = pieces.pop();
-    for (const piece of pieces) if (!piece.startsWith(":")) yield fields(piece);
+    const messages = (text + value).split("\n\n");
+    text = messages.pop();
+    for (const message of messages) if (!message.startsWith(":")) yield parseFields(message);
   }
 }
 
-function fields(piece) {
-  return Object.fromEntries(piece.split("\n").map((line) => line.split(/: (.*)/s, 2)));
+function parseFields(message) {
+  return Object.fromEntries(message.split("\n").map((line) => line.split(/: (.*)/s, 2)));
 }

@@ -1,226 +1,230 @@
-// The page: choose, ask, wait, see. Everything else is in the module of its name.
+// The page: select files, send them, show the report. The other modules each hold one part.
 
-import { Chosen } from "./selection.js";
-import { announce, byId, present, show } from "./dom.js";
-import { onDrop } from "./drop.js";
-import { Cancelled, Failure } from "./failure.js";
-import { nameOf } from "./joblist.js";
-import { mayISend } from "./jobs.js";
+import { FileSelection } from "./selection.js";
+import { announce, byId, focusSection, show } from "./dom.js";
+import { onFilesDropped } from "./drag_and_drop.js";
+import { RequestCancelled, RequestError } from "./errors.js";
+import { seriesTitle } from "./series_list.js";
+import { checkAccess } from "./jobs.js";
 import { JobView } from "./job_view.js";
-import { askForKey, hideKey } from "./key.js";
+import { showKeyForm, hideKeyForm } from "./api_key.js";
 import { hideProblem, showProblem } from "./problem.js";
 import { Progress } from "./progress.js";
 import { downloadReport, fillReport } from "./report.js";
-import { offerOperatingPoints, servedModel } from "./service.js";
+import { fillOperatingPoints, loadServedModel } from "./served_model.js";
 import { requestJob, requestReport } from "./upload.js";
 import { Viewer } from "./viewer.js";
 
-const SET_BEFORE = ["choose-files", "choose-folder", "choose-others", "clear", "operating-point"];
+const DISABLED_WHILE_BUSY = ["choose-files", "choose-folder", "choose-others", "clear", "operating-point"];
+const NO_RESPONSE = {
+  title: "The service does not answer",
+  detail: "Check that it runs and that this computer can reach it",
+};
 const JOB = /^#job=([0-9a-z]+)$/;
 const operatingPoint = byId("operating-point");
 const viewer = new Viewer();
 const progress = new Progress(() => call?.cancel());
-const chosen = new Chosen(onChosen);
+const selection = new FileSelection(onSelectionChange);
 const jobView = new JobView({
-  onOpen: openOfJob,
-  onFailure: failOfJob,
-  onCancelled: () => chosen.renewToken(),
-  onForgotten: leaveJob,
+  onOpen: showJobReport,
+  onError: handleJobError,
+  onCancelled: () => selection.renewToken(),
+  onDeleted: closeJob,
 });
 let call;
 let report;
-let ofJob; // the report of a job's series that is open, and that pictures may be asked for
-let again = predict;
+let jobReport; // the open report of a job's series
+let retry = predict;
 
 async function predict() {
-  if (call || chosen.entries.length === 0) return;
-  leaveJob();
-  closeAnswer();
-  again = predict;
-  await upload(chosen.entries, "Analysing", (entries, callbacks) => {
+  if (call || selection.entries.length === 0) return;
+  closeJob();
+  closeReport();
+  retry = predict;
+  await upload(selection.entries, "Analysing", (entries, callbacks) => {
     return requestReport(entries, operatingPoint.value, callbacks);
-  }, open);
+  }, showReport);
 }
 
-// Every series that is in the chosen files, as a job.
+// Assesses every series of the selected files, as a job.
 async function assessAll() {
-  if (call || chosen.entries.length === 0) return;
-  closeAnswer();
-  again = assessAll;
+  if (call || selection.entries.length === 0) return;
+  closeReport();
+  retry = assessAll;
   try {
-    await mayISend();
-  } catch (failure) {
-    failOfJob(failure, assessAll);
+    await checkAccess();
+  } catch (error) {
+    handleJobError(error, assessAll);
     return;
   }
-  await upload(chosen.entries, "Being kept", (entries, callbacks) => {
-    return requestJob(entries, operatingPoint.value, chosen.token, callbacks);
+  await upload(selection.entries, "Storing", (entries, callbacks) => {
+    return requestJob(entries, operatingPoint.value, selection.token, callbacks);
   }, ({ id }) => {
-    end();
+    finishCall();
     location.hash = `job=${id}`;
   });
 }
 
-// One series of a job, alone, because jobs keep no pictures.
-async function predictOfJob() {
-  const [asked, files] = [ofJob, filesOf(ofJob)];
-  again = predictOfJob;
-  await upload(files, "Analysing", (entries, callbacks) => {
-    return requestReport(entries, asked.thresholds.operating_point, callbacks);
-  }, open);
+// Predicts one series of a job again: jobs store no pictures.
+async function predictJobSeries() {
+  const { operating_point: point } = jobReport.thresholds;
+  retry = predictJobSeries;
+  await upload(selectedFiles(jobReport), "Analysing", (entries, callbacks) => {
+    return requestReport(entries, point, callbacks);
+  }, showReport);
 }
 
-async function upload(entries, afterwards, request, onAnswer) {
+async function upload(entries, activity, request, onResponse) {
   hideProblem();
   call = request(entries, {
     onProgress: (sent, total) => progress.sending(sent, total),
-    onSent: () => progress.working(afterwards),
+    onSent: () => progress.working(activity),
   });
   progress.open(entries.reduce((total, { file }) => total + file.size, 0));
   setBusy(true);
   byId("cancel").focus();
   try {
-    onAnswer(await call.answer);
+    onResponse(await call.response);
   } catch (error) {
-    fail(error);
+    handleError(error);
   }
 }
 
-function open(answer) {
-  end();
-  report = answer;
+function showReport(response) {
+  finishCall();
+  report = response;
   const title = fillReport(report, (index) => viewer.go(index));
-  show(byId("of-job"), ofJob !== undefined);
-  show(byId("answer"));
+  show(byId("job-report"), jobReport !== undefined);
+  show(byId("report"));
   viewer.open(report);
-  tellWhatItIsAt();
-  present(byId("verdict-title"), byId("answer"));
+  updateStaleHint();
+  focusSection(byId("verdict-title"), byId("report"));
   announce(title);
 }
 
-function openOfJob(chosenReport) {
+function showJobReport(chosen) {
   hideProblem();
-  ofJob = chosenReport;
-  const files = filesOf(ofJob);
-  byId("of-job-name").textContent = nameOf(ofJob);
-  show(byId("with-pictures"), files.length > 0);
-  const words = "Jobs keep no pictures. To see them, choose the files of this series and press Predict.";
-  byId("of-job-hint").textContent = files.length > 0 ? "" : words;
-  jobView.list.mark(ofJob);
-  open(ofJob);
+  jobReport = chosen;
+  const files = selectedFiles(jobReport);
+  byId("job-report-title").textContent = seriesTitle(jobReport);
+  show(byId("show-pictures"), files.length > 0);
+  const hint = "Jobs store no pictures. To see them, choose the files of this series and press Predict.";
+  byId("job-report-hint").textContent = files.length > 0 ? "" : hint;
+  jobView.list.highlight(jobReport);
+  showReport(jobReport);
 }
 
-// Those of the chosen ones that a report is of; none where they are not there, or in a zip.
-function filesOf({ slices }) {
+// The selected files of a report; empty where some are not selected, or are in a zip.
+function selectedFiles({ slices }) {
   const names = new Set(slices.map(({ file }) => file));
-  const found = chosen.entries.filter(({ path }) => names.has(path));
+  const found = selection.entries.filter(({ path }) => names.has(path));
   return found.length === names.size ? found : [];
 }
 
-function back() {
-  const from = ofJob;
-  closeAnswer();
-  jobView.list.focus(from);
+function backToJob() {
+  const last = jobReport;
+  closeReport();
+  jobView.list.focus(last);
 }
 
-function fail(error) {
-  end();
-  if (error instanceof Cancelled) {
+function handleError(error) {
+  finishCall();
+  if (error instanceof RequestCancelled) {
     announce("Cancelled");
     byId("predict").focus();
   } else if (error.status === 401) {
-    askForKey(again);
-  } else if (error instanceof Failure) {
-    showProblem(error, oneOfSeveral(error));
+    showKeyForm(retry);
+  } else if (error instanceof RequestError) {
+    showProblem(error, seriesChooser(error));
   } else {
     throw error;
   }
 }
 
-function failOfJob(failure, then = route) {
-  if (failure.status === 401) askForKey(then);
-  else if (failure instanceof Failure) showProblem(failure);
-  else showProblem(new Failure({ title: "The service does not answer", detail: "It may be stopped or out of reach." }));
+function handleJobError(error, onKey = route) {
+  if (error.status === 401) showKeyForm(onKey);
+  else if (error instanceof RequestError) showProblem(error);
+  else showProblem(new RequestError(NO_RESPONSE));
 }
 
-// Offered only where each series is files of its own, and not entries of a zip.
-function oneOfSeveral({ series }) {
-  const paths = new Set(chosen.entries.map(({ path }) => path));
+// Lets the user choose one of several series; null where these are entries of a zip.
+function seriesChooser({ series }) {
+  const paths = new Set(selection.entries.map(({ path }) => path));
   if (series.length === 0 || !series.every(({ files }) => files?.every((file) => paths.has(file)))) return null;
   return (files) => {
-    chosen.replace(chosen.entries.filter(({ path }) => files.includes(path)));
+    selection.replace(selection.entries.filter(({ path }) => files.includes(path)));
     predict();
   };
 }
 
-function end() {
+function finishCall() {
   call = undefined;
   progress.close();
   setBusy(false);
 }
 
 function setBusy(busy) {
-  const nothing = chosen.entries.length === 0;
-  for (const id of SET_BEFORE) byId(id).disabled = busy;
-  byId("chosen-files").inert = busy;
-  for (const id of ["predict", "assess-all", "problem-all", "retry"]) byId(id).disabled = busy || nothing;
-  byId("with-pictures").disabled = busy;
+  const empty = selection.entries.length === 0;
+  for (const id of DISABLED_WHILE_BUSY) byId(id).disabled = busy;
+  byId("selection-files").inert = busy;
+  for (const id of ["predict", "assess-all", "problem-assess-all", "retry"]) byId(id).disabled = busy || empty;
+  byId("show-pictures").disabled = busy;
 }
 
-// An answer beside files that it was not given for would be read as theirs; Back leads to the job again.
-function onChosen() {
-  leaveJob();
-  closeAnswer();
-  show(byId("assess-all"), chosen.maybeSeveral);
+// A report of other files must not stay visible. The browser's Back button opens the job again.
+function onSelectionChange() {
+  closeJob();
+  closeReport();
+  show(byId("assess-all"), selection.mayHoldSeveralSeries);
   setBusy(false);
 }
 
-function closeAnswer() {
-  report = ofJob = undefined;
+function closeReport() {
+  report = jobReport = undefined;
   viewer.close();
   hideProblem();
-  hideKey();
-  jobView.list.mark(undefined);
-  show(byId("answer"), false);
+  hideKeyForm();
+  jobView.list.highlight(undefined);
+  show(byId("report"), false);
 }
 
-// A job stands in the address, so that it is found again when the page is loaded anew.
+// The address holds the job's id, so that a reload shows the job again.
 function route() {
   const id = JOB.exec(location.hash)?.[1];
   if (id === jobView.id) return;
-  closeAnswer();
+  closeReport();
   if (id) jobView.open(id);
   else jobView.close();
 }
 
-function leaveJob() {
+function closeJob() {
   if (JOB.test(location.hash)) location.hash = "";
   jobView.close();
 }
 
-function tellWhatItIsAt() {
-  const at = report?.thresholds.operating_point;
-  const stale = at !== undefined && at !== operatingPoint.value && !ofJob;
-  const words = `This answer is at ‘${at}’. Press Predict to have one at ‘${operatingPoint.value}’.`;
-  byId("stale").textContent = stale ? words : "";
+function updateStaleHint() {
+  const used = report?.thresholds.operating_point;
+  const stale = used !== undefined && used !== operatingPoint.value && !jobReport;
+  const hint = `This report uses the operating point ‘${used}’. Press Predict for ‘${operatingPoint.value}’.`;
+  byId("stale-hint").textContent = stale ? hint : "";
 }
 
 byId("predict").addEventListener("click", predict);
-for (const id of ["assess-all", "problem-all"]) byId(id).addEventListener("click", assessAll);
-byId("retry").addEventListener("click", () => again());
-byId("back").addEventListener("click", back);
-byId("with-pictures").addEventListener("click", predictOfJob);
+for (const id of ["assess-all", "problem-assess-all"]) byId(id).addEventListener("click", assessAll);
+byId("retry").addEventListener("click", () => retry());
+byId("back").addEventListener("click", backToJob);
+byId("show-pictures").addEventListener("click", predictJobSeries);
 byId("download").addEventListener("click", () => downloadReport(report));
-operatingPoint.addEventListener("change", tellWhatItIsAt);
+operatingPoint.addEventListener("change", updateStaleHint);
 addEventListener("hashchange", route);
-onDrop(
+onFilesDropped(
   (entries) => {
-    if (!call && entries.length > 0) chosen.replace(entries);
+    if (!call && entries.length > 0) selection.replace(entries);
   },
-  (detail) => showProblem(new Failure({ title: "What was dropped cannot be opened", detail, status: 400 })),
+  (detail) => showProblem(new RequestError({ title: "The dropped files cannot be opened", detail, status: 400 })),
 );
 
 route();
-const served = await servedModel();
-offerOperatingPoints(served);
-viewer.windows = served.card.recipe.windows;
+const model = await loadServedModel();
+fillOperatingPoints(model);
+viewer.windows = model.card.recipe.windows;

@@ -1,25 +1,25 @@
-// Slices as pixels: decoded when they are looked at, the latest kept. One slice takes a megabyte.
+// Pixels of slices, decoded on demand; a cache holds the last ones. One slice takes 1 MB.
 
-const KEPT = 48;
+const CACHED_SLICES = 48;
 const CHANNELS = { bone: 0, subdural: 1, soft_tissue: 2 };
 
 export class Pictures {
   decoded = new Map();
 
-  // slices: of the report, each with `image`, a PNG in base64 or null
+  // slices: of a report; `image` is a PNG in base64, or null
   constructor(slices) {
     this.slices = slices;
   }
 
-  // The three windows of one slice as RGB, or null where there is no picture that can be shown.
+  // The three windows of one slice as RGB; null without a readable image.
   pixels(index) {
     const image = this.slices[index]?.image;
     if (!image) return Promise.resolve(null);
-    const found = this.decoded.get(index) ?? decode(image).catch(() => null);
+    const pixels = this.decoded.get(index) ?? decode(image).catch(() => null);
     this.decoded.delete(index);
-    this.decoded.set(index, found);
-    if (this.decoded.size > KEPT) this.decoded.delete(this.decoded.keys().next().value);
-    return found;
+    this.decoded.set(index, pixels);
+    if (this.decoded.size > CACHED_SLICES) this.decoded.delete(this.decoded.keys().next().value);
+    return pixels;
   }
 }
 
@@ -32,18 +32,18 @@ async function decode(base64) {
   return context.getImageData(0, 0, bitmap.width, bitmap.height);
 }
 
-// Paints all three channels as colours, or one of them as grey.
+// Draws all three channels in colour, or one in grey.
 export function paint(canvas, pixels, channel) {
   [canvas.width, canvas.height] = [pixels.width, pixels.height];
-  const shown = channel in CHANNELS ? grey(pixels, CHANNELS[channel]) : pixels;
-  canvas.getContext("2d").putImageData(shown, 0, 0);
+  const image = channel in CHANNELS ? grey(pixels, CHANNELS[channel]) : pixels;
+  canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
 function grey({ data, width, height }, channel) {
-  const made = new ImageData(width, height);
+  const image = new ImageData(width, height);
   for (let at = 0; at < data.length; at += 4) {
-    made.data[at] = made.data[at + 1] = made.data[at + 2] = data[at + channel];
-    made.data[at + 3] = 255;
+    image.data[at] = image.data[at + 1] = image.data[at + 2] = data[at + channel];
+    image.data[at + 3] = 255;
   }
-  return made;
+  return image;
 }

@@ -1,39 +1,39 @@
-// What is going on while the page waits: first the bytes that are sent, then the time that passes.
+// Progress of a request: bytes during the upload, then elapsed time.
 
 import { announce, byId, show } from "./dom.js";
-import { bytes, seconds } from "./text.js";
+import { formatBytes, formatSeconds } from "./text.js";
 
 const TICK_MS = 100;
 
 export class Progress {
-  ticking = 0;
+  timer = 0;
 
   constructor(onCancel) {
     byId("cancel").addEventListener("click", onCancel);
   }
 
   sending(sent, total) {
-    this.say("Uploading");
-    byId("progress-amount").textContent = `${bytes(sent)} of ${bytes(total)}`;
+    this.setActivity("Uploading");
+    byId("progress-amount").textContent = `${formatBytes(sent)} of ${formatBytes(total)}`;
     byId("progress-bar").value = total > 0 ? sent / total : 0;
   }
 
-  // How long it takes is not known, so the bar shows no amount and a clock runs instead.
-  working(words) {
-    this.say(words);
+  // The duration is unknown: the bar is indeterminate, and a clock runs.
+  working(activity) {
+    this.setActivity(activity);
     byId("progress-bar").removeAttribute("value");
     const begin = performance.now();
     const tick = () => {
-      byId("progress-amount").textContent = seconds(performance.now() - begin);
+      byId("progress-amount").textContent = formatSeconds(performance.now() - begin);
     };
     tick();
-    this.ticking = setInterval(tick, TICK_MS);
+    this.timer = setInterval(tick, TICK_MS);
   }
 
-  say(words) {
-    if (byId("progress-text").textContent === words) return;
-    byId("progress-text").textContent = words;
-    announce(words);
+  setActivity(activity) {
+    if (byId("progress-text").textContent === activity) return;
+    byId("progress-text").textContent = activity;
+    announce(activity);
   }
 
   open(total) {
@@ -42,7 +42,7 @@ export class Progress {
   }
 
   close() {
-    clearInterval(this.ticking);
+    clearInterval(this.timer);
     byId("progress-text").textContent = "";
     show(byId("progress"), false);
   }

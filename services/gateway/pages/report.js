@@ -1,50 +1,50 @@
-// The report around the pictures: verdict, reasons, findings, tables, details, and the JSON to take away.
+// The report without its pictures: verdict, reasons, findings, tables, details, and the download.
 
 import { fillDetails } from "./details.js";
 import { byId, element } from "./dom.js";
-import { evidenceWords } from "./evidence.js";
-import { labelTable, notAssessed, predictionMark, withWarnings } from "./labels.js";
-import { predictedLabels, verdictOf } from "./verdict.js";
-import { listed, probability } from "./text.js";
+import { describeEvidence } from "./evidence.js";
+import { labelTable, notAssessed, predictionMark, titleWithWarnings } from "./labels.js";
+import { predictedLabels, verdictFor } from "./verdict.js";
+import { formatProbability, joinLabels } from "./text.js";
 
-const SIGNS = { present: "!", absent: "–", unknown: "?" };
+const SYMBOLS = { present: "!", absent: "–", unknown: "?" };
 const SEVERITIES = { refuse: "Refused", warn: "Warning", note: "Note" };
-const MOST_SERIOUS_FIRST = Object.keys(SEVERITIES);
+const SEVERITY_ORDER = Object.keys(SEVERITIES);
 
-// `go(index)` shows a slice. Returns the verdict with its warnings, as text.
-export function fillReport(report, go) {
-  const { kind, title, detail } = verdictOf(report);
+// Returns the verdict's title with its warnings. `onSlice(index)` shows a slice.
+export function fillReport(report, onSlice) {
+  const { kind, title, detail } = verdictFor(report);
   byId("verdict").dataset.kind = kind;
-  byId("verdict-sign").textContent = SIGNS[kind];
-  byId("verdict-title").replaceChildren(...withWarnings(title, report));
+  byId("verdict-symbol").textContent = SYMBOLS[kind];
+  byId("verdict-title").replaceChildren(...titleWithWarnings(title, report));
   byId("verdict-detail").textContent = detail;
   byId("reasons").replaceChildren(...bySeverity(report.reasons).map(reasonRow));
-  byId("evidence").textContent = evidenceWords(report.evidence);
+  byId("evidence").textContent = describeEvidence(report.evidence);
   byId("findings").replaceChildren(...report.findings.map(findingRow));
   byId("report-disclaimer").textContent = report.disclaimer;
-  fillSeries(report, go);
+  fillSeries(report, onSlice);
   fillDetails(byId("details-body"), report);
   return byId("verdict-title").textContent;
 }
 
 function bySeverity(reasons) {
-  const rank = ({ severity }) => MOST_SERIOUS_FIRST.indexOf(severity);
+  const rank = ({ severity }) => SEVERITY_ORDER.indexOf(severity);
   return [...reasons].sort((one, other) => rank(one) - rank(other));
 }
 
 function reasonRow({ code, detail, severity }) {
-  const word = element("strong", { class: "severity" }, SEVERITIES[severity] ?? severity);
+  const label = element("strong", { class: "severity" }, SEVERITIES[severity] ?? severity);
   const name = element("code", {}, code);
-  return element("li", { "data-severity": severity }, word, " ", element("span", {}, detail), " ", name);
+  return element("li", { "data-severity": severity }, label, " ", element("span", {}, detail), " ", name);
 }
 
 function findingRow(line) {
   return element("li", /: present/.test(line) ? { class: "present" } : {}, line);
 }
 
-function fillSeries(report, go) {
+function fillSeries(report, onSlice) {
   byId("series-title").textContent = report.series ? "The series" : "The pictures";
-  byId("series-table").replaceChildren(report.series ? seriesTable(report) : picturesTable(report, go));
+  byId("series-table").replaceChildren(report.series ? seriesTable(report) : picturesTable(report, onSlice));
 }
 
 function seriesTable({ series, thresholds }) {
@@ -52,44 +52,44 @@ function seriesTable({ series, thresholds }) {
   return labelTable("Probabilities of the series", series, thresholds.series);
 }
 
-function picturesTable({ slices }, go) {
-  return sliceTable("The pictures", "Picture", slices, go, ({ file }) => file);
+function picturesTable({ slices }, onSlice) {
+  return sliceTable("The pictures", "Picture", slices, onSlice, ({ file }) => file);
 }
 
-// A row for each slice, to be pressed: in a report of pictures, and in place of pictures where there are none.
-export function sliceTable(caption, first, slices, go, nameOf) {
-  const head = [first, "any", "Predicted"].map((words) => element("th", { scope: "col" }, words));
+// A row with a button for each slice: for a report of pictures, or of slices without pictures.
+export function sliceTable(caption, first, slices, onSlice, rowTitle) {
+  const head = [first, "any", "Predicted"].map((title) => element("th", { scope: "col" }, title));
   const table = element(
     "table",
     { class: "pictures" },
-    element("caption", { class: "unseen" }, caption),
+    element("caption", { class: "visually-hidden" }, caption),
     element("thead", {}, element("tr", {}, ...head)),
-    element("tbody", {}, ...slices.map((slice) => sliceRow(slice, go, nameOf(slice)))),
+    element("tbody", {}, ...slices.map((slice) => sliceRow(slice, onSlice, rowTitle(slice)))),
   );
   return element("div", { class: "scroller", tabindex: "0", role: "group", "aria-label": caption }, table);
 }
 
-function sliceRow({ index, probabilities, predictions }, go, name) {
-  const choose = element("button", { type: "button", class: "plain path" }, name);
-  choose.addEventListener("click", () => go(index));
-  const kinds = predictedLabels(predictions).filter((label) => label !== "any");
-  const verdict = predictions ? [predictionMark(predictions.any), kinds.length ? `: ${listed(kinds)}` : ""] : ["–"];
+function sliceRow({ index, probabilities, predictions }, onSlice, name) {
+  const choose = element("button", { type: "button", class: "link-button path" }, name);
+  choose.addEventListener("click", () => onSlice(index));
+  const subtypes = predictedLabels(predictions).filter((label) => label !== "any");
+  const verdict = predictions ? [predictionMark(predictions.any), subtypes.length ? `: ${joinLabels(subtypes)}` : ""] : ["–"];
   return element(
     "tr",
     {},
     element("th", { scope: "row" }, choose),
-    element("td", { class: "numbers" }, probabilities ? probability(probabilities.any) : "–"),
+    element("td", { class: "tabular" }, probabilities ? formatProbability(probabilities.any) : "–"),
     element("td", {}, ...verdict),
   );
 }
 
-// Without the pictures, as the API answers when it is not asked for them.
+// Without the pictures, as the API returns it by default.
 export function downloadReport(report) {
-  const bare = { ...report, slices: report.slices.map((slice) => ({ ...slice, image: null })) };
-  saveAs(new Blob([JSON.stringify(bare, null, 2)], { type: "application/json" }), `report-${report.id}.json`);
+  const content = { ...report, slices: report.slices.map((slice) => ({ ...slice, image: null })) };
+  saveFile(new Blob([JSON.stringify(content, null, 2)], { type: "application/json" }), `report-${report.id}.json`);
 }
 
-export function saveAs(blob, name) {
+export function saveFile(blob, name) {
   const address = URL.createObjectURL(blob);
   element("a", { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 1000);

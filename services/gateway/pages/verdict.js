@@ -1,48 +1,48 @@
-// The report's answer in one sentence. Pure: a report in, words out.
+// The verdict of a report. Pure functions of the report.
 
-import { counted, listed } from "./text.js";
+import { pluralize, joinLabels } from "./text.js";
 
 // Returns {kind: "present" | "absent" | "unknown", title, detail}.
-export function verdictOf(report) {
+export function verdictFor(report) {
   if (report.status !== "assessed") return notAssessed(report);
-  return report.series ? ofSeries(report) : ofPictures(report);
+  return report.series ? seriesVerdict(report) : picturesVerdict(report);
 }
 
 function notAssessed(report) {
-  const detail = `${sliceCount(report)} read, but not judged. This is not a negative result.`;
+  const detail = `${sliceCount(report)} read, but not assessed. This is not a negative result.`;
   return { kind: "unknown", title: "Not assessed", detail };
 }
 
-function ofSeries(report) {
-  const found = predictedLabels(report.series.predictions);
-  const at = `${sliceCount(report)}, ${circumstances(report)}.`;
-  if (found.length > 0) return { kind: "present", title: `Haemorrhage predicted${kinds(found)}`, detail: at };
-  return { kind: "absent", title: "No haemorrhage predicted", detail: `${at}${strayWarning(report)}` };
+function seriesVerdict(report) {
+  const labels = predictedLabels(report.series.predictions);
+  const detail = `${sliceCount(report)}, ${origin(report)}.`;
+  if (labels.length > 0) return { kind: "present", title: `Haemorrhage predicted${subtypeList(labels)}`, detail };
+  return { kind: "absent", title: "No haemorrhage predicted", detail: `${detail}${sliceWarning(report)}` };
 }
 
-// Reports before version 0.2 could say that a slice is positive and its series is not; jobs may still hold them.
-function strayWarning(report) {
-  const stray = positiveSlices(report).length;
-  if (stray === 0) return "";
-  const which = stray === 1 ? "1 slice exceeds its own" : `${stray} slices exceed their own`;
-  return ` The series as a whole stays under its thresholds, yet ${which}: please look.`;
+// In reports before version 0.2 a slice may be positive and its series not; jobs may still hold such reports.
+function sliceWarning(report) {
+  const count = positiveSlices(report).length;
+  if (count === 0) return "";
+  const which = count === 1 ? "1 slice exceeds its own: check it" : `${count} slices exceed theirs: check them`;
+  return ` The series is below its thresholds, but ${which}.`;
 }
 
-function ofPictures(report) {
+function picturesVerdict(report) {
   const positive = positiveSlices(report);
   const found = new Set(positive.flatMap((slice) => predictedLabels(slice.predictions)));
-  const point = `Each on its own, ${circumstances(report)}.`;
-  const all = counted(report.slices.length, "picture");
-  if (positive.length === 0) return { kind: "absent", title: `No haemorrhage predicted in ${all}`, detail: point };
+  const detail = `Each picture alone, ${origin(report)}.`;
+  const all = pluralize(report.slices.length, "picture");
+  if (positive.length === 0) return { kind: "absent", title: `No haemorrhage predicted in ${all}`, detail };
   const labels = Object.keys(report.thresholds.slice).filter((label) => found.has(label));
-  const title = `Haemorrhage predicted in ${positive.length} of ${all}${kinds(labels)}`;
-  return { kind: "present", title, detail: point };
+  const title = `Haemorrhage predicted in ${positive.length} of ${all}${subtypeList(labels)}`;
+  return { kind: "present", title, detail };
 }
 
-// "3 warnings", to stand behind a title; empty where there are none.
-export function warningsOf({ reasons = [] }) {
+// "3 warnings"; empty for none.
+export function warningCount({ reasons = [] }) {
   const count = reasons.filter(({ severity }) => severity === "warn").length;
-  return count > 0 ? counted(count, "warning") : "";
+  return count > 0 ? pluralize(count, "warning") : "";
 }
 
 export const predictedLabels = (predictions) =>
@@ -50,12 +50,12 @@ export const predictedLabels = (predictions) =>
 
 const positiveSlices = (report) => report.slices.filter((slice) => predictedLabels(slice.predictions).length > 0);
 
-const sliceCount = (report) => counted(report.slices.length, "slice");
+const sliceCount = (report) => pluralize(report.slices.length, "slice");
 
-const circumstances = ({ model, thresholds }) =>
-  `judged by the model ‘${model.name}’ at the operating point ‘${thresholds.operating_point}’`;
+const origin = ({ model, thresholds }) =>
+  `assessed by the model ‘${model.name}’ at the operating point ‘${thresholds.operating_point}’`;
 
-function kinds(labels) {
+function subtypeList(labels) {
   const subtypes = labels.filter((label) => label !== "any");
-  return subtypes.length > 0 ? `: ${listed(subtypes)}` : ", of no certain kind";
+  return subtypes.length > 0 ? `: ${joinLabels(subtypes)}` : ", type uncertain";
 }

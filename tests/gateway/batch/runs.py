@@ -21,7 +21,7 @@ OPTIONS = RunOptions(JobLimits(max_files=4, max_bytes=10_000))
 
 @dataclass
 class RecordedProgress:
-    """Records what a user would see. `checkpoint()` may interrupt the run at each update."""
+    """Records the progress of a run. `checkpoint()` may interrupt the run at each update."""
 
     checkpoint: Callable[[], None] = lambda: None
     files: float = 0

@@ -4,8 +4,8 @@ import { byId, show } from "./dom.js";
 
 const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
 
-// `take` gets [{file, path}]; `complain` the words for what could not be opened.
-export function onDrop(take, complain) {
+// Calls `onFiles([{file, path}])`, or `onError(message)` where a file cannot be opened.
+export function onFilesDropped(onFiles, onError) {
   const zone = byId("dropzone");
   addEventListener("dragover", (event) => {
     if (!hasFiles(event)) return;
@@ -20,33 +20,33 @@ export function onDrop(take, complain) {
     event.preventDefault();
     show(zone, false);
     try {
-      take(await droppedFiles(event.dataTransfer));
+      onFiles(await droppedFiles(event.dataTransfer));
     } catch (error) {
-      complain(error.message);
+      onError(error.message);
     }
   });
 }
 
-// The browser empties `items` when the event is over, so all of them are asked for before the first wait.
+// The browser empties `items` after the event, so all entries are read before the first `await`.
 async function droppedFiles(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (entries.length === 0) return [...transfer.files].map((file) => ({ file, path: file.name }));
-  return (await Promise.all(entries.map(walk))).flat();
+  return (await Promise.all(entries.map(listFiles))).flat();
 }
 
-async function walk(entry) {
-  if (entry.isDirectory) return (await Promise.all((await children(entry)).map(walk))).flat();
+async function listFiles(entry) {
+  if (entry.isDirectory) return (await Promise.all((await readFolder(entry)).map(listFiles))).flat();
   const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
   return [{ file, path: entry.fullPath.replace(/^\//, "") }];
 }
 
-// A folder is read in pieces of a hundred names, until an empty piece.
-async function children(folder) {
+// `readEntries` returns at most a hundred entries; an empty batch is the end.
+async function readFolder(folder) {
   const reader = folder.createReader();
-  const found = [];
+  const entries = [];
   for (;;) {
-    const piece = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (piece.length === 0) return found;
-    found.push(...piece);
+    const batch = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (batch.length === 0) return entries;
+    entries.push(...batch);
   }
 }
