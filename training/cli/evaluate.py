@@ -67,7 +67,7 @@ def evaluate_phantoms(*, bundle: Path = SHIPPED, real: Path | None = None, out: 
     from services.common.card import open_bundle
     from training.bundle.plots import draw
     from training.evaluate.bundle_on_phantoms import measure_bundle, predict_real
-    from training.evaluate.targets import table
+    from training.evaluate.targets import target_table
     from training.io.files import write_json
 
     metrics = measure_bundle(bundle)
@@ -76,6 +76,6 @@ def evaluate_phantoms(*, bundle: Path = SHIPPED, real: Path | None = None, out: 
         LOG.info("real series: %s", json.dumps(metrics["real"]))
     draw(open_bundle(bundle).card.model_copy(update={"metrics": metrics}), None, out)
     write_json(out / "metrics.json", metrics)
-    targets = table(metrics)
+    targets = target_table(metrics)
     (out / "targets.md").write_text(targets)
     LOG.info("%s:\n%s", out, targets)

@@ -1,4 +1,4 @@
-"""What a default bundle must reach on phantoms, beside what its metrics say."""
+"""Targets of a bundle of phantoms, beside its metrics."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ COUNTS: Final = ("pixels from 50 to 100 HU", "area of the brain")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One thing to reach: `measured` must be at least `wanted`, or at most where `at_most`."""
+    """One target: `measured` must be at least `wanted`, or at most with `at_most`."""
 
     what: str
     measured: float | None
@@ -22,14 +22,14 @@ class Target:
 
     @property
     def holds(self) -> bool | None:
-        """None where nothing was measured."""
+        """Whether the target is reached; None without a measurement."""
         if self.measured is None:
             return None
         return self.measured <= self.wanted if self.at_most else self.measured >= self.wanted
 
 
 def targets(metrics: Mapping[str, Any]) -> list[Target]:
-    """Every target, with what a card's `metrics`, or those of `measure_bundle`, say of it."""
+    """All targets, from the `metrics` of a card or of `measure_bundle`."""
     return [
         *_discrimination(metrics),
         *_calibration(metrics),
@@ -47,37 +47,42 @@ def _discrimination(metrics: Mapping[str, Any]) -> Iterator[Target]:
 
 
 def _calibration(metrics: Mapping[str, Any]) -> Iterator[Target]:
-    """By series beyond chance and of more, too: a hundred leave true probabilities a larger error than is wanted."""
+    """Calibration errors; by series also above chance and of more series, as chance alone exceeds .03 for a hundred."""
     for level in ("slice", "series"):
         error = metrics[level]["any"]["calibration_error"]
         yield Target(f"calibration error of any by {level}", error, 0.03, at_most=True)
     chance = metrics["series"]["any"].get("chance_calibration_error")
     if chance is not None:
-        yield Target("the same, beyond what chance alone leaves", round(error - chance, 4), 0.03, at_most=True)
+        yield Target(
+            "calibration error of any by series, above the expected by chance",
+            round(error - chance, 4),
+            0.03,
+            at_most=True,
+        )
     if more := metrics.get("with_twins"):
-        what = f"the same of {more['series']} series, with the twins of shifted studies"
+        what = f"calibration error of any of {more['series']} series, with the twins of shifted studies"
         yield Target(what, more["calibration_error"], 0.03, at_most=True)
     yield Target("median probability of any in healthy slices", metrics["healthy_slices_median_any"], 0.1, at_most=True)
 
 
 def _networks(metrics: Mapping[str, Any]) -> Iterator[Target]:
-    """The RNN beside the CNN, by the mean over labels; only where the CNN alone was measured."""
+    """The RNN beside the CNN, by the mean over labels; only with metrics of the CNN alone."""
     cnn, alone = metrics["beside"].get("cnn"), metrics["beside"][SINGLE_SLICES]
     by_series: Aucs = {label: metrics["series"][label]["auc"] for label in LABELS}
     for name, labels in (("any", ("any",)), ("all labels, mean", LABELS)):
         gain = _difference(by_series, cnn and cnn["series"], labels)
-        yield Target(f"AUC by series that the RNN adds to the CNN: {name}", gain, 0.0)
+        yield Target(f"AUC by series gained by the RNN over the CNN: {name}", gain, 0.0)
         lost = _difference(cnn and cnn["slice"], alone["slice"], labels)
-        yield Target(f"AUC by slice that the RNN costs single slices: {name}", lost, 0.005, at_most=True)
+        yield Target(f"AUC by slice lost to the RNN on single slices: {name}", lost, 0.005, at_most=True)
 
 
 def _counts(metrics: Mapping[str, Any]) -> Iterator[Target]:
-    """The lower end of the interval, less the better count: beaten beyond chance."""
+    """The lower end of the interval minus the AUC of the better count."""
     for label in LABELS:
         low, _ = metrics["slice"][label]["auc_95_interval"]
         best = max((metrics["beside"][name]["slice"][label] or 0.0 for name in COUNTS), default=0.0)
         above = None if low is None else round(low - best, 4)
-        yield Target(f"AUC of {label} by slice, low end of its interval, above counting pixels", above, 0.0)
+        yield Target(f"AUC of {label} by slice, low end of its interval, above the better count", above, 0.0)
 
 
 def _shifts(metrics: Mapping[str, Any]) -> Iterator[Target]:
@@ -86,7 +91,7 @@ def _shifts(metrics: Mapping[str, Any]) -> Iterator[Target]:
 
 
 def _difference(one: Aucs | None, other: Aucs | None, labels: tuple[str, ...]) -> float | None:
-    """Mean over labels; None where one is missing."""
+    """Mean difference over labels; None where one is missing."""
     if one is None or other is None:
         return None
     pairs = [(one[label], other[label]) for label in labels]
@@ -94,7 +99,7 @@ def _difference(one: Aucs | None, other: Aucs | None, labels: tuple[str, ...]) -
     return round(sum(known) / len(known), 6) if len(known) == len(pairs) else None
 
 
-def table(metrics: Mapping[str, Any]) -> str:
+def target_table(metrics: Mapping[str, Any]) -> str:
     """All targets as Markdown."""
     lines = ["| target | wanted | measured | holds |", "|---|---|---|---|"]
     for target in targets(metrics):

@@ -97,11 +97,11 @@ def measure_implanted(
     return {
         "without": figures.without(clean[UNCHANGED]),
         **figures.of_painted(large, clean),
-        "otherwise": {
+        "scanner_variants": {
             name: figures.without(clean[name]) | figures.with_blood(large.asked[name], clean[name]) for name in changes
         },
         "small": figures.of_painted(small, clean)
-        | {"otherwise": {name: figures.with_blood(small.asked[name], clean[name]) for name in changes}},
+        | {"scanner_variants": {name: figures.with_blood(small.asked[name], clean[name]) for name in changes}},
     }
 
 

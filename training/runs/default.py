@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from services.common.card import Card, open_bundle
+from services.common.card import Card
 from services.common.operating_points import OperatingPoint, Thresholds
+from training.bundle.ancestors import list_ancestors
 from training.bundle.build_card import build_card
 from training.bundle.export import save_networks, seal
 from training.configs.phantom_config import SEEDS, Config, studies
@@ -38,9 +39,7 @@ def build(config: Config, folder: Path, run: Path, begin: Path | None = None, so
     lies there is gone on with. `begin` is a bundle whose networks the training begins as, `soup` one whose weights are
     mixed with those that have learnt, by the share that the configuration says.
     """
-    before = (
-        _before("begins_as", begin) | _before("stirred_in", soup) | ({"stirred": config.soup_weight} if soup else {})
-    )
+    ancestors = list_ancestors(begin, soup, config.soup_weight)
     amounts = config.amounts
     cnn, progress = fit_watched(config, run, partial(begin_from, begin) if begin else None)
     if soup:
@@ -61,9 +60,12 @@ def build(config: Config, folder: Path, run: Path, begin: Path | None = None, so
         metrics=metrics,
         temperatures=found,
         thresholds=points,
-        training=before
-        | _training(config)
-        | {"minutes": round(minutes, 1), "cnn_minutes": round(progress.minutes(), 1)},
+        training={
+            **_training(config),
+            "minutes": round(minutes, 1),
+            "cnn_minutes": round(progress.minutes(), 1),
+            "ancestors": ancestors,
+        },
     )
     seal(folder, card, cnn, rnn)
     return card
@@ -90,14 +92,6 @@ def _measured(
         for shift, every in SHIFTED.items()
     }
     return phantom_metrics(measured, tested, pairs, points)
-
-
-def _before(part: str, folder: Path | None) -> dict[str, Any]:
-    """A bundle that has a part in the new one, and how it was made."""
-    if folder is None:
-        return {}
-    bundle = open_bundle(folder)
-    return {part: {"name": bundle.card.name, "card_sha256": bundle.card_sha256, **bundle.card.training}}
 
 
 def _training(config: Config) -> dict[str, Any]:

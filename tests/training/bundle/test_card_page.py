@@ -48,7 +48,7 @@ def test_a_page_tells_of_an_ablation_that_lies_beside_it(tmp_path: Path) -> None
     (tmp_path / "ablation.svg").touch()
     said = card_page(open_bundle(Path("models/default")).card, tmp_path)
     assert f"| without masks |{' 0.875 |' * len(LABELS)} 0.750 |" in said
-    assert "after 5 steps of 8 slices out of 123" in said
+    assert "after 5 steps of 8 slices, with 123 different slices" in said
     assert f"{tmp_path.name}/ablation.svg" in said
 
 
@@ -61,14 +61,20 @@ def test_a_page_tells_of_blood_put_into_a_real_series(tmp_path: Path) -> None:
     smaller = {
         "kinds": {"epidural": {"series": 19, "slices": 33, **dict.fromkeys(names, 0.375)}},
         "with": {"any_auc": 0.8125},
-        "otherwise": {"noisier": {"any_auc": 0.5625}},
+        "scanner_variants": {"noisier": {"any_auc": 0.5625}},
     }
-    found = {"without": without, "with": painted, "otherwise": {"noisier": noisier}, "kinds": kinds, "small": smaller}
+    found = {
+        "without": without,
+        "with": painted,
+        "scanner_variants": {"noisier": noisier},
+        "kinds": kinds,
+        "small": smaller,
+    }
     (tmp_path / "implanted.json").write_text(json.dumps(found))
     said = card_page(open_bundle(Path("models/default")).card, tmp_path)
     assert f"| subdural | 20 | 99 |{' 0.625 |' * len(names)}" in said
-    assert "1 of the series' 28 slices are called, their median of any is 0.125" in said
-    assert "at 0.375, is not called" in said
+    assert "1 of its 28 slices are called; their median of any is 0.125" in said
+    assert "The series has 0.375 and is not called" in said
     assert "| as it is | 1 | 0.125 | 0.375 | 0.875 | 0.500 | 1.000 | 0.812 |" in said
     assert "| noisier | 3 | 0.250 | 0.750 | 0.625 | 0.500 | 1.000 | 0.562 |" in said
     assert f"| epidural | 19 | 33 |{' 0.375 |' * len(names)}" in said
@@ -78,21 +84,41 @@ def test_a_page_tells_of_blood_put_into_a_real_series(tmp_path: Path) -> None:
     assert "| noisier | 3 | 0.250 | 0.750 | 0.625 | 0.500 | 1.000 |\n" in older
 
 
-def test_a_page_tells_whose_weights_are_in_a_network() -> None:
+def _page(training: dict[str, Any]) -> str:
     card = open_bundle(Path("models/default")).card
-    older, begun = ({**card.training, "name": name, "card_sha256": name * 2} for name in ("older", "begun"))
-    training = {**card.training, "begins_as": begun, "stirred": 0.2, "cnn_minutes": 8.4}
-    others, same = (
-        card_page(
-            card.model_copy(update={"training": {**training, "stirred_in": soup_weight}}),
-            Path("docs/explanation/default"),
-        )
-        for soup_weight in (older, begun)
-    )
-    assert ", 8 of them the CNN's." in others
-    assert "Of the CNN's weights 20% are those of an earlier bundle `older` (backbone efficientnet-lite0;" in others
-    assert "It began as an earlier bundle `begun` (backbone efficientnet-lite0;" in same
-    assert "Of the CNN's weights 20% are still its." in same
+    return card_page(card.model_copy(update={"training": {**card.training, **training}}), Path("docs/none"))
+
+
+def test_one_table_lists_the_training_and_the_ancestors() -> None:
+    entry = {"command": "train old", "backbone": "small", "cnn_slices": {"seen": 9, "made": 8}, "minutes": 59.6}
+    older = {"name": "older", "card_sha256": "a" * 64, "used_by": None, "initial_weights": True, "soup_weight": 0.35}
+    oldest = {"name": "oldest", "card_sha256": "b" * 64, "used_by": "a" * 64, "initial_weights": False}
+    page = _page({"ancestors": [older | entry, oldest | {"soup_weight": 0.2} | entry], "cnn_minutes": 8.4})
+    assert page.count("| this bundle | - |") == 1
+    row = next(line for line in page.splitlines() if line.startswith("| `older aaaaaaaa` |"))
+    assert row.split(" | ")[1:] == [
+        "initial weights and 35% of the CNN's weights of this bundle",
+        "`train old`",
+        "small",
+        "9 (8)",
+        "-",
+        "60 |",
+    ]
+    assert "| `oldest bbbbbbbb` | 20% of the CNN's weights of `aaaaaaaa` |" in page
+    assert "(8) |\n" in page, "minutes of the CNN"
+
+
+def test_a_run_of_shards_states_series_and_hours() -> None:
+    card = open_bundle(Path("models/default")).card
+    training = {"command": "train", "backbone": "resnet", "series": {"train": 12}, "slices": 340, "hours": 1.5}
+    page = card_page(card.model_copy(update={"training": training}), Path("docs/none"))
+    assert "| this bundle | - | `train` | resnet | - (340) | 12 | 90 |" in page
+
+
+def test_metrics_come_first_then_limits_then_training() -> None:
+    page = _page({})
+    places = [page.index(title) for title in ("## Metrics", "## Limits of use", "## Training")]
+    assert places == sorted(places)
 
 
 def test_a_page_tells_what_a_shift_costs_by_itself_where_that_was_measured() -> None:
@@ -104,22 +130,27 @@ def test_a_page_tells_what_a_shift_costs_by_itself_where_that_was_measured() -> 
     said = card_page(
         card.model_copy(update={"metrics": card.metrics | {"shifted": shifted}}), Path("docs/explanation/default")
     )
-    assert "the same studies' without the shift" in said
+    assert "below the same studies' without the shift" in said
     assert said.count("| 0.125 (0.062 to -) |") == len(shifted)
     for found in shifted.values():
         del found["any_slice_auc_lost"]
     older = card_page(
         card.model_copy(update={"metrics": card.metrics | {"shifted": shifted}}), Path("docs/explanation/default")
     )
-    assert "the same studies' without the shift" not in older
+    assert "below the same studies' without the shift" not in older
     assert all(f"| {name} | " in older for name in shifted)
 
 
-@pytest.mark.parametrize(("alone", "words"), [(False, "each also as 3"), (True, "each as 3")])
-def test_a_page_tells_of_other_scanners_that_the_rnn_saw(alone: bool, words: str) -> None:  # noqa: FBT001 - a case
+@pytest.mark.parametrize(
+    ("alone", "words"),
+    [(False, "600, as drawn and by 3 augmented scanners"), (True, "600, by 3 augmented scanners")],
+)
+def test_the_page_states_the_augmented_scanners(alone: bool, words: str) -> None:  # noqa: FBT001 - a case
+    assert words in _page({"rnn": {"other_scanners": {"count": 3, "alone": alone}}})
+
+
+def test_labels_without_rows_are_named() -> None:
     card = open_bundle(Path("models/default")).card
-    rnn = {**card.training["rnn"], "other_scanners": {"count": 3, "alone": alone}}
-    said = card_page(
-        card.model_copy(update={"training": {**card.training, "rnn": rnn}}), Path("docs/explanation/default")
-    )
-    assert f"studies, {words} other scanners would show it; " in said
+    metrics = card.metrics | {"labels_without_rows": {"slice": ["epidural", "subdural"], "series": []}}
+    page = card_page(card.model_copy(update={"metrics": metrics}), Path("docs/none"))
+    assert "no metrics, for epidural, subdural (by slice)." in page

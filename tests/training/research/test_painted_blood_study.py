@@ -37,12 +37,12 @@ def test_a_bundle_is_asked_with_and_without_blood(tmp_path: Path) -> None:
     (said,) = predict_real(BUNDLE, series)
     assert found["without"]["median_any"] == pytest.approx(said["median_any"], abs=1e-3)
     assert found["without"]["series_any"] == pytest.approx(said["series"]["any"], abs=1e-3)
-    assert set(found["otherwise"]) == set(TWO)
-    assert any(other["median_any"] != found["without"]["median_any"] for other in found["otherwise"].values())
+    assert set(found["scanner_variants"]) == set(TWO)
+    assert any(other["median_any"] != found["without"]["median_any"] for other in found["scanner_variants"].values())
     assert found["with"]["any_auc"] == pytest.approx(
         np.mean([figures["any_auc"] for figures in found["kinds"].values()]), abs=1e-4
     )
-    for other in found["otherwise"].values():
+    for other in found["scanner_variants"].values():
         assert all(0 <= other[name] <= 1 for name in found["with"])
     assert set(found["kinds"]) == set(SUBTYPES)
     for figures in found["kinds"].values():
@@ -51,7 +51,7 @@ def test_a_bundle_is_asked_with_and_without_blood(tmp_path: Path) -> None:
         assert 0 <= figures["any_auc"] <= 1
     # What lies in a phantom that is not what the networks know best is still found mostly.
     assert np.mean([figures["any_auc"] for figures in found["kinds"].values()]) > 0.6
-    assert set(found["small"]["otherwise"]) == set(TWO)
+    assert set(found["small"]["scanner_variants"]) == set(TWO)
     for kind, figures in found["small"]["kinds"].items():
         assert figures["series"] == 2
         assert figures["slices"] < found["kinds"][kind]["slices"]
@@ -69,7 +69,7 @@ def test_a_series_without_brain_is_refused(tmp_path: Path) -> None:
 def test_a_scanner_that_changes_nothing_is_answered_alike(tmp_path: Path) -> None:
     series = _written(tmp_path / "series", (10, 30))
     found = measure_implanted(BUNDLE, series, tmp_path / "out", each=1, changes={"the same": unchanged})
-    assert found["otherwise"]["the same"] == found["without"] | found["with"]
+    assert found["scanner_variants"]["the same"] == found["without"] | found["with"]
 
 
 def test_a_kind_that_a_head_has_no_place_for_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
