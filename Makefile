@@ -20,15 +20,15 @@ URL := http://127.0.0.1:$(GATEWAY_PORT)
 
 .PHONY: help run demo up down logs test e2e e2e-compose drill fuzz corpus reference check format lock bench bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
 
-help: ## This list
+help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 # -- use ---------------------------------------------------------------------------------------------------------------
 
-run: $(VENV)/.run free-ports ## Set up and start all services here; Ctrl-C ends them
+run: $(VENV)/.run free-ports ## Set up and start all services on this machine; Ctrl-C stops them
 	@mkdir -p .run && exec $(BIN)/supervisord -c supervisord.conf
 
-demo: $(VENV)/.run free-ports ## Start all, send the sample series, print its report, stop
+demo: $(VENV)/.run free-ports ## Start all services, send the sample series, print its report, stop
 	@mkdir -p .run; $(BIN)/supervisord -c supervisord.conf >.run/demo.log 2>&1 & services=$$!; \
 	trap 'kill $$services 2>/dev/null; wait $$services' EXIT; \
 	$(BIN)/python -m services.gateway.send --url $(URL) --wait 180 samples/series \
@@ -61,22 +61,22 @@ logs: ## Follow the logs of all containers
 test: $(VENV)/.dev ## Set up and run all tests that need nothing but Python; COVERAGE=1 fails below the branch coverage in pyproject.toml
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(if $(COVERAGE),--cov --cov-report=)
 
-e2e: $(VENV)/.dev ## Run the tests that need real parts: Chromium, dcmtk
+e2e: $(VENV)/.dev ## Run the tests that need Chromium and dcmtk
 	$(BIN)/python -m pytest -m e2e tests/e2e
 
-e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (minutes)
+e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (several minutes)
 	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py
 
-drill: $(VENV)/.dev ## Kill, stop and fill what jobs need, one after the other; count what is lost or double (4 minutes)
+drill: $(VENV)/.dev ## Kill and stop each process of jobs, and fill their disk; count lost and duplicate reports (4 minutes)
 	$(BIN)/python -m tests.drill
 
-fuzz: $(VENV)/.dev ## Send 50,000 damaged files to the readers, look for new paths in them, try every numeric tag and the API (13 minutes)
+fuzz: $(VENV)/.dev ## Fuzz the readers with 50,000 damaged files, by coverage and by numeric tags, and the API (13 minutes)
 	$(BIN)/python -m tests.fuzz --count 50000 --seed 1
 	$(BIN)/python -m tests.fuzz.tags --seconds 60
 	$(BIN)/python -m tests.fuzz.guided --seconds 120
 	$(BIN)/python -m tests.fuzz.api --examples 200
 
-check: $(VENV)/.dev ## Format, lint, types, imports, spelling, locks, Compose files, documents
+check: $(VENV)/.dev ## Check format, lint, types, imports, spelling, locks, Compose files and documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -84,28 +84,28 @@ check: $(VENV)/.dev ## Format, lint, types, imports, spelling, locks, Compose fi
 	$(BIN)/typos
 	$(BIN)/python -m pytest tests/test_requirements.py tests/test_compose.py tests/test_reference.py tests/test_docs.py
 
-format: $(VENV)/.dev ## Format the code and mend what the linter can
+format: $(VENV)/.dev ## Format the code and apply the fixes of the linter
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-reference: $(VENV)/.dev ## Write the settings, the OpenAPI document and the rules of docs/reference/ again, from the code
+reference: $(VENV)/.dev ## Generate docs/reference/: settings.md, openapi.json, acceptance.md
 	$(BIN)/python -m tests.reference
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command 'make lock'
 
-lock: $(VENV)/.dev ## Resolve every dependency group again into requirements/, with hashes
+lock: $(VENV)/.dev ## Lock every dependency group into requirements/, with hashes
 	$(COMPILE) $(foreach group,$(GROUPS),--group $(group)) -o requirements/all.txt
 	for group in $(GROUPS); do \
 		$(COMPILE) --group $$group -c requirements/all.txt -o requirements/$$group.txt || exit 1; done
 
-corpus: $(VENV)/.dev ## Judge generated files, those in pydicom's wheel and those in DATA= by other decoders; print a table
+corpus: $(VENV)/.dev ## Compare the reader with other decoders on generated files, those of pydicom and those in DATA=; print a table
 	$(BIN)/python -m tests.preprocess.corpus $(DATA)
 
-bench: $(VENV)/.dev ## Measure everything in one run (50 minutes) into OUT=.run/bench; ONLY="cnn load" parts, QUICK=1, SCANS=a folder of real slices
+bench: $(VENV)/.dev ## Run all benchmarks (50 minutes) into OUT=.run/bench; ONLY="cnn load" for some, QUICK=1, SCANS=a folder of real slices
 	$(BIN)/python -m tests.bench --out $(or $(OUT),.run/bench) $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(SCANS),--scans $(SCANS))
 
-bench-check: $(VENV)/.dev ## Compare the ratios of the last `make bench` with the committed ones; say what got worse
+bench-check: $(VENV)/.dev ## Compare the ratios of the last `make bench` with the committed ones; list those that are worse
 	$(BIN)/python -m tests.bench.check
 
 # What training needs. An environment for tests has it, and is used as it is.
@@ -113,25 +113,25 @@ TRAINING := $(if $(wildcard $(VENV)/.dev),,$(VENV)/.training)
 
 # -- train -------------------------------------------------------------------------------------------------------------
 
-train-default: $(VENV)/.dev ## Train models/default on synthetic head CT (an hour and a half on two cores); LARGE=1 BEGIN=a bundle SOUP=a bundle on a GPU, as what ships
+train-default: $(VENV)/.dev ## Train models/default on synthetic head CT (an hour and a half on two cores); LARGE=1 BEGIN=a bundle SOUP=a bundle on a GPU, as for the committed bundle
 	$(BIN)/python -m training default $(if $(LARGE),--large) $(if $(BEGIN),--begin $(BEGIN)) $(if $(SOUP),--soup $(SOUP))
 
-train-smoke: $(VENV)/.dev ## Go from a generated archive to a served bundle, once in one go and once killed at every step
+train-smoke: $(VENV)/.dev ## Train from a generated archive to a served bundle, without a break and with a kill at every step
 	$(BIN)/python -m tests.train_smoke $(or $(OUT),.run/train-smoke)
 
-phantoms: $(TRAINING) ## Write N=100 phantom studies as an archive like RSNA's, OUT=phantoms.zip; SEED, TRAPS=1 for its faults, MASKS=1, SIZE=512, BROAD=1, SMALL=1 or a share
+phantoms: $(TRAINING) ## Write N=100 phantom studies in the layout of RSNA's archive to OUT=phantoms.zip; SEED, TRAPS=1 for faulty files, MASKS=1, SIZE=512, BROAD=1, SMALL=1 or a share
 	$(BIN)/python -m training phantoms --studies $(or $(N),100) --out $(or $(OUT),phantoms.zip) $(if $(SEED),--seed $(SEED)) $(if $(SIZE),--size $(SIZE)) \
 	  $(if $(TRAPS),--traps) $(if $(MASKS),--masks) $(if $(BROAD),--broad) $(if $(SMALL),--small $(if $(filter 1,$(SMALL)),0.5,$(SMALL)))
 
-phantom-gallery: $(VENV)/.dev ## Draw the pictures of docs/explanation/phantoms/ again; REAL=a folder compares with a real series
+phantom-gallery: $(VENV)/.dev ## Draw the pictures of docs/explanation/phantoms/; REAL=a folder compares with a real series
 	$(BIN)/python -m training gallery $(if $(REAL),--real $(REAL))
 
-samples: $(VENV)/.dev ## Make samples/ again
+samples: $(VENV)/.dev ## Generate samples/
 	$(BIN)/python -m training samples
 
 # -- set up ------------------------------------------------------------------------------------------------------------
 
-clean: ## Remove what the commands here have made
+clean: ## Remove the environment, caches and results of the commands
 	rm -rf $(VENV) .run .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:

@@ -1,4 +1,4 @@
-"""A small bundle for tests whose networks are fakes."""
+"""A small bundle with fake networks."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def write_bundle(
     recipe: Recipe = DEFAULT_RECIPE,
     spacing_mm: tuple[float, float] | None = None,
 ) -> Path:
-    """A folder that `open_bundle` takes; its SavedModels are no graphs."""
+    """Write a valid bundle; its SavedModels hold no graphs."""
     for part in ("cnn", "rnn"):
         (folder / part / "1").mkdir(parents=True)
         (folder / part / "1" / "saved_model.pb").write_bytes(part.encode())
@@ -52,5 +52,5 @@ def fake_bundle(
     recipe: Recipe = DEFAULT_RECIPE,
     spacing_mm: tuple[float, float] | None = None,
 ) -> Bundle:
-    """The same, opened."""
+    """Write and open a bundle."""
     return open_bundle(write_bundle(folder, name=name, recipe=recipe, spacing_mm=spacing_mm))

@@ -1,4 +1,4 @@
-"""A web server of this process that keeps what it is sent: the other side of a webhook."""
+"""A web server in this process that stores the requests of webhooks."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Received:
-    """A request. `headers` by their names in small letters."""
+    """A request; names of `headers` are in lower case."""
 
     path: str
     headers: dict[str, str]
@@ -18,7 +18,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """Answers with `statuses`, one after the other, then with 204."""
+    """Answers with each of `statuses` once, then with 204."""
 
     url: str = ""
     statuses: Sequence[int] = ()
@@ -32,7 +32,7 @@ class Receiver:
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
-    """A receiver on a port of its own."""
+    """Start a receiver on a free port, and stop it at the end."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -47,7 +47,7 @@ def receiving() -> Iterator[Receiver]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     receiver.url = f"http://127.0.0.1:{server.server_port}"

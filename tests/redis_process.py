@@ -1,4 +1,4 @@
-"""A real Redis on a port of its own, as `make run` starts it."""
+"""A real Redis on a given port, as `make run` starts it."""
 
 import subprocess
 import time
@@ -14,7 +14,7 @@ from services.gateway.jobs.redis_server import command
 
 @contextmanager
 def running_redis(folder: Path, port: int) -> Iterator[Redis]:
-    """Start it, wait until it answers, and stop it at the end."""
+    """Start Redis, wait until it answers, and stop it at the end."""
     process = subprocess.Popen(command(folder, port), stdout=subprocess.DEVNULL)
     client = Redis(port=port)
     try:

@@ -1,4 +1,4 @@
-"""All services as `make run` starts them, on ports of their own: for end-to-end tests and benchmarks."""
+"""All services as `make run` starts them, on free ports, for end-to-end tests and benchmarks."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ NAMES = ("gateway", "preprocess", "cnn", "rnn")
 
 @dataclass(frozen=True)
 class Service:
-    """A running product."""
+    """All services of one supervisor."""
 
     url: str
     ports: dict[str, int]
@@ -40,7 +40,7 @@ class Service:
         return self.started(f":{self.redis_port}", "redis-server")
 
     def started(self, *words: str) -> int:
-        """The process that supervisor started by a command with these words; LookupError while there is none."""
+        """Return the process whose command supervisor started with these words; LookupError without one."""
         for process in children(self.supervisor):
             if all(word in _command(Path(f"/proc/{process}")) for word in words):
                 return process
@@ -48,18 +48,18 @@ class Service:
 
     @property
     def jobs_dir(self) -> Path:
-        """Where jobs are kept."""
+        """The folder of the jobs."""
         return jobs_dir(self.ports["gateway"])
 
     def ready(self) -> bool:
-        """Whether the gateway says that it can work."""
+        """Whether the gateway is ready."""
         try:
             return httpx.get(f"{self.url}/readyz", timeout=5).is_success
         except httpx.TransportError:
             return False
 
     def wait_until_ready(self, seconds: float) -> None:
-        """Return when it is ready; AssertionError with the log's end where it never is."""
+        """Wait until the gateway is ready; after the timeout, AssertionError with the end of the log."""
         deadline = time.monotonic() + seconds
         while not self.ready():
             assert time.monotonic() < deadline, self.log.read_text()[-3000:]
@@ -67,7 +67,7 @@ class Service:
 
 
 def jobs_dir(gateway_port: int) -> Path:
-    """Where `make run` keeps the jobs of the gateway on that port."""
+    """Return the folder of the jobs under `make run`, by the gateway's port."""
     return ROOT / ".run" / f"jobs-{gateway_port}"
 
 
@@ -79,7 +79,7 @@ def _command(entry: Path) -> str:
 
 
 def children(process: int) -> list[int]:
-    """The living processes that a process started; none where it is gone."""
+    """Return the living child processes of a process; none after its end."""
     try:
         found = "".join(path.read_text() for path in Path(f"/proc/{process}/task").glob("*/children"))
     except OSError:
@@ -105,7 +105,7 @@ def free_ports(count: int) -> list[int]:
 def running_service(
     log: Path, all_ports: Mapping[str, int] | None = None, more: Mapping[str, str] | None = None
 ) -> Iterator[Service]:
-    """Start everything, wait until it is ready, and stop it at the end. `more` settings go to every process."""
+    """Start all services, wait until they are ready, and stop them at the end. Every process gets `more` settings."""
     ports = dict(all_ports or service_ports())
     binaries = Path(sys.executable).parent
     settings = {f"{name.upper()}_PORT": str(port) for name, port in ports.items()}
@@ -129,9 +129,9 @@ def running_service(
 
 
 def cpu_s(process: int) -> float:
-    """Processor time that a process and its living descendants have used."""
+    """Return the processor time of a process and its living descendants, in seconds."""
     try:
-        # Behind the command's name, which may hold anything, stand the fields from the third on.
+        # The third and further fields follow the command's name, which may hold any character.
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
@@ -140,6 +140,6 @@ def cpu_s(process: int) -> float:
 
 
 def resident_bytes(process: int) -> int:
-    """Memory that a process holds now."""
+    """Return the resident memory of a process, in bytes."""
     pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""Synthetic scans for tests: a bright ring in air with something grey in it is head enough."""
+"""Synthetic scans for tests: a head is a bright ring in air, filled with one grey value."""
 
 import io
 import zipfile
@@ -18,7 +18,7 @@ SERIES_UID = "2.25.10"
 
 
 def head(size: int = 512, brain_hu: int = 35, skull: float = 0.04) -> NDArray[np.int16]:
-    """(size, size) int16 HU: a skull of that share of the picture, brain, air."""
+    """(size, size) int16 HU: skull, whose thickness is a share of the picture's width, brain and air."""
     rows, columns = np.mgrid[:size, :size] / size - 0.5
     radius = np.hypot(rows, columns)
     hu = np.where(radius < 0.40, 1000, -1000)
@@ -65,7 +65,7 @@ def series(count: int, **tags: Any) -> dict[str, bytes]:
 
 
 def picture(size: tuple[int, int] = (512, 512), mode: str = "RGB", brain_hu: int = 35) -> bytes:
-    """A PNG of a head through the three windows; 512 x 512 RGB is what the recipe makes."""
+    """A PNG of a head in the three windows; the recipe makes 512 x 512 RGB."""
     shown = Image.fromarray(apply_windows(head(brain_hu=brain_hu), DEFAULT_RECIPE)).resize(size).convert(mode)
     file = io.BytesIO()
     shown.save(file, "PNG")

@@ -1,4 +1,4 @@
-"""What can be said of the Compose files without an engine; `make e2e-compose` builds and runs them."""
+"""The Compose files, without a container engine; `make e2e-compose` builds and runs them."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
-ONES = ("gateway", "worker", "worker-urgent", "preprocess", "cnn", "rnn", "redis", "train")
+NAMES = ("gateway", "worker", "worker-urgent", "preprocess", "cnn", "rnn", "redis", "train")
 
 
 def _read(name: str) -> Any:
@@ -21,7 +21,7 @@ def services() -> dict[str, dict[str, Any]]:
 
 
 def test_every_service_is_hardened(services: dict[str, dict[str, Any]]) -> None:
-    assert set(services) == set(ONES)
+    assert set(services) == set(NAMES)
     for name, service in services.items():
         assert service["read_only"], name
         assert service["cap_drop"] == ["ALL"], name
@@ -72,7 +72,7 @@ def test_without_a_gpu_nothing_asks_for_one() -> None:
 
 
 def test_the_files_are_valid(tmp_path: Path) -> None:
-    """By the Compose specification's own schema; the tag `!reset` is taken out, since no schema knows it."""
+    """By the schema of the Compose specification, without the tag `!reset`, which no schema knows."""
     from check_jsonschema import main as check  # noqa: PLC0415 - used here alone
 
     for name in ("docker-compose.yml", "docker-compose.cpu.yml"):

@@ -1,4 +1,4 @@
-"""The Grafana dashboard asks for figures that exist, by labels that they have."""
+"""The Grafana dashboard queries metrics that exist, by their labels."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from services.gateway.jobs.store import JobStore
 from tests.gateway.jobs.test_metrics import CountersInMemory
 
 DASHBOARD = Path(__file__).parents[1] / "deploy" / "grafana.json"
-_FIGURE = re.compile(r"\b((?:ich|process)_[a-z_]+)")
+_METRIC = re.compile(r"\b((?:ich|process)_[a-z_]+)")
 _LABELS = re.compile(r"by \(([a-z_, ]+)\)")
 _SET_BY_PROMETHEUS = {"job", "instance", "le"}
 
@@ -26,8 +26,8 @@ def panels() -> list[dict[str, Any]]:
     return found
 
 
-def _figures(store: JobStore) -> Iterator[Metric]:
-    """All that a gateway tells, once everything has happened once."""
+def _metrics(store: JobStore) -> Iterator[Metric]:
+    """Yield all metrics of a gateway after each event has happened once."""
     metrics, counters = Metrics(), CountersInMemory()
     metrics.requests.labels("/v1/jobs", "POST", 202).inc()
     metrics.seconds.labels("/v1/jobs").observe(1)
@@ -38,12 +38,12 @@ def _figures(store: JobStore) -> Iterator[Metric]:
     yield from registry.collect()
 
 
-def test_every_query_names_figures_that_exist(panels: list[dict[str, Any]], tmp_path: Path) -> None:
-    samples = [sample for metric in _figures(JobStore.at(tmp_path)) for sample in metric.samples]
+def test_every_query_names_metrics_that_exist(panels: list[dict[str, Any]], tmp_path: Path) -> None:
+    samples = [sample for metric in _metrics(JobStore.at(tmp_path)) for sample in metric.samples]
     names = {sample.name for sample in samples}
     for panel in panels:
         for target in panel["targets"]:
-            asked = set(_FIGURE.findall(target["expr"]))
+            asked = set(_METRIC.findall(target["expr"]))
             assert asked, panel["title"]
             assert asked <= names, panel["title"]
             known = {label for sample in samples if sample.name in asked for label in sample.labels}
@@ -51,10 +51,10 @@ def test_every_query_names_figures_that_exist(panels: list[dict[str, Any]], tmp_
                 assert set(labels.split(", ")) <= known | _SET_BY_PROMETHEUS, panel["title"]
 
 
-def test_every_figure_of_the_queue_is_shown(panels: list[dict[str, Any]], tmp_path: Path) -> None:
-    shown = {name for panel in panels for target in panel["targets"] for name in _FIGURE.findall(target["expr"])}
+def test_every_metric_of_the_queue_is_shown(panels: list[dict[str, Any]], tmp_path: Path) -> None:
+    shown = {name for panel in panels for target in panel["targets"] for name in _METRIC.findall(target["expr"])}
     ours = {
-        metric.name for metric in _figures(JobStore.at(tmp_path)) if metric.name.startswith(("ich_job", "ich_queue"))
+        metric.name for metric in _metrics(JobStore.at(tmp_path)) if metric.name.startswith(("ich_job", "ich_queue"))
     }
     assert ours <= {name.removesuffix("_total") for name in shown}
 

@@ -1,4 +1,4 @@
-"""What the Makefile installs, without installing it."""
+"""The packages that the Makefile installs, by dry runs."""
 
 import os
 import subprocess
@@ -7,15 +7,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def planned(target: str, venv: Path) -> str:
-    """The commands that `make` would run."""
+def dry_run(target: str, venv: Path) -> str:
+    """Return the commands that `make` would run."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     command = ["make", "--dry-run", f"VENV={venv}", "PYTHON=python3", target]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def test_phantoms_need_the_training_packages_only(tmp_path: Path) -> None:
-    commands = planned("phantoms", tmp_path / "venv")
+    commands = dry_run("phantoms", tmp_path / "venv")
     assert "requirements/training.txt" in commands
     assert "requirements/dev.txt" not in commands
 
@@ -23,6 +23,6 @@ def test_phantoms_need_the_training_packages_only(tmp_path: Path) -> None:
 def test_phantoms_use_an_environment_for_tests_as_it_is(tmp_path: Path) -> None:
     (tmp_path / ".dev").touch()
     os.utime(tmp_path / ".dev", (0, 0))
-    commands = planned("phantoms", tmp_path)
+    commands = dry_run("phantoms", tmp_path)
     assert "training phantoms" in commands
     assert "pip" not in commands

@@ -1,4 +1,4 @@
-"""The locks say what pyproject.toml asks for: checked without a network, by `make check` and with all tests."""
+"""The locks match the dependency groups of pyproject.toml; checked without a network."""
 
 import re
 import tomllib
@@ -15,24 +15,24 @@ PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)(?: ; ([^\\]+))?", re.MULTILINE
 
 
 def _pins(group: str) -> dict[str, set[str]]:
-    """Versions of every package of a lock; two where the platforms differ."""
+    """Return the versions of every package of a lock; two where the platforms differ."""
     pins: dict[str, set[str]] = {}
     for name, version, _ in PIN.findall((ROOT / "requirements" / f"{group}.txt").read_text()):
         pins.setdefault(canonicalize_name(name), set()).add(version)
     return pins
 
 
-def _wanted(group: str) -> list[Requirement]:
+def _required(group: str) -> list[Requirement]:
     found: list[Requirement] = []
     for entry in GROUPS[group]:
-        found += _wanted(entry["include-group"]) if isinstance(entry, dict) else [Requirement(entry)]
+        found += _required(entry["include-group"]) if isinstance(entry, dict) else [Requirement(entry)]
     return found
 
 
 @pytest.mark.parametrize("group", LOCKED)
-def test_a_lock_holds_what_its_group_asks_for(group: str) -> None:
+def test_a_lock_holds_every_package_of_its_group(group: str) -> None:
     pins = _pins(group)
-    for requirement in _wanted(group):
+    for requirement in _required(group):
         versions = pins.get(canonicalize_name(requirement.name), set())
         assert versions, f"{requirement.name} is not in requirements/{group}.txt: run `make lock`"
         assert all(requirement.specifier.contains(version) for version in versions), requirement

@@ -1,9 +1,10 @@
-"""Training from nothing to a served bundle, once in one go and once killed again and again: both end alike.
+"""Train from a generated archive to a served bundle, without a break and with kills: both give the same metrics.
 
     python -m tests.train_smoke FOLDER
 
-Makes a small archive of phantoms, goes the whole way from it, asks the services' own code for an answer by the new
-bundle, and then goes the whole way again, killed (SIGKILL) when each step has begun and once in the middle of an epoch.
+Makes a small archive of phantoms and runs all steps on it twice at the same time. One run has no break, and the code
+of the services scores the sample series with its bundle. SIGKILL ends the other run at the start of each step and once
+in the middle of an epoch.
 """
 
 import json
@@ -12,23 +13,24 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from training.evaluate.bundle_on_phantoms import predict_real
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDIES = 36
-ALIKE = 1e-3  # of two log losses
-LATEST_S = 1200.0
-# Several threads add up in an order of their own each time; one thread, without oneDNN, nearly always in the same one.
+TOLERANCE = 1e-3  # between two log losses
+TIMEOUT_S = 1200.0  # of one step
+# The order of sums varies with several threads; with one thread and without oneDNN it is nearly always the same.
 ONE_ORDER = {
     **os.environ,
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
     "TF_ENABLE_ONEDNN_OPTS": "0",
 }
-# What stands on the disk when a step has begun, or an epoch is half over.
-BORDERS = (
+# The path whose existence shows that a step has begun, or that an epoch is half over.
+KILL_POINTS = (
     ("index", "data/index.parquet"),
     ("folds", "data/folds.parquet"),
     ("shards", "data/shards/folds.parquet"),
@@ -44,44 +46,51 @@ BORDERS = (
 
 
 def main(folder: Path) -> None:
-    """Do all of it; ends with 1 where something does not hold."""
+    """Run everything; exit with 1 where a check fails."""
     start, archive = time.monotonic(), folder / "phantoms.zip"
     folder.mkdir(parents=True, exist_ok=True)
     if not archive.exists():
         _run(["phantoms", "--studies", str(STUDIES), "--out", str(archive), "--traps"])
-    _run(_whole(archive, folder / "straight"))
-    _say(f"from nothing to a verified bundle in {time.monotonic() - start:.0f} s")
-    _say(served(folder / "straight" / "run" / "bundle"))
-    _say(f"killed {_killed_on_the_way(archive, folder / 'killed')} times and started again")
+    with ThreadPoolExecutor(1) as executor:
+        straight = executor.submit(_run_straight, archive, folder / "straight")
+        _log(f"killed and restarted {_run_with_kills(archive, folder / 'killed')} times")
+        straight.result()
     losses = [_losses(folder / name / "run") for name in ("straight", "killed")]
-    _say(f"log losses of CNN, validation and held-out fold: {losses[0]} in one go, {losses[1]} with kills")
-    apart = max(abs(one - two) for one, two in zip(*losses, strict=True))
-    if not apart <= ALIKE:
-        sys.exit(f"They differ by {apart:g}, more than {ALIKE:g}.")
-    _say(f"alike to {apart:.1e}, all in {time.monotonic() - start:.0f} s")
+    _log(f"log losses of CNN, validation and held-out fold: {losses[0]} without a break, {losses[1]} with kills")
+    difference = max(abs(one - two) for one, two in zip(*losses, strict=True))
+    if not difference <= TOLERANCE:
+        sys.exit(f"The log losses differ by {difference:g}, more than {TOLERANCE:g}.")
+    _log(f"the log losses differ by {difference:.1e}; {time.monotonic() - start:.0f} s in total")
+
+
+def _run_straight(archive: Path, folder: Path) -> None:
+    start = time.monotonic()
+    _run(_whole(archive, folder))
+    _log(f"from an archive to a verified bundle in {time.monotonic() - start:.0f} s")
+    _log(served(folder / "run" / "bundle"))
 
 
 def served(bundle: Path) -> str:
-    """What the services' own networks say of the sample series by that bundle."""
-    (said,) = predict_real(bundle, ROOT / "samples" / "series")
-    return f"the services answer by it: {said['slices']} slices, any {said['series']['any']}"
+    """Describe the prediction of the services' code for the sample series."""
+    (prediction,) = predict_real(bundle, ROOT / "samples" / "series")
+    return f"the services score the sample series: {prediction['slices']} slices, any {prediction['series']['any']}"
 
 
-def _killed_on_the_way(archive: Path, folder: Path) -> int:
+def _run_with_kills(archive: Path, folder: Path) -> int:
     kills = 0
-    for name, path in BORDERS:
+    for name, path in KILL_POINTS:
         process = subprocess.Popen(
             _command(_whole(archive, folder)), cwd=ROOT, env=ONE_ORDER, stderr=subprocess.DEVNULL
         )
-        began = time.monotonic()
-        while not (folder / path).exists() and process.poll() is None and time.monotonic() - began < LATEST_S:
+        started = time.monotonic()
+        while not (folder / path).exists() and process.poll() is None and time.monotonic() - started < TIMEOUT_S:
             time.sleep(0.05)
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             kills += 1
-            _say(f"killed at {name}")
+            _log(f"killed at {name}")
         if process.wait() not in (0, -signal.SIGKILL):
-            sys.exit(f"Ended by itself before {name}, with {process.returncode}.")
+            sys.exit(f"The run ended before {name}, with exit code {process.returncode}.")
     _run(_whole(archive, folder))
     return kills
 
@@ -104,8 +113,8 @@ def _command(arguments: list[str]) -> list[str]:
     return [sys.executable, "-m", "training", *arguments]
 
 
-def _say(words: str) -> None:
-    print(f"train-smoke: {words}", flush=True)
+def _log(message: str) -> None:
+    print(f"train-smoke: {message}", flush=True)
 
 
 if __name__ == "__main__":
