@@ -31,6 +31,7 @@ from services.gateway.jobs.scheduler import FairScheduler, Task
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.tasks import run_task
 from services.gateway.settings import Settings
+from services.gateway.severities import DEFAULT_SEVERITIES
 from services.gateway.stage_client import StageClient, Stages
 from services.rnn.app import create_app as create_rnn
 from services.rnn.settings import Settings as RnnSettings
@@ -67,6 +68,7 @@ class Batch(QueueWorker):
     def __init__(self, chain: Chain, redis: Redis) -> None:
         super().__init__(FairScheduler(redis, JobStore.at(chain.settings.jobs_dir), chain.settings.job_lanes), redis)
         self.chain = chain
+        self.severities = DEFAULT_SEVERITIES
         clients = {
             name: httpx.AsyncClient(transport=transport, base_url=f"http://{name}")
             for name, transport in chain.transports.items()
@@ -92,7 +94,7 @@ class Batch(QueueWorker):
 
     def _run_task(self, done: list[str], task: Task) -> bool:
         def process(attempts: Attempts, lost_workers: int) -> TaskResult | None:
-            context = TaskContext(self.stages, self.chain.settings, attempts, RetryPolicy(0.001, 15))
+            context = TaskContext(self.stages, self.chain.settings, attempts, RetryPolicy(0.001, 15), self.severities)
             return from_thread.run(process_task, task, context, lost_workers)
 
         done.append(task.id)
@@ -166,6 +168,15 @@ async def test_a_bad_series_fails_alone_with_a_reason(batch: Batch) -> None:
     assert failed["problem"]["files"][0]["file"] == "1-1.dcm"
     assert batch.chain.transports["preprocess"].requests - before == 3  # the headers and each series, once
     assert failed["problem"]["code"] == (await batch.chain.predict(bad)).json()["code"]
+
+
+async def test_a_job_has_the_severities_of_the_site(batch: Batch) -> None:
+    batch.severities = {"other_body_part": "warn"}
+    address = await batch.send(series(0, BodyPartExamined="FOOT"))
+    await batch.work()
+    (report,) = (await batch.get(f"{address}/reports"))["reports"]
+    assert report["status"] == "assessed"
+    assert ("other_body_part", "warn") in {(item["code"], item["severity"]) for item in report["reasons"]}
 
 
 async def test_a_corrupt_file_that_names_no_series_is_left_out_and_listed(batch: Batch) -> None:

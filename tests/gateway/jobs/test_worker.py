@@ -37,6 +37,15 @@ def test_a_worker_without_redis_exits_with_a_message() -> None:
     assert "Redis cannot be reached" in ended.stderr
 
 
+def test_an_invalid_file_of_severities_stops_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "acceptance.toml"
+    file.write_text('[severity]\nconstant_image = "note"')
+    environment = {**os.environ, "ICH_GATEWAY_ACCEPTANCE_FILE": str(file)}
+    ended = subprocess.run(WORKER, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "constant_image cannot be lowered" in ended.stderr
+
+
 def test_a_worker_imports_neither_networks_nor_image_libraries() -> None:
     packages = ("tensorflow", "keras", "numpy", "PIL", "pydicom")
     look = f"import sys, services.gateway.jobs.worker; print([name for name in {packages} if name in sys.modules])"
