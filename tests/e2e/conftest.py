@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, s
 
 from tests.e2e.page_driver import PageDriver, record_errors
 from tests.receiver import Receiver, receiving
-from tests.running import ROOT, Service, running_service
+from tests.running import NAMES, ROOT, Service, running_service
 
 DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 900}
 
@@ -36,7 +36,8 @@ def service(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Ite
         "ICH_GATEWAY_WEBHOOKS_ALLOWED": f'["{receiver.url}/hooks"]',
         "ICH_GATEWAY_WEBHOOK_SECRET_FILE": str(folder / "secret"),
     }
-    with running_service(folder / "log", more=webhooks) as running:
+    no_drain = {f"ICH_{name.upper()}_DRAIN_S": "0" for name in NAMES}
+    with running_service(folder / "log", more=webhooks | no_drain) as running:
         yield running
 
 

@@ -397,11 +397,13 @@ def test_a_lost_connection_is_shown_and_can_be_retried(driver: PageDriver, sampl
 def test_the_page_loads_before_the_service_is_ready(context: BrowserContext, service: Service, samples: Path) -> None:
     page = context.new_page()
     driver = PageDriver(page)
+    page.clock.install()
     page.route("**/v1/models", lambda route: route.fulfill(status=503, body=""))
     page.goto(service.url)
     expect(page.locator("#served-model")).to_contain_text("not ready yet")
     driver.choose([samples / "slice.dcm"])
     page.unroute("**/v1/models")
+    page.clock.fast_forward("00:05")
     expect(page.locator("#served-model")).to_contain_text("Served model", timeout=WAIT_MS)
     driver.predict()
     expect(driver.verdict).to_be_visible()
