@@ -1,4 +1,4 @@
-"""Every slice's feature vector on disk as float16, series after series; broken off anywhere, it goes on there."""
+"""Feature vectors of all slices of shards, in one file of float16; an interrupted run resumes at its last series."""
 
 import json
 import logging
@@ -20,22 +20,23 @@ from training.io.files import write_json
 from training.io.progress import progress_bar
 from training.networks.classifier import PICTURE
 from training.networks.cnn import Cnn
+from training.networks.extractor import in_chunks
 
 LOG = logging.getLogger(__name__)
 CHUNK: Final = 32  # slices of one call
-SAVED_SERIES: Final = 50  # series between two notes of how far it came
+SAVED_SERIES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Features (m, d) float16 of all slices of the entries, and where each entry's begin."""
+    """Features (m, d) float16 of all slices of the entries, and the first row of each entry, (k,)."""
 
     values: NDArray[np.float16]
     entries: Sequence[Any]
     starts: NDArray[np.int64]
 
     def series(self, wanted: Sequence[int]) -> list[Series]:
-        """Entries by their number, as the RNN takes them."""
+        """Series for the RNN, by the numbers of their entries."""
         return [self._one(number) for number in wanted]
 
     def _one(self, number: int) -> Series:
@@ -45,12 +46,12 @@ class Features:
 
 
 def open_features(path: Path, entries: Sequence[Any]) -> Features:
-    """What `write_features` left.
+    """Open the file of `write_features`.
 
     Raises
     ------
     TrainingError
-        it holds another number of slices
+        the file holds another number of slices
     """
     values = np.load(path, mmap_mode="r")
     starts = starts_of(entries)
@@ -61,8 +62,14 @@ def open_features(path: Path, entries: Sequence[Any]) -> Features:
     return Features(values, entries, starts[:-1])
 
 
-def write_features(cnn: Cnn, source: Source, entries: Sequence[Any], path: Path, readers: int) -> float:
-    """Write the features of all entries; how many slices a second it made.
+def write_features(
+    cnn: Cnn, source: Source, entries: Sequence[Any], path: Path, readers: int, *, save_every: int = SAVED_SERIES
+) -> float:
+    """Write the features of all entries; return the slices per second, 0 with nothing left to do.
+
+    Parameters
+    ----------
+    save_every : series between two writes of the number of finished series
 
     Raises
     ------
@@ -80,19 +87,19 @@ def write_features(cnn: Cnn, source: Source, entries: Sequence[Any], path: Path,
         for number, slices in _read(source, entries, done, readers):
             values[starts[number] : starts[number + 1]] = call(slices)
             progress.update(len(slices))
-            if (number + 1) % SAVED_SERIES == 0 or number + 1 == len(entries):
+            if (number + 1) % save_every == 0 or number + 1 == len(entries):
                 values.flush()
                 write_json(note, {"series": number + 1})
     return float(starts[-1] - starts[done]) / (time.monotonic() - begun)
 
 
 def starts_of(entries: Sequence[Any]) -> NDArray[np.int64]:
-    """(k + 1,): where each entry's slices begin, and how many there are."""
+    """The first row of each entry's slices, and the number of all slices; (k + 1,)."""
     return np.concatenate([[0], np.cumsum([len(entry.labels) for entry in entries])]).astype(np.int64)
 
 
 def _opened(path: Path, count: int, size: int, note: Path) -> Any:
-    """The array on disk, taken whole at once so that a full disk is found at the start."""
+    """The array on disk, allocated whole, so that a full disk fails at the start."""
     if not path.exists() or np.load(path, mmap_mode="r").shape != (count, size):
         note.unlink(missing_ok=True)
         with translate_write_errors(path):
@@ -105,21 +112,19 @@ def _done(note: Path) -> int:
 
 
 def _compiled(cnn: Cnn) -> Any:
-    """The network as it is served: uint8 slices (n, 512, 512, 3) to features (n, d) float16."""
+    """The served network: uint8 slices (n, 512, 512, 3) to features (n, d) float16."""
     signature = [tf.TensorSpec([None, *PICTURE], tf.uint8)]
     graph = tf.function(lambda slices: cnn.serving(slices, training=False), input_signature=signature)
 
-    def call(slices: NDArray[np.uint8]) -> NDArray[np.float16]:
-        starts = range(0, len(slices), CHUNK)
-        given = [graph(tf.constant(slices[start : start + CHUNK])) for start in starts]
-        vectors = [one[0] if isinstance(one, (list, tuple)) else one for one in given]
-        return np.concatenate([np.asarray(one) for one in vectors]).astype(np.float16)
+    def features(slices: NDArray[np.uint8]) -> Any:
+        outputs = graph(tf.constant(slices))
+        return outputs[0] if isinstance(outputs, (list, tuple)) else outputs
 
-    return call
+    return lambda slices: in_chunks(features, slices, CHUNK).astype(np.float16)
 
 
 def _read(source: Source, entries: Sequence[Any], first: int, readers: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Whole series, read a few ahead."""
+    """Whole series in their order, `readers` at a time."""
     with ThreadPoolExecutor(readers, thread_name_prefix="reading") as pool:
         for start in range(first, len(entries), readers):
             numbers = range(start, min(start + readers, len(entries)))

@@ -1,4 +1,4 @@
-"""A series of real slices out of a folder of DICOM files, in Hounsfield units."""
+"""A real series from a folder of DICOM files, in Hounsfield units."""
 
 import logging
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RealSeries:
-    """Slices as they lie behind the services' pictures, towards the head.
+    """Slices as the services window them, towards the head.
 
     hu : (n, 512, 512) int16, Hounsfield units
     position_mm : (n,) float32
@@ -31,18 +31,18 @@ class RealSeries:
     position_mm: NDArray[np.float32]
 
     def reduced(self) -> tuple[Floats, float]:
-        """The slices at the phantoms' size, (n, 256, 256), and the length of a pixel there."""
+        """The slices at the phantoms' size, (n, 256, 256), and their pixel spacing in mm."""
         step = self.hu.shape[1] // SIZE
         return self.hu.reshape(len(self.hu), SIZE, step, SIZE, step).mean(axis=(2, 4)), self.pixel_mm * step
 
 
 def read_series(folder: Path) -> RealSeries:
-    """The series of most slices in a folder, in the services' order; what is left out is logged with its reason.
+    """Read the series with most slices, in the services' order; log each file left out with its reason.
 
     Raises
     ------
     TrainingError
-        no file of the folder is a slice, or one of the series cannot be read
+        the folder holds no slices, or a slice of the series cannot be decoded
     """
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     data = [path.read_bytes() for path in paths]

@@ -1,4 +1,4 @@
-"""The samples of the repository: one synthetic series with a clear haemorrhage, and one of its slices alone."""
+"""The samples of the repository: a synthetic series with a clear haemorrhage, and one of its slices."""
 
 import logging
 from dataclasses import replace
@@ -15,7 +15,7 @@ from training.phantom.study import Study, draw_patient, make_study
 from training.phantom.study_options import StudyOptions
 
 LOG = logging.getLogger(__name__)
-SEED: Final = 8_000_038  # of no phantom that a bundle has learnt from or was measured on
+SEED: Final = 8_000_038  # outside the seeds of training and test phantoms
 SLICES: Final = 28
 SPACING_MM: Final = 5.0
 BLEED: Final = Haematoma(
@@ -43,7 +43,7 @@ A synthetic head CT of 28 slices with an intraparenchymal haemorrhage. No patien
 
 
 def write(folder: Path) -> None:
-    """Write the samples; what was there under the same names is replaced."""
+    """Write the samples; replaces files of the same names."""
     study = sample_study()
     files = dicom_files(study, "ich sample")
     (folder / "series").mkdir(parents=True, exist_ok=True)

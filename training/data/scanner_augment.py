@@ -1,8 +1,7 @@
-"""Whole studies as other scanners would give them: what an RNN learns from, beside the studies as drawn or alone.
+"""Scanner augmentation of whole studies, for the RNN's training.
 
-An RNN that has only seen features of one kind of picture trusts a CNN that another kernel misleads: dark and bright
-rims along the inner table look like blood to it, slice after slice. What it is measured by is made in another way, on
-real slices of full size: `training.research.scanner_variants`.
+Sharper kernels leave dark and bright rims along the inner table, which a CNN takes for blood in many slices. An RNN
+learns not to trust them only from such features. `training.research.scanner_variants` measures it on real slices.
 """
 
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from training.data.pictures import Pictures
 class ScannerAugment:
     """How many of them show each study, and how much they may differ; see `Disturb`.
 
-    alone : whether they alone show it, so that nobody sees it as it was drawn
+    alone : whether the study as drawn is left out
     """
 
     count: int = 0
@@ -30,7 +29,7 @@ class ScannerAugment:
     slow_hu: float = 3.0
 
     def show(self, study: Pictures) -> Iterator[NDArray[np.uint8]]:
-        """A study's small pictures (n, 256, 256, 2) as they were drawn, and as each of them gives it, always alike."""
+        """A study's small pictures (n, 256, 256, 2) as drawn and by each scanner; the same study gives the same."""
         if not self.alone:
             yield study.small
         for number in range(self.count):

@@ -1,4 +1,4 @@
-"""A study as the RNN gets it."""
+"""A study as the RNN takes it."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from training.data.pictures import Pictures
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What the RNN learns from: features (n, d), positions (n,), labels and certainty (n, 6)."""
+    """Features (n, d) and positions (n,), ascending; labels and whether they are known, (n, 6)."""
 
     features: NDArray[np.float32]
     position_mm: NDArray[np.float32]
@@ -19,7 +19,7 @@ class Series:
 
 
 def as_series(pictures: Pictures, features: NDArray[np.float32]) -> list[Series]:
-    """Pictures with their features, study by study."""
+    """The series of each study, from its pictures and their features (m, d)."""
     return [
         Series(features[part], pictures.position_mm[part], pictures.labels[part], pictures.label_mask[part])
         for part in pictures.series()

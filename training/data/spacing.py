@@ -1,4 +1,4 @@
-"""The slice spacings that networks learnt from, for the bundle's card."""
+"""The slice spacing of the training data, for the bundle's card."""
 
 from collections.abc import Iterable, Sequence
 from math import ceil, floor

@@ -1,4 +1,4 @@
-"""Which series learn, which choose, and which measure."""
+"""Splits series into training, validation, held-out and test parts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from training.io.errors import TrainingError
 
-HELD_OUT: Final = 0  # the fold that nothing learns from and nothing is chosen by
+HELD_OUT: Final = 0  # the fold for metrics: no network and no threshold is fitted on it
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Numbers of entries: training, validation and held-out series of the labelled split, and the test split's."""
+    """Numbers of the entries of each part; the first three are of the labelled split."""
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
@@ -23,17 +23,17 @@ class Parts:
 
     @property
     def every(self) -> tuple[int, ...]:
-        """All of them, in the order of the entries."""
+        """All numbers, ascending."""
         return tuple(sorted((*self.train, *self.validation, *self.held_out, *self.test)))
 
 
 def split(entries: Sequence[Any], validation_fold: int, limit: int | None = None) -> Parts:
-    """Parts of all entries; of each no more than the first `limit`.
+    """Split entries; keep the first `limit` of each part.
 
     Raises
     ------
     TrainingError
-        a part is empty, or a patient stands in two
+        a part is empty, or a patient is in two parts
     """
     labelled = [number for number, entry in enumerate(entries) if entry.split == "train"]
     folds = {number: entries[number].fold for number in labelled}
@@ -48,7 +48,7 @@ def split(entries: Sequence[Any], validation_fold: int, limit: int | None = None
 
 
 def patients(entries: Sequence[Any], numbers: Sequence[int]) -> NDArray[np.int64]:
-    """A number for the patient of each series: what is drawn together for intervals."""
+    """A number for the patient of each series, (k,): intervals draw whole patients."""
     return np.unique([entries[number].patient_id for number in numbers], return_inverse=True)[1].astype(np.int64)
 
 
@@ -60,4 +60,4 @@ def _check(entries: Sequence[Any], parts: Parts) -> None:
             )
     sets = [{entries[number].patient_id for number in part} for part in (parts.train, parts.validation, parts.held_out)]
     if sets[0] & sets[1] or sets[0] & sets[2] or sets[1] & sets[2]:
-        raise TrainingError("A patient stands in two folds: make folds and shards again.")
+        raise TrainingError("A patient is in two folds: make folds and shards again.")

@@ -1,14 +1,14 @@
-"""Fresh phantoms while a network learns from the last ones: a rolling pool whose content depends on the step alone.
+"""Batches from a rolling pool of phantoms, made by worker processes during training.
 
-Round after round of studies enters the pool and the oldest leaves it, always after the same number of steps, however
-fast or slow the processes are that make them. So the same seed gives the same batches, and a run that was killed goes
-on as if it had not been.
+The pool's content depends on the step alone: a new round of studies replaces the oldest one after a fixed number of
+steps, whatever the speed of the workers. The same seed gives the same batches, and a resumed run continues with them.
 """
 
 import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,12 +22,12 @@ from training.options.stream import StreamPlan
 from training.phantom.geometry import SIZE
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.uint8]]
-_AHEAD = 2  # batches that are drawn before they are asked for
+_AHEAD = 2  # batches drawn in advance
 CELL = 8  # pixels of a small picture along one cell of the map of blood
 
 
 class Stream:
-    """The pool, and the processes that fill it; use it in a `with` statement."""
+    """The pool and its worker processes; use it in a `with` statement."""
 
     def __init__(
         self, plan: StreamPlan, *, batch: int, positives: float, seed: int, processes: int | None = None
@@ -46,9 +46,13 @@ class Stream:
         self._workers.shutdown(wait=True, cancel_futures=True)
 
     def batches(self, first_step: int = 0) -> Iterator[Batch]:
-        """Batches without end, from that of a step on: small pictures, labels, certainty and blood.
+        """Batches without end, from that of a step on.
 
-        The first ones are drawn from now on, the next ones while a network learns from one.
+        small : (b, 256, 256, 2) uint8
+        labels, label_mask : (b, 6) bool
+        blood : (b, 32, 32, 5) uint8
+
+        The next batches are drawn during a training step.
         """
         thread, drawn = ThreadPoolExecutor(1), self._drawn(first_step)
         return _ahead(thread, drawn, deque(thread.submit(next, drawn) for _ in range(_AHEAD)))
@@ -59,7 +63,7 @@ class Stream:
         pool: deque[Pictures] = deque(maxlen=self._plan.rounds_kept)
         rounds = self._rounds(start)
         index = _Index(())
-        for step in _count_from(first_step):
+        for step in count(first_step):
             missing = self._plan.rounds_by(step) - start - index.rounds
             if missing > 0:
                 pool.extend(next(rounds) for _ in range(missing))
@@ -67,7 +71,7 @@ class Stream:
             yield self._draw(index, np.random.default_rng([self._seed, step]))
 
     def _rounds(self, number: int) -> Iterator[Pictures]:
-        """One round after another; those to come are in the making, a few at a time."""
+        """Rounds in their order; the workers make a few in advance."""
         coming: deque[list[Future[Pictures]]] = deque()
         while True:
             while len(coming) < 1 + self._processes:
@@ -86,7 +90,7 @@ class Stream:
 
 
 def empty_batch(size: int) -> Batch:
-    """As a batch, but of black pictures without blood."""
+    """A batch of black pictures without blood."""
     labels = np.zeros((size, len(LABELS)), np.bool_)
     grid = np.zeros((size, GRID, GRID, len(SUBTYPES)), np.uint8)
     return np.zeros((size, SIZE, SIZE, 2), np.uint8), labels, ~labels, grid
@@ -104,7 +108,7 @@ def _lower_priority() -> None:
 
 
 class _Index:
-    """Where in the pool slices with and without blood lie: (m, 2) places, of a part and in it."""
+    """Slices of the pool with and without blood: (m, 2), the round and the slice in it."""
 
     def __init__(self, pool: tuple[Pictures, ...], rounds: int = 0) -> None:
         self.pool, self.rounds = pool, rounds
@@ -120,8 +124,8 @@ def _places(pool: tuple[Pictures, ...], value: bool) -> NDArray[np.intp]:  # noq
 def _move(
     made: Pictures, place: int, rng: np.random.Generator, small: NDArray[np.uint8], blood: NDArray[np.uint8]
 ) -> None:
-    """Write one slice and its blood, mirrored or not, and moved by whole cells of the map."""
-    # Both channels of a pixel travel as one number: mirroring is slow where it turns two bytes at a time.
+    """Write one slice and its blood, randomly mirrored, and shifted by whole cells of the map."""
+    # Both channels of a pixel are one number here: mirroring pairs of bytes is slow.
     pixels, cells = made.small[place].view(np.uint16), made.blood[place]
     if rng.integers(2):
         pixels, cells = pixels[:, ::-1], cells[:, ::-1]
@@ -131,15 +135,9 @@ def _move(
 
 
 def _roll(source: NDArray[Any], down: int, right: int, out: NDArray[Any]) -> None:
-    """As `numpy.roll`, in one copy: what leaves one edge, mostly air, comes in at the other."""
+    """As `numpy.roll`, in one copy: pixels beyond one edge, mostly air, enter at the other."""
     rows, columns = down % len(source), right % source.shape[1]
     above, left = len(source) - rows, source.shape[1] - columns
     for there, here in ((slice(rows, None), slice(above)), (slice(rows), slice(above, None))):
         out[there, columns:] = source[here, :left]
         out[there, :columns] = source[here, left:]
-
-
-def _count_from(step: int) -> Iterator[int]:
-    while True:
-        yield step
-        step += 1
