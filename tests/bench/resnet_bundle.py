@@ -9,14 +9,14 @@ from services.common.labels import LABELS
 from services.common.operating_points import Thresholds
 from training.bundle.build_card import build_card
 from training.bundle.export import save_networks, seal
-from training.configs.phantom_config import Words
+from training.configs.config import CardText
 from training.data.series import Series
-from training.networks.classifier import build_classifier
+from training.networks.classifier import ClassifierShape, build_classifier
 from training.networks.rnn import RnnShape
-from training.options.cnn import CnnPlan
-from training.train.sequence import new_rnn
+from training.options.rnn import RnnOptions
+from training.train.rnn import new_members
 
-_WORDS = Words(
+_TEXT = CardText(
     name="resnet50-untrained",
     description="ResNet-50 with random weights, to measure the speed of a network of its size.",
     licence="Apache-2.0",
@@ -29,16 +29,17 @@ _WORDS = Words(
 def write_resnet_bundle(folder: Path, backbone: str = "resnet50", *, side: int = 512) -> Path:
     """Write a bundle with random weights."""
     keras.utils.set_random_seed(0)
-    cnn = build_classifier(CnnPlan(backbone, side=side))
+    cnn = build_classifier(ClassifierShape(backbone, side=side))
     size = int(cnn.last.kernel.shape[0])
     features = np.random.default_rng(0).normal(size=(64, size)).astype(np.float32)
     known = np.ones((64, len(LABELS)), np.bool_)
-    rnn = new_rnn(RnnShape(), cnn.last, [Series(features, np.arange(64, dtype=np.float32) * 5, ~known, known)])
+    series = Series(features, np.arange(64, dtype=np.float32) * 5, ~known, known)
+    (rnn,) = new_members(RnnShape(), RnnOptions(steps=0), cnn.last, [series])
     folder.mkdir(parents=True, exist_ok=True)
     files = save_networks(folder, cnn, rnn)
     even = Thresholds(slice=dict.fromkeys(LABELS, 0.5), series=dict.fromkeys(LABELS, 0.5))
     card = build_card(
-        _WORDS,
+        _TEXT,
         feature_size=size,
         blood_grid=None,
         files=files,

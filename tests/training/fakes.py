@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.recipe import DEFAULT_RECIPE
-from training.options.augment import Augment
-from training.options.cnn import CnnPlan
+from training.networks.classifier import ClassifierShape
+from training.options.cnn import CnnOptions
 
-PLAN = CnnPlan(
-    backbone="vgg16", side=32, epochs=1, batch=4, rate=1e-3, ema=0.9, watches=2, readers=2, augment=Augment()
-)
+SHAPE = ClassifierShape(backbone="vgg16", side=32)
+OPTIONS = CnnOptions(epochs=1, batch=4, rate=1e-3, ema=0.9, validations_an_epoch=2, readers=2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ COARSER = (
 )  # what white noise loses of its deviation where it is smoothed once, and once more
 
 
-class Disturb(layers.Layer):  # type: ignore[misc] # Keras has no types
+class RandomScanner(layers.Layer):  # type: ignore[misc] # Keras has no types
     """Small pictures (n, 256, 256, 2), 0 to 255, with another sharpness, slope, zero and noise; in training alone.
 
     noise_hu : the most noise that is added, as a standard deviation

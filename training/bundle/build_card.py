@@ -10,10 +10,10 @@ import tensorflow as tf
 from services.common.card import Card
 from services.common.labels import LABELS
 from services.common.recipe import DEFAULT_RECIPE
-from training.configs.phantom_config import Words
+from training.configs.config import CardText
 
 
-def build_card(words: Words, **fields: Any) -> Card:
+def build_card(words: CardText, **fields: Any) -> Card:
     """Return a card with the texts of a configuration, the time and the versions of the libraries.
 
     Parameters

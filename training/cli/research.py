@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 LOG = logging.getLogger(__name__)
@@ -36,10 +37,11 @@ def ablate(
     out
         Folder of the figures.
     """
-    from training.options.cnn import CnnFit
+    from training.configs.default import CONFIG
+    from training.options.stream import StreamOptions
     from training.research.ablation import ablate as run_ablation
 
-    run_ablation(CnnFit(steps=steps), run, out)
+    run_ablation(replace(CONFIG.cnn, steps=steps, rate=2e-3, stream=StreamOptions()), run, out)
 
 
 def implant(

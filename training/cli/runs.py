@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from training.io.errors import TrainingError
 
 if TYPE_CHECKING:  # these load TensorFlow
-    from training.configs.phantom_config import Config
+    from training.configs.config import Config
     from training.runs.rsna import RunSteps
 
 LOG = logging.getLogger(__name__)
@@ -65,21 +65,21 @@ def open_run(flags: RunFlags, shards: Path) -> "RunSteps":
     """
     import tensorflow as tf
 
-    from training.configs.plan import load_plan
+    from training.configs.config import load_config
     from training.runs.context import RunOptions
     from training.runs.rsna import RunSteps, make_deterministic
     from training.runs.run import Run
 
     if not tf.config.list_physical_devices("GPU"):
         make_deterministic()
-    plan = load_plan(flags.config)
-    cnn = replace(plan.cnn, batch=flags.batch or plan.cnn.batch)
+    config = load_config(flags.config)
+    cnn = replace(config.cnn, batch=flags.batch or config.cnn.batch)
     if flags.init:
         cnn = replace(cnn, init=None if flags.init == "fresh" else flags.init)
-    plan = replace(plan, cnn=cnn)
+    config = replace(config, cnn=cnn)
     run = Run(flags.run or Path("runs") / Path(flags.config).stem)
-    run.open(plan)
-    return RunSteps(plan, shards, run, RunOptions(flags.steps, flags.limit, flags.save_s))
+    run.open(config)
+    return RunSteps(config, shards, run, RunOptions(flags.steps, flags.limit, flags.save_s))
 
 
 def cnn(*, data: Shards = SHARDS, flags: RunFlags = FLAGS) -> None:
@@ -205,26 +205,20 @@ def _default_config(*, begin: Path | None, minutes: float | None, large: bool, s
     if minutes and large:
         raise TrainingError("--minutes and --large exclude each other: give one of them.")
     config = LARGE if large else MORE if begin else CONFIG
-    command = config.words.command
+    command = config.card.command
     if minutes:
         config, command = config.scaled(minutes / MINUTES), f"{command} --minutes {minutes:g}"
     if large:
         command += " --begin BUNDLE" * bool(begin) + " --soup BUNDLE" * bool(soup)
-    return replace(config, words=replace(config.words, command=command))
+    return replace(config, card=replace(config.card, command=command))
 
 
 def _train_cnn(config: "Config", run: Path, begin: Path | None) -> None:
-    from training.train.phantom_cnn import begin_from_weights
-    from training.train.validation import fit_watched
+    from training.train.initial_weights import load_bundle, load_weights
+    from training.train.phantom_cnn import fit_config_cnn
 
-    if begin is None:
-        fit_watched(config, run)
-    elif begin.is_file():
-        fit_watched(config, run, partial(begin_from_weights, begin))
-    else:
-        from training.train.bundle_weights import begin_from  # needs TensorFlow
-
-        fit_watched(config, run, partial(begin_from, begin))
+    load = load_weights if begin and begin.is_file() else load_bundle
+    fit_config_cnn(config, run, partial(load, begin) if begin else None)
 
 
 def recalibrate(

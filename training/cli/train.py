@@ -13,7 +13,7 @@ def weights(*, bundle: Path = Path("models/default"), out: Path = Path("runs/wei
     out
         Path of the weights.
     """
-    from training.configs.default import CONFIG
-    from training.train.bundle_weights import keep_weights
+    from training.configs.default import CNN_SHAPE
+    from training.train.initial_weights import write_weights
 
-    keep_weights(bundle, CONFIG.cnn_shape, out)
+    write_weights(bundle, CNN_SHAPE, out)

@@ -1,33 +1,36 @@
-"""The default bundle, from synthetic phantoms alone.
+"""The default bundle, from synthetic phantoms only.
 
-    python -m training default                      # from ImageNet's weights: an hour and a half on two cores
-    python -m training default --begin BUNDLE       # MORE: goes on from a bundle of this form, on other phantoms
+    python -m training default                      # CONFIG, from ImageNet's weights: 90 minutes on two cores
+    python -m training default --begin BUNDLE       # MORE, from the weights of a bundle of this form, on other phantoms
     python -m training default --large              # LARGE, which ships: a GPU beside 16 cores for the CNN
 
-The CNN of the last is Keras' alone and needs no TensorFlow. Where a GPU's machine has JAX, `KERAS_BACKEND=jax python -m
-training default --large --cnn-only --run RUN` leaves `cnn-ended.npz` in RUN, 13 MB; with that in its RUN any machine of
-two cores makes the bundle from it by `python -m training default --large --run RUN`. It goes on from a bundle by
-`--begin weights.npz` there, which `python -m training weights` writes, and `--begin BUNDLE` here; `--soup BUNDLE` mixes
-weights of that bundle into the CNN's. What ships did both with an edition before it.
+The CNN needs Keras only. On a GPU's machine with JAX, `KERAS_BACKEND=jax python -m training default --large --cnn-only
+--run RUN` writes `cnn-ended.npz` into RUN, 13 MB. With that file in its RUN, a machine of two cores makes the bundle by
+`python -m training default --large --run RUN`. `--begin weights.npz` there, written by `python -m training weights`,
+and `--begin BUNDLE` here give the initial weights. `--soup BUNDLE` interpolates the CNN's weights with those of BUNDLE.
 
-What a bundle of it reaches on phantoms stands in docs/explanation/default.md. It says nothing about patients.
+Expected figures on phantoms: docs/explanation/default.md. They say nothing about patients.
 """
 
 from dataclasses import replace
 
-from training.configs.phantom_config import Amounts, Config, Words
+from training.configs.config import CardText, Config, PhantomData
 from training.data.scanner_augment import ScannerAugment
 from training.networks.cnn import CnnShape
 from training.networks.rnn import RnnShape
-from training.options.cnn import CnnFit
-from training.options.rnn import RnnFit
-from training.options.stream import StreamPlan
+from training.options.augment import PhantomAugment
+from training.options.cnn import CnnOptions
+from training.options.rnn import RnnOptions
+from training.options.stream import StreamOptions
 from training.phantom.study_options import StudyOptions
 
 MINUTES = 90  # what CONFIG takes on two cores
 
+CNN_SHAPE = CnnShape(backbone="efficientnet-lite0")
+STREAM = StreamOptions(studies_a_round=16, slices_a_study=8, steps_a_round=10, rounds_kept=40, rounds_at_first=12)
+
 CONFIG = Config(
-    words=Words(
+    card=CardText(
         name="default",
         description=(
             "Learnt from synthetic phantoms only; not for real patients. An EfficientNet-Lite0 and a bidirectional "
@@ -43,46 +46,48 @@ CONFIG = Config(
         ),
         command="python -m training default",
     ),
-    amounts=Amounts(rnn=400, calibration=150),
-    cnn_shape=CnnShape(backbone="efficientnet-lite0"),
-    cnn_fit=CnnFit(
+    cnn_shape=CNN_SHAPE,
+    cnn=CnnOptions(
         steps=2400,
         rate=1e-3,
-        stream=StreamPlan(studies_a_round=16, slices_a_study=8, steps_a_round=10, rounds_kept=40, rounds_at_first=12),
+        decay=0.02,
+        decay_biases=True,
+        schedule="long-cosine",
+        ema=0.995,
+        positives=0.5,
+        blood_weight=4.0,
+        augment=PhantomAugment(),
+        stream=STREAM,
     ),
     rnn_shape=RnnShape(),
-    rnn_fit=RnnFit(steps=1500, members=3),
+    rnn=RnnOptions(steps=1500, members=3),
+    phantoms=PhantomData(rnn=400, calibration=150),
 )
 
 MORE = replace(
     CONFIG,
-    words=replace(CONFIG.words, command=f"{CONFIG.words.command} --begin BUNDLE"),
-    cnn_fit=replace(
-        CONFIG.cnn_fit,
+    card=replace(CONFIG.card, command=f"{CONFIG.card.command} --begin BUNDLE"),
+    cnn=replace(
+        CONFIG.cnn,
         steps=650,
         rate=6e-4,
-        kept=0.5,
-        stream=replace(CONFIG.cnn_fit.stream, first_seed=200_000, steps_a_round=14),
+        initial_weight=0.5,
+        stream=replace(STREAM, first_seed=200_000, steps_a_round=14),
     ),
 )
 
 LARGE = replace(
     CONFIG,
-    words=replace(CONFIG.words, command=f"{CONFIG.words.command} --large"),
-    amounts=replace(CONFIG.amounts, rnn=600),
-    cnn_fit=replace(
-        CONFIG.cnn_fit,
+    card=replace(CONFIG.card, command=f"{CONFIG.card.command} --large"),
+    cnn=replace(
+        CONFIG.cnn,
         steps=3600,
         batch=256,
         rate=1.2e-3,
-        noise_hu=8.0,
-        grain=2.0,
-        slow_hu=3.0,
-        kernel=True,
-        turn_deg=12.0,
+        augment=PhantomAugment(noise_hu=8.0, grain=2.0, slow_hu=3.0, kernel=True, turn_deg=12.0),
         ema=0.998,
         stream=replace(
-            CONFIG.cnn_fit.stream,
+            STREAM,
             first_seed=700_000,
             rounds_kept=400,
             steps_a_round=5,
@@ -90,8 +95,12 @@ LARGE = replace(
             options=StudyOptions(broad=True),
         ),
     ),
-    rnn_fit=replace(CONFIG.rnn_fit, seed=10),  # chosen among others: docs/explanation/phantoms.md
-    rnn_options=StudyOptions(broad=True, small=0.5),
-    scanner_augment=ScannerAugment(count=2, alone=True, noise_hu=8.0, grain=2.0),
+    rnn=replace(CONFIG.rnn, seed=10),  # chosen among others: docs/explanation/phantoms.md
+    phantoms=PhantomData(
+        rnn=600,
+        calibration=150,
+        options=StudyOptions(broad=True, small=0.5),
+        scanner_augment=ScannerAugment(count=2, alone=True, noise_hu=8.0, grain=2.0),
+    ),
     soup_weight=0.65,
 )

@@ -8,15 +8,15 @@ Expected log loss on the held-out fold: .045 to .055, from what single networks 
 challenge (.0437 to .0461); never measured here, since the data are not here.
 """
 
-from training.configs.phantom_config import Words
-from training.configs.plan import Plan
+from training.configs.config import CardText, Config
 from training.configs.terms import RSNA_LICENCE, RSNA_LIMITS, RSNA_TERMS
+from training.networks.classifier import ClassifierShape
 from training.networks.rnn import RnnShape
-from training.options.cnn import CnnPlan
-from training.options.rnn import RnnFit
+from training.options.cnn import CnnOptions
+from training.options.rnn import RnnOptions
 
-CONFIG = Plan(
-    words=Words(
+CONFIG = Config(
+    card=CardText(
         name="rsna",
         description="EfficientNetV2-M and three bidirectional GRUs with positions, learnt from RSNA 2019.",
         licence=RSNA_LICENCE,
@@ -24,11 +24,9 @@ CONFIG = Plan(
         limits_of_use=RSNA_LIMITS,
         command="python -m training whole ARCHIVE --config rsna",
     ),
-    cnn=CnnPlan(
-        backbone="efficientnetv2m",
-        side=512,
+    cnn_shape=ClassifierShape(backbone="efficientnetv2m", side=512, dropout=0.2),
+    cnn=CnnOptions(
         init="imagenet",
-        dropout=0.2,
         epochs=3,
         batch=48,
         rate=3e-4,
@@ -36,9 +34,9 @@ CONFIG = Plan(
         warm_up=0.05,
         ema=0.9995,
         precision="mixed_bfloat16",
-        watches=8,
+        validations_an_epoch=8,
         readers=14,
     ),
     rnn_shape=RnnShape(width=256, state=256),
-    rnn_fit=RnnFit(steps=20_000, batch=32, longest=48, rate=1e-3, series_weight=0.25, bag_weight=0.1, members=3),
+    rnn=RnnOptions(steps=20_000, batch=32, longest=48, rate=1e-3, series_weight=0.25, bag_weight=0.1, members=3),
 )

@@ -7,14 +7,14 @@ a rate so low that they make nothing of the last digit of a sum, which TensorFlo
 Expected log loss on the held-out fold: that of guessing base rates, about .3 to .6.
 """
 
-from training.configs.phantom_config import Words
-from training.configs.plan import Plan
+from training.configs.config import CardText, Config
+from training.networks.classifier import ClassifierShape
 from training.networks.rnn import RnnShape
-from training.options.cnn import CnnPlan
-from training.options.rnn import RnnFit
+from training.options.cnn import CnnOptions
+from training.options.rnn import RnnOptions
 
-CONFIG = Plan(
-    words=Words(
+CONFIG = Config(
+    card=CardText(
         name="smoke",
         description="A trial of the training's steps on a few synthetic phantoms; it has learnt next to nothing.",
         licence="Apache-2.0",
@@ -22,18 +22,17 @@ CONFIG = Plan(
         limits_of_use=("Research software, not a medical device; a trial of the steps, good for nothing else.",),
         command="make train-smoke",
     ),
-    cnn=CnnPlan(
-        backbone="efficientnet-lite0",
-        side=96,
+    cnn_shape=ClassifierShape(backbone="efficientnet-lite0", side=96),
+    cnn=CnnOptions(
         init="wheel",
         epochs=1.0,
         batch=16,
         rate=1e-5,
         ema=0.9,
-        watches=2,
-        watch_series=4,
+        validations_an_epoch=2,
+        validation_series=4,
         readers=2,
     ),
     rnn_shape=RnnShape(width=32, state=16),
-    rnn_fit=RnnFit(steps=60, batch=8, longest=16, members=2),
+    rnn=RnnOptions(steps=60, batch=8, longest=16, members=2),
 )

@@ -11,15 +11,15 @@ series and not a patient, folds are kept apart, short series are filled up under
 validation fold. Its dropout, batch and epochs are not told; these are ours.
 """
 
-from training.configs.phantom_config import Words
-from training.configs.plan import Plan
+from training.configs.config import CardText, Config
 from training.configs.terms import RSNA_LICENCE, RSNA_LIMITS, RSNA_TERMS
+from training.networks.classifier import ClassifierShape
 from training.networks.source_rnn import SourceShape
-from training.options.cnn import CnnPlan
-from training.options.rnn import RnnFit
+from training.options.cnn import CnnOptions
+from training.options.rnn import RnnOptions
 
-CONFIG = Plan(
-    words=Words(
+CONFIG = Config(
+    card=CardText(
         name="source",
         description="ResNet-101 and a stack of BiLSTM, BiLSTM and BiGRU, learnt from RSNA 2019 by the source's recipe.",
         licence=RSNA_LICENCE,
@@ -27,17 +27,16 @@ CONFIG = Plan(
         limits_of_use=RSNA_LIMITS,
         command="python -m training whole ARCHIVE --config source",
     ),
-    cnn=CnnPlan(
-        backbone="resnet101",
-        side=512,
+    cnn_shape=ClassifierShape(backbone="resnet101", side=512),
+    cnn=CnnOptions(
         init="imagenet",
         epochs=5,
         batch=16,
         optimizer="adam",
         rate=1e-4,
-        falling=False,
+        schedule="constant",
         ema=None,
     ),
     rnn_shape=SourceShape(lstm=(512, 512), gru=256),
-    rnn_fit=RnnFit(steps=40_000, batch=32, rate=3e-5, series_weight=0.0, bag_weight=0.0),
+    rnn=RnnOptions(steps=40_000, batch=32, rate=3e-5, series_weight=0.0, bag_weight=0.0),
 )

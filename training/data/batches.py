@@ -1,18 +1,12 @@
-"""Slices in batches: which ones depends on seed and step alone, so that a training that was killed goes on the same."""
+"""Batches of slices. A batch depends on seed and step only, so that a resumed training sees the same batches."""
 
-import logging
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-LOG = logging.getLogger(__name__)
-AHEAD: Final = 3  # batches that are read before they are asked for
 
 
 class Entry(Protocol):
@@ -35,7 +29,7 @@ class Entry(Protocol):
 
 
 class Source(Protocol):
-    """What gives slices of a series: `training.rsna.shards.Shards`, or a fake of a test."""
+    """Slices of series: `training.rsna.shards.Shards`, or a fake of a test."""
 
     @property
     def entries(self) -> tuple[Any, ...]: ...
@@ -54,10 +48,10 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Deck:
-    """The slices of some series, shuffled anew for every epoch.
+class BatchSampler:
+    """Draws batches from the slices of series, shuffled for every epoch.
 
-    rows : (m, 2) int64, series and slice of everything that has a label; `bleeding` says which have blood
+    rows : (m, 2) int64, series and slice of every slice with a label; `positive_rows` marks slices with haemorrhage
     """
 
     source: Source
@@ -66,7 +60,7 @@ class Deck:
     seed: int = 0
     positives: float | None = None
     rows: NDArray[np.int64] = field(init=False)
-    bleeding: NDArray[np.bool_] = field(init=False)
+    positive_rows: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
         rows = [
@@ -75,16 +69,16 @@ class Deck:
             for place in np.flatnonzero(entry.label_mask.any(axis=1))
         ]
         object.__setattr__(self, "rows", np.array(rows, np.int64).reshape(-1, 2))
-        bleeding = [self.entries[number].labels[place, 0] for number, place in rows]
-        object.__setattr__(self, "bleeding", np.array(bleeding, bool))
+        positive_rows = [self.entries[number].labels[place, 0] for number, place in rows]
+        object.__setattr__(self, "positive_rows", np.array(positive_rows, bool))
 
     @property
     def steps_an_epoch(self) -> int:
-        """How many batches show as many slices as there are."""
+        """Number of batches with as many slices as there are."""
         return max(len(self.rows) // self.size, 1)
 
     def chosen(self, step: int) -> NDArray[np.int64]:
-        """Series and slice of each place of a batch, (b, 2)."""
+        """Return series and slice of each row of a batch, (b, 2)."""
         if self.positives is not None:
             return self._balanced(step, self.positives)
         every = np.arange(step * self.size, (step + 1) * self.size)
@@ -94,18 +88,18 @@ class Deck:
         )
 
     def base_rates(self) -> NDArray[np.float64]:
-        """The share of slices with each label, (6,), never 0 or 1."""
+        """Return the share of slices with each label, (6,), never 0 or 1."""
         labels = np.concatenate([entry.labels[entry.label_mask.any(axis=1)] for entry in self.entries])
         return np.asarray((labels.sum(axis=0) + 0.5) / (len(labels) + 1))
 
     def _balanced(self, step: int, share: float) -> NDArray[np.int64]:
         rng = np.random.default_rng([self.seed, step])
         count = round(self.size * share)
-        positive, negative = self.rows[self.bleeding], self.rows[~self.bleeding]
+        positive, negative = self.rows[self.positive_rows], self.rows[~self.positive_rows]
         return np.concatenate([rng.choice(positive, count), rng.choice(negative, self.size - count)])
 
     def read(self, step: int) -> Batch:
-        """One batch."""
+        """Read the batch of a step."""
         chosen = self.chosen(step)
         slices = [self.source.slices(self.entries[number], [int(place)])[0] for number, place in chosen]
         labels, label_mask = (
@@ -118,19 +112,3 @@ class Deck:
 @lru_cache(maxsize=2)
 def _order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(count)
-
-
-def batches(deck: Deck, first: int, last: int, readers: int) -> Iterator[Batch]:
-    """The batches of those steps, read on threads of their own."""
-    steps, coming = iter(range(first, last)), deque[Future[Batch]]()
-    with ThreadPoolExecutor(readers, thread_name_prefix="reading") as pool:
-        try:
-            for step in steps:
-                coming.append(pool.submit(deck.read, step))
-                if len(coming) >= readers + AHEAD:
-                    yield coming.popleft().result()
-            while coming:
-                yield coming.popleft().result()
-        finally:
-            for future in coming:
-                future.cancel()

@@ -11,13 +11,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.augment.scanner import Disturb
+from training.augment.scanner import RandomScanner
 from training.data.pictures import Pictures
 
 
 @dataclass(frozen=True, slots=True)
 class ScannerAugment:
-    """How many of them show each study, and how much they may differ; see `Disturb`.
+    """How many of them show each study, and how much they may differ; see `RandomScanner`.
 
     alone : whether the study as drawn is left out
     """
@@ -34,7 +34,7 @@ class ScannerAugment:
             yield study.small
         for number in range(self.count):
             seed = int(study.study[0]) * self.count + number
-            scanner = Disturb(
+            scanner = RandomScanner(
                 noise_hu=self.noise_hu, grain=self.grain, slow_hu=self.slow_hu, seed=seed, kernel=True, alike=True
             )
             yield np.rint(np.asarray(scanner(study.small, training=True))).astype(np.uint8)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from services.common.labels import LABELS, SUBTYPES
 from training.data.pictures import GRID, Pictures, joined, make_one
 from training.io.pool import cores, worker_pool
-from training.options.stream import StreamPlan
+from training.options.stream import StreamOptions
 from training.phantom.geometry import SIZE
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.uint8]]
@@ -30,7 +30,7 @@ class Stream:
     """The pool and its worker processes; use it in a `with` statement."""
 
     def __init__(
-        self, plan: StreamPlan, *, batch: int, positives: float, seed: int, processes: int | None = None
+        self, plan: StreamOptions, *, batch: int, positives: float, seed: int, processes: int | None = None
     ) -> None:
         self._plan, self._batch, self._seed = plan, batch, seed
         self._count = round(batch * positives)
@@ -75,7 +75,7 @@ class Stream:
         coming: deque[list[Future[Pictures]]] = deque()
         while True:
             while len(coming) < 1 + self._processes:
-                coming.append([self._workers.submit(make_one, wanted) for wanted in self._plan.wanted(number)])
+                coming.append([self._workers.submit(make_one, wanted) for wanted in self._plan.requests(number)])
                 number += 1
             yield joined(future.result() for future in coming.popleft())
 

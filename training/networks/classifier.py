@@ -1,31 +1,47 @@
-"""CNNs by the name of their backbone: pictures of the recipe in, a feature vector out.
+"""CNNs by the name of their backbone.
 
-    slices (n, 512, 512, 3) uint8 -> resized -> as the backbone's weights expect it -> features (n, d)
+    slices (n, 512, 512, 3) uint8 -> resized -> standardised for the backbone's weights -> features (n, d)
 
-All of it is in the graph, so that serving can't do it otherwise.
+All steps are in the graph, so that serving is the same as training.
 """
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import keras
-import tensorflow as tf
-from keras import layers
+import numpy as np
+from keras import layers, ops
+from numpy.typing import NDArray
 
 from services.common.labels import LABELS
 from training.io.errors import TrainingError
 from training.networks.backbones import lite0
 from training.networks.cnn import Cnn, CnnShape, build_cnn
-from training.options.cnn import CnnPlan, Precision
+from training.options.cnn import Precision
 
-BRAINS: Final = {"brain-lite0": "efficientnet-lite0", "brain-small": "small"}  # the phantoms' networks
+BRAINS: Final = {"brain-lite0": "efficientnet-lite0", "brain-small": "small"}  # the networks of phantoms
 LITE0: Final = "efficientnet-lite0"
 PICTURE: Final = (512, 512, 3)
 
 
+@dataclass(frozen=True, slots=True)
+class ClassifierShape:
+    """A backbone and its input.
+
+    backbone : a name of `keras.applications`, "efficientnet-lite0", or "brain-lite0" and "brain-small", the networks of
+        phantoms (`training.networks.cnn`), which may start with the weights of a bundle of phantoms
+    side : rows and columns of the backbone's input
+    """
+
+    backbone: str
+    side: int = 512
+    dropout: float = 0.0
+
+
 class Standardise(layers.Layer):  # type: ignore[misc] # Keras has no types
-    """Levels of 0 to 255 as ImageNet's weights of a backbone expect them, by Keras' own function of that backbone."""
+    """Scales levels from 0 to 255 as ImageNet's weights of a backbone expect, by Keras' function for it."""
 
     def __init__(self, backbone: str, **options: Any) -> None:
         super().__init__(dtype="float32", **options)
@@ -38,8 +54,8 @@ class Standardise(layers.Layer):  # type: ignore[misc] # Keras has no types
         return shape
 
 
-def build_classifier(plan: CnnPlan, precision: Precision = "float32") -> Cnn:
-    """A network with fresh weights; layers compute in `precision`, features and logits are always float32.
+def build_classifier(shape: ClassifierShape, precision: Precision = "float32") -> Cnn:
+    """Return a network with fresh weights; layers compute in `precision`, features and logits in float32.
 
     Raises
     ------
@@ -49,13 +65,13 @@ def build_classifier(plan: CnnPlan, precision: Precision = "float32") -> Cnn:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        return _brain(plan) if plan.backbone in BRAINS else _built(plan)
+        return _brain(shape) if shape.backbone in BRAINS else _built(shape)
     finally:
         keras.config.set_dtype_policy(before)
 
 
 def builder_of(backbone: str) -> Callable[..., Any]:
-    """The function of `keras.applications` that makes the backbone.
+    """Return the function of `keras.applications` that builds the backbone.
 
     Raises
     ------
@@ -65,37 +81,39 @@ def builder_of(backbone: str) -> Callable[..., Any]:
     name = _names().get(_plain(backbone))
     if name is None:
         known = ", ".join([*BRAINS, LITE0, *sorted(_names())])
-        raise TrainingError(f"There is no backbone {backbone}; there are {known}.")
+        raise TrainingError(f"There is no backbone {backbone}; use one of {known}.")
     builder: Callable[..., Any] = getattr(keras.applications, name)
     return builder
 
 
 def backbone_of(cnn: Cnn) -> keras.Model:
-    """The backbone of Keras inside a trunk."""
+    """Return the Keras backbone of a trunk."""
     return next(layer for layer in cnn.trunk.layers if isinstance(layer, keras.Model))
 
 
 def enter(cnn: Cnn, pictures: Any) -> Any:
-    """Pictures (n, 512, 512, 3) float32, 0 to 255, as what the trunk takes; the phantoms' networks take less."""
-    if cnn.trunk.input_shape[-1] == PICTURE[-1]:
+    """Return the trunk's input from pictures (n, 512, 512, 3), 0 to 255, or from small pictures (n, 256, 256, 2)."""
+    wanted = cnn.trunk.input_shape
+    if pictures.shape[1] == wanted[1]:
         return pictures
-    return tf.nn.avg_pool2d(pictures[..., : cnn.trunk.input_shape[-1]], 2, 2, "VALID")
+    return ops.average_pool(ops.cast(pictures[..., : wanted[-1]], "float32"), 2, 2)
 
 
-def logits_of(cnn: Cnn, pictures: Any, *, training: bool) -> Any:
-    """Logits (n, 6) float32 of float pictures."""
-    given = cnn.trunk(enter(cnn, pictures), training=training)
-    return cnn.last(given[0] if isinstance(given, (list, tuple)) else given)
+def predict_logits(cnn: Cnn, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the logits (n, 6) of slices (n, 512, 512, 3)."""
+    given = cnn.trunk.predict_on_batch(np.asarray(enter(cnn, slices.astype(np.float32))))
+    vector = given[0] if isinstance(given, (list, tuple)) else given
+    return np.asarray(vector @ np.asarray(cnn.last.kernel) + np.asarray(cnn.last.bias), np.float32)
 
 
-def _built(plan: CnnPlan) -> Cnn:
+def _built(shape: ClassifierShape) -> Cnn:
     pictures = keras.Input(PICTURE, name="pictures")
     x = pictures
-    if plan.side != PICTURE[0]:
-        x = layers.Resizing(plan.side, plan.side, antialias=True, dtype="float32")(x)
-    x = Standardise(plan.backbone)(x)
-    top = lite0(x)[-1] if plan.backbone == LITE0 else _backbone(plan, x)
-    vector = layers.Dropout(plan.dropout)(layers.GlobalAveragePooling2D()(top))
+    if shape.side != PICTURE[0]:
+        x = layers.Resizing(shape.side, shape.side, antialias=True, dtype="float32")(x)
+    x = Standardise(shape.backbone)(x)
+    top = lite0(x)[-1] if shape.backbone == LITE0 else _backbone(shape, x)
+    vector = layers.Dropout(shape.dropout)(layers.GlobalAveragePooling2D()(top))
     features = layers.Activation("linear", dtype="float32", name="features")(vector)
     trunk = keras.Model(pictures, [features], name="trunk")
     slices = keras.Input(PICTURE, dtype="uint8", name="slices")
@@ -103,15 +121,15 @@ def _built(plan: CnnPlan) -> Cnn:
     return Cnn(serving, trunk, _last(features.shape[-1]))
 
 
-def _backbone(plan: CnnPlan, x: Any) -> Any:
-    """The backbone as one layer of the trunk, so that a file of its weights fits it."""
-    build = builder_of(plan.backbone)
-    return build(weights=None, include_top=False, input_shape=(plan.side, plan.side, 3))(x)
+def _backbone(shape: ClassifierShape, x: Any) -> Any:
+    """The backbone as one layer of the trunk, so that a file of its weights fits."""
+    build = builder_of(shape.backbone)
+    return build(weights=None, include_top=False, input_shape=(shape.side, shape.side, 3))(x)
 
 
-def _brain(plan: CnnPlan) -> Cnn:
-    """The phantoms' network without its map of blood, which labels of slices alone can't teach."""
-    whole = build_cnn(CnnShape(backbone=BRAINS[plan.backbone], dropout=plan.dropout))  # type: ignore[arg-type] # a literal
+def _brain(shape: ClassifierShape) -> Cnn:
+    """The network of phantoms without its map of blood, for which labels of slices are not enough."""
+    whole = build_cnn(CnnShape(backbone=BRAINS[shape.backbone], dropout=shape.dropout))  # type: ignore[arg-type] # a literal
     serving = keras.Model(whole.serving.inputs, whole.serving.outputs[:1], name="cnn")
     return Cnn(serving, whole.trunk, whole.last)
 

@@ -1,4 +1,4 @@
-"""How phantoms enter and leave the pool that a CNN learns from."""
+"""Options of the stream of phantoms that a CNN is trained on."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,10 @@ from training.phantom.study_options import RANDOM_STUDY, StudyOptions, StudyRequ
 
 
 @dataclass(frozen=True, slots=True)
-class StreamPlan:
-    """How phantoms come and go.
+class StreamOptions:
+    """How rounds of studies enter and leave the pool from which batches are drawn.
 
-    Each slice is met about `batch * steps_a_round / (studies_a_round * slices_a_study)` times.
+    A slice is seen about `batch * steps_a_round / (studies_a_round * slices_a_study)` times.
     """
 
     studies_a_round: int = 16
@@ -21,14 +21,14 @@ class StreamPlan:
     options: StudyOptions = RANDOM_STUDY
 
     def rounds_by(self, step: int) -> int:
-        """How many rounds have come when a step begins."""
+        """Return the number of rounds that have entered the pool before a step."""
         return self.rounds_at_first + step // self.steps_a_round
 
-    def wanted(self, number: int) -> list[StudyRequest]:
-        """The studies of a round."""
+    def requests(self, number: int) -> list[StudyRequest]:
+        """Return the studies of a round."""
         start = self.first_seed + number * self.studies_a_round
         return [StudyRequest(start + place, self.slices_a_study, self.options) for place in range(self.studies_a_round)]
 
     def slices_by(self, step: int) -> int:
-        """How many slices have been made by a step, at most."""
+        """Return the largest number of slices made before a step."""
         return self.rounds_by(step) * self.studies_a_round * self.slices_a_study

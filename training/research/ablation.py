@@ -20,20 +20,22 @@ from training.evaluate.metrics import auc as area
 from training.evaluate.metrics import aucs, interval
 from training.evaluate.predictions import predict_by_cnn, score_levels
 from training.evaluate.test_set import TEST
+from training.io.files import write_json
 from training.io.plotting import save_plot
 from training.networks.cnn import CnnShape
 from training.networks.extractor import extractor
-from training.options.cnn import CnnFit
+from training.options.cnn import CnnOptions
+from training.options.stream import StreamOptions
 from training.phantom.study_options import StudyOptions, StudyRequest
-from training.train.phantom_cnn import Progress, fit_cnn
+from training.train.phantom_cnn import fit_phantom_cnn
 
 LOG = logging.getLogger(__name__)
 SMALL: Final = CnnShape()
-Change = Callable[[CnnFit], CnnFit]
+Change = Callable[[CnnOptions], CnnOptions]
 
 
 def _with_options(options: StudyOptions) -> Change:
-    return lambda fit: replace(fit, stream=replace(fit.stream, options=options))
+    return lambda fit: replace(fit, stream=replace(fit.stream or StreamOptions(), options=options))
 
 
 VARIANTS: Final[dict[str, Change]] = {
@@ -45,7 +47,7 @@ VARIANTS: Final[dict[str, Change]] = {
 
 
 def ablate(
-    fit: CnnFit,
+    fit: CnnOptions,
     run: Path,
     out: Path,
     *,
@@ -57,12 +59,12 @@ def ablate(
     tested = list(made_in_turn(wanted, name="phantoms to measure on"))
     found = {}
     for name, change in variants.items():
-        cnn = fit_cnn(shape, change(fit), Progress(run / name.replace(" ", "-")))
+        cnn, _ = fit_phantom_cnn(shape, change(fit), run / name.replace(" ", "-"))
         found[name] = _scored(extractor(cnn), cnn.last, tested)
         LOG.info("%s: %s", name, json.dumps(found[name]["slice_auc"]))
-    out.mkdir(parents=True, exist_ok=True)
-    words = {"steps": fit.steps, "batch": fit.batch, "phantom_slices": fit.stream.slices_by(fit.steps), "cnn": found}
-    (out / "ablation.json").write_text(json.dumps(words, indent=1) + "\n")
+    slices = fit.stream.slices_by(fit.steps) if fit.stream and fit.steps else 0
+    figures = {"steps": fit.steps, "batch": fit.batch, "phantom_slices": slices, "cnn": found}
+    write_json(out / "ablation.json", figures)
     _plot(found, out / "ablation.svg")
 
 

@@ -10,14 +10,17 @@ from typing import Any
 from services.common.card import Card
 from services.common.operating_points import OperatingPoint, Thresholds
 from training.bundle.build_card import build_card
-from training.configs.plan import Plan
+from training.configs.config import Config
 from training.data.features import Features, open_features
 from training.data.spacing import learnt_spacing_mm
 from training.data.splits import Parts, split
 from training.evaluate.rnn_calibration import set_temperatures
+from training.networks.classifier import ClassifierShape
+from training.options.cnn import CnnOptions
+from training.options.rnn import RnnOptions
 from training.rsna.shards import Shards, open_shards
 from training.runs.run import Run
-from training.runs.trained import Trained, trained
+from training.runs.trained import Trained, classifier_shape, trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class RunOptions:
 class RunContext:
     """One run: its configuration, the folder of the shards, its own folder, its options."""
 
-    plan: Plan
+    config: Config
     shards: Path
     run: Run
     options: RunOptions
@@ -51,7 +54,7 @@ class RunContext:
     @cached_property
     def parts(self) -> Parts:
         """The series of each part, by their index in the shards."""
-        return split(self.source.entries, self.plan.validation_fold, self.options.limit)
+        return split(self.source.entries, self.config.validation_fold, self.options.limit)
 
     @cached_property
     def entries(self) -> list[Any]:
@@ -65,10 +68,20 @@ class RunContext:
         parts = (self.parts.train, self.parts.validation, self.parts.held_out, self.parts.test)
         return Parts(*(tuple(index[number] for number in part) for part in parts))
 
-    @cached_property
-    def rnn_fit(self) -> Any:
-        """The options of the RNN's training."""
-        return replace(self.plan.rnn_fit, steps=self.options.steps) if self.options.steps else self.plan.rnn_fit
+    @property
+    def shape(self) -> ClassifierShape:
+        """Shape of the CNN."""
+        return classifier_shape(self.config)
+
+    @property
+    def cnn_options(self) -> CnnOptions:
+        """Options of the CNN's training, with the command line's number of steps."""
+        return replace(self.config.cnn, steps=self.options.steps) if self.options.steps else self.config.cnn
+
+    @property
+    def rnn_options(self) -> RnnOptions:
+        """Options of the RNN's training, with the command line's number of steps."""
+        return replace(self.config.rnn, steps=self.options.steps) if self.options.steps else self.config.rnn
 
     def entries_of(self, numbers: Sequence[int]) -> list[Any]:
         """Return series by their index in the shards."""
@@ -85,7 +98,7 @@ class RunContext:
 
     def load_networks(self) -> Trained:
         """Load the trained CNN and RNN; temperatures are 1."""
-        return trained(self.run, self.plan, self.load_features(), self.indices)
+        return trained(self.run, self.config, self.load_features(), self.indices)
 
     def load_calibrated(self) -> Trained:
         """Load the trained CNN and RNN with their temperatures."""
@@ -105,7 +118,7 @@ class RunContext:
     def build_card(self, networks: Trained, metrics: dict[str, Any], files: dict[str, str]) -> Card:
         """Return the card of the bundle."""
         return build_card(
-            self.plan.words,
+            self.config.card,
             feature_size=int(networks.cnn.last.kernel.shape[0]),
             blood_grid=None,
             spacing_mm=learnt_spacing_mm(entry.position_mm for entry in self.entries_of(self.parts.train)),
@@ -118,16 +131,16 @@ class RunContext:
 
     def training_summary(self) -> dict[str, Any]:
         """Return the card's field `training`."""
-        plan, parts = self.plan, self.parts
+        config, parts = self.config, self.parts
         return {
-            "data": plan.words.data_terms,
-            "command": plan.words.command,
-            "backbone": plan.cnn.backbone,
+            "data": config.card.data_terms,
+            "command": config.card.command,
+            "backbone": self.shape.backbone,
             "series": {name: len(getattr(parts, name)) for name in ("train", "validation", "held_out")},
             "slices": sum(len(entry.files) for entry in self.entries_of(parts.train)),
-            "seed": plan.cnn.seed,
-            "cnn": asdict(plan.cnn),
-            "rnn": {"shape": type(plan.rnn_shape).__name__, **asdict(plan.rnn_shape), **asdict(self.rnn_fit)},
+            "seed": config.cnn.seed,
+            "cnn": asdict(self.shape) | asdict(config.cnn),
+            "rnn": {"shape": type(config.rnn_shape).__name__, **asdict(config.rnn_shape), **asdict(self.rnn_options)},
             "hours": round(self.run.figures("cnn")["hours"], 3),
             "inputs": self.run.inputs(),
         }

@@ -13,7 +13,7 @@ from services.common.operating_points import OperatingPoint, Thresholds
 from training.bundle.ancestors import list_ancestors
 from training.bundle.build_card import build_card
 from training.bundle.export import save_networks, seal
-from training.configs.phantom_config import SEEDS, Config, studies
+from training.configs.config import SEEDS, Config, studies
 from training.data.pictures import GRID
 from training.data.scanner_augment import NO_AUGMENT, ScannerAugment
 from training.data.series import Series
@@ -24,10 +24,9 @@ from training.evaluate.predictions import Predictors, TwinStudies, predictors
 from training.evaluate.rnn_calibration import calibrate_rnn
 from training.evaluate.test_set import SHIFTED, TEST, twins
 from training.phantom.study_options import RANDOM_STUDY, StudyOptions
-from training.train.bundle_weights import begin_from
-from training.train.interpolation import interpolate_weights
+from training.train.initial_weights import interpolate_weights, load_bundle
+from training.train.phantom_cnn import fit_config_cnn
 from training.train.rnn import fit_rnn
-from training.train.validation import fit_watched
 
 LOG = logging.getLogger(__name__)
 
@@ -35,24 +34,28 @@ LOG = logging.getLogger(__name__)
 def build(config: Config, folder: Path, run: Path, begin: Path | None = None, soup: Path | None = None) -> Card:
     """Train a bundle from phantoms and write it to `folder`.
 
-    `run` is where the CNN's training leaves its checkpoint and its figures, and what it made of whole studies; what
-    lies there is gone on with. `begin` is a bundle whose networks the training begins as, `soup` one whose weights are
-    mixed with those that have learnt, by the share that the configuration says.
+    Parameters
+    ----------
+    run : folder of checkpoints, figures and cached features; an interrupted build resumes from it
+    begin : bundle whose weights the CNN starts with
+    soup : bundle whose weights are interpolated with those of the trained CNN, by `config.soup_weight`
     """
     ancestors = list_ancestors(begin, soup, config.soup_weight)
-    amounts = config.amounts
-    cnn, progress = fit_watched(config, run, partial(begin_from, begin) if begin else None)
+    phantoms = config.phantoms
+    if phantoms is None:
+        raise ValueError("the configuration has no phantoms")
+    cnn, training = fit_config_cnn(config, run, partial(load_bundle, begin) if begin else None)
     if soup:
         interpolate_weights(cnn, soup, config.soup_weight)
     kept, after = CnnFeatureCache(cnn, run), time.monotonic()
-    learnt = _series(kept, "rnn", amounts.rnn, options=_rnn_options(config), others=config.scanner_augment)
-    rnn = fit_rnn(config.rnn_shape, config.rnn_fit, cnn.last, learnt)
-    points, found = calibrate_rnn(rnn, _series(kept, "calibration", amounts.calibration))
+    learnt = _series(kept, "rnn", phantoms.rnn, options=_rnn_options(config), others=phantoms.scanner_augment)
+    rnn = fit_rnn(config.rnn_shape, config.rnn, cnn.last, learnt)
+    points, found = calibrate_rnn(rnn, _series(kept, "calibration", phantoms.calibration))
     files = save_networks(folder, cnn, rnn)
     metrics = _measured(kept, predictors(cnn.last, rnn), points)
-    minutes = progress.minutes() + (kept.spent_before_s + time.monotonic() - after) / 60
+    minutes = training.minutes() + (kept.spent_before_s + time.monotonic() - after) / 60
     card = build_card(
-        config.words,
+        config.card,
         feature_size=int(cnn.last.kernel.shape[0]),
         blood_grid=(GRID, GRID),
         spacing_mm=learnt_spacing_mm(study.position_mm for study in learnt),
@@ -63,7 +66,7 @@ def build(config: Config, folder: Path, run: Path, begin: Path | None = None, so
         training={
             **_training(config),
             "minutes": round(minutes, 1),
-            "cnn_minutes": round(progress.minutes(), 1),
+            "cnn_minutes": round(training.minutes(), 1),
             "ancestors": ancestors,
         },
     )
@@ -95,19 +98,27 @@ def _measured(
 
 
 def _training(config: Config) -> dict[str, Any]:
-    fit = config.cnn_fit
+    stream, phantoms, steps = config.cnn.stream, config.phantoms, config.cnn.steps
+    if stream is None or phantoms is None or steps is None:
+        raise ValueError("the configuration has no phantoms")
     return {
         "data": "synthetic phantoms only; no patient's picture was used",
-        "command": config.words.command,
+        "command": config.card.command,
         "seeds": SEEDS,
-        "studies": asdict(config.amounts) | {"cnn": fit.stream.rounds_by(fit.steps) * fit.stream.studies_a_round},
-        "cnn_slices": {"made": fit.stream.slices_by(fit.steps), "seen": fit.steps * fit.batch},
+        "studies": {
+            "rnn": phantoms.rnn,
+            "calibration": phantoms.calibration,
+            "validation": phantoms.validation,
+            "cnn": stream.rounds_by(steps) * stream.studies_a_round,
+        },
+        "cnn_slices": {"made": stream.slices_by(steps), "seen": steps * config.cnn.batch},
         "backbone": config.cnn_shape.backbone,
-        "cnn": asdict(fit),
-        "rnn": asdict(config.rnn_fit)
-        | {"order": asdict(_rnn_options(config)), "other_scanners": asdict(config.scanner_augment)},
+        "cnn": asdict(config.cnn),
+        "rnn": asdict(config.rnn)
+        | {"order": asdict(_rnn_options(config)), "other_scanners": asdict(phantoms.scanner_augment)},
     }
 
 
 def _rnn_options(config: Config) -> StudyOptions:
-    return config.rnn_options or config.cnn_fit.stream.options
+    own = config.phantoms.options if config.phantoms else None
+    return own or (config.cnn.stream.options if config.cnn.stream else RANDOM_STUDY)

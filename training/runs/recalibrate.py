@@ -18,7 +18,7 @@ from services.common.labels import LABELS
 from services.common.operating_points import LEVELS, OperatingPoint, Thresholds
 from services.common.predictions import PREDICTION_RULE
 from training.bundle.build_card import library_versions, utc_now
-from training.configs.phantom_config import SEEDS, studies
+from training.configs.config import SEEDS, studies
 from training.evaluate.bundle_on_files import PredictedSeries, predict_site, scored_levels, site_metrics
 from training.evaluate.bundle_on_phantoms import served_features, served_predictors
 from training.evaluate.calibrate import operating_points

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.common.predictions import PREDICTION_RULE
 from training.bundle.export import save_networks, seal
-from training.data.batches import Deck
+from training.data.batches import BatchSampler
 from training.data.features import write_features
 from training.data.splits import patients
 from training.evaluate.metrics import competition_loss
@@ -19,17 +19,15 @@ from training.evaluate.rnn_calibration import calibrate_rnn
 from training.io.checkpoints import save
 from training.io.errors import translate_write_errors
 from training.io.files import fingerprint, write_json
-from training.networks.rnn import joined
 from training.rsna.archive import open_archive
 from training.rsna.submission import slice_name, write_submission
 from training.runs.context import RunContext
 from training.runs.measure import measure_networks, write_page
-from training.runs.trained import fresh_members, trained_cnn
-from training.train.initial_weights import source_hash
-from training.train.learner import Learner
-from training.train.sequence import fit_members
-from training.train.shard_cnn import Folder, Training, Watched
-from training.train.speed import Speed
+from training.runs.trained import trained_cnn
+from training.train.initial_weights import hash_of_initial_weights
+from training.train.rnn import fit_rnn
+from training.train.shard_cnn import fit_shard_cnn
+from training.train.throughput import Throughput
 
 LOG = logging.getLogger(__name__)
 
@@ -39,41 +37,44 @@ class RunSteps(RunContext):
 
     def cnn(self) -> None:
         """Train the CNN."""
-        plan, data = self.plan.cnn, f"{self.source.digest} {self.options.limit} {self.plan.validation_fold}"
-        inputs = {"configuration": fingerprint(plan, self.options.steps), "data": data, "init": source_hash(plan)}
+        options, data = self.cnn_options, f"{self.source.digest} {self.options.limit} {self.config.validation_fold}"
+        inputs = {
+            "configuration": fingerprint(self.shape, options),
+            "data": data,
+            "init": hash_of_initial_weights(options.init),
+        }
         if not self.run.start("cnn", inputs):
             return
-        deck = Deck(self.source, self.entries_of(self.parts.train), plan.batch, plan.seed, plan.positives)
-        steps = self.options.steps or max(round(deck.steps_an_epoch * plan.epochs), 1)
-        learner = Learner(plan, self.source.recipe, steps)
-        watched = Watched(self.source, self.entries_of(self.parts.validation[: plan.watch_series]))
-        training = Training(learner, deck, watched, Folder(self.run.folder, self.options.save_s), steps)
-        state = training.follow()
-        speed = Speed(plan.batch, training.pace_s, plan.epochs)
-        LOG.info("cnn: %s", speed.words())
+        trained = self.entries_of(self.parts.train)
+        sampler = BatchSampler(self.source, trained, options.batch, options.seed, options.positives)
+        validated = self.entries_of(self.parts.validation[: options.validation_series])
+        state, step_s = fit_shard_cnn(
+            self.shape, options, sampler, validated, self.run.folder, save_s=self.options.save_s
+        )
+        speed = Throughput(options.batch, step_s, options.epochs)
+        LOG.info("cnn: %s", speed.text())
         self.run.finish("cnn", steps=state.step, log_loss=state.best, hours=state.spent_s / 3600, **speed.figures())
 
     def features(self) -> None:
         """Write the features of every slice."""
         if not self.run.start("features", {"cnn": self.run.digest("cnn"), "data": self.data_digest()}):
             return
-        cnn = trained_cnn(self.run, self.plan)
-        rate = write_features(cnn, self.source, self.entries, self.run.path("features.npy"), self.plan.cnn.readers)
+        cnn = trained_cnn(self.run, self.config)
+        rate = write_features(cnn, self.source, self.entries, self.run.path("features.npy"), self.config.cnn.readers)
         if rate:  # 0 where all of them existed
-            LOG.info("features: %.1f slices/s; all of RSNA: %s", rate, Speed.hours_of_features(rate))
+            LOG.info("features: %.1f slices/s; all of RSNA: %s", rate, Throughput.hours_of_features(rate))
         self.run.finish("features", slices_a_second=round(rate, 2))
 
     def rnn(self) -> None:
         """Train the RNN."""
-        shape, fit = self.plan.rnn_shape, self.rnn_fit
-        configuration = fingerprint(type(shape).__name__, shape, fit)
+        shape, options = self.config.rnn_shape, self.rnn_options
+        configuration = fingerprint(type(shape).__name__, shape, options)
         if not self.run.start("rnn", {"configuration": configuration, "features": self.run.digest("features")}):
             return
-        cnn, studies = trained_cnn(self.run, self.plan), self.load_features().series(self.indices.train)
-        members = fresh_members(self.plan, cnn, studies)
-        fit_members(members, shape, fit, studies, self.run.path("rnn-going"))
-        save(self.run.path("rnn.npz"), joined(members).logits.variables)
-        self.run.finish("rnn", steps=fit.steps)
+        cnn, studies = trained_cnn(self.run, self.config), self.load_features().series(self.indices.train)
+        rnn = fit_rnn(shape, options, cnn.last, studies, self.run.path("rnn-going"))
+        save(self.run.path("rnn.npz"), rnn.logits.variables)
+        self.run.finish("rnn", steps=options.steps)
 
     def calibrate(self) -> None:
         """Fit temperatures and operating points on the validation fold."""
@@ -100,7 +101,7 @@ class RunSteps(RunContext):
         networks, features = self.load_calibrated(), self.load_features()
         studies = features.series(self.indices.held_out)
         groups = patients(self.entries, self.indices.held_out)
-        data = f"fold 0 of the archive, which no network was trained on; {self.plan.words.data_terms}"
+        data = f"fold 0 of the archive, which no network was trained on; {self.config.card.data_terms}"
         metrics = measure_networks(networks, studies, self.operating_points(), groups, data)
         write_page(self.build_card(networks, metrics, files={}), self.run.folder)
         loss = competition_loss(score_levels(studies, predict(networks.rnn, studies))[0])
@@ -115,15 +116,15 @@ class RunSteps(RunContext):
         tested = self.entries_of(self.parts.test)
         predictions = self._slice_predictions()
         names = open_archive(archive).dicom_names("test") if archive else [f for entry in tested for f in entry.files]
-        base_rates = list(Deck(self.source, self.entries_of(self.parts.train), 1).base_rates())
+        base_rates = list(BatchSampler(self.source, self.entries_of(self.parts.train), 1).base_rates())
         write_submission(self.run.path("submission.csv"), predictions, [slice_name(name) for name in names], base_rates)
         LOG.info("submit: %d of %d test slices have predictions", len(predictions), len(names))
         self.run.finish("submit", slices=len(names), answered=len(predictions))
 
     def export(self, out: Path | None) -> None:
         """Write the bundle, by default into the run's folder; fails where its predictions are not the networks'."""
-        words = fingerprint(self.plan.words, str(out))
-        inputs = {"words": words, "figures": self.run.digest("evaluate"), "calibration": self.run.digest("calibrate")}
+        text = fingerprint(self.config.card, str(out))
+        inputs = {"text": text, "figures": self.run.digest("evaluate"), "calibration": self.run.digest("calibrate")}
         if not self.run.start("export", inputs):
             return
         folder, networks = out or self.run.path("bundle"), self.load_calibrated()

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from training.configs.plan import Plan
+from training.configs.config import Config
 from training.io.errors import TrainingError
 from training.io.files import file_hash, fingerprint, write_json
 
@@ -37,10 +37,10 @@ class Run:
 
     folder: Path
 
-    def open(self, plan: Plan) -> None:
+    def open(self, config: Config) -> None:
         """Create the folder, write the configuration to `config.json`, and log to `log.txt` too."""
         (self.folder / "steps").mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / "config.json", asdict(plan))
+        write_json(self.folder / "config.json", asdict(config))
         root, path = logging.getLogger(), (self.folder / "log.txt").resolve()
         if not any(isinstance(each, logging.FileHandler) and each.baseFilename == str(path) for each in root.handlers):
             handler = logging.FileHandler(path)

@@ -1,18 +1,16 @@
-"""A run's trained networks, put together again from what its steps left."""
+"""The trained networks of a run, from the files of its steps."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from training.configs.plan import Plan
+from training.configs.config import Config
 from training.data.features import Features
-from training.data.series import Series
 from training.data.splits import Parts
 from training.io.checkpoints import restore
-from training.networks.classifier import build_classifier
+from training.networks.classifier import ClassifierShape, build_classifier
 from training.networks.cnn import Cnn
 from training.networks.rnn import Rnn, joined
 from training.runs.run import Run
-from training.train.sequence import new_members
+from training.train.rnn import new_members
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +21,31 @@ class Trained:
     rnn: Rnn
 
 
-def trained_cnn(run: Run, plan: Plan) -> Cnn:
-    """The CNN with its best weights, computing in float32 as it is served."""
+def classifier_shape(config: Config) -> ClassifierShape:
+    """Return the CNN's shape of a configuration for shards.
+
+    Raises
+    ------
+    TypeError
+        the configuration is for phantoms
+    """
+    if not isinstance(config.cnn_shape, ClassifierShape):
+        raise TypeError("the configuration is for phantoms")
+    return config.cnn_shape
+
+
+def trained_cnn(run: Run, config: Config) -> Cnn:
+    """Return the CNN with its best weights; it computes in float32 as it is served."""
     run.digest("cnn")
-    cnn = build_classifier(plan.cnn)
+    cnn = build_classifier(classifier_shape(config))
     restore(run.path("cnn-best.npz"), [*cnn.trunk.variables, *cnn.last.variables])
     return cnn
 
 
-def trained(run: Run, plan: Plan, features: Features, parts: Parts) -> Trained:
-    """The CNN, and the RNN behind it, its temperatures still at 1."""
+def trained(run: Run, config: Config, features: Features, parts: Parts) -> Trained:
+    """Return the CNN and the RNN; temperatures are 1."""
     run.digest("rnn")
-    cnn = trained_cnn(run, plan)
-    rnn = joined(fresh_members(plan, cnn, features.series(parts.train)))
+    cnn = trained_cnn(run, config)
+    rnn = joined(new_members(config.rnn_shape, config.rnn, cnn.last, features.series(parts.train)))
     restore(run.path("rnn.npz"), rnn.logits.variables)
     return Trained(cnn, rnn)
-
-
-def fresh_members(plan: Plan, cnn: Cnn, studies: Sequence[Series]) -> list[Rnn]:
-    """The RNN's members before they have learnt; their way of looking at features comes from the training series."""
-    return new_members(plan.rnn_shape, plan.rnn_fit, cnn.last, studies)

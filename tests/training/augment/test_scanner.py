@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from training.augment.scanner import Disturb, _smooth
+from training.augment.scanner import RandomScanner, _smooth
 
 
 def _pictures() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -17,7 +17,7 @@ def _pictures() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 @pytest.mark.parametrize(("grain", "slow_hu"), [(0.0, 0.0), (1.0, 0.0), (1.0, 3.0), (2.0, 3.0)])
 def test_disturbed_pictures_stay_pictures_and_keep_bone_and_air(grain: float, slow_hu: float) -> None:
     small = _pictures()
-    first, second = (Disturb(noise_hu=2.5, grain=grain, slow_hu=slow_hu, seed=0) for _ in range(2))
+    first, second = (RandomScanner(noise_hu=2.5, grain=grain, slow_hu=slow_hu, seed=0) for _ in range(2))
     one, same, other = (np.asarray(layer(small, training=True)) for layer in (first, second, first))
     np.testing.assert_array_equal(one, same)
     assert np.abs(one - other).max() > 1
@@ -29,19 +29,19 @@ def test_disturbed_pictures_stay_pictures_and_keep_bone_and_air(grain: float, sl
 
 def test_pictures_are_left_as_they_are_outside_of_training() -> None:
     small = _pictures()
-    np.testing.assert_array_equal(Disturb(noise_hu=2.5, grain=1.0, seed=0)(small), small)
+    np.testing.assert_array_equal(RandomScanner(noise_hu=2.5, grain=1.0, seed=0)(small), small)
 
 
 def test_more_noise_is_more_noise() -> None:
     flat = np.full((32, 64, 64, 2), 90, np.uint8)
-    little, much = (np.asarray(Disturb(noise_hu=hu, grain=0, seed=3)(flat, training=True)) for hu in (1, 8))
+    little, much = (np.asarray(RandomScanner(noise_hu=hu, grain=0, seed=3)(flat, training=True)) for hu in (1, 8))
     assert much[..., 1].std(axis=(1, 2)).mean() > 4 * little[..., 1].std(axis=(1, 2)).mean()
 
 
 def test_grain_goes_over_more_pixels_and_leaves_the_noise_as_strong() -> None:
     flat = np.full((128, 64, 64, 2), 128, np.uint8)
     deviations, likeness = zip(
-        *(_noise(Disturb(noise_hu=6, grain=grain, seed=4)(flat, training=True)) for grain in (0.0, 1.0, 2.0)),
+        *(_noise(RandomScanner(noise_hu=6, grain=grain, seed=4)(flat, training=True)) for grain in (0.0, 1.0, 2.0)),
         strict=True,
     )
     assert min(deviations) > 0.75 * max(deviations)
@@ -58,7 +58,9 @@ def _noise(pictures: Any) -> tuple[float, float]:
 
 def test_hills_are_low_and_wide() -> None:
     flat = np.full((16, 64, 64, 2), 90, np.uint8)
-    plain, hilly = (np.asarray(Disturb(noise_hu=0, grain=0, slow_hu=hu, seed=3)(flat, training=True)) for hu in (0, 6))
+    plain, hilly = (
+        np.asarray(RandomScanner(noise_hu=0, grain=0, slow_hu=hu, seed=3)(flat, training=True)) for hu in (0, 6)
+    )
     hills = hilly[..., 1] - hilly[..., 1].mean(axis=(1, 2), keepdims=True)
     assert plain[..., 1].std(axis=(1, 2)).max() < 0.01
     assert 1 < hills.std(axis=(1, 2)).mean() < 6 * 255 / 200
@@ -76,7 +78,7 @@ def _head() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 def test_a_kernel_leaves_rims_on_the_brain_along_bone() -> None:
     small = _head()
     plain, rims = (
-        np.asarray(Disturb(noise_hu=0, grain=0, seed=5, kernel=kernel)(small, training=True))
+        np.asarray(RandomScanner(noise_hu=0, grain=0, seed=5, kernel=kernel)(small, training=True))
         for kernel in (False, True)
     )
     beside, away = slice(26, 28), slice(4, 20)
@@ -91,7 +93,7 @@ def test_a_kernel_leaves_rims_on_the_brain_along_bone() -> None:
 def test_pictures_of_one_scanner_are_disturbed_alike() -> None:
     small = _head()
     alike, each = (
-        np.asarray(Disturb(noise_hu=0, grain=0, seed=6, kernel=True, alike=alike)(small, training=True))
+        np.asarray(RandomScanner(noise_hu=0, grain=0, seed=6, kernel=True, alike=alike)(small, training=True))
         for alike in (True, False)
     )
     assert np.ptp(alike, axis=0).max() == 0

@@ -12,7 +12,7 @@ from training.configs.default import CONFIG
 def test_a_card_takes_its_texts_from_the_configuration() -> None:
     even = Thresholds(slice=dict.fromkeys(LABELS, 0.5), series=dict.fromkeys(LABELS, 0.5))
     card = build_card(
-        CONFIG.words,
+        CONFIG.card,
         feature_size=8,
         blood_grid=None,
         files={},
@@ -22,7 +22,7 @@ def test_a_card_takes_its_texts_from_the_configuration() -> None:
         training={"seed": 3},
     )
     assert (card.name, card.licence) == ("default", "Apache-2.0")
-    assert card.limits_of_use == CONFIG.words.limits_of_use
+    assert card.limits_of_use == CONFIG.card.limits_of_use
     assert card.recipe == DEFAULT_RECIPE
     assert card.training == {"seed": 3}
     assert card.versions == library_versions()

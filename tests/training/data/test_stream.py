@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from training.data.stream import Batch, Stream, _roll, empty_batch
-from training.options.stream import StreamPlan
+from training.options.stream import StreamOptions
 
-PLAN = StreamPlan(
+PLAN = StreamOptions(
     studies_a_round=3, slices_a_study=4, steps_a_round=2, rounds_kept=3, rounds_at_first=2, first_seed=9_600_000
 )
 
@@ -57,5 +57,5 @@ def test_an_empty_batch_is_like_any_other(straight: list[Batch]) -> None:
 
 def test_rounds_come_by_the_step() -> None:
     assert [PLAN.rounds_by(step) for step in range(5)] == [2, 2, 3, 3, 4]
-    assert [wanted.seed for wanted in PLAN.wanted(2)] == [9_600_006, 9_600_007, 9_600_008]
+    assert [wanted.seed for wanted in PLAN.requests(2)] == [9_600_006, 9_600_007, 9_600_008]
     assert PLAN.slices_by(4) == 4 * 3 * 4

@@ -4,18 +4,20 @@ from pathlib import Path
 
 from services.common.labels import LABELS
 from tests.training.small_networks import SMALL_SHAPE
-from training.options.cnn import CnnFit
-from training.options.stream import StreamPlan
+from training.configs.default import CONFIG
+from training.options.stream import StreamOptions
 from training.phantom.study_options import StudyOptions, StudyRequest
 from training.research.ablation import VARIANTS, ablate
 
 SEED = 9_750_000
-FIT = CnnFit(
+STREAM = StreamOptions(
+    studies_a_round=2, slices_a_study=8, steps_a_round=2, rounds_kept=2, rounds_at_first=2, first_seed=SEED
+)
+FIT = replace(
+    CONFIG.cnn,
     steps=2,
     batch=4,
-    stream=StreamPlan(
-        studies_a_round=2, slices_a_study=8, steps_a_round=2, rounds_kept=2, rounds_at_first=2, first_seed=SEED
-    ),
+    stream=STREAM,
 )
 
 
@@ -24,7 +26,7 @@ def test_each_variant_lacks_one_thing_alone() -> None:
     assert changed.pop("everything") == FIT
     assert changed.pop("without masks") == replace(FIT, blood_weight=0.0)
     orders = {"without the borders of bone": StudyOptions(borders=False), "without mimics": StudyOptions(mimic=False)}
-    assert changed == {name: replace(FIT, stream=replace(FIT.stream, options=order)) for name, order in orders.items()}
+    assert changed == {name: replace(FIT, stream=replace(STREAM, options=order)) for name, order in orders.items()}
 
 
 def test_a_variant_is_trained_measured_and_drawn(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How fast a device is, and what all of RSNA would take on it."""
+"""Throughput of a device, projected to all of RSNA."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -7,12 +7,12 @@ import tensorflow as tf
 
 TRAINING_SLICES: Final = 752_803
 TEST_SLICES: Final = 121_232
-LEARNING_SHARE: Final = 3 / 5  # of five folds, one is held out and one chooses
+TRAINED_SHARE: Final = 3 / 5  # of five folds, one is held out and one is for validation
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
-    """Seconds that a step of so many slices takes."""
+class Throughput:
+    """Duration of a step with `batch` slices."""
 
     batch: int
     step_s: float
@@ -24,27 +24,27 @@ class Speed:
 
     @property
     def hours(self) -> float:
-        """Of the CNN's learning on all of RSNA, without the watches on the validation fold."""
-        return TRAINING_SLICES * LEARNING_SHARE * self.epochs / max(self.slices_a_second, 1e-9) / 3600
+        """Hours of the CNN's training on all of RSNA, without validation."""
+        return TRAINING_SLICES * TRAINED_SHARE * self.epochs / max(self.slices_a_second, 1e-9) / 3600
 
-    def words(self) -> str:
-        """One line about this device."""
+    def text(self) -> str:
+        """Describe this device in one line."""
         rate = f"{self.slices_a_second:.2f} slices/s on {device()}"
         return f"{rate}; all of RSNA ({self.epochs:g} epochs of three folds): {self.hours:.1f} hours"
 
     def figures(self) -> dict[str, Any]:
-        """For the step's note."""
+        """Return figures for the run's record."""
         rate = round(self.slices_a_second, 3)
         return {"slices_a_second": rate, "projected_hours": round(self.hours, 1), "device": device()}
 
     @staticmethod
     def hours_of_features(rate: float) -> str:
-        """What the features of all slices would take."""
+        """Return the time for the features of all slices."""
         return f"{(TRAINING_SLICES + TEST_SLICES) / rate / 3600:.1f} hours on {device()}"
 
 
 def device() -> str:
-    """What computes here."""
+    """Return the name of the device."""
     gpus = tf.config.list_physical_devices("GPU")
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
     return ", ".join(names) if names else "CPU"
