@@ -34,6 +34,10 @@ class GatewayUnavailable(ClientError):
     """No response, or a temporary refusal, until the retry policy gave up."""
 
 
+class GatewayUnreachable(GatewayUnavailable):
+    """No response: no connection, or a time-out."""
+
+
 class KeyRefused(ClientError):
     """The gateway needs a key, or another one (401, 403)."""
 
@@ -85,20 +89,21 @@ class GatewayClient:
                 response = self.http.request(method, path, **arguments)
                 if response.status_code not in _TRANSIENT:
                     return _checked(response)
-                reason, asked_s = f"answered {_error_line(response)}", _retry_after_s(response)
+                failure = GatewayUnavailable(f"{self.http.base_url} answered {_error_line(response)}")
+                asked_s = _retry_after_s(response)
             except httpx.TransportError as error:
-                reason = f"did not answer ({type(error).__name__})"
-            self._delay(asked_s or self.retry.delay_s(failures), give_up_at, f"{self.http.base_url} {reason}")
+                failure = GatewayUnreachable(f"{self.http.base_url} did not answer ({type(error).__name__})")
+            self._delay(asked_s or self.retry.delay_s(failures), give_up_at, failure)
         raise AssertionError  # the loop has no end
 
     def wait_until_ready(self, seconds: float) -> None:
         """Return when the gateway is ready; GatewayUnavailable after so many seconds."""
         replace(self, retry=RetryPolicy(_POLL_S, seconds, max_delay_s=_POLL_S)).request("GET", "/readyz")
 
-    def _delay(self, seconds: float, give_up_at: float, reason: str) -> None:
+    def _delay(self, seconds: float, give_up_at: float, failure: GatewayUnavailable) -> None:
         if self.clock() + seconds > give_up_at:
-            raise GatewayUnavailable(reason)
-        self.notify(f"{reason}; next attempt in {seconds:.0f} s")
+            raise failure
+        self.notify(f"{failure}; next attempt in {seconds:.0f} s")
         self.sleep(seconds)
 
 

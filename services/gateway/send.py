@@ -11,7 +11,7 @@ from typing import Any, Final
 from services.gateway.client import (
     ClientError,
     GatewayClient,
-    GatewayUnavailable,
+    GatewayUnreachable,
     RequestRefused,
     UsageError,
     add_gateway_options,
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         report = _report(options)
     except ClientError as error:
-        remedy = "; is the gateway running? See --url and --wait" if isinstance(error, GatewayUnavailable) else ""
+        remedy = "; is the gateway running? See --url and --timeout" if isinstance(error, GatewayUnreachable) else ""
         print(f"send: {error}{remedy}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     if report is None:

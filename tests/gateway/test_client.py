@@ -10,6 +10,7 @@ from services.gateway.client import (
     KEY_NAME,
     GatewayClient,
     GatewayUnavailable,
+    GatewayUnreachable,
     KeyRefused,
     RequestRefused,
     UsageError,
@@ -73,10 +74,10 @@ def test_waiting_for_readiness_ends_with_the_reason() -> None:
     _client(httpx.Response(200))[0].wait_until_ready(0)
 
 
-def test_a_gateway_that_does_not_listen_is_unavailable() -> None:
+def test_a_gateway_that_does_not_listen_is_unreachable() -> None:
     with httpx.Client(base_url="http://127.0.0.1:9") as http:
         client = GatewayClient(http, RetryPolicy(1.0, 0.0))
-        with pytest.raises(GatewayUnavailable, match=r"http://127.0.0.1:9 did not answer \(ConnectError\)"):
+        with pytest.raises(GatewayUnreachable, match=r"http://127.0.0.1:9 did not answer \(ConnectError\)"):
             client.wait_until_ready(0)
 
 

@@ -155,3 +155,11 @@ def test_the_exit_status_depends_on_the_assessment_and_the_key_is_sent(
     assert "2 hidden files left out" in printed.err
     monkeypatch.setenv("ICH_KEY", "secret")
     assert main(command) == code
+
+
+def test_the_remedy_is_printed_for_an_unreachable_gateway(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("ICH_KEY", raising=False)
+    assert main(["--url", "http://127.0.0.1:9"]) == 1
+    assert "did not answer (ConnectError); is the gateway running? See --url" in capsys.readouterr().err
