@@ -1,4 +1,4 @@
-"""Leaving a bundle: two SavedModels and the card, opened again and compared before anything is believed."""
+"""Writes a bundle: two SavedModels and the card, then opens it and compares its predictions with the networks'."""
 
 import shutil
 from pathlib import Path
@@ -15,15 +15,15 @@ from training.networks.signature import rnn_signature
 
 TOLERANCE = 1e-5
 OUTPUTS = ("features", "blood")  # of the CNN
-LENGTHS = (1, 2, 37)  # slices of the series that are replayed
+LENGTHS = (1, 2, 37)  # slices of the replayed series
 
 
-class NotTheSame(Exception):
-    """A written network answers otherwise than the trained one."""
+class ExportMismatch(Exception):
+    """A written network has other outputs than the trained one; the message names the output."""
 
 
 def save_networks(folder: Path, cnn: Cnn, rnn: Rnn) -> dict[str, str]:
-    """Write `cnn/1` and `rnn/1` in place of a bundle that was there; the files' hashes for the card."""
+    """Write `cnn/1` and `rnn/1`, replacing an older bundle; return the SHA-256 of every file for the card."""
     (folder / CARD_NAME).unlink(missing_ok=True)
     for part in ("cnn", "rnn"):
         shutil.rmtree(folder / part, ignore_errors=True)
@@ -35,11 +35,11 @@ def save_networks(folder: Path, cnn: Cnn, rnn: Rnn) -> dict[str, str]:
 
 
 def seal(folder: Path, card: Card, cnn: Cnn, rnn: Rnn) -> None:
-    """Write the card, without which a folder is no bundle, and take it away again where the replay fails.
+    """Write the card, without which a folder is no bundle, and remove it if the replay fails.
 
     Raises
     ------
-    NotTheSame
+    ExportMismatch
         see `check`
     """
     path = folder / CARD_NAME
@@ -52,12 +52,12 @@ def seal(folder: Path, card: Card, cnn: Cnn, rnn: Rnn) -> None:
 
 
 def check(folder: Path, cnn: Cnn, rnn: Rnn) -> None:
-    """Open the bundle as a service does and replay both networks.
+    """Open the bundle as a service does and compare the outputs of both networks.
 
     Raises
     ------
-    NotTheSame
-        an answer differs from the trained network's by more than 1e-5 (features: of their largest value).
+    ExportMismatch
+        an output differs from the trained network's by more than 1e-5 of its largest value, where that is above 1
     """
     bundle, rng = open_bundle(folder), np.random.default_rng(1)
     served_cnn = tf.saved_model.load(str(bundle.saved_model("cnn"))).signatures["serving_default"]
@@ -75,14 +75,13 @@ def check(folder: Path, cnn: Cnn, rnn: Rnn) -> None:
 def _compare(name: str, wanted: dict[str, Any], found: dict[str, Any]) -> None:
     for key, value in wanted.items():
         share = share_apart(value, found[key])
-        # Written so that a NaN is refused, too.
-        if not share <= TOLERANCE:
-            raise NotTheSame(f"{name}: {key} differs by {share:g} of its largest value")
+        if not share <= TOLERANCE:  # refuses NaN too
+            raise ExportMismatch(f"{name}: {key} differs by {share:g} of its largest value")
 
 
 def _write(folder: Path, parts: list[Any], function: Any, signature: list[Any]) -> None:
     module = tf.Module()
-    # Keras' own archive tracks every weight twice, and would double the files.
+    # Keras' own export tracks every weight twice, which doubles the files.
     module.weights = [variable.value for part in parts for variable in part.variables]
     call = tf.function(function, input_signature=signature, jit_compile=False)
     tf.saved_model.save(module, str(folder), signatures={"serving_default": call.get_concrete_function()})
@@ -95,7 +94,7 @@ def _cnn_signature() -> list[tf.TensorSpec]:
 def _cnn_function(cnn: Cnn) -> Any:
     def function(slices: Any) -> dict[str, Any]:
         given = cnn.serving(slices, training=False)
-        # One that knows nothing of where blood is gives features alone.
+        # A CNN without a map of blood gives features alone.
         return dict(zip(OUTPUTS, given if isinstance(given, (list, tuple)) else [given], strict=False))
 
     return function

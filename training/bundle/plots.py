@@ -1,4 +1,4 @@
-"""A bundle's figures as pictures: from its card, and from what its training left."""
+"""Plots of a bundle's metrics, from its card and the log of its training."""
 
 import json
 from pathlib import Path
@@ -16,14 +16,14 @@ LEVELS: Final = ("slice", "series")
 
 
 def draw(card: Card, run: Path | None, folder: Path) -> None:
-    """Write the plots; that of the learning only where the run's folder is known."""
+    """Write the plots; validation during training only with a run's folder."""
     folder.mkdir(parents=True, exist_ok=True)
     _aucs(card.metrics, folder / "auc.svg")
     _curves(card.metrics["curves"], folder / "curves.svg")
     if card.metrics["shifted"]:
         _shifted(card.metrics, folder / "shifted.svg")
     if run:
-        _learning(run / "cnn.jsonl", folder / "learning.svg")
+        _validation(run / "cnn.jsonl", folder / "learning.svg")
 
 
 def _aucs(metrics: dict[str, Any], path: Path) -> None:
@@ -51,13 +51,13 @@ def _curves(curves: dict[str, Any], path: Path) -> None:
             if curves[level][label]["roc"]:
                 row[0].plot(np.linspace(0, 1, 21), curves[level][label]["roc"], label=label)
                 row[1].plot(np.linspace(0.05, 1, 20), curves[level][label]["precision_recall"], label=label)
-            said, true, cases = np.array(curves[level][label]["reliability"]).reshape(-1, 3).T
-            row[2].plot(said, true, marker="o", markersize=3, label=f"{label} ({int(cases.sum())})")
+            mean, share, cases = np.array(curves[level][label]["reliability"]).reshape(-1, 3).T
+            row[2].plot(mean, share, marker="o", markersize=3, label=f"{label} ({int(cases.sum())})")
         row[0].set(title=f"ROC by {level}", xlabel="1 - specificity", ylabel="sensitivity")
         row[1].set(title=f"precision and recall by {level}", xlabel="sensitivity", ylabel="precision", ylim=(0, 1.02))
-        row[2].set(title=f"reliability by {level}", xlabel="probability said", ylabel="share that came true")
+        row[2].set(title=f"reliability by {level}", xlabel="mean probability", ylabel="share of positives")
         _diagonal(row[2])
-        if row[0].lines:  # there is no curve of a label that is nowhere or everywhere
+        if row[0].lines:  # a label without positives or without negatives has no curve
             row[0].legend(frameon=False, fontsize="small")
     save_plot(figure, path)
 
@@ -83,14 +83,14 @@ def _shifted(metrics: dict[str, Any], path: Path) -> None:
     save_plot(figure, path)
 
 
-def _learning(path: Path, out: Path) -> None:
+def _validation(path: Path, out: Path) -> None:
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    watched = {line["step"]: line for line in lines if LABELS[0] in line}
+    measured = {line["step"]: line for line in lines if LABELS[0] in line}
     figure, axes = plt.subplots(figsize=(8, 3.4), layout="constrained")
     for label in LABELS:
-        x = [line["phantom_slices"] for line in watched.values()]
-        axes.plot(x, [line[label] for line in watched.values()], marker="o", markersize=3, label=label)
-    axes.set(title="AUC of the CNN alone against phantoms seen", xlabel="phantom slices", ylabel="AUC by slice")
+        x = [line["phantom_slices"] for line in measured.values()]
+        axes.plot(x, [line[label] for line in measured.values()], marker="o", markersize=3, label=label)
+    axes.set(title="Validation AUC of the CNN during training", xlabel="phantom slices", ylabel="AUC by slice")
     axes.legend(frameon=False, fontsize="small", ncols=2)
     save_plot(figure, out)
 

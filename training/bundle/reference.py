@@ -1,4 +1,4 @@
-"""Inputs and answers that a bundle carries, so that anyone can see whether it still answers as when it was made."""
+"""Reference inputs and outputs inside a bundle: they show whether its networks still compute the same."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 REFERENCE: Final = "reference.npz"
 SLICES: Final = 2
-CELL: Final = 64  # pixels of one plain square: such pictures take little space
+CELL: Final = 64  # pixels of one uniform square: such images compress well
 Call = Any  # a signature: tensors by their names to tensors by their names
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far one output is from the stored one, as a share of its largest value where that is above 1."""
+    """Difference of one output from the stored one, as a share of its largest value where that is above 1."""
 
     part: str
     output: str
@@ -23,7 +23,7 @@ class Difference:
 
 
 def write_reference(folder: Path, cnn: Call, rnn: Call) -> None:
-    """Ask both networks, and keep what they were asked and answered; some kB."""
+    """Run both networks and store inputs and outputs; some kB."""
     squares, position_mm = _squares(), np.arange(SLICES, dtype=np.float32) * 5
     slices = _pictures(squares)
     given = {name: np.asarray(value) for name, value in cnn(slices=slices).items()}
@@ -36,7 +36,7 @@ def write_reference(folder: Path, cnn: Call, rnn: Call) -> None:
 
 
 def replay(folder: Path, cnn: Call, rnn: Call) -> list[Difference] | None:
-    """Ask both networks again; None where the bundle carries no answers."""
+    """Run both networks on the stored inputs; None for a bundle without them."""
     path = folder / REFERENCE
     if not path.exists():
         return None
@@ -61,5 +61,5 @@ def _squares() -> NDArray[np.uint8]:
 
 
 def _pictures(squares: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pictures of plain squares, (n, 512, 512, 3)."""
+    """Images of uniform squares, (n, 512, 512, 3)."""
     return squares.repeat(CELL, axis=1).repeat(CELL, axis=2)

@@ -1,4 +1,4 @@
-"""Whether a bundle is what its card says, and still answers as on the day it was made."""
+"""Verifies a bundle against its card and its reference outputs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,24 +12,23 @@ from training.io.errors import TrainingError
 
 
 def verify(folder: Path) -> Iterator[str]:
-    """What was checked, in words, as soon as it is known.
+    """Yield a line for every check as it passes.
 
     Raises
     ------
     TrainingError
-        the folder is no bundle, a file is another than the card says, or a network answers otherwise than it once did
+        the folder is no bundle, a file differs from the card, or an output differs from its reference
     """
     bundle = read_bundle(folder)
-    yield f"{folder}: the card is valid, and all {len(bundle.card.files)} files are those that it speaks of"
+    yield f"{folder}: the card is valid, and all {len(bundle.card.files)} files match it"
     differences = _replayed(bundle)
     if differences is None:
-        yield f"{folder} carries no reference answers: whether it answers as it once did can't be checked"
+        yield f"{folder} holds no reference outputs: its networks are not checked"
         return
     for each in differences:
-        # Written so that a NaN is refused, too.
-        if not each.share <= TOLERANCE:
-            raise TrainingError(f"{folder}: {each.part} answers otherwise: {each.output} differs by {each.share:g}.")
-        yield f"{each.part} answers as stored: {each.output} within {each.share:.1e} (allowed {TOLERANCE:g})"
+        if not each.share <= TOLERANCE:  # refuses NaN too
+            raise TrainingError(f"{folder}: {each.part}: {each.output} differs from its reference by {each.share:g}.")
+        yield f"{each.part}: {each.output} matches its reference within {each.share:.1e} (allowed {TOLERANCE:g})"
     yield f"data: {bundle.card.data_terms}"
 
 

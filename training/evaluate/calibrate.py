@@ -1,4 +1,4 @@
-"""Temperatures and operating points, from studies that no network has learnt from."""
+"""Fits temperatures and operating points on studies that no network was trained on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from services.common.operating_points import Bases, Basis, OperatingPoint, Thres
 from training.evaluate.metrics import Floats, ScoredLabels, Truth, log_loss
 from training.evaluate.thresholding import predict_rows
 
-DEFAULT = 0.5  # the threshold of the point `default`, as the source project defines it
-MARGIN = 1e-6  # beside the score that a threshold is taken from
+DEFAULT = 0.5  # the threshold of the point `default`, as in the source project
+MARGIN = 1e-6  # between a threshold and the score that it is taken from
 GOAL = 0.95  # sensitivity at the sensitive point, specificity at the specific one
-MIN_CASES = 10  # fewer positives or negatives than this say nothing about a threshold
+MIN_CASES = 10  # positives and negatives that a threshold needs
 
 
 def temperatures(scored: ScoredLabels) -> NDArray[np.float32]:
-    """One temperature for `any` and one for the subtypes, by the least log loss of logits; (6,) float32, by label.
+    """Temperatures with the lowest log loss, (6,) float32: one for `any`, one for all subtypes.
 
-    That of `any` is fitted on what is served, where no subtype is above it.
+    That of `any` is fitted on the served probabilities, which are at least the largest subtype's.
     """
     logits = scored.scores
     known = scored.label_mask[:, 1:]
@@ -45,10 +45,10 @@ def _best(loss: Callable[[float], float]) -> float:
 def operating_points(
     slices: ScoredLabels, series: ScoredLabels, lengths: Sequence[int]
 ) -> dict[OperatingPoint, Thresholds]:
-    """The points `default`, `sensitive` and `specific`, ordered, by the rule that is served.
+    """The points `default`, `sensitive` and `specific`, ordered, by the served rule of predictions.
 
-    `sensitive` is the smaller of .5 and the threshold for 95 % sensitivity, `specific` the larger of .5 and the one
-    for 95 % specificity. A slice's label that its series lacks counts as absent, and `any` as present with a subtype.
+    `sensitive` is the smaller of .5 and the threshold for 95 % sensitivity, `specific` the larger of .5 and the
+    threshold for 95 % specificity. A slice lacks a label that its series lacks, and has `any` with a subtype.
     """
     half = dict.fromkeys(LABELS, DEFAULT)
     return {
@@ -60,7 +60,7 @@ def operating_points(
 
 @dataclass(frozen=True, slots=True)
 class _Goal:
-    """What a point reaches: the share `GOAL` of the positives above its thresholds, or of the negatives below.
+    """The goal of a point: a share `GOAL` of the positives above its thresholds, or of the negatives below.
 
     sign : 1 where positives are to lie above, -1 where negatives are to lie below
     """
@@ -68,12 +68,12 @@ class _Goal:
     sign: Literal[1, -1]
 
     def threshold(self, scores: Floats) -> float:
-        """The threshold nearest to `scores` that leaves `GOAL` of them on the right side."""
+        """The tightest threshold that leaves `GOAL` of `scores` on the right side."""
         ascending = np.sort(self.sign * scores)
         return self.sign * (float(ascending[int((len(ascending) - 1) * (1 - GOAL))]) - MARGIN)
 
     def clamped(self, threshold: float) -> float:
-        """The threshold, or that of `default` where it lies beyond."""
+        """The threshold, limited to that of `default`."""
         return min(threshold, DEFAULT) if self.sign > 0 else max(threshold, DEFAULT)
 
 
@@ -81,7 +81,7 @@ Choice = tuple[float, Basis]
 
 
 def _point(goal: _Goal, slices: ScoredLabels, series: ScoredLabels, lengths: Sequence[int]) -> Thresholds:
-    """Series first, since a slice's label needs that of its series; then slices."""
+    """Series first, as the labels of slices depend on them."""
     by_series = _level(goal, series, None)
     whole = predict_rows(series.scores, _thresholds(by_series))
     by_slice = _level(goal, slices, np.repeat(whole, lengths, axis=0))
@@ -101,9 +101,9 @@ def _bases(choices: Mapping[Label, Choice]) -> dict[Label, Basis]:
 
 
 def _level(goal: _Goal, scored: ScoredLabels, series: Truth | None) -> dict[Label, Choice]:
-    """The choice for every label: subtypes first, since one that is present makes `any` present.
+    """The choice for every label: subtypes first, as each makes `any` present.
 
-    A score of infinity is of a case that other labels make present, minus infinity of one that they make absent.
+    The score is infinity for a case that other labels make present, minus infinity for one that they make absent.
     """
     scores = scored.scores.astype(np.float64)
     if series is not None:

@@ -1,4 +1,7 @@
-"""Features of whole studies, kept in a run's folder: a build that was stopped makes no phantom a second time."""
+"""Features of phantom studies, cached in a run's folder: an interrupted build makes no phantom twice.
+
+Shards have a file of their own, `training.data.features`: float16, and resumable among its 750,000 slices.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +16,7 @@ from numpy.typing import NDArray
 from training.data.scanner_augment import NO_AUGMENT, ScannerAugment
 from training.data.series import Series
 from training.evaluate.predictions import StudyFeatures, study_features
-from training.io.errors import translate_write_errors
+from training.io.files import write_atomically
 from training.networks.cnn import Cnn
 from training.networks.extractor import Extractor, extractor
 from training.phantom.study_options import StudyRequest
@@ -24,39 +27,38 @@ _COUNTS: Final = ("bright", "brain")
 
 
 class FeatureCache:
-    """Cases by one CNN. What another CNN made of a study, or this one of another study, is made anew.
+    """Features by one CNN; those of another CNN or of other studies are computed again.
 
-    make : makes the cases of studies; `name` is for the log
-    made_by : tells one CNN from another
+    Parameters
+    ----------
+    make : computes the features of studies; its second argument is a name for the log
+    digest : of the CNN's weights
     """
 
-    def __init__(self, make: Make, made_by: str, folder: Path) -> None:
-        self._make, self._made_by, self._folder = make, made_by, folder
-        self.spent_before_s = 0.0  # by earlier runs on what this one took up
+    def __init__(self, make: Make, digest: str, folder: Path) -> None:
+        self._make, self._digest, self._folder = make, digest, folder
+        self.spent_before_s = 0.0  # by earlier runs, on features read from the cache
 
     def of(
         self, wanted: Sequence[StudyRequest], *, name: str, others: ScannerAugment = NO_AUGMENT
     ) -> list[StudyFeatures]:
-        """The cases of these studies, in their order; `name` is said in the log and names the file."""
+        """Features of these studies, in their order; `name` is for the log and for the file."""
         path = self._folder / f"{name.replace(': ', '-').replace(' ', '-')}.npz"
-        key = sha256(f"{self._made_by} {list(wanted)} {others}".encode()).hexdigest()
+        key = sha256(f"{self._digest} {list(wanted)} {others}".encode()).hexdigest()
         if path.exists():
             with np.load(path) as held:
                 if str(held["key"]) == key:
                     self.spent_before_s += float(held["spent_s"])
                     return _apart({column: held[column] for column in held.files})
-        begin = time.monotonic()
+        start = time.monotonic()
         made = self._make(wanted, name, others)
-        words = {"key": np.array(key), "spent_s": np.array(time.monotonic() - begin)}
-        part = path.with_suffix(".part.npz")
-        with translate_write_errors(path):
-            np.savez(part, **words, **_together(made))  # type: ignore[arg-type] # an option among the keywords is bool
-            part.replace(path)
+        header = {"key": np.array(key), "spent_s": np.array(time.monotonic() - start)}
+        write_atomically(path, lambda part: _save(part, header | _together(made)))
         return made
 
 
 class CnnFeatureCache(FeatureCache):
-    """Cases by a CNN in training."""
+    """Features by a CNN in training."""
 
     def __init__(self, cnn: Cnn, folder: Path) -> None:
         extract: Extractor = extractor(cnn)
@@ -64,6 +66,11 @@ class CnnFeatureCache(FeatureCache):
         super().__init__(
             lambda wanted, name, others: study_features(extract, wanted, name=name, others=others), weights, folder
         )
+
+
+def _save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    with path.open("wb") as file:  # savez adds a suffix to a path
+        np.savez(file, **arrays)  # type: ignore[arg-type] # an option among the keywords is bool
 
 
 def _together(made: Sequence[StudyFeatures]) -> dict[str, NDArray[Any]]:

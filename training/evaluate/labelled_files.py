@@ -1,13 +1,13 @@
-"""A site's own DICOM files, in a folder or a zip, and what its table says of them.
+"""A site's DICOM files, in a folder or a zip, and the table of their labels.
 
-The table is a CSV with a head line. One column says what a row is of, the others what is in it:
+The table is a CSV with a header line. One column identifies a row, the others hold its labels:
 
     sop_instance_uid | file | series_instance_uid     a slice by its UID or its file's path or name, or a whole series
-    any epidural intraparenchymal intraventricular subarachnoid subdural      1, 0, or nothing where it is not known
-    patient                                           optional: whose it is; by study where it is missing
+    any epidural intraparenchymal intraventricular subarachnoid subdural      1, 0, or empty for not known
+    patient                                           optional; the study by default
 
-Labels that have no column are not known; `any` follows from the others where they tell it. The challenge's own table
-(ID,Label) is taken, too.
+Labels without a column are not known; `any` follows from the subtypes where they decide it. The challenge's table
+(ID,Label) is read, too.
 """
 
 import csv
@@ -29,13 +29,13 @@ KEY_WORDS: Final[Mapping[Key, str]] = {
     "file": "paths in the folder or zip, names of files, or names without their ending",
     "series_instance_uid": "SeriesInstanceUIDs",
 }
-Row = tuple[bool | None, ...]  # the six labels; None where it is not known
+Row = tuple[bool | None, ...]  # the six labels; None for not known
 _VALUES: Final[Mapping[str, bool | None]] = {"1": True, "0": False, "": None}
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a table says, and what its rows are of."""
+    """The labels of a table by the key of its rows, and their patients."""
 
     key: Key
     rows: Mapping[str, Row]
@@ -44,7 +44,7 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file, read when it is asked for: all of it, or its first bytes."""
+    """One file; `read` returns its first bytes, or all with None."""
 
     name: str
     size: int
@@ -62,7 +62,7 @@ def site_files(path: Path) -> list[File]:
     Raises
     ------
     TrainingError
-        there is neither
+        the path is neither
     """
     if path.is_dir():
         return [
@@ -87,7 +87,7 @@ def read_truth(path: Path) -> Truth:
     Raises
     ------
     TrainingError
-        it can't be read, has no column that says what its rows are of, or a value that is neither 1, 0 nor empty
+        it can't be read, has no column that identifies its rows, or a value other than 1, 0 and empty
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -109,7 +109,7 @@ def read_truth(path: Path) -> Truth:
 
 
 def of_slice(truth: Truth, uid: str | None, name: str) -> tuple[str, Row] | None:
-    """The row of one slice, where the table is of slices and has it."""
+    """The key and the row of one slice; None where the table has no such row."""
     if truth.key == "series_instance_uid":
         return None
     wanted = (
@@ -119,7 +119,7 @@ def of_slice(truth: Truth, uid: str | None, name: str) -> tuple[str, Row] | None
 
 
 def any_of(values: Sequence[bool | None]) -> bool | None:
-    """Whether one of them is true; not known where none is true and one is not known."""
+    """Whether a value is true; None without a true one but with one not known."""
     if any(values):
         return True
     return None if None in values else False

@@ -1,9 +1,11 @@
-"""The phantoms that every bundle of phantoms is measured on, fixed before any trained network was measured on them.
+"""The fixed phantoms that every bundle of phantoms is measured on.
 
-A hundred studies: fifty without blood, twenty of them with a mimic; fifty with blood, each of the five kinds leading
-ten of them, every second one joined by another kind, two of each ten with a mimic beside. Sizes are those of the
-generator. And five sets of forty, twenty with blood, each unlike all others in one way; of each study there is a twin
-without its shift, since forty studies may be harder than the hundred by chance.
+The test set has a hundred studies, fixed before any network was measured on it. Fifty have no haemorrhage; twenty of
+them have a mimic. In the other fifty each of the five subtypes leads ten studies. A second subtype joins every second
+study, and two of each ten have a mimic. Sizes are the generator's.
+
+Five sets of forty studies, twenty with haemorrhage, each have one shift. Every study has a twin without the shift:
+forty studies may be harder than the hundred by chance.
 """
 
 from collections.abc import Sequence
@@ -20,7 +22,7 @@ SEEDS_A_SHIFT: Final = 100_000
 
 
 def _kinds(count: int) -> list[tuple[Label, ...]]:
-    """The kinds lead in turn; in every second study the kind that leads so many studies later joins it."""
+    """The subtypes of each study: they lead in turn, and another one joins every second study."""
     leading = list(islice(cycle(SUBTYPES), count + len(SUBTYPES)))
     return [
         (leading[number], leading[number + 1 + number % (len(SUBTYPES) - 1)]) if number % 2 else (leading[number],)
@@ -29,7 +31,7 @@ def _kinds(count: int) -> list[tuple[Label, ...]]:
 
 
 def _mimics(number: int) -> bool:
-    """One round of all five kinds, and then every fifth round: what has a mimic beside says nothing of the kind."""
+    """True in every fifth round of the five kinds, so that mimics do not depend on the kind."""
     return number // len(SUBTYPES) % 5 == 0
 
 

@@ -1,4 +1,4 @@
-"""The rule of `services.common.predictions` over many slices and series at once: figures are of what is served."""
+"""The rule of `services.common.predictions` over many slices and series at once, for metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,19 +13,19 @@ from training.evaluate.metrics import Floats, ScoredLabels, Truth
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """What reports at one operating point say: slices (m, 6) and series (k, 6), in the order of `LABELS`."""
+    """Labels in reports at one operating point: slices (m, 6) and series (k, 6), in the order of `LABELS`."""
 
     slice: Truth
     series: Truth
 
 
 def predict_rows(scores: Floats, thresholds: Mapping[Label, float], *, series: Truth | None = None) -> Truth:
-    """Which labels are present, (m, 6).
+    """Whether each label is present, (m, 6).
 
     Parameters
     ----------
     scores : (m, 6), in the order of `LABELS`
-    series : (m, 6), for slices of series: what is predicted of each slice's series
+    series : (m, 6), for slices: the labels of each slice's series
     """
     above = scores.astype(np.float64) > np.array([thresholds[label] for label in LABELS])
     present: Truth = above if series is None else above & series
@@ -40,7 +40,7 @@ def predict_studies(slices: Floats, series: Floats, lengths: Sequence[int], thre
     ----------
     slices : (m, 6), one series after another
     series : (k, 6)
-    lengths : how many slices each series has
+    lengths : number of slices of each series
     """
     single = np.array(lengths) == 1
     whole = predict_rows(series, thresholds.series)
@@ -49,7 +49,7 @@ def predict_studies(slices: Floats, series: Floats, lengths: Sequence[int], thre
 
 
 def reported_series(slices: ScoredLabels, series: ScoredLabels, lengths: Sequence[int]) -> ScoredLabels:
-    """The series with the probabilities that reports state: a series of one slice has those of its slice."""
+    """The series with the probabilities in reports: a series of one slice has its slice's."""
     single = np.array(lengths) == 1
     scores = series.scores.copy()
     scores[single] = slices.scores[_starts(lengths)[single]]

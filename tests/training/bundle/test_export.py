@@ -9,7 +9,7 @@ from services.common.labels import LABELS
 from services.common.operating_points import Thresholds
 from services.common.recipe import DEFAULT_RECIPE
 from tests.training.small_networks import small_cnn, small_rnn
-from training.bundle.export import NotTheSame, check, save_networks, seal
+from training.bundle.export import ExportMismatch, check, save_networks, seal
 from training.networks.cnn import Cnn, CnnShape, build_cnn
 from training.networks.rnn import Rnn
 
@@ -59,7 +59,7 @@ def test_another_networks_bundle_is_refused(written: Written) -> None:
     folder, cnn, rnn = written
     before = rnn.temperatures.slice.numpy()
     rnn.temperatures.slice.assign(before * 3)
-    with pytest.raises(NotTheSame, match="slice_probabilities"):
+    with pytest.raises(ExportMismatch, match="slice_probabilities"):
         check(folder, cnn, rnn)
     rnn.temperatures.slice.assign(before)
 
@@ -69,7 +69,7 @@ def test_a_bundle_that_answers_otherwise_loses_its_card(tmp_path: Path) -> None:
     rnn = small_rnn(cnn)
     files = save_networks(tmp_path, cnn, rnn)
     rnn.temperatures.series.assign([9.0] * 6)
-    with pytest.raises(NotTheSame):
+    with pytest.raises(ExportMismatch):
         seal(tmp_path, _card(files, cnn), cnn, rnn)
     with pytest.raises(BundleError):
         open_bundle(tmp_path)

@@ -1,3 +1,6 @@
+import hashlib
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +10,8 @@ from tests.bundles import write_bundle
 from training.bundle.reference import replay, write_reference
 from training.bundle.verify import verify
 from training.io.errors import TrainingError
+
+SHIPPED = Path("models/default")
 
 
 def _cnn(**inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -42,3 +47,42 @@ def test_a_changed_file_ends_in_a_sentence(tmp_path: Path) -> None:
     (bundle / "cnn" / "1" / "saved_model.pb").write_bytes(b"other")
     with pytest.raises(TrainingError, match=r"cnn/1/saved_model\.pb"):
         list(verify(bundle))
+
+
+def _copy(folder: Path) -> Path:
+    shutil.copytree(SHIPPED, folder)
+    return folder
+
+
+def _state(folder: Path, name: str) -> None:
+    """Let the card state the file's present hash."""
+    card = json.loads((folder / "card.json").read_text())
+    card["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+def test_the_shipped_bundle_matches_its_reference() -> None:
+    lines = list(verify(SHIPPED))
+    assert "files match it" in lines[0]
+    assert sum("matches its reference within" in line for line in lines) == 4
+    assert lines[-1].startswith("data: synthetic")
+
+
+def test_another_reference_is_named_with_its_output(tmp_path: Path) -> None:
+    bundle = _copy(tmp_path / "bundle")
+    with np.load(bundle / "reference.npz") as stored:
+        arrays = dict(stored)
+    arrays["rnn/series_probabilities"] = arrays["rnn/series_probabilities"] + np.float32(0.1)
+    np.savez_compressed(bundle / "reference.npz", **arrays)
+    _state(bundle, "reference.npz")
+    with pytest.raises(TrainingError, match=r"rnn: series_probabilities differs from its reference by 0\.1"):
+        list(verify(bundle))
+
+
+def test_a_bundle_without_a_reference_is_reported(tmp_path: Path) -> None:
+    bundle = _copy(tmp_path / "bundle")
+    (bundle / "reference.npz").unlink()
+    card = json.loads((bundle / "card.json").read_text())
+    del card["files"]["reference.npz"]
+    (bundle / "card.json").write_text(json.dumps(card))
+    assert "holds no reference outputs" in list(verify(bundle))[-1]
