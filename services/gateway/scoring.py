@@ -44,7 +44,7 @@ class Features:
 
     @classmethod
     def concatenate(cls, chunks: Sequence["Features"]) -> Self:
-        """The rows of all chunks, of which there is at least one.
+        """Join the rows of all chunks; at least one chunk is needed.
 
         Raises
         ------

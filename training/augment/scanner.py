@@ -1,4 +1,4 @@
-"""Small pictures as other scanners would give them: what a phantom is shown with each time that it is met."""
+"""Random properties of scanners, applied to small pictures of phantoms, in Keras' operations for any backend."""
 
 import math
 from typing import Any
@@ -10,23 +10,23 @@ from services.common.recipe import DEFAULT_RECIPE, Window
 
 BONE_WINDOW, SOFT_WINDOW = DEFAULT_RECIPE.windows[:2]  # of the two channels of small pictures
 SOFT = 255 / SOFT_WINDOW.width_hu  # levels for a Hounsfield unit
-SMOOTHER, SHARPER = 0.7, 0.8  # shares of what is finer than a kernel that it takes away or adds
+SMOOTHER, SHARPER = 0.7, 0.8  # shares of detail that a kernel removes or adds
 HILLS = 8  # along a side of the picture
 MIDDLE = (35 - SOFT_WINDOW.lower_hu) * SOFT  # of 35 HU, about the brain's own
 COARSER = (
     3.0,
     27 / 19,
-)  # what white noise loses of its deviation where it is smoothed once, and once more
+)  # factors by which smoothing once, and once more, reduces the deviation of white noise
 
 
 class RandomScanner(layers.Layer):  # type: ignore[misc] # Keras has no types
-    """Small pictures (n, 256, 256, 2), 0 to 255, with another sharpness, slope, zero and noise; in training alone.
+    """Changes sharpness, slope, offset and noise of small pictures (n, 256, 256, 2), 0 to 255, in training only.
 
-    noise_hu : the most noise that is added, as a standard deviation
-    grain : the largest share of it that goes over 3 x 3 pixels; beyond 1, of that over 5 x 5
-    slow_hu : the most that is added as hills and valleys of an eighth of the picture, as a standard deviation
-    kernel : whether sharpness is that of a kernel, which acts on bone, too, and leaves rims on the brain along it
-    alike : whether all pictures of a call come from one scanner, as those of a series do
+    noise_hu : largest standard deviation of added noise
+    grain : largest share of noise over 3 x 3 pixels; above 1, of noise over 5 x 5 pixels
+    slow_hu : largest standard deviation of slow variation, over an eighth of the picture
+    kernel : change sharpness as a reconstruction kernel does, which leaves rims on the brain along bone
+    one_scanner : draw the properties once for all pictures of a call, as for a series
     """
 
     def __init__(
@@ -37,11 +37,11 @@ class RandomScanner(layers.Layer):  # type: ignore[misc] # Keras has no types
         seed: int,
         slow_hu: float = 0.0,
         kernel: bool = False,
-        alike: bool = False,
+        one_scanner: bool = False,
     ) -> None:
         super().__init__(dtype="float32", name="disturb")
         self.noise_hu, self.grain, self.slow_hu = noise_hu, grain, slow_hu
-        self.kernel, self.alike = kernel, alike
+        self.kernel, self.one_scanner = kernel, one_scanner
         self.seeds = keras.random.SeedGenerator(seed)
 
     def call(self, small: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002 - Keras gives it so
@@ -80,13 +80,13 @@ class RandomScanner(layers.Layer):  # type: ignore[misc] # Keras has no types
         return hills * self._drawn(soft, 0, self.slow_hu) * SOFT
 
     def _drawn(self, soft: Any, low: float, high: float) -> Any:
-        """One number for each picture, or for all."""
-        count = 1 if self.alike else ops.shape(soft)[0]
+        """Draw one number for each picture, or one for all."""
+        count = 1 if self.one_scanner else ops.shape(soft)[0]
         return keras.random.uniform((count, 1, 1, 1), low, high, seed=self.seeds)
 
 
 def _hounsfield(pictures: Any) -> Any:
-    """What both windows together show, (n, s, s, 1): fine within the subdural one, in steps of 11 HU beyond it."""
+    """Hounsfield units from both windows, (n, s, s, 1): fine inside the subdural window, in steps of 11 HU outside."""
     bone = _behind_a_window(pictures[..., :1], BONE_WINDOW)
     soft = _behind_a_window(pictures[..., 1:], SOFT_WINDOW)
     return soft + ops.relu(bone - SOFT_WINDOW.upper_hu) - ops.relu(SOFT_WINDOW.lower_hu - bone)
@@ -101,12 +101,12 @@ def _through_a_window(hu: Any, window: Window) -> Any:
 
 
 def _smooth(pictures: Any) -> Any:
-    """Means of 3 x 3 pixels, of fewer along the edges: much sooner there on a CPU than by pooling."""
+    """Mean of 3 x 3 pixels, of fewer along the edges; much faster on a CPU than pooling."""
     return _sums(pictures) / _sums(ops.ones_like(pictures[:1]))
 
 
 def _sums(pictures: Any) -> Any:
-    """Of each pixel and its eight neighbours, where there are such."""
+    """Sum of each pixel and its neighbours."""
     rows = ops.pad(pictures, ((0, 0), (1, 1), (0, 0), (0, 0)))
     rows = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
     both = ops.pad(rows, ((0, 0), (0, 0), (1, 1), (0, 0)))

@@ -1,11 +1,11 @@
-"""The best recipe that is known to us for one large GPU in a day.
+"""Our best recipe for one large GPU in a day.
 
     python -m training whole ARCHIVE --config rsna
 
-Hours: three epochs of EfficientNetV2-M at 512 pixels in bfloat16; 674 on two CPU cores, projected from what the step
-`cnn` printed there. It prints them for the device in hand; on a GPU they were never measured.
-Expected log loss on the held-out fold: .045 to .055, from what single networks with a sequence stage had in the
-challenge (.0437 to .0461); never measured here, since the data are not here.
+Hours: three epochs of EfficientNetV2-M at 512 pixels in bfloat16; 674 on two CPU cores, projected by the step `cnn`,
+which prints the projection for every device. Never measured on a GPU. Expected log loss on the held-out fold: .045 to
+.055, as single networks with a sequence stage had in the challenge (.0437 to .0461); never measured here, since the
+data are not here.
 """
 
 from training.configs.config import CardText, Config

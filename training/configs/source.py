@@ -1,14 +1,14 @@
-"""The source project's own recipe: ResNet-101 at 512 pixels, then two BiLSTMs and a BiGRU over windows of 19 slices.
+"""The source project's recipe: ResNet-101 at 512 pixels, then two BiLSTMs and a BiGRU over windows of 19 slices.
 
     python -m training whole ARCHIVE --config source
 
-Hours: 903 on two CPU cores, projected from what the step `cnn` printed there; it prints them for the device in hand,
-and on a GPU they were never measured. Expected log loss on the held-out fold: about .06, as single networks of the
-challenge had; never measured here, since the data are not here.
+Hours: 903 on two CPU cores, projected by the step `cnn`, which prints the projection for every device. Never measured
+on a GPU. Expected log loss on the held-out fold: about .06, as single networks of the challenge had; never measured
+here, since the data are not here.
 
-What differs from the source is what was wrong there: ImageNet's weights get the levels that they expect, a series is a
-series and not a patient, folds are kept apart, short series are filled up under a mask, and the learning ends by the
-validation fold. Its dropout, batch and epochs are not told; these are ours.
+Five errors of the source are corrected: ImageNet's weights get the levels that they expect, a series is not a patient,
+folds are separate, short series are masked, and the validation fold ends the training. The source names neither its
+dropout nor its batch nor its epochs; the values here are ours.
 """
 
 from training.configs.config import CardText, Config

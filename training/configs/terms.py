@@ -1,4 +1,4 @@
-"""What a bundle's card says of data that were not made here."""
+"""Texts of a bundle's card about the RSNA 2019 data."""
 
 from typing import Final
 

@@ -35,7 +35,7 @@ class ScannerAugment:
         for number in range(self.count):
             seed = int(study.study[0]) * self.count + number
             scanner = RandomScanner(
-                noise_hu=self.noise_hu, grain=self.grain, slow_hu=self.slow_hu, seed=seed, kernel=True, alike=True
+                noise_hu=self.noise_hu, grain=self.grain, slow_hu=self.slow_hu, seed=seed, kernel=True, one_scanner=True
             )
             yield np.rint(np.asarray(scanner(study.small, training=True))).astype(np.uint8)
 

@@ -112,7 +112,7 @@ def build_rnn(shape: RnnShape, last: layers.Dense, features: NDArray[np.float32]
 
     Parameters
     ----------
-    features : (m, d), of which mean and variance normalise the input
+    features : (m, d), whose mean and variance normalise the input
     """
     size = features.shape[-1]
     values = keras.Input((None, size), name="features")

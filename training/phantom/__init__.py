@@ -1,7 +1,7 @@
 """Synthetic head CT: studies drawn from a seed, with the ground truth of every voxel and without any patient.
 
     geometry            positions of slices, and the points at which tissue is evaluated
-    shapes              curves of which tissue is composed
+    shapes              curves that compose tissue
     noise               one periodic field of smooth noise, sampled at any wavelength
     atlas               the standard brain, ICBM 152, as fields sampled at points
     head                size and form of a head: maps its points to the standard brain

@@ -182,7 +182,7 @@ def _file(name: str) -> Path:
 
 
 def _volume(name: str) -> Bytes:
-    """One of the template's volumes with room below, 255 being all of a voxel; below, its lowest slice goes on."""
+    """Read a volume of the template, 255 for a full voxel; its lowest slice is repeated below it."""
     nx, ny, nz = SHAPE
     raw = np.frombuffer(gzip.decompress(_file(name).read_bytes()), np.uint8, offset=_HEADER)
     volume = raw.reshape(nx, ny, nz - BELOW, order="F")

@@ -1,4 +1,4 @@
-"""Curves of which tissue is composed, and the array type of the phantom."""
+"""Curves that compose tissue, and the array type of the phantom."""
 
 from typing import Any
 

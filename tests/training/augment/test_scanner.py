@@ -49,11 +49,11 @@ def test_grain_goes_over_more_pixels_and_leaves_the_noise_as_strong() -> None:
 
 
 def _noise(pictures: Any) -> tuple[float, float]:
-    """Its mean deviation, and how alike two pixels in a row are that lie two apart."""
+    """Mean deviation, and correlation of pixels that are two columns apart."""
     noise = np.asarray(pictures)[:, 2:-2, 2:-2, 1]
     noise = noise - noise.mean(axis=(1, 2), keepdims=True)
-    alike = (noise[:, :, 2:] * noise[:, :, :-2]).mean() / noise.var()
-    return float(noise.std(axis=(1, 2)).mean()), float(alike)
+    same = (noise[:, :, 2:] * noise[:, :, :-2]).mean() / noise.var()
+    return float(noise.std(axis=(1, 2)).mean()), float(same)
 
 
 def test_hills_are_low_and_wide() -> None:
@@ -90,13 +90,13 @@ def test_a_kernel_leaves_rims_on_the_brain_along_bone() -> None:
     np.testing.assert_array_equal(plain[..., 0], small[..., 0])
 
 
-def test_pictures_of_one_scanner_are_disturbed_alike() -> None:
+def test_pictures_of_one_scanner_are_changed_in_the_same_way() -> None:
     small = _head()
-    alike, each = (
-        np.asarray(RandomScanner(noise_hu=0, grain=0, seed=6, kernel=True, alike=alike)(small, training=True))
-        for alike in (True, False)
+    same, each = (
+        np.asarray(RandomScanner(noise_hu=0, grain=0, seed=6, kernel=True, one_scanner=same)(small, training=True))
+        for same in (True, False)
     )
-    assert np.ptp(alike, axis=0).max() == 0
+    assert np.ptp(same, axis=0).max() == 0
     assert np.ptp(each, axis=0).max() > 5
 
 

@@ -152,7 +152,7 @@ def test_what_is_lost_is_drawn_by_pairs() -> None:
     rng = np.random.default_rng(2)
     study = np.repeat(np.arange(40), 10)
     truth = np.repeat(np.arange(40) % 2 == 0, 10)
-    easy = np.repeat(rng.normal(0, 1, 40), 10)  # some studies are harder than others, before and after alike
+    easy = np.repeat(rng.normal(0, 1, 40), 10)  # some studies are harder than others, before and after
     before = _of_studies(2 * truth + easy, truth, study)
     after = _of_studies(truth + easy, truth, study)
     loss, (low, high) = auc_loss(before, after)

@@ -20,7 +20,7 @@ def test_half_of_the_studies_have_blood_and_every_kind_leads_ten() -> None:
 
 
 @pytest.mark.parametrize(("studies", "of_each"), [(TEST, 2), *((every, 1) for every in SHIFTED.values())])
-def test_a_mimic_stands_beside_every_kind_alike(studies: tuple[StudyRequest, ...], of_each: int) -> None:
+def test_a_mimic_is_as_frequent_with_every_kind(studies: tuple[StudyRequest, ...], of_each: int) -> None:
     beside = Counter(wanted.options.kinds[0] for wanted in studies if wanted.options.mimic and wanted.options.kinds)
     assert beside == dict.fromkeys(SUBTYPES, of_each)
 
