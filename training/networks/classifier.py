@@ -130,7 +130,7 @@ def _backbone(shape: ClassifierShape, x: Any) -> Any:
 def _brain(shape: ClassifierShape) -> Cnn:
     """The network of phantoms without its map of blood, for which labels of slices are not enough."""
     whole = build_cnn(CnnShape(backbone=BRAINS[shape.backbone], dropout=shape.dropout))  # type: ignore[arg-type] # a literal
-    serving = keras.Model(whole.serving.inputs, whole.serving.outputs[:1], name="cnn")
+    serving = keras.Model(whole.serving.input, whole.serving.outputs[:1], name="cnn")
     return Cnn(serving, whole.trunk, whole.last)
 
 
