@@ -82,7 +82,7 @@ check: $(VENV)/.dev ## Check format, lint, types, imports, spelling, locks, Comp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/typos
-	$(BIN)/python -m pytest tests/test_requirements.py tests/test_compose.py tests/test_reference.py tests/test_docs.py
+	$(BIN)/python -m pytest tests/test_requirements.py tests/test_compose.py tests/test_reference.py tests/test_prose.py tests/test_pre_commit.py tests/test_docs.py
 
 format: $(VENV)/.dev ## Format the code and apply the fixes of the linter
 	$(BIN)/ruff format .

@@ -1,7 +1,7 @@
-"""Blood of simple form put into a real series that has none: to ask whether a bundle tells the two apart.
+"""Paint blood of simple form into a real series without haemorrhage, to test whether a bundle separates the two.
 
-Neither the head nor the scanner is the generator's, nor are the forms of the blood: what an answer to phantoms owes to
-their likeness to one another is not to be had here. It remains one head with painted blood, no patient who bled.
+Head, scanner and forms of the blood are not the generator's, so similarity among phantoms does not help a bundle here.
+It remains one head with painted blood, not a patient with a haemorrhage.
 """
 # ruff: noqa: PLR2004 - lengths in mm and Hounsfield units, each beside what it is of
 

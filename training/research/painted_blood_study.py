@@ -195,7 +195,7 @@ class _Figures:
         }
 
     def with_blood(self, asked: Mapping[Label, list[_Asked]], clean: _Asked) -> dict[str, float | None]:
-        """Of all kinds, each counting alike."""
+        """Return the mean metrics over all kinds, with equal weights."""
         plain, every = clean.given[0][self.wide, 0], list(asked.values())
         series = [_series(one) for one in every]
         return {

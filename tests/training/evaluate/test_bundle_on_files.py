@@ -27,7 +27,7 @@ SUBSETS = [labels for count in range(1, len(LABELS) + 1) for labels in combinati
 
 
 def predicted(labels: Sequence[str], number: int) -> PredictedSeries:
-    """Eight slices, of which the rows know some labels; those of odd series hold blood."""
+    """Return eight slices whose rows know some labels; slices of odd series hold blood."""
     rng = np.random.default_rng(number)
     rows: list[Row] = [
         tuple(bool(number % 2 and index > 4) if label in labels else None for label in LABELS) for index in range(8)

@@ -89,7 +89,7 @@ def test_an_interrupted_training_resumes_with_optimizer_average_and_batches(
 
 def test_a_training_without_improvement_ends_early(tmp_path: Path) -> None:
     state = fit(tmp_path, replace(OPTIONS, epochs=3, patience=1, rate=0.0))
-    assert state.step == 4  # validations at 2 and 4, of which the second is no better
+    assert state.step == 4  # validations at 2 and 4; the second is no better
     with np.load(tmp_path / "cnn.npz") as held:
         assert int(held["since"]) == 1
 
