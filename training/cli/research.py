@@ -46,9 +46,9 @@ def implant(
 ) -> None:
     """Paint haemorrhages into a real series without any, and measure what a bundle finds."""
     from training.io.files import write_json
-    from training.research.painted_blood_study import measure_implanted
+    from training.research.painted_blood_study import measure_painted
 
-    found = measure_implanted(bundle, series, out, each=each)
+    found = measure_painted(bundle, series, out, each=each)
     write_json(out / "implanted.json", found)
     LOG.info("%s, without blood: %s", out, json.dumps(found["without"]))
 

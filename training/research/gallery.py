@@ -1,4 +1,4 @@
-"""Pictures for docs/explanation/phantoms/: what the generator makes, and how it compares with a real series."""
+"""Pictures for docs/explanation/phantoms: phantoms, and their comparison with a real series."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -19,21 +19,22 @@ from training.phantom.geometry import SIZE
 from training.phantom.mimics import KINDS, with_contrast_agent
 from training.phantom.study import Patient, draw_patient, make_study
 from training.phantom.study_options import StudyOptions
-from training.research.realism import EDGES_MM, HU_BINS, Look, look_at
+from training.research.realism import EDGES_MM, HU_BINS, SliceStatistics, slice_statistics
 
 LOG = logging.getLogger(__name__)
-SEED: Final = 6_000_000  # of no phantom that a bundle learns from or is measured on
+SEED: Final = 6_000_000  # outside the seeds of training and test phantoms
 HEIGHTS_MM: Final = (-42, -28, -14, -2, 12, 26, 44, 60)
 COMPARED: Final = 24  # phantoms in the curves
 Hu = NDArray[Any]
 
 
 def draw(folder: Path, real: Path | None) -> None:
-    """Write all pictures; the comparison only where there is a folder of a real series."""
+    """Write all pictures; the comparison only with the folder of a real series."""
     folder.mkdir(parents=True, exist_ok=True)
     sheet(folder / "anatomy.jpg", [_levels(draw_patient(SEED + n, StudyOptions((), mimic=False))) for n in range(5)])
     sheet(
-        folder / "haemorrhages.jpg", [[_largest(_bleeding(SEED + 20 + n, kind)) for n in range(8)] for kind in SUBTYPES]
+        folder / "haemorrhages.jpg",
+        [[_largest(_patient_with(SEED + 20 + n, kind)) for n in range(8)] for kind in SUBTYPES],
     )
     sheet(folder / "small.jpg", [[_largest(patient) for patient in islice(_small(kind), 8)] for kind in SUBTYPES])
     sheet(folder / "mimics.jpg", _mimics())
@@ -60,15 +61,15 @@ def _levels(patient: Patient) -> list[Hu]:
     return list(make_study(patient, [int(np.abs(places - height).argmin()) for height in HEIGHTS_MM]).hu)
 
 
-def _bleeding(seed: int, kind: Label, *, small: float = 0.0) -> Patient:
+def _patient_with(seed: int, kind: Label, *, small: float = 0.0) -> Patient:
     return draw_patient(seed, StudyOptions(kinds=(kind,), mimic=False, small=small))
 
 
 def _small(kind: Label) -> Iterator[Patient]:
-    """Those whose haemorrhages an order of small ones has made so."""
+    """Patients with a haemorrhage that the option `small` made smaller."""
     for seed in count(SEED + 500):
-        patient = _bleeding(seed, kind, small=0.5)
-        if patient.haemorrhages != _bleeding(seed, kind).haemorrhages:
+        patient = _patient_with(seed, kind, small=0.5)
+        if patient.haemorrhages != _patient_with(seed, kind).haemorrhages:
             yield patient
 
 
@@ -80,7 +81,7 @@ def _largest(patient: Patient) -> Hu:
 
 
 def _mimics() -> list[list[Hu]]:
-    """The slice of each mimic that it changes most, three of each kind in a row of their own kind's turn."""
+    """The slice that each mimic changes most, two of each kind."""
     every = []
     for number, kind in enumerate(dict.fromkeys(KINDS)):
         for turn in range(2):
@@ -97,7 +98,7 @@ def _mimics() -> list[list[Hu]]:
 
 
 def _scanners(name: str) -> list[Hu]:
-    """One slice as eight scanners see it that differ in one thing."""
+    """One slice by eight scanners that differ in one parameter."""
     ranges = {"noise_hu": (1.2, 8), "blur_pixels": (0.35, 1.5), "glow_hu": (0, 220)}
     patient = draw_patient(SEED + 200, StudyOptions((), mimic=False))
     middle = len(patient.scan.position_mm) // 2
@@ -119,21 +120,23 @@ def _compare(folder: Path, real: Path, phantoms: int = COMPARED) -> None:
     chosen = [slices[int(place)] for place in np.linspace(0.2, 0.92, 8) * (len(slices) - 1)]
     beside = [_levels(draw_patient(SEED + n, StudyOptions((), mimic=False))) for n in (1, 3)]
     sheet(folder / "comparison.jpg", [chosen, *beside])
-    theirs = [look for hu in slices if (look := look_at(hu, pixel_mm))]
-    ours = []
+    real_slices = [look for hu in slices if (look := slice_statistics(hu, pixel_mm))]
+    phantom_slices = []
     for number in range(phantoms):
         patient = draw_patient(SEED + 400 + number, StudyOptions((), mimic=False))
-        ours += [look for hu in _levels(patient)[3:7] if (look := look_at(hu, patient.scan.pixel_mm))]
-    _plot(folder / "comparison.svg", theirs, ours)
-    for name, looks in (("real", theirs), ("phantoms", ours)):
+        phantom_slices += [
+            look for hu in _levels(patient)[3:7] if (look := slice_statistics(hu, patient.scan.pixel_mm))
+        ]
+    _plot(folder / "comparison.svg", real_slices, phantom_slices)
+    for name, looks in (("real", real_slices), ("phantoms", phantom_slices)):
         low, noise, high = np.quantile([look.noise_hu for look in looks], [0.1, 0.5, 0.9])
         border = np.nanmedian([look.border_hu for look in looks], axis=0)
         LOG.info("%s: %d slices, noise %.1f HU (%.1f to %.1f)", name, len(looks), noise, low, high)
         LOG.info("%s: border %s HU at %s mm", name, np.round(border, 1).tolist(), EDGES_MM[1:])
 
 
-def _plot(path: Path, theirs: Sequence[Look], ours: Sequence[Look]) -> None:
-    """Medians of both, and where eight in ten phantoms lie."""
+def _plot(path: Path, real_slices: Sequence[SliceStatistics], phantom_slices: Sequence[SliceStatistics]) -> None:
+    """Plot the medians of both, and the 10th to 90th percentile of the phantoms."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
     spread = np.arange(0, 0.5, 1 / 32)
     parts = (
@@ -141,13 +144,13 @@ def _plot(path: Path, theirs: Sequence[Look], ours: Sequence[Look]) -> None:
         (middle, "histogram", (HU_BINS[:-1] + HU_BINS[1:]) / 2, "HU of the brain's core", "share of pixels"),
         (right, "spectrum", spread, "cycles a pixel", "share of the noise's power"),
     )
-    for axes, name, x, below, beside in parts:
-        low, median, high = np.nanquantile([getattr(look, name) for look in ours], [0.1, 0.5, 0.9], axis=0)
+    for axes, name, x, xlabel, ylabel in parts:
+        low, median, high = np.nanquantile([getattr(look, name) for look in phantom_slices], [0.1, 0.5, 0.9], axis=0)
         axes.fill_between(x, low, high, alpha=0.25, color="tab:blue", linewidth=0)
         axes.plot(x, median, color="tab:blue", label="phantoms")
-        real = np.nanmedian([getattr(look, name) for look in theirs], axis=0)
+        real = np.nanmedian([getattr(look, name) for look in real_slices], axis=0)
         axes.plot(x, real, color="black", label="a real series")
-        axes.set(xlabel=below, ylabel=beside)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
     left.set_ylim(0, 120)
     left.legend(frameon=False)
     save_plot(figure, path)

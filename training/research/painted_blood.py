@@ -1,7 +1,7 @@
-"""Paint blood of simple form into a real series without haemorrhage, to test whether a bundle separates the two.
+"""Paints haemorrhages of simple shape into a real series without any, to measure whether a bundle finds them.
 
-Head, scanner and forms of the blood are not the generator's, so similarity among phantoms does not help a bundle here.
-It remains one head with painted blood, not a patient with a haemorrhage.
+Head, scanner and shapes are not the generator's, so a bundle can't profit from phantoms that resemble one another. It
+remains one head with painted blood, not a patient with a haemorrhage.
 """
 # ruff: noqa: PLR2004 - lengths in mm and Hounsfield units, each beside what it is of
 
@@ -15,23 +15,23 @@ from scipy import ndimage
 
 from services.common.labels import Label
 from training.phantom.shapes import Floats
-from training.research.realism import LEAST_MM2, cavity
+from training.research.realism import MIN_CAVITY_MM2, cavity
 
-Place = tuple[int, int, int]  # slice, row, column
+Place = tuple[int, int, int]  # slice, row and column
 Where = NDArray[np.bool_]  # (n, 256, 256)
-SEEN_HU, SEEN_MM2 = 8, 30.0  # blood is seen where it has made so much of a slice so much brighter
-CSF_HU: Final = 20  # what is darker, of some size, is CSF
-BEHIND_MM: Final = 22.0  # CSF that lies deeper, and
-BESIDE_MM: Final = 30.0  # so near to the middle, is a ventricle's
+VISIBLE_HU, VISIBLE_MM2 = 8, 30.0  # blood is visible in a slice with this area brighter by this much
+CSF_HU: Final = 20  # CSF is darker, after smoothing
+BEHIND_MM: Final = 22.0  # depth below the skull of ventricles
+BESIDE_MM: Final = 30.0  # largest distance of ventricles from the middle
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """From what and to what blood is drawn: lengths in mm, density in Hounsfield units.
+    """Ranges of the painted haemorrhages: lengths in mm, density in Hounsfield units.
 
-    lens_share : how deep a lens is, of its radius
-    level_share : how much of the ventricles near a point lies above the blood's level
-    level_around_mm : how near to that point
+    lens_share : depth of a lens as a share of its radius
+    level_share : share of the ventricles near a point above the blood's level
+    level_around_mm : radius around that point
     """
 
     blood_hu: tuple[float, float]
@@ -56,7 +56,7 @@ LARGE: Final = Sizes(
     level_share=(0.1, 0.8),
     level_around_mm=45,
 )
-# As most of patients' are. Along the skull they are thick enough to stand out of what bone blurs there.
+# As most patients'. Along the skull they are thicker than the blur of bone.
 SMALL: Final = Sizes(
     blood_hu=(46, 68),
     haematoma_mm=(3.5, 9),
@@ -72,11 +72,11 @@ SMALL: Final = Sizes(
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A real series without blood, and what its slices say of themselves.
+    """A real series without haemorrhage.
 
     hu : (n, 256, 256) float32, Hounsfield units, towards the head
     position_mm : (n,) float32
-    depth_mm : (n, 256, 256), how far a point inside the skull lies from it within its slice; 0 outside
+    depth_mm : (n, 256, 256), distance from the skull within the slice; 0 outside the skull
     """
 
     hu: Floats
@@ -86,12 +86,12 @@ class Head:
 
     @property
     def wide(self) -> NDArray[np.bool_]:
-        """Which slices have brain enough to be given blood, (n,)."""
-        wide: NDArray[np.bool_] = (self.depth_mm > 0).sum(axis=(1, 2)) * self.pixel_mm**2 >= LEAST_MM2
+        """Whether each slice has enough brain for a haemorrhage, (n,)."""
+        wide: NDArray[np.bool_] = (self.depth_mm > 0).sum(axis=(1, 2)) * self.pixel_mm**2 >= MIN_CAVITY_MM2
         return wide
 
     def away_mm(self, place: Place) -> Floats:
-        """Distance of every point from a slice's row and column."""
+        """Distance of every voxel from a place in mm, (n, 256, 256)."""
         slice_, row, column = place
         rows, columns = np.ogrid[: self.hu.shape[1], : self.hu.shape[2]]
         flat = ((rows - row) ** 2 + (columns - column) ** 2) * self.pixel_mm**2
@@ -100,34 +100,33 @@ class Head:
         return away
 
 
-def head_of(hu: Floats, pixel_mm: float, position_mm: NDArray[np.float32]) -> Head:
+def make_head(hu: Floats, pixel_mm: float, position_mm: NDArray[np.float32]) -> Head:
     """A head from its slices, (n, 256, 256) Hounsfield units."""
     depth = [ndimage.distance_transform_edt(cavity(slice_)) * pixel_mm for slice_ in hu]
     return Head(hu.astype(np.float32), pixel_mm, position_mm, np.array(depth, np.float32))
 
 
-def implanted(head: Head, kind: Label, rng: np.random.Generator, sizes: Sizes = LARGE) -> Floats:
-    """The head's slices with a haemorrhage of one kind, (n, 256, 256) Hounsfield units.
+def paint(head: Head, kind: Label, rng: np.random.Generator, sizes: Sizes = LARGE) -> Floats:
+    """Paint one haemorrhage; return the slices, (n, 256, 256) Hounsfield units.
 
-    It may be too small to be seen (`truth`); and nothing is changed where a head has no place for it, as one without
-    fluid has none for blood in it.
+    It may be invisible, see `visible_slices`. A head without a place for the kind, such as fluid, is returned as is.
     """
     place = _place(head, kind, rng)
     if place is None:
         return head.hu
     share = FORMS[kind](head, place, rng, sizes) * head.wide[:, None, None]
     soft = np.stack([ndimage.gaussian_filter(slice_.astype(np.float32), 0.6) for slice_ in share])
-    return _bleeding(head, soft * (head.depth_mm > 0), float(rng.uniform(*sizes.blood_hu)))
+    return _add_blood(head, soft * (head.depth_mm > 0), float(rng.uniform(*sizes.blood_hu)))
 
 
-def truth(head: Head, made: Floats) -> NDArray[np.bool_]:
-    """Which slices show blood, by what has become brighter; (n,)."""
-    bright: NDArray[np.bool_] = (made - head.hu >= SEEN_HU).sum(axis=(1, 2)) * head.pixel_mm**2 >= SEEN_MM2
+def visible_slices(head: Head, made: Floats) -> NDArray[np.bool_]:
+    """Whether blood is visible in each slice, by its brighter area; (n,)."""
+    bright: NDArray[np.bool_] = (made - head.hu >= VISIBLE_HU).sum(axis=(1, 2)) * head.pixel_mm**2 >= VISIBLE_MM2
     return bright
 
 
-def _bleeding(head: Head, share: Floats, blood_hu: float) -> Floats:
-    """Blood has the noise of where it is put, and what the skull's glow adds there."""
+def _add_blood(head: Head, share: Floats, blood_hu: float) -> Floats:
+    """Add blood with the noise of its place, and the brightness that the skull adds there."""
     made = head.hu.copy()
     for number in np.flatnonzero(share.any(axis=(1, 2))):
         hu, depth = head.hu[number], head.depth_mm[number]
@@ -138,14 +137,14 @@ def _bleeding(head: Head, share: Floats, blood_hu: float) -> Floats:
 
 
 def _mean_inside(hu: Floats, where: NDArray[np.bool_], pixels: float) -> Floats:
-    """The mean of some points, by a Gaussian."""
+    """The Gaussian mean of the pixels of a mask."""
     weight = ndimage.gaussian_filter(where.astype(np.float32), pixels)
     mean: Floats = ndimage.gaussian_filter(np.where(where, hu, 0), pixels) / np.maximum(weight, 1e-3)
     return mean
 
 
 def _place(head: Head, kind: Label, rng: np.random.Generator) -> Place | None:
-    """Slice, row and column that blood lies around; None where there is none."""
+    """The centre of a haemorrhage; None where the head has no place for its kind."""
     match kind:
         case "intraventricular":
             where = _inner_csf(head)
@@ -188,7 +187,7 @@ def _film(head: Head, place: Place, rng: np.random.Generator, sizes: Sizes) -> W
 
 
 def _level(head: Head, place: Place, rng: np.random.Generator, sizes: Sizes) -> Where:
-    """What lies lowest in ventricles near a point, the patient being supine."""
+    """The lowest part of the ventricles near a point, for a supine patient."""
     inner = _inner_csf(head) & (head.away_mm(place) < sizes.level_around_mm)
     highest = np.quantile(np.nonzero(inner)[1], rng.uniform(*sizes.level_share))
     lowest: Where = inner & (np.arange(head.hu.shape[1])[None, :, None] >= highest)
@@ -205,7 +204,7 @@ def _outer_csf(head: Head) -> Where:
 
 
 def _inner_csf(head: Head) -> Where:
-    """Ventricles, and not an old infarct: fluid near the middle."""
+    """Ventricles: fluid near the middle, which excludes old infarcts."""
     inner = head.depth_mm > BEHIND_MM
     middle = np.median(np.nonzero(inner)[2]) if inner.any() else 0
     beside_mm = np.abs(np.arange(head.hu.shape[2]) - middle) * head.pixel_mm

@@ -1,4 +1,4 @@
-"""How like a scanner's pictures phantoms are, in numbers: of brain, of noise, and of the border of the skull."""
+"""Statistics of a slice to compare phantoms with real series: brain, noise, and the border of the skull."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 BONE_HU: Final = 350
-EDGES_MM: Final = (0, 1.5, 2.5, 3.5, 4.5, 6, 8, 10, 14, 20)  # how far from the inner table
-CORE_MM: Final = 8.0  # what lies deeper is brain alone
-LEAST_MM2: Final = 6000  # of cavity, for a slice to count
+EDGES_MM: Final = (0, 1.5, 2.5, 3.5, 4.5, 6, 8, 10, 14, 20)  # distances from the inner table
+CORE_MM: Final = 8.0  # deeper pixels are brain alone
+MIN_CAVITY_MM2: Final = 6000  # smallest area of the cavity
 HU_BINS: Final = np.arange(-10, 91, 2)
-PATCH: Final = 32  # pixels of the square whose noise is looked at
+PATCH: Final = 32  # pixels along a side of the patch for the spectrum
 Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Figures of one slice.
+class SliceStatistics:
+    """Statistics of one slice.
 
     border_hu : median by distance from the inner table, between `EDGES_MM`
     histogram : share of the core's pixels in each of `HU_BINS`
-    noise_hu : standard deviation of what is finer than about 4 mm, in the core
+    noise_hu : standard deviation of structures below about 4 mm, in the core
     spectrum : power of the quietest patch by frequency, from 0 to half a cycle a pixel, summing to 1
     """
 
@@ -33,10 +33,10 @@ class Look:
     spectrum: Floats
 
 
-def look_at(hu: NDArray[Any], pixel_mm: float) -> Look | None:
-    """Figures of a slice, (n, n) Hounsfield units; None where there is too little brain."""
+def slice_statistics(hu: NDArray[Any], pixel_mm: float) -> SliceStatistics | None:
+    """Statistics of a slice, (n, n) Hounsfield units; None with too little brain."""
     inside = cavity(hu)
-    if inside.sum() * pixel_mm**2 < LEAST_MM2:
+    if inside.sum() * pixel_mm**2 < MIN_CAVITY_MM2:
         return None
     depth = ndimage.distance_transform_edt(inside) * pixel_mm
     core = depth > CORE_MM
@@ -45,11 +45,11 @@ def look_at(hu: NDArray[Any], pixel_mm: float) -> Look | None:
     fine = hu - ndimage.gaussian_filter(hu.astype(np.float64), 2 / pixel_mm)
     shares = np.histogram(hu[core], HU_BINS)[0] / max(int(core.sum()), 1)
     noise = float(np.median(np.abs(fine[core])) * 1.4826)  # of a normal distribution
-    return Look(np.array(border), shares, noise, _spectrum(fine, core))
+    return SliceStatistics(np.array(border), shares, noise, _spectrum(fine, core))
 
 
 def cavity(hu: NDArray[Any]) -> NDArray[np.bool_]:
-    """The largest piece that bone surrounds."""
+    """The largest area that bone surrounds, (n, n) bool."""
     bone = hu > BONE_HU
     closed = ndimage.binary_fill_holes(ndimage.binary_closing(bone, iterations=2)) & ~bone
     parts, count = ndimage.label(closed)

@@ -1,4 +1,4 @@
-"""Real slices as another scanner might have shown them: more noise, another zero, slope or sharpness."""
+"""Real slices as other scanners would show them: more noise, another zero, slope or sharpness."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,18 +9,18 @@ from scipy import ndimage
 
 from training.phantom.shapes import Floats
 
-BRAIN_HU: Final = 35.0  # what another slope leaves as it is
+BRAIN_HU: Final = 35.0  # unchanged by another slope
 SEED: Final = 2019
-Change = Callable[[Floats], Floats]
+ScannerVariant = Callable[[Floats], Floats]
 
 
 def unchanged(hu: Floats) -> Floats:
-    """By the scanner that made them."""
+    """Return the slices of the scanner that made them."""
     return hu
 
 
 def _noisier(hu: Floats, *, by_hu: float) -> Floats:
-    """Noise of a usual kernel, about two pixels wide."""
+    """Add noise of a usual kernel, about two pixels wide."""
     white = np.random.default_rng(SEED).standard_normal(hu.shape, dtype=np.float32)
     noise: Floats = ndimage.gaussian_filter(white, (0, 1, 1))
     return hu + noise * np.float32(by_hu / noise.std())
@@ -35,13 +35,13 @@ def _stretched(hu: Floats, *, slope: float) -> Floats:
 
 
 def _sharpened(hu: Floats, *, by: float) -> Floats:
-    """A sharper kernel; a smoother one where `by` is below zero."""
+    """Sharpen; smooth with `by` below zero."""
     smooth: Floats = ndimage.gaussian_filter(hu, (0, 1.5, 1.5))
     return hu + np.float32(by) * (hu - smooth)
 
 
 # Of slices (n, 512, 512) float32 in Hounsfield units; the same for the same slices.
-CHANGES: Final[dict[str, Change]] = {
+SCANNER_VARIANTS: Final[dict[str, ScannerVariant]] = {
     "3 HU of noise more": partial(_noisier, by_hu=3),
     "6 HU of noise more": partial(_noisier, by_hu=6),
     "8 HU lower": partial(_moved, by_hu=-8),

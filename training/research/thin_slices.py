@@ -1,7 +1,7 @@
-"""The same heads drawn in thin and in thick slices, and what a bundle says of them as it is served.
+"""A bundle's predictions for the same heads in thin and in thick slices.
 
-`python -m training thin-slices` prints the probability of `any` by series: at 5 mm, of the thin slices as they are, and
-of the slabs that they are averaged into.
+`python -m training thin-slices` prints the probability of `any` by series: of slices at 5 mm, of thin slices, and of
+slabs averaged from them.
 """
 
 import sys
@@ -23,18 +23,18 @@ from training.phantom.study_options import StudyOptions
 
 FIRST_SEED: Final = 8_700_000
 THICK_MM: Final = 5.0
-_HEALTHY: Final = 3  # one study in so many; the kinds of haemorrhage take turns in the others
+_HEALTHY: Final = 3  # one study in three; the others have one of the subtypes in turn
 
 
 def drawn(number: int, spacing_mm: float) -> list[bytes]:
-    """The DICOM files of a study whose slices are as thick as they are apart, from the same lowest position."""
+    """The DICOM files of a study with slice thickness equal to spacing, from the same lowest position."""
     options = StudyOptions(() if number % _HEALTHY == 0 else (SUBTYPES[number % len(SUBTYPES)],))
     patient = respaced(draw_patient(FIRST_SEED + number, options), spacing_mm)
     return dicom_files(make_study(patient), f"{number} at {spacing_mm}")
 
 
 def respaced(patient: Patient, spacing_mm: float) -> Patient:
-    """The same head, haemorrhages and scanner in other slices."""
+    """The same head, haemorrhages and scanner with another slice spacing."""
     low, high = patient.scan.position_mm[0], patient.scan.position_mm[-1]
     position_mm = tuple(float(at) for at in np.arange(low, high, spacing_mm))
     return replace(patient, scan=replace(patient.scan, thickness_mm=spacing_mm, position_mm=position_mm))

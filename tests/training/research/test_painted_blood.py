@@ -6,7 +6,7 @@ import pytest
 from services.common.labels import SUBTYPES, Label
 from training.phantom.study import draw_patient, make_study
 from training.phantom.study_options import StudyOptions
-from training.research.painted_blood import LARGE, SMALL, Head, Sizes, head_of, implanted, truth
+from training.research.painted_blood import LARGE, SMALL, Head, Sizes, make_head, paint, visible_slices
 
 
 @pytest.fixture(scope="module")
@@ -14,11 +14,11 @@ def head() -> Head:
     patient = draw_patient(9_820_000, StudyOptions((), mimic=False))
     places = np.array(patient.scan.position_mm)
     study = make_study(patient, [int(index) for index in np.flatnonzero(np.abs(places - 20) < 25)])
-    return head_of(study.hu.astype(np.float32), study.scan.pixel_mm, study.position_mm)
+    return make_head(study.hu.astype(np.float32), study.scan.pixel_mm, study.position_mm)
 
 
 def _made(head: Head, kind: Label) -> list[np.ndarray]:
-    return [implanted(head, kind, np.random.default_rng(seed)) for seed in range(6)]
+    return [paint(head, kind, np.random.default_rng(seed)) for seed in range(6)]
 
 
 @pytest.mark.parametrize("kind", SUBTYPES)
@@ -40,7 +40,7 @@ def test_blood_lies_inside_the_skull_where_its_kind_does(head: Head, kind: Label
 @pytest.mark.parametrize("kind", SUBTYPES)
 def test_small_blood_is_less_of_it(head: Head, kind: Label) -> None:
     def most(sizes: Sizes) -> float:
-        made = [implanted(head, kind, np.random.default_rng(seed), sizes) for seed in range(3)]
+        made = [paint(head, kind, np.random.default_rng(seed), sizes) for seed in range(3)]
         return float(np.mean([np.count_nonzero(hu - head.hu > 8) for hu in made]))
 
     assert 0 < most(SMALL) < 0.6 * most(LARGE)
@@ -53,7 +53,7 @@ def test_blood_is_as_dense_as_blood(head: Head) -> None:
 
 
 def test_the_same_draw_makes_the_same_blood(head: Head) -> None:
-    one, same, other = (implanted(head, "subdural", np.random.default_rng(seed)) for seed in (1, 1, 2))
+    one, same, other = (paint(head, "subdural", np.random.default_rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert np.abs(one - other).max() > 10
 
@@ -62,7 +62,7 @@ def test_slices_are_positive_where_they_became_brighter(head: Head) -> None:
     hu = head.hu.copy()
     hu[2, 100:110, 100:110] += 20
     hu[3, 100:103, 100:103] += 4
-    assert np.flatnonzero(truth(head, hu)).tolist() == [2]
+    assert np.flatnonzero(visible_slices(head, hu)).tolist() == [2]
 
 
 def test_distance_goes_through_the_slices(head: Head) -> None:
@@ -75,4 +75,4 @@ def test_distance_goes_through_the_slices(head: Head) -> None:
 def test_a_head_without_fluid_has_no_place_for_blood_in_it(head: Head) -> None:
     dry = replace(head, hu=np.maximum(head.hu, 30))
     for kind in ("subarachnoid", "intraventricular"):
-        assert implanted(dry, kind, np.random.default_rng(0)) is dry.hu
+        assert paint(dry, kind, np.random.default_rng(0)) is dry.hu

@@ -11,11 +11,13 @@ from training.io.errors import TrainingError
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import draw_patient, make_study
 from training.phantom.study_options import StudyOptions
-from training.research.painted_blood_study import measure_implanted
-from training.research.scanner_variants import CHANGES, unchanged
+from training.research.painted_blood_study import measure_painted
+from training.research.scanner_variants import SCANNER_VARIANTS, unchanged
 
 BUNDLE = Path("models/default")
-TWO = {name: CHANGES[name] for name in ("slope 1.1", "smoother")}  # test_scanner_variants.py tests every change
+TWO = {
+    name: SCANNER_VARIANTS[name] for name in ("slope 1.1", "smoother")
+}  # test_scanner_variants.py tests every change
 
 
 def _written(folder: Path, heights_mm: tuple[float, float], *, dry: bool = False) -> Path:
@@ -33,7 +35,7 @@ def _written(folder: Path, heights_mm: tuple[float, float], *, dry: bool = False
 
 def test_a_bundle_is_asked_with_and_without_blood(tmp_path: Path) -> None:
     series = _written(tmp_path / "series", (0, 40))
-    found = measure_implanted(BUNDLE, series, tmp_path / "out", each=2, changes=TWO)
+    found = measure_painted(BUNDLE, series, tmp_path / "out", each=2, variants=TWO)
     (said,) = predict_real(BUNDLE, series)
     assert found["without"]["median_any"] == pytest.approx(said["median_any"], abs=1e-3)
     assert found["without"]["series_any"] == pytest.approx(said["series"]["any"], abs=1e-3)
@@ -63,17 +65,17 @@ def test_a_bundle_is_asked_with_and_without_blood(tmp_path: Path) -> None:
 def test_a_series_without_brain_is_refused(tmp_path: Path) -> None:
     series = _written(tmp_path / "series", (72, 200))
     with pytest.raises(TrainingError, match="too little brain"):
-        measure_implanted(BUNDLE, series, tmp_path / "out", each=1)
+        measure_painted(BUNDLE, series, tmp_path / "out", each=1)
 
 
 def test_a_scanner_that_changes_nothing_is_answered_alike(tmp_path: Path) -> None:
     series = _written(tmp_path / "series", (10, 30))
-    found = measure_implanted(BUNDLE, series, tmp_path / "out", each=1, changes={"the same": unchanged})
+    found = measure_painted(BUNDLE, series, tmp_path / "out", each=1, variants={"the same": unchanged})
     assert found["scanner_variants"]["the same"] == found["without"] | found["with"]
 
 
 def test_a_kind_that_a_head_has_no_place_for_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     series = _written(tmp_path / "series", (10, 30), dry=True)
-    found = measure_implanted(BUNDLE, series, tmp_path / "out", each=1, changes={})
+    found = measure_painted(BUNDLE, series, tmp_path / "out", each=1, variants={})
     assert set(found["kinds"]) == {"epidural", "intraparenchymal", "subdural"}
     assert "subarachnoid: this head has no place for it" in caplog.text

@@ -1,6 +1,6 @@
 import numpy as np
 
-from training.research.realism import EDGES_MM, look_at
+from training.research.realism import EDGES_MM, slice_statistics
 
 
 def _head(*, brain_hu: float, noise_hu: float, radius_mm: float = 70) -> np.ndarray:
@@ -15,7 +15,7 @@ def _head(*, brain_hu: float, noise_hu: float, radius_mm: float = 70) -> np.ndar
 
 
 def test_figures_of_an_even_head() -> None:
-    look = look_at(_head(brain_hu=33, noise_hu=4), 1.0)
+    look = slice_statistics(_head(brain_hu=33, noise_hu=4), 1.0)
     assert look is not None
     assert look.border_hu.shape == (len(EDGES_MM) - 1,)
     np.testing.assert_allclose(look.border_hu, 33, atol=1)
@@ -26,5 +26,5 @@ def test_figures_of_an_even_head() -> None:
 
 
 def test_too_little_brain_has_no_figures() -> None:
-    assert look_at(_head(brain_hu=33, noise_hu=4, radius_mm=30), 1.0) is None
-    assert look_at(np.full((256, 256), -1000.0), 1.0) is None
+    assert slice_statistics(_head(brain_hu=33, noise_hu=4, radius_mm=30), 1.0) is None
+    assert slice_statistics(np.full((256, 256), -1000.0), 1.0) is None
