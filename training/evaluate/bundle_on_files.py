@@ -90,7 +90,8 @@ def _predict(bundle: Bundle, files: Sequence[File], truth: Truth, left_out: Coun
     """Series by series, so that memory holds one."""
     with ServedBundle(bundle) as served:
         found = served.read_series(files)
-        left_out["files that are copies"] += found.copies
+        if found.copies:
+            left_out["files that are copies"] = found.copies
         left_out["files set aside"] += len(found.headers.set_aside)
         with progress_bar("evaluate", len(found.headers.series), "series") as progress:
             for header in found.headers.series:
