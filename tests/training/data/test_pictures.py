@@ -1,10 +1,23 @@
+import logging
+
 import numpy as np
+import pytest
 
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.dicom_file import decode_frame
 from services.preprocess.resample import resample_and_pad
 from services.preprocess.windowing import apply_windows
-from training.data.pictures import BRAIN_HU, BRIGHT_HU, GRID, count_inside, make, make_one, picture
+from training.data.pictures import (
+    BRAIN_HU,
+    BRIGHT_HU,
+    GRID,
+    count_baselines,
+    count_inside,
+    log_progress,
+    make,
+    make_one,
+    picture,
+)
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import draw_patient, make_study
 from training.phantom.study_options import StudyOptions, StudyRequest
@@ -55,3 +68,19 @@ def test_the_baselines_count_inside_the_skull_alone() -> None:
     shown = apply_windows(hu, DEFAULT_RECIPE)
     assert count_inside(shown, BRIGHT_HU) == 200
     assert count_inside(shown, BRAIN_HU) == 260 * 260 - 200
+
+
+def test_both_baselines_are_counted_slice_by_slice() -> None:
+    slices = apply_windows(np.full((2, 512, 512), 30, np.int16), DEFAULT_RECIPE)
+    bright, brain = count_baselines(slices)
+    assert (bright.tolist(), brain.tolist()) == ([0, 0], [0, 0]), "without bone nothing is inside"
+    assert bright.dtype == brain.dtype == np.int32
+
+
+def test_progress_is_logged_ten_times_and_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        assert list(log_progress(([0] * number for number in range(25)), total=25, name="studies")) == [
+            [0] * number for number in range(25)
+        ]
+    counts = [int(record.getMessage().split(" of ")[0].split()[-1]) for record in caplog.records]
+    assert counts == [*range(2, 25, 2), 25]
