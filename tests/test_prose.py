@@ -26,7 +26,7 @@ WORDS: Final = {
     r"by the same code(?! path)": "the same code path",
     r"editions?": "version",
 }
-# Names of classes, functions and modules of version 0.2.0, with regard to case; and what they are now.
+# Names of classes, functions and modules of older builds, case-sensitive, with their new names.
 NAMES: Final = {
     "Slots": "Limiter",
     "CannotGoOn": "TrainingError",
@@ -52,7 +52,7 @@ NAMES: Final = {
     "take_turn": "run_ticket",
     "while_wanted": "cancel_on_disconnect",
 }
-# History, licences, data, the name in tasks that version 0.2.0 queued, and this list.
+# History, licences, data, the name in tasks that older builds queued, and this list.
 EXEMPT: Final = re.compile(
     r"CHANGELOG\.md|LICENSE|docs/adr/|docs/reference/openapi\.json|requirements/|models/.*/(cnn|rnn)/|samples/.*\.dcm"
     r"|services/gateway/jobs/turns\.py|tests/gateway/jobs/stored/|tests/test_prose\.py|.*\.(svg|png|jpg|npz)$"

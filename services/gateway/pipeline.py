@@ -19,15 +19,7 @@ from services.gateway.admission import Admission, Limiter, Reservation
 from services.gateway.assessment import Assessment
 from services.gateway.bundle import Bundles
 from services.gateway.duplicate_files import Duplicates, duplicate_notes, find_duplicates, with_upload_numbers
-from services.gateway.preprocess_requests import slab_tensor, slices_request
-from services.gateway.preprocess_responses import (
-    PreprocessedSlices,
-    check_complete,
-    headers_report,
-    preprocessed_slices,
-    slice_rows,
-)
-from services.gateway.scoring import (
+from services.gateway.network_requests import (
     Features,
     Scores,
     WorkTimes,
@@ -35,6 +27,14 @@ from services.gateway.scoring import (
     run_all,
     score_independent_slices,
     score_series,
+)
+from services.gateway.preprocess_requests import slab_tensor, slices_request
+from services.gateway.preprocess_responses import (
+    PreprocessedSlices,
+    check_complete,
+    headers_report,
+    preprocessed_slices,
+    slice_rows,
 )
 from services.gateway.series_grouping import read_headers
 from services.gateway.settings import Settings

@@ -8,9 +8,9 @@ from typing import Final
 from services.common.file_codes import UNUSABLE_FILES
 from services.common.schemas import HeadersReport, SeriesHeader, SetAsideFile
 from services.common.tensors import FilePart, Message
+from services.gateway.network_requests import WorkTimes
 from services.gateway.preprocess_requests import first_bytes, headers_request
 from services.gateway.preprocess_responses import check_complete, headers_report
-from services.gateway.scoring import WorkTimes
 from services.gateway.settings import Settings
 from services.gateway.spool import UploadedFile
 from services.gateway.stage_client import StageClient

@@ -15,7 +15,7 @@ from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.dicom_file import decode_frame
 from services.preprocess.errors import UnreadableFile
 from training.rsna.codec import pack, unpack
-from training.rsna.pack import ALL_SLICES
+from training.rsna.pack_archive import ALL_SLICES
 from training.rsna.shard_plan import PLAN
 from training.rsna.shards import open_shards
 

@@ -51,6 +51,6 @@ def shards(
 ) -> None:
     """Pack the slices in Hounsfield units, losslessly, series by series."""
     from training.rsna.archive import open_archive
-    from training.rsna.pack import pack_archive
+    from training.rsna.pack_archive import pack_archive
 
     pack_archive(open_archive(archive), index, folds, out, processes=processes)

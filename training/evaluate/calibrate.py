@@ -10,8 +10,8 @@ from scipy.special import expit
 
 from services.common.labels import LABELS, SUBTYPES, Label
 from services.common.operating_points import Bases, Basis, OperatingPoint, Thresholds
+from training.evaluate.apply_thresholds import predict_rows
 from training.evaluate.metrics import Floats, ScoredLabels, Truth, log_loss
-from training.evaluate.thresholding import predict_rows
 
 DEFAULT = 0.5  # the threshold of the point `default`, as in the source project
 MARGIN = 1e-6  # between a threshold and the score that it is taken from
@@ -19,7 +19,7 @@ GOAL = 0.95  # sensitivity at the sensitive point, specificity at the specific o
 MIN_CASES = 10  # positives and negatives that a threshold needs
 
 
-def temperatures(scored: ScoredLabels) -> NDArray[np.float32]:
+def fit_temperatures(scored: ScoredLabels) -> NDArray[np.float32]:
     """Temperatures with the lowest log loss, (6,) float32: one for `any`, one for all subtypes.
 
     That of `any` is fitted on the served probabilities, which are at least the largest subtype's.
@@ -42,7 +42,7 @@ def _best(loss: Callable[[float], float]) -> float:
     return float(min(candidates, key=loss))
 
 
-def operating_points(
+def fit_operating_points(
     slices: ScoredLabels, series: ScoredLabels, lengths: Sequence[int]
 ) -> dict[OperatingPoint, Thresholds]:
     """The points `default`, `sensitive` and `specific`, ordered, by the served rule of predictions.

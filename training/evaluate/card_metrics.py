@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from services.common.labels import LABELS
 from services.common.operating_points import Points
 from training.data.series import Series
+from training.evaluate.apply_thresholds import predict_studies, reported_series
 from training.evaluate.metrics import (
     ScoredLabels,
     auc,
@@ -34,7 +35,6 @@ from training.evaluate.predictions import (
     predict_by_count,
     score_levels,
 )
-from training.evaluate.thresholding import predict_studies, reported_series
 from training.phantom.study_options import Shift
 
 TEST_SET: Final = "synthetic phantoms: the fixed set of training/evaluate/test_set.py"

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from services.common.operating_points import LEVELS, OperatingPoint, Thresholds
 from training.data.series import Series
-from training.evaluate.calibrate import operating_points, temperatures
+from training.evaluate.calibrate import fit_operating_points, fit_temperatures
 from training.evaluate.predictions import Prediction, lengths_of, predict, score_levels
 from training.networks.rnn import Rnn
 
@@ -21,10 +21,10 @@ def calibrate_rnn(rnn: Rnn, studies: Sequence[Series]) -> tuple[dict[OperatingPo
     Names of temperatures are `slice_any`, `slice_subtypes`, `series_any` and `series_subtypes`.
     """
     scored = dict(zip(LEVELS, score_levels(studies, _logits(rnn, studies)), strict=True))
-    fitted = {level: temperatures(scored[level]) for level in LEVELS}
+    fitted = {level: fit_temperatures(scored[level]) for level in LEVELS}
     for level, values in fitted.items():
         getattr(rnn.temperatures, level).assign(values)
-    points = operating_points(*score_levels(studies, predict(rnn, studies)), lengths_of(studies))
+    points = fit_operating_points(*score_levels(studies, predict(rnn, studies)), lengths_of(studies))
     return points, {
         f"{level}_{part}": round(float(values[column]), 4)
         for level, values in fitted.items()

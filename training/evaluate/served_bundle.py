@@ -20,9 +20,9 @@ from services.common.slabs import SlabPlan, plan_series
 from services.common.sop_instances import classify_shared_files, files_sharing_instances
 from services.preprocess.pipeline import Pipeline, Slices
 from services.rnn.model import SavedModelScorer
+from training.evaluate.apply_thresholds import Predicted, predict_studies
 from training.evaluate.labelled_files import File
 from training.evaluate.predictions import Prediction
-from training.evaluate.thresholding import Predicted, predict_studies
 from training.io.errors import TrainingError
 from training.networks.extractor import in_chunks
 

@@ -19,15 +19,15 @@ from services.common.operating_points import LEVELS, OperatingPoint, Thresholds
 from services.common.predictions import PREDICTION_RULE
 from training.bundle.build_card import library_versions, utc_now
 from training.configs.config import SEEDS, studies
+from training.evaluate.apply_thresholds import predict_studies
 from training.evaluate.bundle_on_files import PredictedSeries, predict_site, scored_levels, site_metrics
 from training.evaluate.bundle_on_phantoms import served_features, served_predictors
-from training.evaluate.calibrate import operating_points
+from training.evaluate.calibrate import fit_operating_points
 from training.evaluate.feature_cache import FeatureCache
 from training.evaluate.metrics import ScoredLabels, auc, points_of
 from training.evaluate.predictions import lengths_of, score_levels
 from training.evaluate.served_bundle import Engine, ServedBundle, read_bundle
 from training.evaluate.test_set import TEST
-from training.evaluate.thresholding import predict_studies
 from training.io.errors import TrainingError
 from training.io.files import write_atomically
 from training.phantom.study_options import StudyRequest
@@ -72,7 +72,7 @@ def recalibrate_by_phantoms(folder: Path, out: Path, run: Path, engine: Engine =
         series = [study.series for study in cache.of(requests, name=name)]
         return *score_levels(series, predict(series)), lengths_of(series)
 
-    points = operating_points(*scored(calibration, "phantoms for calibration"))
+    points = fit_operating_points(*scored(calibration, "phantoms for calibration"))
     measured = scored(tested, "phantoms to measure on")
     _check_auc(bundle, measured[0])
     metrics = with_points(bundle.card.metrics, *measured, points)
@@ -101,7 +101,7 @@ def recalibrate_by_files(folder: Path, out: Path, data: Path, table: Path) -> Ca
         raise TrainingError(
             f"{data} has one patient with known labels: two are needed, one to calibrate, one to measure."
         )
-    points = operating_points(*scored_levels(calibration))
+    points = fit_operating_points(*scored_levels(calibration))
     text = f"a site's own, {data.name}: half of the patients, by the hash of their name; thresholds are from the others"
     metrics = {"data": text, **site_metrics(measured, points)}
     return _write(bundle, out, Recalibration(points, metrics, f"files, {data.name}"))

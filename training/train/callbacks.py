@@ -170,7 +170,7 @@ def all_weights(cnn: Cnn) -> Sequence[Any]:
     return [*cnn.trunk.variables, *cnn.last.variables]
 
 
-def held(cnn: Cnn) -> list[Any]:
+def copy_weights(cnn: Cnn) -> list[Any]:
     """Return copies of a network's weights."""
     return [np.asarray(variable) for variable in weights(cnn)]
 

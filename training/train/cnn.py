@@ -23,7 +23,7 @@ from training.train.callbacks import (
     TrainingState,
     Validation,
     Validator,
-    held,
+    copy_weights,
 )
 from training.train.model import TrainingModel, build_optimizer
 
@@ -41,7 +41,7 @@ class CnnTrainer:
 
     def __init__(self, cnn: Cnn, options: CnnOptions, steps: int, folder: TrainingFolder) -> None:
         self.cnn, self.options, self.steps, self.folder = cnn, options, steps, folder
-        self._initial = held(cnn)
+        self._initial = copy_weights(cnn)
         self.model = TrainingModel(cnn, options)
         self._optimizer = build_optimizer(options, steps)
         # XLA takes minutes to compile the large networks for shards.
@@ -92,7 +92,7 @@ class CnnTrainer:
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Give the network its final weights for a while."""
-        current = held(self.cnn)
+        current = copy_weights(self.cnn)
         self.finish()
         yield
         for variable, value in zip(weights(self.cnn), current, strict=True):

@@ -1,4 +1,4 @@
-"""The path of the function that version 0.2.0 queued: Redis may hold its calls when this version starts."""
+"""Compatibility alias of `tasks.run_ticket`: Redis may hold calls of older builds. Remove it in version 0.4."""
 
 from services.gateway.jobs.tasks import run_ticket
 

@@ -1,8 +1,8 @@
-"""Jobs that version 0.2.0 stored, finished and served by this version.
+"""Jobs that an older build of version 0.2.0 stored are finished and served.
 
-`stored/0.2.0` holds the jobs folder and all Redis keys that a gateway and a worker of version 0.2.0 left at SIGKILL:
+`stored/0.2.0` holds the jobs folder and all Redis keys that a gateway and a worker of that build left at SIGKILL:
 a finished job, a job with one of three series reported and one in work, and a job that no worker had begun.
-`answers.json` holds the answers of version 0.2.0 about the finished job.
+`answers.json` holds the answers of that build about the finished job.
 """
 
 import base64

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from services.common.labels import LABELS
 from services.common.operating_points import Bases, out_of_order
-from training.evaluate.calibrate import GOAL, operating_points, temperatures
+from training.evaluate.apply_thresholds import predict_rows, predict_studies
+from training.evaluate.calibrate import GOAL, fit_operating_points, fit_temperatures
 from training.evaluate.metrics import ScoredLabels
-from training.evaluate.thresholding import predict_rows, predict_studies
 
 
 def _drawn(count: int, *, temperature: float) -> ScoredLabels:
@@ -24,7 +24,7 @@ def _drawn(count: int, *, temperature: float) -> ScoredLabels:
 
 @pytest.mark.parametrize("temperature", [0.6, 1.0, 2.5])
 def test_temperatures_are_found_again(temperature: float) -> None:
-    found = temperatures(_drawn(4000, temperature=temperature))
+    found = fit_temperatures(_drawn(4000, temperature=temperature))
     np.testing.assert_allclose(found, temperature, rtol=0.15)
 
 
@@ -47,7 +47,7 @@ def _specificity(predicted: np.ndarray, scored: ScoredLabels, column: int) -> fl
 
 def test_operating_points_reach_their_goal_by_the_served_rule() -> None:
     level = _probabilities(_drawn(3000, temperature=1))
-    points = operating_points(*_of_one_slice(level))
+    points = fit_operating_points(*_of_one_slice(level))
     for column, label in enumerate(LABELS):
         found = {name: predict_rows(level.scores, point.series) for name, point in points.items()}
         assert _sensitivity(found["sensitive"], level, column) >= GOAL
@@ -62,7 +62,7 @@ def test_a_point_beyond_the_default_is_clamped() -> None:
     rng = np.random.default_rng(0)
     truth = (rng.random((400, 1)) < 0.5).repeat(6, axis=1)
     level = ScoredLabels(np.where(truth, 0.9, 0.1), truth, np.ones_like(truth), np.arange(400))
-    points = operating_points(*_of_one_slice(level))
+    points = fit_operating_points(*_of_one_slice(level))
     for name in ("sensitive", "specific"):
         assert set(points[name].slice.values()) == {0.5}
         assert points[name].basis == Bases(
@@ -79,14 +79,14 @@ def test_slices_whose_series_is_missed_are_counted_as_missed() -> None:
     whole = np.where(truth[::10], 0.8, 0.1)
     whole[0] = 0.05
     series = ScoredLabels(whole, truth[::10], np.ones_like(truth[::10]), np.arange(20))
-    sensitive = operating_points(slices, series, [10] * 20)["sensitive"]
+    sensitive = fit_operating_points(slices, series, [10] * 20)["sensitive"]
     assert sensitive.basis
     assert sensitive.basis.slice["subdural"] == "goal_met"  # at 95 % of ten, the missed series is called
     assert sensitive.series["subdural"] < 0.05
     few = replace(
         series, label_mask=np.zeros_like(series.label_mask)
     )  # too few: series stay at .5, and miss one of ten
-    sensitive = operating_points(slices, few, [10] * 20)["sensitive"]
+    sensitive = fit_operating_points(slices, few, [10] * 20)["sensitive"]
     assert sensitive.basis
     assert set(sensitive.basis.series.values()) == {"too_few_cases"}
     assert sensitive.basis.slice["subdural"] == "not_reached"
@@ -103,7 +103,7 @@ def test_points_are_always_ordered_and_monotone(seed: int, spread: float, count:
     slices = ScoredLabels(1 / (1 + np.exp(-logits)), truth, np.ones_like(truth), np.repeat(np.arange(count), lengths))
     starts = np.cumsum(lengths) - lengths
     series = ScoredLabels(rng.random((count, 6)), np.logical_or.reduceat(truth, starts), truth[starts] | True, starts)
-    points = operating_points(slices, series, lengths)
+    points = fit_operating_points(slices, series, lengths)
     assert out_of_order(points) == []
     every = [
         predict_studies(slices.scores, series.scores, lengths, points[name])
@@ -117,7 +117,7 @@ def test_points_are_always_ordered_and_monotone(seed: int, spread: float, count:
 def test_too_few_cases_leave_one_half() -> None:
     truth = np.zeros((50, 6), bool)
     level = ScoredLabels(np.full((50, 6), 0.1, np.float32), truth, ~truth, np.arange(50))
-    specific = operating_points(*_of_one_slice(level))["specific"]
+    specific = fit_operating_points(*_of_one_slice(level))["specific"]
     assert set(specific.slice.values()) == {0.5}
     assert specific.basis
     assert set(specific.basis.series.values()) == {"too_few_cases"}

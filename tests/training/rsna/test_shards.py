@@ -24,8 +24,8 @@ from training.io.errors import TrainingError
 from training.rsna.archive import TABLE, open_archive
 from training.rsna.folds import TEST, write_folds
 from training.rsna.index import build_index
-from training.rsna.pack import _tasks, pack_archive
-from training.rsna.packing import Shard
+from training.rsna.pack_archive import _tasks, pack_archive
+from training.rsna.pack_shard import Shard
 from training.rsna.shards import Entry, open_shards
 
 LARGE, WIDE, TURNED = name_of(0), name_of(4), name_of(8)
@@ -257,8 +257,8 @@ import resource, sys
 from pathlib import Path
 from training.rsna.archive import open_archive
 from training.io.errors import TrainingError
-from training.rsna.pack import _tasks, pack_archive
-from training.rsna.packing import Shard
+from training.rsna.pack_archive import _tasks, pack_archive
+from training.rsna.pack_shard import Shard
 archive, index, folds, out = map(Path, sys.argv[1:5])
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[5]), resource.RLIM_INFINITY))
 try:

@@ -7,10 +7,10 @@ import pytest
 from services.common.card import Card
 from services.common.labels import LABELS
 from tests.bundles import write_bundle
+from training.evaluate.apply_thresholds import predict_rows
 from training.evaluate.bundle_on_files import LabelledSeries, PredictedSeries
-from training.evaluate.calibrate import operating_points
+from training.evaluate.calibrate import fit_operating_points
 from training.evaluate.metrics import ScoredLabels, points_of
-from training.evaluate.thresholding import predict_rows
 from training.io.errors import TrainingError
 from training.runs.recalibrate import Recalibration, recalibrate_by_phantoms, split_patients, updated_card, with_points
 
@@ -34,7 +34,7 @@ def _metrics() -> dict[str, object]:
 
 def test_only_figures_at_operating_points_change() -> None:
     slices, series, lengths = _drawn()
-    points = operating_points(slices, series, lengths)
+    points = fit_operating_points(slices, series, lengths)
     before = _metrics()
     after = with_points(before, slices, series, lengths, points)
     assert after.keys() == before.keys()
@@ -49,7 +49,7 @@ def test_only_figures_at_operating_points_change() -> None:
 
 def test_only_fields_that_depend_on_thresholds_change(tmp_path: Path) -> None:
     before = (write_bundle(tmp_path) / "card.json").read_bytes()
-    points = operating_points(*_drawn())
+    points = fit_operating_points(*_drawn())
     after = updated_card(before, Recalibration(points, _metrics(), "a test"))
     assert Card.model_validate(after).thresholds == points
     old = json.loads(before)

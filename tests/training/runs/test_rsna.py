@@ -23,7 +23,7 @@ from training.options.rnn import RnnOptions
 from training.rsna.archive import open_archive
 from training.rsna.folds import write_folds
 from training.rsna.index import build_index
-from training.rsna.pack import pack_archive
+from training.rsna.pack_archive import pack_archive
 from training.runs.context import RunOptions
 from training.runs.rsna import RunSteps
 from training.runs.run import Run

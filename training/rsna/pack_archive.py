@@ -23,7 +23,7 @@ from training.rsna.archive import Archive
 from training.rsna.folds import assert_no_leak
 from training.rsna.headers import REASON_TEXTS
 from training.rsna.index import digest_for
-from training.rsna.packing import Shard, pack_shard
+from training.rsna.pack_shard import Shard, pack_shard
 from training.rsna.shard_plan import FOLDS, claim_folder, plan_for, series_starts
 
 LOG = logging.getLogger(__name__)

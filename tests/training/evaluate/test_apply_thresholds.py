@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from services.common.labels import LABELS, Label
 from services.common.operating_points import Thresholds
 from services.common.predictions import predict
+from training.evaluate.apply_thresholds import predict_studies, reported_series
 from training.evaluate.metrics import ScoredLabels
-from training.evaluate.thresholding import predict_studies, reported_series
 
 shares = st.floats(0, 1, width=32)
 rows = st.tuples(*[shares] * len(LABELS))
