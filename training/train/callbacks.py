@@ -52,6 +52,10 @@ class Validation:
     monitor: str | None = None
     patience: int = 0
 
+    def is_over(self, state: TrainingState) -> bool:
+        """Return whether a training has used up its patience."""
+        return self.monitor is not None and state.since >= self.patience
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingFolder:
@@ -97,11 +101,12 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc] # Keras has no t
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras gives it
         trainer = self._trainer
         self._bar = progress_bar("cnn", trainer.steps * self._size, "slices", trainer.state.step * self._size)
-        self._before = time.monotonic()
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras gives it
+        self._start = time.monotonic()  # so that validations and checkpoints are not part of a step
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        trainer, now = self._trainer, time.monotonic()
-        spent, self._before = now - self._before, now
+        trainer, spent = self._trainer, time.monotonic() - self._start
         trainer.state.step += 1
         trainer.state.spent_s += spent
         if batch:  # the first one waits for compilation
@@ -136,7 +141,7 @@ class Validator(keras.callbacks.Callback):  # type: ignore[misc] # Keras has no 
         LOG.info("cnn: step %d of %d, %s", step, trainer.steps, json.dumps(figures))
         trainer.folder.note(step, **figures)
         trainer.state.spent_s += time.monotonic() - before
-        if validation.monitor and trainer.state.since >= validation.patience:
+        if validation.is_over(trainer.state):
             LOG.info("cnn: no improvement in %d validations; ends at step %d", trainer.state.since, step)
             trainer.stopped = model.stop_training = True
 

@@ -75,8 +75,11 @@ def fit_member(
     source: bool,
     every: int = CHECKPOINT_STEPS,
 ) -> None:
-    """Train one network. The batch of a step depends on the seed and the step only.
+    """Train one network. With a checkpoint, the batch of a step depends on the seed and the step only.
 
+    Without one, batches come from one random generator: the seeds of the default bundle were selected so.
+
+    checkpoint : file from which an interrupted training resumes; None for no checkpoint
     source : train on windows with Nadam as the source project does, instead of pieces with AdamW
     every : steps between two checkpoints
     """
@@ -88,8 +91,11 @@ def fit_member(
     held = [*rnn.logits.variables, *optimizer.variables]
     first = int(restore(checkpoint, held)["step"]) if checkpoint and checkpoint.exists() else 0
     step, start = _step(rnn, optimizer, variables, options), time.monotonic()
+    rng = np.random.default_rng(options.seed)
     for number in range(first + 1, options.steps + 1):
-        loss = step(*(tf.constant(array) for array in draw(np.random.default_rng([options.seed, number - 1]))))
+        if checkpoint:
+            rng = np.random.default_rng([options.seed, number - 1])
+        loss = step(*(tf.constant(array) for array in draw(rng)))
         if checkpoint and (number % every == 0 or number == options.steps):
             save(checkpoint, held, step=number)
         if number % max(options.steps // 5, 1) == 0:

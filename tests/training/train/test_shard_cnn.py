@@ -2,6 +2,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from tests.training.fakes import OPTIONS, SHAPE, FakeShards
 from training.data.batches import BatchSampler
 from training.io.checkpoints import restore
 from training.networks.classifier import build_classifier, predict_logits
+from training.networks.cnn import Cnn
 from training.options.cnn import CnnOptions
-from training.train.callbacks import TrainingState, all_weights
+from training.train.batches import ShardBatches
+from training.train.callbacks import TrainingFolder, TrainingState, Validation, all_weights
 from training.train.cnn import CnnTrainer
 from training.train.shard_cnn import LOG_LOSS, fit_shard_cnn, log_loss_validation, set_base_rates
 
@@ -94,6 +97,26 @@ def test_a_training_without_improvement_ends_early(tmp_path: Path) -> None:
         assert int(held["since"]) == 1
 
 
+def test_a_training_that_ended_early_is_not_continued(tmp_path: Path) -> None:
+    options = replace(OPTIONS, epochs=3, patience=1, rate=0.0)
+    fit(tmp_path, options)
+    written = (tmp_path / "cnn.npz").stat().st_mtime_ns
+    assert fit(tmp_path, options).step == STEPS
+    assert (tmp_path / "cnn.npz").stat().st_mtime_ns == written
+
+
+def test_the_time_of_a_validation_is_counted_once(tmp_path: Path) -> None:
+    def wait(_: Cnn) -> dict[str, float]:
+        time.sleep(1)
+        return {}
+
+    shards, begin = FakeShards(), time.monotonic()
+    trainer = CnnTrainer(build_classifier(SHAPE), OPTIONS, STEPS, TrainingFolder(tmp_path))
+    sampler = BatchSampler(shards, shards.entries, OPTIONS.batch)
+    trainer.fit(lambda first: ShardBatches(sampler, first, STEPS, 1), Validation(wait, every=1))
+    assert STEPS <= trainer.state.spent_s <= time.monotonic() - begin
+
+
 def test_untrained_networks_predict_the_base_rates() -> None:
     cnn, rates = build_classifier(SHAPE), np.linspace(0.1, 0.6, 6)
     set_base_rates(cnn, rates)
@@ -123,8 +146,6 @@ def test_features_and_logits_are_float32_where_layers_compute_in_bfloat16() -> N
 
 
 def test_a_trainer_restores_nothing_from_an_empty_folder(tmp_path: Path) -> None:
-    from training.train.callbacks import TrainingFolder  # noqa: PLC0415
-
     trainer = CnnTrainer(build_classifier(SHAPE), OPTIONS, STEPS, TrainingFolder(tmp_path))
     assert not trainer.resume()
     assert trainer.state == TrainingState()
