@@ -73,17 +73,17 @@ def picture(hu: NDArray[np.int16], pixel_mm: float) -> NDArray[np.uint8]:
     return apply_windows(resample_and_pad(hu, pixel_mm, pixel_mm), DEFAULT_RECIPE)
 
 
-def make(wanted: Sequence[StudyRequest], *, name: str) -> Pictures:
+def make_pictures(wanted: Sequence[StudyRequest], *, name: str) -> Pictures:
     """Make studies on all cores."""
-    return joined(made_in_turn(wanted, name=name))
+    return concatenate(iterate_pictures(wanted, name=name))
 
 
-def made_in_turn(wanted: Sequence[StudyRequest], *, name: str) -> Iterator[Pictures]:
+def iterate_pictures(wanted: Sequence[StudyRequest], *, name: str) -> Iterator[Pictures]:
     """Make studies on all cores, and yield them in their order."""
-    yield from log_progress(parallel_map(make_one, wanted), total=len(wanted), name=name)
+    yield from log_progress(parallel_map(make_study_pictures, wanted), total=len(wanted), name=name)
 
 
-def make_one(wanted: StudyRequest) -> Pictures:
+def make_study_pictures(wanted: StudyRequest) -> Pictures:
     """Make one study in this process."""
     patient = draw_patient(wanted.seed, wanted.options)
     count = len(patient.scan.position_mm)
@@ -138,7 +138,7 @@ def _between(bone: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return between
 
 
-def joined(parts: Iterable[Pictures]) -> Pictures:
+def concatenate(parts: Iterable[Pictures]) -> Pictures:
     """Many parts as one."""
     every = list(parts)
     names = (field.name for field in fields(Pictures))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.labels import LABELS, SUBTYPES
-from training.data.pictures import GRID, Pictures, joined, make_one
+from training.data.pictures import GRID, Pictures, concatenate, make_study_pictures
 from training.io.pool import cores, worker_pool
 from training.options.stream import StreamOptions
 from training.phantom.geometry import SIZE
@@ -75,9 +75,11 @@ class Stream:
         coming: deque[list[Future[Pictures]]] = deque()
         while True:
             while len(coming) < 1 + self._processes:
-                coming.append([self._workers.submit(make_one, wanted) for wanted in self._plan.requests(number)])
+                coming.append(
+                    [self._workers.submit(make_study_pictures, wanted) for wanted in self._plan.requests(number)]
+                )
                 number += 1
-            yield joined(future.result() for future in coming.popleft())
+            yield concatenate(future.result() for future in coming.popleft())
 
     def _draw(self, index: "_Index", rng: np.random.Generator) -> Batch:
         chosen = [*rng.choice(index.positive, self._count), *rng.choice(index.negative, self._batch - self._count)]

@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from training.data.pictures import made_in_turn
+from training.data.pictures import iterate_pictures
 from training.data.scanner_augment import NO_AUGMENT, ScannerAugment
 from training.data.series import Series, as_series
 from training.evaluate.metrics import SINGLE_SLICES, ScoredLabels
@@ -59,7 +59,7 @@ def study_features(
 ) -> list[StudyFeatures]:
     """Features of whole studies, once for each scanner of `others`; keeps no pictures."""
     found = []
-    for made in made_in_turn(wanted, name=name):
+    for made in iterate_pictures(wanted, name=name):
         for small in others.show(made):
             (series,) = as_series(made, extract(small))
             found.append(StudyFeatures(series, made.bright, made.brain))

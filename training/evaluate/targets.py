@@ -15,7 +15,7 @@ COUNTS: Final = ("pixels from 50 to 100 HU", "area of the brain")
 class Target:
     """One target: `measured` must be at least `wanted`, or at most with `at_most`."""
 
-    what: str
+    name: str
     measured: float | None
     wanted: float
     at_most: bool = False
@@ -60,8 +60,8 @@ def _calibration(metrics: Mapping[str, Any]) -> Iterator[Target]:
             at_most=True,
         )
     if more := metrics.get("with_twins"):
-        what = f"calibration error of any of {more['series']} series, with the twins of shifted studies"
-        yield Target(what, more["calibration_error"], 0.03, at_most=True)
+        name = f"calibration error of any of {more['series']} series, with the twins of shifted studies"
+        yield Target(name, more["calibration_error"], 0.03, at_most=True)
     yield Target("median probability of any in healthy slices", metrics["healthy_slices_median_any"], 0.1, at_most=True)
 
 
@@ -106,5 +106,5 @@ def target_table(metrics: Mapping[str, Any]) -> str:
         measured = "not measured" if target.measured is None else f"{target.measured:.3f}"
         holds = {True: "yes", False: "**no**", None: "-"}[target.holds]
         sign = "at most" if target.at_most else "at least"
-        lines.append(f"| {target.what} | {sign} {target.wanted:g} | {measured} | {holds} |")
+        lines.append(f"| {target.name} | {sign} {target.wanted:g} | {measured} | {holds} |")
     return "\n".join(lines) + "\n"

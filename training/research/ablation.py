@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from services.common.labels import LABELS
-from training.data.pictures import Pictures, made_in_turn
+from training.data.pictures import Pictures, iterate_pictures
 from training.data.series import as_series
 from training.evaluate.metrics import auc as area
 from training.evaluate.metrics import aucs, interval
@@ -56,7 +56,7 @@ def ablate(
     wanted: Sequence[StudyRequest] = TEST,
 ) -> None:
     """Train all variants of a small network with the same steps, and write `ablation.json` and `ablation.svg`."""
-    tested = list(made_in_turn(wanted, name="phantoms to measure on"))
+    tested = list(iterate_pictures(wanted, name="phantoms to measure on"))
     found = {}
     for name, change in variants.items():
         cnn, _ = fit_phantom_cnn(shape, change(fit), run / name.replace(" ", "-"))

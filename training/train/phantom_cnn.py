@@ -8,7 +8,7 @@ import keras
 
 from services.common.labels import LABELS
 from training.configs.config import Config, studies
-from training.data.pictures import make
+from training.data.pictures import make_pictures
 from training.data.stream import Stream
 from training.evaluate.metrics import auc
 from training.networks.cnn import Cnn, CnnShape, build_cnn
@@ -73,7 +73,7 @@ def fit_config_cnn(config: Config, run: Path, initialise: Initialise | None = No
 
 def auc_validation(count: int) -> Validation:
     """Make slices of `count` studies, and return a validation by the AUC of each label on them."""
-    made = make(studies("validation", count, slices=_SLICES), name="phantoms for validation")
+    made = make_pictures(studies("validation", count, slices=_SLICES), name="phantoms for validation")
 
     def measure(cnn: Cnn) -> dict[str, float]:
         logits = extractor(cnn, batch=_BATCH)(made.small) @ cnn.last.kernel.numpy() + cnn.last.bias.numpy()

@@ -64,7 +64,7 @@ def test_stated_sensitivities_fall_and_specificities_rise_over_the_points(bundle
 
 
 def test_what_is_missed_of_what_it_was_to_reach_is_known(bundle: Bundle) -> None:
-    missed = [target.what for target in targets(bundle.card.metrics) if target.holds is False]
+    missed = [target.name for target in targets(bundle.card.metrics) if target.holds is False]
     assert missed == ["calibration error of any by series"]
 
 

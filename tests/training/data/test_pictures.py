@@ -14,8 +14,8 @@ from training.data.pictures import (
     count_baselines,
     count_inside,
     log_progress,
-    make,
-    make_one,
+    make_pictures,
+    make_study_pictures,
     picture,
 )
 from training.phantom.dicom_files import dicom_files
@@ -38,7 +38,7 @@ def test_training_pixels_are_the_services_byte_for_byte() -> None:
 
 
 def test_one_study() -> None:
-    made = make_one(StudyRequest(SEED + 1, slices=5))
+    made = make_study_pictures(StudyRequest(SEED + 1, slices=5))
     assert made.small.shape == (5, 256, 256, 2)
     assert made.small.dtype == np.uint8
     assert made.blood.shape == (5, GRID, GRID, 5)
@@ -48,9 +48,9 @@ def test_one_study() -> None:
 
 def test_many_processes_make_the_same_in_the_same_order() -> None:
     wanted = [StudyRequest(SEED + number, slices=2) for number in range(2)]
-    together = make(wanted, name="test")
+    together = make_pictures(wanted, name="test")
     for part, one in zip(together.series(), wanted, strict=True):
-        np.testing.assert_array_equal(together.small[part], make_one(one).small)
+        np.testing.assert_array_equal(together.small[part], make_study_pictures(one).small)
 
 
 def test_the_blood_grid_keeps_the_area_of_the_masks() -> None:

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from training.data.pictures import Pictures, make_one
+from training.data.pictures import Pictures, make_study_pictures
 from training.data.scanner_augment import NO_AUGMENT, ScannerAugment
 from training.phantom.study_options import StudyOptions, StudyRequest
 
 
 @pytest.fixture(scope="module")
 def study() -> Pictures:
-    return make_one(StudyRequest(9_700_000, 3, StudyOptions(kinds=("subdural",))))
+    return make_study_pictures(StudyRequest(9_700_000, 3, StudyOptions(kinds=("subdural",))))
 
 
 def test_a_study_is_shown_by_so_many_scanners_and_always_the_same(study: Pictures) -> None:
@@ -23,7 +23,7 @@ def test_a_study_is_shown_by_so_many_scanners_and_always_the_same(study: Picture
 
 
 def test_other_studies_meet_other_scanners(study: Pictures) -> None:
-    other = make_one(StudyRequest(9_700_001, 3, StudyOptions(kinds=("subdural",))))
+    other = make_study_pictures(StudyRequest(9_700_001, 3, StudyOptions(kinds=("subdural",))))
     mine, theirs = (
         next(ScannerAugment(count=1, alone=True).show(each)).astype(float) - each.small for each in (study, other)
     )

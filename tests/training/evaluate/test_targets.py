@@ -28,7 +28,7 @@ def _metrics(**changes: float) -> dict[str, Any]:
 
 
 def _failing(metrics: dict[str, Any]) -> list[str]:
-    return [target.what for target in targets(metrics) if target.holds is False]
+    return [target.name for target in targets(metrics) if target.holds is False]
 
 
 def test_a_bundle_that_reaches_all() -> None:
