@@ -149,9 +149,9 @@ def default(
     if cnn_only:
         _train_cnn(config, run, begin)
         return
-    from training.runs.default import build
+    from training.runs.default import build_default
 
-    metrics = build(config, out, run, begin, soup).metrics
+    metrics = build_default(config, out, run, begin, soup).metrics
     for level in ("slice", "series"):
         LOG.info("%s: %s %s", out, level, json.dumps(metrics[level]["any"]))
 

@@ -1,10 +1,9 @@
-"""The CNN: a picture of the recipe in, a feature vector and a map of blood out.
+"""The CNN of phantoms: from pictures of the recipe to feature vectors and maps of blood.
 
-    slices (n, 512, 512, 3) uint8 -> small (n, 256, 256, 2) -> look (n, 256, 256, 3) -> trunk -> features (n, 256)
-                                                                                         |-> blood (n, 32, 32, 5)
+    slices (n, 512, 512, 3) uint8 -> small (n, 256, 256, 2) -> brain (n, 256, 256, 3) -> trunk -> features (n, 256)
+                                                                                          |-> blood (n, 32, 32, 5)
 
-`look` shows the trunk the brain and little else: what lies outside the skull is blanked and bone is one plain value, as
-phantoms are least like patients there.
+`BrainChannels` blanks everything outside the skull and gives bone one value: there phantoms are least like patients.
 """
 
 from dataclasses import dataclass
@@ -20,18 +19,18 @@ from training.networks.shrink import shrink
 
 SMALL = (256, 256, 2)
 BONE_WINDOW, SUBDURAL_WINDOW = DEFAULT_RECIPE.windows[:2]  # of a small picture's channels
-BRAIN_HU = (15, 55)  # what counts for the brain's mean
-WALL = 0.5  # a pixel with this share of bone closes the skull
+BRAIN_HU = (15, 55)  # pixels of the brain's mean
+WALL = 0.5  # share of bone above which a pixel belongs to the skull
 
 
 @dataclass(frozen=True, slots=True)
 class CnnShape:
-    """The trunk and what follows it.
+    """Backbone and heads.
 
-    backbone : whose maps the rest is made from; EfficientNet-Lite0 begins with ImageNet's weights
-    widths : of the small backbone, from half the small picture's resolution down
-    neck : width of the map of blood before its last step
-    features : length of the vector that the RNN gets
+    backbone : gives the feature maps; EfficientNet-Lite0 starts with ImageNet's weights
+    widths : filters of the small backbone's stages, from half the resolution of a small picture down
+    neck : filters of the map of blood before its last convolution
+    features : size of the RNN's input
     """
 
     backbone: Backbone = "small"
@@ -43,11 +42,11 @@ class CnnShape:
 
 @dataclass(frozen=True, slots=True)
 class Cnn:
-    """One network and the ways into it; all share their weights.
+    """A CNN as models for training and serving, which share their weights.
 
-    serving : uint8 pictures to features and to the share of blood in each cell of a grid of 32 x 32
-    trunk : small pictures to features and to the logits of these shares
-    last : features to six logits
+    serving : slices (n, 512, 512, 3) uint8 to features (n, d) and shares of blood (n, 32, 32, 5)
+    trunk : small pictures (n, 256, 256, 2) to features (n, d) and logits of these shares
+    last : features (n, d) to logits (n, 6)
     """
 
     serving: keras.Model
@@ -56,13 +55,13 @@ class Cnn:
 
 
 def weights(cnn: Cnn) -> list[Any]:
-    """All that a network is, without what it draws from in training."""
-    every = [*cnn.trunk.variables, *cnn.last.variables]
-    return [variable for variable in every if "float" in variable.dtype]
+    """Return the weights of trunk and last layer, without the seed states of dropout."""
+    variables = [*cnn.trunk.variables, *cnn.last.variables]
+    return [variable for variable in variables if "float" in variable.dtype]
 
 
-class Look(layers.Layer):  # type: ignore[misc] # Keras has no types
-    """Small pictures, 0 to 255, as three channels: the brain against its own mean, the brain as it is, bone."""
+class BrainChannels(layers.Layer):  # type: ignore[misc] # Keras has no types
+    """From small pictures (n, 256, 256, 2), 0 to 255, to the brain relative to its mean, the brain, and bone."""
 
     def call(self, small: Any) -> Any:
         small = ops.cast(small, "float32")
@@ -78,7 +77,7 @@ class Look(layers.Layer):  # type: ignore[misc] # Keras has no types
         return ops.concatenate([relative, absolute, bone], axis=-1)
 
     def _inside(self, bone: Any) -> Any:
-        """1 where bone lies on all four sides."""
+        """1 at pixels with bone on all four sides, else 0."""
         wall = ops.cast(bone > WALL, "float32")
         inside = ops.ones_like(wall)
         for axis in (1, 2):
@@ -92,7 +91,7 @@ class Look(layers.Layer):  # type: ignore[misc] # Keras has no types
 
 
 class Shrink(layers.Layer):  # type: ignore[misc] # Keras has no types
-    """The first step of the graph: see `training.networks.shrink`."""
+    """`training.networks.shrink.shrink` as the first layer of the graph."""
 
     def call(self, slices: Any) -> Any:
         return shrink(ops.cast(slices[..., :2], "int32"))
@@ -102,9 +101,9 @@ class Shrink(layers.Layer):  # type: ignore[misc] # Keras has no types
 
 
 def build_cnn(shape: CnnShape) -> Cnn:
-    """A network with fresh weights, to be trained."""
+    """Return a network with fresh weights, or with ImageNet's in EfficientNet-Lite0."""
     pictures = keras.Input(SMALL, name="small")
-    levels = _levels(shape, Look()(pictures))
+    levels = _levels(shape, BrainChannels()(pictures))
     blood = _blood(levels, shape.neck)
     pooled = layers.Dropout(shape.dropout)(_pooled(levels[-1], blood))
     features = layers.Dense(shape.features, activation="relu", name="features")(pooled)
@@ -119,12 +118,12 @@ def build_cnn(shape: CnnShape) -> Cnn:
     return Cnn(serving, trunk, last)
 
 
-def _levels(shape: CnnShape, look: Any) -> list[Any]:
-    return lite0(look) if shape.backbone == "efficientnet-lite0" else small(look, shape.widths)
+def _levels(shape: CnnShape, brain: Any) -> list[Any]:
+    return lite0(brain) if shape.backbone == "efficientnet-lite0" else small(brain, shape.widths)
 
 
 def _pooled(top: Any, blood: Any) -> Any:
-    """What the whole picture looks like, and where and how much blood the grid shows."""
+    """Pooled features of the coarsest map, and the largest and the mean blood of the grid."""
     share = ops.sigmoid(blood)
     pooled = [layers.GlobalAveragePooling2D()(top), layers.GlobalMaxPooling2D()(top)]
     pooled += [layers.GlobalMaxPooling2D()(blood) / 4, layers.GlobalAveragePooling2D()(share) * 20]
@@ -132,7 +131,7 @@ def _pooled(top: Any, blood: Any) -> Any:
 
 
 def _blood(levels: list[Any], width: int) -> Any:
-    """The trunk's upper levels brought together on the finest of their grids, and six logits less one a cell."""
+    """Logits (n, 32, 32, 5) from the maps of all levels, upsampled to the finest one and added."""
     x = None
     for level in reversed(levels):
         side = layers.Conv2D(width, 1)(level)

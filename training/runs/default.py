@@ -1,4 +1,4 @@
-"""From a configuration to a bundle: make phantoms, train, calibrate, measure, export."""
+"""Builds a bundle from a configuration of phantoms: trains, calibrates, measures and exports."""
 
 import logging
 import time
@@ -31,8 +31,8 @@ from training.train.rnn import fit_rnn
 LOG = logging.getLogger(__name__)
 
 
-def build(config: Config, folder: Path, run: Path, begin: Path | None = None, soup: Path | None = None) -> Card:
-    """Train a bundle from phantoms and write it to `folder`.
+def build_default(config: Config, folder: Path, run: Path, begin: Path | None = None, soup: Path | None = None) -> Card:
+    """Train a bundle from phantoms and write it to `folder`; return its card.
 
     Parameters
     ----------
@@ -47,24 +47,24 @@ def build(config: Config, folder: Path, run: Path, begin: Path | None = None, so
     cnn, training = fit_config_cnn(config, run, partial(load_bundle, begin) if begin else None)
     if soup:
         interpolate_weights(cnn, soup, config.soup_weight)
-    kept, after = CnnFeatureCache(cnn, run), time.monotonic()
-    learnt = _series(kept, "rnn", phantoms.rnn, options=_rnn_options(config), others=phantoms.scanner_augment)
-    rnn = fit_rnn(config.rnn_shape, config.rnn, cnn.last, learnt)
-    points, found = calibrate_rnn(rnn, _series(kept, "calibration", phantoms.calibration))
+    cache, start = CnnFeatureCache(cnn, run), time.monotonic()
+    series = _series(cache, "rnn", phantoms.rnn, options=_rnn_options(config), others=phantoms.scanner_augment)
+    rnn = fit_rnn(config.rnn_shape, config.rnn, cnn.last, series)
+    points, found = calibrate_rnn(rnn, _series(cache, "calibration", phantoms.calibration))
     files = save_networks(folder, cnn, rnn)
-    metrics = _measured(kept, predictors(cnn.last, rnn), points)
-    minutes = training.minutes() + (kept.spent_before_s + time.monotonic() - after) / 60
+    metrics = _metrics(cache, predictors(cnn.last, rnn), points)
+    minutes = training.minutes() + (cache.spent_before_s + time.monotonic() - start) / 60
     card = build_card(
         config.card,
         feature_size=int(cnn.last.kernel.shape[0]),
         blood_grid=(GRID, GRID),
-        spacing_mm=learnt_spacing_mm(study.position_mm for study in learnt),
+        spacing_mm=learnt_spacing_mm(study.position_mm for study in series),
         files=files,
         metrics=metrics,
         temperatures=found,
         thresholds=points,
         training={
-            **_training(config),
+            **_training_summary(config),
             "minutes": round(minutes, 1),
             "cnn_minutes": round(training.minutes(), 1),
             "ancestors": ancestors,
@@ -75,29 +75,31 @@ def build(config: Config, folder: Path, run: Path, begin: Path | None = None, so
 
 
 def _series(
-    kept: CnnFeatureCache,
+    cache: CnnFeatureCache,
     part: str,
     count: int,
     *,
     options: StudyOptions = RANDOM_STUDY,
     others: ScannerAugment = NO_AUGMENT,
 ) -> list[Series]:
-    made = kept.of(studies(part, count, options=options), name=f"phantoms for {part}", others=others)
-    return [case.series for case in made]
+    made = cache.of(studies(part, count, options=options), name=f"phantoms for {part}", others=others)
+    return [study.series for study in made]
 
 
-def _measured(
-    kept: CnnFeatureCache, measured: Predictors, points: Mapping[OperatingPoint, Thresholds]
+def _metrics(
+    cache: CnnFeatureCache, measured: Predictors, points: Mapping[OperatingPoint, Thresholds]
 ) -> dict[str, Any]:
-    tested = kept.of(TEST, name="phantoms to measure on")
+    tested = cache.of(TEST, name="phantoms to measure on")
     pairs = {
-        shift: TwinStudies(kept.of(every, name=f"shifted: {shift}"), kept.of(twins(every), name=f"twins: {shift}"))
-        for shift, every in SHIFTED.items()
+        shift: TwinStudies(
+            cache.of(shifted, name=f"shifted: {shift}"), cache.of(twins(shifted), name=f"twins: {shift}")
+        )
+        for shift, shifted in SHIFTED.items()
     }
     return phantom_metrics(measured, tested, pairs, points)
 
 
-def _training(config: Config) -> dict[str, Any]:
+def _training_summary(config: Config) -> dict[str, Any]:
     stream, phantoms, steps = config.cnn.stream, config.phantoms, config.cnn.steps
     if stream is None or phantoms is None or steps is None:
         raise ValueError("the configuration has no phantoms")

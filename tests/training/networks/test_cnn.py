@@ -4,7 +4,7 @@ import tensorflow as tf
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.windowing import apply_windows
 from tests.training.small_networks import small_cnn
-from training.networks.cnn import CnnShape, Look, build_cnn
+from training.networks.cnn import BrainChannels, CnnShape, build_cnn
 from training.networks.imagenet import lite0_weights
 from training.networks.shrink import shrink
 
@@ -20,12 +20,12 @@ def _head(*, brain_hu: int = 30, scalp_hu: int = 40, lesion_hu: int = 30) -> np.
     return apply_windows(hu, DEFAULT_RECIPE)[None]
 
 
-def _look(slices: np.ndarray) -> np.ndarray:
-    return np.asarray(Look()(tf.constant(shrink(slices.astype(np.int32)))))
+def _brain(slices: np.ndarray) -> np.ndarray:
+    return np.asarray(BrainChannels()(tf.constant(shrink(slices.astype(np.int32)))))
 
 
-def test_the_scalp_is_not_seen() -> None:
-    seen, brighter = _look(_head(scalp_hu=40)), _look(_head(scalp_hu=75))
+def test_the_scalp_changes_nothing() -> None:
+    seen, brighter = _brain(_head(scalp_hu=40)), _brain(_head(scalp_hu=75))
     steps = np.linspace(-1, 1, 256)
     radius = np.hypot(steps[:, None], steps[None])
     # On the skull's outer edge a pixel of the small picture is bone and scalp at once.
@@ -33,8 +33,8 @@ def test_the_scalp_is_not_seen() -> None:
     np.testing.assert_allclose(seen[:, away], brighter[:, away], atol=1e-6)
 
 
-def test_the_brain_is_seen_against_its_own_mean() -> None:
-    seen = _look(_head(brain_hu=36, lesion_hu=66))[0, ..., 0]
+def test_the_first_channel_is_relative_to_the_mean_of_the_brain() -> None:
+    seen = _brain(_head(brain_hu=36, lesion_hu=66))[0, ..., 0]
     assert abs(seen[128, 64]) < 0.1
     assert 1.8 < seen[130, 160] < 2.2
 
@@ -59,7 +59,7 @@ def test_black_and_white_slices_give_finite_features() -> None:
         assert np.all((np.asarray(blood) >= 0) & (np.asarray(blood) <= 1))
 
 
-def test_lite0_begins_with_the_weights_of_imagenet() -> None:
+def test_lite0_starts_with_the_weights_of_imagenet() -> None:
     cnn = build_cnn(CnnShape(backbone="efficientnet-lite0"))
     stem = np.asarray(cnn.trunk.get_layer("lite0_conv_stem").kernel)
     np.testing.assert_array_equal(stem, np.transpose(lite0_weights()["_conv_stem.weight"], (2, 3, 1, 0)))
