@@ -19,6 +19,7 @@ from services.common.schemas import HeadersReport, SeriesHeader
 from services.common.slabs import SlabPlan, plan_series
 from services.common.sop_instances import classify_shared_files, files_sharing_instances
 from services.preprocess.pipeline import Pipeline, Slices
+from services.preprocess.windowing import apply_windows
 from services.rnn.model import SavedModelScorer
 from training.evaluate.apply_thresholds import Predicted, predict_studies
 from training.evaluate.labelled_files import File
@@ -69,6 +70,7 @@ class ServedBundle:
 
     def __init__(self, bundle: Bundle, engine: Engine = "tensorflow") -> None:
         self.card = bundle.card
+        self.default_thresholds = bundle.card.thresholds["default"]
         self.pipeline = Pipeline(bundle.card.recipe, os.cpu_count() or 1)
         self._extractor = _extractor(bundle.saved_model("cnn"), engine)
         self._scorer = SavedModelScorer(bundle.saved_model("rnn"))
@@ -76,6 +78,10 @@ class ServedBundle:
     def features(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Feature vectors (n, d) of slices (n, 512, 512, 3)."""
         return in_chunks(lambda part: self._extractor.extract(part)["features"], slices, CHUNK)
+
+    def features_of_hu(self, hu: NDArray[np.int16]) -> NDArray[np.float32]:
+        """Feature vectors (n, d) of slices (n, 512, 512) in Hounsfield units."""
+        return self.features(apply_windows(hu, self.card.recipe))
 
     def predict(self, features: NDArray[np.float32], position_mm: NDArray[np.float32]) -> Prediction:
         """Probabilities of one series from its features (n, d) and positions (n,), ascending."""
@@ -90,7 +96,7 @@ class ServedBundle:
     def labels_of(self, prediction: Prediction) -> Predicted:
         """Labels that a report of one series states at the operating point `default`, (n, 6) and (1, 6)."""
         slices, series = prediction
-        return predict_studies(slices, series[None], [len(slices)], self.card.thresholds["default"])
+        return predict_studies(slices, series[None], [len(slices)], self.default_thresholds)
 
     def read_series(self, files: Sequence[File]) -> SeriesFiles:
         """Group files into series, without copies, as the gateway does."""

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from services.common.card import open_bundle
 from services.common.labels import LABELS, SUBTYPES, Label
-from services.preprocess.windowing import apply_windows
 from training.data.real_series import RealSeries, read_series
 from training.evaluate.metrics import UNCHANGED, auc, rounded
 from training.evaluate.predictions import Prediction
@@ -37,28 +36,6 @@ class _Predicted:
     features: NDArray[np.float32]
     prediction: Prediction
     visible: NDArray[np.bool_]
-
-
-class _Networks:
-    """A bundle's two networks on slices in Hounsfield units."""
-
-    def __init__(self, folder: Path) -> None:
-        self._served = ServedBundle(open_bundle(folder))
-        self.at = self._served.card.thresholds["default"]
-
-    def features(self, hu: NDArray[np.int16]) -> NDArray[np.float32]:
-        """Feature vectors (n, d) of slices (n, 512, 512) in Hounsfield units."""
-        return self._served.features(apply_windows(hu, self._served.card.recipe))
-
-    def predict(
-        self, features: NDArray[np.float32], position_mm: NDArray[np.float32], visible: NDArray[np.bool_]
-    ) -> _Predicted:
-        """The prediction for a series."""
-        return _Predicted(features, self._served.predict(features, position_mm), visible)
-
-    def predict_single_slices(self, features: NDArray[np.float32]) -> Prediction:
-        """The prediction for each slice as a series of its own."""
-        return self._served.predict_single_slices(features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +71,16 @@ def measure_painted(
     BundleError
         `bundle` is no bundle
     """
-    real, networks = read_series(series), _Networks(bundle)
+    real, served = read_series(series), ServedBundle(open_bundle(bundle))
     head = make_head(*real.reduced(), real.position_mm)
     if not head.wide.any():
         raise TrainingError(f"{series} shows too little brain to paint haemorrhages into it.")
-    shown = {name: _shown(networks, real, variant) for name, variant in {UNCHANGED: unchanged, **variants}.items()}
-    painter = _Painter(networks, real, head, shown, each)
+    shown = {name: _shown(served, real, variant) for name, variant in {UNCHANGED: unchanged, **variants}.items()}
+    painter = _Painter(served, real, head, shown, each)
     large, small = painter.paint(LARGE), painter.paint(SMALL)
     out.mkdir(parents=True, exist_ok=True)
     sheet(out / "implanted.jpg", [*large.rows, *small.rows])
-    figures = _Figures(networks, head.wide)
+    figures = _Figures(served, head.wide)
     clean = {name: by.clean for name, by in shown.items()}
     return {
         "without": figures.without(clean[UNCHANGED]),
@@ -117,9 +94,10 @@ def measure_painted(
     }
 
 
-def _shown(networks: _Networks, real: RealSeries, variant: ScannerVariant) -> _Variant:
-    features = networks.features(_shown_by(real.hu, variant))
-    return _Variant(variant, features, networks.predict(features, real.position_mm, np.zeros(len(features), bool)))
+def _shown(served: ServedBundle, real: RealSeries, variant: ScannerVariant) -> _Variant:
+    features = served.features_of_hu(_shown_by(real.hu, variant))
+    prediction = served.predict(features, real.position_mm)
+    return _Variant(variant, features, _Predicted(features, prediction, np.zeros(len(features), bool)))
 
 
 def _shown_by(hu: NDArray[np.int16], variant: ScannerVariant) -> NDArray[np.int16]:
@@ -138,7 +116,7 @@ class _PaintedSeries:
 class _Painter:
     """Paints `each` haemorrhages of every kind into a series, and predicts the series by every scanner."""
 
-    networks: _Networks
+    served: ServedBundle
     real: RealSeries
     head: Head
     shown: Mapping[str, _Variant]
@@ -170,15 +148,16 @@ class _Painter:
         step = self.real.hu.shape[1] // hu.shape[1]
         fine = np.rint(brighter[bled]).astype(np.int16).repeat(step, axis=1).repeat(step, axis=2)
         features = shown.features.copy()
-        features[bled] = self.networks.features(_shown_by(self.real.hu[bled] + fine, shown.variant))
-        return self.networks.predict(features, self.real.position_mm, visible_slices(self.head, hu))
+        features[bled] = self.served.features_of_hu(_shown_by(self.real.hu[bled] + fine, shown.variant))
+        prediction = self.served.predict(features, self.real.position_mm)
+        return _Predicted(features, prediction, visible_slices(self.head, hu))
 
 
 @dataclass(frozen=True, slots=True)
 class _Figures:
     """Figures of predictions; `wide` (n,) marks the unpainted slices to compare with."""
 
-    networks: _Networks
+    served: ServedBundle
     wide: NDArray[np.bool_]
 
     def of_painted(self, painted: _PaintedSeries, clean: Mapping[str, _Predicted]) -> dict[str, Any]:
@@ -192,8 +171,8 @@ class _Figures:
     def of_kind(self, kind: Label, predicted: list[_Predicted], clean: _Predicted) -> dict[str, Any]:
         """Figures of one kind of haemorrhage."""
         positive, plain = _positive_scores(predicted), clean.prediction[0][self.wide]
-        alone = np.concatenate([self.networks.predict_single_slices(one.features)[0][one.visible] for one in predicted])
-        plain_alone = self.networks.predict_single_slices(clean.features)[0][self.wide]
+        alone = np.concatenate([self.served.predict_single_slices(one.features)[0][one.visible] for one in predicted])
+        plain_alone = self.served.predict_single_slices(clean.features)[0][self.wide]
         series = _series(predicted)
         return {
             "series": len(predicted),
@@ -201,8 +180,8 @@ class _Figures:
             "any_auc": _above(positive[:, 0], plain[:, 0]),
             "any_auc_alone": _above(alone[:, 0], plain_alone[:, 0]),
             "own_auc": _above(positive[:, LABELS.index(kind)], plain[:, LABELS.index(kind)]),
-            "slices_called": rounded(float((positive[:, 0] > self.networks.at.slice["any"]).mean())),
-            "series_called": rounded(float((series > self.networks.at.series["any"]).mean())),
+            "slices_called": rounded(float((positive[:, 0] > self.served.default_thresholds.slice["any"]).mean())),
+            "series_called": rounded(float((series > self.served.default_thresholds.series["any"]).mean())),
             "series_above_clean": rounded(float((series > clean.prediction[1][0]).mean())),
         }
 
@@ -212,7 +191,9 @@ class _Figures:
         series = [_series(one) for one in every]
         return {
             "any_auc": _mean([_above(_positive_scores(one)[:, 0], plain) for one in every]),
-            "painted_called": _mean([float((one > self.networks.at.series["any"]).mean()) for one in series]),
+            "painted_called": _mean(
+                [float((one > self.served.default_thresholds.series["any"]).mean()) for one in series]
+            ),
             "painted_above_clean": _mean([float((one > clean.prediction[1][0]).mean()) for one in series]),
         }
 
@@ -222,9 +203,9 @@ class _Figures:
         return {
             "slices": len(slices),
             "median_any": rounded(float(np.median(slices[:, 0]))),
-            "slices_called": int((slices[:, 0] > self.networks.at.slice["any"]).sum()),
+            "slices_called": int((slices[:, 0] > self.served.default_thresholds.slice["any"]).sum()),
             "series_any": rounded(float(series[0])),
-            "series_called": bool(series[0] > self.networks.at.series["any"]),
+            "series_called": bool(series[0] > self.served.default_thresholds.series["any"]),
         }
 
 
