@@ -4,16 +4,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.common.card import Card
-from services.common.labels import LABELS
+from services.common.card import Card, open_bundle
+from services.common.labels import LABELS, Label
 from tests.bundles import write_bundle
 from training.evaluate.apply_thresholds import predict_rows
 from training.evaluate.bundle_on_files import LabelledSeries, PredictedSeries
 from training.evaluate.calibrate import fit_operating_points
 from training.evaluate.metrics import ScoredLabels, points_of
 from training.io.errors import TrainingError
-from training.runs.recalibrate import Recalibration, recalibrate_by_phantoms, split_patients, updated_card, with_points
+from training.phantom.dicom_files import dicom_files
+from training.phantom.study import draw_patient, make_study
+from training.phantom.study_options import StudyOptions
+from training.runs.recalibrate import (
+    Recalibration,
+    recalibrate_by_files,
+    recalibrate_by_phantoms,
+    split_patients,
+    updated_card,
+    with_points,
+)
 
+BUNDLE = Path("models/default")
 LENGTHS = [3] * 40
 
 
@@ -82,3 +93,38 @@ def test_both_halves_have_whole_patients() -> None:
     assert len(one) + len(other) == 30
     assert not {each.labels.patient for each in one} & {each.labels.patient for each in other}
     assert len({each.labels.patient for each in one}) == 3
+
+
+def _site(folder: Path, patients: int) -> tuple[Path, Path]:
+    """Six slices of a phantom for each patient, every second one with a haemorrhage, and the table of their labels."""
+    folder.mkdir()
+    rows = ["file,any,patient"]
+    for patient in range(patients):
+        kinds: tuple[Label, ...] = ("intraparenchymal",) if patient % 2 else ()
+        study = make_study(draw_patient(9_610_000 + patient, StudyOptions(kinds, mimic=False)), range(8, 14))
+        for number, data in enumerate(dicom_files(study, f"{patient}")):
+            (folder / f"{patient}-{number}.dcm").write_bytes(data)
+            rows.append(f"{patient}-{number}.dcm,{int(study.labels[number, 0])},p{patient}")
+    table = folder.with_suffix(".csv")
+    table.write_text("\n".join(rows) + "\n")
+    return folder, table
+
+
+def test_a_site_recalibrates_with_half_of_its_patients_and_keeps_the_networks(tmp_path: Path) -> None:
+    data, table = _site(tmp_path / "site", patients=2)
+    card = recalibrate_by_files(BUNDLE, tmp_path / "out", data, table)
+    before, after = open_bundle(BUNDLE).card, open_bundle(tmp_path / "out").card
+    assert after == card
+    assert after.files == before.files
+    assert after.metrics["patients"] == 1
+    assert after.metrics["slices"] == 6
+    assert after.training["recalibrated"]["data"] == "files, site"
+    assert after.thresholds["sensitive"].basis
+    assert set(after.thresholds["sensitive"].basis.slice.values()) == {"too_few_cases"}
+
+
+def test_a_site_with_one_patient_is_refused(tmp_path: Path) -> None:
+    data, table = _site(tmp_path / "site", patients=1)
+    with pytest.raises(TrainingError, match="one to calibrate, one to measure"):
+        recalibrate_by_files(BUNDLE, tmp_path / "out", data, table)
+    assert not (tmp_path / "out").exists()
