@@ -2,14 +2,13 @@
 
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from services.common.card import Card
-from services.common.operating_points import OperatingPoint, Thresholds
 from training.bundle.ancestors import list_ancestors
 from training.bundle.build_card import build_card
 from training.bundle.export import save_networks, seal
@@ -20,10 +19,10 @@ from training.data.series import Series
 from training.data.spacing import learnt_spacing_mm
 from training.evaluate.card_metrics import phantom_metrics
 from training.evaluate.feature_cache import CnnFeatureCache
-from training.evaluate.predictions import Predictors, TwinStudies, predictors
+from training.evaluate.predictions import StudyFeatures, TwinStudies, predictors
 from training.evaluate.rnn_calibration import calibrate_rnn
 from training.evaluate.test_set import SHIFTED, TEST, twins
-from training.phantom.study_options import RANDOM_STUDY, StudyOptions
+from training.phantom.study_options import RANDOM_STUDY, Shift, StudyOptions, StudyRequest
 from training.train.initial_weights import interpolate_weights, load_bundle
 from training.train.phantom_cnn import fit_config_cnn
 from training.train.rnn import fit_rnn
@@ -31,7 +30,25 @@ from training.train.rnn import fit_rnn
 LOG = logging.getLogger(__name__)
 
 
-def build_default(config: Config, folder: Path, run: Path, begin: Path | None = None, soup: Path | None = None) -> Card:
+@dataclass(frozen=True, slots=True)
+class MeasuredStudies:
+    """Studies that a bundle is measured on: usual ones, and others that differ from them by one shift."""
+
+    usual: Sequence[StudyRequest]
+    shifted: Mapping[Shift, Sequence[StudyRequest]]
+
+
+FIXED_TEST_SET: Final = MeasuredStudies(TEST, SHIFTED)
+
+
+def build_default(
+    config: Config,
+    folder: Path,
+    run: Path,
+    begin: Path | None = None,
+    soup: Path | None = None,
+    measured: MeasuredStudies = FIXED_TEST_SET,
+) -> Card:
     """Train a bundle from phantoms and write it to `folder`; return its card.
 
     Parameters
@@ -52,7 +69,7 @@ def build_default(config: Config, folder: Path, run: Path, begin: Path | None = 
     rnn = fit_rnn(config.rnn_shape, config.rnn, cnn.last, series)
     points, found = calibrate_rnn(rnn, _series(cache, "calibration", phantoms.calibration))
     files = save_networks(folder, cnn, rnn)
-    metrics = _metrics(cache, predictors(cnn.last, rnn), points)
+    metrics = phantom_metrics(predictors(cnn.last, rnn), *_measured_features(cache, measured), points)
     minutes = training.minutes() + (cache.spent_before_s + time.monotonic() - start) / 60
     card = build_card(
         config.card,
@@ -86,17 +103,15 @@ def _series(
     return [study.series for study in made]
 
 
-def _metrics(
-    cache: CnnFeatureCache, measured: Predictors, points: Mapping[OperatingPoint, Thresholds]
-) -> dict[str, Any]:
-    tested = cache.of(TEST, name="phantoms to measure on")
+def _measured_features(
+    cache: CnnFeatureCache, measured: MeasuredStudies
+) -> tuple[list[StudyFeatures], dict[Shift, TwinStudies]]:
+    usual = cache.of(measured.usual, name="phantoms to measure on")
     pairs = {
-        shift: TwinStudies(
-            cache.of(shifted, name=f"shifted: {shift}"), cache.of(twins(shifted), name=f"twins: {shift}")
-        )
-        for shift, shifted in SHIFTED.items()
+        shift: TwinStudies(cache.of(own, name=f"shifted: {shift}"), cache.of(twins(own), name=f"twins: {shift}"))
+        for shift, own in measured.shifted.items()
     }
-    return phantom_metrics(measured, tested, pairs, points)
+    return usual, pairs
 
 
 def _training_summary(config: Config) -> dict[str, Any]:
