@@ -52,6 +52,7 @@ def build_app() -> App:
         help="Train and measure the networks.",
         help_formatter="plain",
         version_flags=(),
+        result_action="return_none",
         suppress_keyboard_interrupt=False,
         default_parameter=Parameter(negative=()),
     )
