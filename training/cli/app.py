@@ -13,6 +13,7 @@ from typing import Final
 
 from cyclopts import App, CycloptsError, Parameter
 
+from services.common.card import BundleError
 from training.cli import bundle, evaluate, phantom, research, rsna, runs, train
 from training.io.errors import TrainingError
 
@@ -62,7 +63,7 @@ def build_app() -> App:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; exit with 2 after a usage error, 1 after a TrainingError and 130 after Ctrl-C."""
+    """Run one command; exit with 2 after a usage error, 1 after another error and 130 after Ctrl-C."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of functions traced again for another bundle
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CycloptsError as error:
         print(f"{error} See `python -m training --help`.", file=sys.stderr)
         sys.exit(USAGE_ERROR)
-    except TrainingError as error:
+    except (TrainingError, BundleError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         print("Stopped. The same command resumes from its last checkpoint.", file=sys.stderr)

@@ -106,6 +106,15 @@ def test_options_that_do_not_fit_together_are_refused(arguments: list[str], mess
         main(given)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["plots", "--bundle"], ["verify"], ["default", "--large", "--begin"], ["evaluate-phantoms", "--bundle"]],
+)
+def test_a_folder_that_is_no_bundle_is_one_sentence(arguments: list[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=f"^{tmp_path}.*card"):
+        main([*arguments, str(tmp_path)])
+
+
 @pytest.fixture
 def phantoms(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     step = ["-m", "training", "phantoms", "--studies", "40", "--out", str(tmp_path / "made.zip")]
