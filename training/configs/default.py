@@ -56,6 +56,7 @@ CONFIG = Config(
         ema=0.995,
         positives=0.5,
         blood_weight=4.0,
+        xla=True,
         augment=PhantomAugment(),
         stream=STREAM,
     ),

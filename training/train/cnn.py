@@ -44,8 +44,8 @@ class CnnTrainer:
         self._initial = copy_weights(cnn)
         self.model = TrainingModel(cnn, options)
         self._optimizer = build_optimizer(options, steps)
-        # XLA takes minutes to compile the large networks for shards.
-        self.model.compile(self._optimizer, jit_compile="auto" if options.stream else False)
+        xla = "auto" if options.xla or keras.backend.backend() != "tensorflow" else False
+        self.model.compile(self._optimizer, jit_compile=xla)
         self._optimizer.build(self.model.trainable_variables)
         self.state = TrainingState()
         self.stopped = False

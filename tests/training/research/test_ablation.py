@@ -16,6 +16,7 @@ STREAM = StreamOptions(
 FIT = replace(
     CONFIG.cnn,
     steps=2,
+    xla=False,
     batch=4,
     stream=STREAM,
 )

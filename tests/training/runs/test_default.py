@@ -22,7 +22,7 @@ STREAM = StreamOptions(
 TINY: Config = replace(
     CONFIG,
     cnn_shape=SMALL_SHAPE,
-    cnn=replace(CONFIG.cnn, steps=2, batch=4, stream=STREAM),
+    cnn=replace(CONFIG.cnn, steps=2, batch=4, xla=False, stream=STREAM),
     rnn_shape=SMALL_RNN,
     rnn=RnnOptions(steps=2, batch=2, longest=4),
     phantoms=PhantomData(rnn=2, calibration=2, validation=1),

@@ -25,7 +25,7 @@ from training.train.phantom_cnn import auc_validation, fit_phantom_cnn
 STREAM = StreamOptions(
     studies_a_round=3, slices_a_study=4, steps_a_round=2, rounds_kept=3, rounds_at_first=3, first_seed=9_700_000
 )
-OPTIONS = replace(CONFIG.cnn, steps=6, batch=4, rate=2e-3, stream=STREAM)
+OPTIONS = replace(CONFIG.cnn, steps=6, batch=4, rate=2e-3, xla=False, stream=STREAM)
 Trained = tuple[Cnn, TrainingFolder]
 
 
