@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from training.io.files import write_atomically
 from training.phantom.geometry import Points
 from training.phantom.shapes import Floats
 
@@ -124,9 +125,15 @@ def _fields() -> NDArray[np.uint64]:
     """All fields of a voxel in eight bytes, computed once and cached in the user's cache folder."""
     path = _cache_folder() / f"atlas-{_fingerprint()}.npy"
     if not path.exists():
-        _keep(path, make_fields())
+        fields = make_fields()
+        write_atomically(path, lambda part: _save(part, fields))
     loaded: NDArray[np.uint64] = np.load(path, mmap_mode="r")
     return np.asarray(loaded)
+
+
+def _save(path: Path, fields: NDArray[np.uint64]) -> None:
+    with path.open("wb") as file:
+        np.save(file, fields)
 
 
 def _cache_folder() -> Path:
@@ -138,13 +145,6 @@ def _cache_folder() -> Path:
         folder = Path(tempfile.gettempdir()) / "ich-detect"
         folder.mkdir(exist_ok=True)
     return folder
-
-
-def _keep(path: Path, fields: NDArray[np.uint64]) -> None:
-    """Write to a temporary file first: several processes may write at a time."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        np.save(file, fields)
-    Path(file.name).replace(path)
 
 
 def _fingerprint() -> str:

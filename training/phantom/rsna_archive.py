@@ -23,6 +23,7 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
 from services.common.labels import LABELS, SUBTYPES
+from training.io.files import write_atomically
 from training.io.pool import parallel_map
 from training.io.progress import progress_bar
 from training.phantom.dicom_files import datasets, enlarged, file_bytes, set_enlarged
@@ -80,11 +81,13 @@ class StudyFiles:
 
 def write_archive(path: Path, plan: Plan, processes: int | None = None) -> None:
     """Write the archive atomically."""
-    part = path.with_name(path.name + ".part")
+    write_atomically(path, lambda part: _write(part, plan, processes))
+
+
+def _write(path: Path, plan: Plan, processes: int | None) -> None:
     rows: dict[bool, list[str]] = {False: [], True: []}
     rng = np.random.default_rng([plan.seed, 8])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         with progress_bar("phantoms", plan.studies, "studies") as shown:
             for made in _made(plan, processes):
                 for name, data in made.files:
@@ -95,8 +98,7 @@ def write_archive(path: Path, plan: Plan, processes: int | None = None) -> None:
             rows[False] = _with_faults(rows[False], rng)
         for name, test in ((TABLE, False), ("stage_2_sample_submission.csv", True)):
             _add(archive, f"{ROOT}/{name}", "\n".join(["ID,Label", *rows[test], ""]).encode())
-    part.replace(path)
-    LOG.info("%s: %d studies, %d slices", path, plan.studies, sum(map(len, rows.values())) // len(ROWS))
+    LOG.info("phantoms: %d studies, %d slices", plan.studies, sum(map(len, rows.values())) // len(ROWS))
 
 
 def _made(plan: Plan, processes: int | None) -> Iterator[StudyFiles]:
