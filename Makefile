@@ -18,7 +18,7 @@ export RNN_PORT ?= 8003
 export REDIS_PORT ?= 8004
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run demo up down logs test e2e e2e-compose drill fuzz corpus reference check format lock bench bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
+.PHONY: help run demo up down logs test e2e e2e-compose drill attack fuzz corpus reference check format lock bench bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,9 @@ e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in 
 
 drill: $(VENV)/.dev ## Kill and stop each process of jobs, and fill their disk; count lost and duplicate reports (4 minutes)
 	$(BIN)/python -m tests.drill
+
+attack: $(VENV)/.dev ## Attack a running product, while a second sender measures its answers; print a table (4 minutes); ONLY=text
+	$(BIN)/python -m tests.attack $(if $(ONLY),--only "$(ONLY)")
 
 fuzz: $(VENV)/.dev ## Fuzz the readers with 50,000 damaged files, by coverage and by numeric tags, and the API (13 minutes)
 	$(BIN)/python -m tests.fuzz --count 50000 --seed 1

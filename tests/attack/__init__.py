@@ -1,0 +1,1 @@
+"""`make attack`: attacks a running product, while a second sender measures its own answers."""
