@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from fastapi import FastAPI, Request, Response
+from starlette.middleware import Middleware
 
 from services.common.app import new_app
+from services.common.cross_origin import CrossOriginMiddleware
 from services.common.error_handlers import log_server_error, problem_response
 from services.common.inference_routes import router
 from services.common.problems import Problem
@@ -16,7 +18,8 @@ from services.common.stage import Stage, StageModel
 def stage_app(title: str, models: Sequence[StageModel], settings: StageSettings, runner: Runner) -> FastAPI:
     """The application of one stage. It has no OpenAPI document: the protocol documents its routes."""
     stage = Stage(models, settings, runner)
-    app = new_app(title=title, ready=stage.ready, drain_s=settings.drain_s, openapi_url=None)
+    browser_checks = [Middleware(CrossOriginMiddleware)]
+    app = new_app(title=title, ready=stage.ready, drain_s=settings.drain_s, openapi_url=None, middleware=browser_checks)
     app.state.stage = stage
     app.include_router(router)
     app.exception_handler(Problem)(_answer_problem)

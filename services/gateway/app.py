@@ -26,6 +26,8 @@ from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import PredictionService
 from services.gateway.query import check_query
 from services.gateway.report import DISCLAIMER
+from services.gateway.responses import declare_browser_checks
+from services.gateway.security_headers import PAGE_POLICY
 from services.gateway.settings import Settings
 from services.gateway.severities import read_severities
 from services.gateway.spool import Spool
@@ -40,15 +42,13 @@ Send one axial slice or a series as DICOM, a zip of it, or 512 x 512 RGB picture
 
 
 class _Pages(StaticFiles):
-    """The page's files: revalidated at each use, without sniffing of types, and never in a frame."""
+    """The page's files, with the policy of the page."""
 
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers["cache-control"] = "no-cache"
-        response.headers["x-content-type-options"] = "nosniff"
-        response.headers["content-security-policy"] = "frame-ancestors 'none'"
+        response.headers["content-security-policy"] = PAGE_POLICY
         return response
 
 
@@ -75,12 +75,13 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         make=FastAPIOffline,
         description=_DESCRIPTION,
         dependencies=[Depends(check_query)],
-        middleware=gateway_middleware(settings.cors_origins),
+        middleware=gateway_middleware(settings),
         lifespan=lifespan,
         static_url="/docs-assets",
     )
     add_prediction_routes(app, PredictionService(spool, pipeline, bundles, settings))
     add_job_routes(app, jobs)
+    extend_openapi(app, declare_browser_checks)
     if not jobs.api_keys.required:
         extend_openapi(app, mark_key_optional)
     app.state.metrics.registry.register(QueueMetrics(redis, jobs.store))

@@ -1,16 +1,19 @@
-"""ASGI middleware of the gateway: CORS, `Cache-Control` and compression."""
+"""ASGI middleware of the gateway: hosts, CORS, `Cache-Control` and compression."""
 
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.datastructures import Headers, QueryParams
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.common.cross_origin import CrossOriginMiddleware
+from services.gateway.host_check import LOCAL_HOSTS, HostMiddleware
 from services.gateway.negotiation import best_match
+from services.gateway.security_headers import SecurityHeadersMiddleware
+from services.gateway.settings import Settings
 
-_API: Final = "/v1/"
 _METHODS: Final = ("GET", "HEAD", "POST", "DELETE")
 _ALLOWED_HEADERS: Final = ("authorization", "content-type", "idempotency-key", "x-request-id")
 _EXPOSED_HEADERS: Final = ("x-request-id", "location", "retry-after", "server-timing")
@@ -19,35 +22,22 @@ _FALSE: Final = ("", "0", "false", "f", "no", "n", "off")  # values that pydanti
 _LEVEL: Final = 5  # a report of 300 slices shrinks from 122 to 20 kB in 0.8 ms
 
 
-def gateway_middleware(cors_origins: tuple[str, ...]) -> list[Middleware]:
+def gateway_middleware(settings: Settings) -> list[Middleware]:
     """Middleware from the outermost in. API keys are in a header, never in a cookie: CORS allows no credentials."""
     cors = Middleware(
         CORSMiddleware,
-        allow_origins=cors_origins,
+        allow_origins=settings.cors_origins,
         allow_methods=_METHODS,
         allow_headers=_ALLOWED_HEADERS,
         expose_headers=_EXPOSED_HEADERS,
     )
-    return [*([cors] if cors_origins else []), Middleware(NoStoreMiddleware), Middleware(CompressionMiddleware)]
-
-
-class NoStoreMiddleware:
-    """Forbids caches to store responses of the API: any of them may be about a patient."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(_API):
-            await self._app(scope, receive, send)
-            return
-
-        async def send_no_store(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["cache-control"] = "no-store"
-            await send(message)
-
-        await self._app(scope, receive, send_no_store)
+    return [
+        Middleware(CompressionMiddleware),
+        Middleware(SecurityHeadersMiddleware),
+        Middleware(HostMiddleware, frozenset((*LOCAL_HOSTS, settings.host, *settings.hosts))),
+        *([cors] if settings.cors_origins else []),
+        Middleware(CrossOriginMiddleware, settings.cors_origins),
+    ]
 
 
 class CompressionMiddleware:

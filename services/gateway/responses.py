@@ -2,9 +2,11 @@
 
 from typing import Any, Final
 
+from services.common.cross_origin import SAFE_METHODS, CrossOriginRequest
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import BadRequest, ContentTooLarge, Problem
 from services.gateway.api_keys import Unauthorized
+from services.gateway.host_check import UnknownHost
 from services.gateway.multipart_form import FORM_FIELD, UnknownField, UnsupportedEncoding
 from services.gateway.query import RepeatedParameter, UnknownParameter
 from services.gateway.unpacking import UnsupportedArchive
@@ -34,6 +36,8 @@ UPLOAD_TOO_LARGE: Final = openapi_problem(
         files=[{"file": "study.zip", "code": "too_large", "reason": "the zip unpacks to more than 1024 MiB"}],
     )
 )
+CROSS_ORIGIN: Final = openapi_problem(CrossOriginRequest("the request comes from a page of another origin"))
+UNKNOWN_HOST: Final = openapi_problem(UnknownHost("the header Host names 'evil.example.org', which is no host ..."))
 UNSUPPORTED_UPLOADS: Final[tuple[Problem, ...]] = (
     refused_files(
         UnsupportedArchive,
@@ -48,3 +52,12 @@ def multipart_body(description: str) -> dict[str, Any]:
     files = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": description}
     schema = {"type": "object", "required": [FORM_FIELD], "properties": {FORM_FIELD: files}}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+def declare_browser_checks(document: dict[str, Any]) -> None:
+    """Declare the answers of the checks of Host and origin in every operation of the API."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if path.startswith("/v1/"):
+                checks = {} if method.upper() in SAFE_METHODS else {"403": CROSS_ORIGIN}
+                operation["responses"] |= {**checks, "421": UNKNOWN_HOST}

@@ -13,6 +13,8 @@ from services.common.settings import ServiceSettings
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
+_HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
+
 
 class Settings(ServiceSettings):
     """Addresses of the stages, limits of uploads and of work in progress, jobs, API keys, webhooks and CORS."""
@@ -109,10 +111,26 @@ class Settings(ServiceSettings):
         default=24 * 3600.0, description="Seconds from the end of a job until its webhook is given up."
     )
 
+    hosts: tuple[str, ...] = Field(
+        default=(),
+        description="JSON list of host names, without ports, by which clients reach the gateway, beside localhost, "
+        "127.0.0.1, [::1] and `host`; a request with another Host header is answered with 421.",
+    )
     cors_origins: tuple[str, ...] = Field(
         default=(),
         description="JSON list of origins whose pages may call the gateway from a browser; empty, none may.",
     )
+
+    @field_validator("hosts")
+    @classmethod
+    def _names_of_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not _HOST.fullmatch(host):
+                raise ValueError(
+                    f"{host!r} is no host such as 'ct.example.org', '192.0.2.7' or '[2001:db8::7]', in lower case and "
+                    "without a port; '*' would let every page in a user's browser read this gateway's reports"
+                )
+        return hosts
 
     @field_validator("cors_origins")
     @classmethod

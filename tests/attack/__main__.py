@@ -20,12 +20,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.attack import archives
+from tests.attack import archives, browsers
 from tests.attack.attack import SENDERS, Attack, Target
 from tests.attack.neighbour import watching
 from tests.running import NAMES, ROOT, Service, running_service
 
-ATTACKS: Final = (*archives.ATTACKS,)
+ATTACKS: Final = (
+    *archives.ATTACKS,
+    *browsers.ATTACKS,
+)
 _ADDRESS_SPACE_BYTES: Final = 600 * 1024**2
 _CALM_S: Final = 60.0
 _HEADER: Final = f"{'attack':58}{'answer':44}{'s':>6}{'MB':>6}{'200s':>7}{'pred s':>8}{'livez s':>9}"

@@ -167,3 +167,12 @@ async def test_an_error_of_the_model_is_answered_without_its_message() -> None:
 
 def test_malformed_requests_have_a_status() -> None:
     assert BadRequest("x").status == 400
+
+
+@pytest.mark.parametrize("headers", [{"origin": "https://evil.example.org"}, {"sec-fetch-site": "same-site"}])
+async def test_no_page_may_use_a_stage(headers: dict[str, str]) -> None:
+    model = Doubler()
+    async with _client(model) as client:
+        sent = Message((array_tensor("x", np.arange(3, dtype=np.float32)),))
+        answer = await _infer(client, sent, **headers)
+    assert (answer.status_code, answer.json()["code"], model.calls) == (403, "cross_origin", 0)

@@ -148,7 +148,7 @@ async def open_chain(
         gateway.router.lifespan_context(gateway),
         httpx.AsyncClient(
             transport=httpx.ASGITransport(gateway),
-            base_url="http://gateway",
+            base_url="http://localhost",
             timeout=60,
             event_hooks={"response": [only_listed_problems]},
         ) as client,

@@ -171,7 +171,7 @@ async def test_a_bug_of_the_gateway_is_500_and_logged_and_counted(
     chain.gateway.state.predictions = PredictionService(spool, pipeline, Bundles(chain.stages), chain.settings)
     transport = httpx.ASGITransport(chain.gateway, raise_app_exceptions=False)
 
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.post("/v1/predictions", files=[("files", item) for item in series(2).items()])
         metrics = (await client.get("/metrics")).text
 

@@ -84,7 +84,7 @@ async def other_gateway(chain: Chain, **settings: Any) -> AsyncIterator[Chain]:
     transport = httpx.ASGITransport(gateway)
     async with (
         gateway.router.lifespan_context(gateway),
-        httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=60) as client,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as client,
     ):
         yield replace(chain, client=client, gateway=gateway, settings=changed)
 

@@ -13,6 +13,7 @@ from tests.e2e.page_driver import PageDriver, record_errors
 from tests.receiver import Receiver, receiving
 from tests.running import NAMES, ROOT, Service, running_service
 
+HOSTILE_HOST: Final = "evil.example.org"  # for the browser, a name of this machine
 DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 900}
 
 
@@ -46,7 +47,8 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("needs Chromium")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    rebound = f"--host-resolver-rules=MAP {HOSTILE_HOST} 127.0.0.1"
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", rebound]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield browser

@@ -34,7 +34,7 @@ async def sender_of(keys: ApiKeys, authorization: str | None) -> str:
         return sender
 
     headers = {} if authorization is None else {"authorization": authorization}
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         return str((await client.get("/", headers=headers)).json())
 
 

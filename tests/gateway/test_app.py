@@ -28,14 +28,14 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(Stages(**stages), Settings(spool_dir=tmp_path / "spool", jobs_dir=tmp_path / "jobs"))
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client,
     ):
         yield client
 
 
 async def test_the_openapi_document_describes_every_response(client: httpx.AsyncClient) -> None:
     predict = (await client.get("/openapi.json")).json()["paths"]["/v1/predictions"]["post"]
-    listed = {"200", "400", "401", "413", "415", "422", "502", "503", "504", "default"}
+    listed = {"200", "400", "401", "403", "413", "415", "421", "422", "502", "503", "504", "default"}
     assert set(predict["responses"]) == listed
     for status, answer in predict["responses"].items():
         ((kind, content),) = answer["content"].items()

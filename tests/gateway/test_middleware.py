@@ -1,3 +1,6 @@
+import base64
+import hashlib
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,7 +30,7 @@ async def gateway(folder: Path, **settings: Any) -> AsyncIterator[httpx.AsyncCli
     app = create_app(Stages(**stages), Settings(spool_dir=folder / "spool", jobs_dir=folder / "jobs", **settings))
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client,
     ):
         yield client
 
@@ -36,6 +39,119 @@ async def gateway(folder: Path, **settings: Any) -> AsyncIterator[httpx.AsyncCli
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     async with gateway(tmp_path) as client:
         yield client
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:9", "[::1]:8000", "localhost."])
+async def test_local_hosts_are_served(client: httpx.AsyncClient, host: str) -> None:
+    assert (await client.get("/v1/jobs", headers={"host": host})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example.org", "localhost.evil.example.org", "127.0.0.1.evil.org:8000", "localhost:8000:1", "", "::1"]
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v1/jobs"), ("DELETE", "/v1/jobs/none"), ("GET", "/"), ("GET", "/docs"), ("GET", "/docs-assets/x.js")],
+)
+async def test_other_hosts_are_refused(client: httpx.AsyncClient, host: str, method: str, path: str) -> None:
+    answer = await client.request(method, path, headers={"host": host})
+    assert (answer.status_code, answer.json()["code"]) == (421, "unknown_host")
+    assert "ICH_GATEWAY_HOSTS" in answer.json()["detail"]
+
+
+async def test_two_host_headers_are_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/jobs", headers=[("host", "localhost"), ("host", "evil.example.org")])
+    assert answer.status_code == 421
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
+async def test_probes_take_any_host(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(path, headers={"host": "10.1.2.3:8000"})).status_code in (200, 503)
+
+
+async def test_named_hosts_and_the_bound_address_are_served(tmp_path: Path) -> None:
+    async with gateway(tmp_path, hosts=("ct.example.org", "[2001:db8::7]"), host="10.0.0.7") as client:
+        for host in ("ct.example.org", "CT.example.org:443", "[2001:db8::7]:8000", "10.0.0.7:8000"):
+            assert (await client.get("/v1/jobs", headers={"host": host})).status_code == 200
+        assert (await client.get("/v1/jobs", headers={"host": "example.org"})).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["*", "*.example.org", "http://a", "a:80", "A", "", "2001:db8::7", "a/b"])
+def test_hosts_are_names_without_ports(host: str) -> None:
+    with pytest.raises(ValidationError, match="no host such as"):
+        Settings(hosts=(host,))
+
+
+FOREIGN = [
+    {"sec-fetch-site": "cross-site", "origin": "https://evil.example.org"},
+    {"sec-fetch-site": "same-site", "origin": "http://localhost:3000"},
+    {"sec-fetch-site": "cross-site"},
+    {"origin": "https://evil.example.org"},
+    {"origin": "http://localhost:3000"},
+    {"origin": "null"},
+    {"origin": "https://["},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v1/jobs"), ("POST", "/v1/predictions"), ("DELETE", "/v1/jobs/none")]
+)
+async def test_pages_of_other_origins_change_no_state(
+    client: httpx.AsyncClient, headers: dict[str, str], method: str, path: str
+) -> None:
+    answer = await client.request(method, path, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "cross_origin")
+
+
+@pytest.mark.parametrize("headers", [{"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example.org"}, {}])
+async def test_links_from_other_pages_open_the_page(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    assert (await client.get("/", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "same-origin", "origin": "http://localhost"},
+        {"sec-fetch-site": "none"},
+        {"origin": "http://LOCALHOST"},
+        {"origin": "https://localhost"},  # behind a proxy with TLS
+        {},
+    ],
+)
+async def test_the_own_page_and_programs_may_change_state(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    assert (await client.delete("/v1/jobs/none", headers=headers)).status_code == 404
+
+
+async def test_allowed_origins_may_change_state(tmp_path: Path) -> None:
+    async with gateway(tmp_path, cors_origins=(ORIGIN,)) as client:
+        foreign = {"origin": ORIGIN, "sec-fetch-site": "cross-site"}
+        assert (await client.delete("/v1/jobs/none", headers=foreign)).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/docs/oauth2-redirect"])
+async def test_documents_allow_their_own_inline_scripts_only(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    policy = answer.headers["content-security-policy"]
+    scripts = re.findall(r"<script>(.*?)</script>", answer.text, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    (allowed,) = re.findall(r"script-src ([^;]*)", policy)
+    assert allowed.split() == ["'self'", *(f"'sha256-{found}'" for found in hashes)]
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/main.js", "/docs", "/docs-assets/swagger-ui.css", "/v1/jobs", "/livez", "/none"]
+)
+async def test_every_response_restricts_browsers(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    policy = answer.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "default-src 'self'" in policy or "default-src 'none'" in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    is_file = path in ("/", "/main.js", "/docs-assets/swagger-ui.css")
+    assert answer.headers["cache-control"] == ("no-cache" if is_file else "no-store")
 
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs/none", "/v1/models", "/v1/predictions", "/v1/jobs?limit=x"])

@@ -60,7 +60,9 @@ async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 
 def client_of(app: FastAPI, sender: str = "ann") -> httpx.AsyncClient:
     headers = {"authorization": f"Bearer {KEYS[sender]}"}
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway", headers=headers, timeout=60)
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://localhost", headers=headers, timeout=60
+    )
 
 
 async def send(client: httpx.AsyncClient, count: int = 1, key: str | None = None, **query: Any) -> httpx.Response:

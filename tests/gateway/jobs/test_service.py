@@ -83,7 +83,7 @@ async def send(service: JobService, **query: Any) -> httpx.Response:
     """Send a job of one file with an idempotency key; problems are raised."""
     app = FastAPI()
     add_job_routes(app, service)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         files = [("files", ("a.dcm", b"1"))]
         return await client.post("/v1/jobs", files=files, params=query, headers={"idempotency-key": "key"})
 

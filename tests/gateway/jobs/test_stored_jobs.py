@@ -122,7 +122,7 @@ async def upgraded(redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         gateway = create_app(connect_all(read), read)
         async with (
             gateway.router.lifespan_context(gateway),
-            httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://gateway") as client,
+            httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://localhost") as client,
         ):
             yield Upgraded(client, store, receiver)
 

@@ -1,0 +1,54 @@
+"""ASGI middleware against DNS rebinding: requests must name a host of this gateway (RFC 9110, section 7.2).
+
+A page of `evil.example.org` whose name points to 127.0.0.1 is of the same origin as this gateway, for a browser.
+"""
+
+import re
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.common.error_handlers import problem_response
+from services.common.problems import Problem
+
+LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
+_EXEMPT: Final = ("/livez", "/readyz", "/metrics")
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:[0-9]*)?", re.ASCII)
+_SHOWN_CHARACTERS: Final = 100
+
+
+class UnknownHost(Problem):
+    status = 421
+    code = "unknown_host"
+    title = "The request names another host"
+
+
+class HostMiddleware:
+    """Refuses requests whose Host is not one of `hosts`, whatever its port. Probes and metrics take any host."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or _path(scope) in _EXEMPT:
+            await self._app(scope, receive, send)
+            return
+        sent = Headers(scope=scope).getlist("host")
+        if len(sent) == 1 and host_name(sent[0]) in self._hosts:
+            await self._app(scope, receive, send)
+            return
+        named = repr(sent[0][:_SHOWN_CHARACTERS]) if sent else "none"
+        detail = f"the header Host names {named}, which is no host of this gateway; ICH_GATEWAY_HOSTS lists its hosts"
+        await problem_response(UnknownHost(detail))(scope, receive, send)
+
+
+def _path(scope: Scope) -> str:
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
+
+
+def host_name(header: str) -> str | None:
+    """The host in a Host header, in lower case and without the port; None where it is malformed."""
+    match = _HOST.fullmatch(header.lower())
+    return match[1].removesuffix(".") if match else None
