@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,9 @@ JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
 _MEDIA_TYPES: Final = (JSON, NDJSON, CSV)
+# A spreadsheet takes a cell that begins with one of these as a formula, or drops it and reads the next (OWASP, "CSV
+# Injection"). Some read the full-width forms as the ASCII ones.
+_FORMULA: Final = re.compile(r"[=+\-@\x00-\x20\x7f-\xa0＝＋－＠]")
 _UNICODE_BREAKS: Final = tuple((mark.encode(), f"\\u{ord(mark):04x}".encode()) for mark in "\x85\u2028\u2029")
 COLUMNS: Final = (
     "job",
@@ -118,7 +122,11 @@ def _json_boolean(value: object) -> str | None:
 
 
 def csv_line(values: Iterable[Any]) -> bytes:
-    """One line of CSV (RFC 4180)."""
+    """One line of CSV (RFC 4180). Text that a spreadsheet would read as a formula begins with an apostrophe."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(values)
-    return text.getvalue().encode()
+    csv.writer(text, lineterminator="\r\n").writerow(_neutral(value) for value in values)
+    return text.getvalue().encode(errors="replace")
+
+
+def _neutral(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value

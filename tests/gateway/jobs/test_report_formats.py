@@ -13,6 +13,7 @@ from services.common.problems import NotAcceptable
 from services.common.timestamps import utc_now
 from services.gateway.jobs.report_formats import (
     COLUMNS,
+    csv_line,
     csv_lines,
     json_page,
     ndjson_lines,
@@ -85,6 +86,35 @@ def test_csv_has_the_highest_probability_of_pictures(store: JobStore, tmp_path: 
     assert (row["slices"], row["probability_any"], row["probability_subdural"]) == ("2", "0.9", "0.1")
     assert (row["prediction_any"], row["prediction_subdural"]) == ("true", "false")
     assert job_document(store, job).series_present == 1
+
+
+HOSTILE = [
+    "=HYPERLINK(1)",
+    "+1+cmd|' /C calc'!A0",
+    "-2+3",
+    "@SUM(1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "\x00=1",
+    " =1",
+    "\u00a0=1",
+    "＝1",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_text_of_a_cell_is_a_formula(text: str) -> None:
+    (cells,) = csv.reader(io.StringIO(csv_line([text, "2.25.1", -0.5, None]).decode(), newline=""))
+    assert cells == [f"'{text}", "2.25.1", "-0.5", ""]
+
+
+def test_uids_and_names_in_csv_are_never_formulas(store: JobStore, tmp_path: Path) -> None:
+    job = job_of(store, tmp_path)
+    uids = {"study_instance_uid": "=1", "series_instance_uid": "@2", "slices": 3}
+    job.create_report(0, json.dumps({"status": "failed", "series": uids, "problem": {"code": "x"}}).encode())
+    (row,) = csv.DictReader(io.StringIO(b"".join(csv_lines(job, read_reports(job, -1))).decode()))
+    assert (row["study_instance_uid"], row["series_instance_uid"]) == ("'=1", "'@2")
 
 
 def test_a_json_page_has_a_link_where_more_reports_follow(store: JobStore, tmp_path: Path) -> None:
