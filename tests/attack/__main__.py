@@ -58,11 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.attack", description=__doc__)
     parser.add_argument("--only", default="", metavar="TEXT", help="only attacks whose names contain this text")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to a file, for the document")
+    parser.add_argument("--once", action="store_true", help="run no row twice")
     options = parser.parse_args(arguments)
     wanted = [attack for attack in ATTACKS if options.only in attack.name]
     with _product() as service:
         print(_HEADER, flush=True)
-        rows = [_row_twice(service, attack) for attack in wanted]
+        rows = [_row_twice(service, attack, once=options.once) for attack in wanted]
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
     failed = [row.name for row in rows if not row.held]
@@ -84,10 +85,10 @@ def _product() -> Iterator[Service]:
             yield service
 
 
-def _row_twice(service: Service, attack: Attack) -> Row:
+def _row_twice(service: Service, attack: Attack, *, once: bool) -> Row:
     row = _row(service, attack)
     print(row, flush=True)
-    if row.held:
+    if row.held or once:
         return row
     again = _row(service, attack)
     print(f"{again}   (second run)", flush=True)
