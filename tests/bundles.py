@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
-from services.common.card import Bundle, Card, hash_files, open_bundle
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from services.common.bundle_files import CARD_NAME, SIGNATURE_NAME, hash_files
+from services.common.bundle_signature import sign_card
+from services.common.card import Bundle, Card, open_bundle
 from services.common.labels import LABELS
 from services.common.operating_points import Thresholds
 from services.common.recipe import DEFAULT_RECIPE, Recipe
@@ -54,3 +59,17 @@ def fake_bundle(
 ) -> Bundle:
     """Write and open a bundle."""
     return open_bundle(write_bundle(folder, name=name, recipe=recipe, spacing_mm=spacing_mm))
+
+
+def write_signed_bundle(folder: Path, key: Ed25519PrivateKey) -> Path:
+    """Write a valid bundle and its signature."""
+    write_bundle(folder)
+    (folder / SIGNATURE_NAME).write_bytes(sign_card((folder / CARD_NAME).read_bytes(), key))
+    return folder
+
+
+def write_public_keys(path: Path, *keys: Ed25519PrivateKey) -> Path:
+    """Write a file of trusted keys."""
+    pem = (key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) for key in keys)
+    path.write_bytes(b"".join(pem))
+    return path

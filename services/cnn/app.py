@@ -11,11 +11,12 @@ from prometheus_client import CollectorRegistry
 from services.cnn.batching import DynamicBatcher
 from services.cnn.extractor import FeatureExtractor, Outputs, Slices, batch_sizes
 from services.cnn.settings import Settings
-from services.common.card import Bundle, Card, open_bundle
+from services.common.card import Bundle, Card
 from services.common.labels import SUBTYPES
 from services.common.numpy_tensors import array_tensor, read_array
 from services.common.observability import configure_logging
 from services.common.problems import Problem
+from services.common.served_bundle import served_bundle
 from services.common.stage import TensorSpec
 from services.common.stage_app import stage_app
 from services.common.tensors import Message
@@ -100,12 +101,12 @@ def create_app(extractor: FeatureExtractor, bundle: Bundle, settings: Settings) 
 
 def create() -> FastAPI:
     """The application as served: bundle verified, graph loaded and warmed up for every batch size."""
-    from services.cnn.engines import load_extractor  # noqa: PLC0415 - loads a network's library
-
     configure_logging("cnn")
     settings = Settings.read()
-    bundle = open_bundle(settings.bundle)
-    extractor = load_extractor(settings, bundle)
+    with served_bundle(settings.bundle, settings.bundle_keys, "cnn") as bundle:
+        from services.cnn.engines import load_extractor  # noqa: PLC0415 - loads a network's library
+
+        extractor = load_extractor(settings, bundle)
     for size in batch_sizes(settings.max_batch):
         extractor.extract(np.zeros((size, 512, 512, 3), np.uint8))
     return create_app(extractor, bundle, settings)

@@ -7,7 +7,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.cnn.batching import BatchLimits
-from services.common.settings import Device, StageSettings
+from services.common.settings import BUNDLE_KEYS, Device, StageSettings
 
 Engine = Literal["tensorflow", "openvino"]
 
@@ -18,6 +18,7 @@ class Settings(StageSettings):
     model_config = SettingsConfigDict(env_prefix="ICH_CNN_")
 
     bundle: Path = Field(default=Path("models/default"), description="Folder of the bundle to serve.")
+    bundle_keys: Path | None = Field(default=None, description=BUNDLE_KEYS)
     device: Device = Field(
         default="auto", description="`gpu` stops the start where there is none; `auto` uses a GPU where there is one."
     )

@@ -1,24 +1,35 @@
 """A bundle's card: the only information that passes from training to serving.
 
 A bundle is a folder with `card.json`, `cnn/1/` and `rnn/1/` (two SavedModels). The card holds the SHA-256 of every
-other file; a bundle that differs from its card is not served.
+other file but its signature; a bundle that differs from its card is not served.
 """
 
 import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from services.common.bundle_files import (
+    CARD_NAME,
+    MAX_CARD_BYTES,
+    SIGNATURE_NAME,
+    BundleFault,
+    Copies,
+    digest_files,
+    open_folder,
+    read_file,
+)
 from services.common.labels import LABELS, Label
 from services.common.operating_points import OperatingPoint, Points, Thresholds, clamped, out_of_order
 from services.common.predictions import PREDICTION_RULE
 from services.common.recipe import Recipe
 
 log = logging.getLogger(__name__)
-CARD_NAME = "card.json"
+Part = Literal["cnn", "rnn"]
+_MAX_SIGNATURE_BYTES: Final = 4096
 _STORED: Final = {"clamp": True}  # pydantic's context for a card read from a file, which may be older
 
 
@@ -91,16 +102,23 @@ class Card(_Frozen):
         return self
 
 
+class SignatureCheck(Protocol):
+    """The id of the key that signed a card; BundleFault where no trusted key did."""
+
+    def check(self, card: bytes, signature: bytes | None) -> str: ...
+
+
 class Bundle(BaseModel):
-    """A bundle whose files match its card."""
+    """A bundle whose files match its card. `signed_by` is the id of the key, where a signature was checked."""
 
     model_config = ConfigDict(frozen=True)
 
     folder: Path
     card: Card
     card_sha256: str
+    signed_by: str | None = None
 
-    def saved_model(self, part: Literal["cnn", "rnn"]) -> Path:
+    def saved_model(self, part: Part) -> Path:
         """The folder of one SavedModel, with the version number that TensorFlow Serving expects."""
         return self.folder / part / "1"
 
@@ -118,35 +136,47 @@ def read_card(document: bytes | Mapping[str, Any]) -> Card:
     return Card.model_validate(document, context=_STORED)
 
 
-def open_bundle(folder: Path) -> Bundle:
-    """Read a bundle's card and verify every file against it.
+def open_bundle(folder: Path, trusted: SignatureCheck | None = None, copies: Copies | None = None) -> Bundle:
+    """Read a bundle's card, then verify its signature, then every file.
+
+    Parameters
+    ----------
+    trusted : checks the card's signature; None accepts an unsigned bundle
+    copies : opens the copies of files, which get the hashed bytes
 
     Raises
     ------
     BundleError
-        the card is missing or invalid, or a file is missing, changed, or absent from the card
+        the card is missing, invalid or not signed by a trusted key; or a file is missing, changed, absent from the
+        card, unreadable, or no regular file
     """
-    path = folder / CARD_NAME
     try:
-        text = path.read_bytes()
-        card = read_card(text)
-    except OSError as error:
-        raise BundleError(f"{folder}: no readable {CARD_NAME} ({error.strerror})") from error
+        with open_folder(folder) as opened:
+            text = _read_card_bytes(opened)
+            signed_by = trusted.check(text, _read_signature(opened)) if trusted else None
+            card = read_card(text)
+            found = digest_files(opened, card.files, copies)
+    except BundleFault as error:
+        raise BundleError(f"{folder}: {error}") from None
     except ValidationError as error:
-        raise BundleError(f"{path} is not a valid card: {error}") from error
-    found = hash_files(folder)
-    for name in sorted(found.keys() | card.files.keys()):
-        if found.get(name) != card.files.get(name):
-            raise BundleError(f"{folder}: {name} has another SHA-256 than {CARD_NAME} states; copy the bundle again")
-    return Bundle(folder=folder, card=card, card_sha256=hashlib.sha256(text).hexdigest())
+        raise BundleError(f"{folder / CARD_NAME} is not a valid card: {error}") from error
+    except OSError as error:
+        raise BundleError(f"{folder}: the bundle cannot be read or copied ({error.strerror})") from error
+    for name in sorted(card.files):
+        if found.get(name) != card.files[name]:
+            raise BundleError(f"{folder}: {name!r} has another SHA-256 than {CARD_NAME} states; copy the bundle again")
+    return Bundle(folder=folder, card=card, card_sha256=hashlib.sha256(text).hexdigest(), signed_by=signed_by)
 
 
-def hash_files(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of a bundle except the card, by its path inside the bundle."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != CARD_NAME)
-    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
+def _read_card_bytes(folder: int) -> bytes:
+    try:
+        return read_file(folder, CARD_NAME, MAX_CARD_BYTES)
+    except OSError as error:
+        raise BundleFault(f"no readable {CARD_NAME} ({error.strerror})") from error
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _read_signature(folder: int) -> bytes | None:
+    try:
+        return read_file(folder, SIGNATURE_NAME, _MAX_SIGNATURE_BYTES)
+    except FileNotFoundError:
+        return None

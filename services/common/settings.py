@@ -1,12 +1,16 @@
 """Settings from the environment, read once at start. An unknown name with a service's prefix stops the start."""
 
 import os
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Device = Literal["auto", "cpu", "gpu"]
+BUNDLE_KEYS: Final = (
+    "PEM file of one or more Ed25519 public keys; a bundle whose card none of them signed is refused at start. Unset, "
+    "unsigned bundles are served."
+)
 
 
 class ServiceSettings(BaseSettings):

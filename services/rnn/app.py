@@ -7,11 +7,12 @@ import numpy as np
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
-from services.common.card import Bundle, open_bundle
+from services.common.card import Bundle
 from services.common.numpy_tensors import array_tensor, read_array
 from services.common.observability import configure_logging
 from services.common.problems import BadRequest, Problem
 from services.common.runners import ThreadRunner
+from services.common.served_bundle import served_bundle
 from services.common.stage import TensorSpec
 from services.common.stage_app import stage_app
 from services.common.tensors import Message
@@ -94,14 +95,14 @@ def create_app(scorer: Scorer, bundle: Bundle, settings: Settings) -> FastAPI:
 
 def create() -> FastAPI:
     """The application as served: bundle verified, graph loaded and warmed up."""
-    from services.common.saved_model import configure_device  # noqa: PLC0415 - loads TensorFlow
-    from services.rnn.model import SavedModelScorer  # noqa: PLC0415
-
     configure_logging("rnn")
     settings = Settings.read()
-    bundle = open_bundle(settings.bundle)
-    configure_device("cpu")
-    scorer = SavedModelScorer(bundle.saved_model("rnn"))
+    with served_bundle(settings.bundle, settings.bundle_keys, "rnn") as bundle:
+        from services.common.saved_model import configure_device  # noqa: PLC0415 - loads TensorFlow
+        from services.rnn.model import SavedModelScorer  # noqa: PLC0415
+
+        configure_device("cpu")
+        scorer = SavedModelScorer(bundle.saved_model("rnn"))
     for length in (1, 32):
         features = np.zeros((length, bundle.card.feature_size), np.float32)
         scorer.score(features, np.arange(length, dtype=np.float32))

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.common.settings import ThreadedSettings
+from services.common.settings import BUNDLE_KEYS, ThreadedSettings
 
 
 class Settings(ThreadedSettings):
@@ -14,3 +14,4 @@ class Settings(ThreadedSettings):
     model_config = SettingsConfigDict(env_prefix="ICH_RNN_")
 
     bundle: Path = Field(default=Path("models/default"), description="Folder of the bundle to serve.")
+    bundle_keys: Path | None = Field(default=None, description=BUNDLE_KEYS)

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.attack import archives, browsers
+from tests.attack import archives, browsers, bundles
 from tests.attack.attack import SENDERS, Attack, Target
 from tests.attack.neighbour import watching
 from tests.running import NAMES, ROOT, Service, running_service
@@ -28,6 +28,7 @@ from tests.running import NAMES, ROOT, Service, running_service
 ATTACKS: Final = (
     *archives.ATTACKS,
     *browsers.ATTACKS,
+    *bundles.ATTACKS,
 )
 _ADDRESS_SPACE_BYTES: Final = 600 * 1024**2
 _CALM_S: Final = 60.0

@@ -29,8 +29,27 @@ def test_a_bundle_that_differs_from_its_card_is_refused(tmp_path: Path, change: 
     else:
         (graph.parent / "more.pb").write_bytes(b"")
 
-    with pytest.raises(BundleError, match="has another SHA-256 than"):
+    wanted = "does not list 'cnn/1/more.pb'" if change == "added" else "'cnn/1/saved_model.pb' has another SHA-256 than"
+    with pytest.raises(BundleError, match=wanted):
         open_bundle(tmp_path)
+
+
+def test_a_second_card_below_the_bundle_is_a_file_like_another(tmp_path: Path) -> None:
+    write_bundle(tmp_path)
+    (tmp_path / "cnn" / "1" / "card.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"does not list 'cnn/1/card\.json'"):
+        open_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../other.pb", "/etc/hostname", "cnn/../../other.pb"])
+def test_a_card_cannot_list_a_file_outside_its_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "other.pb").write_bytes(b"other")
+    path = write_bundle(tmp_path / "bundle") / "card.json"
+    document = json.loads(path.read_text())
+    document["files"][name] = hashlib.sha256(b"other").hexdigest()
+    path.write_text(json.dumps(document))
+    with pytest.raises(BundleError, match="has another SHA-256 than"):
+        open_bundle(tmp_path / "bundle")
 
 
 @pytest.mark.parametrize(

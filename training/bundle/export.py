@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from services.common.card import CARD_NAME, Card, hash_files, open_bundle
+from services.common.bundle_files import CARD_NAME, SIGNATURE_NAME, hash_files
+from services.common.card import Card, open_bundle
 from training.bundle.reference import share_apart, write_reference
 from training.networks.cnn import Cnn
 from training.networks.rnn import Rnn
@@ -24,7 +25,8 @@ class ExportMismatch(Exception):
 
 def save_networks(folder: Path, cnn: Cnn, rnn: Rnn) -> dict[str, str]:
     """Write `cnn/1` and `rnn/1`, replacing an older bundle; return the SHA-256 of every file for the card."""
-    (folder / CARD_NAME).unlink(missing_ok=True)
+    for name in (CARD_NAME, SIGNATURE_NAME):
+        (folder / name).unlink(missing_ok=True)
     for part in ("cnn", "rnn"):
         shutil.rmtree(folder / part, ignore_errors=True)
     _write(folder / "cnn" / "1", [cnn.serving], _cnn_function(cnn), _cnn_signature())

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from services.common.bundle_files import BundleFault
+from services.common.bundle_signature import TrustedKeys
 from services.common.card import Bundle
 from services.common.saved_model import load_signature
 from training.bundle.export import TOLERANCE
@@ -11,15 +13,21 @@ from training.evaluate.served_bundle import read_bundle
 from training.io.errors import TrainingError
 
 
-def verify(folder: Path) -> Iterator[str]:
+def verify(folder: Path, keys: Path | None = None) -> Iterator[str]:
     """Yield a line for every check as it passes.
+
+    Parameters
+    ----------
+    keys : file of trusted public keys: one of them must have signed the bundle; None accepts an unsigned bundle
 
     Raises
     ------
     TrainingError
-        the folder is no bundle, a file differs from the card, or an output differs from its reference
+        the folder is no bundle, no trusted key signed it, a file differs from the card, or an output from its reference
     """
-    bundle = read_bundle(folder)
+    bundle = read_bundle(folder, _trusted(keys))
+    if bundle.signed_by:
+        yield f"{folder}: signed by key {bundle.signed_by}"
     yield f"{folder}: the card is valid, and all {len(bundle.card.files)} files match it"
     differences = _replayed(bundle)
     if differences is None:
@@ -30,6 +38,13 @@ def verify(folder: Path) -> Iterator[str]:
             raise TrainingError(f"{folder}: {each.part}: {each.output} differs from its reference by {each.share:g}.")
         yield f"{each.part}: {each.output} matches its reference within {each.share:.1e} (allowed {TOLERANCE:g})"
     yield f"data: {bundle.card.data_terms}"
+
+
+def _trusted(keys: Path | None) -> TrustedKeys | None:
+    try:
+        return TrustedKeys.read(keys) if keys else None
+    except BundleFault as error:
+        raise TrainingError(f"{error}.") from None
 
 
 def _replayed(bundle: Bundle) -> list[Difference] | None:

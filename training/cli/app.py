@@ -32,6 +32,7 @@ COMMANDS: Final = (
     runs.export,
     runs.whole,
     bundle.verify,
+    bundle.sign,
     runs.default,
     runs.recalibrate,
     train.weights,

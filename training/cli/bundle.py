@@ -1,6 +1,7 @@
 """Commands on a finished bundle."""
 
 import logging
+from getpass import getpass
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +10,40 @@ from training.cli.parameters import help_text
 LOG = logging.getLogger(__name__)
 
 
-def verify(bundle: Annotated[Path, help_text("Folder of the bundle.")], /) -> None:
-    """Check a bundle's hashes and replay its reference predictions."""
+def verify(
+    bundle: Annotated[Path, help_text("Folder of the bundle.")],
+    /,
+    *,
+    keys: Annotated[
+        Path | None, help_text("PEM file of trusted public keys: one of them must have signed the bundle.")
+    ] = None,
+) -> None:
+    """Check a bundle's hashes, replay its reference predictions, and check its signature where keys are given."""
     from training.bundle.verify import verify as verify_bundle
 
-    for result in verify_bundle(bundle):
+    for result in verify_bundle(bundle, keys):
         LOG.info("%s", result)
+
+
+def sign(
+    bundle: Annotated[Path, help_text("Folder of the bundle.")],
+    /,
+    *,
+    key: Annotated[Path, help_text("PEM file of the private Ed25519 key, readable by you alone.")],
+    passphrase_file: Annotated[
+        Path | None, help_text("File of the key's passphrase; without it you are asked.")
+    ] = None,
+) -> None:
+    """Sign a bundle's card with an Ed25519 key, for services that trust the key (ICH_CNN_BUNDLE_KEYS)."""
+    from training.bundle.sign import read_private_key, read_secret, sign_bundle
+
+    def passphrase() -> bytes:
+        if passphrase_file:
+            return read_secret(passphrase_file).rstrip(b"\r\n")
+        return getpass(f"Passphrase of {key}: ").encode()
+
+    signed = sign_bundle(bundle, read_private_key(key, passphrase))
+    LOG.info("%s: bundle %r, card %s, signed by key %s", bundle, signed.card.name, signed.card_sha256, signed.signed_by)
 
 
 def plots(

@@ -14,7 +14,7 @@ from services.cnn.engines import EngineUnavailable, OpenVinoExtractor
 from services.cnn.extractor import FeatureExtractor
 from services.cnn.model import SavedModelExtractor
 from services.common.acceptance import is_refused, pixel_reasons
-from services.common.card import Bundle, BundleError, open_bundle
+from services.common.card import Bundle, BundleError, SignatureCheck, open_bundle
 from services.common.schemas import HeadersReport, SeriesHeader
 from services.common.slabs import SlabPlan, plan_series
 from services.common.sop_instances import classify_shared_files, files_sharing_instances
@@ -32,16 +32,20 @@ HEAD_BYTES: Final = 256 * 1024
 Engine = Literal["tensorflow", "openvino"]
 
 
-def read_bundle(folder: Path) -> Bundle:
+def read_bundle(folder: Path, trusted: SignatureCheck | None = None) -> Bundle:
     """Open a bundle.
+
+    Parameters
+    ----------
+    trusted : checks the card's signature; None accepts an unsigned bundle
 
     Raises
     ------
     TrainingError
-        the folder holds no bundle whose files match its card
+        the folder holds no bundle whose files match its card, or no trusted key signed it
     """
     try:
-        return open_bundle(folder)
+        return open_bundle(folder, trusted)
     except BundleError as error:
         raise TrainingError(f"{error}.") from None
 

@@ -13,7 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from services.common.card import CARD_NAME, Bundle, Card
+from services.common.bundle_files import CARD_NAME, SIGNATURE_NAME
+from services.common.card import Bundle, Card
 from services.common.labels import LABELS
 from services.common.operating_points import LEVELS, OperatingPoint, Thresholds
 from services.common.predictions import PREDICTION_RULE
@@ -77,7 +78,7 @@ def recalibrate_by_phantoms(folder: Path, out: Path, run: Path, engine: Engine =
     _check_auc(bundle, measured[0])
     metrics = with_points(bundle.card.metrics, *measured, points)
     data = f"the {len(calibration)} phantoms of the build's calibration"
-    return _write(bundle, out, Recalibration(points, metrics, data))
+    return write_recalibrated(bundle, out, Recalibration(points, metrics, data))
 
 
 def recalibrate_by_files(folder: Path, out: Path, data: Path, table: Path) -> Card:
@@ -104,7 +105,7 @@ def recalibrate_by_files(folder: Path, out: Path, data: Path, table: Path) -> Ca
     points = fit_operating_points(*scored_levels(calibration))
     text = f"a site's own, {data.name}: half of the patients, by the hash of their name; thresholds are from the others"
     metrics = {"data": text, **site_metrics(measured, points)}
-    return _write(bundle, out, Recalibration(points, metrics, f"files, {data.name}"))
+    return write_recalibrated(bundle, out, Recalibration(points, metrics, f"files, {data.name}"))
 
 
 def _calibration_studies(bundle: Bundle) -> list[StudyRequest]:
@@ -160,15 +161,26 @@ def split_patients(predicted: Sequence[PredictedSeries]) -> tuple[list[Predicted
     return one, other
 
 
-def _write(bundle: Bundle, out: Path, found: Recalibration) -> Card:
+def write_recalibrated(bundle: Bundle, out: Path, found: Recalibration) -> Card:
     """Write the updated card, and copy the bundle's other files where `out` is another folder."""
     document = updated_card((bundle.folder / CARD_NAME).read_bytes(), found)
     Card.model_validate(document)
     if out.resolve() != bundle.folder.resolve():
-        shutil.copytree(bundle.folder, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CARD_NAME))
+        shutil.copytree(
+            bundle.folder, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CARD_NAME, SIGNATURE_NAME)
+        )
     content = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     write_atomically(out / CARD_NAME, lambda part: part.write_text(content))
+    _remove_signature(out)
     return read_bundle(out).card
+
+
+def _remove_signature(folder: Path) -> None:
+    """Remove the signature of the card before, which the new card does not match."""
+    path = folder / SIGNATURE_NAME
+    if path.is_symlink() or path.exists():
+        path.unlink()
+        LOG.info("%s: the card changed, its signature is removed: run `python -m training sign` again", folder)
 
 
 def updated_card(before: bytes, found: Recalibration) -> dict[str, Any]:

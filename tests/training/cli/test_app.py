@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.bundles import write_bundle
 from training.cli.app import COMMANDS, build_app, main
 
 HELP = """
@@ -113,6 +114,26 @@ def test_options_that_do_not_fit_together_are_refused(arguments: list[str], mess
 def test_a_folder_that_is_no_bundle_is_one_sentence(arguments: list[str], tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=f"^{tmp_path}.*card"):
         main([*arguments, str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["verify"],
+        ["plots", "--bundle"],
+        ["recalibrate"],
+        ["weights", "--bundle"],
+        ["default", "--large", "--begin"],
+        ["default", "--large", "--soup"],
+        ["evaluate-phantoms", "--bundle"],
+    ],
+)
+def test_a_bundle_with_a_symbolic_link_is_refused(arguments: list[str], tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle")
+    (bundle / "cnn").rename(tmp_path / "cnn")
+    (bundle / "cnn").symlink_to(tmp_path / "cnn")
+    with pytest.raises(SystemExit, match=f"^{bundle}: 'cnn' is a symbolic link"):
+        main([*arguments, str(bundle)])
 
 
 @pytest.fixture

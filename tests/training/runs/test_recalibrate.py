@@ -3,10 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.common.card import Card, open_bundle
 from services.common.labels import LABELS, Label
-from tests.bundles import write_bundle
+from tests.bundles import write_bundle, write_signed_bundle
 from training.evaluate.apply_thresholds import predict_rows
 from training.evaluate.bundle_on_files import LabelledSeries, PredictedSeries
 from training.evaluate.calibrate import fit_operating_points
@@ -22,6 +23,7 @@ from training.runs.recalibrate import (
     split_patients,
     updated_card,
     with_points,
+    write_recalibrated,
 )
 
 BUNDLE = Path("models/default")
@@ -128,3 +130,15 @@ def test_a_site_with_one_patient_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="one to calibrate, one to measure"):
         recalibrate_by_files(BUNDLE, tmp_path / "out", data, table)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("same_folder", [True, False])
+def test_a_new_card_drops_the_signature_of_the_old_one(tmp_path: Path, *, same_folder: bool) -> None:
+    folder = write_signed_bundle(tmp_path / "bundle", Ed25519PrivateKey.generate())
+    out = folder if same_folder else tmp_path / "out"
+    signature = (folder / "card.json.sig").read_bytes()
+    points = fit_operating_points(*_drawn())
+    write_recalibrated(open_bundle(folder), out, Recalibration(points, _metrics(), "a test"))
+    assert not (out / "card.json.sig").exists()
+    assert same_folder or (folder / "card.json.sig").read_bytes() == signature
+    assert open_bundle(out).card.thresholds == points
