@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
@@ -11,7 +11,8 @@ from fastapi import FastAPI
 
 from services.common.problems import NotReady
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+State = Mapping[str, Any] | None  # that the server gives to its connections and to each request
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
 TERMINATE: Final = signal.SIGTERM
 
 
@@ -31,14 +32,14 @@ class GracefulShutdown:
         """The application's lifespan, with the signal handler installed in it."""
 
         @asynccontextmanager
-        async def with_handler(app: FastAPI) -> AsyncIterator[None]:
+        async def with_handler(app: FastAPI) -> AsyncIterator[State]:
             server_handler = self._install(asyncio.get_running_loop())
             try:
                 if lifespan is None:
-                    yield
+                    yield None
                 else:
-                    async with lifespan(app):
-                        yield
+                    async with lifespan(app) as state:
+                        yield state
             finally:
                 if server_handler is not None:
                     signal.signal(TERMINATE, server_handler)

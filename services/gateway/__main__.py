@@ -8,12 +8,22 @@ from typing import Final
 
 import uvicorn
 
+from services.gateway.connections import raise_descriptor_limit
 from services.gateway.settings import Settings
 
 _REJECTED: Final = {
     "--host": "set ICH_GATEWAY_HOST instead",
     "--workers": "the gateway is one process, since it owns its spool",
+    "--forwarded-allow-ips": "set ICH_GATEWAY_PROXIES instead",
+    "--proxy-headers": "set ICH_GATEWAY_PROXIES instead",
+    "--http": "the gateway has its own protocol class, which enforces the time-outs of connections",
 }
+_PROTOCOL: Final = (
+    *("--http", "services.gateway.http_protocol:GatewayProtocol"),
+    *("--ws", "none"),
+    "--no-proxy-headers",
+)
+_BACKLOG: Final = ("--backlog", "128")  # uvicorn accepts all of it before the protocol can count the connections
 _DESCRIPTION: Final = "Serve the gateway: the public API, the page and the jobs, in front of the three stages."
 _EPILOG: Final = """settings (environment variables; an unknown name stops the start):
 {settings}
@@ -21,9 +31,9 @@ _EPILOG: Final = """settings (environment variables; an unknown name stops the s
 
 options of uvicorn:
   All other arguments are passed to uvicorn, which also reads UVICORN_* from the environment: --log-level,
-  --no-access-log, --timeout-keep-alive, --timeout-graceful-shutdown, --ssl-keyfile, --ssl-certfile, --root-path,
-  --forwarded-allow-ips. --host is rejected: use ICH_GATEWAY_HOST. --workers is rejected: the gateway is one process.
-  `python -m uvicorn --help` lists all options.
+  --no-access-log, --timeout-keep-alive, --timeout-graceful-shutdown, --ssl-keyfile, --ssl-certfile, --root-path.
+  --host is rejected: use ICH_GATEWAY_HOST; and --forwarded-allow-ips: use ICH_GATEWAY_PROXIES. --workers and --http
+  are rejected: the gateway is one process, with a protocol of its own. `python -m uvicorn --help` lists all options.
 
 example:
   ICH_GATEWAY_MAX_FILES=4000 python -m services.gateway --port 8000 --log-level warning
@@ -53,8 +63,9 @@ def main(arguments: Sequence[str]) -> None:
     if rejected := [other for other in others if other.partition("=")[0] in _REJECTED]:
         raise SystemExit(f"{rejected[0]}: {_REJECTED[rejected[0].partition('=')[0]]}; see --help")
     host = checked_host(Settings.read())
+    raise_descriptor_limit()
     port = () if options.port is None else ("--port", str(options.port))
-    command = ["services.gateway.app:create", "--factory", "--host", host, *port, *others]
+    command = ["services.gateway.app:create", "--factory", "--host", host, *port, *_BACKLOG, *others, *_PROTOCOL]
     uvicorn.main(command, auto_envvar_prefix="UVICORN")
 
 

@@ -12,11 +12,14 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import Scope
 
 from services.common.app import new_app
+from services.common.graceful_shutdown import State
 from services.common.observability import configure_logging
 from services.common.problem_schemas import extend_openapi
 from services.gateway.api import add_prediction_routes
 from services.gateway.api_keys import mark_key_optional
 from services.gateway.bundle import Bundles
+from services.gateway.client_address import Proxies
+from services.gateway.connections import CONNECTIONS, PROXIES, ConnectionLimits, ConnectionTable
 from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.metrics import QueueMetrics
@@ -59,12 +62,13 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     pipeline = Pipeline(stages, settings, bundles, read_severities(settings.acceptance_file))
     redis = connect_redis(settings)
     jobs = JobService.create(settings, redis, bundles)
+    connections, proxies = ConnectionTable(ConnectionLimits.of(settings)), Proxies(settings.proxies)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         spool.open()
-        async with jobs.running():
-            yield
+        async with connections.sweeping(), jobs.running():
+            yield {CONNECTIONS: connections, PROXIES: proxies}
         await stages.close()
         redis.close()
 

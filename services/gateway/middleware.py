@@ -1,4 +1,4 @@
-"""ASGI middleware of the gateway: hosts, CORS, `Cache-Control` and compression."""
+"""ASGI middleware of the gateway: client address, hosts, CORS, `Cache-Control` and compression."""
 
 from typing import Final
 
@@ -9,6 +9,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.common.cross_origin import CrossOriginMiddleware
+from services.gateway.client_address import ClientAddressMiddleware, Proxies
 from services.gateway.host_check import LOCAL_HOSTS, HostMiddleware
 from services.gateway.negotiation import best_match
 from services.gateway.security_headers import SecurityHeadersMiddleware
@@ -32,6 +33,7 @@ def gateway_middleware(settings: Settings) -> list[Middleware]:
         expose_headers=_EXPOSED_HEADERS,
     )
     return [
+        Middleware(ClientAddressMiddleware, Proxies(settings.proxies)),
         Middleware(CompressionMiddleware),
         Middleware(SecurityHeadersMiddleware),
         Middleware(HostMiddleware, frozenset((*LOCAL_HOSTS, settings.host, *settings.hosts))),

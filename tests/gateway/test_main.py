@@ -32,7 +32,9 @@ def test_help_lists_the_settings_and_mentions_uvicorn(
         assert f"ICH_GATEWAY_{name.upper()}" in text
 
 
-@pytest.mark.parametrize("option", ["--host=0.0.0.0", "--host", "--workers"])
+@pytest.mark.parametrize(
+    "option", ["--host=0.0.0.0", "--host", "--workers", "--http", "--forwarded-allow-ips", "--proxy-headers"]
+)
 def test_options_that_bypass_the_settings_are_refused(option: str) -> None:
     with pytest.raises(SystemExit, match=f"^{option.partition('=')[0]}.*; see --help"):
         main(["--log-level", "warning", option, "0.0.0.0"])  # noqa: S104 - must be refused
