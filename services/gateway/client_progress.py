@@ -20,7 +20,7 @@ class Progress:
         self.reset(now)
 
     def reset(self, now: float) -> None:
-        """Begin anew: the connection does not wait for the client."""
+        """Restart the window: the connection does not wait for the client."""
         self._begin = self.last = now
         self._bytes = 0
 

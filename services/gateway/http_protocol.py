@@ -125,7 +125,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False  # no protocol is upgraded; the parser reads nothing behind such a request
 
     def on_chunk_header(self) -> None:
-        """Refuse bodies in tiny chunks, each of which costs as much time as a large one."""
+        """Refuse bodies in tiny chunks: a tiny chunk costs as much time as a large one."""
         self._chunks += 1
         if self._chunks > _MANY_CHUNKS and self._body_bytes < self._chunks * _MIN_CHUNK_BYTES:
             self._reject(BadRequest(f"the body's chunks have fewer than {_MIN_CHUNK_BYTES} bytes on average"))

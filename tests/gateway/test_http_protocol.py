@@ -69,7 +69,7 @@ async def test_a_body_that_pauses_is_answered_with_408(server: Server) -> None:
     await server.after(1.1)
     assert await problem(client) == (408, "request_timeout")
     assert server.table.closed == {"body_timeout": 1}
-    assert server.app.bodies == [], "the application was told that the client is gone"
+    assert server.app.bodies == [], "the application knows that the client is gone"
 
 
 async def test_a_body_that_drips_is_answered_with_408(server: Server) -> None:
