@@ -4,11 +4,10 @@ The extension counts only where the content has no signature. Signatures are fro
 """
 
 import re
-import zipfile
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from services.gateway.zip_directory import read_directory_end
+from services.gateway.zip_directory import END_SIGNATURE, MalformedZip, read_directory_end
 
 ZIP: Final = "zip"
 _HEAD_BYTES: Final = 512
@@ -74,6 +73,8 @@ def _by_signature(head: bytes) -> str | None:
 
 def _by_layout(file: BinaryIO, head: bytes) -> str | None:
     """By signatures at other offsets."""
+    if len(head) < _HEAD_BYTES and END_SIGNATURE not in head:
+        return None  # all of a short file: one of thousands that are no archives
     if _is_tar(head):
         return "a tar archive"
     if _at(file, _ISO_AT, len(_ISO_MARK)) == _ISO_MARK:
@@ -83,7 +84,7 @@ def _by_layout(file: BinaryIO, head: bytes) -> str | None:
         return "a DMG image"
     try:
         end = read_directory_end(file, size)
-    except zipfile.BadZipFile:
+    except MalformedZip:
         return ZIP
     return ZIP if end and end.fits(file) else None
 

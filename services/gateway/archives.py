@@ -3,37 +3,39 @@
 The sizes in the directory of a zip may be false, so the unpacked bytes are counted.
 """
 
-import errno
-import lzma
 import stat
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-from services.common.problems import ContentTooLarge, Problem
+from services.common.problems import ContentTooLarge, Problem, UnsupportedMediaType
 from services.gateway.archive_formats import is_system_file
 from services.gateway.spool import SpoolFolder, UploadedFile
-from services.gateway.zip_directory import ZipDirectory, has_unlisted_entries, read_directory_end
+from services.gateway.zip_directory import MalformedZip, ZipDirectory, ZipEntry, read_directory_end, read_entries
+from services.gateway.zip_entries import DEFLATED, STORED, UnlistedEntry, locate_data, unpacked_pieces
 
-_PIECE_BYTES: Final = 1 << 20
 _RATIO_COUNTS_FROM_BYTES: Final = 64 * 1024**2
-_DIRECTORY_BYTES_AN_ENTRY: Final = 2048
+_DIRECTORY_BYTES_AN_ENTRY: Final = 1024  # its name, and up to 36 bytes of times and owners
+_MAX_DIRECTORY_BYTES: Final = 32 * 1024**2
 _ENCRYPTED: Final = 0x1
+_PATCHED: Final = 0x20
 _MS_DOS_FOLDER: Final = 0x10  # an attribute, whatever system made the zip
 _EMPTY_PACKED_BYTES: Final = 16  # deflate makes 2 bytes of an empty file, and encryption adds 12
-# The standard library raises these on damaged data, encryption and unknown methods.
-_DAMAGE: Final = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError
-)  # fmt: skip
+_METHODS: Final = {
+    1: "Shrink", 6: "Implode", 9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "XZ", 98: "PPMd"
+}  # fmt: skip
 
 
 class BadArchive(Problem):
     status = 422
     code = "bad_archive"
     title = "The zip cannot be unpacked"
+
+
+class UnsupportedArchive(UnsupportedMediaType):
+    code = "unsupported_archive"
+    title = "This archive is not unpacked here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,60 +78,68 @@ def unpack(archive: UploadedFile, folder: SpoolFolder, limits: Limits) -> list[U
     ContentTooLarge
         it has more files or bytes than the limits allow, or a ratio that only a zip bomb has
     BadArchive
-        it is damaged, encrypted or compressed by an unknown method, or its directory lacks an entry
+        it is damaged or encrypted, its parts contradict each other, or its directory lacks an entry
+    UnsupportedArchive
+        an entry is compressed by another method than deflate
     """
     try:
-        end = _check_end(archive, limits)
-        with zipfile.ZipFile(archive.path) as opened:
-            _check_directory(archive, opened.infolist(), end)
-            entries = [entry for entry in opened.infolist() if not _is_folder(entry)]
-            _check_entries(archive, entries, limits)
-            return list(_extract(archive, opened, entries, folder, limits))
-    except _DAMAGE as error:
-        raise _damaged(archive) from error
-    except OSError as error:
-        if error.errno in (None, errno.EINVAL):  # bad bzip2 data, and an offset before the file's start
-            raise _damaged(archive) from error
-        raise
+        with archive.path.open("rb") as file:
+            end = _check_end(file, archive, limits)
+            listed = list(read_entries(file, end))
+            _check_entries(archive, [entry for entry in listed if not _is_folder(entry)], limits)
+            data_at = locate_data(file, listed, end.directory_at)
+            entries = (each for each in zip(listed, data_at, strict=True) if not _is_folder(each[0]))
+            return list(_extract(archive, file, entries, folder, limits))
+    except UnlistedEntry as error:
+        raise _named(BadArchive, archive, "the zip holds data that its directory does not list") from error
+    except MalformedZip as error:
+        raise _named(BadArchive, archive, f"the zip is damaged: {error}") from error
 
 
-def _is_folder(entry: zipfile.ZipInfo) -> bool:
+def _is_folder(entry: ZipEntry) -> bool:
     """By its name or attributes; an entry with data is no folder."""
-    if entry.file_size or entry.compress_size > _EMPTY_PACKED_BYTES:
+    if entry.unpacked_bytes or entry.packed_bytes > _EMPTY_PACKED_BYTES:
         return False
-    named = entry.filename.endswith(("/", "\\"))  # `ZipInfo.is_dir` fails on an empty name in Python 3.11
-    return named or bool(entry.external_attr & _MS_DOS_FOLDER) or stat.S_ISDIR(entry.external_attr >> 16)
+    named = entry.name.endswith(("/", "\\"))
+    return named or bool(entry.attributes & _MS_DOS_FOLDER) or stat.S_ISDIR(entry.attributes >> 16)
 
 
-def _check_end(archive: UploadedFile, limits: Limits) -> ZipDirectory:
-    """Check the size of the central directory before the standard library reads all of it."""
-    with archive.path.open("rb") as file:
-        end = read_directory_end(file, archive.size)
+def _check_end(file: BinaryIO, archive: UploadedFile, limits: Limits) -> ZipDirectory:
+    """Check the size of the central directory before it is read."""
+    end = read_directory_end(file, archive.size)
     if end is None:
-        raise zipfile.BadZipFile
+        raise MalformedZip("its directory is missing")
     if end.split:
         raise _named(BadArchive, archive, "it is a part of a split zip; join its parts and send them as one")
-    if end.entries > limits.entries or end.directory_bytes > (end.entries + 1) * _DIRECTORY_BYTES_AN_ENTRY:
+    if end.entries > limits.entries:
         raise _too_many_files(archive, limits)
+    most = min((limits.entries + 1) * _DIRECTORY_BYTES_AN_ENTRY, _MAX_DIRECTORY_BYTES)
+    if end.directory_bytes > most:
+        reason = f"the directory of the zip has more than {most / 2**20:.3g} MiB; shorten the names of its files"
+        raise _named(ContentTooLarge, archive, reason)
     return end
 
 
-def _check_directory(archive: UploadedFile, entries: Sequence[zipfile.ZipInfo], end: ZipDirectory) -> None:
-    """Check that the directory lists all entries, and as many as its end states."""
-    if len(entries) != end.entries:
-        raise zipfile.BadZipFile
-    with archive.path.open("rb") as file:
-        if has_unlisted_entries(file, entries):
-            raise _named(BadArchive, archive, "the zip holds data that its directory does not list")
-
-
-def _check_entries(archive: UploadedFile, entries: Sequence[zipfile.ZipInfo], limits: Limits) -> None:
-    if sum(not is_system_file(entry.filename) for entry in entries) > limits.max_files:
+def _check_entries(archive: UploadedFile, entries: Sequence[ZipEntry], limits: Limits) -> None:
+    if sum(not is_system_file(entry.name) for entry in entries) > limits.max_files:
         raise _too_many_files(archive, limits)
-    if any(entry.flag_bits & _ENCRYPTED for entry in entries):
+    if any(entry.flags & _ENCRYPTED for entry in entries):
         raise _named(BadArchive, archive, "the zip is encrypted")
-    if sum(entry.file_size for entry in entries) > (allowed := allowed_bytes(archive, limits)):
+    if any(entry.flags & _PATCHED for entry in entries):
+        raise _named(UnsupportedArchive, archive, "the zip holds patches (compressed patched data); send the files")
+    for entry in entries:
+        if entry.method not in (STORED, DEFLATED):
+            raise _unsupported_method(archive, entry)
+    if sum(entry.unpacked_bytes for entry in entries) > (allowed := allowed_bytes(archive, limits)):
         raise _too_large(archive, allowed)
+
+
+def _unsupported_method(archive: UploadedFile, entry: ZipEntry) -> Problem:
+    known = _METHODS.get(entry.method)
+    method = f"{known} (method {entry.method})" if known else f"method {entry.method}"
+    large = ", which Windows Explorer uses above 2 GB" if known == "Deflate64" else ""
+    reason = f"{entry.name} is compressed by {method}{large}; zip it by Deflate, or send the files"
+    return _named(UnsupportedArchive, archive, reason)
 
 
 def allowed_bytes(archive: UploadedFile, limits: Limits) -> int:
@@ -139,30 +149,26 @@ def allowed_bytes(archive: UploadedFile, limits: Limits) -> int:
 
 def _extract(
     archive: UploadedFile,
-    opened: zipfile.ZipFile,
-    entries: Sequence[zipfile.ZipInfo],
+    packed: BinaryIO,
+    entries: Iterable[tuple[ZipEntry, int]],
     folder: SpoolFolder,
     limits: Limits,
 ) -> Iterator[UploadedFile]:
     allowed = allowed_bytes(archive, limits)
     left = allowed
-    for number, entry in enumerate(entries, start=1):
-        with opened.open(entry) as packed, folder.create() as file:
-            while piece := packed.read(_PIECE_BYTES):
+    for number, (entry, data_at) in enumerate(entries, start=1):
+        with folder.create() as file:
+            for piece in unpacked_pieces(packed, entry, data_at):
                 left -= len(piece)
                 if left < 0:
                     raise _too_large(archive, allowed)
                 file.write(piece)
-            yield UploadedFile(entry.filename or f"entry {number}", Path(file.name), file.tell())
+            yield UploadedFile(entry.name or f"entry {number}", Path(file.name), file.tell())
 
 
 def _named(kind: type[Problem], archive: UploadedFile, reason: str) -> Problem:
     files = [{"file": archive.name, "code": kind.code, "reason": reason}]
     return kind(f"{archive.name}: {reason}.", files=files)
-
-
-def _damaged(archive: UploadedFile) -> Problem:
-    return _named(BadArchive, archive, "the zip is damaged or compressed by an unknown method")
 
 
 def _too_many_files(archive: UploadedFile, limits: Limits) -> Problem:

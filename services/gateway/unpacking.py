@@ -5,17 +5,14 @@ An archive is never ignored: it could hold slices that show a haemorrhage.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
-from services.common.problems import UnsupportedMediaType
 from services.gateway.archive_formats import ZIP, archive_format
-from services.gateway.archives import BadArchive, Limits, allowed_bytes, unpack
+from services.gateway.archives import BadArchive, Limits, UnsupportedArchive, allowed_bytes, unpack
 from services.gateway.spool import SpoolFolder, UploadedFile
 from services.gateway.upload_problems import RefusedFile, refused_files
 
-
-class UnsupportedArchive(UnsupportedMediaType):
-    code = "unsupported_archive"
-    title = "This archive is not unpacked here"
+_MAX_REFUSED: Final = 100  # a zip may hold thousands of archives, and nobody reads a list of thousands
 
 
 def unpack_all(files: Sequence[UploadedFile], folder: SpoolFolder, limits: Limits) -> list[UploadedFile]:
@@ -27,7 +24,7 @@ def unpack_all(files: Sequence[UploadedFile], folder: SpoolFolder, limits: Limit
     Raises
     ------
     BadArchive, UnsupportedArchive
-        a zip cannot be unpacked; an archive has another format or lies too deep
+        at most 100 archives are named: a zip cannot be unpacked; an archive has another format or lies too deep
     ContentTooLarge
         the files exceed the limits, or a zip has a ratio that only a zip bomb has
     """
@@ -44,10 +41,16 @@ def unpack_all(files: Sequence[UploadedFile], folder: SpoolFolder, limits: Limit
             refused.append(_unsupported(file, kind))
         else:
             found.append(file)
-    if refused:
-        damaged = any(file.code == BadArchive.code for file in refused)
-        raise refused_files(BadArchive if damaged else UnsupportedArchive, refused)
+        _check_refused(refused, _MAX_REFUSED)
+    _check_refused(refused, 1)
     return found if any(not archive_format(file.path, file.name) for file in found) else []
+
+
+def _check_refused(refused: Sequence[RefusedFile], count: int) -> None:
+    """Refuse the upload where so many archives are refused."""
+    if len(refused) >= count:
+        damaged = any(file.code == BadArchive.code for file in refused)
+        raise refused_files(BadArchive if damaged else UnsupportedArchive, refused[:_MAX_REFUSED])
 
 
 def _opened(
@@ -72,6 +75,7 @@ def _opened(
             refused.append(_unsupported(within, kind))
         else:
             yield entry
+        _check_refused(refused, _MAX_REFUSED)
 
 
 def _without_archives(
@@ -91,7 +95,7 @@ def _unpacked(
 ) -> list[UploadedFile]:
     try:
         return unpack(archive, folder, limits)
-    except BadArchive as problem:
+    except (BadArchive, UnsupportedArchive) as problem:
         refused += [RefusedFile(**file) for file in problem.extra["files"]]
         return []
 

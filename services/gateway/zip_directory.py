@@ -1,36 +1,47 @@
-"""Reads the end of a zip's central directory: number of entries and size (APPNOTE 4.3.14 to 4.3.16).
+"""Reads the central directory of a zip within limits: its end first, then its entries as a stream (APPNOTE 4.3.12 on).
 
-It is checked before the standard library reads the whole directory, by the same rules. Then the directory is compared
-with the local headers of the entries (4.3.7 to 4.3.9).
+The standard library reads the whole directory into objects before a caller can refuse it, and takes either of two ends
+that disagree. Here both ends are read once, and everything that disagrees is refused.
 """
 
 import struct
 import sys
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
+
+MAX_NAME_BYTES: Final = 4096  # PATH_MAX of Linux
+END_SIGNATURE: Final = b"PK\x05\x06"
 
 _END: Final = struct.Struct("<4s4H2LH")
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR: Final = struct.Struct("<4sLQL")
-_END_SIGNATURE, _END64_SIGNATURE, _LOCATOR_SIGNATURE = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+_ENTRY: Final = struct.Struct("<4s4x2H4x3L3H4x2L")
+_END64_SIGNATURE, _LOCATOR_SIGNATURE = b"PK\x06\x06", b"PK\x06\x07"
 _ENTRY_SIGNATURE: Final = b"PK\x01\x02"
-_LOCAL: Final = struct.Struct("<4s22x2H")  # its signature, and the lengths of its name and extra field
-_LOCAL_SIGNATURE: Final = b"PK\x03\x04"
-_DESCRIPTOR_BYTES: Final = (0, 12, 16, 20, 24)  # sizes of the data descriptor behind an entry's data
 _MAX_COMMENT_BYTES: Final = 0xFFFF
 _END64_BODY_BYTES: Final = 44  # a record without extensible data
-_IN_ZIP64: Final = (0xFFFF, 0xFFFFFFFF)  # placeholders of numbers in the zip64 record
+_IN_ZIP64_SHORT, _IN_ZIP64_LONG = 0xFFFF, 0xFFFFFFFF  # placeholders of numbers in a zip64 record or field
+_ZIP64_FIELD: Final = 0x0001
+_UTF8: Final = 0x0800
+
+
+class MalformedZip(Exception):
+    """The zip is damaged, or its parts contradict each other."""
 
 
 @dataclass(frozen=True, slots=True)
 class ZipDirectory:
-    """The end of the central directory; `directory_at` is the offset of the directory."""
+    """The end of the central directory.
+
+    directory_at : offset of the directory in the file
+    data_before : bytes in front of the zip, such as a program that unpacks it; the offsets of entries lack them
+    """
 
     entries: int
     directory_bytes: int
     directory_at: int
+    data_before: int
     split: bool
 
     def fits(self, file: BinaryIO) -> bool:
@@ -41,57 +52,94 @@ class ZipDirectory:
         return file.read(len(_ENTRY_SIGNATURE)) == _ENTRY_SIGNATURE
 
 
+@dataclass(frozen=True, slots=True)
+class ZipEntry:
+    """One entry of the directory.
+
+    raw_name : as in the entry's local header
+    header_at : offset of the local header in the file
+    attributes : external ones, whose meaning depends on the system that made the zip
+    """
+
+    name: str
+    raw_name: bytes
+    flags: int
+    method: int
+    crc32: int
+    packed_bytes: int
+    unpacked_bytes: int
+    attributes: int
+    header_at: int
+
+
 def read_directory_end(file: BinaryIO, size: int) -> ZipDirectory | None:
     """The end of the directory of a zip of `size` bytes; None where there is none.
 
     Raises
     ------
-    BadZipFile
-        its numbers are in a zip64 record that is missing or at another offset
+    MalformedZip
+        its numbers are in a zip64 record that is missing or at another offset, or the two ends disagree
     """
     start = max(0, size - _END.size - _MAX_COMMENT_BYTES)
     file.seek(start)
     tail = file.read()
-    at = tail.rfind(_END_SIGNATURE)
+    at = tail.rfind(END_SIGNATURE)
     if at < 0 or len(tail) < at + _END.size:
         return None
-    _, disk, first_disk, _, entries, length, _, _ = _END.unpack_from(tail, at)
-    if found := _zip64(file, start + at):
-        return found
-    if _IN_ZIP64[0] == entries or _IN_ZIP64[1] == length:
-        raise zipfile.BadZipFile("zip64 numbers are missing")
-    return ZipDirectory(entries, length, start + at - length, split=bool(disk or first_disk))
+    _, disk, first_disk, here, entries, length, offset, comment = _END.unpack_from(tail, at)
+    if at + _END.size + comment > len(tail):
+        return None
+    stated = _Numbers(disk, first_disk, here, entries, length, offset)
+    return _zip64(file, start + at, stated) or stated.directory(start + at)
 
 
-def has_unlisted_entries(file: BinaryIO, entries: Sequence[zipfile.ZipInfo]) -> bool:
-    """Whether there is an entry at the start of a zip, or behind one of `entries`, that is none of them."""
-    listed = {entry.header_offset for entry in entries}
-    offsets = (0, *(offset for entry in entries for offset in _next_offsets(file, entry)))
-    return any(at not in listed and _read(file, _LOCAL, at)[0] == _LOCAL_SIGNATURE for at in offsets)
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """The numbers of an end: disks, entries here and in all, bytes and offset of the directory."""
+
+    disk: int
+    first_disk: int
+    here: int
+    entries: int
+    length: int
+    offset: int
+
+    def directory(self, end_at: int) -> ZipDirectory:
+        """The directory in front of an end at this offset."""
+        if self.entries == _IN_ZIP64_SHORT or self.length == _IN_ZIP64_LONG:
+            raise MalformedZip("zip64 numbers are missing")
+        at = end_at - self.length
+        split = bool(self.disk or self.first_disk)
+        if not split and self.here != self.entries:
+            raise MalformedZip("the end states two numbers of entries")
+        return ZipDirectory(self.entries, self.length, at, at - self.offset, split)
+
+    def agrees_with(self, other: "_Numbers") -> bool:
+        """Whether each number is that of a zip64 record, or a placeholder for it."""
+        shorts = ((self.here, other.here), (self.entries, other.entries))
+        longs = ((self.length, other.length), (self.offset, other.offset))
+        return all(own in (_IN_ZIP64_SHORT, found) for own, found in shorts) and all(
+            own in (_IN_ZIP64_LONG, found) for own, found in longs
+        )
 
 
-def _next_offsets(file: BinaryIO, entry: zipfile.ZipInfo) -> list[int]:
-    """Possible offsets of the next entry; the standard library refuses an entry without a local header."""
-    mark, name_bytes, extra_bytes = _read(file, _LOCAL, entry.header_offset)[:3]
-    if mark != _LOCAL_SIGNATURE:
-        return []
-    end = entry.header_offset + _LOCAL.size + name_bytes + extra_bytes + entry.compress_size
-    return [end + size for size in _DESCRIPTOR_BYTES]
-
-
-def _zip64(file: BinaryIO, end_at: int) -> ZipDirectory | None:
-    """The end by the zip64 record, which has precedence; None without a locator before the end."""
+def _zip64(file: BinaryIO, end_at: int, stated: _Numbers) -> ZipDirectory | None:
+    """The directory by the zip64 record, which has precedence; None without a locator before the end."""
     locator_at = end_at - _LOCATOR.size
     record_at = locator_at - _END64.size
     mark, disk, stated_at, disks = _read(file, _LOCATOR, locator_at)[:4]
     if mark != _LOCATOR_SIGNATURE:
         return None
     if disk or disks > 1:
-        return ZipDirectory(0, 0, 0, split=True)
+        return ZipDirectory(0, 0, 0, 0, split=True)
     found = _read(file, _END64, record_at)
     if found[0] != _END64_SIGNATURE or found[1] != _END64_BODY_BYTES or _is_another(file, stated_at, record_at):
-        raise zipfile.BadZipFile("the zip64 record is at another offset")
-    return ZipDirectory(found[7], found[8], record_at - found[8], split=bool(found[4] or found[5]))
+        raise MalformedZip("the zip64 record is at another offset")
+    numbers = _Numbers(*found[4:10])
+    if not stated.agrees_with(numbers):
+        raise MalformedZip("the two ends of the directory disagree")
+    at = record_at - numbers.length
+    return ZipDirectory(numbers.entries, numbers.length, at, at - numbers.offset, bool(found[4] or found[5]))
 
 
 def _is_another(file: BinaryIO, stated_at: int, record_at: int) -> bool:
@@ -106,3 +154,64 @@ def _read(file: BinaryIO, record: struct.Struct, at: int) -> tuple[Any, ...]:
     file.seek(at)
     data = file.read(record.size)
     return record.unpack(data) if len(data) == record.size else (b"",) * 10
+
+
+def read_entries(file: BinaryIO, end: ZipDirectory) -> Iterator[ZipEntry]:
+    """The entries of a directory, which must hold exactly as many as its end states; check the end's numbers first.
+
+    Raises
+    ------
+    MalformedZip
+        an entry is damaged or has too long a name, or the directory has another length or another number of entries
+    """
+    if end.directory_at < 0 or end.data_before < 0:
+        raise MalformedZip("the directory lies in front of the file")
+    file.seek(end.directory_at)
+    left = end.directory_bytes
+    for _ in range(end.entries):
+        fixed = file.read(_ENTRY.size) if left >= _ENTRY.size else b""
+        if not fixed.startswith(_ENTRY_SIGNATURE) or len(fixed) < _ENTRY.size:
+            raise MalformedZip("an entry of the directory is missing")
+        _, flags, method, crc32, packed, unpacked, name_bytes, extra_bytes, comment_bytes, attributes, at = (
+            _ENTRY.unpack(fixed)
+        )
+        left -= _ENTRY.size + name_bytes + extra_bytes + comment_bytes
+        if left < 0 or name_bytes > MAX_NAME_BYTES:
+            raise MalformedZip("an entry of the directory is too long")
+        raw_name, extra, _ = file.read(name_bytes), file.read(extra_bytes), file.read(comment_bytes)
+        if _IN_ZIP64_LONG in (packed, unpacked, at):
+            unpacked, packed, at = _zip64_numbers(extra, unpacked, packed, at)
+        name = _text(raw_name, flags)
+        yield ZipEntry(name, raw_name, flags, method, crc32, packed, unpacked, attributes, at + end.data_before)
+    if left:
+        raise MalformedZip("the directory is longer than its entries")
+
+
+def _zip64_numbers(extra: bytes, *numbers: int) -> Iterator[int]:
+    """The numbers, with those of the zip64 field in place of placeholders (APPNOTE 4.5.3)."""
+    field = _zip64_field(extra)
+    for number in numbers:
+        if number != _IN_ZIP64_LONG:
+            yield number
+            continue
+        if len(field) < 8:  # noqa: PLR2004 - bytes of a number
+            raise MalformedZip("a zip64 number of an entry is missing")
+        yield int.from_bytes(field[:8], "little")
+        field = field[8:]
+
+
+def _zip64_field(extra: bytes) -> bytes:
+    while len(extra) >= 4:  # noqa: PLR2004 - bytes of a field's head
+        kind, length = struct.unpack_from("<2H", extra)
+        if kind == _ZIP64_FIELD:
+            return extra[4 : 4 + length]
+        extra = extra[4 + length :]
+    return b""
+
+
+def _text(raw_name: bytes, flags: int) -> str:
+    """A name, up to its first zero byte."""
+    try:
+        return raw_name.decode("utf-8" if flags & _UTF8 else "cp437").partition("\0")[0]
+    except UnicodeDecodeError:
+        raise MalformedZip("a name is not UTF-8") from None

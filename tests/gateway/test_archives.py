@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.common.problems import ContentTooLarge, Problem
-from services.gateway.archives import BadArchive, Limits, unpack
+from services.gateway.archives import BadArchive, Limits, UnsupportedArchive, unpack
 from services.gateway.spool import SpoolFolder, UploadedFile
 from tests.scans import zipped
 
@@ -124,13 +124,45 @@ def test_too_many_entries_are_refused_before_they_are_read(tmp_path: Path) -> No
             _unpack(tmp_path, zipped([(str(index), b"") for index in range(count)]))
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_every_method_of_the_standard_library_is_read(tmp_path: Path, method: int) -> None:
+def _zip_by(method: int, data: bytes = b"abc" * 100) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:
-        archive.writestr("a.dcm", b"abc" * 100)
-    (got,) = _unpack(tmp_path, file.getvalue())
+        archive.writestr("a.dcm", data)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_stored_and_deflated_entries_are_read(tmp_path: Path, method: int) -> None:
+    (got,) = _unpack(tmp_path, _zip_by(method))
     assert got.path.read_bytes() == b"abc" * 100
+
+
+def _with_method(data: bytes, method: int) -> bytes:
+    """A zip of one entry that states another method."""
+    changed = bytearray(data)
+    for at in (8, changed.rindex(b"PK\x01\x02") + 10):
+        changed[at : at + 2] = method.to_bytes(2, "little")
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        (_zip_by(zipfile.ZIP_BZIP2), "a.dcm is compressed by bzip2 (method 12)"),
+        (_zip_by(zipfile.ZIP_LZMA), "a.dcm is compressed by LZMA (method 14)"),
+        (
+            _with_method(_zip_by(zipfile.ZIP_DEFLATED), 9),
+            "Deflate64 (method 9), which Windows Explorer uses above 2 GB",
+        ),
+        (_with_method(_zip_by(zipfile.ZIP_DEFLATED), 77), "a.dcm is compressed by method 77;"),
+    ],
+)
+def test_other_methods_are_refused_by_name(tmp_path: Path, data: bytes, named: str) -> None:
+    with pytest.raises(UnsupportedArchive) as refused:
+        _unpack(tmp_path, data)
+    assert refused.value.status == 415
+    assert named in refused.value.detail
+    assert not list((tmp_path / "unpacked").iterdir())
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
@@ -138,5 +170,5 @@ def test_every_method_of_the_standard_library_is_read(tmp_path: Path, method: in
 def test_a_damaged_zip_is_refused_or_read_and_nothing_else(tmp_path: Path, at: int, flip: int, cut: int) -> None:
     data = bytearray(zipped(FILES))
     data[at % len(data)] ^= flip
-    with contextlib.suppress(BadArchive, ContentTooLarge):
+    with contextlib.suppress(BadArchive, ContentTooLarge, UnsupportedArchive):
         _unpack(tmp_path, bytes(data[: len(data) - cut]))

@@ -1,12 +1,14 @@
 import gzip
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from services.common.problems import ContentTooLarge, Problem
-from services.gateway.archives import BadArchive, Limits
+from services.gateway.archives import BadArchive, Limits, UnsupportedArchive
 from services.gateway.spool import SpoolFolder, UploadedFile
-from services.gateway.unpacking import UnsupportedArchive, unpack_all
+from services.gateway.unpacking import unpack_all
 from tests.scans import zipped
 
 LIMITS = Limits(max_bytes=200 * 1024**2, max_files=10, max_ratio=100)
@@ -100,3 +102,21 @@ def test_system_files_are_limited_over_all_zips(tmp_path: Path) -> None:
     system = zipped({f"._{index}": b"" for index in range(20)})
     with pytest.raises(ContentTooLarge):
         _unpack(tmp_path, {"s.zip": zipped({"1.zip": system, "2.zip": system})})
+
+
+def test_at_most_a_hundred_archives_are_named(tmp_path: Path) -> None:
+    limits = Limits(max_bytes=LIMITS.max_bytes, max_files=1000, max_ratio=100)
+    many = zipped({f"{index}.gz": GZ for index in range(500)})
+    for number, sent in enumerate(({"s.zip": many}, {f"{index}.gz": GZ for index in range(500)})):
+        with pytest.raises(UnsupportedArchive) as refused:
+            _unpack(tmp_path / str(number), sent, limits)
+        assert len(refused.value.extra["files"]) == 100
+
+
+def test_a_zip_in_a_zip_by_another_method_is_refused_by_name(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("1.dcm", b"1")
+    problem, named = _refused(tmp_path, {"s.zip": zipped({"in.zip": packed.getvalue()})})
+    assert type(problem) is UnsupportedArchive
+    assert "bzip2 (method 12)" in named["s.zip/in.zip"]

@@ -9,7 +9,7 @@ import pytest
 from services.common.problems import ContentTooLarge
 from services.gateway.archives import BadArchive, Limits, unpack
 from services.gateway.spool import SpoolFolder, UploadedFile
-from services.gateway.zip_directory import read_directory_end
+from services.gateway.zip_directory import MAX_NAME_BYTES, MalformedZip, ZipDirectory, read_directory_end, read_entries
 from tests.scans import zipped
 
 FILES = {"a.dcm": b"a" * 1000, "b.dcm": b"b"}
@@ -137,7 +137,7 @@ def test_an_entry_that_the_directory_lacks_is_refused(tmp_path: Path, data: byte
     assert _unpack(tmp_path, data) == THREE
 
 
-def test_a_stated_size_beyond_any_file_is_ignored(tmp_path: Path) -> None:
+def test_a_stated_size_beyond_the_file_is_refused(tmp_path: Path) -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         entry = zipfile.ZipInfo("a.dcm")
@@ -146,4 +146,63 @@ def test_a_stated_size_beyond_any_file_is_ignored(tmp_path: Path) -> None:
     data = bytearray(file.getvalue())
     at = data.rindex(b"PK\x01\x02")
     data[at + 20 : at + 24] = b"\xff" * 4
-    assert _unpack(tmp_path, bytes(data)) == {"a.dcm": b"x"}, "the data decide"
+    with pytest.raises(BadArchive):
+        _unpack(tmp_path, bytes(data))
+
+
+def test_a_directory_of_more_entries_than_stated_is_not_read(tmp_path: Path) -> None:
+    """The standard library reads all of them before it compares their number."""
+    data = zipped([(str(index), b"") for index in range(500)])
+    end = data[-22:]
+    few = data[:-22] + end[:8] + struct.pack("<2H", 1, 1) + end[12:]
+    path = tmp_path / "upload"
+    path.write_bytes(few)
+    with path.open("rb") as file:
+        directory = read_directory_end(file, len(few))
+        assert directory
+        entries = read_entries(file, directory)
+        assert next(entries).name == "0"
+        with pytest.raises(MalformedZip, match="longer than its entries"):
+            next(entries)
+
+
+@pytest.mark.parametrize(("at", "value"), [(10, 3), (12, 46), (16, 7)])
+def test_two_ends_that_disagree_are_refused(tmp_path: Path, at: int, value: int) -> None:
+    """Entries, bytes and offset of the directory, each stated otherwise than in the zip64 record."""
+    data = bytearray(_zip64(zipped(FILES)))
+    end = len(data) - 22
+    struct.pack_into("<H" if at == 10 else "<L", data, end + at, value)
+    with pytest.raises(BadArchive, match="bad_archive") as refused:
+        _unpack(tmp_path, bytes(data))
+    assert "disagree" in refused.value.detail
+
+
+def test_the_end_must_state_one_number_of_entries(tmp_path: Path) -> None:
+    data = bytearray(zipped(FILES))
+    data[-14] += 1
+    with pytest.raises(BadArchive):
+        _unpack(tmp_path, bytes(data))
+
+
+def test_a_name_longer_than_a_path_is_refused(tmp_path: Path) -> None:
+    data = zipped({"a" * (MAX_NAME_BYTES + 1): b"x"})
+    path = tmp_path / "upload"
+    path.write_bytes(data)
+    with path.open("rb") as file, pytest.raises(MalformedZip, match="too long"):
+        list(read_entries(file, cast("ZipDirectory", read_directory_end(file, len(data)))))
+
+
+def test_names_are_decoded_by_the_flag_of_the_entry(tmp_path: Path) -> None:
+    data = zipped({"\u00e4.dcm": b"x"})
+    assert _unpack(tmp_path, data) == {"\u00e4.dcm": b"x"}
+    (tmp_path / "old").mkdir()
+    old = bytearray(data)
+    for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        old[old.index(mark) + at + 1] &= ~8
+    assert _unpack(tmp_path / "old", bytes(old)) == {"\u00e4.dcm".encode().decode("cp437"): b"x"}
+
+
+@pytest.mark.parametrize("bad", [b"\xff", b"\xc3("])
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path, bad: bytes) -> None:
+    with pytest.raises(BadArchive):
+        _unpack(tmp_path, zipped({"\u00e4.dcm": b"x"}).replace("\u00e4".encode(), bad.ljust(2, b"a")))
