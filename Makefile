@@ -15,7 +15,8 @@ export GATEWAY_PORT ?= 8000
 export PREPROCESS_PORT ?= 8001
 export CNN_PORT ?= 8002
 export RNN_PORT ?= 8003
-export REDIS_PORT ?= 8004
+# Redis listens on no port, but on a socket in a folder of this user. The path of a socket may have 107 bytes.
+export REDIS_SOCKET ?= $(or $(wildcard $(XDG_RUNTIME_DIR)),/tmp)/ich-$(shell id -u)-$(GATEWAY_PORT)/redis.sock
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
 .PHONY: help run demo up down logs test e2e e2e-compose drill attack fuzz corpus reference check format lock bench bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
@@ -36,9 +37,9 @@ demo: $(VENV)/.run free-ports ## Start all services, send the sample series, pri
 	printf '\n`make run` keeps the services running and opens the page at $(URL)\n'
 
 free-ports:
-	@for port in $(GATEWAY_PORT) $(PREPROCESS_PORT) $(CNN_PORT) $(RNN_PORT) $(REDIS_PORT); do \
+	@for port in $(GATEWAY_PORT) $(PREPROCESS_PORT) $(CNN_PORT) $(RNN_PORT); do \
 		if (exec 3<>/dev/tcp/127.0.0.1/$$port) 2>/dev/null; then \
-			echo "Port $$port is taken. Choose others: make GATEWAY_PORT=9000 PREPROCESS_PORT=9001 CNN_PORT=9002 RNN_PORT=9003 REDIS_PORT=9004 $(MAKECMDGOALS)"; \
+			echo "Port $$port is taken. Choose others: make GATEWAY_PORT=9000 PREPROCESS_PORT=9001 CNN_PORT=9002 RNN_PORT=9003 $(MAKECMDGOALS)"; \
 			exit 1; fi; done
 
 # -- containers --------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """All services as `make run` starts them, on free ports, for end-to-end tests and benchmarks."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from redis import Redis
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("gateway", "preprocess", "cnn", "rnn")
@@ -24,7 +26,6 @@ class Service:
     url: str
     ports: dict[str, int]
     log: Path
-    redis_port: int
     supervisor: int
 
     def process(self, name: str) -> int:
@@ -37,7 +38,16 @@ class Service:
 
     def redis(self) -> int:
         """The process id of Redis."""
-        return self.started(f":{self.redis_port}", "redis-server")
+        return self.started(str(self.redis_socket), "redis-server")
+
+    @property
+    def redis_socket(self) -> Path:
+        """The socket of Redis."""
+        return redis_socket(self.ports["gateway"])
+
+    def redis_client(self) -> Redis:
+        """A client of the product's Redis."""
+        return Redis(unix_socket_path=str(self.redis_socket))
 
     def started(self, *words: str) -> int:
         """Return the process whose command supervisor started with these words; LookupError without one."""
@@ -71,6 +81,11 @@ def jobs_dir(gateway_port: int) -> Path:
     return ROOT / ".run" / f"jobs-{gateway_port}"
 
 
+def redis_socket(gateway_port: int) -> Path:
+    """Return the socket of Redis under these tests, in a short folder, by the gateway's port."""
+    return Path(f"/tmp/ich-{os.geteuid()}-{gateway_port}/redis.sock")  # noqa: S108 - `make run` puts it there too
+
+
 def _command(entry: Path) -> str:
     try:
         return (entry / "cmdline").read_text()
@@ -88,9 +103,8 @@ def children(process: int) -> list[int]:
 
 
 def service_ports() -> dict[str, int]:
-    """A free port for each service and for Redis."""
-    names = (*NAMES, "redis")
-    return dict(zip(names, free_ports(len(names)), strict=True))
+    """A free port for each service."""
+    return dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
 
 
 def free_ports(count: int) -> list[int]:
@@ -109,7 +123,7 @@ def running_service(
     ports = dict(all_ports or service_ports())
     binaries = Path(sys.executable).parent
     settings = {f"{name.upper()}_PORT": str(port) for name, port in ports.items()}
-    redis_port = ports.pop("redis")
+    settings["REDIS_SOCKET"] = str(redis_socket(ports["gateway"]))
     (ROOT / ".run").mkdir(exist_ok=True)
     with log.open("wb") as output:
         supervisor = subprocess.Popen(
@@ -119,13 +133,14 @@ def running_service(
             stdout=output,
             stderr=output,
         )
-        running = Service(f"http://127.0.0.1:{ports['gateway']}", ports, log, redis_port, supervisor.pid)
+        running = Service(f"http://127.0.0.1:{ports['gateway']}", ports, log, supervisor.pid)
         try:
             running.wait_until_ready(240)
             yield running
         finally:
             supervisor.send_signal(signal.SIGTERM)
             supervisor.wait(70)
+            shutil.rmtree(running.redis_socket.parent, ignore_errors=True)
 
 
 def cpu_s(process: int) -> float:

@@ -14,7 +14,8 @@ from services.common.problems import Problem
 
 ANONYMOUS: Final = "anybody"  # a folder of jobs has this name
 BEARER: Final = HTTPBearer(auto_error=False, scheme_name="key", description="a line of the site's file of keys")
-_LINE: Final = re.compile(r"([A-Za-z0-9-]{1,32})\s+(\S{16,})")
+SENDER_ID: Final = re.compile(r"[A-Za-z0-9-]{1,32}")
+_LINE: Final = re.compile(rf"({SENDER_ID.pattern})\s+(\S{{16,}})")
 
 
 class Unauthorized(Problem):

@@ -27,6 +27,7 @@ from services.gateway.jobs.service import JobService
 from services.gateway.middleware import gateway_middleware
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import PredictionService
+from services.gateway.private_folder import make_private, restrict_umask
 from services.gateway.query import check_query
 from services.gateway.report import DISCLAIMER
 from services.gateway.responses import declare_browser_checks
@@ -66,6 +67,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+        make_private(settings.jobs_dir, "ICH_GATEWAY_JOBS_DIR")
         spool.open()
         async with connections.sweeping(), jobs.running():
             yield {CONNECTIONS: connections, PROXIES: proxies}
@@ -96,5 +98,6 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
 def create() -> FastAPI:
     """The gateway with the settings of the environment, for uvicorn."""
     configure_logging("gateway")
+    restrict_umask()
     settings = Settings.read()
     return create_app(connect_all(settings), settings)

@@ -102,7 +102,15 @@ class Settings(ServiceSettings):
         "rule has its own.",
     )
 
-    redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="URL of the Redis of the job queue.")
+    redis_url: str = Field(
+        default="redis://127.0.0.1:6379/0",
+        description="URL of the Redis of the job queue: `unix:///folder/redis.sock`, or `redis://host:port/0`.",
+    )
+    redis_password_file: Path | None = Field(
+        default=None,
+        description="File with the password of that Redis, read at start; unset, Redis asks for none, and its socket "
+        "must be closed to other users.",
+    )
     jobs_dir: Path = Field(
         default=Path(gettempdir()) / "ich-jobs",
         description="Folder of the jobs; with `jobs_url`, the folder for files in transfer.",

@@ -12,6 +12,7 @@ from typing import BinaryIO, Final
 from anyio import to_thread
 
 from services.common.problems import Problem
+from services.gateway.private_folder import make_private, open_private
 
 _PREFIX: Final = "upload-"
 
@@ -42,18 +43,31 @@ class SpoolFolder:
     def create(self) -> BinaryIO:
         """A new empty file, open for writing; its `name` is its path."""
         self._count += 1
-        return (self.path / f"{self._count:06d}").open("xb")
+        return open(self.path / f"{self._count:06d}", "xb", opener=open_private)
 
 
 class Spool:
-    """A folder for each request. One gateway owns one spool."""
+    """A folder for each request. One gateway owns one spool.
 
-    def __init__(self, root: Path) -> None:
+    Parameters
+    ----------
+    setting
+        name of the setting that holds the folder, for messages
+    """
+
+    def __init__(self, root: Path, setting: str = "ICH_GATEWAY_SPOOL_DIR") -> None:
         self._root = root
+        self._setting = setting
 
     def open(self) -> None:
-        """Create the spool, and remove folders that a crash left; other files remain."""
-        self._root.mkdir(parents=True, exist_ok=True)
+        """Create the spool for this user only, and remove folders that a crash left; other files remain.
+
+        Raises
+        ------
+        UnsafeFolder
+            another user made the folder
+        """
+        make_private(self._root, self._setting)
         for left in self._root.glob(f"{_PREFIX}*"):
             _remove(left)
 

@@ -21,7 +21,7 @@ ReadyProbe = Callable[[str], bool]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 where all services became ready in time."""
     parser = argparse.ArgumentParser(prog="python -m services.gateway.wait_ready", description=__doc__)
-    parser.add_argument("services", nargs="+", metavar="NAME=URL", help="an http:// address, or redis://")
+    parser.add_argument("services", nargs="+", metavar="NAME=URL", help="an http:// address, redis:// or unix://")
     parser.add_argument("--wait", type=float, default=300, metavar="SECONDS", help="time-out (%(default)s)")
     options = parser.parse_args(arguments)
     services = dict(named.split("=", 1) for named in options.services)
@@ -49,7 +49,7 @@ def wait_ready(services: Mapping[str, str], probe: ReadyProbe, timeout_s: float)
 
 def is_ready(url: str) -> bool:
     """Whether a service is ready: by `/readyz`, or by a ping of Redis."""
-    if url.startswith("redis:"):
+    if url.startswith(("redis:", "unix:")):
         return _redis_answers(url)
     try:
         return httpx.get(f"{url}/readyz", timeout=_REQUEST_S, trust_env=False).is_success

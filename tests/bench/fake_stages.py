@@ -103,7 +103,7 @@ def product_with_fake_networks(sleep_s: float) -> Iterator[FakeProduct]:
     with tempfile.TemporaryDirectory() as folder:
         product = FakeProduct(f"http://127.0.0.1:{ports['gateway']}", _environment(Path(folder), ports, sleep_s))
         try:
-            product.start("redis", "services.gateway.jobs.redis_server", f"{folder}/redis", str(ports["redis"]))
+            product.start("redis", "services.gateway.jobs.redis_server", f"{folder}/redis", f"{folder}/redis.sock")
             for name, application in _APPLICATIONS.items():
                 product.start(name, "uvicorn", "--factory", application, "--port", str(ports[name]), "--no-access-log")
             product.wait_until_ready()
@@ -119,7 +119,7 @@ def _environment(folder: Path, ports: Mapping[str, int], sleep_s: float) -> dict
     return {
         **os.environ,
         **addresses,
-        "ICH_GATEWAY_REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/0",
+        "ICH_GATEWAY_REDIS_URL": f"unix://{folder}/redis.sock",
         "ICH_GATEWAY_JOBS_DIR": str(folder / "jobs"),
         "ICH_GATEWAY_SPOOL_DIR": str(folder / "spool"),
         _BUNDLE: str(write_bundle(folder / "bundle")),

@@ -40,8 +40,7 @@ from tests.contracts.conftest import Chain, FeatureScorer, MeanExtractor, stage_
 from tests.contracts.random_uploads import CONTENT_TYPE, Upload, uploads
 from tests.contracts.test_uploads import named
 from tests.gateway.jobs.queue_worker import QueueWorker
-from tests.redis_process import running_redis
-from tests.running import free_ports
+from tests.redis_process import redis_url, running_redis
 from tests.scans import ct_slice, head, picture, zipped
 
 pytestmark = pytest.mark.anyio
@@ -49,16 +48,14 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    (port,) = free_ports(1)
-    with running_redis(tmp_path_factory.mktemp("redis"), port) as client:
+    with running_redis(tmp_path_factory.mktemp("redis")) as client:
         yield client
 
 
 @pytest.fixture
 def gateway_settings(gateway_settings: Settings, redis: Redis) -> Settings:
     redis.flushall()
-    port = redis.connection_pool.connection_kwargs["port"]
-    changed = {"redis_url": f"redis://127.0.0.1:{port}/0", "chunk_slices": 64, "max_job_files": 1000}
+    changed = {"redis_url": redis_url(redis), "chunk_slices": 64, "max_job_files": 1000}
     return gateway_settings.model_copy(update=changed)
 
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from redis import Redis
-
 from tests.drill.disk import filled
 from tests.drill.sender import Sender
 from tests.running import Service, children
@@ -102,7 +100,8 @@ def kill_redis(service: Service, _: Sender) -> None:
 
 
 def empty_redis(service: Service, _: Sender) -> None:
-    Redis(port=service.redis_port).flushall()
+    with service.redis_client() as redis:
+        redis.flushall()
 
 
 def stop_stage(name: str) -> Injection:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import httpx
-from redis import Redis
 
 from tests.running import ROOT, Service
 from tests.scans import ct_slice, head, zipped
@@ -50,7 +49,7 @@ def outputs(service: Service) -> Iterator[tuple[str, bytes]]:
     """Everything outside of the job store, with its location: log, metrics, Redis and its files."""
     yield "log", service.log.read_bytes()
     yield "metrics", httpx.get(f"{service.url}/metrics").content
-    with Redis(port=service.redis_port) as redis:
+    with service.redis_client() as redis:
         for key in redis.scan_iter(count=1000):
             yield f"Redis key {key!r}", key
             yield f"Redis value of {key!r}", redis.dump(key) or b""

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from fsspec.core import url_to_fs
 
+from services.gateway.private_folder import FOLDER_MODE
+
 _MANIFEST: Final = "manifest.jsonl"
 _COPIES: Final = "fetched-"
 _MAX_COPY_AGE_S: Final = 3600.0  # longer than any task needs its files
@@ -73,7 +75,7 @@ class FsspecStorage:
     @contextmanager
     def local_copies(self, keys: Sequence[str]) -> Iterator[list[Path]]:
         """Downloads in a temporary folder."""
-        self._spool.mkdir(parents=True, exist_ok=True)
+        self._spool.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=_COPIES, dir=self._spool) as folder:
             paths = [Path(folder) / f"{number:06d}" for number in range(len(keys))]
             self._files.get([self._path(key) for key in keys], [str(path) for path in paths])

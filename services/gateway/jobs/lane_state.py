@@ -86,4 +86,4 @@ class LaneStates:
 
     def _get(self, lane: Lane) -> str | None:
         state = self._redis.get(lane.key)
-        return state.decode() if isinstance(state, bytes) else None
+        return state.decode(errors="replace") if isinstance(state, bytes) else None

@@ -28,9 +28,9 @@ from services.gateway.jobs.job import Job
 from services.gateway.jobs.lane_state import Lane, LaneStates
 from services.gateway.jobs.schemas import PRIORITIES, Plan, Priority
 from services.gateway.jobs.store import JobStore
+from services.gateway.jobs.ticket_call import FUNCTION
 
 _TICKET_S: Final = 5.0
-_FUNCTION: Final = "services.gateway.jobs.tasks.run_ticket"
 
 
 class QueueUnavailable(Problem):
@@ -108,7 +108,7 @@ class FairScheduler:
 
         A ticket missing once may be on its way to a worker.
         """
-        queued = set(self.queue(priority).get_job_ids())
+        queued = self._queued(priority)
         for lane in self._lanes_of(priority, sender):
             ticket = self._states.waiting_ticket(lane)
             if ticket and ticket not in queued:
@@ -184,12 +184,17 @@ class FairScheduler:
         done = job.outcomes()
         return next((Task(job, number) for number in plan.series[first :: self._lanes] if number not in done), None)
 
+    def _queued(self, priority: Priority) -> set[str]:
+        """The ids in a queue; an entry of another program may be no text."""
+        entries = self._redis.lrange(self.queue(priority).key, 0, -1)
+        return {entry.decode(errors="replace") for entry in entries if isinstance(entry, bytes)}
+
     def _lanes_of(self, priority: Priority, sender: str) -> list[Lane]:
         return [Lane(priority, sender, number) for number in range(self._lanes)]
 
     def _enqueue(self, lane: Lane, ticket: str) -> None:
         self.queue(lane.priority).enqueue_call(
-            _FUNCTION,
+            FUNCTION,
             args=(lane.priority, lane.sender, lane.number, ticket),
             job_id=ticket,
             timeout=-1,

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
+from services.gateway.private_folder import FOLDER_MODE, open_private
+
 _TRASH: Final = "trash"
 _CONCURRENT_SYNCS: Final = 16  # a journalling file system commits many files in about the time of one
 
@@ -71,7 +73,8 @@ class LocalStorage:
         self._make_folder(path.parent)
         part = path.with_name(f".{secrets.token_hex(8)}")
         try:
-            part.write_bytes(content)
+            with open(part, "xb", opener=open_private) as file:
+                file.write(content)
             self._sync(part)
             os.link(part, path)
         except FileExistsError:
@@ -106,7 +109,7 @@ class LocalStorage:
     def remove(self, key: str) -> None:
         """Rename to the trash in one step, so that nobody writes into a folder that is half removed; then delete."""
         trash = self._root / _TRASH
-        trash.mkdir(parents=True, exist_ok=True)
+        trash.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         removed = trash / secrets.token_hex(8)
         with suppress(FileNotFoundError):
             (self._root / key).rename(removed)
@@ -120,7 +123,7 @@ class LocalStorage:
     def remove_leftovers(self) -> None:
         """Empty the trash."""
         trash = self._root / _TRASH
-        trash.mkdir(parents=True, exist_ok=True)
+        trash.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         for path in trash.iterdir():
             _delete(path)
 
@@ -129,7 +132,7 @@ class LocalStorage:
         if path.is_dir():
             return
         self._make_folder(path.parent)
-        path.mkdir(exist_ok=True)
+        path.mkdir(FOLDER_MODE, exist_ok=True)
         self._sync(path.parent)
 
 

@@ -21,6 +21,7 @@ from services.gateway.jobs.idempotency import IdempotencyConflict, IdempotencyKe
 from services.gateway.jobs.job import FILES, MANIFEST, Job, job_not_found
 from services.gateway.jobs.schemas import FinalStatus, Manifest, Priority, StoredFile
 from services.gateway.jobs.storage import LocalStorage, Storage
+from services.gateway.private_folder import FOLDER_MODE, open_private
 from services.gateway.spool import Spool, SpoolFolder, UploadedFile
 
 
@@ -47,7 +48,7 @@ class JobStore:
     def at(cls, folder: Path, url: str | None = None) -> "JobStore":
         """In a local folder, or at an fsspec address with the folder for temporary files."""
         storage = FsspecStorage(url, folder / "fetched") if url else LocalStorage(folder)
-        return cls(storage, Spool(folder / "incoming"))
+        return cls(storage, Spool(folder / "incoming", "ICH_GATEWAY_JOBS_DIR"))
 
     def recover(self) -> None:
         """Remove the rest of uploads that a crash cut off: their senders got no 202."""
@@ -150,10 +151,12 @@ class JobStore:
     def _store_files(self, job: Job, folder: SpoolFolder, files: Sequence[UploadedFile], manifest: Manifest) -> None:
         stored = (StoredFile(name=file.name, number=file.path.name, size=file.size) for file in files)
         job_folder = folder.path / "job"
-        (job_folder / FILES).mkdir(parents=True)
+        for made in (job_folder, job_folder / FILES):
+            made.mkdir(FOLDER_MODE)
         for file in files:
             file.path.rename(job_folder / FILES / file.path.name)
-        (job_folder / MANIFEST).write_text("\n".join(line.model_dump_json() for line in (manifest, *stored)))
+        with open(job_folder / MANIFEST, "xb", opener=open_private) as listing:
+            listing.write("\n".join(line.model_dump_json() for line in (manifest, *stored)).encode())
         self.storage.store_folder(job_folder, job.key)
 
     def _reopen(self, job: Job, options: JobOptions) -> Job:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 
 from redis.exceptions import RedisError
-from rq import Worker
 from rq.serializers import JSONSerializer
 
 from services.common.observability import configure_logging
@@ -15,6 +14,8 @@ from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.scheduler import queue_name
 from services.gateway.jobs.schemas import PRIORITIES
 from services.gateway.jobs.tasks import read_settings, read_site_severities, warm_up
+from services.gateway.jobs.ticket_worker import TicketWorker
+from services.gateway.private_folder import UnsafeFolder, make_private, restrict_umask
 
 log = logging.getLogger(__name__)
 
@@ -37,15 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _work([queue_name(priority) for priority in queues])
     except RedisError:
-        log.error("Redis cannot be reached: check ICH_GATEWAY_REDIS_URL")  # noqa: TRY400 - the traceback adds nothing
+        log.error("Redis cannot be reached: check ICH_GATEWAY_REDIS_URL and ICH_GATEWAY_REDIS_PASSWORD_FILE")  # noqa: TRY400 - the traceback adds nothing
+        return 1
+    except UnsafeFolder as error:
+        log.error(str(error))  # noqa: TRY400
         return 1
     return 0
 
 
 def _work(queues: list[str]) -> None:
-    redis = connect_redis(read_settings())
+    restrict_umask()
+    settings = read_settings()
+    make_private(settings.jobs_dir, "ICH_GATEWAY_JOBS_DIR")
+    redis = connect_redis(settings)
     read_site_severities()
-    worker = Worker(queues, connection=redis, serializer=JSONSerializer, log_job_description=False)
+    worker = TicketWorker(queues, connection=redis, serializer=JSONSerializer, log_job_description=False)
     warm_up()
     gc.freeze()  # forked processes share the memory of objects that are never collected
     log.info("working", extra={"fields": {"queues": queues}})

@@ -7,13 +7,11 @@ from redis import Redis
 from services.gateway.jobs.store import JobStore
 from tests.gateway.jobs.factories import unsynced
 from tests.redis_process import running_redis
-from tests.running import free_ports
 
 
 @pytest.fixture(scope="session")
 def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    (port,) = free_ports(1)
-    with running_redis(tmp_path_factory.mktemp("redis"), port) as client:
+    with running_redis(tmp_path_factory.mktemp("redis")) as client:
         yield client
 
 

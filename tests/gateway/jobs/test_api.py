@@ -20,6 +20,7 @@ from services.gateway.jobs.store import JobStore
 from services.gateway.settings import Settings
 from services.gateway.stage_client import Stages, connect
 from tests.gateway.jobs.factories import job_of_0_1_0, plan_of, report_of
+from tests.redis_process import redis_url
 from tests.running import free_ports
 
 pytestmark = pytest.mark.anyio
@@ -36,11 +37,10 @@ def anyio_backend() -> str:
 def settings(redis: Redis, tmp_path: Path) -> Settings:
     keys = tmp_path / "senders"
     keys.write_text("\n".join(f"{sender} {key}" for sender, key in KEYS.items()))
-    port = redis.connection_pool.connection_kwargs["port"]
     return Settings(
         spool_dir=tmp_path / "spool",
         jobs_dir=tmp_path / "store",
-        redis_url=f"redis://127.0.0.1:{port}/0",
+        redis_url=redis_url(redis),
         senders_file=keys,
         max_job_files=20,
     )

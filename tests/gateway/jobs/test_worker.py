@@ -3,19 +3,25 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from redis import Redis
+from rq.command import send_kill_horse_command, send_shutdown_command
+from rq.utils import as_text
 
 from services.common.schemas import HeadersReport, SetAsideFile
 from services.gateway.jobs.scheduler import FairScheduler
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.jobs.worker import main
 from tests.gateway.jobs.factories import headers_response, upload
+from tests.gateway.jobs.hostile_calls import MARK, QUEUE, TOUCH, hostile_fields, leave_abandoned
+from tests.receiver import receiving
+from tests.redis_process import redis_url
 from tests.running import ROOT, free_ports
 
 NO_SERIES = HeadersReport(set_aside=(SetAsideFile(file=0, code="not_dicom"),))
@@ -82,6 +88,8 @@ class SlowStage(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def stage() -> Iterator[str]:
+    SlowStage.requested.clear()
+    SlowStage.may_respond.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), SlowStage) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -91,12 +99,14 @@ def stage() -> Iterator[str]:
 
 
 @contextmanager
-def _working(redis: Redis, folder: Path, stage: str) -> Iterator[subprocess.Popen[bytes]]:
-    port = redis.connection_pool.connection_kwargs["port"]
-    names = ("PREPROCESS_URL", "CNN_URL", "RNN_URL")
-    settings = {**dict.fromkeys(names, stage), "REDIS_URL": f"redis://127.0.0.1:{port}/0", "JOBS_DIR": str(folder)}
-    environment = {**os.environ, **{f"ICH_GATEWAY_{name}": value for name, value in settings.items()}}
-    with subprocess.Popen([*WORKER, "routine"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
+def _working(redis: Redis, folder: Path, stage: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    names, log = ("PREPROCESS_URL", "CNN_URL", "RNN_URL"), folder.parent / "worker.log"
+    settings = {**dict.fromkeys(names, stage), "REDIS_URL": redis_url(redis), "JOBS_DIR": str(folder)}
+    environment = {**os.environ, **{f"ICH_GATEWAY_{name}": value for name, value in settings.items()}, **more}
+    with (
+        log.open("wb") as file,
+        subprocess.Popen([*WORKER, "routine"], cwd=ROOT, env=environment, stderr=file) as process,
+    ):
         try:
             yield process
         finally:
@@ -118,3 +128,51 @@ def test_a_worker_finishes_its_ticket_after_sigterm(redis: Redis, store: JobStor
     assert plan
     assert (end.status, [item.code for item in plan.left_out]) == ("failed", ["not_dicom"])
     assert redis.keys("ich:lane:*") == redis.keys("ich:tries:*") == []
+
+
+def _wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 100
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _leave_hostile_calls(redis: Redis, address: str) -> int:
+    """Leave every hostile entry before a worker starts: the number of entries that are no stale ticket."""
+    leave_abandoned(redis)
+    for number, name in enumerate(hostile_fields("", address)):
+        ticket = f"{number:016x}"
+        redis.hset(f"rq:job:{ticket}", mapping=hostile_fields(ticket, address)[name])
+        redis.rpush(f"rq:queue:{QUEUE}", ticket)
+    strange = (b"\xff\xfe", b"", b"../x", b"a:b", b"x" * 1000, b"f" * 16)
+    redis.rpush(f"rq:queue:{QUEUE}", *strange)
+    redis.set("rq:job:" + "f" * 16, "no hash")
+    return len(strange)
+
+
+def test_foreign_calls_are_dropped_and_a_ticket_behind_them_is_processed(
+    redis: Redis, store: JobStore, tmp_path: Path, stage: str
+) -> None:
+    """Without the own job class of tickets, RQ runs `os.system` and callbacks that any writer to Redis names."""
+    mark = tmp_path / "mark"
+    with receiving() as receiver:
+        strange = _leave_hostile_calls(redis, receiver.url)
+        job, _ = upload(store, tmp_path, {"a.txt": b"no image"}, JobOptions("ann", "routine", "default"))
+        FairScheduler(redis, store, 8).schedule("routine", "ann")
+        with _working(redis, tmp_path / "store", stage, **{MARK: str(mark)}) as process:
+            assert SlowStage.requested.wait(100)
+            for worker in redis.smembers("rq:workers"):
+                name = as_text(worker).rpartition(":")[2]
+                send_shutdown_command(redis, name)
+                send_kill_horse_command(redis, name)
+            SlowStage.may_respond.set()
+            _wait_for(job.ended)
+            assert process.poll() is None, "a worker takes no commands"
+        assert receiver.received == []
+    assert not mark.exists(), mark.read_text()
+    log = (tmp_path / "worker.log").read_text()
+    foreign = ("function", "data", "instance", "keywords", "failure", "retry", "traversal", "bomb")
+    dropped = [name for name in hostile_fields("", "http://x") if any(word in name for word in foreign)]
+    assert log.count("an entry of the queue is no ticket") == len(dropped) + strange
+    assert TOUCH not in log, "the log names the kind, never the content"
+    assert [key for key in redis.keys("rq:job:*") if key not in (b"rq:job:" + b"a" * 16, b"rq:job:" + b"b" * 16)] == []
