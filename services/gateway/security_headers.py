@@ -65,7 +65,7 @@ class SecurityHeadersMiddleware:
 def _with_fixed_headers(start: Message) -> MutableHeaders:
     headers = MutableHeaders(scope=start)
     headers.update(_HEADERS)
-    headers.setdefault("cache-control", "no-cache" if "etag" in headers else "no-store")  # files of the page have one
+    headers["cache-control"] = "no-cache" if "etag" in headers else "no-store"  # files of the page have one
     return headers
 
 

@@ -332,6 +332,7 @@ async def test_a_disconnected_upload_leaves_no_files(settings: Settings, store: 
         sent.append(message)
 
     headers = [
+        (b"host", b"localhost"),
         (b"content-type", b"multipart/form-data; boundary=b"),
         (b"authorization", b"Bearer " + KEYS["ann"].encode()),
     ]
