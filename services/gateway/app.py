@@ -23,11 +23,12 @@ from services.gateway.connections import CONNECTIONS, PROXIES, ConnectionLimits,
 from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.metrics import QueueMetrics
+from services.gateway.jobs.ownership import owning
 from services.gateway.jobs.service import JobService
 from services.gateway.middleware import gateway_middleware
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import PredictionService
-from services.gateway.private_folder import make_private, restrict_umask
+from services.gateway.private_folder import restrict_umask
 from services.gateway.query import check_query
 from services.gateway.report import DISCLAIMER
 from services.gateway.responses import declare_browser_checks
@@ -67,10 +68,10 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        make_private(settings.jobs_dir, "ICH_GATEWAY_JOBS_DIR")
-        spool.open()
-        async with connections.sweeping(), jobs.running():
-            yield {CONNECTIONS: connections, PROXIES: proxies}
+        async with owning(settings):
+            spool.open()
+            async with connections.sweeping(), jobs.running():
+                yield {CONNECTIONS: connections, PROXIES: proxies}
         await stages.close()
         redis.close()
 

@@ -1,0 +1,106 @@
+"""A second gateway on the folders of a running one, as processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+
+from services.gateway.folder_lock import FolderInUse
+from services.gateway.jobs.ownership import owning
+from services.gateway.jobs.storage_lease import BEAT_S
+from services.gateway.settings import Settings
+from tests.redis_process import redis_url
+from tests.running import ROOT, free_ports
+
+START_S = 60.0
+
+
+@contextmanager
+def gateway(redis: Redis, spool: Path, jobs: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    (port,) = free_ports(1)
+    settings = {"SPOOL_DIR": str(spool), "JOBS_DIR": str(jobs), "REDIS_URL": redis_url(redis), "DRAIN_S": "0"}
+    environment = {**os.environ, **{f"ICH_GATEWAY_{name}": value for name, value in settings.items()}}
+    command = [sys.executable, "-m", "services.gateway", "--port", str(port)]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output) as process,
+    ):
+        try:
+            yield process, f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def wait_until_live(process: subprocess.Popen[bytes], url: str, log: Path) -> float:
+    """Seconds until the gateway answers."""
+    begin = time.monotonic()
+    while time.monotonic() < begin + START_S:
+        assert process.poll() is None, log.read_text()
+        try:
+            httpx.get(f"{url}/livez", timeout=5).raise_for_status()
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return time.monotonic() - begin
+    raise AssertionError(log.read_text())
+
+
+def test_a_second_gateway_refuses_to_start_and_leaves_the_uploads_of_the_first(redis: Redis, tmp_path: Path) -> None:
+    spool, jobs, log = tmp_path / "spool", tmp_path / "jobs", tmp_path / "log"
+    with gateway(redis, spool, jobs, tmp_path / "first") as (first, url):
+        wait_until_live(first, url, tmp_path / "first")
+        uploads = [spool / "upload-1", jobs / "incoming" / "upload-2"]
+        for upload in uploads:
+            upload.mkdir()
+        for folders, named in (((spool, tmp_path / "other"), spool), ((tmp_path / "other", jobs), jobs)):
+            with gateway(redis, *folders, log) as (second, _):
+                assert second.wait(START_S) != 0
+            text = log.read_text()
+            assert f"{named} is in use by a gateway: process {first.pid} on" in text
+            assert "Stop that one, or set ICH_GATEWAY_" in text
+        assert all(upload.is_dir() for upload in uploads)
+        assert httpx.get(f"{url}/livez").is_success
+
+
+def test_a_gateway_starts_at_once_after_kill_9(redis: Redis, tmp_path: Path) -> None:
+    spool, jobs, log = tmp_path / "spool", tmp_path / "jobs", tmp_path / "log"
+    with gateway(redis, spool, jobs, log) as (first, url):
+        usual_s = wait_until_live(first, url, log)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    with gateway(redis, spool, jobs, log) as (second, url):
+        assert wait_until_live(second, url, log) < usual_s + BEAT_S
+
+
+@pytest.mark.anyio
+async def test_a_storage_at_a_url_has_one_owner(tmp_path: Path) -> None:
+    def settings(name: str) -> Settings:
+        folder = tmp_path / name
+        return Settings(spool_dir=folder / "spool", jobs_dir=folder / "jobs", jobs_url="memory://user:secret@bucket")
+
+    async with owning(settings("first")):
+        with pytest.raises(FolderInUse) as refused:
+            async with owning(settings("second")):
+                pass
+    assert "memory://bucket is in use" in str(refused.value)
+    async with owning(settings("third")):
+        pass
+
+
+@pytest.mark.anyio
+async def test_spool_and_jobs_may_share_a_folder(tmp_path: Path) -> None:
+    async with owning(Settings(spool_dir=tmp_path, jobs_dir=tmp_path)):
+        pass
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
