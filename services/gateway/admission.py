@@ -1,45 +1,56 @@
-"""Admission control in slices: how many the gateway accepts at all, and how many it processes at the same time."""
+"""Admission control in slices: how many the gateway accepts of each client, and in all."""
 
-import asyncio
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import ceil
 from typing import Final
 
 from services.common.problems import Overloaded
+from services.gateway.fair_shares import LOCAL, Client, within_share
 
 _SMOOTHING: Final = 0.8  # weight of the earlier mean in the moving average of seconds per slice
 _MAX_RETRY_AFTER_S: Final = 60
-_SLOW_UPLOAD_S: Final = 10.0
+_FIRST_FRACTION: Final = 16  # a client's first request counts at most this fraction of the free slices
+_LARGE_SLICE_BYTES: Final = 600_000  # 512 x 512 of 16 bits, with a long header
 
 
 class Reservation:
-    """The slices of one assessment: first as its upload announces them, then their true number."""
+    """The slices of one assessment: first those received so far, by their bytes, then their true number.
 
-    def __init__(self, admission: "Admission", announced: int) -> None:
+    The first request of a client is accepted whatever its length, and counts a small part of the free slices, so that
+    every client gets an answer while others hold their shares.
+    """
+
+    def __init__(self, admission: "Admission", client: Client, *, first: bool) -> None:
         self._admission = admission
-        self._slices = announced
-        self._expires_at = time.monotonic() + _SLOW_UPLOAD_S
+        self.client = client
+        self.first = first
+        self.slices = self.counted = 0
         self._started_at: float | None = None
         self._reserved_at_start = 0
 
-    @property
-    def slices(self) -> int:
-        """The slices that count now: none while an upload is slow, so that slow connections block nobody."""
-        return 0 if self._started_at is None and time.monotonic() > self._expires_at else self._slices
-
-    def update(self, slices: int) -> None:
-        """Start the work, with this number of slices instead of the announced one.
+    def received(self, count: int) -> None:
+        """Hold the slices that so many bytes of the upload are at least.
 
         Raises
         ------
         Overloaded
-            there is no room for them beside the other reservations
+            the client's share has no room for them
         """
-        self._admission.check(slices, own=self)
-        self._slices, self._started_at = slices, time.monotonic()
+        if (slices := min_slices(count)) > self.slices:
+            self._admission.change(self, slices)
+
+    def update(self, slices: int) -> None:
+        """Start the work, with this number of slices.
+
+        Raises
+        ------
+        Overloaded
+            the client's share has no room for them
+        """
+        self._admission.change(self, slices)
+        self._started_at = time.monotonic()
         self._reserved_at_start = self._admission.reserved
 
     def seconds_per_slice(self) -> float | None:
@@ -52,7 +63,7 @@ class Reservation:
 class Admission:
     """Limits the slices of all assessments in progress, so that an accepted request waits a bounded time.
 
-    A series that is alone is always accepted, however long.
+    A client's only request is always accepted, however long. Its further requests must fit its share.
     """
 
     def __init__(self, max_slices: int) -> None:
@@ -66,18 +77,21 @@ class Admission:
         return sum(reservation.slices for reservation in self._reservations)
 
     @contextmanager
-    def reserve(self, announced: int = 0) -> Iterator[Reservation]:
-        """Reserve slices for one assessment, until the context ends.
+    def reserve(self, client: Client = LOCAL, announced_bytes: int = 0) -> Iterator[Reservation]:
+        """Reserve one slice for an assessment, then those that its upload brings, until the context ends.
+
+        The announced bytes are only checked: a client that announces much and sends nothing holds one slice.
 
         Raises
         ------
         Overloaded
-            there is no room for the announced slices
+            the client's share has no room for the announced slices
         """
-        self.check(announced)
-        reservation = Reservation(self, announced)
+        reservation = Reservation(self, client, first=not self._of(client))
+        self._check(reservation, min_slices(announced_bytes))
         self._reservations.add(reservation)
         try:
+            self.change(reservation, 1)
             yield reservation
             if seconds := reservation.seconds_per_slice():
                 earlier = self._seconds_per_slice or seconds
@@ -85,53 +99,34 @@ class Admission:
         finally:
             self._reservations.remove(reservation)
 
-    def check(self, slices: int, *, own: Reservation | None = None) -> None:
-        """Overloaded where there is no room for so many slices beside all reservations but `own`."""
-        others = self.reserved - (own.slices if own else 0)
-        if others and others + slices > self._max_slices:
-            seconds = min(max(ceil(others * self._seconds_per_slice), 1), _MAX_RETRY_AFTER_S)
-            raise Overloaded(
-                "the gateway processes as many slices as it accepts; send the request again later",
-                retry_after_s=seconds,
-            )
+    def change(self, reservation: Reservation, slices: int) -> None:
+        """Change the slices of a reservation; Overloaded where the client's share has no room for them."""
+        reservation.counted = self._check(reservation, slices)
+        reservation.slices = slices
+
+    def _check(self, reservation: Reservation, slices: int) -> int:
+        """The slices to count for a reservation."""
+        others = sum(other.counted for other in self._reservations if other is not reservation)
+        own = sum(other.slices for other in self._of(reservation.client) if other is not reservation)
+        free = self._max_slices - others
+        counted = min(slices, free // _FIRST_FRACTION + 1) if reservation.first else slices
+        fits = free > 0 if reservation.first else within_share(own + slices, free - slices)
+        if slices > reservation.slices and not fits:
+            raise self._overloaded(own)
+        return counted
+
+    def _of(self, client: Client) -> list[Reservation]:
+        return [reservation for reservation in self._reservations if reservation.client.share == client.share]
+
+    def _overloaded(self, own: int) -> Overloaded:
+        seconds = min(max(ceil(self.reserved * self._seconds_per_slice), 1), _MAX_RETRY_AFTER_S)
+        return Overloaded(
+            f"this client's share has no room: its other requests in progress have {own} slices, of at most "
+            f"{self._max_slices} of all clients; send the request again later",
+            retry_after_s=seconds,
+        )
 
 
-class Limiter:
-    """Limits the slices in preprocess and cnn. First come, first served, so that a large chunk does not starve."""
-
-    def __init__(self, slices: int) -> None:
-        self._slices = self._free = slices
-        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
-
-    @asynccontextmanager
-    async def acquire(self, slices: int) -> AsyncIterator[None]:
-        """Hold so many slices of the limit, or all of them where the limit is lower."""
-        wanted = min(slices, self._slices)
-        await self._wait(wanted)
-        try:
-            yield
-        finally:
-            self._free += wanted
-            self._wake_waiters()
-
-    async def _wait(self, wanted: int) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append((wanted, waiter))
-        self._wake_waiters()
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():  # acquired in the moment of the cancellation
-                self._free += wanted
-            self._wake_waiters()
-            raise
-
-    def _wake_waiters(self) -> None:
-        while self._waiters:
-            wanted, waiter = self._waiters[0]
-            if not waiter.cancelled():
-                if wanted > self._free:
-                    return
-                self._free -= wanted
-                waiter.set_result(None)
-            self._waiters.popleft()
+def min_slices(count: int) -> int:
+    """The least number of slices in an upload of so many bytes; compressed slices are more."""
+    return max(count // _LARGE_SLICE_BYTES, 1)

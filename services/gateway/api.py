@@ -9,7 +9,8 @@ from services.common.card import Card
 from services.common.observability import Metrics
 from services.common.operating_points import OperatingPoint
 from services.common.report_schemas import Report, Timings
-from services.gateway.api_keys import authenticate
+from services.gateway.api_keys import identify
+from services.gateway.fair_shares import Client
 from services.gateway.prediction_responses import MODEL_RESPONSES, PREDICTION_BODY, PREDICTION_RESPONSES
 from services.gateway.predictions import PredictionService
 
@@ -37,11 +38,12 @@ def metrics(request: Request) -> Metrics:
 Service = Annotated[PredictionService, Depends(prediction_service)]
 
 
-async def predict(
+async def predict(  # noqa: PLR0913 - each is a parameter of the API
     *,
     request: Request,
     response: Response,
     service: Service,
+    client: Annotated[Client, Depends(identify)],
     counters: Annotated[Metrics, Depends(metrics)],
     images: Annotated[bool, Query(description="add each slice's picture, as base64 PNG")] = False,
     operating_point: Annotated[
@@ -49,7 +51,7 @@ async def predict(
     ] = None,
 ) -> Report:
     """The files are one slice, one series, or independent PNG slices; several series belong in a job."""
-    report = await service.predict(request, images=images, operating_point=operating_point)
+    report = await service.predict(request, client, images=images, operating_point=operating_point)
     response.headers["server-timing"] = _server_timing(report.timings_ms)
     counters.slices.inc(len(report.slices))
     return report
@@ -77,7 +79,6 @@ def add_prediction_routes(app: FastAPI, service: PredictionService) -> None:
         summary="Assess one slice or one series, and wait for the report",
         responses=PREDICTION_RESPONSES,
         openapi_extra=PREDICTION_BODY,
-        dependencies=[Depends(authenticate)],
     )
     app.add_api_route(
         "/v1/models",

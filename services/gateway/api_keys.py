@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import Request, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.common.problems import Problem
+from services.gateway.client_address import address_group
+from services.gateway.fair_shares import ANONYMOUS, Client
 
-ANONYMOUS: Final = "anybody"  # a folder of jobs has this name
 BEARER: Final = HTTPBearer(auto_error=False, scheme_name="key", description="a line of the site's file of keys")
 SENDER_ID: Final = re.compile(r"[A-Za-z0-9-]{1,32}")
 _LINE: Final = re.compile(rf"({SENDER_ID.pattern})\s+(\S{{16,}})")
@@ -83,6 +84,11 @@ def authenticate(
     """The id of a request's sender: a dependency of each route that needs a key."""
     api_keys: ApiKeys = request.app.state.api_keys
     return api_keys.sender(credentials.credentials if credentials else None)
+
+
+def identify(request: Request, sender: Annotated[str, Depends(authenticate)]) -> Client:
+    """A request's sender and address: a dependency of each route that shares something among clients."""
+    return Client(sender, address_group(request.client.host if request.client else None))
 
 
 def mark_key_optional(document: dict[str, Any]) -> None:

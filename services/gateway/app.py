@@ -37,6 +37,7 @@ from services.gateway.settings import Settings
 from services.gateway.severities import read_severities
 from services.gateway.spool import Spool
 from services.gateway.stage_client import Stages, connect_all
+from services.gateway.upload_shares import Uploads
 
 _PAGES: Final = Path(__file__).parent / "pages"
 _DESCRIPTION: Final = f"""How probable is each kind of intracranial haemorrhage on this head CT?
@@ -63,7 +64,8 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     spool = Spool(settings.spool_dir)
     pipeline = Pipeline(stages, settings, bundles, read_severities(settings.acceptance_file))
     redis = connect_redis(settings)
-    jobs = JobService.create(settings, redis, bundles)
+    uploads = Uploads(settings)
+    jobs = JobService.create(settings, redis, bundles, uploads)
     connections, proxies = ConnectionTable(ConnectionLimits.of(settings)), Proxies(settings.proxies)
 
     @asynccontextmanager
@@ -86,7 +88,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         lifespan=lifespan,
         static_url="/docs-assets",
     )
-    add_prediction_routes(app, PredictionService(spool, pipeline, bundles, settings))
+    add_prediction_routes(app, PredictionService(spool, uploads, pipeline, bundles, settings))
     add_job_routes(app, jobs)
     extend_openapi(app, declare_browser_checks)
     if not jobs.api_keys.required:

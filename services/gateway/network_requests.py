@@ -3,7 +3,8 @@
 import asyncio
 import math
 from array import array
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Self, TypeVar
 
@@ -107,9 +108,16 @@ async def score_series(rnn: StageClient, features: Features, position_mm: Sequen
     return Scores(rows, series, response.parameter("card_sha256"))
 
 
-async def score_independent_slices(rnn: StageClient, features: Features, work: WorkTimes) -> Scores:
-    """Request the probabilities of independent slices, each as a series of one slice."""
-    scored = await run_all(score_series(rnn, row, (0.0,), work) for row in features.rows())
+async def score_independent_slices(
+    rnn: StageClient, features: Features, work: WorkTimes, turn: Callable[[], AbstractAsyncContextManager[None]]
+) -> Scores:
+    """Request the probabilities of independent slices, each as a series of one slice, and each in its turn."""
+
+    async def score(row: Features) -> Scores:
+        async with turn():
+            return await score_series(rnn, row, (0.0,), work)
+
+    scored = await run_all(map(score, features.rows()))
     return Scores(tuple(one.slices[0] for one in scored), None, scored[0].card_sha256)
 
 

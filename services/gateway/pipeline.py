@@ -6,6 +6,7 @@ requests and jobs share this code path.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, TypeVar
 
 from anyio import to_thread
@@ -15,10 +16,11 @@ from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeade
 from services.common.slabs import SlabPlan, plan_series
 from services.common.sop_instances import files_sharing_instances
 from services.common.tensors import FilePart, Message, Tensor, bytes_tensor
-from services.gateway.admission import Admission, Limiter, Reservation
+from services.gateway.admission import Admission, Reservation
 from services.gateway.assessment import Assessment
 from services.gateway.bundle import Bundles
 from services.gateway.duplicate_files import Duplicates, duplicate_notes, find_duplicates, with_upload_numbers
+from services.gateway.fair_limiter import FairLimiter
 from services.gateway.network_requests import (
     Features,
     Scores,
@@ -84,7 +86,7 @@ class Pipeline:
         self._bundles = bundles
         self._settings = settings
         self._severities = severities
-        self._limiter = Limiter(settings.slices_at_once)
+        self._limiter = FairLimiter(settings.slices_at_once)
         self.admission = Admission(settings.max_slices_in_flight)
 
     async def assess_upload(
@@ -122,9 +124,10 @@ class Pipeline:
         """Read the headers; where all files fit one chunk, process that in the same request to preprocess."""
         files, max_files = upload.files, self._settings.chunk_slices
         if len(files) > max_files or sum(file.size for file in files) > max_files * _LARGE_FILE_BYTES:
-            return await read_headers(self._stages.preprocess, files, self._settings, upload.work), None
+            async with self._limiter.acquire(max_files, upload.reservation.client):
+                return await read_headers(self._stages.preprocess, files, self._settings, upload.work), None
         upload.reservation.update(len(files))
-        async with self._limiter.acquire(len(files)):
+        async with self._limiter.acquire(len(files), upload.reservation.client):
             return await self._open_one_chunk(upload)
 
     async def _open_one_chunk(self, upload: _Upload) -> tuple[HeadersReport, _Chunk | None]:
@@ -163,7 +166,7 @@ class Pipeline:
             check_decoded(upload.files, header.items, evidence)
             reasons += tuple(pixel_reasons(evidence, headwards=header.uid is not None))
         reasons = apply_severities(reasons, self._severities)
-        scores = None if is_refused(reasons) else await self._score(header, plan, chunks, upload.work)
+        scores = None if is_refused(reasons) else await self._score(header, plan, chunks, upload)
         pictures = _by_slice([picture for each in chunks for picture in each.pictures], plan)
         slabs = plan.row_of if plan.averaged and chunks else None
         return Assessment(header, reasons, scores, pictures, upload.work.ms, tuple(evidence), slabs)
@@ -187,7 +190,7 @@ class Pipeline:
     ) -> _Chunk:
         items = header.items[part[0].start : part[-1].stop]
         request = [*slices_request(upload.files, items, header.stacks), *([slab_tensor(part)] if averaged else [])]
-        async with self._limiter.acquire(len(items)):
+        async with self._limiter.acquire(len(items), upload.reservation.client):
             response = await self._preprocess(request, upload)
             made = preprocessed_slices(response, slices=len(items), rows=len(part), pictures=upload.pictures)
             return await self._extract(made, upload.work)
@@ -200,11 +203,13 @@ class Pipeline:
         features = await extract_features(self._stages.cnn, made, work) if made.decoded else None
         return _Chunk(made.evidence, made.pictures, features)
 
-    async def _score(self, header: SeriesHeader, plan: SlabPlan, chunks: Sequence[_Chunk], work: WorkTimes) -> Scores:
+    async def _score(self, header: SeriesHeader, plan: SlabPlan, chunks: Sequence[_Chunk], upload: _Upload) -> Scores:
+        work, turn = upload.work, partial(self._limiter.acquire, 1, upload.reservation.client)
         features = Features.concatenate([chunk.features for chunk in chunks if chunk.features])
         if header.uid is None and len(header.items) > 1:
-            return await score_independent_slices(self._stages.rnn, features, work)
-        scores = await score_series(self._stages.rnn, features, plan.positions_mm(header.position_mm), work)
+            return await score_independent_slices(self._stages.rnn, features, work, turn)
+        async with turn():
+            scores = await score_series(self._stages.rnn, features, plan.positions_mm(header.position_mm), work)
         if await self._plan(header, scores.card_sha256) != plan:
             raise BundleMismatch("the new bundle's training data have another slice spacing; send the request again")
         return replace(scores, slices=_by_slice(scores.slices, plan))

@@ -8,6 +8,7 @@ from services.gateway.openapi_examples import EXAMPLE_MODEL, EXAMPLE_REPORTS
 from services.gateway.responses import (
     INVALID_PARAMETER,
     INVALID_UPLOAD,
+    TOO_MANY_UPLOADS,
     UNAUTHORIZED,
     UNSUPPORTED_UPLOADS,
     UPLOAD_TOO_LARGE,
@@ -59,6 +60,7 @@ PREDICTION_RESPONSES: Final[Responses] = {
             ],
         ),
     ),
+    429: TOO_MANY_UPLOADS,
     **_STAGE_RESPONSES,
     503: openapi_problem(
         StageBusy("cnn takes no more requests now", stage="cnn"),

@@ -13,11 +13,13 @@ from services.common.report_schemas import Report, Timings
 from services.common.timestamps import utc_now
 from services.gateway.archives import Limits
 from services.gateway.bundle import Bundles, ServedBundle
+from services.gateway.fair_shares import Client
 from services.gateway.pipeline import Pipeline
 from services.gateway.report import ReportIdentity, build_report
 from services.gateway.settings import Settings
 from services.gateway.spool import Spool
-from services.gateway.uploads import min_slices, receive
+from services.gateway.upload_shares import Uploads
+from services.gateway.uploads import announced_bytes
 
 
 class UnknownOperatingPoint(BadRequest):
@@ -28,19 +30,25 @@ class UnknownOperatingPoint(BadRequest):
 class PredictionService:
     """Answers synchronous requests."""
 
-    def __init__(self, spool: Spool, pipeline: Pipeline, bundles: Bundles, settings: Settings) -> None:
+    def __init__(
+        self, spool: Spool, uploads: Uploads, pipeline: Pipeline, bundles: Bundles, settings: Settings
+    ) -> None:
         self._spool = spool
+        self._uploads = uploads
         self._pipeline = pipeline
         self.bundles = bundles
         self.settings = settings
 
-    async def predict(self, request: Request, *, images: bool, operating_point: OperatingPoint | None) -> Report:
-        """Receive the upload of a request, assess it, and return its report."""
+    async def predict(
+        self, request: Request, client: Client, *, images: bool, operating_point: OperatingPoint | None
+    ) -> Report:
+        """Receive the upload of a client's request, assess it, and return its report."""
         begin = time.perf_counter()
-        with self._pipeline.admission.reserve(min_slices(request)) as reservation:
+        admission = self._pipeline.admission
+        with self._uploads.begin(client) as upload, admission.reserve(client, announced_bytes(request)) as reservation:
             point = check_operating_point(operating_point or self.settings.operating_point, await self.bundles.served())
             async with self._spool.folder() as folder:
-                files = await receive(request, folder, self._limits())
+                files = await upload.receive(request, folder, self._limits(), reservation.received)
                 uploaded = time.perf_counter()
                 work = self._pipeline.assess_upload(files, reservation, pictures=images)
                 assessment = await cancel_on_disconnect(request, work)

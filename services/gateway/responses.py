@@ -11,6 +11,7 @@ from services.gateway.host_check import UnknownHost
 from services.gateway.multipart_form import FORM_FIELD, UnknownField, UnsupportedEncoding
 from services.gateway.query import RepeatedParameter, UnknownParameter
 from services.gateway.upload_problems import RefusedFile, refused_files
+from services.gateway.upload_shares import TooManyUploads
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -29,6 +30,9 @@ INVALID_UPLOAD: Final = openapi_problem(
 )
 UNAUTHORIZED: Final = openapi_problem(
     Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")
+)
+TOO_MANY_UPLOADS: Final = openapi_problem(
+    TooManyUploads("64 are in progress; send the next one when one of them is answered")
 )
 UPLOAD_TOO_LARGE: Final = openapi_problem(
     ContentTooLarge(

@@ -82,8 +82,22 @@ class Settings(ServiceSettings):
     )
     max_slices_in_flight: int = Field(
         default=512,
-        description="Largest number of slices over all synchronous requests in progress; a request beyond it is "
-        "answered with 503 and `Retry-After`.",
+        description="Largest number of slices over all synchronous requests in progress. One client may use two "
+        "thirds of it, fewer while others send; a request beyond its share is answered with 503 and `Retry-After`. A "
+        "client's only request is always accepted.",
+    )
+    max_uploads: int = Field(
+        default=192,
+        description="Largest number of uploads, of predictions and jobs, that are received at the same time; a further "
+        "one is answered with 503.",
+    )
+    max_uploads_per_client: int = Field(
+        default=64, description="Largest number of these uploads of one client; a further one is answered with 429."
+    )
+    max_uploads_bytes: int = Field(
+        default=64 * 1024**3,
+        description="Largest size on disk of all uploads in progress, in bytes. One client may use eight ninths of it, "
+        "and of the free disk.",
     )
     average_thin_slices: bool = Field(
         default=True,

@@ -1,6 +1,7 @@
 """Receives multipart uploads: streams them to the spool, in pieces, and unpacks archives."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final
 
 from anyio import to_thread
@@ -14,12 +15,16 @@ from services.gateway.part_headers import is_identity_coding
 from services.gateway.spool import SpoolFolder, UploadedFile, full_disk_as_problem
 from services.gateway.unpacking import unpack_all
 
-_LARGE_SLICE_BYTES: Final = 600_000  # 512 x 512 of 16 bits, with a long header
 _PIECE_BYTES: Final = 1 << 20
 
 
-async def receive(request: Request, folder: SpoolFolder, limits: Limits) -> list[UploadedFile]:
-    """The files of a multipart request in the order sent, with archives unpacked.
+async def receive(
+    request: Request,
+    folder: SpoolFolder,
+    limits: Limits,
+    unpacking: AbstractAsyncContextManager[None] = nullcontext(),  # noqa: B008 - it has no state
+) -> list[UploadedFile]:
+    """The files of a multipart request in the order sent, with archives unpacked in the context `unpacking`.
 
     Raises
     ------
@@ -38,11 +43,12 @@ async def receive(request: Request, folder: SpoolFolder, limits: Limits) -> list
     boundary = _boundary(request)
     with full_disk_as_problem("uploads"):
         files = await _spool(request, MultipartForm(boundary, folder, limits), limits)
-        return await to_thread.run_sync(_unpack, files, folder, limits)
+        async with unpacking:
+            return await to_thread.run_sync(_unpack, files, folder, limits)
 
 
 async def _spool(request: Request, form: MultipartForm, limits: Limits) -> list[UploadedFile]:
-    announced = _announced_bytes(request)
+    announced = announced_bytes(request)
     received = 0
     try:
         async for piece in _pieces(request):
@@ -54,11 +60,6 @@ async def _spool(request: Request, form: MultipartForm, limits: Limits) -> list[
     finally:
         form.close()
     return form.files
-
-
-def min_slices(request: Request) -> int:
-    """The least number of slices in an upload, by its Content-Length; compressed slices are more."""
-    return max(_announced_bytes(request) // _LARGE_SLICE_BYTES, 1)
 
 
 def _check_coding(request: Request) -> None:
@@ -74,7 +75,8 @@ def _boundary(request: Request) -> bytes:
     return options[b"boundary"]
 
 
-def _announced_bytes(request: Request) -> int:
+def announced_bytes(request: Request) -> int:
+    """The length of the body as the request states it; 0 where it states none."""
     announced = request.headers.get("content-length", "")
     return int(announced) if announced.isascii() and announced.isdigit() else 0
 

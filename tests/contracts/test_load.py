@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def gateway_settings(gateway_settings: Settings) -> Settings:
-    return gateway_settings.model_copy(update={"max_slices_in_flight": 12})
+    return gateway_settings.model_copy(update={"max_slices_in_flight": 14})
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import PredictionService
 from services.gateway.severities import DEFAULT_SEVERITIES
 from services.gateway.spool import Spool
+from services.gateway.upload_shares import Uploads
 from tests.contracts.conftest import Chain
 from tests.scans import series
 
@@ -167,8 +168,9 @@ async def test_a_bug_of_the_gateway_is_500_and_logged_and_counted(
     chain: Chain, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = Pipeline(chain.stages, chain.settings, BuggyBundles(chain.stages), DEFAULT_SEVERITIES)
-    spool = Spool(chain.settings.spool_dir)
-    chain.gateway.state.predictions = PredictionService(spool, pipeline, Bundles(chain.stages), chain.settings)
+    spool, uploads = Spool(chain.settings.spool_dir), Uploads(chain.settings)
+    service = PredictionService(spool, uploads, pipeline, Bundles(chain.stages), chain.settings)
+    chain.gateway.state.predictions = service
     transport = httpx.ASGITransport(chain.gateway, raise_app_exceptions=False)
 
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

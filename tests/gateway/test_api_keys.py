@@ -6,7 +6,8 @@ import pytest
 from fastapi import Depends, FastAPI
 
 from services.common.problems import Problem
-from services.gateway.api_keys import ANONYMOUS, ApiKeys, Unauthorized, authenticate
+from services.gateway.api_keys import ApiKeys, Unauthorized, authenticate
+from services.gateway.fair_shares import ANONYMOUS
 
 pytestmark = pytest.mark.anyio
 ANNS, BOBS = "a-key-of-anns-0001", "a-key-of-bobs-0001"

@@ -11,7 +11,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.common.graceful_shutdown import GracefulShutdown
 from services.common.operating_points import OperatingPoint
-from services.gateway.api_keys import authenticate
+from services.gateway.api_keys import authenticate, identify
+from services.gateway.fair_shares import Client
 from services.gateway.jobs import responses
 from services.gateway.jobs.events import job_events
 from services.gateway.jobs.job import Job
@@ -56,7 +57,7 @@ async def create_job(  # noqa: PLR0913 - each is a parameter of the API
     request: Request,
     response: Response,
     service: Service,
-    sender: Sender,
+    client: Annotated[Client, Depends(identify)],
     priority: Annotated[Priority, Query(description="urgent jobs are processed before all routine jobs")] = "routine",
     operating_point: Annotated[
         OperatingPoint | None, Query(description="thresholds of the predictions; default: the site's setting")
@@ -71,7 +72,7 @@ async def create_job(  # noqa: PLR0913 - each is a parameter of the API
 ) -> JobDocument:
     """The files and the manifest are stored durably before the response is sent."""
     point = await service.check_options(operating_point, webhook)
-    job, _ = await service.accept(request, JobOptions(sender, priority, point, idempotency_key, webhook))
+    job, _ = await service.accept(request, client, JobOptions(client.sender, priority, point, idempotency_key, webhook))
     response.headers["location"] = f"/v1/jobs/{job.id}"
     return await to_thread.run_sync(service.document, job)
 

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from services.common.problem_schemas import openapi_problem
-from services.common.problems import NotAcceptable, UnsupportedMediaType
+from services.common.problems import NotAcceptable, Overloaded, UnsupportedMediaType
 from services.gateway.archives import BadArchive
 from services.gateway.jobs.idempotency import IdempotencyConflict
 from services.gateway.jobs.job import job_not_found
@@ -12,6 +12,7 @@ from services.gateway.jobs.schemas import JobDocument
 from services.gateway.responses import (
     INVALID_PARAMETER,
     INVALID_UPLOAD,
+    TOO_MANY_UPLOADS,
     UNAUTHORIZED,
     UNSUPPORTED_UPLOADS,
     UPLOAD_TOO_LARGE,
@@ -54,9 +55,11 @@ CREATE_JOB: Final[Responses] = {
             files=[{"file": "study.zip", "code": BadArchive.code, "reason": "the zip is damaged"}],
         )
     ),
+    429: TOO_MANY_UPLOADS,
     503: openapi_problem(
         QueueUnavailable("Redis is down or full; nothing was accepted, send the job again later"),
         SpoolFull("the disk of the jobs is full; nothing was accepted"),
+        Overloaded("192 uploads are in progress; send the request again later"),
     ),
 }
 DELETE_JOB: Final[Responses] = {

@@ -17,6 +17,7 @@ from services.common.problems import NotFound
 from services.gateway.api_keys import ApiKeys
 from services.gateway.archives import Limits
 from services.gateway.bundle import Bundles
+from services.gateway.fair_shares import Client
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus
@@ -26,7 +27,7 @@ from services.gateway.jobs.webhook_delivery import Webhooks
 from services.gateway.predictions import check_operating_point
 from services.gateway.settings import Settings
 from services.gateway.spool import SpoolFolder, UploadedFile, full_disk_as_problem
-from services.gateway.uploads import receive
+from services.gateway.upload_shares import Upload, Uploads
 
 log = logging.getLogger(__name__)
 _RECONCILE_INTERVAL_S: Final = 5.0
@@ -43,9 +44,10 @@ class JobService:
     webhooks: Webhooks
     bundles: Bundles
     settings: Settings
+    uploads: Uploads
 
     @classmethod
-    def create(cls, settings: Settings, redis: Redis, bundles: Bundles) -> "JobService":
+    def create(cls, settings: Settings, redis: Redis, bundles: Bundles, uploads: Uploads) -> "JobService":
         """With the storage and the queue that the settings name."""
         store = JobStore.at(settings.jobs_dir, settings.jobs_url)
         return cls(
@@ -55,6 +57,7 @@ class JobService:
             Webhooks.create(settings, store),
             bundles,
             settings,
+            uploads,
         )
 
     async def check_options(self, operating_point: OperatingPoint | None, webhook: str | None) -> OperatingPoint:
@@ -73,8 +76,8 @@ class JobService:
             self.webhooks.allowed.check(webhook)
         return operating_point or self.settings.operating_point
 
-    async def accept(self, request: Request, options: JobOptions) -> tuple[Job, bool]:
-        """Store and schedule the files of a request: the job, and whether it is new.
+    async def accept(self, request: Request, client: Client, options: JobOptions) -> tuple[Job, bool]:
+        """Store and schedule the files of a client's request: the job, and whether it is new.
 
         Raises
         ------
@@ -84,8 +87,12 @@ class JobService:
             the upload is refused, as in a synchronous request
         """
         await to_thread.run_sync(self.scheduler.check_available)
+        with self.uploads.begin(client) as upload:
+            return await self._accept(request, upload, options)
+
+    async def _accept(self, request: Request, upload: Upload, options: JobOptions) -> tuple[Job, bool]:
         async with self.store.incoming.folder() as folder:
-            files = await receive(request, folder, self._limits())
+            files = await upload.receive(request, folder, self._limits())
             return await to_thread.run_sync(self._accept_files, folder, files, options)
 
     def _accept_files(self, folder: SpoolFolder, files: list[UploadedFile], options: JobOptions) -> tuple[Job, bool]:

@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from redis import Redis
 from redis.exceptions import RedisError
 
-from services.gateway.api_keys import ANONYMOUS, ApiKeys
+from services.gateway.api_keys import ApiKeys
 from services.gateway.bundle import Bundles
+from services.gateway.fair_shares import ANONYMOUS
 from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
 from services.gateway.jobs.schemas import Priority
@@ -25,6 +26,7 @@ from services.gateway.jobs.webhook_delivery import Outbox, Webhooks
 from services.gateway.settings import Settings
 from services.gateway.spool import Spool, SpoolFull
 from services.gateway.stage_client import Stages, connect
+from services.gateway.upload_shares import Uploads
 
 pytestmark = pytest.mark.anyio
 WEBHOOK = "https://pacs.example.org/hooks"
@@ -67,7 +69,13 @@ def make_service(redis: Redis, tmp_path: Path) -> MakeService:
         stages = Stages(*(connect(name, "http://127.0.0.1:9", 0.2, 0.2) for name in ("preprocess", "cnn", "rnn")))
         webhooks = Webhooks(AllowedAddresses([WEBHOOK]), Outbox(store.storage), None)
         return JobService(
-            store, FailingScheduler(redis, store, 2), ApiKeys(None), webhooks, Bundles(stages), Settings()
+            store,
+            FailingScheduler(redis, store, 2),
+            ApiKeys(None),
+            webhooks,
+            Bundles(stages),
+            Settings(),
+            Uploads(Settings()),
         )
 
     return make
