@@ -1,4 +1,4 @@
-"""Limits work that goes on at the same time, and lets waiting clients take turns."""
+"""Limits concurrent work, and lets waiting clients take turns."""
 
 import asyncio
 from collections import deque

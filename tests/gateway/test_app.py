@@ -35,7 +35,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_the_openapi_document_describes_every_response(client: httpx.AsyncClient) -> None:
     predict = (await client.get("/openapi.json")).json()["paths"]["/v1/predictions"]["post"]
-    listed = {"200", "400", "401", "403", "413", "415", "421", "422", "502", "503", "504", "default"}
+    listed = {"200", "400", "401", "403", "413", "415", "421", "422", "429", "502", "503", "504", "default"}
     assert set(predict["responses"]) == listed
     for status, answer in predict["responses"].items():
         ((kind, content),) = answer["content"].items()
