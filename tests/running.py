@@ -57,6 +57,11 @@ class Service:
         raise LookupError(" ".join(words).replace("\0", " "))
 
     @property
+    def audit_file(self) -> Path:
+        """The audit log, where the caller sets no other."""
+        return audit_file(self.ports["gateway"])
+
+    @property
     def jobs_dir(self) -> Path:
         """The folder of the jobs."""
         return jobs_dir(self.ports["gateway"])
@@ -79,6 +84,11 @@ class Service:
 def jobs_dir(gateway_port: int) -> Path:
     """Return the folder of the jobs under `make run`, by the gateway's port."""
     return ROOT / ".run" / f"jobs-{gateway_port}"
+
+
+def audit_file(gateway_port: int) -> Path:
+    """Return the audit log under `make run`, by the gateway's port; its head has the suffix `.head`."""
+    return ROOT / ".run" / f"audit-{gateway_port}.jsonl"
 
 
 def redis_socket(gateway_port: int) -> Path:
@@ -124,12 +134,14 @@ def running_service(
     binaries = Path(sys.executable).parent
     settings = {f"{name.upper()}_PORT": str(port) for name, port in ports.items()}
     settings["REDIS_SOCKET"] = str(redis_socket(ports["gateway"]))
+    audit = audit_file(ports["gateway"])
+    audited = {"ICH_GATEWAY_AUDIT_FILE": str(audit), "ICH_GATEWAY_AUDIT_HEAD": str(audit.with_suffix(".head"))}
     (ROOT / ".run").mkdir(exist_ok=True)
     with log.open("wb") as output:
         supervisor = subprocess.Popen(
             [binaries / "supervisord", "-c", ROOT / "supervisord.conf"],
             cwd=ROOT,
-            env={**os.environ, **(more or {}), **settings, "BIN": str(binaries)},
+            env={**os.environ, **audited, **(more or {}), **settings, "BIN": str(binaries)},
             stdout=output,
             stderr=output,
         )

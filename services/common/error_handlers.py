@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
-from services.common.observability import REQUEST_ID, current_request_id
+from services.common.observability import REQUEST_ID, current_request_id, set_problem_code
 from services.common.observability_middleware import route_of
 from services.common.problem_schemas import PROBLEM_JSON
 from services.common.problems import BadRequest, ClientClosedRequest, MethodNotAllowed, NotFound, Problem
@@ -32,6 +32,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 def problem_response(problem: Problem, **members: str) -> JSONResponse:
     """A problem as a response (RFC 9457), with further members."""
+    set_problem_code(problem.code)
     document = {**problem.document(), "request_id": current_request_id(), **members}
     headers = {**problem.headers(), REQUEST_ID: current_request_id(), "cache-control": "no-store"}
     return JSONResponse(document, problem.status, headers, PROBLEM_JSON)

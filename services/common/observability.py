@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 REQUEST_ID: Final = "x-request-id"
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _request_id: ContextVar[str] = ContextVar("request_id", default="-")
+_problem_code: ContextVar[str | None] = ContextVar("problem_code", default=None)
 
 
 def set_request_id(headers: Headers) -> str:
@@ -28,6 +29,16 @@ def set_request_id(headers: Headers) -> str:
 def current_request_id() -> str:
     """The id of the current request, which calls to stages pass on."""
     return _request_id.get()
+
+
+def set_problem_code(code: str | None) -> None:
+    """Note the code of the problem that answers the current request; None at its begin."""
+    _problem_code.set(code)
+
+
+def current_problem_code() -> str | None:
+    """The code of the problem that answers the current request; None without one."""
+    return _problem_code.get()
 
 
 class JsonFormatter(logging.Formatter):

@@ -81,9 +81,10 @@ class ApiKeys:
 def authenticate(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
 ) -> str:
-    """The id of a request's sender: a dependency of each route that needs a key."""
+    """The id of a request's sender: a dependency of each route that needs a key. The audit log reads it too."""
     api_keys: ApiKeys = request.app.state.api_keys
-    return api_keys.sender(credentials.credentials if credentials else None)
+    request.state.sender = api_keys.sender(credentials.credentials if credentials else None)
+    return str(request.state.sender)
 
 
 def identify(request: Request, sender: Annotated[str, Depends(authenticate)]) -> Client:

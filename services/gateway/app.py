@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import Depends, FastAPI, Response
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
+from prometheus_client import CollectorRegistry
 from starlette.types import Scope
 
 from services.common.app import new_app
@@ -17,6 +18,8 @@ from services.common.observability import configure_logging
 from services.common.problem_schemas import extend_openapi
 from services.gateway.api import add_prediction_routes
 from services.gateway.api_keys import mark_key_optional
+from services.gateway.audit.openapi import declare_audit
+from services.gateway.audit.trail import audit_log, running_audit
 from services.gateway.bundle import Bundles
 from services.gateway.client_address import Proxies
 from services.gateway.connections import CONNECTIONS, PROXIES, ConnectionLimits, ConnectionTable
@@ -64,16 +67,18 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     spool = Spool(settings.spool_dir)
     pipeline = Pipeline(stages, settings, bundles, read_severities(settings.acceptance_file))
     redis = connect_redis(settings)
-    uploads = Uploads(settings)
-    jobs = JobService.create(settings, redis, bundles, uploads)
+    uploads, registry = Uploads(settings), CollectorRegistry()
+    audit = audit_log(settings, registry)
+    jobs = JobService.create(settings, redis, bundles, uploads, audit)
     connections, proxies = ConnectionTable(ConnectionLimits.of(settings)), Proxies(settings.proxies)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         async with owning(settings):
             spool.open()
-            async with connections.sweeping(), jobs.running():
-                yield {CONNECTIONS: connections, PROXIES: proxies}
+            with running_audit(audit, settings):
+                async with connections.sweeping(), jobs.running():
+                    yield {CONNECTIONS: connections, PROXIES: proxies}
         await stages.close()
         redis.close()
 
@@ -84,15 +89,17 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         make=FastAPIOffline,
         description=_DESCRIPTION,
         dependencies=[Depends(check_query)],
-        middleware=gateway_middleware(settings),
+        middleware=gateway_middleware(settings, audit),
         lifespan=lifespan,
         static_url="/docs-assets",
     )
     add_prediction_routes(app, PredictionService(spool, uploads, pipeline, bundles, settings))
     add_job_routes(app, jobs)
     extend_openapi(app, declare_browser_checks)
+    extend_openapi(app, declare_audit)
     if not jobs.api_keys.required:
         extend_openapi(app, mark_key_optional)
+    app.state.metrics.registry.register(registry)
     app.state.metrics.registry.register(QueueMetrics(redis, jobs.store))
     app.mount("/", _Pages(directory=_PAGES, html=True))
     return app

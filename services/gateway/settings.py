@@ -11,6 +11,7 @@ from pydantic_settings import SettingsConfigDict
 
 from services.common.operating_points import OperatingPoint
 from services.common.settings import ServiceSettings
+from services.gateway.audit.heads import head_destination
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
@@ -161,6 +162,35 @@ class Settings(ServiceSettings):
         default=24 * 3600.0, description="Seconds from the end of a job until its webhook is given up."
     )
 
+    audit_file: Path | None = Field(
+        default=None,
+        description="File of the audit log, one JSON line for each access (docs/reference/audit.md); unset, there is "
+        "none. `make run` and Compose set it.",
+    )
+    audit_max_bytes: int = Field(
+        default=64 * 1024**2, ge=1024**2, description="Size in bytes above which the audit file rotates."
+    )
+    audit_keep: int = Field(
+        default=50, ge=1, description="Number of rotated audit files; the oldest one is deleted beyond it."
+    )
+    audit_head: str | None = Field(
+        default=None,
+        description="Place outside the audit file that gets the hash of its last line: a path, `syslog:/dev/log` or "
+        "`syslog://host:514` (UDP).",
+    )
+    audit_head_interval_s: float = Field(
+        default=60.0, gt=0, description="Seconds between two heads, if lines were written; each is flushed to disk."
+    )
+    audit_key_file: Path | None = Field(
+        default=None,
+        description="File of a key of 32 bytes or more for the hashes of audit lines (HMAC-SHA256); unset, SHA-256.",
+    )
+    audit_required: bool = Field(
+        default=False,
+        description="Answer audited requests with 503 `audit_unavailable` while their lines cannot be written; "
+        "otherwise the gateway serves them, logs an error and counts `ich_audit_errors_total`.",
+    )
+
     hosts: tuple[str, ...] = Field(
         default=(),
         description="JSON list of host names, without ports, by which clients reach the gateway, beside localhost, "
@@ -199,6 +229,13 @@ class Settings(ServiceSettings):
                     "in a user's browser read this gateway's reports"
                 )
         return origins
+
+    @field_validator("audit_head")
+    @classmethod
+    def _is_destination(cls, head: str | None) -> str | None:
+        if head is not None:
+            head_destination(head)
+        return head
 
     @model_validator(mode="after")
     def _webhooks_are_signed(self) -> Self:

@@ -16,6 +16,8 @@ from services.common.operating_points import OperatingPoint
 from services.common.problems import NotFound
 from services.gateway.api_keys import ApiKeys
 from services.gateway.archives import Limits
+from services.gateway.audit.events import expiry_event
+from services.gateway.audit.log import AuditLog
 from services.gateway.bundle import Bundles
 from services.gateway.fair_shares import Client
 from services.gateway.jobs.job import Job
@@ -45,9 +47,12 @@ class JobService:
     bundles: Bundles
     settings: Settings
     uploads: Uploads
+    audit: AuditLog | None = None
 
     @classmethod
-    def create(cls, settings: Settings, redis: Redis, bundles: Bundles, uploads: Uploads) -> "JobService":
+    def create(
+        cls, settings: Settings, redis: Redis, bundles: Bundles, uploads: Uploads, audit: AuditLog | None = None
+    ) -> "JobService":
         """With the storage and the queue that the settings name."""
         store = JobStore.at(settings.jobs_dir, settings.jobs_url)
         return cls(
@@ -58,6 +63,7 @@ class JobService:
             bundles,
             settings,
             uploads,
+            audit,
         )
 
     async def check_options(self, operating_point: OperatingPoint | None, webhook: str | None) -> OperatingPoint:
@@ -172,13 +178,18 @@ class JobService:
             with suppress(asyncio.CancelledError):
                 await task
 
+    def _remove_expired(self) -> None:
+        for job in self.store.remove_expired(self.settings.job_ttl_s):
+            if self.audit:
+                self.audit.post(expiry_event(job.sender, job.id))
+
     async def _reconcile_forever(self) -> None:
         count = 0
         while True:
             try:
                 await to_thread.run_sync(self.scheduler.reconcile)
                 if count % _RECONCILES_PER_EXPIRY == 0:
-                    await to_thread.run_sync(self.store.remove_expired, self.settings.job_ttl_s)
+                    await to_thread.run_sync(self._remove_expired)
             except RedisError:
                 log.warning("Redis does not answer; jobs are not scheduled until it does")
             except OSError as error:

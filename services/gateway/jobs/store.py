@@ -123,14 +123,14 @@ class JobStore:
         self.close(job, priority, "cancelled")
         job.remove_files()
 
-    def remove_expired(self, ttl_s: float) -> int:
-        """Delete the jobs that ended more than `ttl_s` seconds ago, and return their number."""
+    def remove_expired(self, ttl_s: float) -> Iterator[Job]:
+        """Delete the jobs that ended more than `ttl_s` seconds ago, and yield each after its deletion."""
         expired = [job for job in self._all_jobs() if (end := job.ended()) and _age_s(end.at) > ttl_s]
         for job in expired:
             job.remove()
+            yield job
         for key in self._walk("keys", 2):
             self._idempotency_keys.remove_if_orphaned(key)
-        return len(expired)
 
     def _walk(self, key: str, levels: int) -> Iterator[str]:
         if levels == 0:

@@ -1,0 +1,78 @@
+"""The events of the audit log. None holds a file name, a key, a query or anything of an upload."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from services.common.timestamps import utc_now
+
+Event = Mapping[str, Any]
+SYSTEM: Final = "system"
+"""The sender of events without a user."""
+
+ACTIONS: Final[Mapping[str, str]] = {
+    "predict": "upload",
+    "create_job": "upload",
+    "list_jobs": "read",
+    "get_job": "read",
+    "get_reports": "read",
+    "watch_job": "read",
+    "delete_job": "delete",
+}
+"""The action of each audited operation, by its operation id."""
+NOT_AUDITED: Final = frozenset({"get_model", "livez", "readyz", "metrics"})
+"""Operations without patient data, which need no key."""
+KEY_REFUSALS: Final = frozenset({"unauthorized"})
+"""Codes of the problems that refuse a key."""
+_JOB_ID: Final = re.compile("[0-9a-f]{12,64}")
+_CANCELLED_STATUS: Final = 200  # of a DELETE; an ended job is deleted with 204
+
+
+def request_event(  # noqa: PLR0913 - the members of a line
+    operation: str,
+    status: int,
+    code: str | None,
+    *,
+    sender: str | None,
+    address: str | None,
+    job: str | None,
+    request_id: str,
+) -> Event:
+    """The event of a request.
+
+    Parameters
+    ----------
+    operation : operation id of the route
+    code : of the problem that answers the request; None without one
+    sender : id of the API key's owner; None where the key was refused
+    job : id as the path or `Location` holds it; any other text is left out, since a path may hold a name
+    """
+    return {
+        "time": utc_now(),
+        "action": _action(operation, status, code),
+        "operation": operation,
+        "sender": sender,
+        "address": address,
+        "job": job if job and _JOB_ID.fullmatch(job) else None,
+        "request": request_id,
+        "status": status,
+        "code": code,
+    }
+
+
+def _action(operation: str, status: int, code: str | None) -> str:
+    if code in KEY_REFUSALS:
+        return "refuse_key"
+    if operation == "delete_job" and status == _CANCELLED_STATUS:
+        return "cancel"
+    return ACTIONS.get(operation, "other")
+
+
+def expiry_event(owner: str, job: str) -> Event:
+    """The event of a job that retention deletes."""
+    return {"time": utc_now(), "action": "expire", "sender": SYSTEM, "owner": owner, "job": job}
+
+
+def system_event(action: str, **fields: Any) -> Event:
+    """An event of the process: start, stop, rotate, reopen, lost."""
+    return {"time": utc_now(), "action": action, "sender": SYSTEM, **fields}

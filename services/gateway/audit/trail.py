@@ -1,0 +1,80 @@
+"""The audit log of a gateway: made from its settings, and run from its start to its stop."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from services.common.version import VERSION
+from services.gateway.audit.events import Event, system_event
+from services.gateway.audit.file import AuditFileUnusable, lock
+from services.gateway.audit.heads import head_destination
+from services.gateway.audit.keys import read_audit_key
+from services.gateway.audit.log import AuditLog, AuditOptions
+from services.gateway.audit.settings_change import changed_settings, shown_settings
+from services.gateway.settings import Settings
+
+
+def audit_log(settings: Settings, registry: CollectorRegistry) -> AuditLog | None:
+    """The audit log that the settings name; None without one.
+
+    Raises
+    ------
+    AuditKeyUnusable
+        the file of the key is unusable
+    """
+    if settings.audit_file is None:
+        return None
+    options = AuditOptions(
+        path=settings.audit_file,
+        max_bytes=settings.audit_max_bytes,
+        keep=settings.audit_keep,
+        required=settings.audit_required,
+        key=read_audit_key(settings.audit_key_file) if settings.audit_key_file else None,
+        head=head_destination(settings.audit_head) if settings.audit_head else None,
+        head_interval_s=settings.audit_head_interval_s,
+    )
+    return AuditLog(options, registry)
+
+
+@contextmanager
+def running_audit(log: AuditLog | None, settings: Settings) -> Iterator[None]:
+    """Write the audit log until the context ends; its first line holds the settings and their changes.
+
+    Raises
+    ------
+    AuditFileUnusable
+        the file cannot be opened, or another process writes it
+    """
+    if log is None or settings.audit_file is None:
+        yield
+        return
+    descriptor = _lock(settings.audit_file)
+    try:
+        with log.running(_start_event(settings, descriptor)):
+            yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path) -> int:
+    """Lock the file with the hashes of the settings, which lies beside the audit file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return lock(path.with_suffix(".settings"))
+    except OSError as error:
+        raise AuditFileUnusable(
+            f"{path.with_suffix('.settings')} cannot be written ({error.strerror}); set ICH_GATEWAY_AUDIT_FILE to a "
+            "file in a folder that the gateway can write"
+        ) from error
+
+
+def _start_event(settings: Settings, descriptor: int) -> Event:
+    """The event `start`: `changed` is null at the first start, and where the disk is full."""
+    try:
+        changed = changed_settings(settings, descriptor)
+    except OSError:
+        changed = None
+    return system_event("start", version=VERSION, pid=os.getpid(), settings=shown_settings(settings), changed=changed)
