@@ -8,6 +8,7 @@ from python_multipart.multipart import MultipartParser
 
 from services.common.problems import BadRequest, ContentTooLarge, Problem, UnsupportedMediaType
 from services.gateway.archives import Limits
+from services.gateway.part_bounds import MAX_HEADERS, MAX_PART_HEADER_BYTES, PartBounds
 from services.gateway.part_headers import PartHeaders, parse_part_headers
 from services.gateway.spool import SpoolFolder, UploadedFile
 from services.gateway.upload_problems import RefusedFile, refused_files
@@ -55,15 +56,18 @@ class MultipartForm:
         self._number = 0
         self._file: BinaryIO | None = None
         self._skipped = False
+        self._bounds = PartBounds(limits.max_files)
         self._delimiters = _Delimiters(boundary)
         try:
-            self._parser = MultipartParser(boundary, self._callbacks())
+            self._parser = MultipartParser(
+                boundary, self._callbacks(), max_header_count=MAX_HEADERS + 1, max_header_size=MAX_PART_HEADER_BYTES
+            )
         except FormParserError as error:
             raise BadRequest("the boundary of the multipart body is too long") from error
 
     def _callbacks(self) -> Any:
         return {
-            "on_part_begin": self._headers.clear,
+            "on_part_begin": self._on_part_begin,
             "on_header_field": self._on_header_field,
             "on_header_value": self._on_header_value,
             "on_header_end": self._on_header_end,
@@ -79,7 +83,7 @@ class MultipartForm:
         try:
             self._parser.write(piece)
         except FormParserError as error:
-            raise BadRequest("the multipart body is broken") from error
+            raise BadRequest("the multipart body is broken, or a header of a part exceeds 8 KiB") from error
         self._delimiters.check_end(piece)
 
     def finish(self) -> None:
@@ -96,13 +100,20 @@ class MultipartForm:
         if self._file:
             self._file.close()
 
+    def _on_part_begin(self) -> None:
+        self._headers.clear()
+        self._bounds.begin_part()
+
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._bounds.add_header_bytes(end - start)
         self._field += data[start:end]
 
     def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._bounds.add_header_bytes(end - start)
         self._value += data[start:end]
 
     def _on_header_end(self) -> None:
+        self._bounds.end_header()
         self._headers[self._field.lower()] = self._value
         self._field = self._value = b""
 

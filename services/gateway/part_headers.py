@@ -7,8 +7,11 @@ from typing import Any, Final
 
 from python_multipart.multipart import parse_options_header
 
+from services.common.problems import BadRequest
+
 _LATIN_1: Final = frozenset({"iso-8859-1", "latin-1", "latin1"})
 _PLAIN_TRANSFERS: Final = frozenset({"", "7bit", "8bit", "binary"})
+_MAX_PARAMETERS: Final = 16  # of Content-Disposition; the parser's time grows with their square
 _PLAIN_CODINGS: Final = frozenset({"", "identity"})
 
 
@@ -26,8 +29,10 @@ class PartHeaders:
 
 
 def parse_part_headers(headers: Mapping[bytes, bytes]) -> PartHeaders:
-    """Parse a part's headers, whose names are in lower case."""
+    """Parse a part's headers, whose names are in lower case; BadRequest where a disposition has too many parameters."""
     disposition = headers.get(b"content-disposition", b"")
+    if disposition.count(b";") > _MAX_PARAMETERS:
+        raise BadRequest(f"a Content-Disposition may have {_MAX_PARAMETERS} parameters")
     _, options = parse_options_header(disposition)
     plain = options.get(b"filename")
     name = _extended_filename(disposition) or (None if plain is None else _text(plain))

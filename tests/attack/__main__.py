@@ -20,13 +20,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.attack import archives, browsers, bundles
+from tests.attack import archives, bodies, browsers, bundles
 from tests.attack.attack import SENDERS, Attack, Target
 from tests.attack.neighbour import watching
 from tests.running import NAMES, ROOT, Service, running_service
 
 ATTACKS: Final = (
     *archives.ATTACKS,
+    *bodies.ATTACKS,
     *browsers.ATTACKS,
     *bundles.ATTACKS,
 )
