@@ -6,7 +6,7 @@ from services.common.problems import ContentTooLarge
 
 MAX_HEADERS: Final = 8  # of a part
 MAX_PART_HEADER_BYTES: Final = 8192  # of all headers of a part
-_SPARE_PARTS: Final = 16  # fields and empty parts beside as many files as an upload may have
+_SPARE_PARTS: Final = 128  # fields and empty parts beside as many files as an upload may have
 _PART_HEADER_BYTES: Final = 1024  # mean over all parts
 _MAX_HEADER_BYTES: Final = 32 * 1024**2  # of all parts
 

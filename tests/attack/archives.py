@@ -118,7 +118,7 @@ ATTACKS: Final = (
     Attack("zip: bzip2 entry of 250 MiB that states 1,000 bytes", _LIMIT, _upload(lambda: _zeros(_BZIP2, 250))),
     Attack("zip: LZMA entry of 100 MiB that states 1,000 bytes", _LIMIT, _upload(lambda: _zeros(_LZMA, 100))),
     Attack("zip: deflated entry of 500 MiB that states 1,000 bytes", _LIMIT, _upload(lambda: _zeros(_DEFLATED, 500))),
-    Attack("zip: 500,000 entries, of which the end states 2,000", _LIMIT, _upload(lambda: _listed(500_000, 2000))),
+    Attack("zip: 500,000 entries, and an end that states 2,000", _LIMIT, _upload(lambda: _listed(500_000, 2000))),
     Attack(
         "zip: 500,000 entries behind a zip64 record of 2,000",
         _LIMIT,

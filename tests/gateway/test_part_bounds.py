@@ -12,7 +12,7 @@ from services.gateway.part_bounds import MAX_HEADERS, MAX_PART_HEADER_BYTES, Par
 from services.gateway.spool import SpoolFolder
 
 LIMITS = Limits(max_bytes=10_000_000, max_files=5, max_ratio=100)
-MAX_PARTS = LIMITS.max_files + 16
+MAX_PARTS = LIMITS.max_files + 128
 DISPOSITION = "Content-Disposition: form-data; name=files"
 
 
