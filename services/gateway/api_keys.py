@@ -13,9 +13,13 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from services.common.problems import Problem
 from services.gateway.client_address import address_group
 from services.gateway.fair_shares import ANONYMOUS, Client
+from services.gateway.key_throttle import FREE_FAILURES, KeyThrottle
 
 BEARER: Final = HTTPBearer(auto_error=False, scheme_name="key", description="a line of the site's file of keys")
 SENDER_ID: Final = re.compile(r"[A-Za-z0-9-]{1,32}")
+_THROTTLED: Final = (
+    f"{FREE_FAILURES} wrong keys came from this address: check the key, and send no more than one wrong key each 10 s"
+)
 _LINE: Final = re.compile(rf"({SENDER_ID.pattern})\s+(\S{{16,}})")
 
 
@@ -29,11 +33,22 @@ class Unauthorized(Problem):
         return {"www-authenticate": "Bearer"}
 
 
+class TooManyWrongKeys(Problem):
+    status = 429
+    code = "too_many_wrong_keys"
+    title = "Too many wrong API keys came from this address"
+
+    def __init__(self, detail: str, *, retry_after_s: int = 10) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
 class ApiKeys:
     """Maps keys, which are held as SHA-256, to ids of senders. Without a file of keys every request has one sender."""
 
     def __init__(self, by_hash: Mapping[bytes, str] | None) -> None:
         self._by_hash = by_hash
+        self.throttle = KeyThrottle()
 
     @classmethod
     def read(cls, path: Path | None) -> "ApiKeys":
@@ -61,20 +76,31 @@ class ApiKeys:
         """Whether a request needs a key."""
         return self._by_hash is not None
 
-    def sender(self, key: str | None) -> str:
-        """The id of a key's sender.
+    def sender(self, key: str | None, address: str) -> str:
+        """The id of a key's sender. Every key is compared, so that the time tells nothing of the keys.
+
+        Parameters
+        ----------
+        address
+            the addresses that count as one client, for the throttle
 
         Raises
         ------
         Unauthorized
             the key is missing or unknown
+        TooManyWrongKeys
+            the key is unknown, or not tried, after too many unknown ones from the address
         """
         if self._by_hash is None:
             return ANONYMOUS
-        hashed = _hash(key or "")
+        hashed, found = _hash(key or ""), None
         for known, sender in self._by_hash.items():
-            if hmac.compare_digest(known, hashed):
-                return sender
+            found = sender if hmac.compare_digest(known, hashed) else found
+        if found and self.throttle.accepts(address, hashed):
+            return found
+        retry_after_s = self.throttle.fail(address, hashed) if key else None
+        if retry_after_s:
+            raise TooManyWrongKeys(_THROTTLED, retry_after_s=retry_after_s)
         raise Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")
 
 
@@ -83,13 +109,13 @@ def authenticate(
 ) -> str:
     """The id of a request's sender: a dependency of each route that needs a key. The audit log reads it too."""
     api_keys: ApiKeys = request.app.state.api_keys
-    request.state.sender = api_keys.sender(credentials.credentials if credentials else None)
+    request.state.sender = api_keys.sender(credentials.credentials if credentials else None, _address(request))
     return str(request.state.sender)
 
 
 def identify(request: Request, sender: Annotated[str, Depends(authenticate)]) -> Client:
     """A request's sender and address: a dependency of each route that shares something among clients."""
-    return Client(sender, address_group(request.client.host if request.client else None))
+    return Client(sender, _address(request))
 
 
 def mark_key_optional(document: dict[str, Any]) -> None:
@@ -98,6 +124,10 @@ def mark_key_optional(document: dict[str, Any]) -> None:
     for operation in operations:
         if security := operation.get("security"):
             security.append({})
+
+
+def _address(request: Request) -> str:
+    return address_group(request.client.host if request.client else None)
 
 
 def _hash(key: str) -> bytes:

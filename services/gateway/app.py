@@ -22,6 +22,7 @@ from services.gateway.audit.openapi import declare_audit
 from services.gateway.audit.trail import audit_log, running_audit
 from services.gateway.bundle import Bundles
 from services.gateway.client_address import Proxies
+from services.gateway.client_metrics import ClientMetrics
 from services.gateway.connections import CONNECTIONS, PROXIES, ConnectionLimits, ConnectionTable
 from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.connection import connect_redis
@@ -99,8 +100,10 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     extend_openapi(app, declare_audit)
     if not jobs.api_keys.required:
         extend_openapi(app, mark_key_optional)
+    listeners, throttle = app.state.job_events.listeners, jobs.api_keys.throttle
     app.state.metrics.registry.register(registry)
     app.state.metrics.registry.register(QueueMetrics(redis, jobs.store))
+    app.state.metrics.registry.register(ClientMetrics(connections, uploads, listeners, throttle))
     app.mount("/", _Pages(directory=_PAGES, html=True))
     return app
 

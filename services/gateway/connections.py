@@ -13,6 +13,8 @@ from typing import Final, Protocol, Self
 from services.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
+EVICTED: Final = "evicted"
+CAUSES: Final = (EVICTED, "refused", "header_timeout", "body_timeout", "unread_response", "bad_request")
 CONNECTIONS: Final = "connections"  # names in the lifespan's state, for the server's connections
 PROXIES: Final = "proxies"
 _DESCRIPTORS_FOR_FILES: Final = 256  # spool files, connections to the stages and to Redis, a burst of new connections
@@ -154,7 +156,7 @@ class ConnectionTable:
         if not waiting:
             return False
         _, victim = min(waiting, key=lambda pair: pair[0])
-        self.closed["evicted"] += 1
+        self.closed[EVICTED] += 1
         self.remove(victim)
         victim.abort()
         return True

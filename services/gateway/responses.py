@@ -5,7 +5,7 @@ from typing import Any, Final
 from services.common.cross_origin import SAFE_METHODS, CrossOriginRequest
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import BadRequest, ContentTooLarge, Problem
-from services.gateway.api_keys import Unauthorized
+from services.gateway.api_keys import TooManyWrongKeys, Unauthorized
 from services.gateway.archives import UnsupportedArchive
 from services.gateway.host_check import UnknownHost
 from services.gateway.multipart_form import FORM_FIELD, UnknownField, UnsupportedEncoding
@@ -31,8 +31,10 @@ INVALID_UPLOAD: Final = openapi_problem(
 UNAUTHORIZED: Final = openapi_problem(
     Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")
 )
+WRONG_KEYS: Final = TooManyWrongKeys("more than 10 wrong keys came from this address, ...")
+TOO_MANY_WRONG_KEYS: Final = openapi_problem(WRONG_KEYS)
 TOO_MANY_UPLOADS: Final = openapi_problem(
-    TooManyUploads("64 are in progress; send the next one when one of them is answered")
+    TooManyUploads("64 are in progress; send the next one when one of them is answered"), WRONG_KEYS
 )
 UPLOAD_TOO_LARGE: Final = openapi_problem(
     ContentTooLarge(

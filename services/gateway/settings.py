@@ -147,6 +147,12 @@ class Settings(ServiceSettings):
         default=16 * 1024**3, description="Largest upload of a job, in bytes, both as sent and unpacked."
     )
     max_job_files: int = Field(default=50_000, description="Largest number of files in a job, after unpacking.")
+    max_listeners: int = Field(
+        default=512, description="Largest number of streams of jobs' events; a further one is answered with 503."
+    )
+    max_listeners_per_client: int = Field(
+        default=64, description="Largest number of these streams of one client; a further one is answered with 429."
+    )
     senders_file: Path | None = Field(
         default=None, description="File of API keys with lines `id key`; unset, requests need no key."
     )

@@ -9,12 +9,11 @@ from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from services.common.graceful_shutdown import GracefulShutdown
 from services.common.operating_points import OperatingPoint
 from services.gateway.api_keys import authenticate, identify
 from services.gateway.fair_shares import Client
 from services.gateway.jobs import responses
-from services.gateway.jobs.events import job_events
+from services.gateway.jobs.events import JobEvents
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.report_formats import (
     CSV,
@@ -118,16 +117,33 @@ def get_reports(
     return StreamingResponse(lines, media_type=media_type, headers=_VARY)
 
 
-async def watch_job(request: Request, job: JobOfSender, service: Service) -> AsyncIterator[ServerSentEvent]:
+def job_events(request: Request) -> JobEvents:
+    """The application's JobEvents, as a dependency."""
+    events: JobEvents = request.app.state.job_events
+    return events
+
+
+Events = Annotated[JobEvents, Depends(job_events)]
+
+
+async def listen(events: Events, client: Annotated[Client, Depends(identify)]) -> AsyncIterator[None]:
+    """A listener's place, until the end of the response; TooManyListeners and Overloaded are answered before it."""
+    with events.listening(client):
+        yield
+
+
+async def watch_job(
+    job: JobOfSender, service: Service, events: Events, _: Annotated[None, Depends(listen)]
+) -> AsyncIterator[ServerSentEvent]:
     """After a reconnection the first event has the present state; a comment every 15 s keeps the connection."""
-    shutdown: GracefulShutdown = request.app.state.shutdown
-    async for event in job_events(lambda: service.document(job), lambda: shutdown.draining):
+    async for event in events.watch(job.id, lambda: service.document(job)):
         yield event
 
 
 def add_job_routes(app: FastAPI, service: JobService) -> None:
     """Serve jobs. The routes stand in the application's own router, whose dependencies and 405 they share."""
     app.state.jobs, app.state.api_keys = service, service.api_keys
+    app.state.job_events = JobEvents(service.settings, lambda: app.state.shutdown.draining)
     add = partial(app.add_api_route, tags=["jobs"])
     add(
         "/v1/jobs",

@@ -1,46 +1,162 @@
-"""Server-sent events of a job's progress."""
+"""Server-sent events of jobs' progress. All listeners of a job share one poll of its document."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi.sse import ServerSentEvent
 
-from services.common.problems import NotFound
+from services.common.problems import NotFound, Overloaded, Problem
+from services.gateway.fair_shares import Client, FairShares
 from services.gateway.jobs.report_formats import on_one_line
 from services.gateway.jobs.schemas import JobDocument
+from services.gateway.settings import Settings
 
+log = logging.getLogger(__name__)
 _POLL_S: Final = 0.5
+_JOBS_PER_S: Final = 50  # that are polled; with more jobs each one is polled less often
+_READERS: Final = 2  # out of 40 threads of the process
+_LISTENER_WEIGHT: Final = 2
+_RETRY_AFTER_S: Final = 10
+
+Read = Callable[[], JobDocument]
 
 
-async def job_events(
-    read: Callable[[], JobDocument], draining: Callable[[], bool], *, poll_s: float = _POLL_S
-) -> AsyncIterator[ServerSentEvent]:
-    """A `progress` event for each change of the job's document, then `end`, or `gone` where the job was deleted.
+class TooManyListeners(Problem):
+    status = 429
+    code = "too_many_listeners"
+    title = "This client has too many streams of events open"
+    retry_after_s = _RETRY_AFTER_S
 
-    A client that reconnects gets the document as it stands, so events have no ids.
+
+class _Feed:
+    """The latest event of one job, for all its listeners."""
+
+    def __init__(self) -> None:
+        self.listeners = 0
+        self.event: ServerSentEvent | None = None
+        self.ended = False
+        self.changed = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+        self._document: JobDocument | None = None
+
+    def publish(self, document: JobDocument) -> None:
+        """Give listeners the document where it has changed."""
+        if document == self._document:
+            return
+        self._document, self.ended = document, bool(document.ended)
+        data = on_one_line(document.model_dump_json().encode()).decode()
+        self._notify(ServerSentEvent(event="end" if document.ended else "progress", raw_data=data))
+
+    def end(self, event: ServerSentEvent | None = None) -> None:
+        """End the streams, after a last event if there is one."""
+        self.ended = True
+        self._notify(event)
+
+    def _notify(self, event: ServerSentEvent | None) -> None:
+        self.event = event
+        changed, self.changed = self.changed, asyncio.Event()
+        changed.set()
+
+
+class JobEvents:
+    """The streams of events of this process.
 
     Parameters
     ----------
-    read
-        reads the job's document; NotFound where the job is gone
     draining
-        whether the gateway is about to stop: the stream ends, and the client reconnects to the next gateway
+        whether the gateway is about to stop: streams end, and clients reconnect to the next gateway
     poll_s
-        seconds between two reads
+        seconds between two reads of a job, while few jobs have listeners
     """
-    last = None
-    while not draining():
+
+    def __init__(self, settings: Settings, draining: Callable[[], bool], *, poll_s: float = _POLL_S) -> None:
+        self.listeners = FairShares(settings.max_listeners, _LISTENER_WEIGHT, settings.max_listeners_per_client)
+        self._draining = draining
+        self._poll_s = poll_s
+        self._feeds: dict[str, _Feed] = {}
+        self._readers = CapacityLimiter(_READERS)
+
+    @contextmanager
+    def listening(self, client: Client) -> Iterator[None]:
+        """Count a listener until the context ends.
+
+        Raises
+        ------
+        TooManyListeners
+            the client's share has no room for one more
+        Overloaded
+            no client has
+        """
+        if not self.listeners.has_room(1):
+            detail = f"{self.listeners.used} streams of events are open; read the job's document instead"
+            raise Overloaded(detail, retry_after_s=_RETRY_AFTER_S)
+        if not self.listeners.fits(client, 1):
+            detail = f"{self.listeners.held(client)} are open; close one, or read the job's document instead"
+            raise TooManyListeners(detail)
+        self.listeners.add(client, 1)
         try:
-            document = await to_thread.run_sync(read)
+            yield
+        finally:
+            self.listeners.add(client, -1)
+
+    async def watch(self, job_id: str, read: Read) -> AsyncIterator[ServerSentEvent]:
+        """A `progress` event for each change of the job's document, then `end`, or `gone` where the job was deleted.
+
+        A client that reconnects gets the document as it stands, so events have no ids.
+
+        read : reads the job's document; NotFound where the job is gone
+        """
+        feed, last = self._join(job_id, read), None
+        try:
+            while True:
+                if feed.event is not None and feed.event is not last:
+                    last = feed.event
+                    yield last  # the feed may have changed when the client has read the event
+                elif feed.ended:
+                    return
+                else:
+                    await feed.changed.wait()
+        finally:
+            self._leave(job_id, feed)
+
+    def _join(self, job_id: str, read: Read) -> _Feed:
+        feed = self._feeds.get(job_id)
+        if feed is None or feed.ended:
+            feed = self._feeds[job_id] = _Feed()
+            feed.task = asyncio.create_task(self._poll(feed, read))
+        feed.listeners += 1
+        return feed
+
+    def _leave(self, job_id: str, feed: _Feed) -> None:
+        feed.listeners -= 1
+        if not feed.listeners:
+            if feed.task:
+                feed.task.cancel()
+            if self._feeds.get(job_id) is feed:
+                del self._feeds[job_id]
+
+    async def _poll(self, feed: _Feed, read: Read) -> None:
+        try:
+            while not (self._draining() or feed.ended):
+                feed.publish(await to_thread.run_sync(read, limiter=self._readers))
+                await self._pause()
         except NotFound as gone:
-            yield ServerSentEvent(event="gone", raw_data=gone.code)
-            return
-        if document != last:
-            last = document
-            data = on_one_line(document.model_dump_json().encode()).decode()
-            yield ServerSentEvent(event="end" if document.ended else "progress", raw_data=data)
-        if document.ended:
-            return
-        await asyncio.sleep(poll_s)
+            feed.end(ServerSentEvent(event="gone", raw_data=gone.code))
+        except Exception:
+            log.exception("a job could not be read for its events; clients reconnect")
+        finally:
+            if not feed.ended:
+                feed.end(feed.event)
+
+    async def _pause(self) -> None:
+        """Pause until the next read, or until the gateway is about to stop."""
+        left = max(self._poll_s, len(self._feeds) / _JOBS_PER_S)
+        while left > 0 and not self._draining():
+            pause = min(left, _POLL_S)
+            await asyncio.sleep(pause)
+            left -= pause
+        await asyncio.sleep(0)

@@ -5,6 +5,7 @@ from typing import Any, Final
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import NotAcceptable, Overloaded, UnsupportedMediaType
 from services.gateway.archives import BadArchive
+from services.gateway.jobs.events import TooManyListeners
 from services.gateway.jobs.idempotency import IdempotencyConflict
 from services.gateway.jobs.job import job_not_found
 from services.gateway.jobs.scheduler import QueueUnavailable
@@ -13,9 +14,11 @@ from services.gateway.responses import (
     INVALID_PARAMETER,
     INVALID_UPLOAD,
     TOO_MANY_UPLOADS,
+    TOO_MANY_WRONG_KEYS,
     UNAUTHORIZED,
     UNSUPPORTED_UPLOADS,
     UPLOAD_TOO_LARGE,
+    WRONG_KEYS,
     Responses,
     multipart_body,
 )
@@ -33,7 +36,7 @@ _EVENT: Final[dict[str, Any]] = {  # as FastAPI describes events; OpenAPI 3.2 ha
         "data": {"type": "string", "description": "the job's document in JSON; for `gone`, a problem's code"},
     },
 }
-LIST_JOBS: Final[Responses] = {400: INVALID_PARAMETER, 401: UNAUTHORIZED}
+LIST_JOBS: Final[Responses] = {400: INVALID_PARAMETER, 401: UNAUTHORIZED, 429: TOO_MANY_WRONG_KEYS}
 GET_JOB: Final[Responses] = {**LIST_JOBS, 404: openapi_problem(job_not_found())}
 CREATE_JOB: Final[Responses] = {
     400: INVALID_UPLOAD,
@@ -73,6 +76,8 @@ WATCH_JOB: Final[Responses] = {
         "content": {"text/event-stream": {"itemSchema": _EVENT}},
     },
     **GET_JOB,
+    429: openapi_problem(TooManyListeners("64 are open; close one, or read the job's document instead"), WRONG_KEYS),
+    503: openapi_problem(Overloaded("512 streams of events are open; read the job's document instead")),
 }
 GET_REPORTS: Final[Responses] = {
     200: {
