@@ -22,7 +22,7 @@ ACTIONS: Final[Mapping[str, str]] = {
 """The action of each audited operation, by its operation id."""
 NOT_AUDITED: Final = frozenset({"get_model", "livez", "readyz", "metrics"})
 """Operations without patient data, which need no key."""
-KEY_REFUSALS: Final = frozenset({"unauthorized"})
+KEY_REFUSALS: Final = frozenset({"unauthorized", "too_many_wrong_keys"})
 """Codes of the problems that refuse a key."""
 _JOB_ID: Final = re.compile("[0-9a-f]{12,64}")
 _CANCELLED_STATUS: Final = 200  # of a DELETE; an ended job is deleted with 204
