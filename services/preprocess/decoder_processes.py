@@ -1,15 +1,17 @@
 """Decompresses frames in child processes, so that a decoder that aborts ends neither the service nor another slice.
 
 One corrupt JPEG in a hundred makes gdcm call `abort`. A child decodes one frame at a time, with limits of memory and
-time; a child that dies is replaced. The pipe carries requests (`_REQUEST`, then the compressed bytes) and responses
-(bytes per pixel, 0 for a failure, then the pixels).
+time; a child that dies is replaced. At its start a child restricts itself (`sandbox.py`) and sends the reason where it
+could not. Then the pipe carries requests (`_REQUEST`, then the compressed bytes) and responses (bytes per pixel, 0 for
+a failure, then the pixels).
 """
 
+import logging
 import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -24,10 +26,13 @@ from numpy.typing import NDArray
 from services.preprocess.decompression import decompress_in_process
 from services.preprocess.errors import UnreadableFile
 from services.preprocess.header import FrameFormat
+from services.preprocess.sandbox import restrict_process
 
+log = logging.getLogger(__name__)
 MEMORY_BYTES: Final = 2 * 1024**3
 TIMEOUT_S: Final = 20.0
 _REQUEST: Final = Struct("<32sHHBB?L")
+_COMMAND: Final = (sys.executable, "-m", "services.preprocess.decoder_processes")
 _IMPORT_ROOT: Final = Path(__file__).parents[2]
 
 _Process = subprocess.Popen[bytes]
@@ -39,8 +44,10 @@ class DecoderProcesses:
     `close()` ends them, as does the garbage collection of this object.
     """
 
-    def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, timeout_s: float = TIMEOUT_S, command: Sequence[str] = _COMMAND) -> None:
         self._timeout_s = timeout_s
+        self._command = command
+        self._warned = False
         self._idle: LifoQueue[_Process] = LifoQueue()
         self.close = finalize(self, _end_all, self._idle)
 
@@ -67,11 +74,14 @@ class DecoderProcesses:
     @contextmanager
     def _child(self) -> Iterator[_Process]:
         """An idle or new child; it returns to the pool only if it answered in time."""
-        child = _take_idle(self._idle) or _start()
+        idle = _take_idle(self._idle)
+        child = idle or _start(self._command)
         timer = Timer(self._timeout_s, child.kill)
         timer.start()
         answered = False
         try:
+            if not idle:
+                self._check_restricted(child)
             yield child
             answered = True
         except (OSError, EOFError):
@@ -82,6 +92,13 @@ class DecoderProcesses:
                 self._idle.put(child)
             else:
                 _end(child)
+
+    def _check_restricted(self, child: _Process) -> None:
+        """Log once where a new child runs without restrictions."""
+        reason = _receive(child, _receive(child, 1)[0]).decode()
+        if reason and not self._warned:
+            self._warned = True
+            log.warning("decoder processes are not restricted", extra={"fields": {"missing": reason}})
 
 
 def _take_idle(idle: LifoQueue[_Process]) -> _Process | None:
@@ -98,16 +115,21 @@ def _end_all(idle: LifoQueue[_Process]) -> None:
         _end(child)
 
 
-def _start() -> _Process:
-    return subprocess.Popen(
-        [sys.executable, "-m", "services.preprocess.decoder_processes"],
+def _start(command: Sequence[str]) -> _Process:
+    return subprocess.Popen(  # noqa: S603 - this module, or a test's
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=_IMPORT_ROOT,
         process_group=0,  # Ctrl-C in a terminal goes to the service only, which completes its work first
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        env={**_without_settings(os.environ), "OPENBLAS_NUM_THREADS": "1"},
     )
+
+
+def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without the services' settings: a decoder needs none, and some name secrets."""
+    return {name: value for name, value in environment.items() if not name.startswith("ICH_")}
 
 
 def _end(child: _Process) -> None:
@@ -164,4 +186,8 @@ if __name__ == "__main__":
     with suppress(ValueError):  # unsupported on some systems
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    serve(sys.stdin.buffer, _response_pipe())
+    responses = _response_pipe()
+    missing = (restrict_process() or "").encode()
+    responses.write(bytes([len(missing)]) + missing)
+    responses.flush()
+    serve(sys.stdin.buffer, responses)

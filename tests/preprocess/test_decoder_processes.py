@@ -1,5 +1,6 @@
 """Child processes decode frames; an aborted child affects its frame only."""
 
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -87,4 +88,26 @@ def test_each_thread_has_a_child() -> None:
         for image in threads.map(lambda _: dicom.decode(0, decoders.decompress), range(6)):
             assert (image.hu == head_hu()).all()
     assert 1 <= decoders._idle.qsize() <= 2
+    decoders.close()
+
+
+_UNRESTRICTED = """
+import sys
+from services.preprocess.decoder_processes import serve
+sys.stdout.buffer.write(bytes([10]) + b"no seccomp")
+sys.stdout.buffer.flush()
+serve(sys.stdin.buffer, sys.stdout.buffer)
+"""
+
+
+def test_a_child_that_is_not_restricted_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    decoders = DecoderProcesses(command=(sys.executable, "-c", _UNRESTRICTED))
+    dicom = open_dicom(ct(RLELossless))
+    for _ in range(2):
+        assert (dicom.decode(0, decoders.decompress).hu == head_hu()).all()
+        decoders._idle.queue[0].kill()
+        decoders._idle.queue[0].wait()
+    (record,) = caplog.records
+    assert record.getMessage() == "decoder processes are not restricted"
+    assert record.__dict__["fields"] == {"missing": "no seccomp"}
     decoders.close()
