@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.attack import archives, bodies, browsers, bundles
+from tests.attack import archives, audit, bodies, browsers, bundles
 from tests.attack.attack import SENDERS, Attack, Target
 from tests.attack.neighbour import watching
 from tests.running import NAMES, ROOT, Service, running_service
@@ -30,6 +30,7 @@ ATTACKS: Final = (
     *bodies.ATTACKS,
     *browsers.ATTACKS,
     *bundles.ATTACKS,
+    *audit.ATTACKS,
 )
 _ADDRESS_SPACE_BYTES: Final = 600 * 1024**2
 _CALM_S: Final = 60.0

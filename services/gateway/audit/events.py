@@ -22,8 +22,8 @@ ACTIONS: Final[Mapping[str, str]] = {
 """The action of each audited operation, by its operation id."""
 NOT_AUDITED: Final = frozenset({"get_model", "livez", "readyz", "metrics"})
 """Operations without patient data, which need no key."""
-KEY_REFUSALS: Final = frozenset({"unauthorized", "too_many_wrong_keys"})
-"""Codes of the problems that refuse a key."""
+KEY_REFUSED: Final = "refuse_key"
+_KEY_REFUSALS: Final = frozenset({"unauthorized", "too_many_wrong_keys"})  # codes of problems
 _JOB_ID: Final = re.compile("[0-9a-f]{12,64}")
 _CANCELLED_STATUS: Final = 200  # of a DELETE; an ended job is deleted with 204
 
@@ -61,8 +61,8 @@ def request_event(  # noqa: PLR0913 - the members of a line
 
 
 def _action(operation: str, status: int, code: str | None) -> str:
-    if code in KEY_REFUSALS:
-        return "refuse_key"
+    if code in _KEY_REFUSALS:
+        return KEY_REFUSED
     if operation == "delete_job" and status == _CANCELLED_STATUS:
         return "cancel"
     return ACTIONS.get(operation, "other")

@@ -1,15 +1,19 @@
 """The file of the audit log: lines are appended whole or not at all, and the file rotates by its size."""
 
 import fcntl
+import logging
 import os
 import stat
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from services.gateway.audit.chain import NO_HASH, read_line
 
+log = logging.getLogger(__name__)
 _OPEN: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_ROTATION_RETRY_S: Final = 60.0
 _TAIL_BYTES: Final = 256 * 1024  # longer than any line
 
 
@@ -38,6 +42,7 @@ class AuditFile:
         self._path, self._max_bytes, self._keep = path, max_bytes, keep
         self._descriptor = -1
         self._begins_with: str | None = None
+        self._rotates_after = 0.0
 
     def open(self) -> Tail:
         """Open or create the file; return its end, or that of the newest rotated file where it is empty.
@@ -93,8 +98,8 @@ class AuditFile:
             self._open()
         elif self._was_replaced():
             self._reopen("reopen")
-        elif os.fstat(self._descriptor).st_size > self._max_bytes:
-            self._rotate()
+        elif os.fstat(self._descriptor).st_size > self._max_bytes and time.monotonic() >= self._rotates_after:
+            self._try_to_rotate()
         return self._begins_with
 
     def _was_replaced(self) -> bool:
@@ -102,6 +107,16 @@ class AuditFile:
             return not os.path.samestat(self._path.stat(follow_symlinks=False), os.fstat(self._descriptor))
         except FileNotFoundError:
             return True
+
+    def _try_to_rotate(self) -> None:
+        """Rotate; after an error the lines go on in the same file, for a minute, unless it is closed already."""
+        try:
+            self._rotate()
+        except OSError as error:
+            self._rotates_after = time.monotonic() + _ROTATION_RETRY_S
+            log.error("the audit log cannot rotate (%s): %s", error.strerror, self._path)  # noqa: TRY400 - one line
+            if self._descriptor < 0:
+                raise
 
     def _rotate(self) -> None:
         """Flush the file to disk, number it and the older ones, delete the oldest, and begin a new one."""

@@ -12,8 +12,9 @@ from services.gateway.audit.events import Event, system_event
 from services.gateway.audit.file import AuditFileUnusable, lock
 from services.gateway.audit.heads import head_destination
 from services.gateway.audit.keys import read_audit_key
-from services.gateway.audit.log import AuditLog, AuditOptions
+from services.gateway.audit.log import AuditLog
 from services.gateway.audit.settings_change import changed_settings, shown_settings
+from services.gateway.audit.writer import AuditOptions
 from services.gateway.settings import Settings
 
 

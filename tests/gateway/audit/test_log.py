@@ -16,6 +16,7 @@ from services.gateway.audit.events import system_event
 from services.gateway.audit.file import AuditFileUnusable, lock
 from services.gateway.audit.heads import HeadFile, Syslog, head_destination
 from services.gateway.audit.log import AuditLog
+from services.gateway.audit.refusals import LINES_PER_PERIOD
 from services.gateway.audit.verify import read_heads, verify
 from tests.gateway.audit.factories import (
     START,
@@ -47,6 +48,15 @@ def fields_of(path: Path) -> list[dict[str, Any]]:
 
 def actions_of(path: Path) -> list[str]:
     return [line["action"] for line in fields_of(path)]
+
+
+def last_actions_of(path: Path, count: int) -> list[str]:
+    """The actions of the last lines; those before may be incomplete."""
+    return [json.loads(line)["action"] for line in path.read_text().splitlines()[-count:]]
+
+
+def _cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 100)
 
 
 def test_a_log_begins_with_start_and_ends_with_stop(path: Path) -> None:
@@ -132,10 +142,6 @@ async def test_a_file_that_is_removed_or_replaced_meanwhile_shows(path: Path, *,
     assert breaks_of(path) == ["audit.jsonl:1 the beginning of the file was removed"]
 
 
-def _cut(path: Path) -> None:
-    os.truncate(path, path.stat().st_size - 100)
-
-
 async def test_a_file_that_is_cut_meanwhile_shows(path: Path) -> None:
     with running_log(path) as log:
         for _ in range(5):
@@ -164,7 +170,7 @@ async def test_a_full_disk_loses_lines_counts_them_and_leaves_the_chain_whole(
     assert [(line["action"], line.get("lines")) for line in fields_of(path)[-4:]] == [
         ("start", None), ("lost", 4), ("read", None), ("stop", None),
     ]  # fmt: skip
-    assert _errors(registry) == 4
+    assert _errors(registry) == 4, "one for each write"
     notes = [finding.text for finding in verify([path]).findings]
     assert notes == ["4 lines could not be written before this one"]
     (failed, again) = [record.getMessage() for record in caplog.records]
@@ -173,8 +179,11 @@ async def test_a_full_disk_loses_lines_counts_them_and_leaves_the_chain_whole(
     assert again == "the audit log is written again"
 
 
-async def test_a_start_on_a_full_disk_is_written_later(path: Path) -> None:
+@pytest.mark.parametrize("torn", [False, True])
+async def test_a_start_on_a_full_disk_is_written_later(path: Path, *, torn: bool) -> None:
     write_log(path, 10_000)
+    if torn:
+        _cut(path)
     log = AuditLog(options_of(path), CollectorRegistry())
     with full_disk(path):
         running = log.running(START)
@@ -182,8 +191,32 @@ async def test_a_start_on_a_full_disk_is_written_later(path: Path) -> None:
     assert log.failing
     assert await log.record(system_event("read"))
     running.__exit__(None, None, None)
-    assert actions_of(path)[-4:] == ["stop", "start", "read", "stop"]
+    assert last_actions_of(path, 3) == ["start", "read", "stop"]
     assert breaks_of(path) == []
+
+
+def test_a_rotation_that_fails_keeps_the_lines_in_the_file(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with running_log(path, max_bytes=1000, keep=1) as log:
+        path.with_name("audit.jsonl.1").mkdir()  # where the rotated file must be
+        for number in range(2000):
+            log.post(system_event("read", number=number))
+    assert len(actions_of(path)) == 2002
+    assert breaks(verify([path])) == []
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the audit log cannot rotate (Is a directory): {path}"
+    ]
+
+
+async def test_guesses_of_keys_beyond_the_limit_are_one_line_with_their_number(path: Path) -> None:
+    with running_log(path) as log:
+        for _ in range(LINES_PER_PERIOD + 50):
+            assert await log.record(system_event("refuse_key"))
+        assert await log.record(system_event("read"))
+    lines = fields_of(path)
+    assert len(lines) == LINES_PER_PERIOD + 4
+    assert [(line["action"], line.get("left_out")) for line in lines[-3:]] == [
+        ("read", None), ("refuse_key", 50), ("stop", None),
+    ]  # fmt: skip
 
 
 async def test_an_event_after_the_end_is_not_written(path: Path) -> None:
