@@ -109,7 +109,7 @@ class AuditFile:
             return True
 
     def _try_to_rotate(self) -> None:
-        """Rotate; after an error the lines go on in the same file, for a minute, unless it is closed already."""
+        """Rotate; after an error the same file takes the lines for a minute, unless it is closed already."""
         try:
             self._rotate()
         except OSError as error:
