@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from tests.contracts.conftest import Chain
 
 pytestmark = pytest.mark.anyio
-HEAD = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\nContent-Type: %s\r\n\r\n"
+HEAD = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\nContent-Type: %s\r\n\r\n"
 PART = b'--b\r\nContent-Disposition: form-data; name="files"; filename="zebedee.dcm"\r\n\r\n' + bytes(3_000_000)
 
 
