@@ -1,5 +1,6 @@
 """A web server in this process that stores the requests of webhooks."""
 
+import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,8 +32,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """Start a receiver on a free port, and stop it at the end."""
+def receiving(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    """Start a receiver on a free port, by HTTPS where it has a TLS context, and stop it at the end."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -50,7 +51,9 @@ def receiving() -> Iterator[Receiver]:
             """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    receiver.url = f"http://127.0.0.1:{server.server_port}"
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    receiver.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:

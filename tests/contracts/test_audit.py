@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from services.gateway.audit.events import ACTIONS, NOT_AUDITED
 from services.gateway.audit.file import AuditFileUnusable
 from services.gateway.audit.keys import AuditKeyUnusable
 from services.gateway.audit.verify import read_heads, verify
+from services.gateway.jobs.retention import Retention, RetentionClock
 from services.gateway.jobs.store import JobStore
 from services.gateway.settings import Settings
 from tests.contracts.conftest import Chain, open_chain
@@ -200,10 +202,8 @@ async def test_expiry_is_a_line_of_the_system(signed_in: Chain) -> None:
     job = await _job(signed_in)
     await signed_in.client.delete(f"/v1/jobs/{job}")
     service = signed_in.gateway.state.jobs
-    expiring = service.settings.model_copy(update={"job_ttl_s": -1.0})
-    type(service)(
-        **{name: getattr(service, name) for name in service.__slots__} | {"settings": expiring}
-    )._remove_expired()
+    expiring = Retention(service.store, RetentionClock(service.store.storage), ttl_s=-1.0)
+    replace(service, retention=expiring)._remove_expired()
     await signed_in.client.get("/v1/jobs")
     line = next(line for line in lines_of(signed_in.settings) if line["action"] == "expire")
     assert (line["sender"], line["owner"], line["job"]) == ("system", "ann", job)

@@ -1,8 +1,9 @@
 """Storage of jobs at an fsspec address whose backend has exclusive creation (mode `xb`), such as S3."""
 
+import fcntl
+import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,6 @@ from services.gateway.private_folder import FOLDER_MODE
 
 _MANIFEST: Final = "manifest.jsonl"
 _COPIES: Final = "fetched-"
-_MAX_COPY_AGE_S: Final = 3600.0  # longer than any task needs its files
 
 
 class FsspecStorage:
@@ -76,16 +76,27 @@ class FsspecStorage:
     def local_copies(self, keys: Sequence[str]) -> Iterator[list[Path]]:
         """Downloads in a temporary folder."""
         self._spool.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=_COPIES, dir=self._spool) as folder:
+        with tempfile.TemporaryDirectory(prefix=_COPIES, dir=self._spool) as folder, _in_use(Path(folder)):
             paths = [Path(folder) / f"{number:06d}" for number in range(len(keys))]
             self._files.get([self._path(key) for key in keys], [str(path) for path in paths])
             yield paths
 
     def remove_leftovers(self) -> None:
-        """Remove old copies: the worker that made them was killed."""
+        """Remove copies without a living worker. Their age does not count, since a clock may jump."""
         for folder in self._spool.glob(f"{_COPIES}*"):
-            if time.time() - folder.stat().st_mtime > _MAX_COPY_AGE_S:
+            with suppress(BlockingIOError, FileNotFoundError), _in_use(folder):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
+
+
+@contextmanager
+def _in_use(folder: Path) -> Iterator[None]:
+    """Lock a folder, which the kernel unlocks with its process; BlockingIOError where another process uses it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)

@@ -7,6 +7,7 @@
 <job>/done/000012.failed... ... and its result, in the file's name: see `results.py`
 <job>/models/9f86d08...     the name of a report's bundle, under its SHA-256
 <job>/ended.json            final status and time
+<job>/age/000001000000...   end by the retention clock, in milliseconds: see `retention.py`
 """
 
 import json
@@ -27,6 +28,7 @@ PLAN: Final = "plan.jsonl"
 FILES: Final = "files"
 _DONE: Final = "done"
 _MODELS: Final = "models"
+_AGE: Final = "age"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,18 @@ class Job:
     def end(self, status: FinalStatus) -> bool:
         """Store the final status; False where the job had ended before."""
         return self._storage.create(f"{self.key}/ended.json", json.dumps({"status": status, "at": utc_now()}).encode())
+
+    def end_mark(self) -> int | None:
+        """The end by the retention clock, in milliseconds; None before `mark_end`."""
+        marks = [name for name in self._storage.names(f"{self.key}/{_AGE}") if name.isdigit()]
+        return int(marks[-1]) if marks else None
+
+    def mark_end(self, clock_ms: int, *, replace: int | None) -> int:
+        """Store the end by the retention clock, in place of another mark."""
+        self._create(f"{_AGE}/{clock_ms:015d}", b"")
+        if replace is not None:
+            self._remove(f"{_AGE}/{replace:015d}")
+        return clock_ms
 
     def exists(self) -> bool:
         """Whether the job was accepted and not deleted."""

@@ -62,6 +62,11 @@ class LaneStates:
         """Take the lane's ticket away."""
         self._redis.delete(lane.key)
 
+    def bound_lease(self, lane: Lane) -> None:
+        """Shorten a lease that a jump of Redis' clock has lengthened; a living worker renews it."""
+        if int(self._redis.ttl(lane.key)) > LEASE_S:
+            self._redis.expire(lane.key, LEASE_S)
+
     @contextmanager
     def leased(self, lane: Lane, ticket: str) -> Iterator[bool]:
         """Mark the ticket as running while this process lives; False for a stale ticket."""

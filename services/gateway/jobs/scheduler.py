@@ -110,6 +110,7 @@ class FairScheduler:
         """
         queued = self._queued(priority)
         for lane in self._lanes_of(priority, sender):
+            self._states.bound_lease(lane)
             ticket = self._states.waiting_ticket(lane)
             if ticket and ticket not in queued:
                 if ticket in self._missing:

@@ -21,6 +21,7 @@ from services.gateway.audit.log import AuditLog
 from services.gateway.bundle import Bundles
 from services.gateway.fair_shares import Client
 from services.gateway.jobs.job import Job
+from services.gateway.jobs.retention import Retention, RetentionClock
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus
 from services.gateway.jobs.store import JobOptions, JobStore
@@ -44,6 +45,7 @@ class JobService:
     scheduler: FairScheduler
     api_keys: ApiKeys
     webhooks: Webhooks
+    retention: Retention
     bundles: Bundles
     settings: Settings
     uploads: Uploads
@@ -55,11 +57,13 @@ class JobService:
     ) -> "JobService":
         """With the storage and the queue that the settings name."""
         store = JobStore.at(settings.jobs_dir, settings.jobs_url)
+        retention = Retention(store, RetentionClock(store.storage), settings.job_ttl_s)
         return cls(
             store,
             FairScheduler(redis, store, settings.job_lanes),
             ApiKeys.read(settings.senders_file),
-            Webhooks.create(settings, store),
+            Webhooks.create(settings, store, retention),
+            retention,
             bundles,
             settings,
             uploads,
@@ -179,7 +183,7 @@ class JobService:
                 await task
 
     def _remove_expired(self) -> None:
-        for job in self.store.remove_expired(self.settings.job_ttl_s):
+        for job in self.retention.sweep():
             if self.audit:
                 self.audit.post(expiry_event(job.sender, job.id))
 
@@ -194,5 +198,7 @@ class JobService:
                 log.warning("Redis does not answer; jobs are not scheduled until it does")
             except OSError as error:
                 log.warning("the store of jobs cannot be read or written", extra={"fields": {"errno": error.errno}})
+            except Exception:  # the next round may succeed; without rounds, no ticket is ever issued
+                log.exception("jobs could not be scheduled or expired")
             count += 1
             await asyncio.sleep(_RECONCILE_INTERVAL_S)

@@ -4,21 +4,22 @@ jobs/<sender>/<job>/...         files of a job, see `job.py`
 open/<priority>/<sender>/<job>  marks a job that has not ended
 keys/<sender>/<hash>            idempotency keys, see `idempotency.py`
 hooks/<sender>/<job>            pending webhooks, see `webhook_delivery.py`
+clock/<milliseconds>            the retention clock, see `retention.py`
+owner/...                       the gateway that owns a shared storage, see `storage_lease.py`
 incoming/                       uploads in progress, always in a local folder
 """
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from services.common.operating_points import OperatingPoint
 from services.common.timestamps import utc_now
 from services.gateway.jobs.fsspec_storage import FsspecStorage
 from services.gateway.jobs.idempotency import IdempotencyConflict, IdempotencyKeys, digests, webhook_digest
-from services.gateway.jobs.job import FILES, MANIFEST, Job, job_not_found
+from services.gateway.jobs.job import FILES, MANIFEST, Job, JobEnd, job_not_found
 from services.gateway.jobs.schemas import FinalStatus, Manifest, Priority, StoredFile
 from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.private_folder import FOLDER_MODE, open_private
@@ -123,9 +124,9 @@ class JobStore:
         self.close(job, priority, "cancelled")
         job.remove_files()
 
-    def remove_expired(self, ttl_s: float) -> Iterator[Job]:
-        """Delete the jobs that ended more than `ttl_s` seconds ago, and yield each after its deletion."""
-        expired = [job for job in self._all_jobs() if (end := job.ended()) and _age_s(end.at) > ttl_s]
+    def remove_expired(self, is_expired: Callable[[Job, JobEnd], bool]) -> Iterator[Job]:
+        """Delete the ended jobs for which this is true, and orphaned idempotency keys; yield each deleted job."""
+        expired = [job for job in self._all_jobs() if (end := job.ended()) and is_expired(job, end)]
         for job in expired:
             job.remove()
             yield job
@@ -182,7 +183,3 @@ def _manifest(job: Job, files: Sequence[UploadedFile], options: JobOptions) -> M
         webhook_digest=webhook_digest(options.webhook),
         **(digests(files, *digested) if options.idempotency_key else {}),
     )
-
-
-def _age_s(moment: str) -> float:
-    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()

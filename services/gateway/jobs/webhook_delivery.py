@@ -1,163 +1,184 @@
-"""Delivers webhooks at least once, with exponential backoff, also after a crash of the gateway.
-
-hooks/<sender>/<job>    in the storage: the address of a pending delivery
-"""
+"""Delivers webhooks at least once, with exponential backoff, also after a crash of the gateway."""
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
+from itertools import groupby, islice
 from typing import Final
 
 import httpx
 from anyio import to_thread
 
 from services.common.problems import NotFound
+from services.gateway.jobs.job import Job
+from services.gateway.jobs.outbox import Outbox, PendingDelivery
+from services.gateway.jobs.retention import Retention
 from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.schemas import JobDocument
-from services.gateway.jobs.storage import Storage
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.views import job_document
 from services.gateway.jobs.webhook_addresses import AllowedAddresses
+from services.gateway.jobs.webhook_client import WebhookClient
 from services.gateway.jobs.webhook_signature import read_secret, signed_message
 from services.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
-_FOLDER: Final = "hooks"
 _FIRST_DELAY_S: Final = 5.0
 _POLL_S: Final = 2.0
-_TIMEOUT_S: Final = 10.0
-_CONCURRENT_DELIVERIES: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class PendingDelivery:
-    """The webhook of a job, not yet delivered."""
-
-    sender: str
-    job_id: str
-
-    @property
-    def key(self) -> str:
-        """Its key in the storage."""
-        return f"{_FOLDER}/{self.sender}/{self.job_id}"
-
-
-class Outbox:
-    """Pending deliveries in the storage."""
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-
-    def add(self, sender: str, job_id: str, address: str) -> None:
-        """Store the address of a job's webhook; OSError where the storage is full."""
-        self._storage.create(PendingDelivery(sender, job_id).key, address.encode())
-
-    def remove(self, delivery: PendingDelivery) -> None:
-        """Forget a delivery that is done, or given up."""
-        self._storage.remove(delivery.key)
-
-    def address(self, delivery: PendingDelivery) -> str:
-        """The address; FileNotFoundError where another gateway has delivered it."""
-        return self._storage.get(delivery.key).decode()
-
-    def __iter__(self) -> Iterator[PendingDelivery]:
-        for sender in self._storage.names(_FOLDER):
-            for job_id in self._storage.names(f"{_FOLDER}/{sender}"):
-                yield PendingDelivery(sender, job_id)
+ATTEMPTS_AT_ONCE: Final = 4  # of one sender to one receiver
+MAX_LOOKS: Final = 500  # pending deliveries of a sender that a round looks at
 
 
 class WebhookDeliverer:
-    """Posts pending deliveries of ended jobs.
+    """Posts pending deliveries of ended jobs, in tasks that do not wait for each other.
 
-    Runs in the gateway, since workers reach the stages only. `retry.give_up_s` counts from the end of the job.
+    Each sender's receivers have some attempts at a time of their own, so a slow receiver delays its sender's messages
+    to it, and no others. Runs in the gateway, since workers reach the stages only.
+
+    Parameters
+    ----------
+    retry
+        `give_up_s` counts from the end of the job
     """
 
-    def __init__(self, outbox: Outbox, store: JobStore, secret: bytes, retry: RetryPolicy) -> None:
+    def __init__(
+        self, outbox: Outbox, store: JobStore, retention: Retention, secret: bytes, retry: RetryPolicy
+    ) -> None:
         self._outbox = outbox
         self._store = store
+        self._retention = retention
         self._secret = secret
         self._retry = retry
         self._failures: dict[PendingDelivery, tuple[int, float]] = {}  # number, and monotonic time of the next attempt
+        self._attempts: dict[PendingDelivery, asyncio.Task[None]] = {}
+        self._busy: Counter[tuple[str, str]] = Counter()  # attempts in progress, by sender and origin
+        self._looked_at: dict[str, str] = {}  # the last job that the latest round looked at, by sender
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Deliver in the background until the context ends."""
-        task = asyncio.create_task(self._deliver_forever())
+        client = WebhookClient()
+        task = asyncio.create_task(self._deliver_forever(client))
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            tasks = [task, *self._attempts.values()]
+            for one in tasks:
+                one.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await client.close()
 
-    async def _deliver_forever(self) -> None:
-        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, follow_redirects=False) as client:
-            while True:
-                try:
-                    await self.deliver_due(client)
-                except OSError as error:
-                    log.warning("pending webhooks cannot be read", extra={"fields": {"errno": error.errno}})
-                await asyncio.sleep(_POLL_S)
+    async def _deliver_forever(self, client: WebhookClient) -> None:
+        while True:
+            try:
+                await self.start_due(client)
+            except OSError as error:
+                log.warning("pending webhooks cannot be read", extra={"fields": {"errno": error.errno}})
+            except Exception:  # the next round may succeed; without rounds, no webhook is ever delivered
+                log.exception("pending webhooks cannot be delivered")
+            await asyncio.sleep(_POLL_S)
 
-    async def deliver_due(self, client: httpx.AsyncClient) -> None:
-        """Attempt every delivery that is due, once."""
-        pending = await to_thread.run_sync(list, self._outbox)
+    async def start_due(self, client: WebhookClient) -> list[asyncio.Task[None]]:
+        """Start an attempt of every delivery that is due, as far as its receiver has room; do not wait for them."""
+        started = []
+        for delivery, address in await to_thread.run_sync(self._due):
+            receiver = delivery.sender, _origin(address)
+            if delivery in self._attempts or self._busy[receiver] >= ATTEMPTS_AT_ONCE:
+                continue
+            self._busy[receiver] += 1
+            task = asyncio.create_task(self._deliver(client, delivery, address))
+            self._attempts[delivery] = task
+            task.add_done_callback(partial(self._end_attempt, delivery, receiver))
+            started.append(task)
+        return started
+
+    def _end_attempt(self, delivery: PendingDelivery, receiver: tuple[str, str], task: asyncio.Task[None]) -> None:
+        del self._attempts[delivery]
+        self._busy -= Counter([receiver])
+        if not task.cancelled() and (error := task.exception()):
+            log.warning(
+                "a webhook could not be delivered; it is tried again",
+                extra={"fields": {"job": delivery.job_id, "error": type(error).__name__}},
+            )
+
+    def _due(self) -> list[tuple[PendingDelivery, str]]:
+        """The deliveries of ended jobs whose time has come, with their addresses."""
+        pending = [delivery for sender in self._outbox.senders() for delivery in self._outbox.of_sender(sender)]
         self._failures = {delivery: self._failures[delivery] for delivery in pending if delivery in self._failures}
-        semaphore = asyncio.Semaphore(_CONCURRENT_DELIVERIES)
+        by_sender = groupby(pending, key=lambda delivery: delivery.sender)
+        chosen = [delivery for sender, found in by_sender for delivery in self._in_turn(sender, list(found))]
+        due = ((delivery, self._address_of_ended(delivery)) for delivery in chosen)
+        return [(delivery, address) for delivery, address in due if address is not None]
 
-        async def attempt(delivery: PendingDelivery) -> None:
-            async with semaphore:
-                await self._deliver(client, delivery)
+    def _in_turn(self, sender: str, pending: list[PendingDelivery]) -> list[PendingDelivery]:
+        """The sender's next deliveries that may be due, after those of the latest round."""
+        last = self._looked_at.get(sender, "")
+        later = [delivery for delivery in pending if delivery.job_id > last]
+        earlier = [delivery for delivery in pending if delivery.job_id <= last]
+        waiting = (delivery for delivery in (*later, *earlier) if delivery not in self._attempts)
+        chosen = list(islice(filter(self._may_be_due, waiting), MAX_LOOKS))
+        if chosen:
+            self._looked_at[sender] = chosen[-1].job_id
+        return chosen
 
-        await asyncio.gather(*(attempt(delivery) for delivery in pending if self._is_due(delivery)))
-
-    def _is_due(self, delivery: PendingDelivery) -> bool:
+    def _may_be_due(self, delivery: PendingDelivery) -> bool:
         return delivery not in self._failures or self._failures[delivery][1] <= time.monotonic()
 
-    async def _deliver(self, client: httpx.AsyncClient, delivery: PendingDelivery) -> None:
+    def _address_of_ended(self, delivery: PendingDelivery) -> str | None:
+        """The address; None where the job has not ended. Forgets a delivery whose job was deleted."""
         try:
-            job = await to_thread.run_sync(self._ended_job, delivery)
-            if job is None:
-                return
-            address = await to_thread.run_sync(self._outbox.address, delivery)
-        except NotFound:  # the sender has deleted the job
+            job = self._store.job(delivery.sender, delivery.job_id)
+            return self._outbox.address(delivery) if job.ended() else None
+        except NotFound:
+            self._outbox.remove(delivery)
+        except FileNotFoundError:  # delivered meanwhile
+            pass
+        return None
+
+    async def _deliver(self, client: WebhookClient, delivery: PendingDelivery, address: str) -> None:
+        try:
+            job, document = await to_thread.run_sync(self._read, delivery)
+        except NotFound:
             await to_thread.run_sync(self._outbox.remove, delivery)
             return
-        except FileNotFoundError:
-            return
-        if await self._post(client, address, job) or self._is_expired(job):
+        if await self._post(client, address, document) or await to_thread.run_sync(self._is_given_up, job):
             await to_thread.run_sync(self._outbox.remove, delivery)
         else:
             failures = self._failures.get(delivery, (0, 0.0))[0] + 1
             self._failures[delivery] = failures, time.monotonic() + self._retry.delay_s(failures)
 
-    def _ended_job(self, delivery: PendingDelivery) -> JobDocument | None:
+    def _read(self, delivery: PendingDelivery) -> tuple[Job, JobDocument]:
         job = self._store.job(delivery.sender, delivery.job_id)
-        return job_document(self._store, job) if job.ended() else None
+        return job, job_document(self._store, job)
 
-    async def _post(self, client: httpx.AsyncClient, address: str, job: JobDocument) -> bool:
+    async def _post(self, client: WebhookClient, address: str, job: JobDocument) -> bool:
         """Whether the receiver took the message or wants no more (410). The address may hold a key: log it never."""
         message = signed_message(job, self._secret, int(time.time()))
-        status = 0
         try:
-            async with client.stream("POST", address, content=message.body, headers=message.headers) as response:
-                status = response.status_code
-        except httpx.HTTPError as error:
+            status = await client.post(address, message)
+        except (httpx.HTTPError, OSError) as error:  # TimeoutError is an OSError
             fields = {"job": job.id, "error": type(error).__name__}
             log.warning("a webhook's receiver cannot be reached; it is tried again", extra={"fields": fields})
             return False
         log.info("a webhook's receiver responded", extra={"fields": {"job": job.id, "status": status}})
         return httpx.codes.is_success(status) or status == httpx.codes.GONE
 
-    def _is_expired(self, job: JobDocument) -> bool:
-        if job.ended is None or time.time() - datetime.fromisoformat(job.ended).timestamp() < self._retry.give_up_s:
+    def _is_given_up(self, job: Job) -> bool:
+        end = job.ended()
+        if end is None or self._retention.age_s(job, end) < self._retry.give_up_s:
             return False
         log.error("a webhook is given up: webhook_patience_s has passed", extra={"fields": {"job": job.id}})
         return True
+
+
+def _origin(address: str) -> str:
+    """Scheme, host and port of an address."""
+    return str(httpx.URL(address).copy_with(raw_path=b"/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +190,14 @@ class Webhooks:
     deliverer: WebhookDeliverer | None
 
     @classmethod
-    def create(cls, settings: Settings, store: JobStore) -> "Webhooks":
+    def create(cls, settings: Settings, store: JobStore, retention: Retention) -> "Webhooks":
         """From the settings; ValueError where they are wrong."""
         outbox, secret_file = Outbox(store.storage), settings.webhook_secret_file
         retry = RetryPolicy(first_delay_s=_FIRST_DELAY_S, give_up_s=settings.webhook_patience_s)
-        deliverer = WebhookDeliverer(outbox, store, read_secret(secret_file), retry) if secret_file else None
-        return cls(AllowedAddresses(settings.webhooks_allowed), outbox, deliverer)
+        allowed = AllowedAddresses(settings.webhooks_allowed)
+        if secret_file is None:
+            return cls(allowed, outbox, None)
+        return cls(allowed, outbox, WebhookDeliverer(outbox, store, retention, read_secret(secret_file), retry))
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Deliver in the background until the context ends."""

@@ -1,6 +1,7 @@
 from redis import Redis
 
 from services.gateway.jobs.attempts import Attempts
+from services.gateway.jobs.elapsed import Reading
 
 
 def test_attempts_of_lost_workers_are_counted(redis: Redis) -> None:
@@ -25,3 +26,24 @@ def test_clear_removes_the_counters(redis: Redis) -> None:
     attempts.add_fault(counts=True)
     attempts.clear()
     assert redis.keys("ich:*") == []
+
+
+def test_a_jump_of_the_clock_adds_an_hour_at_most_to_a_wait(redis: Redis) -> None:
+    clock = [Reading("a", 0.0, 0.0)]
+    attempts = Attempts(redis, "job-000001", lambda: clock[-1])
+    attempts.add_fault(counts=True)
+    for reading, expected in (
+        (Reading("a", 600.0, 1e9), 600.0),  # a jump within one boot
+        (Reading("a", 700.0, -1e9), 700.0),
+        (Reading("b", 5.0, 1e9), 700.0 + 3600.0),  # a worker on another machine, with another clock
+        (Reading("a", 800.0, 0.0), 700.0 + 3600.0),
+        (Reading("a", 900.0, 0.0), 800.0 + 3600.0),
+    ):
+        clock.append(reading)
+        assert attempts.waited_s() == expected
+
+
+def test_a_wait_that_version_0_2_began_counts_an_hour_at_most(redis: Redis) -> None:
+    redis.hset("ich:tries:job-000001", "since", "1000.0")
+    attempts = Attempts(redis, "job-000001", lambda: Reading("a", 5.0, 1e9))
+    assert [attempts.waited_s(), attempts.waited_s()] == [3600.0, 3600.0]

@@ -40,3 +40,12 @@ def test_keys_and_values_are_those_of_version_0_2_0(states: LaneStates, redis: R
     assert redis.get("ich:lane:urgent:ann:3") == b"waiting:first"
     with states.leased(LANE, "first"):
         assert redis.get("ich:lane:urgent:ann:3") == b"running:first"
+
+
+def test_a_lease_that_a_jump_of_redis_clock_made_longer_is_shortened(states: LaneStates, redis: Redis) -> None:
+    redis.set(LANE.key, "running:first", ex=86_400)
+    states.bound_lease(LANE)
+    assert 0 < redis.ttl(LANE.key) <= 20
+    states.replace(LANE, "second")
+    states.bound_lease(LANE)
+    assert redis.ttl(LANE.key) == -1, "a ticket in the queue has no lease"

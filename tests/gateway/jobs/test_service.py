@@ -16,13 +16,15 @@ from services.gateway.api_keys import ApiKeys
 from services.gateway.bundle import Bundles
 from services.gateway.fair_shares import ANONYMOUS
 from services.gateway.jobs.api import add_job_routes
+from services.gateway.jobs.outbox import Outbox, PendingDelivery
+from services.gateway.jobs.retention import Retention, RetentionClock
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
 from services.gateway.jobs.schemas import Priority
 from services.gateway.jobs.service import JobService
 from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.webhook_addresses import AllowedAddresses
-from services.gateway.jobs.webhook_delivery import Outbox, Webhooks
+from services.gateway.jobs.webhook_delivery import Webhooks
 from services.gateway.settings import Settings
 from services.gateway.spool import Spool, SpoolFull
 from services.gateway.stage_client import Stages, connect
@@ -67,12 +69,12 @@ def make_service(redis: Redis, tmp_path: Path) -> MakeService:
         store = JobStore(storage(tmp_path / "store"), Spool(tmp_path / "incoming"))
         store.recover()
         stages = Stages(*(connect(name, "http://127.0.0.1:9", 0.2, 0.2) for name in ("preprocess", "cnn", "rnn")))
-        webhooks = Webhooks(AllowedAddresses([WEBHOOK]), Outbox(store.storage), None)
         return JobService(
             store,
             FailingScheduler(redis, store, 2),
             ApiKeys(None),
-            webhooks,
+            Webhooks(AllowedAddresses([WEBHOOK]), Outbox(store.storage), None),
+            Retention(store, RetentionClock(store.storage), ttl_s=3600),
             Bundles(stages),
             Settings(),
             Uploads(Settings()),
@@ -99,7 +101,7 @@ async def send(service: JobService, **query: Any) -> httpx.Response:
 async def test_a_webhook_is_stored_with_its_job(make_service: MakeService) -> None:
     service = make_service()
     job_id = (await send(service, webhook=WEBHOOK)).json()["id"]
-    assert [(delivery.sender, delivery.job_id) for delivery in service.webhooks.outbox] == [(ANONYMOUS, job_id)]
+    assert service.webhooks.outbox.of_sender(ANONYMOUS) == [PendingDelivery(ANONYMOUS, job_id)]
 
 
 async def test_a_new_job_that_cannot_be_scheduled_is_withdrawn(make_service: MakeService) -> None:

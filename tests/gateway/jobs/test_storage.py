@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -94,11 +95,12 @@ def test_store_folder_syncs_all_files_before_the_rename(tmp_path: Path) -> None:
     assert after == ["jobs/ann"]
 
 
-def test_old_copies_of_a_killed_process_are_removed(tmp_path: Path) -> None:
-    old, new = tmp_path / "fetched-old", tmp_path / "fetched-new"
-    old.mkdir()
-    new.mkdir()
-    os.utime(old, (0, 0))
-    FsspecStorage("memory://swept", tmp_path).remove_leftovers()
-    assert new.exists()
-    assert not old.exists()
+def test_copies_of_a_killed_process_are_removed_and_those_of_a_living_one_are_kept(tmp_path: Path) -> None:
+    left, storage = tmp_path / "fetched-left", FsspecStorage(f"memory://{uuid4().hex}", tmp_path)
+    left.mkdir()
+    storage.create("a", b"1")
+    with storage.local_copies(["a"]) as paths:
+        os.utime(paths[0].parent, (0, 0))  # the age does not count: the clock may have jumped
+        FsspecStorage("memory://another", tmp_path).remove_leftovers()
+        assert paths[0].read_bytes() == b"1"
+    assert not left.exists()
