@@ -244,6 +244,14 @@ class Settings(ServiceSettings):
         return head
 
     @model_validator(mode="after")
+    def _audit_places_differ(self) -> Self:
+        if self.audit_file and self.audit_file.suffix in (".settings", ".head"):
+            raise ValueError("audit_file must not end with .settings or .head: choose a name such as audit.jsonl")
+        if self.audit_file and self.audit_head and Path(self.audit_head) == self.audit_file:
+            raise ValueError("audit_head is the audit file itself: name a place outside it")
+        return self
+
+    @model_validator(mode="after")
     def _webhooks_are_signed(self) -> Self:
         if self.webhooks_allowed and not self.webhook_secret_file:
             raise ValueError("webhooks_allowed is set: set webhook_secret_file, which signs webhooks, too")

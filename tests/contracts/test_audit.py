@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import ValidationError
 from redis import Redis
 from starlette.routing import BaseRoute
 
@@ -252,7 +253,7 @@ async def test_the_log_of_two_processes_is_whole_by_its_heads(gateway_settings: 
     assert gateway_settings.audit_head is not None
     heads = read_heads(Path(gateway_settings.audit_head))
     found = verify([gateway_settings.audit_file], heads)
-    assert len(found.chains) == len({head.link.chain for head in heads}) == 2
+    assert len(found.chains) == len({head.chain for head in heads}) == 2
     assert found.findings == []
     content = gateway_settings.audit_file.read_bytes().splitlines(keepends=True)
     gateway_settings.audit_file.write_bytes(b"".join(content[:-2]))
@@ -264,6 +265,15 @@ async def test_a_second_gateway_on_the_same_file_is_refused(chain: Chain, tmp_pa
     with pytest.raises(AuditFileUnusable, match="another gateway writes this audit log"):
         async with open_chain(tmp_path / "second", chain.settings.model_copy(update=folders)):
             pass
+
+
+@pytest.mark.parametrize(
+    ("audit_file", "audit_head"),
+    [("audit.settings", None), ("audit.head", None), ("audit.jsonl", "audit.jsonl"), (None, "syslog:here")],
+)
+def test_places_that_exclude_each_other_stop_the_start(audit_file: str | None, audit_head: str | None) -> None:
+    with pytest.raises(ValidationError, match=r"audit_|syslog"):
+        Settings(audit_file=audit_file and Path(audit_file), audit_head=audit_head)
 
 
 async def test_a_key_that_others_can_read_stops_the_start(gateway_settings: Settings, tmp_path: Path) -> None:

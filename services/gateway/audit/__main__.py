@@ -33,10 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AuditKeyUnusable as error:
         print(error, file=sys.stderr)
         return UNREADABLE
+    if options.head and not heads:
+        print(
+            f"no head is in {', '.join(map(str, options.head))}: give the place of ICH_GATEWAY_AUDIT_HEAD",
+            file=sys.stderr,
+        )
+        return UNREADABLE
     for line in (*found.chains.values(), *found.findings):
         print(line)
     breaks = sum(finding.is_break for finding in found.findings)
-    compared = f"{len(heads)} heads" if options.head else "no heads, so a cut tail of the last chain does not show"
+    compared = f"{len(heads)} heads" if options.head else "no heads, so a cut tail does not show"
     print(f"{len(found.chains)} chains, {breaks} breaks; compared with {compared}")
     return 0 if found.is_whole and found.chains else BROKEN
 

@@ -1,190 +1,22 @@
-"""Verifies audit files: each line's hash, the chain of every process, and the published heads."""
+"""Verifies audit files in the order of their age."""
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from services.gateway.audit.chain import NO_HASH, Line, Link, read_line
+from services.gateway.audit.chain import Link
+from services.gateway.audit.verification import Verification
 
 _ROTATED: Final = re.compile(r"(.+?)(?:\.([0-9]+))?")
-_BEGINS: Final = ("start", "rotate")  # actions of the first line of a file
 _MAX_LINE_BYTES: Final = 1024**2
+_WRITE_S: Final = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A published place of a line."""
-
-    link: Link
-    time: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A break of a chain, or a note that is none."""
-
-    place: str
-    text: str
-    is_break: bool = True
-
-    def __str__(self) -> str:
-        return f"{'BROKEN' if self.is_break else 'note':7} {self.place}: {self.text}"
-
-
-@dataclass(slots=True)
-class ChainSummary:
-    """The lines of one process."""
-
-    chain: str
-    first: int
-    first_time: str
-    last: int = 0
-    last_time: str = ""
-    last_action: str = ""
-    breaks: int = 0
-
-    def __str__(self) -> str:
-        state = "BROKEN" if self.breaks else "whole"
-        end = "" if self.last_action == "stop" else "; no stop line: killed, cut, or still running"
-        times = f"{self.first_time} to {self.last_time}"
-        return f"{state:7} chain {self.chain}: lines {self.first} to {self.last}, {times}{end}"
-
-
-@dataclass(slots=True)
-class Verification:
-    """The chains and findings of files in the order of their lines."""
-
-    heads: Sequence[Head] = ()
-    key: bytes | None = None
-    chains: dict[str, ChainSummary] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-    _before: Line | None = None
-    _torn: str | None = None
-    """The place of an incomplete line, until the next line explains it."""
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether no chain is broken."""
-        return not any(finding.is_break for finding in self.findings)
-
-    def read(self, lines: Iterable[tuple[str, bytes]]) -> None:
-        """Read the lines of one audit log with their places, the oldest first."""
-        self._before, self._torn = None, None
-        published = {(head.link.chain, head.link.sequence): head.link.hash for head in self.heads}
-        for place, raw in lines:
-            line = read_line(raw.removesuffix(b"\n"), self.key) if raw.endswith(b"\n") else None
-            if line:
-                self._follow(place, line)
-                self._compare(place, line, published)
-            elif raw != b"\n":  # an empty line ends an incomplete one
-                self._incomplete(place)
-        self._end()
-
-    def _end(self) -> None:
-        if self._torn:
-            self._break(
-                self._torn, "the line is incomplete: the process was killed while it wrote, or the file was cut"
-            )
-
-    def _incomplete(self, place: str) -> None:
-        if self._torn:
-            self._break(self._torn, "this is no audit line: it was damaged or inserted")
-        self._torn = place
-
-    def _follow(self, place: str, line: Line) -> None:
-        explained = self._explain_torn(line)
-        self._summary(place, line)
-        if not line.own_hash:
-            self._break(place, "the line was changed (its hash is another one), or the key is another one", line)
-        elif (fault := self._fault(place, line)) and explained:
-            self._break(place, fault, line)
-        self._before = line
-
-    def _compare(self, place: str, line: Line, published: Mapping[tuple[str, int], str]) -> None:
-        if published.get((line.link.chain, line.link.sequence)) not in (None, line.link.hash):
-            self._break(place, "the line differs from its published head: the chain was written anew", line)
-
-    def _explain_torn(self, line: Line) -> bool:
-        """Report an incomplete line before this one; False where its break explains a gap."""
-        if self._torn is None:
-            return True
-        place, self._torn = self._torn, None
-        if line.fields.get("action") == "start" and line.fields.get("torn") is True:
-            self._note(place, "the line is incomplete: the process was killed while it wrote; the next start says so")
-            return True
-        self._break(place, "this is no audit line: it was damaged or inserted")
-        return False
-
-    def _fault(self, place: str, line: Line) -> str | None:
-        before = self._before
-        if before is None:
-            return self._fault_of_first(place, line)
-        if line.link.chain != before.link.chain:
-            return _fault_of_new_chain(line, before)
-        return _fault_in_chain(line, before)
-
-    def _fault_of_first(self, place: str, line: Line) -> str | None:
-        if line.fields.get("action") not in _BEGINS:
-            return "the beginning of the file was removed"
-        if line.link.sequence > 0 or line.previous != NO_HASH:
-            self._note(place, "lines before this one are in older files, which are not given here")
-        return None
-
-    def _summary(self, place: str, line: Line) -> None:
-        link, fields = line.link, line.fields
-        time = str(fields.get("time", "?"))
-        summary = self.chains.setdefault(link.chain, ChainSummary(link.chain, link.sequence, time))
-        summary.last, summary.last_time, summary.last_action = link.sequence, time, str(fields.get("action"))
-        if summary.last_action == "lost":
-            self._note(place, f"{fields.get('lines')} lines could not be written before this one")
-
-    def compare_ends(self) -> None:
-        """Compare the ends of the chains with the heads, after all files: a head beyond an end shows a cut tail."""
-        oldest = min((chain.first_time for chain in self.chains.values()), default="")
-        for chain, head in {head.link.chain: head for head in self.heads}.items():
-            summary = self.chains.get(chain)
-            if summary is None and head.time > oldest:
-                self._break(chain, f"a head names line {head.link.sequence} of {head.time}, but the chain is missing")
-            elif summary and head.link.sequence > summary.last:
-                summary.breaks += 1
-                text = f"a head names line {head.link.sequence}, but the last one is {summary.last}"
-                self._break(chain, f"the tail was cut: {text}")
-
-    def _break(self, place: str, text: str, line: Line | None = None) -> None:
-        self.findings.append(Finding(place, text))
-        if line:
-            self.chains[line.link.chain].breaks += 1
-
-    def _note(self, place: str, text: str) -> None:
-        self.findings.append(Finding(place, text, is_break=False))
-
-
-def _fault_in_chain(line: Line, before: Line) -> str | None:
-    number, last = line.link.sequence, before.link.sequence
-    if number > last + 1:
-        return f"{number - last - 1} lines before this one were removed"
-    if number <= last:
-        return f"line {number} comes after line {last}: reordered, repeated or inserted"
-    if line.previous != before.link.hash:
-        return "the line before this one was replaced"
-    if line.fields.get("action") == "reopen":
-        return "the file was removed or replaced while the process wrote to it"
-    return None
-
-
-def _fault_of_new_chain(line: Line, before: Line) -> str | None:
-    if line.link.sequence > 0:
-        return f"the first {line.link.sequence} lines of this chain were removed"
-    if line.previous != before.link.hash:
-        return "lines before this start were removed, replaced or inserted"
-    return None
-
-
-def verify(files: Sequence[Path], heads: Sequence[Head] = (), key: bytes | None = None) -> Verification:
+def verify(files: Sequence[Path], heads: Sequence[Link] = (), key: bytes | None = None) -> Verification:
     """Verify files of one or more audit logs; the files of a log, `<name>` and `<name>.<number>`, are sorted by age.
 
     Raises
@@ -199,7 +31,7 @@ def verify(files: Sequence[Path], heads: Sequence[Head] = (), key: bytes | None 
     return found
 
 
-def read_heads(path: Path) -> list[Head]:
+def read_heads(path: Path) -> list[Link]:
     """The heads in a file, the oldest first; a line of syslog has other text before the JSON.
 
     Raises
@@ -210,10 +42,10 @@ def read_heads(path: Path) -> list[Head]:
     return [head for text in path.read_text(errors="replace").splitlines() if (head := _head(text))]
 
 
-def _head(text: str) -> Head | None:
+def _head(text: str) -> Link | None:
     try:
         fields = json.loads(text[text.index("{") :])
-        return Head(Link(str(fields["chain"]), int(fields["seq"]), str(fields["hash"])), str(fields["time"]))
+        return Link(str(fields["chain"]), int(fields["seq"]), str(fields["hash"]))
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -226,6 +58,9 @@ def _age(path: Path) -> tuple[str, int]:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The lines with their places; a line that a running process is writing gets a moment to end."""
     with path.open("rb") as file:
         for number, line in enumerate(iter(lambda: file.readline(_MAX_LINE_BYTES), b""), start=1):
-            yield f"{path}:{number}", line
+            if not line.endswith(b"\n"):
+                time.sleep(_WRITE_S)
+            yield f"{path}:{number}", line if line.endswith(b"\n") else line + file.readline(_MAX_LINE_BYTES)

@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 from services.gateway.audit.events import system_event
 from services.gateway.audit.heads import HeadDestination
 from services.gateway.audit.log import AuditLog
-from services.gateway.audit.verify import Verification, verify
+from services.gateway.audit.verification import Verification
+from services.gateway.audit.verify import verify
 from services.gateway.audit.writer import AuditOptions
 
 START = system_event("start", settings={}, changed=None)

@@ -287,7 +287,7 @@ def test_a_file_of_heads_is_private_and_grows(path: Path, tmp_path: Path) -> Non
         write_log(path, 1, head=HeadFile(head))
     assert head.stat().st_mode & 0o777 == 0o600
     found = read_heads(head)
-    assert len({each.link.chain for each in found}) == 2
+    assert len({each.chain for each in found}) == 2
     assert breaks(verify([path], found)) == []
 
 

@@ -90,6 +90,26 @@ def test_a_whole_chain_that_was_removed_shows(tmp_path: Path) -> None:
     assert breaks_of(path)[0].startswith("audit.jsonl:6 lines before this start were removed")
 
 
+def test_heads_of_a_chain_that_rotation_removed_are_no_break(tmp_path: Path) -> None:
+    path, heads = tmp_path / "audit.jsonl", KeptHeads()
+    for _ in range(3):
+        write_log(path, 2, head=heads)
+    published = read_heads(_heads(tmp_path / "heads", heads))
+    edit_lines(path, lambda lines: lines[4:])
+    assert breaks(verify([path], published)) == []
+    edit_lines(path, lambda lines: lines[:4])
+    (found,) = breaks(verify([path], published))
+    assert "the chain is missing: a head names its line 3" in found
+    write_log(tmp_path / "other.jsonl", 2)
+    assert len(breaks(verify([tmp_path / "other.jsonl"], published))) == 3
+
+
+def test_heads_without_a_head_are_refused(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (path.parent / "heads").touch()
+    assert main(["verify", str(path), "--head", str(path.parent / "heads")]) == 2
+    assert "no head is in" in capsys.readouterr().err
+
+
 def _heads(path: Path, heads: KeptHeads) -> Path:
     path.write_bytes(b"".join(b"Nov 28 10:00:00 host ich-audit: %s\n" % head for head in heads.heads))
     return path
