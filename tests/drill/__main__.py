@@ -16,6 +16,7 @@ from typing import Final
 
 import httpx
 
+from tests.drill.bundle import copied_bundle
 from tests.drill.disk import small_disk
 from tests.drill.faults import FAULTS, Fault
 from tests.drill.sender import Sender, Tally
@@ -50,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", metavar="TEXT", help="only faults whose names contain this text")
     wanted = [fault for fault in FAULTS if parser.parse_args(arguments).only in fault.name]
     ports = service_ports()
-    folder = jobs_dir(ports["gateway"])
-    with small_disk(folder, _DISK_MB) as small, running_service(ROOT / ".run" / "drill.log", ports) as service:
+    folder, log = jobs_dir(ports["gateway"]), ROOT / ".run" / "drill.log"
+    with small_disk(folder, _DISK_MB) as small, running_service(log, ports, copied_bundle()) as service:
         print(f"{'fault':40}" + "".join(f"{name:>12}" for name in _COLUMNS), flush=True)
         good = [_row(service, fault, small=small) for fault in wanted]
     print("\nNo series is lost or duplicate." if all(good) else "\nSee .run/drill.log.")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from tests.drill.bundle import altered_graph, wait_until_refused
 from tests.drill.disk import filled
 from tests.drill.sender import Sender
 from tests.running import Service, children
@@ -18,6 +19,7 @@ _CATCH_S: Final = 10
 _MIDDLE_S: Final = 0.05
 _STOP_S: Final = 30
 _FULL_S: Final = 10
+_REFUSAL_S: Final = 30
 _UPLOAD_S: Final = 4.0
 _PIECES: Final = 20
 _ROUTINE: Final = "urgent routine"
@@ -128,6 +130,13 @@ def fill_disk(service: Service, sender: Sender) -> None:
     assert "503 no_space" in sender.refusals, sender.refusals
 
 
+def change_bundle(service: Service, _: Sender) -> None:
+    """Change the graph of the RNN, and kill rnn: it refuses the bundle until the graph is as before."""
+    with altered_graph():
+        _kill(service.process("rnn"))
+        wait_until_refused(service, _REFUSAL_S)
+
+
 FAULTS: Final = (
     Fault("kill -9 of a worker during a series", kill_worker),
     Fault("kill -9 of its work horse", kill_horse),
@@ -138,5 +147,6 @@ FAULTS: Final = (
     Fault("kill -9 of Redis", kill_redis),
     Fault("Redis is emptied", empty_redis),
     Fault("cnn stopped for 30 s", stop_stage("cnn")),
+    Fault("bundle changed, and kill -9 of rnn", change_bundle),
     Fault("a full disk for 10 s", fill_disk, needs_small_disk=True),
 )
