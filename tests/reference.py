@@ -38,7 +38,16 @@ _TAIL: Final = """
 | variable | default | description |
 |---|---|---|
 | `ICH_KEY` | unset | API key of `services.gateway.send` and `services.gateway.batch`. |
-| `ICH_PORT` | `8000` | Compose: port of the gateway on the host's loopback address. |
+| `ICH_PORT` | `8000` | Compose: port for plain HTTP on the host's loopback address. |
+| `ICH_TLS_ADDRESS` | `127.0.0.1` | Compose: address for TLS; one that other machines reach needs API keys. |
+| `ICH_TLS_PORT` | `8443` | Compose: port for TLS. |
+| `ICH_TLS` | unset | Compose: folder with `certificate.pem` and `key.pem`; unset, a certificate is generated. |
+| `ICH_HOSTS` | `["gateway","proxy"]` | Compose: value of `ICH_GATEWAY_HOSTS`, and names in the generated certificate. |
+| `ICH_SITE` | `./deploy/site` | Compose: folder with `settings.env` and its files; `/site` in the containers. |
+| `ICH_FRONT_NETWORK` | `172.31.250` | Compose: first three numbers of the network of proxy and gateway. |
+| `ICH_PYTHON_IMAGE` | `docker.io/library/python:3.11-slim` | Compose: base of all images that are built. |
+| `ICH_NGINX_IMAGE` | `docker.io/library/nginx:1.28` | Compose: image of the proxy. |
+| `ICH_REDIS_IMAGE` | `docker.io/library/redis:7.2` | Compose: image of Redis. |
 | `ICH_BUNDLE` | `./models/default` | Compose: folder of the bundle on the host. |
 | `ICH_DATA` | `./data` | Compose: folder of the archive for training on the host. |
 | `ICH_OPERATING_POINT` | `default` | Compose: value of `ICH_GATEWAY_OPERATING_POINT`. |

@@ -1,13 +1,16 @@
 """The Compose files, without a container engine; `make e2e-compose` builds and runs them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from services.gateway.settings import Settings
+
 ROOT = Path(__file__).parents[1]
-NAMES = ("gateway", "worker", "worker-urgent", "preprocess", "cnn", "rnn", "redis", "train")
+NAMES = ("proxy", "init", "gateway", "worker", "worker-urgent", "preprocess", "cnn", "rnn", "redis", "train")
 
 
 def _read(name: str) -> Any:
@@ -27,17 +30,75 @@ def test_every_service_is_hardened(services: dict[str, dict[str, Any]]) -> None:
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["stop_grace_period"] == "60s", name
-        assert name == "train" or (service["restart"] == "unless-stopped" and service["mem_limit"]), name
+        assert service["restart"] == {"train": "no", "init": "on-failure"}.get(name, "unless-stopped"), name
 
 
-def test_only_the_gateway_is_reached_and_only_from_this_machine(services: dict[str, dict[str, Any]]) -> None:
-    assert {name for name, service in services.items() if "ports" in service} == {"gateway"}
-    assert all(port.startswith("127.0.0.1:") for port in services["gateway"]["ports"])
+def test_every_service_has_limits_of_memory_processes_and_processor_time(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        assert re.fullmatch(r"[0-9]+[mg]", service["mem_limit"]), name
+        assert service["pids_limit"] >= 32, name
+        assert service["cpu_quota"] >= 100_000, name
+
+
+def test_only_the_proxy_is_reached_and_without_a_site_only_from_this_machine(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    assert {name for name, service in services.items() if "ports" in service} == {"proxy"}
+    plain, tls = services["proxy"]["ports"]
+    assert plain.startswith("127.0.0.1:")
+    assert tls.startswith("${ICH_TLS_ADDRESS:-127.0.0.1}:")
+    assert services["gateway"]["environment"]["ICH_GATEWAY_PUBLISHED_HOST"] == "${ICH_TLS_ADDRESS:-127.0.0.1}"
     networks = _read("docker-compose.yml")["networks"]
+    assert {name for name, service in services.items() if "front" in service.get("networks", ())} == {
+        "proxy",
+        "gateway",
+    }
     assert networks["stages"]["internal"]
     assert networks["queue"]["internal"]
     for stage in ("preprocess", "cnn", "rnn"):
         assert services[stage]["networks"] == ["stages"]
+
+
+def test_the_gateway_believes_the_address_of_the_proxy_alone(services: dict[str, dict[str, Any]]) -> None:
+    proxy, gateway = services["proxy"], services["gateway"]
+    address = proxy["networks"]["front"]["ipv4_address"]
+    assert gateway["environment"]["ICH_GATEWAY_PROXIES"] == f'["{address}"]'
+    assert proxy["extra_hosts"] == [f"gateway:{gateway['networks']['front']['ipv4_address']}"]
+
+
+def test_the_proxy_allows_bodies_as_large_as_the_gateway_does() -> None:
+    text = (ROOT / "deploy" / "nginx" / "gateway.conf").read_text()
+    found = dict(re.findall(r"location = (\S+) \{\s+client_max_body_size ([0-9]+)m;", text))
+    limits = {"/v1/predictions": Settings().max_upload_bytes, "/v1/jobs": Settings().max_job_bytes}
+    assert set(found) == set(limits)
+    for path, limit in limits.items():
+        assert limit < int(found[path]) * 1024**2 < 1.07 * limit, path
+        assert f"of {found[path]} MiB to {path}" in text
+
+
+def test_base_images_are_variables_that_a_release_sets_to_digests(services: dict[str, dict[str, Any]]) -> None:
+    python = _read("docker-compose.yml")["x-base"]["PYTHON_IMAGE"]
+    pattern = r"\$\{ICH_(PYTHON|NGINX|REDIS)_IMAGE:-docker\.io/library/(python|nginx|redis):[0-9.]+(-slim)?\}"
+    assert all(
+        re.fullmatch(pattern, image) for image in (python, services["proxy"]["image"], services["redis"]["image"])
+    )
+    for name, service in services.items():
+        assert ("build" in service) == (name not in ("proxy", "redis")), name
+        assert "build" not in service or service["build"]["args"]["PYTHON_IMAGE"] == python, name
+    dockerfile = (ROOT / "services" / "Dockerfile").read_text()
+    assert f"ARG PYTHON_IMAGE={python.partition(':-')[2].removesuffix('}')}\n" in dockerfile
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${PYTHON_IMAGE}", "base"}
+
+
+def test_redis_asks_for_a_password_that_no_command_line_shows(services: dict[str, dict[str, Any]]) -> None:
+    redis = services["redis"]
+    assert redis["command"][:2] == ["redis-server", "/secrets/redis.conf"]
+    assert not {"--requirepass", "--protected-mode"} & set(redis["command"])
+    for name in ("gateway", "worker", "worker-urgent"):
+        path = services[name]["environment"]["ICH_GATEWAY_REDIS_PASSWORD_FILE"]
+        assert path.startswith("/secrets/"), name
+        assert "secrets:/secrets:ro" in services[name]["volumes"], name
+    assert {name for name, service in services.items() if "secrets:/secrets" in service.get("volumes", ())} == {"init"}
 
 
 def test_workers_are_the_gateways_image_and_see_the_same_jobs(services: dict[str, dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, sync_playwright
 
+from tests.e2e.containers import Containers, running_containers
 from tests.e2e.page_driver import PageDriver, record_errors
 from tests.receiver import Receiver, receiving
 from tests.running import NAMES, ROOT, Service, running_service
@@ -39,6 +40,13 @@ def service(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Ite
     }
     no_drain = {f"ICH_{name.upper()}_DRAIN_S": "0" for name in NAMES}
     with running_service(folder / "log", more=webhooks | no_drain) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def containers() -> Iterator[Containers]:
+    """All containers of Compose."""
+    with running_containers() as running:
         yield running
 
 

@@ -1,92 +1,20 @@
 """The containers of Compose: same reports, minimal images, recovery. `COMPOSE` holds the command."""
 
-import json
 import os
-import shlex
-import shutil
 import signal
-import socket
-import subprocess
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.running import ROOT, Service
+from tests.e2e.containers import ENGINE, Containers, run
+from tests.running import Service
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(3000)]
 
 SERVICES = ("gateway", "preprocess", "cnn", "rnn")
-ENGINE = "docker" if shutil.which("dockerd") else "podman"
-
-
-@dataclass(frozen=True)
-class Containers:
-    """The running Compose project."""
-
-    command: list[str]
-    url: str
-
-    def compose(self, *arguments: str) -> str:
-        """Output of a Compose command."""
-        return _run([*self.command, *arguments])
-
-    def inside(self, service: str, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in a service's container."""
-        return subprocess.run(
-            [ENGINE, "exec", self._name(service), *command], capture_output=True, text=True, check=False
-        )
-
-    def process(self, service: str) -> int:
-        """Process id, on the host, of the first process of a container."""
-        (found,) = json.loads(_run([ENGINE, "inspect", self._name(service)]))
-        return int(found["State"]["Pid"])
-
-    def ready(self) -> bool:
-        """Whether the gateway reports readiness."""
-        try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).is_success
-        except httpx.TransportError:
-            return False
-
-    def wait_until_ready(self, seconds: float) -> float:
-        """Seconds until the gateway is ready; AssertionError with the end of the logs after the time-out."""
-        begin = time.monotonic()
-        while not self.ready():
-            assert time.monotonic() < begin + seconds, self.compose("logs")[-4000:]
-            time.sleep(0.3)
-        return time.monotonic() - begin
-
-    def _name(self, service: str) -> str:
-        names = _run([ENGINE, "ps", "--format", "{{.Names}}"]).split()
-        return next(name for name in names if service in name.replace("-", "_").split("_"))
-
-
-def _run(command: list[str]) -> str:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def containers() -> Iterator[Containers]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    os.environ["ICH_PORT"] = str(port)
-    running = Containers(shlex.split(os.environ["COMPOSE"]), f"http://127.0.0.1:{port}")
-    begin = time.monotonic()
-    try:
-        running.compose("up", "--build", "-d")
-        built = time.monotonic() - begin
-        started = running.wait_until_ready(120)
-        print(f"\nbuilt and started in {built:.0f} s, ready {started:.0f} s later")
-        yield running
-    finally:
-        subprocess.run([*running.command, "down", "-v"], cwd=ROOT, capture_output=True, check=False)
 
 
 def _predict(url: str, folder: Path) -> dict[str, Any]:
@@ -144,13 +72,14 @@ def test_an_image_has_no_packages_of_other_services(containers: Containers, serv
 
 
 @pytest.mark.usefixtures("containers")
-def test_only_the_gateway_is_published() -> None:
-    ports = _run([ENGINE, "ps", "--format", "{{.Ports}}"])
-    assert ports.count("->") == 1
-    assert "127.0.0.1:" in ports
+def test_only_the_proxy_is_published() -> None:
+    lines = run([ENGINE, "ps", "--format", "{{.Names}} {{.Ports}}"]).splitlines()
+    (proxy,) = [line for line in lines if "->" in line]
+    assert "proxy" in proxy
+    assert proxy.count("->") == proxy.count("127.0.0.1:") == 2
 
 
-@pytest.mark.parametrize("name", [*SERVICES, "redis", "worker"])
+@pytest.mark.parametrize("name", [*SERVICES, "redis", "worker", "proxy"])
 def test_a_killed_container_restarts(containers: Containers, samples: Path, name: str) -> None:
     killed = containers.process(name)
     os.kill(killed, signal.SIGKILL)

@@ -38,3 +38,12 @@ def test_help_lists_the_settings_and_mentions_uvicorn(
 def test_options_that_bypass_the_settings_are_refused(option: str) -> None:
     with pytest.raises(SystemExit, match=f"^{option.partition('=')[0]}.*; see --help"):
         main(["--log-level", "warning", option, "0.0.0.0"])  # noqa: S104 - must be refused
+
+
+def test_a_gateway_behind_a_proxy_is_as_reachable_as_the_proxy() -> None:
+    behind = Settings(host="0.0.0.0", published_host="127.0.0.1")  # noqa: S104 - the network of the containers
+    assert checked_host(behind) == "0.0.0.0"  # noqa: S104
+    published = behind.model_copy(update={"published_host": "0.0.0.0"})  # noqa: S104 - must be refused
+    with pytest.raises(SystemExit, match="ICH_GATEWAY_PUBLISHED_HOST=0"):
+        checked_host(published)
+    assert checked_host(published.model_copy(update={"senders_file": Path("keys")})) == "0.0.0.0"  # noqa: S104
