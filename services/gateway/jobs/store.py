@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from services.common.operating_points import OperatingPoint
 from services.common.timestamps import utc_now
@@ -24,6 +25,12 @@ from services.gateway.jobs.schemas import FinalStatus, Manifest, Priority, Store
 from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.private_folder import FOLDER_MODE, open_private
 from services.gateway.spool import Spool, SpoolFolder, UploadedFile
+
+RESTORING: Final = ".restoring"  # in the folder of jobs, while a backup is restored
+
+
+class UnfinishedRestore(Exception):
+    """A restore into the folder of jobs runs, or was interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,15 @@ class JobStore:
         return cls(storage, Spool(folder / "incoming", "ICH_GATEWAY_JOBS_DIR"))
 
     def recover(self) -> None:
-        """Remove the rest of uploads that a crash cut off: their senders got no 202."""
+        """Remove the rest of uploads that a crash cut off: their senders got no 202.
+
+        Raises
+        ------
+        UnfinishedRestore
+            the jobs are not all there
+        """
+        if self.storage.exists(RESTORING):
+            raise UnfinishedRestore("a backup is being restored into ICH_GATEWAY_JOBS_DIR, or was: repeat the restore")
         self.incoming.open()
         self.storage.remove_leftovers()
         open_ids = {key.rpartition("/")[2] for key in self._walk("open", 3)}

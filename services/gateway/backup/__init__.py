@@ -1,0 +1,1 @@
+"""Backup and restore of jobs, API keys and settings: one tar file with checksums."""

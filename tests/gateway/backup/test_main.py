@@ -1,0 +1,117 @@
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.gateway.backup.__main__ import main
+from tests.gateway.backup.stores import content, filled_store
+from tests.running import ROOT
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Path:
+    filled_store(tmp_path / "jobs")
+    return tmp_path / "jobs"
+
+
+def _environment(path: Path) -> dict[str, str]:
+    """The variables ICH_* that a shell exports after it has read a file."""
+    command = [
+        "sh",
+        "-c",
+        f". {path} && exec {sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))'",
+    ]
+    found = json.loads(
+        subprocess.run(command, env={"PATH": os.environ["PATH"]}, capture_output=True, check=True).stdout
+    )
+    return {name: value for name, value in found.items() if name.startswith("ICH_")}
+
+
+def test_settings_and_the_files_that_they_name_come_back(
+    tmp_path: Path, jobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    senders = tmp_path / "senders"
+    senders.write_text("ann 0123456789abcdef\n")
+    monkeypatch.setenv("ICH_GATEWAY_SENDERS_FILE", str(senders))
+    monkeypatch.setenv("ICH_GATEWAY_CORS_ORIGINS", '["https://it\'s.example.org"]')
+    monkeypatch.setenv("ICH_KEY", "a client's own key")
+    site = tmp_path / "site"
+    (site / "more").mkdir(parents=True)
+    (site / "more" / "acceptance.toml").write_text("[severity]\n")
+    main(["create", str(tmp_path / "a.tar"), "--jobs", str(jobs), "--settings", str(site)])
+    senders.unlink()
+    back = tmp_path / "back"
+    main(["restore", str(tmp_path / "a.tar"), "--jobs", str(tmp_path / "new"), "--settings", str(back)])
+    restored = _environment(back / "environment.sh")
+    assert Path(restored["ICH_GATEWAY_SENDERS_FILE"]).read_text() == "ann 0123456789abcdef\n"
+    assert restored["ICH_GATEWAY_CORS_ORIGINS"] == '["https://it\'s.example.org"]'
+    assert "ICH_KEY" not in restored
+    assert (back / "files/site/more/acceptance.toml").read_text() == "[severity]\n"
+    assert {path.stat().st_mode & 0o077 for path in back.rglob("*")} == {0}
+
+
+def test_settings_are_those_of_the_running_process(tmp_path: Path, jobs: Path) -> None:
+    program = "import sys; print(flush=True); sys.stdin.read()"
+    running = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "ICH_GATEWAY_MAX_FILES": "7"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with running:
+        assert running.stdout
+        running.stdout.readline()
+        (tmp_path / "pid").write_text(str(running.pid))
+        archive = tmp_path / "a.tar"
+        main(["create", str(archive), "--jobs", str(jobs), "--environment-of", str(tmp_path / "pid")])
+        running.communicate(b"")
+    back = tmp_path / "back"
+    main(["restore", str(archive), "--jobs", str(tmp_path / "new"), "--settings", str(back)])
+    assert _environment(back / "environment.sh")["ICH_GATEWAY_MAX_FILES"] == "7"
+
+
+def test_a_file_that_a_setting_names_and_that_is_missing_stops_the_backup(
+    tmp_path: Path, jobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ICH_GATEWAY_SENDERS_FILE", str(tmp_path / "missing"))
+    with pytest.raises(SystemExit, match="ICH_GATEWAY_SENDERS_FILE"):
+        main(["create", str(tmp_path / "a.tar"), "--jobs", str(jobs)])
+    assert {path.name for path in tmp_path.iterdir()} == {"jobs"}
+
+
+def test_an_archive_is_private_and_is_never_overwritten(tmp_path: Path, jobs: Path) -> None:
+    create = ["create", str(tmp_path / "a.tar"), "--jobs", str(jobs), "--no-environment"]
+    main(create)
+    assert (tmp_path / "a.tar").stat().st_mode & 0o777 == 0o600
+    before = (tmp_path / "a.tar").read_bytes()
+    with pytest.raises(SystemExit, match="exists: name another file"):
+        main(create)
+    assert (tmp_path / "a.tar").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"a.tar", "jobs"}
+
+
+def test_verify_accepts_a_whole_archive_and_refuses_a_cut_one(
+    tmp_path: Path, jobs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "a.tar"
+    main(["create", str(archive), "--jobs", str(jobs), "--no-environment"])
+    main(["verify", str(archive)])
+    assert "verify: 2 jobs, " in capsys.readouterr().err
+    archive.write_bytes(archive.read_bytes()[:5000])
+    with pytest.raises(SystemExit, match="verify: "):
+        main(["verify", str(archive)])
+
+
+def test_an_archive_passes_through_pipes(tmp_path: Path, jobs: Path) -> None:
+    """As in Compose, where the file is on the host and the jobs are in a volume."""
+    backup = [sys.executable, "-m", "services.gateway.backup"]
+    create = [*backup, "create", "-", "--jobs", str(jobs), "--no-environment"]
+    made = subprocess.run(create, cwd=ROOT, capture_output=True, check=True).stdout
+    restore = [*backup, "restore", "-", "--jobs", str(tmp_path / "new")]
+    subprocess.run(restore, cwd=ROOT, input=made, capture_output=True, check=True)
+    assert content(tmp_path / "new") == content(jobs)
+    assert io.BytesIO(made).getbuffer().nbytes > 0
