@@ -19,7 +19,7 @@ export RNN_PORT ?= 8003
 export REDIS_SOCKET ?= $(or $(wildcard $(XDG_RUNTIME_DIR)),/tmp)/ich-$(shell id -u)-$(GATEWAY_PORT)/redis.sock
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run demo up down logs test e2e e2e-compose drill attack fuzz corpus reference check format lock bench bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
+.PHONY: help run demo backup restore up down logs backup-compose restore-compose test e2e e2e-compose drill attack fuzz corpus reference check format lock bench bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,15 @@ free-ports:
 			echo "Port $$port is taken. Choose others: make GATEWAY_PORT=9000 PREPROCESS_PORT=9001 CNN_PORT=9002 RNN_PORT=9003 $(MAKECMDGOALS)"; \
 			exit 1; fi; done
 
+BACKUP ?= backups/ich-$(shell date -u +%Y%m%dT%H%M%SZ).tar
+JOBS = .run/jobs-$(GATEWAY_PORT)
+
+backup: $(VENV)/.run ## Write jobs, API keys and settings of `make run` to BACKUP=a file; the services may run
+	@$(BIN)/python -m services.gateway.backup create $(BACKUP) --jobs $(JOBS) --environment-of .run/supervisord-$(GATEWAY_PORT).pid
+
+restore: $(VENV)/.run free-ports ## Restore BACKUP=a file for `make run`, its settings into SETTINGS=.run/restored; REPLACE=1 deletes the jobs that are there
+	@$(BIN)/python -m services.gateway.backup restore $(BACKUP) --jobs $(JOBS) --settings $(or $(SETTINGS),.run/restored) $(if $(REPLACE),--replace)
+
 # -- containers --------------------------------------------------------------------------------------------------------
 
 # `docker compose`, or another that speaks the same; a host whose driver lists no GPU gets the overlay without one.
@@ -61,6 +70,22 @@ down: ## Stop and remove the containers; volumes stay
 logs: ## Follow the logs of all containers
 	$(COMPOSE) $(COMPOSE_FILES) logs -f
 
+# The archive passes through a pipe: its file belongs to the user of the host, the jobs to that of the containers.
+COMPOSE_BACKUP = $(COMPOSE) $(COMPOSE_FILES) --profile backup run --rm -T --no-deps backup
+SITE_FILES = /site $(patsubst %,/project/%,$(wildcard .env docker-compose.override.yml))
+
+backup-compose: ## Write jobs, API keys and settings of the containers to BACKUP=a file; they may run
+	@mkdir -p $(dir $(BACKUP)); test ! -e $(BACKUP) || { echo "$(BACKUP) exists: name another file"; exit 1; }
+	@umask 077; trap 'rm -f $(BACKUP).part' EXIT; \
+	$(COMPOSE_BACKUP) create - --jobs /jobs --no-environment --settings $(SITE_FILES) >$(BACKUP).part && \
+	$(COMPOSE_BACKUP) verify - <$(BACKUP).part && mv $(BACKUP).part $(BACKUP)
+
+restore-compose: ## Restore BACKUP=a file into the containers' volume, its settings into SETTINGS=restored; REPLACE=1 deletes the jobs that are there
+	$(COMPOSE) $(COMPOSE_FILES) stop gateway worker worker-urgent
+	@$(COMPOSE_BACKUP) restore - --jobs /jobs $(if $(REPLACE),--replace) <$(BACKUP)
+	@umask 077; mkdir $(or $(SETTINGS),restored) && tar -xf $(BACKUP) -C $(or $(SETTINGS),restored) --strip-components 1 settings
+	$(COMPOSE) $(COMPOSE_FILES) start gateway worker worker-urgent
+
 # -- change ------------------------------------------------------------------------------------------------------------
 
 test: $(VENV)/.dev ## Set up and run all tests that need nothing but Python; COVERAGE=1 fails below the branch coverage in pyproject.toml
@@ -72,8 +97,9 @@ e2e: $(VENV)/.dev ## Run the tests that need Chromium and dcmtk
 e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (several minutes)
 	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py tests/e2e/test_compose_proxy.py
 
-drill: $(VENV)/.dev ## Kill and stop each process of jobs, and fill their disk; count lost and duplicate reports (4 minutes)
+drill: $(VENV)/.dev ## Kill and stop each process of jobs, fill their disk, restore a backup; count lost and duplicate reports (5 minutes)
 	$(BIN)/python -m tests.drill
+	$(BIN)/python -m tests.drill.backup
 
 attack: $(VENV)/.dev ## Attack a running product, while a second sender measures its answers; print a table (4 minutes); ONLY=text
 	$(BIN)/python -m tests.attack $(if $(ONLY),--only "$(ONLY)")

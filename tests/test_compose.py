@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from services.gateway.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("proxy", "init", "gateway", "worker", "worker-urgent", "preprocess", "cnn", "rnn", "redis", "train")
+NAMES = ("proxy", "init", "gateway", "worker", "worker-urgent", "preprocess", "cnn", "rnn", "redis", "backup", "train")
 
 
 def _read(name: str) -> Any:
@@ -30,7 +30,9 @@ def test_every_service_is_hardened(services: dict[str, dict[str, Any]]) -> None:
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["stop_grace_period"] == "60s", name
-        assert service["restart"] == {"train": "no", "init": "on-failure"}.get(name, "unless-stopped"), name
+        assert service["restart"] == {"train": "no", "backup": "no", "init": "on-failure"}.get(
+            name, "unless-stopped"
+        ), name
 
 
 def test_every_service_has_limits_of_memory_processes_and_processor_time(services: dict[str, dict[str, Any]]) -> None:

@@ -141,7 +141,7 @@ class ArchiveReader:
                 sums = self._read_files(tar, members)
                 summary = self._read_summary(tar, next(members, None))
                 if next(members, None):
-                    raise DamagedArchive(f"the archive goes on behind {_SUMMARY}: make another backup")
+                    raise DamagedArchive(f"the archive has more behind {_SUMMARY}: use another one")
         except (tarfile.TarError, EOFError, ValidationError) as error:
             raise DamagedArchive(f"this is no whole backup: {type(error).__name__}; use another one") from error
         self._check(summary, sums)
