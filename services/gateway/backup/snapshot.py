@@ -2,8 +2,8 @@
 
 Files of jobs are created once and never changed, so a link keeps the content. The order matters instead:
 
-1. `hooks`, `open`, `keys`, then each job, then `hooks` again. A job that ends meanwhile has its `ended.json`. A webhook
-   whose job is in the snapshot is in it too, unless it was delivered.
+1. `hooks`, `open`, `keys`, then each job, then `hooks` again and `clock`. A job that ends meanwhile has its
+   `ended.json`. A webhook whose job is in the snapshot is in it too, unless it was delivered.
 2. Of a job: a file that needs others is linked before these. So markers have their reports, and reports their plan.
 3. A job that ended or lost a file meanwhile is linked again. One that was deleted is left out. So is one that was
    accepted after step 1: it has no mark in `open`, and a gateway would take it for an upload that was cut off.
@@ -22,7 +22,7 @@ from services.gateway.backup.errors import BackupError
 from services.gateway.jobs.job import MANIFEST
 from services.gateway.private_folder import FOLDER_MODE
 
-KINDS: Final = ("jobs", "open", "keys", "hooks")  # folders of the store, see `jobs/store.py`
+KINDS: Final = ("jobs", "open", "keys", "hooks", "clock")  # folders of the store, see `jobs/store.py`
 _LOCK: Final = ".backup-lock"
 _PREFIX: Final = ".snapshot-"
 _ENDED: Final = "ended.json"
@@ -71,7 +71,8 @@ def _link_store(store: Path, folder: Path) -> None:
         target = folder / "jobs" / job.parent.name / job.name
         if _link_job(job, target) and not (target / _ENDED).exists() and job.name not in open_ids:
             shutil.rmtree(target)
-    _link_marks(store / "hooks", folder / "hooks")
+    for kind in ("hooks", "clock"):
+        _link_marks(store / kind, folder / kind)
     _remove_stale_marks(folder)
 
 

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from services.gateway.jobs.job import Job
+from services.gateway.jobs.outbox import Outbox
+from services.gateway.jobs.retention import RetentionClock
 from services.gateway.jobs.store import JobOptions, JobStore
-from services.gateway.jobs.webhook_delivery import Outbox
 from tests.gateway.jobs.factories import job_of, plan_of, report_of, unsynced, upload
 
-KINDS = ("jobs", "open", "keys", "hooks")
+KINDS = ("jobs", "open", "keys", "hooks", "clock")
 OPTIONS = JobOptions("ann", "urgent", "default", "key", "https://receiver.example.org/")
 
 
@@ -22,6 +23,7 @@ def filled_store(folder: Path) -> tuple[JobStore, Job, Job]:
     store.close(finished, "routine", "finished")
     accepted, _ = upload(store, folder / "incoming", {"a.dcm": b"1", "b.dcm": b"22"}, OPTIONS)
     Outbox(store.storage).add("ann", accepted.id, str(OPTIONS.webhook))
+    RetentionClock(store.storage).tick()
     return store, finished, accepted
 
 
