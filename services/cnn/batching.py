@@ -27,8 +27,9 @@ from services.cnn.extractor import (
     split_into_batches,
     split_outputs,
 )
+from services.common.deadline import DeadlineExceeded
 from services.common.problems import Overloaded
-from services.common.runners import DeadlineExceeded, deadline_of
+from services.common.runners import deadline_of
 from services.common.tensors import Message
 
 SLICE_BYTES: Final = 512 * 512 * 3

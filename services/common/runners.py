@@ -1,5 +1,6 @@
 """Runners bring requests to a stage's models: limits, deadlines and worker threads."""
 
+import asyncio
 import math
 import time
 from collections.abc import Iterator
@@ -9,19 +10,14 @@ from typing import Any, Protocol
 import anyio
 import anyio.to_thread
 
-from services.common.problems import BadRequest, Overloaded, Problem
+from services.common.deadline import Deadline, deadline_in_context
+from services.common.problems import BadRequest, Overloaded
 from services.common.settings import ThreadedSettings
 from services.common.tensors import TIMEOUT_PARAMETER, Message
 
 
-class DeadlineExceeded(Problem):
-    status = 504
-    code = "too_late"
-    title = "The request's time-out passed before its work began"
-
-
 class InferenceModel(Protocol):
-    """A model that answers requests in a worker thread."""
+    """A model that answers requests in a worker thread. Long work follows `current_deadline()`."""
 
     def infer(self, message: Message) -> Message: ...
 
@@ -34,7 +30,13 @@ class Runner(Protocol):
         ...
 
     async def run(self, model: Any, message: Message) -> tuple[Message, float]:
-        """The response and its milliseconds of work; DeadlineExceeded if its time-out passes before the work begins."""
+        """The response and its milliseconds of work.
+
+        Raises
+        ------
+        DeadlineExceeded
+            the request's time-out passed before the work began, or before it ended
+        """
         ...
 
 
@@ -58,8 +60,18 @@ class ThreadRunner:
             self._held -= 1
 
     async def run(self, model: InferenceModel, message: Message) -> tuple[Message, float]:
-        """Run the model in the next free thread."""
-        return await anyio.to_thread.run_sync(_timed, model, message, deadline_of(message), limiter=self._limiter)
+        """Run the model in the next free thread. A cancelled request ends when its thread has noticed."""
+        deadline = Deadline(deadline_of(message))
+        with deadline_in_context(deadline):
+            work = asyncio.ensure_future(
+                anyio.to_thread.run_sync(_timed, model, message, deadline, limiter=self._limiter)
+            )
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            deadline.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            raise
 
 
 def deadline_of(message: Message) -> float:
@@ -78,9 +90,8 @@ def deadline_of(message: Message) -> float:
     return time.monotonic() + timeout / 1e6
 
 
-def _timed(model: InferenceModel, message: Message, deadline: float) -> tuple[Message, float]:
-    if time.monotonic() > deadline:
-        raise DeadlineExceeded("the request's time-out passed before its work began")
+def _timed(model: InferenceModel, message: Message, deadline: Deadline) -> tuple[Message, float]:
+    deadline.check()
     start = time.perf_counter()
     answer = model.infer(message)
     return answer, (time.perf_counter() - start) * 1e3

@@ -36,6 +36,7 @@ class SliceReference(_FromStage):
     file: int
     frame: int = 0
     sop_instance_uid: str | None = None
+    cost: int = Field(1, ge=1, description="price of decoding it, in slices of 512 x 512")
 
 
 class MultiFrameFile(_FromStage):
@@ -61,6 +62,11 @@ class SeriesHeader(_FromStage):
     stacks: tuple[MultiFrameFile, ...] = Field(
         (), description="files that can be sent in part, for some of their frames"
     )
+
+    @property
+    def cost(self) -> int:
+        """The price of decoding all slices, in slices of 512 x 512."""
+        return sum(item.cost for item in self.items)
 
 
 class SetAsideFile(_FromStage):

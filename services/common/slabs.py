@@ -50,14 +50,22 @@ class SlabPlan:
         """The mean position of each row's slices."""
         return tuple(mean(position_mm[row.start : row.stop]) for row in self.rows)
 
-    def chunks(self, max_slices: int) -> Iterator[tuple[range, ...]]:
-        """Rows in chunks of at most `max_slices` slices; a larger row is a chunk of its own."""
+    def chunks(self, max_cost: int, costs: Sequence[int] | None = None) -> Iterator[tuple[range, ...]]:
+        """Rows in chunks whose slices cost at most `max_cost`; a row beyond it is a chunk of its own.
+
+        Parameters
+        ----------
+        costs : of each slice; 1 by default, so that slices are counted
+        """
         chunk: list[range] = []
+        total = 0
         for row in self.rows:
-            if chunk and row.stop - chunk[0].start > max_slices:
+            cost = len(row) if costs is None else sum(costs[row.start : row.stop])
+            if chunk and total + cost > max_cost:
                 yield tuple(chunk)
-                chunk = []
+                chunk, total = [], 0
             chunk.append(row)
+            total += cost
         if chunk:
             yield tuple(chunk)
 

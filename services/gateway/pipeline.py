@@ -46,6 +46,7 @@ from services.gateway.stage_client import Stages
 from services.gateway.stage_problems import BundleMismatch
 from services.gateway.stage_response import StageResponse
 from services.gateway.upload_check import (
+    check_cost,
     check_decoded,
     mark_system_files,
     set_aside_notes,
@@ -98,6 +99,8 @@ class Pipeline:
         ------
         UnusableUpload, UnsupportedFile
             the files are not one readable series
+        TooCostly
+            the series takes too long to decode
         StageFault
             a stage gave no usable response
         Overloaded
@@ -181,8 +184,9 @@ class Pipeline:
 
     async def _process_chunks(self, upload: _Upload, header: SeriesHeader, plan: SlabPlan) -> list[_Chunk]:
         """All chunks. They are cut between slabs, so that the slabs do not depend on the chunks."""
-        upload.reservation.update(len(header.items))
-        parts = plan.chunks(self._settings.chunk_slices)
+        check_cost(header, self._settings.max_decoding_cost)
+        upload.reservation.update(header.cost)
+        parts = plan.chunks(self._settings.chunk_slices, [item.cost for item in header.items])
         return await run_all(self._process_chunk(upload, header, part, averaged=plan.averaged) for part in parts)
 
     async def _process_chunk(
@@ -190,7 +194,7 @@ class Pipeline:
     ) -> _Chunk:
         items = header.items[part[0].start : part[-1].stop]
         request = [*slices_request(upload.files, items, header.stacks), *([slab_tensor(part)] if averaged else [])]
-        async with self._limiter.acquire(len(items), upload.reservation.client):
+        async with self._limiter.acquire(sum(item.cost for item in items), upload.reservation.client):
             response = await self._preprocess(request, upload)
             made = preprocessed_slices(response, slices=len(items), rows=len(part), pictures=upload.pictures)
             return await self._extract(made, upload.work)

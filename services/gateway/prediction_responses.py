@@ -8,10 +8,10 @@ from services.gateway.openapi_examples import EXAMPLE_MODEL, EXAMPLE_REPORTS
 from services.gateway.responses import (
     INVALID_PARAMETER,
     INVALID_UPLOAD,
+    SERIES_TOO_LARGE,
     TOO_MANY_UPLOADS,
     UNAUTHORIZED,
     UNSUPPORTED_UPLOADS,
-    UPLOAD_TOO_LARGE,
     Responses,
     multipart_body,
 )
@@ -42,7 +42,7 @@ PREDICTION_RESPONSES: Final[Responses] = {
     },
     400: INVALID_UPLOAD,
     401: UNAUTHORIZED,
-    413: UPLOAD_TOO_LARGE,
+    413: SERIES_TOO_LARGE,
     415: openapi_problem(bad_files(UnsupportedFile, [bad_file("notes.txt", "not_dicom")]), *UNSUPPORTED_UPLOADS),
     422: openapi_problem(
         bad_files(UnusableFiles, [bad_file("IM0007.dcm", "truncated")]),

@@ -10,7 +10,7 @@ from services.gateway.archives import UnsupportedArchive
 from services.gateway.host_check import UnknownHost
 from services.gateway.multipart_form import FORM_FIELD, UnknownField, UnsupportedEncoding
 from services.gateway.query import RepeatedParameter, UnknownParameter
-from services.gateway.upload_problems import RefusedFile, refused_files
+from services.gateway.upload_problems import RefusedFile, TooCostly, refused_files
 from services.gateway.upload_shares import TooManyUploads
 
 Responses = dict[int | str, dict[str, Any]]
@@ -36,11 +36,14 @@ TOO_MANY_WRONG_KEYS: Final = openapi_problem(WRONG_KEYS)
 TOO_MANY_UPLOADS: Final = openapi_problem(
     TooManyUploads("64 are in progress; send the next one when one of them is answered"), WRONG_KEYS
 )
-UPLOAD_TOO_LARGE: Final = openapi_problem(
-    ContentTooLarge(
-        "study.zip: the zip unpacks to more than 1024 MiB.",
-        files=[{"file": "study.zip", "code": "too_large", "reason": "the zip unpacks to more than 1024 MiB"}],
-    )
+_LARGE_ZIP: Final = ContentTooLarge(
+    "study.zip: the zip unpacks to more than 1024 MiB.",
+    files=[{"file": "study.zip", "code": "too_large", "reason": "the zip unpacks to more than 1024 MiB"}],
+)
+UPLOAD_TOO_LARGE: Final = openapi_problem(_LARGE_ZIP)
+SERIES_TOO_LARGE: Final = openapi_problem(
+    _LARGE_ZIP,
+    TooCostly("decoding the 1900 slices takes as long as 121600 slices of 512 x 512 ..."),
 )
 CROSS_ORIGIN: Final = openapi_problem(CrossOriginRequest("the request comes from a page of another origin"))
 UNKNOWN_HOST: Final = openapi_problem(UnknownHost("the header Host names 'evil.example.org', which is no host ..."))

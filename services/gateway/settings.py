@@ -81,7 +81,9 @@ class Settings(ServiceSettings):
     )
 
     chunk_slices: int = Field(
-        default=16, description="Largest number of slices in one request to preprocess and to cnn."
+        default=16,
+        description="Largest number of slices in one request to preprocess and to cnn; a slice that is slow to decode "
+        "counts as several.",
     )
     slices_at_once: int = Field(
         default=32, description="Largest number of slices in preprocess and cnn at the same time, over all requests."
@@ -104,6 +106,11 @@ class Settings(ServiceSettings):
         default=64 * 1024**3,
         description="Largest size on disk of all uploads in progress, in bytes. One client may use eight ninths of it, "
         "and of the free disk.",
+    )
+    max_decoding_cost: int = Field(
+        default=8000,
+        description="Longest decoding of a series, in slices of 512 x 512 in JPEG 2000 (40 ms of CPU time each); a "
+        "series beyond it is answered with 413 before it is decoded.",
     )
     average_thin_slices: bool = Field(
         default=True,

@@ -21,6 +21,7 @@ from services.gateway.upload_problems import (
     MixedSeries,
     NotACtSlice,
     RefusedFile,
+    TooCostly,
     UnsupportedFile,
     UnusableFiles,
     UnusableUpload,
@@ -127,6 +128,15 @@ def mark_system_files(files: Sequence[UploadedFile], report: HeadersReport) -> H
 def _marked(files: Sequence[UploadedFile], item: SetAsideFile) -> SetAsideFile:
     is_system = item.code in ("not_dicom", "empty_file") and is_system_file(files[item.file].name)
     return item.model_copy(update={"code": SYSTEM_FILE}) if is_system else item
+
+
+def check_cost(header: SeriesHeader, limit: int) -> None:
+    """TooCostly where decoding the series would take longer than so many slices of 512 x 512."""
+    if header.cost > limit:
+        raise TooCostly(
+            f"decoding the {len(header.items)} slices takes as long as {header.cost} slices of 512 x 512 in JPEG 2000, "
+            f"and a series may take {limit}; send fewer slices, smaller ones, or others than JPEG 2000",
+        )
 
 
 def check_decoded(files: Sequence[UploadedFile], items: Sequence[SliceReference], evidence: Sequence[Evidence]) -> None:

@@ -6,13 +6,14 @@ UnusableUpload                 422
 |- MixedSeries          422    several series where one is expected
 |- ConflictingInstances 422    two files have one SOPInstanceUID and differ
 UnsupportedFile         415    neither DICOM, PNG nor zip
+TooCostly               413    the series takes too long to decode
 """
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from services.common.file_codes import describe_file_code
-from services.common.problems import Problem, UnsupportedMediaType
+from services.common.problems import ContentTooLarge, Problem, UnsupportedMediaType
 
 
 class UnusableUpload(Problem):
@@ -39,6 +40,11 @@ class MixedSeries(UnusableUpload):
 class ConflictingInstances(UnusableUpload):
     code = "conflicting_instances"
     title = "Two files have the same SOPInstanceUID and differ"
+
+
+class TooCostly(ContentTooLarge):
+    code = "too_costly"
+    title = "Decoding the series takes too long"
 
 
 class UnsupportedFile(UnsupportedMediaType):

@@ -64,7 +64,7 @@ class SlicesModel:
     Hounsfield units; `slices` and `pictures` then have one row per slab. `evidence` always has one item per frame.
 
     Without `frames`, the slices of the files' one series are returned in anatomical order, with the headers' report;
-    none where the files are not one series of at most `max_slices` slices.
+    none where the files are not one series, or its slices cost more to decode than `max_slices` of 512 x 512.
     """
 
     name = "slices"
@@ -138,7 +138,7 @@ class SlicesModel:
         return frames
 
     def _frames_of(self, report: HeadersReport) -> NDArray[np.int32]:
-        if len(report.series) != 1 or len(report.series[0].items) > self._max_slices:
+        if len(report.series) != 1 or report.series[0].cost > self._max_slices:
             return _NO_FRAMES
         return np.array([(item.file, item.frame) for item in report.series[0].items], np.int32).reshape(-1, 2)
 

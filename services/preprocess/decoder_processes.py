@@ -23,6 +23,8 @@ from weakref import finalize
 import numpy as np
 from numpy.typing import NDArray
 
+from services.common.deadline import current_deadline
+from services.preprocess.decoding_cost import decoding_timeout_s
 from services.preprocess.decompression import decompress_in_process
 from services.preprocess.errors import UnreadableFile
 from services.preprocess.header import FrameFormat
@@ -62,8 +64,11 @@ class DecoderProcesses:
         ------
         UnreadableFile
             the child could not decode the frame, exceeded its time-out, or died
+        DeadlineExceeded, ClientClosedRequest
+            the current deadline ended the work, and with it the child
         """
-        with self._child() as child:
+        seconds = min(self._timeout_s, decoding_timeout_s(frame_format))
+        with self._child() as child, _killed_after(child, seconds):
             _send(child, codestream, frame_format)
             size = _receive(child, 1)[0]
             pixels = _receive(child, frame_format.rows * frame_format.columns * size)
@@ -76,18 +81,17 @@ class DecoderProcesses:
         """An idle or new child; it returns to the pool only if it answered in time."""
         idle = _take_idle(self._idle)
         child = idle or _start(self._command)
-        timer = Timer(self._timeout_s, child.kill)
-        timer.start()
         answered = False
         try:
             if not idle:
-                self._check_restricted(child)
+                with _killed_after(child, self._timeout_s):
+                    self._check_restricted(child)
             yield child
             answered = True
         except (OSError, EOFError):
+            current_deadline().check()
             raise UnreadableFile("corrupt_pixels") from None
         finally:
-            timer.cancel()
             if answered:
                 self._idle.put(child)
             else:
@@ -99,6 +103,19 @@ class DecoderProcesses:
         if reason and not self._warned:
             self._warned = True
             log.warning("decoder processes are not restricted", extra={"fields": {"missing": reason}})
+
+
+@contextmanager
+def _killed_after(child: _Process, seconds: float) -> Iterator[None]:
+    """Kill the child after so many seconds, or when the current deadline ends the work."""
+    deadline = current_deadline()
+    timer = Timer(min(seconds, deadline.remaining_s), child.kill)
+    timer.start()
+    try:
+        with deadline.ending(child.kill):
+            yield
+    finally:
+        timer.cancel()
 
 
 def _take_idle(idle: LifoQueue[_Process]) -> _Process | None:

@@ -1,7 +1,6 @@
 """Files to slices: the work of the service without HTTP, also used by training and the command line."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
@@ -9,6 +8,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from services.common.deadline import current_deadline
 from services.common.recipe import Recipe
 from services.common.schemas import Evidence, HeadersReport
 from services.common.tensors import Buffer
@@ -16,6 +16,7 @@ from services.preprocess import png
 from services.preprocess.decoder_processes import DecoderProcesses
 from services.preprocess.dicom_file import DicomFile, PartialFile, open_dicom
 from services.preprocess.errors import IncompleteHeader, UnreadableFile
+from services.preprocess.fair_threads import FairThreads
 from services.preprocess.header import DicomHeader
 from services.preprocess.header_reader import read_header
 from services.preprocess.pixel_evidence import measure_png, measure_slice
@@ -42,11 +43,14 @@ class Slices:
 
 
 class Pipeline:
-    """Makes slices by one recipe, in threads (numpy releases the interpreter's lock) and decoder processes."""
+    """Makes slices by one recipe, in threads (numpy releases the interpreter's lock) and decoder processes.
+
+    Concurrent requests take turns, slice by slice.
+    """
 
     def __init__(self, recipe: Recipe, threads: int) -> None:
         self.recipe = recipe
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="slices")
+        self._threads = FairThreads(threads)
         self._decoders = DecoderProcesses()
 
     def make_slices(
@@ -74,6 +78,8 @@ class Pipeline:
             `frames` holds an index beyond `files`
         InvalidSlabs
             `slabs` has not one number per frame, does not ascend, or covers a PNG
+        DeadlineExceeded, ClientClosedRequest
+            the current deadline ended the work: no further frame was begun, and decoders were killed
         """
         requested = [(int(file), int(frame)) for file, frame in frames]
         if any(not 0 <= file < len(files) for file, _ in requested):
@@ -88,9 +94,9 @@ class Pipeline:
             own = [(sources[file], frame) for file, frame in requested[rows[row].start : rows[row].stop]]
             return [self._make_slice(*own[0], slices[row])] if slabs is None else self._make_slab(own, slices[row])
 
-        made = list(self._threads.map(make, range(len(rows))))
-        encoded = self._threads.map(_picture, slices, made) if pictures else ()
-        return Slices(slices, [item for row in made for item in row], list(encoded))
+        made = self._threads.map(make, range(len(rows)))
+        encoded = self._threads.map(lambda row: _picture(slices[row], made[row]), range(len(rows))) if pictures else []
+        return Slices(slices, [item for row in made for item in row], encoded)
 
     @staticmethod
     def read_headers(heads: Sequence[Buffer], sizes: Sequence[int]) -> HeadersReport:
@@ -100,11 +106,11 @@ class Pipeline:
         ----------
         sizes : bytes of each whole file
         """
-        return group_into_series([_entry(head, size) for head, size in zip(heads, sizes, strict=True)])
+        return group_into_series([_entry_in_time(head, size) for head, size in zip(heads, sizes, strict=True)])
 
     def close(self) -> None:
         """End the threads and decoder processes, after the work in progress."""
-        self._threads.shutdown()
+        self._threads.close()
         self._decoders.close()
 
     def _make_slice(self, source: Source, frame: int, out: NDArray[np.uint8]) -> Evidence:
@@ -129,6 +135,7 @@ class Pipeline:
         """Write the mean of frames into `out`, (512, 512, 3) uint8, and measure each frame."""
         mean, measured = SliceMean(self.recipe.rows, self.recipe.columns), []
         for source, frame in frames:
+            current_deadline().check()
             try:
                 hu, evidence = self._hounsfield(source, frame)
                 mean.add(hu)
@@ -160,6 +167,11 @@ class Pipeline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _entry_in_time(head: Buffer, size: int) -> DicomHeader | PngEntry | UnreadableFile | IncompleteHeader:
+    current_deadline().check()
+    return _entry(head, size)
 
 
 def _entry(head: Buffer, size: int) -> DicomHeader | PngEntry | UnreadableFile | IncompleteHeader:

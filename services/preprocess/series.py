@@ -14,6 +14,7 @@ from services.common.schemas import (
     SliceReference,
 )
 from services.preprocess.convolution_kernel import read_kernel
+from services.preprocess.decoding_cost import frame_cost
 from services.preprocess.errors import IncompleteHeader, UnreadableFile
 from services.preprocess.geometry_reasons import geometry_reasons
 from services.preprocess.header import DicomHeader
@@ -95,7 +96,13 @@ def _series(slices: Sequence[Slice]) -> SeriesHeader:
 
 
 def _reference(item: Slice) -> SliceReference:
-    return SliceReference(file=item.file, frame=item.frame, sop_instance_uid=item.header.sop_instance_uid or None)
+    header = item.header
+    return SliceReference(
+        file=item.file,
+        frame=item.frame,
+        sop_instance_uid=header.sop_instance_uid or None,
+        cost=frame_cost(header.frame_format),
+    )
 
 
 def _png_series(items: Sequence[SliceReference]) -> list[SeriesHeader]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from services.cnn.batching import SLICE_BYTES, BatchLimits, DynamicBatcher
+from services.common.deadline import DeadlineExceeded
 from services.common.numpy_tensors import array_tensor, read_array
 from services.common.problems import Overloaded
-from services.common.runners import DeadlineExceeded
 from services.common.tensors import TIMEOUT_PARAMETER, Message
 
 pytestmark = pytest.mark.anyio

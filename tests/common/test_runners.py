@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from services.common.deadline import DeadlineExceeded, current_deadline
 from services.common.problems import BadRequest, Overloaded
-from services.common.runners import DeadlineExceeded, ThreadRunner, deadline_of
+from services.common.runners import ThreadRunner, deadline_of
 from services.common.tensors import TIMEOUT_PARAMETER, Message
 from tests.common.test_inference_routes import Settings
 
@@ -60,3 +61,36 @@ def test_a_timeout_is_microseconds() -> None:
     for wrong in ("soon", True):
         with pytest.raises(BadRequest):
             deadline_of(Message((), {TIMEOUT_PARAMETER: wrong}))
+
+
+class Patient:
+    """A model that works until its deadline ends it."""
+
+    def __init__(self) -> None:
+        self.begun, self.ended = threading.Event(), threading.Event()
+
+    def infer(self, message: Message) -> Message:
+        deadline = current_deadline()
+        self.begun.set()
+        try:
+            for _ in range(3000):
+                deadline.check()
+                time.sleep(0.01)
+        finally:
+            self.ended.set()
+        return message
+
+
+async def test_work_ends_in_the_middle_when_its_time_has_passed() -> None:
+    with pytest.raises(DeadlineExceeded):
+        await ThreadRunner(Settings(threads=1)).run(Patient(), Message((), {TIMEOUT_PARAMETER: 200_000}))
+
+
+async def test_a_cancelled_request_ends_its_work() -> None:
+    runner, model = ThreadRunner(Settings(threads=1)), Patient()
+    request = asyncio.create_task(runner.run(model, Message(())))
+    await asyncio.to_thread(model.begun.wait, 10)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert model.ended.is_set(), "the thread is free again"

@@ -156,3 +156,11 @@ def test_older_cards_single_slices_and_png_slices_are_unchanged(card: Card) -> N
     ):
         plan = plan_series(given_header, given_card)
         assert plan == SlabPlan(tuple(range(index, index + 1) for index in range(len(given_header.items))))
+
+
+def test_chunks_are_cut_by_the_price_of_slices() -> None:
+    plan = SlabPlan(tuple(range(index, index + 1) for index in range(6)))
+    costs = [1, 1, 64, 4, 4, 9]
+    chunks = [[row.start for row in chunk] for chunk in plan.chunks(16, costs)]
+    assert chunks == [[0, 1], [2], [3, 4], [5]]
+    assert [len(chunk) for chunk in plan.chunks(4)] == [4, 2]

@@ -40,6 +40,7 @@ from tests.contracts.conftest import Chain, FeatureScorer, MeanExtractor, stage_
 from tests.contracts.random_uploads import CONTENT_TYPE, Upload, uploads
 from tests.contracts.test_uploads import named
 from tests.gateway.jobs.queue_worker import QueueWorker
+from tests.preprocess.dicom_files import blank_frames
 from tests.redis_process import redis_url, running_redis
 from tests.scans import ct_slice, head, picture, zipped
 
@@ -165,6 +166,15 @@ async def test_a_bad_series_fails_alone_with_a_reason(batch: Batch) -> None:
     assert failed["problem"]["files"][0]["file"] == "1-1.dcm"
     assert batch.chain.transports["preprocess"].requests - before == 3  # the headers and each series, once
     assert failed["problem"]["code"] == (await batch.chain.predict(bad)).json()["code"]
+
+
+async def test_a_costly_series_of_a_job_fails_alone_with_its_code(batch: Batch) -> None:
+    address = await batch.send({**series(0), "large.dcm": blank_frames(126, 4096, spacing_mm=1.2)})
+    await batch.work()
+    document, page = await batch.get(address), await batch.get(f"{address}/reports")
+    assert (document["status"], document["counts"]) == ("finished", {"assessed": 1, "not_assessed": 0, "failed": 1})
+    (failed,) = (report for report in page["reports"] if report["status"] == "failed")
+    assert (failed["problem"]["status"], failed["problem"]["code"]) == (413, "too_costly")
 
 
 async def test_a_job_has_the_severities_of_the_site(batch: Batch) -> None:

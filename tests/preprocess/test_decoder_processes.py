@@ -1,13 +1,17 @@
 """Child processes decode frames; an aborted child affects its frame only."""
 
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Timer
 
 import numpy as np
 import pytest
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
+from services.common.deadline import Deadline, DeadlineExceeded, deadline_in_context
+from services.common.problems import ClientClosedRequest
 from services.preprocess.decoder_processes import DecoderProcesses
 from services.preprocess.dicom_file import open_dicom
 from services.preprocess.errors import UnreadableFile
@@ -111,3 +115,40 @@ def test_a_child_that_is_not_restricted_is_logged_once(caplog: pytest.LogCapture
     assert record.getMessage() == "decoder processes are not restricted"
     assert record.__dict__["fields"] == {"missing": "no seccomp"}
     decoders.close()
+
+
+_SLEEPING = """
+import sys, time
+sys.stdout.buffer.write(bytes([0]))
+sys.stdout.buffer.flush()
+sys.stdin.buffer.read(1)
+print(file=sys.stderr)
+time.sleep(60)
+"""
+
+
+def _sleeping() -> DecoderProcesses:
+    """A decoder that never answers."""
+    return DecoderProcesses(command=(sys.executable, "-c", _SLEEPING))
+
+
+def test_the_deadline_kills_the_decoder() -> None:
+    dicom, begin = open_dicom(ct(RLELossless)), time.monotonic()
+    with deadline_in_context(Deadline(begin + 0.5)), pytest.raises(DeadlineExceeded):
+        dicom.decode(0, _sleeping().decompress)
+    assert time.monotonic() - begin < 30
+
+
+def test_a_client_that_has_gone_kills_the_decoder() -> None:
+    dicom, deadline, begin = open_dicom(ct(RLELossless)), Deadline(), time.monotonic()
+    Timer(0.5, deadline.cancel).start()
+    with deadline_in_context(deadline), pytest.raises(ClientClosedRequest):
+        dicom.decode(0, _sleeping().decompress)
+    assert time.monotonic() - begin < 30
+
+
+def test_a_decoder_that_hangs_is_killed_by_the_price_of_its_frame() -> None:
+    begin = time.monotonic()
+    with pytest.raises(UnreadableFile, match="corrupt_pixels"):
+        open_dicom(ct(RLELossless)).decode(0, _sleeping().decompress)
+    assert 5 <= time.monotonic() - begin < 40
