@@ -16,10 +16,11 @@ from typing import Final
 
 import httpx
 
-from tests.drill.bundle import copied_bundle
 from tests.drill.disk import small_disk
 from tests.drill.faults import FAULTS, Fault
 from tests.drill.sender import Sender, Tally
+from tests.drill.surroundings import Surroundings, surroundings
+from tests.drill.trust_faults import TRUST_FAULTS
 from tests.running import ROOT, Service, jobs_dir, running_service, service_ports
 
 LIMIT_S: Final = 90.0
@@ -49,34 +50,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the drill: 0 where all rows are good."""
     parser = argparse.ArgumentParser(prog="python -m tests.drill", description=__doc__)
     parser.add_argument("--only", default="", metavar="TEXT", help="only faults whose names contain this text")
-    wanted = [fault for fault in FAULTS if parser.parse_args(arguments).only in fault.name]
+    wanted = [fault for fault in (*FAULTS, *TRUST_FAULTS) if parser.parse_args(arguments).only in fault.name]
     ports = service_ports()
     folder, log = jobs_dir(ports["gateway"]), ROOT / ".run" / "drill.log"
-    with small_disk(folder, _DISK_MB) as small, running_service(log, ports, copied_bundle()) as service:
+    with (
+        surroundings() as around,
+        small_disk(folder, _DISK_MB) as small,
+        running_service(log, ports, around.settings) as service,
+    ):
         print(f"{'fault':40}" + "".join(f"{name:>12}" for name in _COLUMNS), flush=True)
-        good = [_row(service, fault, small=small) for fault in wanted]
+        good = [_row(service, fault, around, small=small) for fault in wanted]
     print("\nNo series is lost or duplicate." if all(good) else "\nSee .run/drill.log.")
     return 0 if all(good) else 1
 
 
-def _row(service: Service, fault: Fault, *, small: bool) -> bool:
+def _row(service: Service, fault: Fault, around: Surroundings, *, small: bool) -> bool:
     print(f"{fault.name:40}", end="", flush=True)
     if fault.needs_small_disk and not small:
         print("    skipped: needs root to mount a small disk", flush=True)
         return True
-    row = _run_fault(service, fault)
+    try:
+        row = _run_fault(service, fault, around)
+    except AssertionError as error:
+        print(f"   <- failed: {error}", flush=True)
+        return False
     print(f"{row}{'' if row.good else '   <- failed'}", flush=True)
     return row.good
 
 
-def _run_fault(service: Service, fault: Fault) -> Row:
+def _run_fault(service: Service, fault: Fault, around: Surroundings) -> Row:
     """Inject a fault in the middle of a job, and wait for recovery."""
     with httpx.Client(base_url=service.url, timeout=30) as client:
         sender = Sender(client, time.monotonic() + _START_S)
         sender.wait_until_started(sender.send(_SERIES))
         injected = time.monotonic()
         sender.deadline = injected + LIMIT_S
-        fault.inject(service, sender)
+        fault.inject(service, sender, around)
         sender.send(1)
         sender.wait_until_ended()
         row = Row(sender.tally(), time.monotonic() - injected)

@@ -1,5 +1,6 @@
 """The bundle that a drill serves: a copy, whose files a fault may change."""
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -19,6 +20,19 @@ def copied_bundle() -> dict[str, str]:
     shutil.rmtree(_FOLDER, ignore_errors=True)
     shutil.copytree(ROOT / "models" / "default", _FOLDER)
     return {"ICH_CNN_BUNDLE": str(_FOLDER), "ICH_RNN_BUNDLE": str(_FOLDER)}
+
+
+def swap_bundle() -> None:
+    """Put another bundle in place of the served one, with the same networks and the name `other`."""
+    other, gone = (_FOLDER.with_name(f"drill-bundle-{name}") for name in ("other", "gone"))
+    for folder in (other, gone):
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(_FOLDER, other)
+    card = json.loads((other / "card.json").read_text())
+    (other / "card.json").write_text(json.dumps({**card, "name": "other"}))
+    _FOLDER.rename(gone)
+    other.rename(_FOLDER)
+    shutil.rmtree(gone)
 
 
 @contextmanager

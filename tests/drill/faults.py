@@ -13,6 +13,7 @@ from typing import Final
 from tests.drill.bundle import altered_graph, wait_until_refused
 from tests.drill.disk import filled
 from tests.drill.sender import Sender
+from tests.drill.surroundings import Surroundings
 from tests.running import Service, children
 
 _CATCH_S: Final = 10
@@ -23,7 +24,7 @@ _REFUSAL_S: Final = 30
 _UPLOAD_S: Final = 4.0
 _PIECES: Final = 20
 _ROUTINE: Final = "urgent routine"
-Injection = Callable[[Service, Sender], None]
+Injection = Callable[[Service, Sender, Surroundings], None]
 
 
 @dataclass(frozen=True)
@@ -50,36 +51,36 @@ def _work_horse(service: Service) -> int:
     raise TimeoutError("no worker processed a series within 10 s")
 
 
-def kill_worker(service: Service, _: Sender) -> None:
+def kill_worker(service: Service, *_: object) -> None:
     _work_horse(service)
     _kill(service.worker(_ROUTINE))
 
 
-def kill_worker_and_horse(service: Service, _: Sender) -> None:
+def kill_worker_and_horse(service: Service, *_: object) -> None:
     horse = _work_horse(service)
     _kill(service.worker(_ROUTINE))
     _kill(horse)
 
 
-def kill_horse(service: Service, _: Sender) -> None:
+def kill_horse(service: Service, *_: object) -> None:
     _kill(_work_horse(service))
 
 
 def kill_service(name: str) -> Injection:
-    def inject(service: Service, _: Sender) -> None:
+    def inject(service: Service, *_: object) -> None:
         _kill(service.process(name))
 
     return inject
 
 
-def kill_gateway_during_uploads(service: Service, sender: Sender) -> None:
+def kill_gateway_during_uploads(service: Service, sender: Sender, _: Surroundings) -> None:
     """Kill the gateway while one slow upload is half received and fast uploads follow each other.
 
     One of the fast jobs may be stored without its 202.
     """
     half = threading.Event()
     with ThreadPoolExecutor(4) as senders:
-        sent = [senders.submit(sender.send, 1, 6, partial(_slowly, half=half))]
+        sent = [senders.submit(sender.send, 1, 6, partial(slowly, half=half))]
         half.wait()
         sent += [senders.submit(sender.send, 1, 2) for _ in range(8)]
         time.sleep(0.05)
@@ -88,7 +89,7 @@ def kill_gateway_during_uploads(service: Service, sender: Sender) -> None:
         job.result()
 
 
-def _slowly(body: bytes, half: threading.Event) -> Iterator[bytes]:
+def slowly(body: bytes, half: threading.Event) -> Iterator[bytes]:
     size = len(body) // _PIECES + 1
     for number in range(_PIECES):
         if number == _PIECES // 2:
@@ -97,17 +98,17 @@ def _slowly(body: bytes, half: threading.Event) -> Iterator[bytes]:
         time.sleep(_UPLOAD_S / _PIECES)
 
 
-def kill_redis(service: Service, _: Sender) -> None:
+def kill_redis(service: Service, *_: object) -> None:
     _kill(service.redis())
 
 
-def empty_redis(service: Service, _: Sender) -> None:
+def empty_redis(service: Service, *_: object) -> None:
     with service.redis_client() as redis:
         redis.flushall()
 
 
 def stop_stage(name: str) -> Injection:
-    def inject(service: Service, sender: Sender) -> None:
+    def inject(service: Service, sender: Sender, _: Surroundings) -> None:
         process = service.process(name)
         os.kill(process, signal.SIGSTOP)
         try:
@@ -119,7 +120,7 @@ def stop_stage(name: str) -> Injection:
     return inject
 
 
-def fill_disk(service: Service, sender: Sender) -> None:
+def fill_disk(service: Service, sender: Sender, _: Surroundings) -> None:
     """A job sent meanwhile is refused, and accepted once there is room."""
     with ThreadPoolExecutor(1) as other:
         with filled(service.jobs_dir):
@@ -130,7 +131,7 @@ def fill_disk(service: Service, sender: Sender) -> None:
     assert "503 no_space" in sender.refusals, sender.refusals
 
 
-def change_bundle(service: Service, _: Sender) -> None:
+def change_bundle(service: Service, *_: object) -> None:
     """Change the graph of the RNN, and kill rnn: it refuses the bundle until the graph is as before."""
     with altered_graph():
         _kill(service.process("rnn"))

@@ -39,14 +39,16 @@ class Sender:
     jobs: dict[str, set[str]] = field(default_factory=dict)
     refusals: list[str] = field(default_factory=list)
 
-    def send(self, series: int, slices: int = 6, wrap: Callable[[bytes], Any] = bytes) -> str:
+    def send(
+        self, series: int, slices: int = 6, wrap: Callable[[bytes], Any] = bytes, webhook: str | None = None
+    ) -> str:
         """Send a job until it is accepted: its id. `wrap` may turn the body into a slow stream."""
         uids = series_uids(series)
         request = self.client.build_request("POST", "/v1/jobs", files=list(parts(uids, slices)))
         body, key = request.read(), uuid.uuid4().hex
         headers = {"content-type": request.headers["content-type"], "idempotency-key": key}
         while True:
-            job_id = self._try(headers, wrap(body))
+            job_id = self._try(headers, wrap(body), {"webhook": webhook} if webhook else {})
             if job_id:
                 self.jobs[job_id] = uids
                 return job_id
@@ -54,9 +56,9 @@ class Sender:
                 raise TimeoutError(f"a job was not accepted in time: {Counter(self.refusals)}")
             time.sleep(_PAUSE_S)
 
-    def _try(self, headers: dict[str, str], content: Any) -> str | None:
+    def _try(self, headers: dict[str, str], content: Any, query: dict[str, str]) -> str | None:
         try:
-            answer = self.client.post("/v1/jobs", headers=headers, content=content)
+            answer = self.client.post("/v1/jobs", headers=headers, content=content, params=query)
         except httpx.TransportError as error:
             self.refusals.append(type(error).__name__)
             return None
@@ -66,17 +68,29 @@ class Sender:
         return None
 
     def done(self, job_id: str) -> tuple[bool, int]:
-        """Whether a job has ended, and its number of reports; (False, 0) while the gateway is down."""
+        """Whether a job has ended or is gone, and its number of reports; (False, 0) while the gateway is down."""
         try:
-            document = self.client.get(f"/v1/jobs/{job_id}").raise_for_status().json()
+            answer = self.client.get(f"/v1/jobs/{job_id}")
         except httpx.TransportError:
             return False, 0
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return True, 0
+        document = answer.raise_for_status().json()
         return document["status"] in ENDED, document["progress"]["series_done"]
+
+    def document(self, job_id: str) -> dict[str, Any]:
+        """The document of a job."""
+        found: dict[str, Any] = self.client.get(f"/v1/jobs/{job_id}").raise_for_status().json()
+        return found
 
     def wait_until_started(self, job_id: str) -> None:
         """Wait until the first series of a job is reported, but not the last."""
         self._wait(lambda: self.done(job_id)[1] > 0)
         assert self.done(job_id)[0] is False, "the job was too short for a fault in its middle"
+
+    def wait_until(self, job_id: str) -> None:
+        """Wait until a job has ended."""
+        self._wait(lambda: self.done(job_id)[0])
 
     def wait_until_ended(self) -> None:
         """Wait until every job has ended."""
@@ -92,12 +106,13 @@ class Sender:
         """Compare reports with accepted series. A `failed` report counts as lost, since the series are valid."""
         accepted = {uid for uids in self.jobs.values() for uid in uids}
         known = {job["id"] for job in self.client.get("/v1/jobs?limit=200").json()["jobs"]}
-        reports = [report for job_id in known for report in self._reports(job_id)]
+        reports = [report for job_id in known for report in self.reports(job_id)]
         times = Counter(report["series"]["series_instance_uid"] for report in reports if report["status"] != "failed")
         double = sum(count - 1 for count in times.values()) + len(known - set(self.jobs))
         return Tally(len(accepted), len(times), len(accepted - set(times)), double)
 
-    def _reports(self, job_id: str) -> Iterator[dict[str, Any]]:
+    def reports(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """The reports of a job."""
         accept = {"accept": "application/x-ndjson"}
         answer = self.client.get(f"/v1/jobs/{job_id}/reports", headers=accept).raise_for_status()
         return map(json.loads, answer.text.splitlines())
