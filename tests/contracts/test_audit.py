@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 
 KEYS = {"ann": "a-key-of-anns-0001", "bob": "a-key-of-bobs-0001"}
 SECRET = f"whsec_{b64encode(bytes(range(32))).decode()}"
-NAME = "Doe^Jane-4711.dcm"
+NAME = "Doe^Jane-MRN.dcm"
 
 
 @pytest.fixture(scope="module")
@@ -190,11 +190,11 @@ async def test_no_line_holds_a_name_a_query_or_text_of_a_path(signed_in: Chain, 
     client = signed_in.client
     await signed_in.predict({NAME: ct_slice()}, operating_point="sensitive")
     await client.get("/v1/jobs/Doe^Jane", params={"patient": "Jane"})
-    await client.get("/v1/jobs/4711%0a%22/reports")
+    await client.get("/v1/jobs/MRN%0a%22/reports")
     await client.delete("/v1/jobs/D%C3%B6e")
     await client.get("/v1/jobs", headers={"x-request-id": "Doe^Jane"})
     written = texts_below(tmp_path / "audit")
-    for text in ("Doe", "Jane", "4711", "operating_point=", "sensitive?", *KEYS.values(), "D\\u00f6e"):
+    for text in ("Doe", "Jane", "MRN", "operating_point=", "sensitive?", *KEYS.values(), "D\\u00f6e"):
         assert text not in written, text
     assert [line["job"] for line in lines_of(signed_in.settings)[2:]] == [None] * 4
 
@@ -274,6 +274,26 @@ async def test_a_second_gateway_on_the_same_file_is_refused(chain: Chain, tmp_pa
 def test_places_that_exclude_each_other_stop_the_start(audit_file: str | None, audit_head: str | None) -> None:
     with pytest.raises(ValidationError, match=r"audit_|syslog"):
         Settings(audit_file=audit_file and Path(audit_file), audit_head=audit_head)
+
+
+async def test_a_folder_that_is_not_writable_stops_the_start_by_name(chain: Chain, tmp_path: Path) -> None:
+    (tmp_path / "a.settings").mkdir()
+    folders = {"spool_dir": tmp_path / "other-spool", "jobs_dir": tmp_path / "other-jobs"}
+    settings = chain.settings.model_copy(update={**folders, "audit_file": tmp_path / "a.jsonl"})
+    with pytest.raises(AuditFileUnusable, match=r"a\.settings cannot be written .*ICH_GATEWAY_AUDIT_FILE"):
+        async with open_chain(tmp_path / "second", settings):
+            pass
+
+
+async def test_a_key_makes_the_hashes(gateway_settings: Settings, tmp_path: Path) -> None:
+    key = tmp_path / "audit-key"
+    key.write_text(f"{'k' * 64}\n")
+    key.chmod(0o600)
+    async with open_chain(tmp_path / "bundle", gateway_settings.model_copy(update={"audit_key_file": key})):
+        pass
+    assert gateway_settings.audit_file is not None
+    assert breaks(verify([gateway_settings.audit_file], key=b"k" * 64)) == []
+    assert len(breaks(verify([gateway_settings.audit_file]))) == 2
 
 
 async def test_a_key_that_others_can_read_stops_the_start(gateway_settings: Settings, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from training.cli.parameters import help_text
+from training.io.errors import TrainingError
 
 LOG = logging.getLogger(__name__)
 
@@ -40,7 +41,10 @@ def sign(
     def passphrase() -> bytes:
         if passphrase_file:
             return read_secret(passphrase_file).rstrip(b"\r\n")
-        return getpass(f"Passphrase of {key}: ").encode()
+        try:
+            return getpass(f"Passphrase of {key}: ").encode()
+        except EOFError:
+            raise TrainingError(f"{key} is encrypted: give its passphrase by --passphrase-file.") from None
 
     signed = sign_bundle(bundle, read_private_key(key, passphrase))
     LOG.info("%s: bundle %r, card %s, signed by key %s", bundle, signed.card.name, signed.card_sha256, signed.signed_by)

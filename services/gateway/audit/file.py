@@ -1,5 +1,6 @@
 """The file of the audit log: lines are appended whole or not at all, and the file rotates by its size."""
 
+import errno
 import fcntl
 import logging
 import os
@@ -43,6 +44,7 @@ class AuditFile:
         self._descriptor = -1
         self._begins_with: str | None = None
         self._rotates_after = 0.0
+        self._closed = False
 
     def open(self) -> Tail:
         """Open or create the file; return its end, or that of the newest rotated file where it is empty.
@@ -94,6 +96,8 @@ class AuditFile:
         OSError
             there is no open file
         """
+        if self._closed:
+            raise OSError(errno.EBADF, "the log has ended")
         if self._descriptor < 0:
             self._open()
         elif self._was_replaced():
@@ -129,7 +133,7 @@ class AuditFile:
         self._reopen("rotate")
 
     def _reopen(self, action: str) -> None:
-        self.close()
+        self._release()
         self._begins_with = action
         self._open()
 
@@ -149,7 +153,11 @@ class AuditFile:
         return os.dup(self._descriptor)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file for good."""
+        self._closed = True
+        self._release()
+
+    def _release(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -19,9 +19,8 @@ from services.gateway.audit.heads import HeadPublisher
 from services.gateway.audit.refusals import RefusalLimit
 from services.gateway.audit.writer import AuditOptions, ChainWriter
 
-_MAX_QUEUED: Final = 10_000
+MAX_QUEUED: Final = 10_000
 _MAX_BATCH: Final = 256
-_TIMEOUT_S: Final = 5.0  # of a disk that does not answer
 _SLOW: Final = "the disk does not answer"
 
 
@@ -41,7 +40,7 @@ class AuditLog:
         self._options = options
         self._writer = ChainWriter(options, registry)
         self._refusals = RefusalLimit()
-        self._queue: queue.Queue[_Item | None] = queue.Queue(_MAX_QUEUED)
+        self._queue: queue.Queue[_Item | None] = queue.Queue(MAX_QUEUED)
 
     @property
     def required(self) -> bool:
@@ -69,13 +68,14 @@ class AuditLog:
         try:
             yield
         finally:
+            timeout_s = self._options.timeout_s
             for event in (*self._refusals.summary(final=True), system_event("stop")):
                 self.post(event)
             with suppress(queue.Full):
-                self._queue.put(None, timeout=_TIMEOUT_S)
-            thread.join(_TIMEOUT_S)
+                self._queue.put(None, timeout=timeout_s)
+            thread.join(timeout_s)
             if heads:
-                heads.stop(_TIMEOUT_S)
+                heads.stop(timeout_s)
             self._writer.close()
 
     def _publisher(self) -> HeadPublisher | None:
@@ -87,7 +87,7 @@ class AuditLog:
         return heads
 
     async def record(self, event: Event) -> bool:
-        """Append an event, and wait until it is written; False where it was not within five seconds."""
+        """Append an event, and wait until it is written; False where it was not in time."""
         for summary in self._refusals.summary():
             self.post(summary)
         return await self._written(event) if self._refusals.admits(event) else True
@@ -102,7 +102,7 @@ class AuditLog:
         if not self._enqueue(_Item(event, loop, written)):
             return False
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
+            async with asyncio.timeout(self._options.timeout_s):
                 return await written
         except TimeoutError:
             self._writer.fail(_SLOW, lost=0)  # the line may come late
@@ -116,7 +116,7 @@ class AuditLog:
         try:
             self._queue.put_nowait(item)
         except queue.Full:
-            self._writer.fail(_SLOW, lost=1)
+            self._writer.fail(_SLOW, lost=1 if item.event else 0)
             return False
         return True
 

@@ -1,5 +1,6 @@
 """The audit log of a gateway: made from its settings, and run from its start to its stop."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from services.gateway.audit.log import AuditLog
 from services.gateway.audit.settings_change import changed_settings, shown_settings
 from services.gateway.audit.writer import AuditOptions
 from services.gateway.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 def audit_log(settings: Settings, registry: CollectorRegistry) -> AuditLog | None:
@@ -50,6 +53,7 @@ def running_audit(log: AuditLog | None, settings: Settings) -> Iterator[None]:
         the file cannot be opened, or another process writes it
     """
     if log is None or settings.audit_file is None:
+        logger.info("ICH_GATEWAY_AUDIT_FILE is not set: there is no audit log")
         yield
         return
     descriptor = _lock(settings.audit_file)

@@ -25,6 +25,7 @@ class AuditOptions:
     keep : number of rotated files
     required : whether audited requests are refused while lines cannot be written
     key : of the hashes; None for plain SHA-256
+    timeout_s : that a request waits for a disk that does not answer
     """
 
     path: Path
@@ -34,6 +35,7 @@ class AuditOptions:
     key: bytes | None = None
     head: HeadDestination | None = None
     head_interval_s: float = 60.0
+    timeout_s: float = 5.0
 
 
 class ChainWriter:

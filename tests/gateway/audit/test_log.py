@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from services.gateway.audit.events import system_event
 from services.gateway.audit.file import AuditFileUnusable, lock
 from services.gateway.audit.heads import HeadFile, Syslog, head_destination
-from services.gateway.audit.log import AuditLog
+from services.gateway.audit.log import MAX_QUEUED, AuditLog
 from services.gateway.audit.refusals import LINES_PER_PERIOD
 from services.gateway.audit.verify import read_heads, verify
 from tests.gateway.audit.factories import (
@@ -217,6 +217,21 @@ async def test_guesses_of_keys_beyond_the_limit_are_one_line_with_their_number(p
     assert [(line["action"], line.get("left_out")) for line in lines[-3:]] == [
         ("read", None), ("refuse_key", 50), ("stop", None),
     ]  # fmt: skip
+
+
+async def test_a_disk_that_does_not_answer_delays_a_request_for_its_time_only(path: Path) -> None:
+    with running_log(path, timeout_s=0.2) as log:
+        with log._writer._writing:  # a write that hangs
+            assert not await log.record(system_event("read"))
+            assert log.failing
+            for _ in range(MAX_QUEUED + 5):
+                log.post(system_event("expire"))
+        while not await log._written(None):  # the queue is empty
+            pass
+    assert actions_of(path).count("read") == 1, "the line comes late"
+    assert actions_of(path).count("expire") == MAX_QUEUED
+    assert [line["lines"] for line in fields_of(path) if line["action"] == "lost"] == [5]
+    assert breaks_of(path) == []
 
 
 async def test_an_event_after_the_end_is_not_written(path: Path) -> None:

@@ -55,6 +55,17 @@ def test_an_encrypted_key_needs_its_passphrase(tmp_path: Path) -> None:
         read_private_key(private, lambda: b"wrong")
 
 
+def test_an_encrypted_key_without_a_terminal_ends_in_a_sentence(tmp_path: Path) -> None:
+    private, _ = keys_of(tmp_path, encrypted=True)
+    command = [sys.executable, "-m", "training", "sign", str(write_bundle(tmp_path / "bundle")), "--key", str(private)]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, start_new_session=True
+    )
+    assert done.returncode == 1
+    assert "is encrypted: give its passphrase by --passphrase-file." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o620])
 def test_a_key_that_others_can_read_or_write_is_refused(tmp_path: Path, mode: int) -> None:
     private, _ = keys_of(tmp_path)
