@@ -276,13 +276,16 @@ def test_places_that_exclude_each_other_stop_the_start(audit_file: str | None, a
         Settings(audit_file=audit_file and Path(audit_file), audit_head=audit_head)
 
 
-async def test_a_folder_that_is_not_writable_stops_the_start_by_name(chain: Chain, tmp_path: Path) -> None:
+async def test_a_folder_that_is_not_writable_stops_the_start_by_name(
+    chain: Chain, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "a.settings").mkdir()
     folders = {"spool_dir": tmp_path / "other-spool", "jobs_dir": tmp_path / "other-jobs"}
     settings = chain.settings.model_copy(update={**folders, "audit_file": tmp_path / "a.jsonl"})
     with pytest.raises(AuditFileUnusable, match=r"a\.settings cannot be written .*ICH_GATEWAY_AUDIT_FILE"):
         async with open_chain(tmp_path / "second", settings):
             pass
+    assert "a.settings cannot be written" in caplog.text
 
 
 async def test_a_key_makes_the_hashes(gateway_settings: Settings, tmp_path: Path) -> None:

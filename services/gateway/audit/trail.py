@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -56,12 +56,15 @@ def running_audit(log: AuditLog | None, settings: Settings) -> Iterator[None]:
         logger.info("ICH_GATEWAY_AUDIT_FILE is not set: there is no audit log")
         yield
         return
-    descriptor = _lock(settings.audit_file)
-    try:
-        with log.running(_start_event(settings, descriptor)):
-            yield
-    finally:
-        os.close(descriptor)
+    with ExitStack() as stack:
+        try:
+            descriptor = _lock(settings.audit_file)
+            stack.callback(os.close, descriptor)
+            stack.enter_context(log.running(_start_event(settings, descriptor)))
+        except AuditFileUnusable as refusal:
+            logger.error(str(refusal))  # noqa: TRY400 - the traceback adds nothing
+            raise
+        yield
 
 
 def _lock(path: Path) -> int:
