@@ -19,7 +19,7 @@ export RNN_PORT ?= 8003
 export REDIS_SOCKET ?= $(or $(wildcard $(XDG_RUNTIME_DIR)),/tmp)/ich-$(shell id -u)-$(GATEWAY_PORT)/redis.sock
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run demo backup restore up down logs backup-compose restore-compose test e2e e2e-compose drill attack fuzz corpus reference check format lock bench bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
+.PHONY: help run demo backup restore up down logs backup-compose restore-compose test e2e e2e-compose drill attack fuzz corpus reference check format lock sbom audit-dependencies bench bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -95,7 +95,7 @@ e2e: $(VENV)/.dev ## Run the tests that need Chromium and dcmtk
 	$(BIN)/python -m pytest -m e2e tests/e2e
 
 e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (several minutes)
-	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py tests/e2e/test_compose_proxy.py
+	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py tests/e2e/test_compose_proxy.py tests/e2e/test_compose_backup.py
 
 drill: $(VENV)/.dev ## Kill and stop each process of jobs, fill their disk, restore a backup; count lost and duplicate reports (5 minutes)
 	$(BIN)/python -m tests.drill
@@ -132,6 +132,12 @@ lock: $(VENV)/.dev ## Lock every dependency group into requirements/, with hashe
 	$(COMPILE) $(foreach group,$(GROUPS),--group $(group)) -o requirements/all.txt
 	for group in $(GROUPS); do \
 		$(COMPILE) --group $$group -c requirements/all.txt -o requirements/$$group.txt || exit 1; done
+
+sbom: $(VENV)/.dev ## Write a CycloneDX document for each dependency group to OUT=.run/sbom; check packages, hashes and licences
+	$(BIN)/python -m tests.sbom $(if $(OUT),--out $(OUT))
+
+audit-dependencies: $(VENV)/.dev ## Ask a database of vulnerabilities about every locked package; fails where it is not reachable
+	@mkdir -p .run; set -o pipefail; $(BIN)/python -m tests.sbom.audit | tee .run/audit-dependencies.log
 
 corpus: $(VENV)/.dev ## Compare the reader with other decoders on generated files, those of pydicom and those in DATA=; print a table
 	$(BIN)/python -m tests.preprocess.corpus $(DATA)

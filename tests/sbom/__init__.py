@@ -1,0 +1,1 @@
+"""`make sbom`: a software bill of materials (CycloneDX) for each dependency group, checked against its lock."""
