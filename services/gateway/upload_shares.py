@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from services.gateway.uploads import receive
 _COUNT_WEIGHT: Final = 2
 _BYTES_WEIGHT: Final = 8  # a client alone may fill eight ninths of the free disk
 _UNPACKING: Final = 4  # uploads that are unpacked at the same time, out of 40 threads of the process
+_STORING: Final = 4  # jobs that are stored at the same time; each one takes several threads
 _RETRY_AFTER_S: Final = 5
 
 
@@ -37,6 +38,7 @@ class Uploads:
         self.count = FairShares(settings.max_uploads, _COUNT_WEIGHT, settings.max_uploads_per_client)
         self.bytes = FairShares(settings.max_uploads_bytes, _BYTES_WEIGHT)
         self.unpacking = FairLimiter(_UNPACKING)
+        self.storing = FairLimiter(_STORING)
 
     @contextmanager
     def begin(self, client: Client) -> Iterator["Upload"]:
@@ -100,6 +102,10 @@ class Upload:
         self._hold(max(sum(file.size for file in files), self._bytes), folder.path)
         self._end_receiving()
         return files
+
+    def storing(self) -> AbstractAsyncContextManager[None]:
+        """The client's turn to store the files of a job."""
+        return self._uploads.storing.acquire(1, self._client)
 
     def end(self) -> None:
         """Give back all that the upload holds."""

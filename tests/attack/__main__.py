@@ -14,13 +14,13 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.attack import archives, audit, bodies, browsers, bundles
+from tests.attack import archives, audit, bodies, browsers, bundles, connections, keys, shares
 from tests.attack.attack import SENDERS, Attack, Target
 from tests.attack.neighbour import watching
 from tests.running import NAMES, ROOT, Service, running_service
@@ -31,8 +31,12 @@ ATTACKS: Final = (
     *browsers.ATTACKS,
     *bundles.ATTACKS,
     *audit.ATTACKS,
+    *connections.ATTACKS,
+    *shares.ATTACKS,
+    *keys.ATTACKS,
 )
 _ADDRESS_SPACE_BYTES: Final = 600 * 1024**2
+_DESCRIPTORS: Final = 1024
 _CALM_S: Final = 60.0
 _HEADER: Final = f"{'attack':58}{'answer':44}{'s':>6}{'MB':>6}{'200s':>7}{'pred s':>8}{'livez s':>9}"
 
@@ -84,8 +88,20 @@ def _product() -> Iterator[Service]:
         settings = {f"ICH_{name.upper()}_DRAIN_S": "0" for name in NAMES}
         # Each arena of malloc reserves 64 MB of address space, which the limit counts, used or not.
         settings |= {"ICH_GATEWAY_SENDERS_FILE": str(keys), "MALLOC_ARENA_MAX": "2"}
-        with running_service(ROOT / ".run" / "attack.log", more=settings) as service:
+        with _few_descriptors() as restore, running_service(ROOT / ".run" / "attack.log", more=settings) as service:
+            restore()
             yield service
+
+
+@contextmanager
+def _few_descriptors() -> Iterator[Callable[[], None]]:
+    """Start processes with the soft limit that most systems have; the attacker then takes its hard limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, _DESCRIPTORS), hard))
+    try:
+        yield lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _row_twice(service: Service, attack: Attack, *, once: bool) -> Row:

@@ -103,7 +103,8 @@ class JobService:
     async def _accept(self, request: Request, upload: Upload, options: JobOptions) -> tuple[Job, bool]:
         async with self.store.incoming.folder() as folder:
             files = await upload.receive(request, folder, self._limits())
-            return await to_thread.run_sync(self._accept_files, folder, files, options)
+            async with upload.storing():
+                return await to_thread.run_sync(self._accept_files, folder, files, options)
 
     def _accept_files(self, folder: SpoolFolder, files: list[UploadedFile], options: JobOptions) -> tuple[Job, bool]:
         with full_disk_as_problem("jobs"):

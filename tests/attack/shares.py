@@ -1,0 +1,126 @@
+"""Attacks on the shares of others: idle uploads, and floods of valid requests."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Final
+
+import httpx
+
+from services.gateway.multipart_form import FORM_FIELD
+from tests.attack.attack import ATTACKER_KEY, Attack, Outcome, Target
+from tests.scans import ct_slice, head
+
+_FLOOD_S: Final = 6.0
+_SLICE: Final = ct_slice(0, head(256))
+_IDLE: Final = 20
+_ANNOUNCED: Final = (
+    "POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+    "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000000\r\n\r\n"
+)
+
+Files = list[tuple[str, tuple[str, bytes]]]
+
+
+def small_series(count: int) -> Files:
+    """A series of small slices, as parts of a form."""
+    return [(FORM_FIELD, (f"{index}.dcm", ct_slice(index, head(256)))) for index in range(count)]
+
+
+def post_job(target: Target, slices: int) -> str:
+    """The id of a new job of one series; empty where it is refused."""
+    with target.client() as client:
+        answer = client.post("/v1/jobs", files=small_series(slices))
+    return str(answer.json()["id"]) if answer.is_success else ""
+
+
+@contextmanager
+def deleted_jobs(target: Target) -> Iterator[list[str]]:
+    """A list of jobs, which are cancelled and deleted at the end, so that no later row pays for them."""
+    jobs = list[str]()
+    try:
+        yield jobs
+    finally:
+        with target.client() as client:
+            for job in filter(None, jobs):
+                for _ in range(2):
+                    client.delete(f"/v1/jobs/{job}")
+
+
+def flood(threads: int, send: Callable[[], int]) -> Counter[int]:
+    """The statuses of requests that threads send as fast as they are answered, for some seconds."""
+    end = time.monotonic() + _FLOOD_S
+
+    def repeat(_: int) -> Counter[int]:
+        statuses = Counter[int]()
+        while time.monotonic() < end:
+            try:
+                statuses[send()] += 1
+            except httpx.TransportError:
+                statuses[0] += 1
+        return statuses
+
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(repeat, range(threads)), Counter())
+
+
+def _summary(statuses: Counter[int]) -> Outcome:
+    parts = ", ".join(f"{count} x {status or 'closed'}" for status, count in statuses.most_common())
+    return Outcome(parts, held=not statuses[500])
+
+
+def _idle_uploads(target: Target) -> Outcome:
+    """Connections that announce 1 GB and send nothing."""
+    announced = _ANNOUNCED.format(key=ATTACKER_KEY).encode()
+    connections = [target.connect() for _ in range(_IDLE)]
+    for connection in connections:
+        connection.sendall(announced)
+    time.sleep(_FLOOD_S)
+    statuses = Counter[int]()
+    for connection in connections:
+        connection.settimeout(0.01)
+        with connection, suppress(TimeoutError):
+            statuses[int(connection.recv(16).split()[1])] += 1
+    return Outcome(f"{statuses[503]} are 503, {_IDLE - statuses.total()} wait", held=True)
+
+
+def _small_predictions(target: Target) -> Outcome:
+    def send() -> int:
+        with target.client() as client:
+            return client.post("/v1/predictions", files={FORM_FIELD: ("a.dcm", _SLICE)}).status_code
+
+    return _summary(flood(24, send))
+
+
+def _large_series(target: Target) -> Outcome:
+    files = small_series(120)
+
+    def send() -> int:
+        with target.client() as client:
+            return client.post("/v1/predictions", files=files).status_code
+
+    return _summary(flood(6, send))
+
+
+def _many_jobs(target: Target) -> Outcome:
+    files = small_series(4)
+    with deleted_jobs(target) as jobs:
+
+        def send() -> int:
+            with target.client() as client:
+                answer = client.post("/v1/jobs", files=files)
+            if answer.is_success:
+                jobs.append(answer.json()["id"])
+            return answer.status_code
+
+        return _summary(flood(16, send))
+
+
+ATTACKS: Final = (
+    Attack("20 idle uploads of 1 GB", "others are served", _idle_uploads),
+    Attack("flood of small predictions, 24 at once", "others are served", _small_predictions),
+    Attack("flood of series of 120 slices, 6 at once", "others are served", _large_series),
+    Attack("flood of jobs, 16 at once", "others are served", _many_jobs),
+)
