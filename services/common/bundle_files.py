@@ -129,17 +129,19 @@ def _open_inner(folder: int, name: str) -> Iterator[int]:
 
 
 def _open_regular(folder: int, name: str, path: str) -> BinaryIO:
+    """Open a regular file; anything else is not opened, since opening a device may act on it."""
+    if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        raise _not_regular(path)
     try:
         descriptor = os.open(name, _READ, dir_fd=folder)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise _not_regular(path) from None
         raise
-    file = os.fdopen(descriptor, "rb")
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # swapped meanwhile
+        os.close(descriptor)
         raise _not_regular(path)
-    return file
+    return os.fdopen(descriptor, "rb")
 
 
 def _not_regular(path: str) -> BundleFault:

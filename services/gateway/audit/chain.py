@@ -17,6 +17,7 @@ from typing import Any, Final
 NO_HASH: Final = "0" * 64
 """The hash before the first line of all."""
 _END: Final = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
+_CHAIN: Final = re.compile("[0-9a-f]{16}")
 _END_BYTES: Final = len(f',"hash":"{NO_HASH}"}}')
 
 
@@ -68,7 +69,7 @@ def read_line(line: bytes, key: bytes | None = None) -> Line | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     typed = isinstance(link.chain, str) and type(link.sequence) is int and isinstance(previous, str)
-    if not end or not typed:
+    if not end or not typed or not _CHAIN.fullmatch(link.chain):
         return None
     return Line(link, previous, hmac.compare_digest(_digest(body, key), link.hash), fields)
 

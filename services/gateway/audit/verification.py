@@ -1,11 +1,13 @@
 """Follows the lines of audit files: each line's hash, the chain of every process, and the published heads."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from services.gateway.audit.chain import NO_HASH, Line, Link, read_line
 
+_TIME: Final = re.compile("[0-9T:.-]{1,30}Z")  # nothing else of a file that may be forged is printed
 _BEGINS: Final = ("start", "rotate")  # actions of the first line of a file
 
 
@@ -122,11 +124,13 @@ class Verification:
 
     def _summary(self, place: str, line: Line) -> None:
         link, fields = line.link, line.fields
-        time = str(fields.get("time", "?"))
+        time = fields.get("time")
+        time = time if isinstance(time, str) and _TIME.fullmatch(time) else "?"
         summary = self.chains.setdefault(link.chain, ChainSummary(link.chain, link.sequence, time))
         summary.last, summary.last_time, summary.last_action = link.sequence, time, str(fields.get("action"))
         if summary.last_action == "lost":
-            self._note(place, f"{fields.get('lines')} lines could not be written before this one")
+            lines = fields.get("lines")
+            self._note(place, f"{lines if type(lines) is int else '?'} lines could not be written before this one")
 
     def compare_ends(self) -> None:
         """Compare the ends of the chains with the heads, after all files: a head beyond an end shows a cut tail.

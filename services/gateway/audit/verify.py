@@ -1,6 +1,5 @@
 """Verifies audit files in the order of their age."""
 
-import json
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from services.gateway.audit.chain import Link
 from services.gateway.audit.verification import Verification
 
 _ROTATED: Final = re.compile(r"(.+?)(?:\.([0-9]+))?")
+_HEAD: Final = re.compile(r'"chain":"([0-9a-f]{16})","seq":([0-9]{1,18}),"hash":"([0-9a-f]{64})"\}')
 _MAX_LINE_BYTES: Final = 1024**2
 _WRITE_S: Final = 0.2
 
@@ -43,11 +43,8 @@ def read_heads(path: Path) -> list[Link]:
 
 
 def _head(text: str) -> Link | None:
-    try:
-        fields = json.loads(text[text.index("{") :])
-        return Link(str(fields["chain"]), int(fields["seq"]), str(fields["hash"]))
-    except (ValueError, KeyError, TypeError):
-        return None
+    match = _HEAD.search(text)
+    return Link(match[1], int(match[2]), match[3]) if match else None
 
 
 def _age(path: Path) -> tuple[str, int]:

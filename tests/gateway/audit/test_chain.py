@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from services.gateway.audit.chain import NO_HASH, Link, new_chain, read_line, seal
 
 KEY = b"k" * 32
+CHAIN = "0123456789abcdef"
 
 
 def test_a_line_holds_its_place_its_fields_and_its_hash() -> None:
-    line, link = seal({"action": "read"}, Link("c", 4, "a" * 64))
-    assert json.loads(line) == {"chain": "c", "seq": 5, "prev": "a" * 64, "action": "read", "hash": link.hash}
-    assert link == Link("c", 5, link.hash)
+    line, link = seal({"action": "read"}, Link(CHAIN, 4, "a" * 64))
+    assert json.loads(line) == {"chain": CHAIN, "seq": 5, "prev": "a" * 64, "action": "read", "hash": link.hash}
+    assert link == Link(CHAIN, 5, link.hash)
     assert line.endswith(b"}\n")
 
 
@@ -29,7 +30,7 @@ def test_any_sealed_line_is_read_back(fields: dict[str, object], keyed: bool) ->
 
 @given(st.integers(0, 10**6), st.integers(1, 255))
 def test_a_changed_byte_shows(position: int, change: int) -> None:
-    line, _ = seal({"action": "read", "job": "01a2"}, Link("c", 4, "a" * 64))
+    line, _ = seal({"action": "read", "job": "01a2"}, Link(CHAIN, 4, "a" * 64))
     changed = bytearray(line[:-1])
     changed[position % len(changed)] ^= change
     read = read_line(bytes(changed))
@@ -46,7 +47,16 @@ def test_a_line_of_another_key_shows() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"{}", b"no JSON", b"\0" * 500, b"[" * 100_000, b'{"chain":"c","seq":"1","prev":"p"}', b'{"chain":"c"'],
+    [
+        b"",
+        b"{}",
+        b"no JSON",
+        b"\0" * 500,
+        b"[" * 100_000,
+        b'{"chain":"c","seq":"1","prev":"p"}',
+        b'{"chain":"c"',
+        b'{"chain":"\\u001b[2J","seq":1,"prev":"p"}',
+    ],
 )
 def test_another_line_is_none(line: bytes) -> None:
     assert read_line(line) is None

@@ -1,4 +1,3 @@
-import json
 import signal
 import subprocess
 import sys
@@ -242,6 +241,15 @@ def test_the_command_ends_with_2_where_a_file_is_unreadable(path: Path, capsys: 
         assert str(missing) in capsys.readouterr().err
 
 
+def test_no_control_character_of_a_forged_line_is_printed(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    escape = "\x1b[2J"
+    forged, _ = seal({"action": escape, "time": escape, "lines": escape}, Link("0123456789abcdef", -1, "0" * 64))
+    lost, _ = seal({"action": "lost", "time": escape, "lines": escape}, Link("0123456789abcdef", 0, "0" * 64))
+    edit_lines(path, lambda lines: [*lines, forged, lost])
+    assert main(["verify", str(path)]) == 1
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_an_empty_file_is_not_whole(tmp_path: Path) -> None:
     (tmp_path / "audit.jsonl").touch()
     assert main(["verify", str(tmp_path / "audit.jsonl")]) == 1
@@ -254,6 +262,8 @@ def test_help_describes_the_command() -> None:
     assert "exit status" in text
 
 
-def test_heads_that_are_no_json_are_left_out(tmp_path: Path) -> None:
-    (tmp_path / "syslog").write_text(f"other\n{json.dumps({'chain': 'c'})}\n{{\n")
+def test_lines_that_are_no_heads_are_left_out(tmp_path: Path) -> None:
+    head = '{"time":"t","chain":"%s","seq":%s,"hash":"%s"}'
+    others = [head % ("\x1b" * 16, 1, "a" * 64), head % ("a" * 16, "1e999", "a" * 64), head % ("a" * 16, 1, "a")]
+    (tmp_path / "syslog").write_text("\n".join(["other", "{", *others]))
     assert read_heads(tmp_path / "syslog") == []
