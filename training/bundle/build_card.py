@@ -1,6 +1,7 @@
 """Builds the card of a new bundle."""
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import keras
@@ -32,6 +33,21 @@ def build_card(words: CardText, **fields: Any) -> Card:
         limits_of_use=words.limits_of_use,
         **fields,
     )
+
+
+def record_change(before: bytes, created: str, command: str) -> dict[str, Any]:
+    """Return a card's record of a command that wrote it from another card.
+
+    Parameters
+    ----------
+    before : the other card's JSON
+    created : its time
+    """
+    return {
+        "command": command,
+        "before": {"created": created, "card_sha256": sha256(before).hexdigest()},
+        "versions": library_versions(),
+    }
 
 
 def library_versions() -> dict[str, str]:

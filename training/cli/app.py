@@ -33,6 +33,7 @@ COMMANDS: Final = (
     runs.whole,
     bundle.verify,
     bundle.sign,
+    bundle.update_graph,
     runs.default,
     runs.recalibrate,
     train.weights,

@@ -50,6 +50,25 @@ def sign(
     LOG.info("%s: bundle %r, card %s, signed by key %s", bundle, signed.card.name, signed.card_sha256, signed.signed_by)
 
 
+def update_graph(
+    bundle: Annotated[Path, help_text("Folder of the bundle.")],
+    /,
+    *,
+    out: Annotated[Path, help_text("New folder of the bundle with the new graph.")],
+    config: Annotated[
+        str, help_text("Configuration of its CNN: default, source, rsna, smoke, or a Python file that defines CONFIG.")
+    ] = "default",
+) -> None:
+    """Write a bundle with its CNN's graph as this version exports it; weights and operating points stay."""
+    from training.configs.config import load_config
+    from training.configs.default import CNN_SHAPE
+    from training.runs.update_graph import update_graph as write_updated
+
+    shape = CNN_SHAPE if config == "default" else load_config(config).cnn_shape
+    for result in write_updated(bundle, out, shape):
+        LOG.info("%s", result)
+
+
 def plots(
     *,
     bundle: Annotated[Path, help_text("Folder of the bundle.")] = Path("models/default"),

@@ -10,17 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from services.common.labels import LABELS, SUBTYPES
 from services.common.recipe import DEFAULT_RECIPE
 from training.networks.backbones import Backbone, convolve, lite0, load_lite0, small
-from training.networks.shrink import shrink
 
 SMALL = (256, 256, 2)
 BONE_WINDOW, SUBDURAL_WINDOW = DEFAULT_RECIPE.windows[:2]  # of a small picture's channels
 BRAIN_HU = (15, 55)  # pixels of the brain's mean
 WALL = 0.5  # share of bone above which a pixel belongs to the skull
+_MEAN_OF_FOUR = np.zeros((2, 2, 3, 2), np.float32)  # of the bone and the subdural window
+_MEAN_OF_FOUR[:, :, 0, 0] = _MEAN_OF_FOUR[:, :, 1, 1] = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +81,30 @@ class BrainChannels(layers.Layer):  # type: ignore[misc] # Keras has no types
     def _inside(self, bone: Any) -> Any:
         """1 at pixels with bone on all four sides, else 0."""
         wall = ops.cast(bone > WALL, "float32")
-        inside = ops.ones_like(wall)
-        for axis in (1, 2):
-            before = ops.cumsum(wall, axis=axis)
-            after = ops.sum(wall, axis=axis, keepdims=True) - before
-            inside = inside * ops.cast((before > 0) & (after > 0), "float32")
-        return inside
+        (rows, first_row, last_row), (columns, first_column, last_column) = (_extent(wall, axis) for axis in (1, 2))
+        between_rows = (rows >= first_row) & (rows < last_row)
+        between_columns = (columns >= first_column) & (columns < last_column)
+        return ops.cast(between_rows & between_columns, "float32")
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*shape[:-1], 3)
 
 
+def _extent(wall: Any, axis: int) -> tuple[Any, Any, Any]:
+    """Positions along an axis from 1 on, and the first and the last one with a wall: 0 as the last without any."""
+    size = wall.shape[axis]
+    positions = np.arange(1, size + 1, dtype=np.float32).reshape([-1 if each == axis else 1 for each in range(4)])
+    last = ops.max(wall * positions, axis=axis, keepdims=True)
+    first = size + 1 - ops.max(wall * (size + 1 - positions), axis=axis, keepdims=True)
+    return positions, first, last
+
+
 class Shrink(layers.Layer):  # type: ignore[misc] # Keras has no types
-    """`training.networks.shrink.shrink` as the first layer of the graph."""
+    """`training.networks.shrink.shrink` as one convolution, whose sums are exact in float32."""
 
     def call(self, slices: Any) -> Any:
-        return shrink(ops.cast(slices[..., :2], "int32"))
+        means = ops.conv(ops.cast(slices, "float32"), _MEAN_OF_FOUR, strides=2, padding="valid")
+        return ops.floor(means + 0.5)
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (shape[0], *SMALL)

@@ -18,7 +18,7 @@ from services.common.card import Bundle, Card
 from services.common.labels import LABELS
 from services.common.operating_points import LEVELS, OperatingPoint, Thresholds
 from services.common.predictions import PREDICTION_RULE
-from training.bundle.build_card import library_versions, utc_now
+from training.bundle.build_card import record_change, utc_now
 from training.configs.config import SEEDS, studies
 from training.evaluate.apply_thresholds import predict_studies
 from training.evaluate.bundle_on_files import PredictedSeries, predict_site, scored_levels, site_metrics
@@ -186,15 +186,10 @@ def _remove_signature(folder: Path) -> None:
 def updated_card(before: bytes, found: Recalibration) -> dict[str, Any]:
     """Return the JSON of a card with new points and metrics, recorded in `created` and `training.recalibrated`."""
     document: dict[str, Any] = json.loads(before)
-    recalibrated = {
-        "command": "python -m training recalibrate BUNDLE",
-        "data": found.data,
-        "before": {"created": document["created"], "card_sha256": sha256(before).hexdigest()},
-        "versions": library_versions(),
-    }
+    change = record_change(before, document["created"], "python -m training recalibrate BUNDLE")
     document |= {
         "created": utc_now(),
-        "training": document["training"] | {"recalibrated": recalibrated},
+        "training": document["training"] | {"recalibrated": {"data": found.data, **change}},
         "metrics": found.metrics,
         "thresholds": {name: point.model_dump(mode="json") for name, point in found.points.items()},
         "prediction_rule": PREDICTION_RULE,

@@ -1,8 +1,10 @@
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import layers
 
 from services.common.card import BundleError, Card, open_bundle
 from services.common.labels import LABELS
@@ -53,6 +55,48 @@ def test_a_lite0_bundle_answers_as_the_networks_do(tmp_path: Path) -> None:
     cnn = build_cnn(CnnShape(backbone="efficientnet-lite0"))
     rnn = small_rnn(cnn)
     seal(tmp_path, _card(save_networks(tmp_path, cnn, rnn), cnn), cnn, rnn)
+
+
+def test_a_network_that_amplifies_rounding_is_exported_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cnn = _unstable_cnn()
+    rnn = small_rnn(cnn)
+    files = save_networks(tmp_path, cnn, rnn)
+    cnn.serving.layers[-1].shift.assign(0.2)  # a difference that no trained network may have
+    seal(tmp_path, _card(files, cnn), cnn, rnn)
+    assert "it is untrained" in caplog.text
+
+
+class Remainder(layers.Layer):  # type: ignore[misc]
+    """A feature that one level of one pixel changes by half of its range, as an untrained deep network's."""
+
+    def build(self, _: object) -> None:
+        self.shift = self.add_weight(shape=(), initializer="zeros", name="shift")
+
+    def call(self, slices: tf.Tensor) -> tf.Tensor:
+        sums = tf.reduce_sum(tf.cast(slices, tf.int32), axis=(1, 2)) % 7919
+        return tf.cast(sums * 4001 % 7919, tf.float32) / 7919 + self.shift
+
+    def compute_output_spec(self, slices: keras.KerasTensor) -> keras.KerasTensor:
+        return keras.KerasTensor((slices.shape[0], 3), dtype="float32")
+
+
+def _unstable_cnn() -> Cnn:
+    slices = keras.Input((512, 512, 3), dtype="uint8", name="slices")
+    serving, last = keras.Model(slices, Remainder()(slices)), layers.Dense(6)
+    last.build((None, 3))
+    return Cnn(serving, serving, last)
+
+
+def test_a_cnn_with_other_weights_is_refused(written: Written) -> None:
+    folder, cnn, rnn = written
+    kernel = cnn.trunk.get_layer("features").kernel
+    before = kernel.numpy()
+    kernel.assign(before * 1.001)
+    with pytest.raises(ExportMismatch, match="cnn: features"):
+        check(folder, cnn, rnn)
+    kernel.assign(before)
 
 
 def test_another_networks_bundle_is_refused(written: Written) -> None:

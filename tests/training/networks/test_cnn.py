@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from services.common.recipe import DEFAULT_RECIPE
@@ -37,6 +38,20 @@ def test_the_first_channel_is_relative_to_the_mean_of_the_brain() -> None:
     seen = _brain(_head(brain_hu=36, lesion_hu=66))[0, ..., 0]
     assert abs(seen[128, 64]) < 0.1
     assert 1.8 < seen[130, 160] < 2.2
+
+
+@pytest.mark.parametrize("share", [0.0, 0.003, 0.05, 1.0])
+def test_a_pixel_inside_has_bone_on_all_four_sides(share: float) -> None:
+    wall = np.random.default_rng(0).random((4, 256, 256)) < share
+    before = [np.logical_or.accumulate(wall, axis=axis) for axis in (1, 2)]
+    after = [np.flip(np.logical_or.accumulate(np.flip(wall, axis), axis=axis), axis) for axis in (1, 2)]
+    beyond = [np.roll(each, -1, axis) for axis, each in zip((1, 2), after, strict=True)]
+    beyond[0][:, -1], beyond[1][:, :, -1] = False, False
+    air = np.float32(20)  # level of the bone window below bone, so that brain is seen where it is inside
+    small = np.stack([np.where(wall, 255, air), np.full(wall.shape, 64)], axis=-1).astype(np.float32)
+    seen = np.asarray(BrainChannels()(tf.constant(small)))[..., 1]
+    inside = before[0] & beyond[0] & before[1] & beyond[1] & ~wall
+    np.testing.assert_array_equal(seen != 0, inside)
 
 
 def test_features_of_any_number_of_slices() -> None:
