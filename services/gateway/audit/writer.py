@@ -3,9 +3,11 @@
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -15,6 +17,7 @@ from services.gateway.audit.file import AuditFile, AuditFileUnusable
 from services.gateway.audit.heads import HeadDestination
 
 log = logging.getLogger(__name__)
+_SILENCE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class ChainWriter:
         self._writing, self._counting = threading.Lock(), threading.Lock()
         self._last, self._lost = new_chain(""), 0
         self._start: Event = {}
+        self._told, self._silent_until = False, 0.0
         self.failing = False
         """Whether the last lines could not be written."""
 
@@ -103,16 +107,17 @@ class ChainWriter:
     def _recovered(self, lost: int) -> None:
         with self._counting:
             self._lost -= lost
-        if self.failing:
+        if self.failing and self._told:
             log.warning("the audit log is written again")
-        self.failing = False
+        self.failing = self._told = False
 
     def fail(self, reason: str, lost: int) -> None:
-        """Count lines that are lost; the log tells the first failure of a time."""
+        """Count lines that are lost; the service's log tells the first failure of a time, at most one a minute."""
         self._errors.inc()
         with self._counting:
             self._lost += lost
-        if not self.failing:
+        if not self.failing and time.monotonic() >= self._silent_until:
+            self._told, self._silent_until = True, time.monotonic() + _SILENCE_S
             required = self._options.required
             effect = "audited requests are refused" if required else "requests are served without a line"
             log.error("the audit log cannot be written (%s): %s; %s", reason, self._options.path, effect)

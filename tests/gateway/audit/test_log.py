@@ -219,7 +219,9 @@ async def test_guesses_of_keys_beyond_the_limit_are_one_line_with_their_number(p
     ]  # fmt: skip
 
 
-async def test_a_disk_that_does_not_answer_delays_a_request_for_its_time_only(path: Path) -> None:
+async def test_a_disk_that_does_not_answer_delays_a_request_for_its_time_only(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with running_log(path, timeout_s=0.2) as log:
         with log._writer._writing:  # a write that hangs
             assert not await log.record(system_event("read"))
@@ -228,6 +230,9 @@ async def test_a_disk_that_does_not_answer_delays_a_request_for_its_time_only(pa
                 log.post(system_event("expire"))
         while not await log._written(None):  # the queue is empty
             pass
+        with log._writer._writing:
+            assert not await log.record(system_event("list"))
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1, "one a minute"
     assert actions_of(path).count("read") == 1, "the line comes late"
     assert actions_of(path).count("expire") == MAX_QUEUED
     assert [line["lines"] for line in fields_of(path) if line["action"] == "lost"] == [5]
