@@ -4,6 +4,7 @@ uvicorn has no time-out for a header or a body, and no bound of a header (Apache
 `client_header_timeout` are the models). The application's lifespan gives the table in its state.
 """
 
+import sys
 from typing import Any, Final
 
 from uvicorn.config import Config
@@ -13,25 +14,18 @@ from uvicorn.server import ServerState
 from services.common.problems import BadRequest, Problem
 from services.gateway.client_address import Proxies, address_group
 from services.gateway.client_progress import Progress
-from services.gateway.connection_problems import HeaderTooLarge, RequestTimeout, TooManyConnections, encode_problem
+from services.gateway.connection_problems import RequestTimeout, TooManyConnections, encode_problem
 from services.gateway.connections import CONNECTIONS, PROXIES, ConnectionTable
+from services.gateway.message_limits import MAX_HEADER_BYTES, LimitExceeded, MessageLimits, header_too_large
 
-_MAX_HEADER_BYTES: Final = 64 * 1024
-_MAX_HEADER_FIELDS: Final = 100
 _MAX_PIPELINED: Final = 8
-_MANY_CHUNKS: Final = 1000
-_MIN_CHUNK_BYTES: Final = 64  # mean of many chunks
 _STALLED_S: Final = 5.0  # from then on a client that does not send or read may be evicted
 _LINGER_S: Final = 2.0
 _DISCARD_S: Final = 120.0  # for the rest of a body whose request is already answered
-_HEADER_LIMITS: Final = f"a header may have {_MAX_HEADER_FIELDS} fields and {_MAX_HEADER_BYTES // 1024} KiB"
+_DISCARDED_BYTES: Final = 8 * 1024**2  # of such a body between two sweeps, so that it takes little time from others
 _ALL_BUSY: Final = (
     "every connection of this address, or of the gateway, has a request in work; send the request again later"
 )
-
-
-class _Refused(Exception):
-    """Ends the parsing of a request that breaks a limit."""
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -44,7 +38,6 @@ class GatewayProtocol(HttpToolsProtocol):
         limits, now = self._table.limits, self._table.clock()
         self.address, self.proxied = "", False
         self._refused = self._lingers = False
-        self._violation: Problem | None = None
         self._running: RequestResponseCycle | None = None
         self._in_body = False  # between the header and the end of a message
         self._header_since: float | None = now  # None while no byte of the next header has come
@@ -52,8 +45,9 @@ class GatewayProtocol(HttpToolsProtocol):
         self._sent = Progress(limits.body_s, limits.min_bytes_per_s, now)
         self._read = Progress(limits.response_s, limits.min_bytes_per_s, now)
         self._unread_bytes = 0  # of responses, in the transport's buffer
+        self._discarded_bytes = 0
         self._raw_bytes = 0  # since the last whole header, piece of a body or end of a message
-        self._header_bytes = self._header_fields = self._chunks = self._body_bytes = 0
+        self._limits = MessageLimits()
 
     # -- from the transport --------------------------------------------------------------------------------------------
 
@@ -81,8 +75,8 @@ class GatewayProtocol(HttpToolsProtocol):
             self._header_since = self._now
         self._raw_bytes += len(data)
         super().data_received(data)
-        if self._raw_bytes > _MAX_HEADER_BYTES:
-            self.send_400_response("")
+        if self._raw_bytes > MAX_HEADER_BYTES:
+            self._refuse(header_too_large(), "bad_request")
 
     def resume_writing(self) -> None:
         """The client has read most of the buffer."""
@@ -91,33 +85,33 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a request that cannot be parsed or breaks a limit."""
-        if self._raw_bytes > _MAX_HEADER_BYTES:
-            self._violation = HeaderTooLarge(_HEADER_LIMITS)
-        self._refuse(self._violation or BadRequest(msg), "bad_request")
+        cause = getattr(
+            sys.exc_info()[1], "__context__", None
+        )  # uvicorn calls this where it catches the parser's error
+        self._refuse(cause.problem if isinstance(cause, LimitExceeded) else BadRequest(msg), "bad_request")
 
     # -- from the parser -----------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """Count the next header from 0."""
-        self._header_bytes = self._header_fields = self._chunks = self._body_bytes = 0
+        """Begin a header."""
+        self._limits = MessageLimits()
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         """Count a piece of the target."""
-        self._count_header(len(url))
+        self._limits.add_target(url)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Count a field; a trailer field is dropped, since it must not be read as a header (RFC 9110, 6.5.1)."""
-        self._header_fields += 1
-        self._count_header(len(name) + len(value))
+        self._limits.add_field(name, value)
         if not self._in_body:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Start the request."""
         if len(self.pipeline) >= _MAX_PIPELINED:
-            self._reject(BadRequest(f"at most {_MAX_PIPELINED} requests may wait on one connection"))
+            raise LimitExceeded(BadRequest(f"at most {_MAX_PIPELINED} requests may wait on one connection"))
         self._in_body, self._header_since, self._raw_bytes = True, None, 0
         self._sent.reset(self._now)
         super().on_headers_complete()
@@ -125,17 +119,19 @@ class GatewayProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False  # no protocol is upgraded; the parser reads nothing behind such a request
 
     def on_chunk_header(self) -> None:
-        """Refuse bodies in tiny chunks: a tiny chunk costs as much time as a large one."""
-        self._chunks += 1
-        if self._chunks > _MANY_CHUNKS and self._body_bytes < self._chunks * _MIN_CHUNK_BYTES:
-            self._reject(BadRequest(f"the body's chunks have fewer than {_MIN_CHUNK_BYTES} bytes on average"))
+        """Count a chunk."""
+        self._limits.add_chunk()
 
     def on_body(self, body: bytes) -> None:
         """Count a piece of the body."""
         self._raw_bytes = 0
-        self._body_bytes += len(body)
+        self._limits.add_body(body)
         self._sent.add(len(body), self._now)
         super().on_body(body)
+        if self.cycle.response_complete:
+            self._discarded_bytes += len(body)
+            if self._discarded_bytes > _DISCARDED_BYTES:
+                self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -152,16 +148,6 @@ class GatewayProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle  # `self.cycle` is the latest one, which may wait behind it
         super()._start_asgi_task(cycle, app)
-
-    def _count_header(self, count: int) -> None:
-        self._header_bytes += count
-        if self._header_bytes > _MAX_HEADER_BYTES or self._header_fields > _MAX_HEADER_FIELDS:
-            self._reject(HeaderTooLarge(_HEADER_LIMITS))
-
-    def _reject(self, problem: Problem) -> None:
-        """End the parsing: uvicorn then calls `send_400_response`."""
-        self._violation = problem
-        raise _Refused(problem.code)
 
     # -- from the table ------------------------------------------------------------------------------------------------
 
@@ -188,8 +174,8 @@ class GatewayProtocol(HttpToolsProtocol):
             return
         elif self._in_work():
             self._enforce_body(now)
-        elif self._in_body and (self._sent.too_slow(now) or now - self._idle_since > _DISCARD_S):
-            self._close("body_timeout")
+        elif self._in_body:
+            self._enforce_discard(now)
         elif self._header_since is not None and now - self._header_since >= self._table.limits.header_s:
             self._enforce_header()
 
@@ -201,6 +187,14 @@ class GatewayProtocol(HttpToolsProtocol):
             rate = f"at {limits.min_bytes_per_s} bytes per second or more"
             detail = f"a body must not pause for {limits.body_s:g} s, and must arrive {rate}"
             self._refuse(RequestTimeout(detail), "body_timeout")
+
+    def _enforce_discard(self, now: float) -> None:
+        """Let the rest of a body come whose request is already answered, so that its client reads the answer."""
+        if self._sent.too_slow(now) or now - self._idle_since > _DISCARD_S:
+            self._close("body_timeout")
+            return
+        self._discarded_bytes = 0
+        self.flow.resume_reading()
 
     def _enforce_header(self) -> None:
         """Close: without an answer where no byte came, as a browser opens connections in advance."""

@@ -21,7 +21,10 @@ _LARGE: Final = bytes(1 << 20)
 
 @dataclass
 class Application:
-    """Answers with the body's length; `/wait` first waits for the event, `/large` has 64 MB, `/stream` no end."""
+    """Answers with the body's length; `/wait` first waits for the event, `/large` has 64 MB, `/stream` no end.
+
+    `/refuse` answers without reading the body.
+    """
 
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -37,7 +40,7 @@ class Application:
         if scope["path"] == "/stream":
             await self._stream(receive, send)
             return
-        length, more = 0, True
+        length, more = 0, scope["path"] != "/refuse"
         while more:
             message = await receive()
             length += len(message.get("body", b""))

@@ -116,6 +116,30 @@ async def test_a_client_that_reads_keeps_its_connection(server: Server) -> None:
     assert not server.table.closed
 
 
+async def test_the_rest_of_a_refused_body_is_read_slowly_and_not_for_ever(server: Server) -> None:
+    endless = b"POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n"
+    client = await server.connect(endless)
+    assert await client.status() == 200
+    client.writer.write(bytes(60_000_000))
+    for _ in range(3):
+        await server.after(1)
+    assert not server.table.closed
+    assert client.writer.transport.get_write_buffer_size() > 0, "reading pauses"
+    await server.after(120)
+    assert server.table.closed == {"body_timeout": 1}
+
+
+async def test_a_refused_body_that_ends_leaves_the_connection_usable(server: Server) -> None:
+    client = await server.connect(b"POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n")
+    assert await client.status() == 200
+    client.writer.write(bytes(20_000_000))
+    for _ in range(50):
+        await server.after(0)
+    await client.send(GET)
+    async with asyncio.timeout(5):
+        assert b"HTTP/1.1 200" in await client.reader.readuntil(b"HTTP/1.1 200")
+
+
 async def test_a_request_in_work_has_no_timeout(server: Server) -> None:
     client = await server.connect(WAIT)
     await server.after(10_000)
