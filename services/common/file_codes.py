@@ -32,7 +32,7 @@ UNUSABLE_FILES: Final[Mapping[str, str]] = MappingProxyType(
         "surplus_pixels": "another file, or more pixels than Rows, Columns and NumberOfFrames state, follow the image",
         "corrupt_pixels": "the pixels cannot be decoded",
         "unsupported_syntax": "the transfer syntax is not supported",
-        "too_large": "the image has more than 4096 rows or columns, or more than 2000 frames",
+        "too_large": "the image has more than 4096 rows or columns or 2000 frames, or its header too many elements",
         "corrupt_png": "the PNG cannot be decoded",
         **{
             code: f"{fault}; a PNG must be 512 x 512, 8-bit RGB: bone, subdural and soft-tissue window"

@@ -131,6 +131,8 @@ class StageClient:
         mismatch = _MISMATCHES.get(str(document.get("code")))
         if status == httpx.codes.CONFLICT and mismatch:
             return mismatch(str(document.get("detail")), stage=self.name)
+        if status == httpx.codes.GATEWAY_TIMEOUT:
+            return self._timeout()
         if status == httpx.codes.SERVICE_UNAVAILABLE:
             return StageBusy(f"{self.name} takes no more requests now", stage=self.name)
         return StageFailed(f"{self.name} answered {status}", stage=self.name)

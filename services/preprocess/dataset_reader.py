@@ -6,7 +6,7 @@ limits its reads.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import BinaryIO, Final, NamedTuple, cast
 from warnings import catch_warnings, simplefilter
@@ -23,6 +23,7 @@ from services.preprocess.errors import UnreadableFile
 
 # Enough for 2000 frames of an enhanced CT; a hostile file of tiny items takes seconds to reach it.
 MAX_READS: Final = 500_000
+_READS_A_FILE: Final = 4000
 MAX_VALUE_BYTES: Final = 16_384  # the longest value that is used: the offset table of 2000 frames
 
 _READ: Final = (
@@ -37,7 +38,18 @@ _READ: Final = (
 _TAGS: Final[list[BaseTag | int]] = [int(Tag(keyword)) for keyword in _READ.split()]  # ints hash and compare faster
 _PIXELS: Final = frozenset(int(Tag(keyword)) for keyword in ("FloatPixelData", "DoubleFloatPixelData", "PixelData"))
 _UNDEFINED: Final = 0xFFFFFFFF
-_SILENCE: Final = Lock()
+
+
+class ReadBudget:
+    """The reads that the headers of one request may take together: a hostile file may be one of thousands.
+
+    Parameters
+    ----------
+    files : of the request; each has 4,000 reads, ten times those of a usual header
+    """
+
+    def __init__(self, files: int) -> None:
+        self.left = 2 * MAX_READS + _READS_A_FILE * files
 
 
 class PixelDataRange(NamedTuple):
@@ -59,10 +71,16 @@ class BoundedReader:
     `cut` by a read that starts before the end and exceeds it.
     """
 
-    def __init__(self, data: memoryview, start: int = 0, max_value_bytes: int = MAX_VALUE_BYTES) -> None:
+    def __init__(
+        self,
+        data: memoryview,
+        start: int = 0,
+        max_value_bytes: int = MAX_VALUE_BYTES,
+        max_reads: int = MAX_READS,
+    ) -> None:
         self.data = data
         self.ended = self.cut = False
-        self.reads_left = MAX_READS
+        self.reads_left = max_reads
         self._at = start
         self._max_value_bytes = max_value_bytes
 
@@ -97,16 +115,53 @@ class BoundedReader:
         return "too_large" if self.reads_left < 0 else "truncated" if self.ended else None
 
 
+class _Silence:
+    """Suppresses pydicom's warnings and logs from the first thread that enters until the last one leaves.
+
+    The filters of warnings and pydicom's settings belong to the whole process. A lock around the work instead would let
+    a header that takes seconds delay the headers of all other requests.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._users = 0
+        self._context = ExitStack()
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._users:
+                self._context.enter_context(_suppressed())
+            self._users += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._context.close()
+
+
 @contextmanager
-def pydicom_silenced() -> Iterator[None]:
-    """Suppress pydicom's warnings and logs, which may hold values. One thread at a time."""
-    with _SILENCE, catch_warnings(), config.disable_value_validation():
+def _suppressed() -> Iterator[None]:
+    with catch_warnings(), config.disable_value_validation():
         simplefilter("ignore")
         before, config.logger.disabled = config.logger.disabled, True
         try:
             yield
         finally:
             config.logger.disabled = before
+
+
+_SILENCE: Final = _Silence()
+
+
+@contextmanager
+def pydicom_silenced() -> Iterator[None]:
+    """Suppress pydicom's warnings and logs, which may hold values, in all threads."""
+    _SILENCE.enter()
+    try:
+        yield
+    finally:
+        _SILENCE.leave()
 
 
 def read_file_meta(file: BoundedReader) -> tuple[Dataset, str]:

@@ -8,8 +8,10 @@ from pydicom.dataset import Dataset
 from services.common.tensors import Buffer
 from services.preprocess.contrast_agent import frame_contrast_tags
 from services.preprocess.dataset_reader import (
+    MAX_READS,
     BoundedReader,
     PixelDataRange,
+    ReadBudget,
     pydicom_silenced,
     read_file_meta,
     read_until_pixel_data,
@@ -24,25 +26,27 @@ MAX_SIDE: Final = 4096
 MAX_FRAMES: Final = 2000
 
 
-def read_header(head: Buffer, size: int) -> DicomHeader:
+def read_header(head: Buffer, size: int, budget: ReadBudget | None = None) -> DicomHeader:
     """Read a file's header from its first bytes.
 
     Parameters
     ----------
     head : the file's first bytes, or all of them
     size : bytes of the whole file
+    budget : of the request's headers
 
     Raises
     ------
     UnreadableFile
-        the file is no DICOM image, or an unusable one
+        the file is no DICOM image, or an unusable one, or the budget is used up
     IncompleteHeader
         the pixel data begins after the end of `head`, and the file is longer
     """
     data = memoryview(head)
     if size == 0:
         raise UnreadableFile("empty_file")
-    file, whole = BoundedReader(data), len(data) >= size
+    reads = MAX_READS if budget is None else min(MAX_READS, budget.left)
+    file, whole = BoundedReader(data, max_reads=reads), len(data) >= size
     try:
         with pydicom_silenced():
             header = _read(file, whole=whole)
@@ -52,6 +56,9 @@ def read_header(head: Buffer, size: int) -> DicomHeader:
         if file.ended and not whole:
             raise IncompleteHeader from None
         raise UnreadableFile(file.fault or "corrupt_header") from None
+    finally:
+        if budget:
+            budget.left -= reads - max(file.reads_left, 0)
     if header.is_ct_slice:
         try:
             _check_pixel_data(header, size)

@@ -13,6 +13,7 @@ from services.common.recipe import Recipe
 from services.common.schemas import Evidence, HeadersReport
 from services.common.tensors import Buffer
 from services.preprocess import png
+from services.preprocess.dataset_reader import ReadBudget
 from services.preprocess.decoder_processes import DecoderProcesses
 from services.preprocess.dicom_file import DicomFile, PartialFile, open_dicom
 from services.preprocess.errors import IncompleteHeader, UnreadableFile
@@ -106,7 +107,8 @@ class Pipeline:
         ----------
         sizes : bytes of each whole file
         """
-        return group_into_series([_entry_in_time(head, size) for head, size in zip(heads, sizes, strict=True)])
+        budget = ReadBudget(len(heads))
+        return group_into_series([_entry(head, size, budget) for head, size in zip(heads, sizes, strict=True)])
 
     def close(self) -> None:
         """End the threads and decoder processes, after the work in progress."""
@@ -169,15 +171,11 @@ class Pipeline:
         self.close()
 
 
-def _entry_in_time(head: Buffer, size: int) -> DicomHeader | PngEntry | UnreadableFile | IncompleteHeader:
+def _entry(head: Buffer, size: int, budget: ReadBudget) -> DicomHeader | PngEntry | UnreadableFile | IncompleteHeader:
     current_deadline().check()
-    return _entry(head, size)
-
-
-def _entry(head: Buffer, size: int) -> DicomHeader | PngEntry | UnreadableFile | IncompleteHeader:
     try:
         if not png.is_png(head):
-            return read_header(head, size)
+            return read_header(head, size, budget)
         png.check_header(head)
     except (UnreadableFile, IncompleteHeader) as error:
         return error

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.attack import archives, audit, bodies, browsers, bundles, connections, keys, shares
+from tests.attack import archives, audit, bodies, browsers, bundles, connections, decoders, keys, shares
 from tests.attack.attack import SENDERS, Attack, Target
 from tests.attack.neighbour import watching
 from tests.running import NAMES, ROOT, Service, running_service
@@ -28,6 +28,7 @@ from tests.running import NAMES, ROOT, Service, running_service
 ATTACKS: Final = (
     *archives.ATTACKS,
     *bodies.ATTACKS,
+    *decoders.ATTACKS,
     *browsers.ATTACKS,
     *bundles.ATTACKS,
     *audit.ATTACKS,

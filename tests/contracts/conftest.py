@@ -139,7 +139,7 @@ async def open_chain(
     apps = stage_apps(bundle, extractor, spacing_mm=spacing_mm)
     transports = {name: Swappable(app) for name, app in apps.items()}
     clients = {
-        name: StageClient(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}"))
+        name: StageClient(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}", timeout=60))
         for name, transport in transports.items()
     }
     stages = Stages(**clients)

@@ -47,6 +47,10 @@ async def _hang(request: httpx.Request) -> httpx.Response:
     raise httpx.ReadTimeout("slow", request=request)
 
 
+async def _late(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(504, stream=httpx.ByteStream(b'{"code": "too_late"}'), request=request)
+
+
 async def _fail(request: httpx.Request) -> httpx.Response:
     return httpx.Response(500, stream=httpx.ByteStream(b'{"title": "an inner fault"}'), request=request)
 
@@ -66,6 +70,7 @@ async def _busy(request: httpx.Request) -> httpx.Response:
         (_refuse, 502, "stage_failed"),
         (_reset, 502, "stage_failed"),
         (_hang, 504, "stage_slow"),
+        (_late, 504, "stage_slow"),
         (_fail, 502, "stage_failed"),
         (_malformed, 502, "stage_failed"),
         (_busy, 503, "stage_busy"),

@@ -68,7 +68,7 @@ class Batch(QueueWorker):
         self.chain = chain
         self.severities = DEFAULT_SEVERITIES
         clients = {
-            name: httpx.AsyncClient(transport=transport, base_url=f"http://{name}")
+            name: httpx.AsyncClient(transport=transport, base_url=f"http://{name}", timeout=60)
             for name, transport in chain.transports.items()
         }
         self.stages = Stages(**{name: StageClient(name, client) for name, client in clients.items()})

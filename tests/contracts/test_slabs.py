@@ -76,7 +76,7 @@ async def report_of(chain: Chain, files: dict[str, bytes], **query: Any) -> dict
 async def other_gateway(chain: Chain, **settings: Any) -> AsyncIterator[Chain]:
     """The same stages behind a gateway with other settings."""
     stages = {
-        name: StageClient(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}"))
+        name: StageClient(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}", timeout=60))
         for name, transport in chain.transports.items()
     }
     changed = chain.settings.model_copy(update=settings)

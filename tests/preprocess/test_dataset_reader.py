@@ -1,8 +1,10 @@
 """Data sets read up to their pixels, within limits, from hand-written bytes."""
 
 from struct import pack
+from threading import Event, Thread
 
 import pytest
+from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -11,6 +13,7 @@ from services.preprocess.dataset_reader import (
     BoundedReader,
     PixelDataRange,
     TooManyReads,
+    pydicom_silenced,
     read_file_meta,
     read_until_pixel_data,
     sequence_items,
@@ -146,3 +149,24 @@ def test_bytes_that_do_not_start_as_dicom(data: bytes) -> None:
 def test_meta_without_a_data_set() -> None:
     with pytest.raises(EOFError):
         read_file_meta(BoundedReader(memoryview(bytes(128) + b"DICM")))
+
+
+def test_silence_lasts_until_the_last_thread_leaves() -> None:
+    """Threads do not wait for each other: a header may take seconds."""
+    entered, leave = Event(), Event()
+
+    def hold() -> None:
+        with pydicom_silenced():
+            entered.set()
+            leave.wait(10)
+
+    before = config.logger.disabled
+    other = Thread(target=hold)
+    other.start()
+    entered.wait(10)
+    with pydicom_silenced():
+        assert config.logger.disabled
+    assert config.logger.disabled, "the other thread is still reading"
+    leave.set()
+    other.join()
+    assert config.logger.disabled == before

@@ -12,7 +12,7 @@ import pytest
 from pydicom import config
 from pydicom.uid import LegacyConvertedEnhancedCTImageStorage, MRImageStorage, SecondaryCaptureImageStorage
 
-from services.preprocess.dataset_reader import MAX_READS
+from services.preprocess.dataset_reader import MAX_READS, ReadBudget
 from services.preprocess.errors import IncompleteHeader, UnreadableFile
 from services.preprocess.header import DicomHeader
 from services.preprocess.header_reader import read_header
@@ -410,3 +410,15 @@ def test_agrees_with_pydicom_on_its_own_files() -> None:
             assert (header.rows, header.columns) == (known.get("Rows", 0), known.get("Columns", 0))
         agreed += 1
     assert agreed > 40
+
+
+def test_the_headers_of_a_request_share_a_budget() -> None:
+    """A zip of some kilobytes may hold hundreds of files with half a million elements."""
+    file, budget = ct(), ReadBudget(files=1)
+    read_header(file, len(file), budget)
+    used = 2 * MAX_READS + 4000 - budget.left
+    assert 50 < used < 4000
+    budget.left = used - 1
+    with pytest.raises(UnreadableFile, match="too_large"):
+        read_header(file, len(file), budget)
+    assert budget.left == 0
