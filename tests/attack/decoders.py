@@ -56,11 +56,11 @@ def _long_headers() -> bytes:
     at = file.index(_STUDY_UID)
     items = b"\xfe\xff\x00\xe0\0\0\0\0" * 240_000
     sequence = b"\x18\x00\x12\x00SQ\0\0" + len(items).to_bytes(4, "little") + items
-    return zipped({f"{number}.dcm": file[:at] + sequence + file[at:] for number in range(20)})
+    return zipped({f"{number}.dcm": file[:at] + sequence + file[at:] for number in range(4)})
 
 
 ATTACKS: Final = (
     Attack("JPEG 2000: 1,900 frames of 4096 x 4096 in a file", _LIMIT, _upload(lambda: _large_frames(1900))),
-    Attack("DICOM: 20 headers of 240,000 items each in a zip", "4xx in 30 s", _upload(_long_headers, 30.0)),
+    Attack("DICOM: 4 headers of 240,000 items each in a zip", "4xx in 15 s", _upload(_long_headers, 15.0)),
     Attack("JPEG 2000: ten clients hang up from 120 such frames", "others served", _senders_that_hang_up),
 )
