@@ -1,6 +1,7 @@
 """`python -m services.gateway`: the gateway under uvicorn. Without API keys it binds to a loopback address only."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
@@ -18,6 +19,7 @@ _REJECTED: Final = {
     "--proxy-headers": "set ICH_GATEWAY_PROXIES instead",
     "--http": "the gateway has its own protocol class, which enforces the time-outs of connections",
 }
+_FOREIGN: Final = ("UVICORN_FORWARDED_ALLOW_IPS", "FORWARDED_ALLOW_IPS")  # believed by uvicorn alone
 _PROTOCOL: Final = (
     *("--http", "services.gateway.http_protocol:GatewayProtocol"),
     *("--ws", "none"),
@@ -64,6 +66,8 @@ def main(arguments: Sequence[str]) -> None:
     options, others = _parser().parse_known_args(arguments)
     if rejected := [other for other in others if other.partition("=")[0] in _REJECTED]:
         raise SystemExit(f"{rejected[0]}: {_REJECTED[rejected[0].partition('=')[0]]}; see --help")
+    if foreign := [name for name in _FOREIGN if os.environ.get(name)]:
+        raise SystemExit(f"{foreign[0]} is not read: set ICH_GATEWAY_PROXIES instead; see --help")
     host = checked_host(Settings.read())
     raise_descriptor_limit()
     port = () if options.port is None else ("--port", str(options.port))

@@ -55,7 +55,7 @@ class GatewayProtocol(HttpToolsProtocol):
         """Take a place in the table, or refuse the connection."""
         super().connection_made(transport)
         peer = self.client[0] if self.client else None
-        self.address, self.proxied = address_group(peer), peer in self._proxies
+        self.address, self.proxied = address_group(peer), peer is None or peer in self._proxies
         if not self._table.admit(self):
             self._refuse(TooManyConnections(_ALL_BUSY), "refused")
 

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
@@ -14,7 +13,7 @@ from services.gateway.archives import Limits
 from services.gateway.fair_limiter import FairLimiter
 from services.gateway.fair_shares import Client, FairShares
 from services.gateway.settings import Settings
-from services.gateway.spool import SpoolFolder, UploadedFile
+from services.gateway.spool import SpoolFolder, SpoolFull, UploadedFile
 from services.gateway.uploads import receive
 
 _COUNT_WEIGHT: Final = 2
@@ -85,21 +84,21 @@ class Upload:
 
         Raises
         ------
-        TooManyUploads
-            the client's share of the disk has no room for the files
+        TooManyUploads, SpoolFull
+            the client's share of the bytes, or of the free disk, has no room for the files
         Problem
             as `uploads.receive` raises
         """
 
         async def metered() -> Message:
             message = await request.receive()
-            self._hold(self._bytes + len(message.get("body", b"")), folder.path)
+            self._hold(len(message.get("body", b"")), shutil.disk_usage(folder.path).free)
             received(self._bytes)
             return message
 
         unpacking = self._uploads.unpacking.acquire(1, self._client)
         files = await receive(Request(request.scope, metered), folder, limits, unpacking)
-        self._hold(max(sum(file.size for file in files), self._bytes), folder.path)
+        self._hold(max(sum(file.size for file in files) - self._bytes, 0))
         self._end_receiving()
         return files
 
@@ -118,15 +117,20 @@ class Upload:
             self._receiving = False
             self._uploads.count.add(self._client, -1)
 
-    def _hold(self, total: int, folder: Path) -> None:
-        more, held = total - self._bytes, self._uploads.bytes
-        if more and not held.fits(self._client, more, shutil.disk_usage(folder).free):
-            if not held.has_room(more):
-                raise _overloaded(f"uploads in progress have {_gib(held.used)} on disk")
+    def _hold(self, more: int, free_disk: int | None = None) -> None:
+        """Count more bytes on disk; those that are yet to be written must leave others a part of the free disk."""
+        held = self._uploads.bytes
+        if not more:
+            return
+        if not held.has_room(more):
+            raise _overloaded(f"uploads in progress have {_gib(held.used)} on disk")
+        if not held.fits(self._client, more):
             detail = f"they have {_gib(held.held(self._client))} on disk, and the rest is kept for other clients"
             raise TooManyUploads(f"{detail}; send the next one when one of them is answered")
+        if not held.fits(self._client, more, free_disk):
+            raise SpoolFull("the rest of the disk of the uploads is kept for other clients; nothing was accepted")
         held.add(self._client, more)
-        self._bytes = total
+        self._bytes += more
 
 
 def _overloaded(reason: str) -> Overloaded:

@@ -47,3 +47,10 @@ def test_a_gateway_behind_a_proxy_is_as_reachable_as_the_proxy() -> None:
     with pytest.raises(SystemExit, match="ICH_GATEWAY_PUBLISHED_HOST=0"):
         checked_host(published)
     assert checked_host(published.model_copy(update={"senders_file": Path("keys")})) == "0.0.0.0"  # noqa: S104
+
+
+@pytest.mark.parametrize("name", ["UVICORN_FORWARDED_ALLOW_IPS", "FORWARDED_ALLOW_IPS"])
+def test_proxies_are_named_in_one_place(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "*")
+    with pytest.raises(SystemExit, match=f"^{name} .*ICH_GATEWAY_PROXIES"):
+        main([])

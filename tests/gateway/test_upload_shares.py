@@ -11,7 +11,7 @@ from services.common.problems import Overloaded
 from services.gateway.archives import Limits
 from services.gateway.fair_shares import Client
 from services.gateway.settings import Settings
-from services.gateway.spool import Spool, SpoolFolder
+from services.gateway.spool import Spool, SpoolFolder, SpoolFull
 from services.gateway.upload_shares import TooManyUploads, Uploads
 
 pytestmark = pytest.mark.anyio
@@ -91,6 +91,16 @@ async def test_an_upload_beyond_the_clients_share_of_the_disk_is_refused(folder:
     with uploads.begin(ANN) as upload, pytest.raises(Overloaded):
         await upload.receive(_request(HEAD, bytes(9500), b"\r\n--b--\r\n"), folder, LIMITS)
     assert uploads.bytes.used == 0
+
+
+async def test_an_upload_that_would_fill_the_disk_is_refused(folder: SpoolFolder) -> None:
+    uploads = Uploads(Settings(max_uploads_bytes=1 << 60))
+    uploads.bytes.add(ANN, 1 << 50)
+    with uploads.begin(ANN) as upload, pytest.raises(SpoolFull):
+        await upload.receive(_request(HEAD, b"\r\n--b--\r\n"), folder, LIMITS)
+    with uploads.begin(BOB) as upload:
+        assert len(await upload.receive(_request(HEAD, b"a\r\n--b--\r\n"), folder, LIMITS)) == 1
+    assert uploads.bytes.used == 1 << 50
 
 
 async def test_a_refusal_by_the_callback_ends_the_upload(folder: SpoolFolder) -> None:
