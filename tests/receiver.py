@@ -32,8 +32,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
-    """Start a receiver on a free port, by HTTPS where it has a TLS context, and stop it at the end."""
+def receiving(tls: ssl.SSLContext | None = None, *, port: int = 0) -> Iterator[Receiver]:
+    """Start a receiver on a port, 0 for a free one, by HTTPS where it has a TLS context, and stop it at the end."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -50,7 +50,7 @@ def receiving(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
         def log_message(self, *_: object) -> None:
             """Log nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     receiver.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"

@@ -55,10 +55,10 @@ def endless_informational(connection: socket.socket, stop: threading.Event) -> N
 
 
 @contextmanager
-def serving(answer: Answer) -> Iterator[str]:
-    """The address of a server that answers each connection like this."""
+def serving(answer: Answer, port: int = 0) -> Iterator[str]:
+    """The address of a server that answers each connection like this, on a port, 0 for a free one."""
     stop = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server(("127.0.0.1", port)) as server:
         thread = threading.Thread(target=_accept, args=(server, answer, stop), daemon=True)
         thread.start()
         try:

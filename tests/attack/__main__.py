@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.attack import archives, audit, bodies, browsers, bundles, connections, decoders, keys, shares
+from tests.attack import archives, audit, bodies, browsers, bundles, connections, decoders, keys, local, shares
 from tests.attack.attack import SENDERS, Attack, Target
 from tests.attack.neighbour import watching
 from tests.running import NAMES, ROOT, Service, running_service
@@ -35,6 +35,7 @@ ATTACKS: Final = (
     *connections.ATTACKS,
     *shares.ATTACKS,
     *keys.ATTACKS,
+    *local.ATTACKS,
 )
 _ADDRESS_SPACE_BYTES: Final = 600 * 1024**2
 _DESCRIPTORS: Final = 1024
@@ -89,6 +90,7 @@ def _product() -> Iterator[Service]:
         settings = {f"ICH_{name.upper()}_DRAIN_S": "0" for name in NAMES}
         # Each arena of malloc reserves 64 MB of address space, which the limit counts, used or not.
         settings |= {"ICH_GATEWAY_SENDERS_FILE": str(keys), "MALLOC_ARENA_MAX": "2"}
+        settings |= local.webhook_settings(Path(folder))
         with _few_descriptors() as restore, running_service(ROOT / ".run" / "attack.log", more=settings) as service:
             restore()
             yield service
