@@ -91,6 +91,29 @@ def test_the_proxy_is_not_root_and_writes_nothing(containers: Containers) -> Non
     assert containers.inside("proxy", "ls", "/secrets").returncode != 0
 
 
+def test_the_page_over_tls_may_send_and_another_origin_may_not(containers: Containers) -> None:
+    with httpx.Client(base_url=containers.tls_url, verify=False) as client:  # noqa: S501 - self-signed
+        own = client.post("/v1/predictions", headers={"origin": containers.tls_url})
+        assert (own.status_code, own.json()["code"]) == (400, "malformed_request")
+        foreign = client.post("/v1/predictions", headers={"origin": "https://evil.example.org"})
+        assert (foreign.status_code, foreign.json()["code"]) == (403, "cross_origin")
+
+
+def test_the_audit_log_has_the_clients_address_whatever_the_client_claims(
+    containers: Containers, client: httpx.Client
+) -> None:
+    claimed = {"x-forwarded-for": "192.0.2.99", "forwarded": "for=192.0.2.99", "x-real-ip": "192.0.2.99"}
+    asked = client.get("/v1/jobs/0123456789abcdef", headers=claimed)
+    assert asked.status_code == 404
+    log = containers.inside("gateway", "cat", "/audit/audit.jsonl").stdout
+    lines = [json.loads(line) for line in log.splitlines() if asked.headers["x-request-id"] in line]
+    assert lines, log[-1000:]
+    addresses = {line["address"] for line in lines}
+    assert not any(address.startswith("192.0.2.") for address in addresses)
+    proxy = containers.inside("proxy", "cat", "/etc/hosts").stdout
+    assert not any(address in proxy for address in addresses), "the address is the proxy's own"
+
+
 def test_a_foreign_host_is_refused_through_the_proxy(client: httpx.Client) -> None:
     answer = client.get("/v1/jobs", headers={"host": "evil.example.org"})
     assert (answer.status_code, answer.json()["code"]) == (421, "unknown_host")

@@ -17,6 +17,7 @@ from services.gateway.backup.errors import BackupError
 from services.gateway.backup.restore import restore
 from services.gateway.backup.settings_files import settings_members, site_variables
 from services.gateway.backup.snapshot import files_of, snapshot
+from services.gateway.folder_lock import FolderInUse
 from services.gateway.jobs.storage import fsync
 from services.gateway.private_folder import UnsafeFolder, open_private, restrict_umask
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     restrict_umask()
     try:
         summary: Summary = options.run(options)
-    except (BackupError, UnsafeFolder, OSError) as error:
+    except (BackupError, FolderInUse, UnsafeFolder, OSError) as error:
         raise SystemExit(f"{options.command}: {error}") from error
     counts = f"{summary.jobs} jobs, {summary.files} files, {summary.bytes / _MEGABYTE:.1f} MB"
     print(f"{options.command}: {counts}, made {summary.created} by version {summary.version}", file=sys.stderr)

@@ -6,19 +6,24 @@
 """
 
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from services.gateway import folder_lock
 from services.gateway.backup.archive import SETTINGS, ArchiveReader, Summary
 from services.gateway.backup.errors import BackupError
 from services.gateway.backup.settings_files import write_shell_environment
 from services.gateway.backup.snapshot import KINDS, files_of, locked
-from services.gateway.jobs.storage import fsync
+from services.gateway.folder_lock import is_shared_by_machines
+from services.gateway.jobs.storage import LocalStorage, fsync
+from services.gateway.jobs.storage_lease import StorageLease
 from services.gateway.jobs.store import RESTORING
 from services.gateway.private_folder import FOLDER_MODE, make_private
 
 _MOVING: Final = "moving"
+_JOBS: Final = "--jobs"
 
 
 def restore(stream: BinaryIO, jobs_dir: Path, settings_dir: Path | None, *, replace: bool) -> Summary:
@@ -26,6 +31,8 @@ def restore(stream: BinaryIO, jobs_dir: Path, settings_dir: Path | None, *, repl
 
     Raises
     ------
+    FolderInUse
+        a gateway runs on the folder; nothing has changed
     BackupError
         there are jobs or settings already, and `replace` is off; nothing has changed
     DamagedArchive
@@ -33,8 +40,8 @@ def restore(stream: BinaryIO, jobs_dir: Path, settings_dir: Path | None, *, repl
     OSError
         the disk is full or broken; what was there before is there again
     """
-    make_private(jobs_dir, "--jobs")
-    with locked(jobs_dir):
+    make_private(jobs_dir, _JOBS)
+    with locked(jobs_dir), _owned(jobs_dir):
         undo(jobs_dir)
         _check_empty(jobs_dir, settings_dir, replace=replace)
         staging = jobs_dir / RESTORING
@@ -51,6 +58,21 @@ def restore(stream: BinaryIO, jobs_dir: Path, settings_dir: Path | None, *, repl
             raise
         _finish(jobs_dir, staging)
     return summary
+
+
+@contextmanager
+def _owned(jobs_dir: Path) -> Iterator[None]:
+    """Own the folder as a gateway does, so that none runs on it."""
+    if not is_shared_by_machines(jobs_dir):
+        with folder_lock.locked(jobs_dir, _JOBS):
+            yield
+        return
+    lease = StorageLease(LocalStorage(jobs_dir), str(jobs_dir), _JOBS)
+    lease.acquire()
+    try:
+        yield
+    finally:
+        lease.release()
 
 
 def undo(jobs_dir: Path) -> None:

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from services.gateway import folder_lock
 from services.gateway.backup.__main__ import main
 from services.gateway.backup.errors import BackupError, DamagedArchive
 from services.gateway.backup.restore import restore, undo
 from services.gateway.backup.snapshot import locked
+from services.gateway.folder_lock import FolderInUse
 from services.gateway.jobs.store import RESTORING, UnfinishedRestore
 from tests.gateway.backup.stores import KINDS, content, filled_store
 from tests.gateway.jobs.factories import report_of, unsynced
@@ -115,6 +117,15 @@ def test_undo_can_be_repeated(tmp_path: Path, archive: Path, steps: int) -> None
         shutil.copytree(tmp_path / "source" / kind, staging / "new" / kind)
     (staging / "moving").touch()
     undo(tmp_path / "new")
+    assert content(tmp_path / "new") == before
+
+
+def test_a_restore_below_a_running_gateway_is_refused(tmp_path: Path, archive: Path) -> None:
+    filled_store(tmp_path / "new")
+    before = content(tmp_path / "new")
+    owned = folder_lock.locked(tmp_path / "new", "ICH_GATEWAY_JOBS_DIR")
+    with archive.open("rb") as stream, owned, pytest.raises(FolderInUse, match="Stop that one"):
+        restore(stream, tmp_path / "new", None, replace=True)
     assert content(tmp_path / "new") == before
 
 
