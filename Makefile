@@ -46,13 +46,18 @@ free-ports:
 			echo "Port $$port is taken. Choose others: make GATEWAY_PORT=9000 PREPROCESS_PORT=9001 CNN_PORT=9002 RNN_PORT=9003 $(MAKECMDGOALS)"; \
 			exit 1; fi; done
 
-BACKUP ?= backups/ich-$(shell date -u +%Y%m%dT%H%M%SZ).tar
+# Evaluated once: the name has the time.
+ifndef BACKUP
+BACKUP := backups/ich-$(shell date -u +%Y%m%dT%H%M%SZ).tar
+endif
+HAVE_BACKUP = test -f $(BACKUP) || { echo "There is no file $(BACKUP): name the one to restore in BACKUP="; exit 1; }
 JOBS = .run/jobs-$(GATEWAY_PORT)
 
 backup: $(VENV)/.run ## Write jobs, API keys and settings of `make run` to BACKUP=a file; the services may run
 	@$(BIN)/python -m services.gateway.backup create $(BACKUP) --jobs $(JOBS) --environment-of .run/supervisord-$(GATEWAY_PORT).pid
 
 restore: $(VENV)/.run free-ports ## Restore BACKUP=a file for `make run`, its settings into SETTINGS=.run/restored; REPLACE=1 deletes the jobs that are there
+	@$(HAVE_BACKUP)
 	@$(BIN)/python -m services.gateway.backup restore $(BACKUP) --jobs $(JOBS) --settings $(or $(SETTINGS),.run/restored) $(if $(REPLACE),--replace)
 
 # -- containers --------------------------------------------------------------------------------------------------------
@@ -72,6 +77,7 @@ logs: ## Follow the logs of all containers
 
 # The archive passes through a pipe: its file belongs to the user of the host, the jobs to that of the containers.
 COMPOSE_BACKUP = $(COMPOSE) $(COMPOSE_FILES) --profile backup run --rm -T --no-deps backup
+RESTORED_SETTINGS = $(or $(SETTINGS),restored)
 SITE_FILES = /site $(patsubst %,/project/%,$(wildcard .env docker-compose.override.yml))
 
 backup-compose: ## Write jobs, API keys and settings of the containers to BACKUP=a file; they may run
@@ -81,10 +87,13 @@ backup-compose: ## Write jobs, API keys and settings of the containers to BACKUP
 	$(COMPOSE_BACKUP) verify - <$(BACKUP).part && mv $(BACKUP).part $(BACKUP)
 
 restore-compose: ## Restore BACKUP=a file into the containers' volume, its settings into SETTINGS=restored; REPLACE=1 deletes the jobs that are there
+	@$(HAVE_BACKUP)
+	@umask 077; mkdir $(RESTORED_SETTINGS) || { echo "Name another folder in SETTINGS="; exit 1; }
 	$(COMPOSE) $(COMPOSE_FILES) stop gateway worker worker-urgent
-	@$(COMPOSE_BACKUP) restore - --jobs /jobs $(if $(REPLACE),--replace) <$(BACKUP)
-	@umask 077; mkdir $(or $(SETTINGS),restored) && tar -xf $(BACKUP) -C $(or $(SETTINGS),restored) --strip-components 1 settings
-	$(COMPOSE) $(COMPOSE_FILES) start gateway worker worker-urgent
+	@status=0; $(COMPOSE_BACKUP) restore - --jobs /jobs $(if $(REPLACE),--replace) <$(BACKUP) || status=$$?; \
+	$(COMPOSE) $(COMPOSE_FILES) start gateway worker worker-urgent; \
+	[ $$status = 0 ] || { rmdir $(RESTORED_SETTINGS); exit $$status; }; \
+	umask 077; tar -xf $(BACKUP) -C $(RESTORED_SETTINGS) --strip-components 1 settings
 
 # -- change ------------------------------------------------------------------------------------------------------------
 

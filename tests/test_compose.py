@@ -118,7 +118,17 @@ def test_workers_are_the_gateways_image_and_see_the_same_jobs(services: dict[str
 
 def test_the_bundle_is_read_only(services: dict[str, dict[str, Any]]) -> None:
     for name in ("cnn", "rnn"):
-        assert [volume.endswith(":/bundle:ro") for volume in services[name]["volumes"]] == [True]
+        bundle, site = services[name]["volumes"]
+        assert bundle.endswith(":/bundle:ro")
+        assert site.endswith("/stages:/site:ro")
+
+
+def test_stages_see_no_api_keys(services: dict[str, dict[str, Any]]) -> None:
+    for name in ("preprocess", "cnn", "rnn", "redis", "proxy"):
+        assert not any(
+            volume.endswith(":/site:ro") and "/stages:" not in volume for volume in services[name]["volumes"]
+        )
+        assert not any("secrets" in volume for volume in services[name]["volumes"]) or name == "redis"
 
 
 def test_without_a_gpu_nothing_asks_for_one() -> None:

@@ -21,6 +21,8 @@ SHELL: Final = "environment.sh"
 _NAMED: Final = "named"
 _FILES: Final = "files"
 _PREFIX: Final = "ICH_"
+_INPUTS: Final = ("_FILE", "_KEYS")
+_OUTPUTS: Final = ("ICH_GATEWAY_AUDIT_FILE",)
 _CLIENT_KEY: Final = "ICH_KEY"  # of a sender's own commands
 
 
@@ -59,13 +61,13 @@ def settings_members(variables: Mapping[str, str], files: Sequence[Path]) -> Ite
 
 
 def _named_file(name: str, value: str) -> Path | None:
-    """The file that a variable names. Folders, addresses and numbers are no files."""
+    """The file that a variable names. Other variables hold folders, addresses and numbers, or files to write."""
+    if not name.endswith(_INPUTS) or name in _OUTPUTS:
+        return None
     path = Path(value)
-    if value and path.is_file():
-        return _readable(path)
-    if name.endswith("_FILE"):
+    if not path.is_file():
         raise BackupError(f"{name} names {value}, which is no file: correct it, or unset it")
-    return None
+    return _readable(path)
 
 
 def _listed(path: Path) -> Iterator[tuple[str, Path]]:

@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from services.gateway.backup.__main__ import main
+from services.gateway.backup.settings_files import settings_members
 from tests.gateway.backup.stores import content, filled_store
+from tests.reference import SETTINGS
 from tests.running import ROOT
 
 
@@ -81,6 +84,20 @@ def test_a_file_that_a_setting_names_and_that_is_missing_stops_the_backup(
     with pytest.raises(SystemExit, match="ICH_GATEWAY_SENDERS_FILE"):
         main(["create", str(tmp_path / "a.tar"), "--jobs", str(jobs)])
     assert {path.name for path in tmp_path.iterdir()} == {"jobs"}
+
+
+def test_every_setting_that_names_a_file_to_read_is_backed_up(tmp_path: Path) -> None:
+    """A new setting of another name must be added to `settings_files.py`."""
+    for settings in SETTINGS.values():
+        prefix = settings.model_config["env_prefix"]
+        for field, info in settings.model_fields.items():
+            if Path not in (info.annotation, *get_args(info.annotation)) or field.endswith(("_dir", "bundle")):
+                continue
+            file = tmp_path / field
+            file.touch()
+            name = f"{prefix}{field.upper()}"
+            members = dict(settings_members({name: str(file)}, []))
+            assert (members.get(f"named/{name}") == file) == (field != "audit_file"), name
 
 
 def test_an_archive_is_private_and_is_never_overwritten(tmp_path: Path, jobs: Path) -> None:
