@@ -68,6 +68,13 @@ def test_the_gateway_believes_the_address_of_the_proxy_alone(services: dict[str,
     assert proxy["extra_hosts"] == [f"gateway:{gateway['networks']['front']['ipv4_address']}"]
 
 
+def test_the_proxy_finishes_requests_within_the_grace_period(services: dict[str, dict[str, Any]]) -> None:
+    text = (ROOT / "deploy" / "nginx" / "nginx.conf").read_text()
+    (seconds,) = re.findall(r"^worker_shutdown_timeout ([0-9]+)s;", text, re.MULTILINE)
+    assert int(seconds) < int(services["proxy"]["stop_grace_period"].removesuffix("s"))
+    assert services["proxy"]["stop_signal"] == "SIGQUIT"
+
+
 def test_the_proxy_allows_bodies_as_large_as_the_gateway_does() -> None:
     text = (ROOT / "deploy" / "nginx" / "gateway.conf").read_text()
     found = dict(re.findall(r"location = (\S+) \{\s+client_max_body_size ([0-9]+)m;", text))
