@@ -46,8 +46,10 @@ def broken_uploads() -> list[tuple[str, bytes]]:
 
 
 def outputs(service: Service) -> Iterator[tuple[str, bytes]]:
-    """Everything outside of the job store, with its location: log, metrics, Redis and its files."""
+    """Everything outside of the job store, with its location: logs, metrics, Redis and its files."""
     yield "log", service.log.read_bytes()
+    for path in service.audit_file.parent.glob(f"{service.audit_file.stem}.*"):
+        yield path.name, path.read_bytes()
     yield "metrics", httpx.get(f"{service.url}/metrics").content
     with service.redis_client() as redis:
         for key in redis.scan_iter(count=1000):

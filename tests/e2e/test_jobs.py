@@ -167,7 +167,7 @@ def test_no_patient_or_file_name_leaves_the_job_store(
     assert json.loads(webhook.body) == {"job": document["id"], **fields, "warnings": []}
 
     outputs = [*canary.outputs(service), ("webhook", repr(webhook).encode())]
-    assert {"log", "metrics"} < {place for place, _ in outputs}
+    assert {"log", "metrics", service.audit_file.name} < {place for place, _ in outputs}
     assert any(b"run_ticket" in part for _, text in outputs for part in canary.decompressed(text)), "data of RQ"
     assert canary.search(iter(outputs)) == []
     assert canary.FILE in str(_reports(client, job)), "the sender gets the name"
