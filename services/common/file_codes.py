@@ -6,6 +6,8 @@ from typing import Final
 
 from services.common.schemas import FramesCode
 
+TOO_SLOW: Final = "too_slow"
+
 # Beside a series, such a file is set aside with a note; alone, it is refused.
 SET_ASIDE_FILES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -31,6 +33,7 @@ UNUSABLE_FILES: Final[Mapping[str, str]] = MappingProxyType(
         "unreadable_tag": "a tag that pixels or slice order depend on cannot be read as a number",
         "surplus_pixels": "another file, or more pixels than Rows, Columns and NumberOfFrames state, follow the image",
         "corrupt_pixels": "the pixels cannot be decoded",
+        TOO_SLOW: "the pixels take too long to decode, or those of another file of the series do",
         "unsupported_syntax": "the transfer syntax is not supported",
         "too_large": "the image has more than 4096 rows or columns or 2000 frames, or its header too many elements",
         "corrupt_png": "the PNG cannot be decoded",

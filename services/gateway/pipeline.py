@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from anyio import to_thread
 
 from services.common.acceptance import is_refused, pixel_reasons
+from services.common.file_codes import TOO_SLOW
 from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeader
 from services.common.slabs import SlabPlan, plan_series
 from services.common.sop_instances import files_sharing_instances
@@ -197,6 +198,8 @@ class Pipeline:
         async with self._limiter.acquire(sum(item.cost for item in items), upload.reservation.client):
             response = await self._preprocess(request, upload)
             made = preprocessed_slices(response, slices=len(items), rows=len(part), pictures=upload.pictures)
+            if any(item.failed == TOO_SLOW for item in made.evidence):
+                check_decoded(upload.files, items, made.evidence)  # ends the other chunks
             return await self._extract(made, upload.work)
 
     async def _preprocess(self, tensors: Sequence[Tensor], upload: _Upload) -> StageResponse:

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, LifoQueue
 from struct import Struct
-from threading import Timer
+from threading import Event, Timer
 from typing import IO, Final
 from weakref import finalize
 
@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.deadline import current_deadline
+from services.common.file_codes import TOO_SLOW
 from services.preprocess.decoding_cost import decoding_timeout_s
 from services.preprocess.decompression import decompress_in_process
 from services.preprocess.errors import UnreadableFile
@@ -63,7 +64,7 @@ class DecoderProcesses:
         Raises
         ------
         UnreadableFile
-            the child could not decode the frame, exceeded its time-out, or died
+            the child could not decode the frame, or died; `too_slow` where it exceeded its time-out
         DeadlineExceeded, ClientClosedRequest
             the current deadline ended the work, and with it the child
         """
@@ -89,7 +90,6 @@ class DecoderProcesses:
             yield child
             answered = True
         except (OSError, EOFError):
-            current_deadline().check()
             raise UnreadableFile("corrupt_pixels") from None
         finally:
             if answered:
@@ -107,13 +107,31 @@ class DecoderProcesses:
 
 @contextmanager
 def _killed_after(child: _Process, seconds: float) -> Iterator[None]:
-    """Kill the child after so many seconds, or when the current deadline ends the work."""
-    deadline = current_deadline()
-    timer = Timer(min(seconds, deadline.remaining_s), child.kill)
+    """Kill the child after so many seconds, or when the current deadline ends the work.
+
+    Raises
+    ------
+    UnreadableFile
+        the seconds have passed
+    DeadlineExceeded, ClientClosedRequest
+        the deadline ended the work
+    """
+    deadline, too_slow = current_deadline(), Event()
+
+    def kill() -> None:
+        too_slow.set()
+        child.kill()
+
+    timer = Timer(min(seconds, deadline.remaining_s), kill)
     timer.start()
     try:
         with deadline.ending(child.kill):
             yield
+    except (OSError, EOFError):
+        deadline.check()
+        if too_slow.is_set():
+            raise UnreadableFile(TOO_SLOW) from None
+        raise
     finally:
         timer.cancel()
 

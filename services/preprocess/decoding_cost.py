@@ -19,7 +19,7 @@ _WEIGHTS: Final[dict[str, float]] = {
     **dict.fromkeys(JPEGTransferSyntaxes, 0.2),
     RLELossless: 0.08,
 }
-_BASE_TIMEOUT_S: Final = 5.0
+_BASE_TIMEOUT_S: Final = 8.0
 _TIMEOUT_S_A_SLICE: Final = 0.2  # five times the CPU time, for a busy machine
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from threading import Event
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.deadline import current_deadline
+from services.common.file_codes import TOO_SLOW
 from services.common.recipe import Recipe
 from services.common.schemas import Evidence, HeadersReport
 from services.common.tensors import Buffer
@@ -49,10 +51,10 @@ class Pipeline:
     Concurrent requests take turns, slice by slice.
     """
 
-    def __init__(self, recipe: Recipe, threads: int) -> None:
+    def __init__(self, recipe: Recipe, threads: int, decoders: DecoderProcesses | None = None) -> None:
         self.recipe = recipe
         self._threads = FairThreads(threads)
-        self._decoders = DecoderProcesses()
+        self._decoders = decoders or DecoderProcesses()
 
     def make_slices(
         self,
@@ -91,9 +93,17 @@ class Pipeline:
             raise InvalidSlabs("a slab must not hold PNG slices")
         slices = np.empty((len(rows), self.recipe.rows, self.recipe.columns, 3), dtype=np.uint8)
 
+        too_slow = Event()  # the series is refused: its other slices need not be decoded
+
         def make(row: int) -> list[Evidence]:
             own = [(sources[file], frame) for file, frame in requested[rows[row].start : rows[row].stop]]
-            return [self._make_slice(*own[0], slices[row])] if slabs is None else self._make_slab(own, slices[row])
+            if too_slow.is_set():
+                slices[row] = 0
+                return [Evidence(failed=TOO_SLOW)] * len(own)
+            made = [self._make_slice(*own[0], slices[row])] if slabs is None else self._make_slab(own, slices[row])
+            if any(item.failed == TOO_SLOW for item in made):
+                too_slow.set()
+            return made
 
         made = self._threads.map(make, range(len(rows)))
         encoded = self._threads.map(lambda row: _picture(slices[row], made[row]), range(len(rows))) if pictures else []
@@ -144,6 +154,9 @@ class Pipeline:
             except UnreadableFile as error:
                 evidence = Evidence(failed=error.code)
             measured.append(evidence)
+            if evidence.failed == TOO_SLOW:
+                measured += [evidence] * (len(frames) - len(measured))
+                break
         if any(item.failed for item in measured):
             out[:] = 0
         else:

@@ -1,14 +1,18 @@
 """Hostile images: small to send, and costly to read or decode."""
 
+import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Final
 
 import httpx
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.uid import JPEGBaseline8Bit
 
 from tests.attack.attack import Attack, Outcome, Target, describe, refused_within
-from tests.preprocess.dicom_files import blank_frames, ct
+from tests.preprocess.dicom_files import blank_frames, ct, dataset, encapsulated
 from tests.scans import zipped
 
 _LIMIT_S: Final = 5.0
@@ -59,8 +63,24 @@ def _long_headers() -> bytes:
     return zipped({f"{number}.dcm": file[:at] + sequence + file[at:] for number in range(4)})
 
 
+def _endless_scans() -> bytes:
+    """A series of 8 progressive JPEGs, each of 20,000 scans of the same 512 x 512 blank pixels."""
+    packed = io.BytesIO()
+    Image.new("L", (512, 512)).save(packed, "JPEG", progressive=True)
+    codestream = packed.getvalue()[:-2]
+    scan = codestream[codestream.rindex(b"\xff\xda") :]
+    bits = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "Rows": 512, "Columns": 512, "RescaleSlope": 8}
+    frames = [codestream + scan * 20_000 + b"\xff\xd9"]
+    return zipped({f"{at}.dcm": encapsulated(_placed(at, bits), JPEGBaseline8Bit, frames) for at in range(8)})
+
+
+def _placed(at: int, bits: dict[str, int]) -> Dataset:
+    return dataset(**bits, SOPInstanceUID=f"1.2.3.{at + 1}", InstanceNumber=at + 1, ImagePositionPatient=[0, 0, 5 * at])
+
+
 ATTACKS: Final = (
     Attack("JPEG 2000: 1,900 frames of 4096 x 4096 in a file", _LIMIT, _upload(lambda: _large_frames(1900))),
     Attack("DICOM: 4 headers of 240,000 items each in a zip", "4xx in 15 s", _upload(_long_headers, 15.0)),
+    Attack("JPEG: 8 files of 20,000 scans each in a zip", "4xx in 30 s", _upload(_endless_scans, 30.0)),
     Attack("JPEG 2000: ten clients hang up from 120 such frames", "others served", _senders_that_hang_up),
 )

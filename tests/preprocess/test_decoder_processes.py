@@ -81,7 +81,7 @@ def test_children_end_with_their_pool() -> None:
 def test_a_child_beyond_its_time_out_is_killed() -> None:
     """The time-out is shorter than a child's start."""
     hasty = DecoderProcesses(timeout_s=0.01)
-    with pytest.raises(UnreadableFile, match="corrupt_pixels"):
+    with pytest.raises(UnreadableFile, match="too_slow"):
         open_dicom(ct(RLELossless)).decode(0, hasty.decompress)
     hasty.close()
 
@@ -149,6 +149,6 @@ def test_a_client_that_has_gone_kills_the_decoder() -> None:
 
 def test_a_decoder_that_hangs_is_killed_by_the_price_of_its_frame() -> None:
     begin = time.monotonic()
-    with pytest.raises(UnreadableFile, match="corrupt_pixels"):
+    with pytest.raises(UnreadableFile, match="too_slow"):
         open_dicom(ct(RLELossless)).decode(0, _sleeping().decompress)
-    assert 5 <= time.monotonic() - begin < 40
+    assert 8 <= time.monotonic() - begin < 60

@@ -1,7 +1,9 @@
 """Files to slices, evidence and pictures, row by row."""
 
+import sys
 import tracemalloc
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 from services.common.acceptance import pixel_reasons
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess import png
+from services.preprocess.decoder_processes import DecoderProcesses
 from services.preprocess.dicom_file import PartialFile
 from services.preprocess.pipeline import Pipeline
 from services.preprocess.resample import resample_and_pad
@@ -248,3 +251,27 @@ def test_a_slab_needs_memory_for_a_sum_only(pipeline: Pipeline) -> None:
     tracemalloc.stop()
     assert len(made.slices) == 2
     assert peak < 20 * 1024**2, "64 slices of 512 x 512 take 32 MB even as int16"
+
+
+_HANGING = """
+import sys, time
+open(sys.argv[1], "a").write("x")
+sys.stdout.buffer.write(bytes([0]))
+sys.stdout.buffer.flush()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("slabs", [None, [0] * 8 + [1] * 8])
+def test_after_a_slow_frame_no_other_is_decoded(tmp_path: Path, slabs: list[int] | None) -> None:
+    """A crafted frame may take any time, and a request may hold a hundred of them."""
+    started = tmp_path / "started"
+    decoders = DecoderProcesses(timeout_s=0.5, command=(sys.executable, "-c", _HANGING, str(started)))
+    frames = np.array([(file, 0) for file in range(16)], np.int32)
+    with Pipeline(DEFAULT_RECIPE, 2, decoders) as pipeline:
+        made = pipeline.make_slices(
+            [ct(RLELossless)] * 16, frames, slabs=None if slabs is None else np.array(slabs, np.int32)
+        )
+    assert [item.failed for item in made.evidence] == ["too_slow"] * 16
+    assert not made.slices.any()
+    assert len(started.read_text() if started.exists() else "") <= 4
