@@ -106,7 +106,7 @@ e2e: $(VENV)/.dev ## Run the tests that need Chromium and dcmtk
 e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (several minutes)
 	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py tests/e2e/test_compose_proxy.py tests/e2e/test_compose_backup.py
 
-drill: $(VENV)/.dev ## Kill and stop each process of jobs, fill their disk, restore a backup; count lost and duplicate reports (5 minutes)
+drill: $(VENV)/.dev ## Kill and stop each process of jobs, fill their disk, move their clock, restore a backup; count lost and duplicate reports (7 minutes)
 	$(BIN)/python -m tests.drill
 	$(BIN)/python -m tests.drill.backup
 
