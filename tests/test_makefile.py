@@ -5,13 +5,17 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+_SHARED = "/tmp"  # noqa: S108 - the Makefile's own default
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "REDIS"))}
 
 
 def dry_run(target: str, venv: Path) -> str:
     """Return the commands that `make` would run."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     command = ["make", "--dry-run", f"VENV={venv}", "PYTHON=python3", target]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True, check=True).stdout
 
 
 def test_phantoms_need_the_training_packages_only(tmp_path: Path) -> None:
@@ -26,3 +30,11 @@ def test_phantoms_use_an_environment_for_tests_as_it_is(tmp_path: Path) -> None:
     commands = dry_run("phantoms", tmp_path)
     assert "training phantoms" in commands
     assert "pip" not in commands
+
+
+def test_the_socket_of_redis_is_in_a_short_folder_of_the_user_and_the_port() -> None:
+    show = ["make", "--eval", "show:; @echo $(REDIS_SOCKET)", "show", "GATEWAY_PORT=9000"]
+    for folder, expected in (("", _SHARED), ("/no/such/folder", _SHARED), ("/var", "/var")):
+        environment = {**_environment(), "XDG_RUNTIME_DIR": folder}
+        found = subprocess.run(show, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+        assert found.splitlines()[-1] == f"{expected}/ich-{os.getuid()}-9000/redis.sock"

@@ -5,8 +5,10 @@ Between boots and between machines only the wall clock does: it counts up to a b
 """
 
 import json
+import secrets
 import time
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final, Self
 
@@ -17,8 +19,8 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 class Reading:
     """Both clocks at one moment.
 
-    boot : id of the boot; empty where the system has none
-    boot_s : seconds since boot
+    boot : id of the boot; where the system has none, of the process
+    boot_s : seconds since an arbitrary moment of the boot
     wall_s : seconds since 1970, by the wall clock
     """
 
@@ -29,8 +31,9 @@ class Reading:
     @classmethod
     def now(cls) -> Self:
         """The present moment."""
-        boot = _boot_id()
-        return cls(boot, time.clock_gettime(time.CLOCK_BOOTTIME) if boot else 0.0, time.time())
+        if boot := _boot_id():
+            return cls(boot, time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
+        return cls(_process_id(), time.monotonic(), time.time())
 
     @classmethod
     def parse(cls, text: bytes | str) -> Self | None:
@@ -57,6 +60,11 @@ def elapsed_s(earlier: Reading, later: Reading, bound_s: float) -> float:
     if earlier.boot and earlier.boot == later.boot:
         return max(0.0, later.boot_s - earlier.boot_s)
     return min(max(0.0, later.wall_s - earlier.wall_s), bound_s)
+
+
+@cache
+def _process_id() -> str:
+    return f"process-{secrets.token_hex(8)}"
 
 
 def _boot_id() -> str:

@@ -52,6 +52,8 @@ def prepare(folder: Path, path: Path) -> None:
         make_private(path.parent, SETTING)
     except UnsafeFolder as error:
         raise SystemExit(str(error)) from None
+    except OSError as error:
+        raise SystemExit(f"{error.filename}: {error.strerror}: set {SETTING} to a path that can be made") from None
     if _is_served(path):
         raise SystemExit(f"{path} is the socket of a running Redis: stop that, or set {SETTING} to another path")
 

@@ -9,6 +9,7 @@ from services.common.problems import BadRequest
 
 _AMBIGUOUS: Final = ("..", "//", "\\", "%2e", "%2f", "%5c")  # other software may normalise such a path differently
 _PORTS: Final = {"https": 443, "http": 80}
+Origin = tuple[str, str, int]  # scheme, host, port
 
 
 class WebhookRefused(BadRequest):
@@ -28,12 +29,12 @@ class AllowedAddresses:
     """
 
     def __init__(self, addresses: Sequence[str]) -> None:
-        self._allowed = [_origin_and_path(address) for address in addresses]
+        self._allowed = [parse_address(address) for address in addresses]
 
     def check(self, address: str) -> None:
         """WebhookRefused where the site does not allow the address."""
         try:
-            origin, path = _origin_and_path(address)
+            origin, path = parse_address(address)
         except ValueError as error:
             raise WebhookRefused(str(error)) from error
         for allowed, prefix in self._allowed:
@@ -42,8 +43,8 @@ class AllowedAddresses:
         raise WebhookRefused("the webhook's address is not on this site's list; ask the site to allow it")
 
 
-def _origin_and_path(address: str) -> tuple[tuple[str, str, int], str]:
-    """(scheme, host, port) and path."""
+def parse_address(address: str) -> tuple[Origin, str]:
+    """(scheme, host, port) and path; ValueError where the address cannot be that of a webhook."""
     try:
         url = httpx.URL(address)
     except httpx.InvalidURL as error:

@@ -22,7 +22,7 @@ from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.schemas import JobDocument
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.views import job_document
-from services.gateway.jobs.webhook_addresses import AllowedAddresses
+from services.gateway.jobs.webhook_addresses import AllowedAddresses, Origin, parse_address
 from services.gateway.jobs.webhook_client import WebhookClient
 from services.gateway.jobs.webhook_signature import read_secret, signed_message
 from services.gateway.settings import Settings
@@ -56,7 +56,7 @@ class WebhookDeliverer:
         self._retry = retry
         self._failures: dict[PendingDelivery, tuple[int, float]] = {}  # number, and monotonic time of the next attempt
         self._attempts: dict[PendingDelivery, asyncio.Task[None]] = {}
-        self._busy: Counter[tuple[str, str]] = Counter()  # attempts in progress, by sender and origin
+        self._busy: Counter[tuple[str, Origin]] = Counter()  # attempts in progress, by sender and origin
         self._looked_at: dict[str, str] = {}  # the last job that the latest round looked at, by sender
 
     @asynccontextmanager
@@ -86,8 +86,8 @@ class WebhookDeliverer:
     async def start_due(self, client: WebhookClient) -> list[asyncio.Task[None]]:
         """Start an attempt of every delivery that is due, as far as its receiver has room; do not wait for them."""
         started = []
-        for delivery, address in await to_thread.run_sync(self._due):
-            receiver = delivery.sender, _origin(address)
+        for delivery, address, origin in await to_thread.run_sync(self._due):
+            receiver = delivery.sender, origin
             if delivery in self._attempts or self._busy[receiver] >= ATTEMPTS_AT_ONCE:
                 continue
             self._busy[receiver] += 1
@@ -97,23 +97,22 @@ class WebhookDeliverer:
             started.append(task)
         return started
 
-    def _end_attempt(self, delivery: PendingDelivery, receiver: tuple[str, str], task: asyncio.Task[None]) -> None:
+    def _end_attempt(self, delivery: PendingDelivery, receiver: tuple[str, Origin], task: asyncio.Task[None]) -> None:
         del self._attempts[delivery]
         self._busy -= Counter([receiver])
         if not task.cancelled() and (error := task.exception()):
-            log.warning(
-                "a webhook could not be delivered; it is tried again",
-                extra={"fields": {"job": delivery.job_id, "error": type(error).__name__}},
-            )
+            self._count_failure(delivery)
+            fields = {"job": delivery.job_id, "error": type(error).__name__}
+            log.warning("a webhook could not be delivered; it is tried again", extra={"fields": fields})
 
-    def _due(self) -> list[tuple[PendingDelivery, str]]:
-        """The deliveries of ended jobs whose time has come, with their addresses."""
+    def _due(self) -> list[tuple[PendingDelivery, str, Origin]]:
+        """The deliveries of ended jobs whose time has come, each with its address and the address's origin."""
         pending = [delivery for sender in self._outbox.senders() for delivery in self._outbox.of_sender(sender)]
         self._failures = {delivery: self._failures[delivery] for delivery in pending if delivery in self._failures}
         by_sender = groupby(pending, key=lambda delivery: delivery.sender)
         chosen = [delivery for sender, found in by_sender for delivery in self._in_turn(sender, list(found))]
         due = ((delivery, self._address_of_ended(delivery)) for delivery in chosen)
-        return [(delivery, address) for delivery, address in due if address is not None]
+        return [(delivery, *found) for delivery, found in due if found]
 
     def _in_turn(self, sender: str, pending: list[PendingDelivery]) -> list[PendingDelivery]:
         """The sender's next deliveries that may be due, after those of the latest round."""
@@ -129,12 +128,19 @@ class WebhookDeliverer:
     def _may_be_due(self, delivery: PendingDelivery) -> bool:
         return delivery not in self._failures or self._failures[delivery][1] <= time.monotonic()
 
-    def _address_of_ended(self, delivery: PendingDelivery) -> str | None:
-        """The address; None where the job has not ended. Forgets a delivery whose job was deleted."""
+    def _address_of_ended(self, delivery: PendingDelivery) -> tuple[str, Origin] | None:
+        """The address and its origin; None where the job has not ended.
+
+        Forgets a delivery whose job was deleted, or whose address is damaged.
+        """
         try:
-            job = self._store.job(delivery.sender, delivery.job_id)
-            return self._outbox.address(delivery) if job.ended() else None
+            if self._store.job(delivery.sender, delivery.job_id).ended():
+                address = self._outbox.address(delivery)
+                return address, parse_address(address)[0]
         except NotFound:
+            self._outbox.remove(delivery)
+        except ValueError:
+            log.error("the stored address of a webhook is damaged", extra={"fields": {"job": delivery.job_id}})  # noqa: TRY400
             self._outbox.remove(delivery)
         except FileNotFoundError:  # delivered meanwhile
             pass
@@ -149,8 +155,11 @@ class WebhookDeliverer:
         if await self._post(client, address, document) or await to_thread.run_sync(self._is_given_up, job):
             await to_thread.run_sync(self._outbox.remove, delivery)
         else:
-            failures = self._failures.get(delivery, (0, 0.0))[0] + 1
-            self._failures[delivery] = failures, time.monotonic() + self._retry.delay_s(failures)
+            self._count_failure(delivery)
+
+    def _count_failure(self, delivery: PendingDelivery) -> None:
+        failures = self._failures.get(delivery, (0, 0.0))[0] + 1
+        self._failures[delivery] = failures, time.monotonic() + self._retry.delay_s(failures)
 
     def _read(self, delivery: PendingDelivery) -> tuple[Job, JobDocument]:
         job = self._store.job(delivery.sender, delivery.job_id)
@@ -161,7 +170,7 @@ class WebhookDeliverer:
         message = signed_message(job, self._secret, int(time.time()))
         try:
             status = await client.post(address, message)
-        except (httpx.HTTPError, OSError) as error:  # TimeoutError is an OSError
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:  # TimeoutError is an OSError
             fields = {"job": job.id, "error": type(error).__name__}
             log.warning("a webhook's receiver cannot be reached; it is tried again", extra={"fields": fields})
             return False
@@ -174,11 +183,6 @@ class WebhookDeliverer:
             return False
         log.error("a webhook is given up: webhook_patience_s has passed", extra={"fields": {"job": job.id}})
         return True
-
-
-def _origin(address: str) -> str:
-    """Scheme, host and port of an address."""
-    return str(httpx.URL(address).copy_with(raw_path=b"/"))
 
 
 @dataclass(frozen=True, slots=True)

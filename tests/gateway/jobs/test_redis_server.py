@@ -53,3 +53,9 @@ def test_the_folder_of_another_user_is_refused(tmp_path: Path) -> None:
         os.chown(shared / "ich", NOBODY, NOBODY)
         with pytest.raises(SystemExit, match=r"belongs to the user with id 65534.*set REDIS_SOCKET"):
             prepare(tmp_path / "data", shared / "ich" / "redis.sock")
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match=r"file.*set REDIS_SOCKET"):
+        prepare(tmp_path / "data", tmp_path / "file" / "ich" / "redis.sock")

@@ -226,3 +226,16 @@ async def test_jobs_that_do_not_end_hide_no_later_ones(
     for _ in range(2):
         await _deliver(deliverer, client)
     assert len(receiver.received) == 1
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\xff\xfe", b"file:///etc/passwd"])
+async def test_a_damaged_address_is_dropped_and_stops_no_other(
+    store: JobStore, tmp_path: Path, outbox: Outbox, receiver: Receiver, client: WebhookClient, *, damaged: bytes
+) -> None:
+    _ended_jobs(store, tmp_path, outbox, SENDER, f"{receiver.url}/", 1)
+    other = job_of(store, tmp_path, sender=SENDER)
+    store.storage.create(f"hooks/{SENDER}/{other.id}", damaged)
+    store.close(other, "routine", "finished")
+    await _deliver(_deliverer(store, outbox), client)
+    assert len(receiver.received) == 1
+    assert outbox.of_sender(SENDER) == []
