@@ -161,7 +161,10 @@ def open_bundle(folder: Path, trusted: SignatureCheck | None = None, copies: Cop
     except ValidationError as error:
         raise BundleError(f"{folder / CARD_NAME} is not a valid card: {error}") from error
     except OSError as error:
-        raise BundleError(f"{folder}: the bundle cannot be read or copied ({error.strerror})") from error
+        raise BundleError(
+            f"{folder}: the bundle cannot be read or copied ({error.strerror}); check its permissions, and the "
+            "room in the temporary folder (TMPDIR)"
+        ) from error
     for name in sorted(card.files):
         if found.get(name) != card.files[name]:
             raise BundleError(f"{folder}: {name!r} has another SHA-256 than {CARD_NAME} states; copy the bundle again")
