@@ -12,7 +12,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import JPEGBaseline8Bit
 
 from tests.attack.attack import Attack, Outcome, Target, describe, refused_within
-from tests.preprocess.dicom_files import blank_frames, ct, dataset, encapsulated
+from tests.attack.large_frames import blank_frames
+from tests.preprocess.dicom_files import ct, dataset, encapsulated
 from tests.scans import zipped
 
 _LIMIT_S: Final = 5.0

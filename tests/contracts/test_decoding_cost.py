@@ -8,8 +8,8 @@ from fastapi import FastAPI
 
 from services.common.tensors import TIMEOUT_PARAMETER
 from services.gateway.settings import Settings
+from tests.attack.large_frames import blank_frames
 from tests.contracts.conftest import Chain
-from tests.preprocess.dicom_files import blank_frames
 from tests.preprocess.infer_requests import files_tensor, frames_tensor, post
 from tests.scans import series
 

@@ -35,12 +35,12 @@ from services.gateway.severities import DEFAULT_SEVERITIES
 from services.gateway.stage_client import StageClient, Stages
 from services.rnn.app import create_app as create_rnn
 from services.rnn.settings import Settings as RnnSettings
+from tests.attack.large_frames import blank_frames
 from tests.bundles import fake_bundle
 from tests.contracts.conftest import Chain, FeatureScorer, MeanExtractor, stage_apps
 from tests.contracts.random_uploads import CONTENT_TYPE, Upload, uploads
 from tests.contracts.test_uploads import named
 from tests.gateway.jobs.queue_worker import QueueWorker
-from tests.preprocess.dicom_files import blank_frames
 from tests.redis_process import redis_url, running_redis
 from tests.scans import ct_slice, head, picture, zipped
 

@@ -258,16 +258,3 @@ def nested(depth: int) -> bytes:
     file = ct()
     at = file.index(b"\x10\x00") if b"\x10\x00\x10\x00PN" in file else file.index(b"\x20\x00\x0d\x00UI")
     return file[:at] + opening * depth + closing * depth + file[at:]
-
-
-def blank_frames(frames: int, side: int, **changes: Any) -> bytes:
-    """An enhanced CT of blank JPEG 2000 frames: a few hundred bytes each, and costly to decode where they are large."""
-    codestream = encode_array(np.zeros((side, side), "<u2"), bits_stored=12)
-    found = enhanced(frames, **changes)
-    found.Rows = found.Columns = side
-    measures: Dataset = found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-    measures.PixelSpacing = [VIEW_MM / side] * 2
-    for frame in range(frames):
-        rescale: Dataset = functional_group(found, frame).PixelValueTransformationSequence[0]
-        rescale.RescaleIntercept, rescale.RescaleSlope = -1024, 1
-    return encapsulated(found, JPEG2000Lossless, [codestream] * frames)
