@@ -17,6 +17,7 @@ EVICTED: Final = "evicted"
 CAUSES: Final = (EVICTED, "refused", "header_timeout", "body_timeout", "unread_response", "bad_request")
 CONNECTIONS: Final = "connections"  # names in the lifespan's state, for the server's connections
 PROXIES: Final = "proxies"
+MAX_DISCARDED_BYTES: Final = 32 * 1024**2  # of bodies whose requests are answered, between two sweeps
 _DESCRIPTORS_FOR_FILES: Final = 256  # spool files, connections to the stages and to Redis, a burst of new connections
 _MIN_CONNECTIONS: Final = 16
 _SWEEP_S: Final = 1.0
@@ -90,7 +91,7 @@ class ConnectionTable:
         self.limits = limits
         self.clock = clock
         self.closed: Counter[str] = Counter()
-        self.lingering = 0
+        self.lingering = self.discarded_bytes = 0
         self._by_address: dict[str, set[Connection]] = {}
         self._count = 0
 
@@ -124,6 +125,7 @@ class ConnectionTable:
 
     def sweep(self) -> None:
         """Enforce the time-outs of every connection."""
+        self.discarded_bytes = 0
         for connection in [connection for found in self._by_address.values() for connection in found]:
             try:
                 connection.enforce_timeouts()

@@ -15,14 +15,13 @@ from services.common.problems import BadRequest, Problem
 from services.gateway.client_address import Proxies, address_group
 from services.gateway.client_progress import Progress
 from services.gateway.connection_problems import RequestTimeout, TooManyConnections, encode_problem
-from services.gateway.connections import CONNECTIONS, PROXIES, ConnectionTable
+from services.gateway.connections import CONNECTIONS, MAX_DISCARDED_BYTES, PROXIES, ConnectionTable
 from services.gateway.message_limits import MAX_HEADER_BYTES, LimitExceeded, MessageLimits, header_too_large
 
 _MAX_PIPELINED: Final = 8
 _STALLED_S: Final = 5.0  # from then on a client that does not send or read may be evicted
 _LINGER_S: Final = 2.0
 _DISCARD_S: Final = 120.0  # for the rest of a body whose request is already answered
-_DISCARDED_BYTES: Final = 8 * 1024**2  # of such a body between two sweeps, so that it takes little time from others
 _ALL_BUSY: Final = (
     "every connection of this address, or of the gateway, has a request in work; send the request again later"
 )
@@ -45,7 +44,6 @@ class GatewayProtocol(HttpToolsProtocol):
         self._sent = Progress(limits.body_s, limits.min_bytes_per_s, now)
         self._read = Progress(limits.response_s, limits.min_bytes_per_s, now)
         self._unread_bytes = 0  # of responses, in the transport's buffer
-        self._discarded_bytes = 0
         self._raw_bytes = 0  # since the last whole header, piece of a body or end of a message
         self._limits = MessageLimits()
 
@@ -129,9 +127,9 @@ class GatewayProtocol(HttpToolsProtocol):
         self._sent.add(len(body), self._now)
         super().on_body(body)
         if self.cycle.response_complete:
-            self._discarded_bytes += len(body)
-            if self._discarded_bytes > _DISCARDED_BYTES:
-                self.flow.pause_reading()
+            self._table.discarded_bytes += len(body)
+            if self._table.discarded_bytes > MAX_DISCARDED_BYTES:
+                self.flow.pause_reading()  # until the next sweep
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -193,7 +191,6 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._sent.too_slow(now) or now - self._idle_since > _DISCARD_S:
             self._close("body_timeout")
             return
-        self._discarded_bytes = 0
         self.flow.resume_reading()
 
     def _enforce_header(self) -> None:
