@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from services.common.bundle_files import CARD_NAME, SIGNATURE_NAME, hash_files
 from services.common.card import Card, open_bundle
+from services.common.saved_model import load_signature
 from training.bundle.inference_model import inference_model
 from training.bundle.reference import share_apart, write_reference
 from training.networks.cnn import Cnn
@@ -43,10 +44,10 @@ def save_networks(folder: Path, cnn: Cnn, rnn: Rnn) -> dict[str, str]:
         (folder / name).unlink(missing_ok=True)
     for part in ("cnn", "rnn"):
         shutil.rmtree(folder / part, ignore_errors=True)
-    cnn_function = _write_cnn(folder, cnn)
+    _write_cnn(folder, cnn)
     size = cnn.last.kernel.shape[0]
     _write(folder / "rnn" / "1", [rnn.logits, rnn.temperatures], _rnn_function(rnn), rnn_signature(size))
-    write_reference(folder, cnn_function, _rnn_function(rnn))
+    write_reference(folder, *(load_signature(folder / part / "1") for part in ("cnn", "rnn")))
     return hash_files(folder)
 
 
@@ -58,11 +59,8 @@ def replace_graph(folder: Path, cnn: Cnn) -> None:
             shutil.copyfile(Path(temporary) / "cnn" / "1" / name, folder / "cnn" / "1" / name)
 
 
-def _write_cnn(folder: Path, cnn: Cnn) -> Any:
-    """Write `cnn/1`; return the function that it computes."""
-    function = _cnn_function(inference_model(cnn.serving))
-    _write(folder / "cnn" / "1", [cnn.serving], function, _cnn_signature())
-    return function
+def _write_cnn(folder: Path, cnn: Cnn) -> None:
+    _write(folder / "cnn" / "1", [cnn.serving], _cnn_function(inference_model(cnn.serving)), _cnn_signature())
 
 
 def seal(folder: Path, card: Card, cnn: Cnn, rnn: Rnn) -> None:

@@ -10,8 +10,10 @@ from services.common.card import BundleError, Card, open_bundle
 from services.common.labels import LABELS
 from services.common.operating_points import Thresholds
 from services.common.recipe import DEFAULT_RECIPE
+from services.common.saved_model import load_signature
 from tests.training.small_networks import small_cnn, small_rnn
 from training.bundle.export import ExportMismatch, check, save_networks, seal
+from training.bundle.reference import replay
 from training.networks.cnn import Cnn, CnnShape, build_cnn
 from training.networks.rnn import Rnn
 
@@ -55,6 +57,13 @@ def test_a_lite0_bundle_answers_as_the_networks_do(tmp_path: Path) -> None:
     cnn = build_cnn(CnnShape(backbone="efficientnet-lite0"))
     rnn = small_rnn(cnn)
     seal(tmp_path, _card(save_networks(tmp_path, cnn, rnn), cnn), cnn, rnn)
+
+
+def test_the_reference_is_the_output_of_the_written_graphs(written: Written) -> None:
+    networks = [load_signature(written[0] / part / "1") for part in ("cnn", "rnn")]
+    differences = replay(written[0], *networks)
+    assert differences
+    assert {difference.share for difference in differences} == {0.0}
 
 
 def test_a_network_that_amplifies_rounding_is_exported_with_a_warning(
