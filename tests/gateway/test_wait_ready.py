@@ -83,6 +83,7 @@ def test_make_run_waits_for_every_service_and_separates_logs() -> None:
     config.read(ROOT / "supervisord.conf")
     awaited = {word.partition("=")[0] for word in config["program:ready"]["command"].split() if "=" in word}
     assert awaited == {*NAMES, "redis"}
+    assert {config[section]["umask"] for section in config.sections() if section.startswith("program:")} == {"077"}
     for name in NAMES:
         program = config[f"program:{name}"]
         assert (program["stdout_logfile"], program["stderr_logfile"]) == ("/dev/fd/1", "/dev/fd/2")

@@ -83,7 +83,7 @@ def _without_password(url: str) -> str:
 
 @asynccontextmanager
 async def _beating(leases: Sequence[StorageLease]) -> AsyncIterator[None]:
-    task = asyncio.create_task(_beat_forever(leases))
+    task = asyncio.create_task(beat_forever(leases))
     try:
         yield
     finally:
@@ -92,7 +92,7 @@ async def _beating(leases: Sequence[StorageLease]) -> AsyncIterator[None]:
             await task
 
 
-async def _beat_forever(leases: Sequence[StorageLease]) -> None:
+async def beat_forever(leases: Sequence[StorageLease], *, interval_s: float = BEAT_S) -> None:
     """Give signs of life; end this process where another gateway has taken a lease over."""
     while leases:
         for lease in leases:
@@ -103,4 +103,4 @@ async def _beat_forever(leases: Sequence[StorageLease]) -> None:
                     return
             except OSError as error:
                 log.warning("the storage takes no heartbeat", extra={"fields": {"errno": error.errno}})
-        await asyncio.sleep(BEAT_S)
+        await asyncio.sleep(interval_s)

@@ -14,8 +14,8 @@ import pytest
 from redis import Redis
 
 from services.gateway.folder_lock import FolderInUse
-from services.gateway.jobs.ownership import owning
-from services.gateway.jobs.storage_lease import BEAT_S
+from services.gateway.jobs.ownership import beat_forever, owning
+from services.gateway.jobs.storage_lease import BEAT_S, StorageLease
 from services.gateway.settings import Settings
 from tests.redis_process import redis_url
 from tests.running import ROOT, free_ports
@@ -57,6 +57,7 @@ def test_a_second_gateway_refuses_to_start_and_leaves_the_uploads_of_the_first(r
     spool, jobs, log = tmp_path / "spool", tmp_path / "jobs", tmp_path / "log"
     with gateway(redis, spool, jobs, tmp_path / "first") as (first, url):
         wait_until_live(first, url, tmp_path / "first")
+        assert "Umask:\t0077" in Path(f"/proc/{first.pid}/status").read_text()
         uploads = [spool / "upload-1", jobs / "incoming" / "upload-2"]
         for upload in uploads:
             upload.mkdir()
@@ -93,6 +94,30 @@ async def test_a_storage_at_a_url_has_one_owner(tmp_path: Path) -> None:
     assert "memory://bucket is in use" in str(refused.value)
     async with owning(settings("third")):
         pass
+
+
+class OvertakenLease(StorageLease):
+    """A lease whose storage fails once, and that another gateway has taken over then."""
+
+    def __init__(self) -> None:
+        self.answers = [OSError(5, "no storage")]
+
+    def beat(self) -> bool:
+        if self.answers:
+            raise self.answers.pop()
+        return False
+
+
+@pytest.mark.anyio
+async def test_a_gateway_whose_storage_another_one_took_over_ends_itself(caplog: pytest.LogCaptureFixture) -> None:
+    received: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+    try:
+        await beat_forever([OvertakenLease()], interval_s=0)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert received == [signal.SIGTERM]
+    assert ["heartbeat" in caplog.text, "another gateway has taken over" in caplog.text] == [True, True]
 
 
 @pytest.mark.anyio

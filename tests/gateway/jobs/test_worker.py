@@ -161,6 +161,7 @@ def test_foreign_calls_are_dropped_and_a_ticket_behind_them_is_processed(
         FairScheduler(redis, store, 8).schedule("routine", "ann")
         with _working(redis, tmp_path / "store", stage, **{MARK: str(mark)}) as process:
             assert SlowStage.requested.wait(100)
+            assert "Umask:\t0077" in Path(f"/proc/{process.pid}/status").read_text()
             for worker in redis.smembers("rq:workers"):
                 name = as_text(worker).rpartition(":")[2]
                 send_shutdown_command(redis, name)
