@@ -13,9 +13,10 @@ from services.gateway.multipart_form import FORM_FIELD
 from tests.attack.attack import ATTACKER_KEY, Attack, Outcome, Target
 from tests.scans import ct_slice, head
 
-_FLOOD_S: Final = 6.0
+_FLOOD_S: Final = 4.0
 _SLICE: Final = ct_slice(0, head(256))
 _IDLE: Final = 20
+_DELETING: Final = 4
 _ANNOUNCED: Final = (
     "POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
     "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000000\r\n\r\n"
@@ -43,10 +44,10 @@ def deleted_jobs(target: Target) -> Iterator[list[str]]:
     try:
         yield jobs
     finally:
-        with target.client() as client:
-            for job in filter(None, jobs):
-                for _ in range(2):
-                    client.delete(f"/v1/jobs/{job}")
+        with target.client() as client, ThreadPoolExecutor(_DELETING) as pool:
+            paths = [f"/v1/jobs/{job}" for job in filter(None, jobs)]
+            for _ in range(2):
+                list(pool.map(client.delete, paths))
 
 
 def flood(threads: int, send: Callable[[], int]) -> Counter[int]:
@@ -95,7 +96,7 @@ def _small_predictions(target: Target) -> Outcome:
 
 
 def _large_series(target: Target) -> Outcome:
-    files = small_series(120)
+    files = small_series(80)
 
     def send() -> int:
         with target.client() as client:
@@ -121,6 +122,6 @@ def _many_jobs(target: Target) -> Outcome:
 ATTACKS: Final = (
     Attack("20 idle uploads of 1 GB", "others are served", _idle_uploads),
     Attack("flood of small predictions, 24 at once", "others are served", _small_predictions),
-    Attack("flood of series of 120 slices, 6 at once", "others are served", _large_series),
+    Attack("flood of series of 80 slices, 6 at once", "others are served", _large_series),
     Attack("flood of jobs, 16 at once", "others are served", _many_jobs),
 )
