@@ -80,4 +80,4 @@ async def test_a_stage_gets_the_gateways_timeout(chain: Chain) -> None:
 
     chain.transports["cnn"].inner = httpx.MockTransport(note)
     assert (await chain.predict({"a.dcm": ct_slice()})).status_code == 200
-    assert '"timeout":5000000' in sent[0], "the default of httpx, 5 s, in microseconds"
+    assert '"timeout":60000000' in sent[0], "the time-out of the test's client, 60 s, in microseconds"

@@ -74,12 +74,13 @@ async def report_of(chain: Chain, files: dict[str, bytes], **query: Any) -> dict
 
 @asynccontextmanager
 async def other_gateway(chain: Chain, **settings: Any) -> AsyncIterator[Chain]:
-    """The same stages behind a gateway with other settings."""
+    """The same stages behind a gateway with other settings, and with folders of its own."""
     stages = {
         name: StageClient(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}", timeout=60))
         for name, transport in chain.transports.items()
     }
-    changed = chain.settings.model_copy(update=settings)
+    folders = {name: getattr(chain.settings, name) / "other" for name in ("spool_dir", "jobs_dir")}
+    changed = chain.settings.model_copy(update={**folders, **settings})
     gateway = create_app(Stages(**stages), changed)
     transport = httpx.ASGITransport(gateway)
     async with (
