@@ -54,14 +54,13 @@ def write_certificate(folder: Path, hosts: Sequence[str]) -> None:
     SystemExit
         the folder cannot be written, or openssl is missing or fails
     """
-    if (folder / CERTIFICATE).exists() and not _expires(folder):
-        return
     try:
-        _generate(folder, hosts)
+        if not (folder / CERTIFICATE).exists() or _expires(folder):
+            _generate(folder, hosts)
     except OSError as error:
         raise SystemExit(
             f"{folder} has no {CERTIFICATE}, and none can be generated: {error}; put the site's {CERTIFICATE} and "
-            f"{KEY} there, or unset ICH_TLS"
+            f"{KEY} there, readable for the proxy, or unset ICH_TLS"
         ) from error
 
 
