@@ -85,6 +85,14 @@ def test_the_proxy_allows_bodies_as_large_as_the_gateway_does() -> None:
         assert f"of {found[path]} MiB to {path}" in text
 
 
+def test_every_code_of_the_proxy_is_documented() -> None:
+    text = (ROOT / "deploy" / "nginx" / "gateway.conf").read_text()
+    found = set(re.findall(r'"code":"(\w+)"', text))
+    assert found == set(re.findall(r'"type":"urn:ich:problem:(\w+)"', text)) != set()
+    reference = (ROOT / "docs" / "reference" / "api.md").read_text()
+    assert [code for code in sorted(found) if f"`{code}`" not in reference] == []
+
+
 def test_base_images_are_variables_that_a_release_sets_to_digests(services: dict[str, dict[str, Any]]) -> None:
     python = _read("docker-compose.yml")["x-base"]["PYTHON_IMAGE"]
     pattern = r"\$\{ICH_(PYTHON|NGINX|REDIS)_IMAGE:-docker\.io/library/(python|nginx|redis):[0-9.]+(-slim)?\}"

@@ -30,8 +30,8 @@ class Settings(ServiceSettings):
     )
     published_host: str | None = Field(
         default=None,
-        description="Address on which a proxy in front publishes the gateway, in place of `host`; one that other "
-        "machines reach needs `senders_file`.",
+        description="Address on which a proxy in front publishes the gateway, in place of `host` (Compose: that of "
+        "`ICH_TLS_ADDRESS`); one that other machines reach needs `senders_file`.",
     )
     preprocess_url: str = Field(default="http://127.0.0.1:8001", description="Base URL of the preprocess stage.")
     cnn_url: str = Field(default="http://127.0.0.1:8002", description="Base URL of the cnn stage.")
