@@ -23,6 +23,7 @@ from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import HorseMonitorTimeoutException
+from rq.utils import as_text
 from rq.worker.base import WorkerStatus
 
 from services.gateway.jobs.tasks import read_settings, run_ticket
@@ -76,11 +77,11 @@ class TicketQueue(Queue):
         death_penalty_class: Any = None,  # noqa: ARG003
     ) -> tuple[Job, Queue] | None:
         """The next ticket of the first queue that has one; None, or RQ's DequeueTimeout, after the timeout."""
-        by_key = {queue.key.encode(): queue for queue in queues}
-        while found := cls.lpop([queue.key for queue in by_key.values()], timeout, connection=connection):
+        by_key = {queue.key: queue for queue in queues}
+        while found := cls.lpop(list(by_key), timeout, connection=connection):
             key, entry = found
             try:
-                return _fetch(entry, connection), by_key[key]
+                return _fetch(entry, connection), by_key[as_text(key)]
             except ForeignCall as kind:
                 log.warning("an entry of the queue is no ticket; it was dropped", extra={"fields": {"kind": str(kind)}})
         return None
