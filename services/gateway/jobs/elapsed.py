@@ -29,9 +29,9 @@ class Reading:
     wall_s: float
 
     @classmethod
-    def now(cls) -> Self:
-        """The present moment."""
-        if boot := _boot_id():
+    def now(cls, boot_id: Path = _BOOT_ID) -> Self:
+        """The present moment. The file holds the id of the boot (proc_sys_kernel(5))."""
+        if boot := _read(boot_id):
             return cls(boot, time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
         return cls(_process_id(), time.monotonic(), time.time())
 
@@ -67,8 +67,8 @@ def _process_id() -> str:
     return f"process-{secrets.token_hex(8)}"
 
 
-def _boot_id() -> str:
+def _read(path: Path) -> str:
     try:
-        return _BOOT_ID.read_text().strip()
+        return path.read_text().strip()
     except OSError:
         return ""

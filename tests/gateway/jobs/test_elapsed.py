@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,12 @@ def test_the_present_reading_of_this_machine_moves_forward() -> None:
     assert first.boot == second.boot
     assert 0 <= elapsed_s(first, second, BOUND_S) < 60
     assert Reading.parse(first.json()) == first
+
+
+def test_without_an_id_of_the_boot_the_process_counts(tmp_path: Path) -> None:
+    first, second = (Reading.now(tmp_path / "none") for _ in range(2))
+    assert first.boot == second.boot != Reading.now().boot
+    assert 0 <= elapsed_s(first, second, 0.0) < 60
 
 
 def test_within_one_boot_the_wall_clock_does_not_count() -> None:

@@ -13,7 +13,7 @@ from services.gateway.jobs.job import Job
 from services.gateway.jobs.outbox import Outbox
 from services.gateway.jobs.retention import Retention, RetentionClock
 from services.gateway.jobs.retry_policy import RetryPolicy
-from services.gateway.jobs.storage import LocalStorage
+from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.webhook_client import WebhookClient
 from services.gateway.jobs.webhook_delivery import ATTEMPTS_AT_ONCE, MAX_LOOKS, WebhookDeliverer
@@ -239,3 +239,30 @@ async def test_a_damaged_address_is_dropped_and_stops_no_other(
     await _deliver(_deliverer(store, outbox), client)
     assert len(receiver.received) == 1
     assert outbox.of_sender(SENDER) == []
+
+
+class FailingOutbox(Outbox):
+    """An outbox whose storage fails for some rounds."""
+
+    def __init__(self, storage: Storage, errors: list[Exception]) -> None:
+        super().__init__(storage)
+        self.errors = errors
+
+    def senders(self) -> list[str]:
+        if self.errors:
+            raise self.errors.pop()
+        return super().senders()
+
+
+async def test_a_round_that_fails_stops_no_later_one(
+    store: JobStore, tmp_path: Path, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = FailingOutbox(store.storage, [OSError(5, "broken"), RuntimeError("CANARY")])
+    _ended_jobs(store, tmp_path, outbox, SENDER, f"{receiver.url}/", 1)
+    begin = time.monotonic()
+    async with _deliverer(store, outbox).running():
+        while not receiver.received:
+            assert time.monotonic() < begin + 60
+            await asyncio.sleep(0.05)
+    assert "pending webhooks cannot be read" in caplog.text
+    assert "pending webhooks cannot be delivered" in caplog.text
