@@ -1,14 +1,15 @@
 """Decompresses frames in child processes, so that a decoder that aborts ends neither the service nor another slice.
 
-One corrupt JPEG in a hundred makes gdcm call `abort`. A child decodes one frame at a time, with limits of memory and
-time; a child that dies is replaced. At its start a child restricts itself (`sandbox.py`) and sends the reason where it
-could not. Then the pipe carries requests (`_REQUEST`, then the compressed bytes) and responses (bytes per pixel, 0 for
-a failure, then the pixels).
+One corrupt JPEG in a hundred makes gdcm call `abort`. A child decodes one frame at a time, with limits of memory and of
+CPU time; a child that dies is replaced. At its start a child restricts itself (`sandbox.py`), and sends the reason
+where it could not. Then the pipe carries requests (`_REQUEST`, then the compressed bytes) and responses (bytes per
+pixel, 0 for a failure, then the pixels).
 """
 
 import logging
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from services.common.deadline import current_deadline
 from services.common.file_codes import TOO_SLOW
-from services.preprocess.decoding_cost import decoding_timeout_s
+from services.preprocess.decoding_cost import decoding_cpu_s, decoding_timeout_s
 from services.preprocess.decompression import decompress_in_process
 from services.preprocess.errors import UnreadableFile
 from services.preprocess.header import FrameFormat
@@ -34,6 +35,7 @@ from services.preprocess.sandbox import restrict_process
 log = logging.getLogger(__name__)
 MEMORY_BYTES: Final = 2 * 1024**3
 TIMEOUT_S: Final = 20.0
+_END_S: Final = 5.0
 _REQUEST: Final = Struct("<32sHHBB?L")
 _COMMAND: Final = (sys.executable, "-m", "services.preprocess.decoder_processes")
 _IMPORT_ROOT: Final = Path(__file__).parents[2]
@@ -129,11 +131,19 @@ def _killed_after(child: _Process, seconds: float) -> Iterator[None]:
             yield
     except (OSError, EOFError):
         deadline.check()
-        if too_slow.is_set():
+        if too_slow.is_set() or _exceeded_cpu_time(child):
             raise UnreadableFile(TOO_SLOW) from None
         raise
     finally:
         timer.cancel()
+
+
+def _exceeded_cpu_time(child: _Process) -> bool:
+    """Whether the timer of its CPU time ended a child whose pipe has closed."""
+    try:
+        return child.wait(_END_S) == -signal.SIGPROF
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def _take_idle(idle: LifoQueue[_Process]) -> _Process | None:
@@ -197,7 +207,10 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     while request := requests.read(_REQUEST.size):
         syntax, rows, columns, allocated, stored, signed, length = _REQUEST.unpack(request)
         frame_format = FrameFormat(syntax.rstrip(b"\0").decode(), rows, columns, allocated, stored, signed)
-        pixels = _decompress(_read_exactly(requests, length), frame_format)
+        codestream = _read_exactly(requests, length)
+        signal.setitimer(signal.ITIMER_PROF, decoding_cpu_s(frame_format))  # its signal ends this process
+        pixels = _decompress(codestream, frame_format)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         answers.write(bytes([0 if pixels is None else pixels.itemsize]))
         answers.write(b"" if pixels is None else pixels.tobytes())
         answers.flush()

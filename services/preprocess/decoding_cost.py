@@ -19,8 +19,9 @@ _WEIGHTS: Final[dict[str, float]] = {
     **dict.fromkeys(JPEGTransferSyntaxes, 0.2),
     RLELossless: 0.08,
 }
+_BASE_CPU_S: Final = 0.5
 _BASE_TIMEOUT_S: Final = 8.0
-_TIMEOUT_S_A_SLICE: Final = 0.2  # five times the CPU time, for a busy machine
+_SECONDS_A_SLICE: Final = 0.2  # five times the price, for a slower CPU
 
 
 def frame_cost(frame_format: FrameFormat) -> int:
@@ -29,6 +30,11 @@ def frame_cost(frame_format: FrameFormat) -> int:
     return max(1, ceil(frame_format.rows * frame_format.columns / _PIXELS * weight))
 
 
+def decoding_cpu_s(frame_format: FrameFormat) -> float:
+    """CPU seconds until a decoder ends itself: a crafted frame may take any time. A busy machine changes nothing."""
+    return _BASE_CPU_S + _SECONDS_A_SLICE * frame_cost(frame_format)
+
+
 def decoding_timeout_s(frame_format: FrameFormat) -> float:
-    """Seconds until the decoder of a frame is killed: a crafted frame may take any time."""
-    return _BASE_TIMEOUT_S + _TIMEOUT_S_A_SLICE * frame_cost(frame_format)
+    """Seconds until the decoder of a frame is killed, where it waits or the machine is too busy."""
+    return _BASE_TIMEOUT_S + _SECONDS_A_SLICE * frame_cost(frame_format)

@@ -4,11 +4,13 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from threading import Timer
 
 import numpy as np
 import pytest
-from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+from PIL import Image
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from services.common.deadline import Deadline, DeadlineExceeded, deadline_in_context
 from services.common.problems import ClientClosedRequest
@@ -152,3 +154,18 @@ def test_a_decoder_that_hangs_is_killed_by_the_price_of_its_frame() -> None:
     with pytest.raises(UnreadableFile, match="too_slow"):
         open_dicom(ct(RLELossless)).decode(0, _sleeping().decompress)
     assert 8 <= time.monotonic() - begin < 60
+
+
+def _many_scans(scans: int) -> bytes:
+    """A progressive JPEG of blank 512 x 512 pixels, whose last scan is repeated."""
+    packed = BytesIO()
+    Image.new("L", (512, 512)).save(packed, "JPEG", progressive=True)
+    codestream = packed.getvalue()[:-2]
+    return codestream + codestream[codestream.rindex(b"\xff\xda") :] * scans + b"\xff\xd9"
+
+
+def test_a_frame_that_takes_too_much_cpu_time_is_too_slow(decoders: DecoderProcesses) -> None:
+    codec = FrameFormat(JPEGBaseline8Bit, 512, 512, 8, 8, signed=False)
+    with pytest.raises(UnreadableFile, match="too_slow"):
+        decoders.decompress(_many_scans(50_000), codec)
+    assert not decoders.decompress(_many_scans(0), codec).any(), "another child decodes the next frame"

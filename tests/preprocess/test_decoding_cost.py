@@ -8,7 +8,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from services.preprocess.decoding_cost import decoding_timeout_s, frame_cost
+from services.preprocess.decoding_cost import decoding_cpu_s, decoding_timeout_s, frame_cost
 from services.preprocess.header import FrameFormat
 from services.preprocess.pipeline import Pipeline
 from tests.preprocess.dicom_files import ct, enhanced, written
@@ -42,6 +42,11 @@ def test_a_frame_costs_by_its_pixels_and_codec(syntax: str, side: int, cost: int
 def test_a_costly_frame_gets_more_time() -> None:
     assert decoding_timeout_s(_frame(JPEG2000Lossless, 512, 512)) == pytest.approx(8.2)
     assert decoding_timeout_s(_frame(JPEG2000Lossless, 4096, 4096)) == pytest.approx(20.8)
+
+
+def test_cpu_time_is_limited_by_the_price() -> None:
+    assert decoding_cpu_s(_frame(JPEG2000Lossless, 512, 512)) == pytest.approx(0.7)
+    assert decoding_cpu_s(_frame(JPEG2000Lossless, 4096, 4096)) == pytest.approx(13.3)
 
 
 def test_the_price_is_known_from_the_headers() -> None:
