@@ -14,7 +14,7 @@ from services.common.acceptance_document import rules_as_markdown
 from services.common.settings import ServiceSettings
 from services.gateway.app import create_app
 from services.gateway.settings import Settings as GatewaySettings
-from services.gateway.stage_client import Stages, connect
+from services.gateway.stages.stage_client import Stages, connect
 from services.preprocess.settings import Settings as PreprocessSettings
 from services.rnn.settings import Settings as RnnSettings
 from tests.running import ROOT

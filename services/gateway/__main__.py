@@ -9,7 +9,7 @@ from typing import Final
 
 import uvicorn
 
-from services.gateway.connections import raise_descriptor_limit
+from services.gateway.connections.table import raise_descriptor_limit
 from services.gateway.settings import Settings
 
 _REJECTED: Final = {
@@ -21,7 +21,7 @@ _REJECTED: Final = {
 }
 _FOREIGN: Final = ("UVICORN_FORWARDED_ALLOW_IPS", "FORWARDED_ALLOW_IPS")  # believed by uvicorn alone
 _PROTOCOL: Final = (
-    *("--http", "services.gateway.http_protocol:GatewayProtocol"),
+    *("--http", "services.gateway.connections.http_protocol:GatewayProtocol"),
     *("--ws", "none"),
     "--no-proxy-headers",
 )

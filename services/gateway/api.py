@@ -10,9 +10,9 @@ from services.common.observability import Metrics
 from services.common.operating_points import OperatingPoint
 from services.common.report_schemas import Report, Timings
 from services.gateway.api_keys import identify
-from services.gateway.fair_shares import Client
 from services.gateway.prediction_responses import MODEL_RESPONSES, PREDICTION_BODY, PREDICTION_RESPONSES
 from services.gateway.predictions import PredictionService
+from services.gateway.shares.fair_shares import Client
 
 
 class ServedModel(BaseModel):

@@ -11,9 +11,9 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.common.problems import Problem
-from services.gateway.client_address import address_group
-from services.gateway.fair_shares import ANONYMOUS, Client
-from services.gateway.key_throttle import FREE_FAILURES, KeyThrottle
+from services.gateway.connections.client_address import address_group
+from services.gateway.shares.fair_shares import ANONYMOUS, Client
+from services.gateway.shares.key_throttle import FREE_FAILURES, KeyThrottle
 
 BEARER: Final = HTTPBearer(auto_error=False, scheme_name="key", description="a line of the site's file of keys")
 SENDER_ID: Final = re.compile(r"[A-Za-z0-9-]{1,32}")

@@ -21,9 +21,9 @@ from services.gateway.api_keys import mark_key_optional
 from services.gateway.audit.openapi import declare_audit
 from services.gateway.audit.trail import audit_log, running_audit
 from services.gateway.bundle import Bundles
-from services.gateway.client_address import Proxies
-from services.gateway.client_metrics import ClientMetrics
-from services.gateway.connections import CONNECTIONS, PROXIES, ConnectionLimits, ConnectionTable
+from services.gateway.connections.client_address import Proxies
+from services.gateway.connections.client_metrics import ClientMetrics
+from services.gateway.connections.table import CONNECTIONS, PROXIES, ConnectionLimits, ConnectionTable
 from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.metrics import QueueMetrics
@@ -39,9 +39,9 @@ from services.gateway.responses import declare_browser_checks
 from services.gateway.security_headers import PAGE_POLICY
 from services.gateway.settings import Settings
 from services.gateway.severities import read_severities
-from services.gateway.spool import Spool
-from services.gateway.stage_client import Stages, connect_all
-from services.gateway.upload_shares import Uploads
+from services.gateway.shares.upload_shares import Uploads
+from services.gateway.stages.stage_client import Stages, connect_all
+from services.gateway.uploads.spool import Spool
 
 _PAGES: Final = Path(__file__).parent / "pages"
 _DESCRIPTION: Final = f"""How probable is each kind of intracranial haemorrhage on this head CT?

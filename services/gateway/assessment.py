@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.common.schemas import Evidence, Reason, SeriesHeader
-from services.gateway.network_requests import Scores
+from services.gateway.stages.network_requests import Scores
 
 
 @dataclass(frozen=True, slots=True)

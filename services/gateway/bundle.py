@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from services.common.card import Card, read_card
 from services.common.problems import NotReady
-from services.gateway.stage_client import Stages
-from services.gateway.stage_problems import BundleMismatch, RecipeMismatch, StageFault
-from services.gateway.stage_response import malformed
+from services.gateway.stages.stage_client import Stages
+from services.gateway.stages.stage_problems import BundleMismatch, RecipeMismatch, StageFault
+from services.gateway.stages.stage_response import malformed
 
 
 @dataclass(frozen=True, slots=True)

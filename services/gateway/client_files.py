@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from services.gateway.archive_formats import is_system_file
 from services.gateway.client import ClientError, UsageError
-from services.gateway.multipart_form import FORM_FIELD
+from services.gateway.uploads.archive_formats import is_system_file
+from services.gateway.uploads.multipart_form import FORM_FIELD
 
 FilePart = tuple[str, tuple[str, BinaryIO]]
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.common.cross_origin import CrossOriginMiddleware
 from services.gateway.audit.log import AuditLog
 from services.gateway.audit.middleware import AuditMiddleware
-from services.gateway.client_address import ClientAddressMiddleware, Proxies
+from services.gateway.connections.client_address import ClientAddressMiddleware, Proxies
 from services.gateway.host_check import LOCAL_HOSTS, HostMiddleware
 from services.gateway.negotiation import best_match
 from services.gateway.security_headers import SecurityHeadersMiddleware

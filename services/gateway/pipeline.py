@@ -17,12 +17,14 @@ from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeade
 from services.common.slabs import SlabPlan, plan_series
 from services.common.sop_instances import files_sharing_instances
 from services.common.tensors import FilePart, Message, Tensor, bytes_tensor
-from services.gateway.admission import Admission, Reservation
 from services.gateway.assessment import Assessment
 from services.gateway.bundle import Bundles
-from services.gateway.duplicate_files import Duplicates, duplicate_notes, find_duplicates, with_upload_numbers
-from services.gateway.fair_limiter import FairLimiter
-from services.gateway.network_requests import (
+from services.gateway.series_grouping import read_headers
+from services.gateway.settings import Settings
+from services.gateway.severities import Severities, apply_severities
+from services.gateway.shares.admission import Admission, Reservation
+from services.gateway.shares.fair_limiter import FairLimiter
+from services.gateway.stages.network_requests import (
     Features,
     Scores,
     WorkTimes,
@@ -31,22 +33,20 @@ from services.gateway.network_requests import (
     score_independent_slices,
     score_series,
 )
-from services.gateway.preprocess_requests import slab_tensor, slices_request
-from services.gateway.preprocess_responses import (
+from services.gateway.stages.preprocess_requests import slab_tensor, slices_request
+from services.gateway.stages.preprocess_responses import (
     PreprocessedSlices,
     check_complete,
     headers_report,
     preprocessed_slices,
     slice_rows,
 )
-from services.gateway.series_grouping import read_headers
-from services.gateway.settings import Settings
-from services.gateway.severities import Severities, apply_severities
-from services.gateway.spool import UploadedFile
-from services.gateway.stage_client import Stages
-from services.gateway.stage_problems import BundleMismatch
-from services.gateway.stage_response import StageResponse
-from services.gateway.upload_check import (
+from services.gateway.stages.stage_client import Stages
+from services.gateway.stages.stage_problems import BundleMismatch
+from services.gateway.stages.stage_response import StageResponse
+from services.gateway.uploads.duplicate_files import Duplicates, duplicate_notes, find_duplicates, with_upload_numbers
+from services.gateway.uploads.spool import UploadedFile
+from services.gateway.uploads.upload_check import (
     check_cost,
     check_decoded,
     mark_system_files,

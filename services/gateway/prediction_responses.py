@@ -15,8 +15,8 @@ from services.gateway.responses import (
     Responses,
     multipart_body,
 )
-from services.gateway.stage_problems import StageBusy, StageFailed, StageTimeout
-from services.gateway.upload_problems import (
+from services.gateway.stages.stage_problems import StageBusy, StageFailed, StageTimeout
+from services.gateway.uploads.upload_problems import (
     MixedSeries,
     NotACtSlice,
     UnsupportedFile,

@@ -11,15 +11,15 @@ from services.common.operating_points import OperatingPoint
 from services.common.problems import BadRequest
 from services.common.report_schemas import Report, Timings
 from services.common.timestamps import utc_now
-from services.gateway.archives import Limits
 from services.gateway.bundle import Bundles, ServedBundle
-from services.gateway.fair_shares import Client
 from services.gateway.pipeline import Pipeline
 from services.gateway.report import ReportIdentity, build_report
 from services.gateway.settings import Settings
-from services.gateway.spool import Spool
-from services.gateway.upload_shares import Uploads
-from services.gateway.uploads import announced_bytes
+from services.gateway.shares.fair_shares import Client
+from services.gateway.shares.upload_shares import Uploads
+from services.gateway.uploads.archives import Limits
+from services.gateway.uploads.receive import announced_bytes
+from services.gateway.uploads.spool import Spool
 
 
 class UnknownOperatingPoint(BadRequest):

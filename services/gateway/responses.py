@@ -6,12 +6,12 @@ from services.common.cross_origin import SAFE_METHODS, CrossOriginRequest
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import BadRequest, ContentTooLarge, Problem
 from services.gateway.api_keys import TooManyWrongKeys, Unauthorized
-from services.gateway.archives import UnsupportedArchive
 from services.gateway.host_check import UnknownHost
-from services.gateway.multipart_form import FORM_FIELD, UnknownField, UnsupportedEncoding
 from services.gateway.query import RepeatedParameter, UnknownParameter
-from services.gateway.upload_problems import RefusedFile, TooCostly, refused_files
-from services.gateway.upload_shares import TooManyUploads
+from services.gateway.shares.upload_shares import TooManyUploads
+from services.gateway.uploads.archives import UnsupportedArchive
+from services.gateway.uploads.multipart_form import FORM_FIELD, UnknownField, UnsupportedEncoding
+from services.gateway.uploads.upload_problems import RefusedFile, TooCostly, refused_files
 
 Responses = dict[int | str, dict[str, Any]]
 

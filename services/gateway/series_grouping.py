@@ -8,13 +8,13 @@ from typing import Final
 from services.common.file_codes import UNUSABLE_FILES
 from services.common.schemas import HeadersReport, SeriesHeader, SetAsideFile
 from services.common.tensors import FilePart, Message
-from services.gateway.network_requests import WorkTimes
-from services.gateway.preprocess_requests import first_bytes, headers_request
-from services.gateway.preprocess_responses import check_complete, headers_report
 from services.gateway.settings import Settings
-from services.gateway.spool import UploadedFile
-from services.gateway.stage_client import StageClient
-from services.gateway.upload_check import left_out_files, mark_system_files
+from services.gateway.stages.network_requests import WorkTimes
+from services.gateway.stages.preprocess_requests import first_bytes, headers_request
+from services.gateway.stages.preprocess_responses import check_complete, headers_report
+from services.gateway.stages.stage_client import StageClient
+from services.gateway.uploads.spool import UploadedFile
+from services.gateway.uploads.upload_check import left_out_files, mark_system_files
 
 SeriesKey = tuple[str | None, str | None]  # UIDs of study and series; (None, None) for PNG slices
 _FILES_PER_REQUEST: Final = 256

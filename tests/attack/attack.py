@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-from services.gateway.multipart_form import FORM_FIELD
+from services.gateway.uploads.multipart_form import FORM_FIELD
 from tests.running import Service
 
 ATTACKER_ADDRESS: Final = "127.0.0.2"

@@ -6,7 +6,7 @@ from typing import Final
 
 import httpx
 
-from services.gateway.multipart_form import FORM_FIELD
+from services.gateway.uploads.multipart_form import FORM_FIELD
 from tests.attack.attack import NEIGHBOUR_ADDRESS, Attack, Outcome, Target, describe
 from tests.scans import ct_slice, head
 

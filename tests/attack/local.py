@@ -16,7 +16,7 @@ from typing import Any, Final
 import httpx
 from redis import Redis
 
-from services.gateway.multipart_form import FORM_FIELD
+from services.gateway.uploads.multipart_form import FORM_FIELD
 from tests.attack.attack import NEIGHBOUR_ADDRESS, NEIGHBOUR_KEY, Attack, Outcome, Target, describe
 from tests.receiver import receiving
 from tests.running import ROOT, Service, free_ports

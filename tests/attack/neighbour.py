@@ -9,7 +9,7 @@ from typing import Final
 
 import httpx
 
-from services.gateway.multipart_form import FORM_FIELD
+from services.gateway.uploads.multipart_form import FORM_FIELD
 from tests.attack.attack import NEIGHBOUR_ADDRESS, NEIGHBOUR_KEY, client
 from tests.scans import ct_slice, head
 

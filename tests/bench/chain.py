@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 
 from services.common.tensors import Message, Tensor, bytes_tensor
-from services.gateway.stage_client import StageClient, connect
+from services.gateway.stages.stage_client import StageClient, connect
 from tests.bench.figures import Figure, measured
 from tests.bench.networks import CHUNK
 from tests.bench.plan import Plan, default_product

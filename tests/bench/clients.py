@@ -18,7 +18,7 @@ from typing import Final
 import httpx
 
 from services.common.tensors import HEADER_LENGTH, FilePart, Message, encode
-from services.gateway.multipart_form import FORM_FIELD
+from services.gateway.uploads.multipart_form import FORM_FIELD
 
 _TIMEOUT_S: Final = 600
 _LARGE_BYTES: Final = 2**20

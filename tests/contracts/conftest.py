@@ -18,7 +18,7 @@ from services.common.problem_schemas import PROBLEM_JSON, ProblemDetails
 from services.common.recipe import DEFAULT_RECIPE, Recipe
 from services.gateway.app import create_app as create_gateway
 from services.gateway.settings import Settings as GatewaySettings
-from services.gateway.stage_client import StageClient, Stages
+from services.gateway.stages.stage_client import StageClient, Stages
 from services.preprocess.app import create_app as create_preprocess
 from services.preprocess.settings import Settings as PreprocessSettings
 from services.rnn.app import create_app as create_rnn

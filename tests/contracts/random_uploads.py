@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-from tests.gateway.test_archive_formats import tarred
+from tests.gateway.uploads.test_archive_formats import tarred
 from tests.scans import ct_slice, head, zipped
 
 CONTENT_TYPE: Final = {"content-type": "multipart/form-data; boundary=b"}

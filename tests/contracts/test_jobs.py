@@ -32,7 +32,7 @@ from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.tasks import run_task
 from services.gateway.settings import Settings
 from services.gateway.severities import DEFAULT_SEVERITIES
-from services.gateway.stage_client import StageClient, Stages
+from services.gateway.stages.stage_client import StageClient, Stages
 from services.rnn.app import create_app as create_rnn
 from services.rnn.settings import Settings as RnnSettings
 from tests.attack.large_frames import blank_frames

@@ -21,8 +21,8 @@ from services.gateway.bundle import Bundles, ServedBundle
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import PredictionService
 from services.gateway.severities import DEFAULT_SEVERITIES
-from services.gateway.spool import Spool
-from services.gateway.upload_shares import Uploads
+from services.gateway.shares.upload_shares import Uploads
+from services.gateway.uploads.spool import Spool
 from tests.contracts.conftest import Chain
 from tests.scans import series
 

@@ -8,7 +8,7 @@ import pytest
 
 from services.gateway.app import create_app
 from services.gateway.settings import Settings as GatewaySettings
-from services.gateway.stage_client import StageClient, Stages
+from services.gateway.stages.stage_client import StageClient, Stages
 from tests.contracts.conftest import Chain
 from tests.scans import ct_slice, series
 

@@ -17,7 +17,7 @@ from services.common.report_schemas import Report
 from services.common.slabs import plan_series
 from services.gateway.app import create_app
 from services.gateway.settings import Settings
-from services.gateway.stage_client import StageClient, Stages
+from services.gateway.stages.stage_client import StageClient, Stages
 from services.preprocess import png
 from services.preprocess.pipeline import Pipeline
 from tests.contracts.conftest import Chain, FeatureScorer, MeanExtractor, stage_apps

@@ -12,9 +12,9 @@ import uvicorn
 from redis import Redis
 
 from services.gateway.app import create_app
-from services.gateway.http_protocol import GatewayProtocol
+from services.gateway.connections.http_protocol import GatewayProtocol
 from services.gateway.settings import Settings
-from services.gateway.stage_client import Stages, connect
+from services.gateway.stages.stage_client import Stages, connect
 from tests.redis_process import redis_url, running_redis
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-from services.gateway.multipart_form import FORM_FIELD
+from services.gateway.uploads.multipart_form import FORM_FIELD
 from tests.scans import ct_slice, head
 
 _HEAD: Final = head(256)

@@ -13,9 +13,9 @@ from services.common.problems import Problem
 from services.common.recipe import DEFAULT_RECIPE
 from services.common.schemas import Evidence, HeadersReport
 from services.common.tensors import HEADER_LENGTH, bytes_elements
-from services.gateway.archives import Limits
-from services.gateway.spool import SpoolFolder, UploadedFile
-from services.gateway.unpacking import unpack_all
+from services.gateway.uploads.archives import Limits
+from services.gateway.uploads.spool import SpoolFolder, UploadedFile
+from services.gateway.uploads.unpacking import unpack_all
 from services.preprocess.app import create_app
 from services.preprocess.settings import Settings
 from tests.preprocess.dicom_files import ct

@@ -7,7 +7,7 @@ from fastapi import Depends, FastAPI
 
 from services.common.problems import Problem
 from services.gateway.api_keys import ApiKeys, TooManyWrongKeys, Unauthorized, authenticate
-from services.gateway.fair_shares import ANONYMOUS
+from services.gateway.shares.fair_shares import ANONYMOUS
 
 pytestmark = pytest.mark.anyio
 ADDRESS = "192.0.2.1"

@@ -11,7 +11,7 @@ from services.common.problem_schemas import PROBLEM_JSON, ProblemDetails
 from services.common.report_schemas import Report
 from services.gateway.app import create_app
 from services.gateway.settings import Settings
-from services.gateway.stage_client import Stages, connect
+from services.gateway.stages.stage_client import Stages, connect
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from services.gateway.app import create_app
 from services.gateway.settings import Settings
-from services.gateway.stage_client import Stages, connect
+from services.gateway.stages.stage_client import Stages, connect
 
 pytestmark = pytest.mark.anyio
 ORIGIN = "https://viewer.example.org"

@@ -15,9 +15,9 @@ from services.common.version import VERSION
 from services.gateway.assessment import Assessment
 from services.gateway.bundle import ServedBundle
 from services.gateway.jobs.report_formats import COLUMNS, csv_row
-from services.gateway.network_requests import Scores
 from services.gateway.prediction_responses import PREDICTION_RESPONSES
 from services.gateway.report import ReportIdentity, build_report
+from services.gateway.stages.network_requests import Scores
 from tests.bundles import fake_bundle
 
 WORK = {"preprocess": 1.0, "cnn": 2.0, "rnn": 3.0}

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.gateway.archive_formats import is_system_file
 from services.gateway.client import ClientError, UsageError, pluralize
+from services.gateway.uploads.archive_formats import is_system_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.common.operating_points import OperatingPoint
 from services.gateway.api_keys import authenticate, identify
-from services.gateway.fair_shares import Client
 from services.gateway.jobs import responses
 from services.gateway.jobs.events import JobEvents
 from services.gateway.jobs.job import Job
@@ -28,6 +27,7 @@ from services.gateway.jobs.report_formats import (
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus, Priority, ReportPage
 from services.gateway.jobs.service import JobService
 from services.gateway.jobs.store import JobOptions
+from services.gateway.shares.fair_shares import Client
 
 _REPORTS_PER_PAGE: Final = 100
 _VARY: Final = {"vary": "Accept"}

@@ -13,7 +13,7 @@ from services.common.problems import NotFound, Problem
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import Manifest
 from services.gateway.jobs.storage import Storage
-from services.gateway.spool import UploadedFile
+from services.gateway.uploads.spool import UploadedFile
 
 _SHOWN_OPTIONS: Final = ("priority", "operating_point")
 

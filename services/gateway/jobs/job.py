@@ -21,7 +21,7 @@ from services.common.timestamps import utc_now
 from services.gateway.jobs.results import SeriesResult, model_of, parse_marker
 from services.gateway.jobs.schemas import OUTCOMES, FinalStatus, Manifest, Outcome, Plan, PlannedSeries, StoredFile
 from services.gateway.jobs.storage import Storage
-from services.gateway.spool import UploadedFile
+from services.gateway.uploads.spool import UploadedFile
 
 MANIFEST: Final = "manifest.jsonl"
 PLAN: Final = "plan.jsonl"

@@ -25,9 +25,9 @@ from services.gateway.report import ReportIdentity, build_report
 from services.gateway.series_grouping import SeriesFiles, SeriesKey, group_series
 from services.gateway.settings import Settings
 from services.gateway.severities import DEFAULT_SEVERITIES, Severities
-from services.gateway.spool import UploadedFile
-from services.gateway.stage_client import Stages
-from services.gateway.stage_problems import StageBusy, StageFault
+from services.gateway.stages.stage_client import Stages
+from services.gateway.stages.stage_problems import StageBusy, StageFault
+from services.gateway.uploads.spool import UploadedFile
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

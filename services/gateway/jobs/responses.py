@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import NotAcceptable, Overloaded, UnsupportedMediaType
-from services.gateway.archives import BadArchive
 from services.gateway.jobs.events import TooManyListeners
 from services.gateway.jobs.idempotency import IdempotencyConflict
 from services.gateway.jobs.job import job_not_found
@@ -22,7 +21,8 @@ from services.gateway.responses import (
     Responses,
     multipart_body,
 )
-from services.gateway.spool import SpoolFull
+from services.gateway.uploads.archives import BadArchive
+from services.gateway.uploads.spool import SpoolFull
 
 CREATE_JOB_BODY: Final = multipart_body(
     "any number of DICOM, PNG and zip files, of any number of patients, studies and series"

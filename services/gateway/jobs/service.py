@@ -15,11 +15,9 @@ from redis.exceptions import RedisError
 from services.common.operating_points import OperatingPoint
 from services.common.problems import NotFound
 from services.gateway.api_keys import ApiKeys
-from services.gateway.archives import Limits
 from services.gateway.audit.events import expiry_event
 from services.gateway.audit.log import AuditLog
 from services.gateway.bundle import Bundles
-from services.gateway.fair_shares import Client
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.retention import Retention, RetentionClock
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
@@ -29,8 +27,10 @@ from services.gateway.jobs.views import job_document
 from services.gateway.jobs.webhook_delivery import Webhooks
 from services.gateway.predictions import check_operating_point
 from services.gateway.settings import Settings
-from services.gateway.spool import SpoolFolder, UploadedFile, full_disk_as_problem
-from services.gateway.upload_shares import Upload, Uploads
+from services.gateway.shares.fair_shares import Client
+from services.gateway.shares.upload_shares import Upload, Uploads
+from services.gateway.uploads.archives import Limits
+from services.gateway.uploads.spool import SpoolFolder, UploadedFile, full_disk_as_problem
 
 log = logging.getLogger(__name__)
 _RECONCILE_INTERVAL_S: Final = 5.0

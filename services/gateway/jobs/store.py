@@ -24,7 +24,7 @@ from services.gateway.jobs.job import FILES, MANIFEST, Job, JobEnd, job_not_foun
 from services.gateway.jobs.schemas import FinalStatus, Manifest, Priority, StoredFile
 from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.private_folder import FOLDER_MODE, open_private
-from services.gateway.spool import Spool, SpoolFolder, UploadedFile
+from services.gateway.uploads.spool import Spool, SpoolFolder, UploadedFile
 
 RESTORING: Final = ".restoring"  # in the folder of jobs, while a backup is restored
 

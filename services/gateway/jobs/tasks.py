@@ -22,8 +22,8 @@ from services.gateway.jobs.schemas import Priority
 from services.gateway.jobs.store import JobStore
 from services.gateway.settings import Settings
 from services.gateway.severities import Severities, read_severities
-from services.gateway.stage_client import connect_all
-from services.gateway.stage_problems import StageFault
+from services.gateway.stages.stage_client import connect_all
+from services.gateway.stages.stage_problems import StageFault
 
 log = logging.getLogger(__name__)
 Process = Callable[[Attempts, int], TaskResult | None]

@@ -14,7 +14,7 @@ from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import Outcome, Plan, PlannedSeries, Priority
 from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.jobs.store import JobOptions, JobStore
-from services.gateway.spool import Spool, SpoolFolder, UploadedFile
+from services.gateway.uploads.spool import Spool, SpoolFolder, UploadedFile
 
 T = TypeVar("T")
 _counter = itertools.count()

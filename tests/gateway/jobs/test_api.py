@@ -18,7 +18,7 @@ from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import JobDocument, JobPage, ReportPage
 from services.gateway.jobs.store import JobStore
 from services.gateway.settings import Settings
-from services.gateway.stage_client import Stages, connect
+from services.gateway.stages.stage_client import Stages, connect
 from tests.gateway.jobs.factories import job_of_0_1_0, plan_of, report_of
 from tests.redis_process import redis_url
 from tests.running import free_ports

@@ -13,7 +13,7 @@ from services.gateway.jobs.job import Job
 from services.gateway.jobs.metrics import QueueMetrics, count_result
 from services.gateway.jobs.schemas import Plan, PlannedSeries, Priority
 from services.gateway.jobs.store import JobOptions, JobStore
-from services.gateway.spool import SpoolFolder
+from services.gateway.uploads.spool import SpoolFolder
 from tests.gateway.jobs.factories import report_of
 
 

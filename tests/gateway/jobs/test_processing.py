@@ -22,7 +22,7 @@ from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.settings import Settings
-from services.gateway.stage_client import StageClient, Stages
+from services.gateway.stages.stage_client import StageClient, Stages
 from tests.gateway.jobs.factories import headers_response, job_of, upload
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,6 @@ from redis.exceptions import RedisError
 
 from services.gateway.api_keys import ApiKeys
 from services.gateway.bundle import Bundles
-from services.gateway.fair_shares import ANONYMOUS
 from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.outbox import Outbox, PendingDelivery
 from services.gateway.jobs.retention import Retention, RetentionClock
@@ -26,9 +25,10 @@ from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.webhook_addresses import AllowedAddresses
 from services.gateway.jobs.webhook_delivery import Webhooks
 from services.gateway.settings import Settings
-from services.gateway.spool import Spool, SpoolFull
-from services.gateway.stage_client import Stages, connect
-from services.gateway.upload_shares import Uploads
+from services.gateway.shares.fair_shares import ANONYMOUS
+from services.gateway.shares.upload_shares import Uploads
+from services.gateway.stages.stage_client import Stages, connect
+from services.gateway.uploads.spool import Spool, SpoolFull
 
 pytestmark = pytest.mark.anyio
 WEBHOOK = "https://pacs.example.org/hooks"

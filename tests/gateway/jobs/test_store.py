@@ -7,7 +7,7 @@ from services.common.problems import NotFound
 from services.gateway.jobs.schemas import Outcome
 from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.store import JobOptions, JobStore
-from services.gateway.spool import Spool
+from services.gateway.uploads.spool import Spool
 from tests.gateway.jobs.factories import Crash, CrashingStorage, job_of, plan_of, report_of, unsynced, upload
 
 OPTIONS = JobOptions("ann", "routine", "default", "key")

@@ -29,7 +29,7 @@ from redis import Redis
 from services.gateway.app import create_app
 from services.gateway.jobs.ticket_call import parse_call
 from services.gateway.settings import Settings
-from services.gateway.stage_client import connect_all
+from services.gateway.stages.stage_client import connect_all
 from tests.contracts.conftest import MeanExtractor, stage_apps
 from tests.receiver import Receiver, receiving
 from tests.redis_process import redis_url

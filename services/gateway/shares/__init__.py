@@ -1,0 +1,1 @@
+"""Fair shares: slices, uploads, turns and guesses of keys that each client may have."""

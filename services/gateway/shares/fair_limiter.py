@@ -1,0 +1,74 @@
+"""Limits concurrent work, and lets waiting clients take turns."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from services.gateway.shares.fair_shares import LOCAL, Client
+
+_MAX_TURNS: Final = 10_000
+Waiter = tuple[int, asyncio.Future[None]]
+
+
+class FairLimiter:
+    """Limits the slices in preprocess and cnn, or other units of work.
+
+    Clients take turns: next is the share that was served least recently, and in it the address that was. A client's own
+    work is served in its order. The next one is never overtaken, so that a large chunk does not starve.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = self._free = limit
+        self._waiting: dict[Client, deque[Waiter]] = {}
+        self._turns: dict[str | Client, int] = {}  # the latest turn of a share and of a client
+        self._turn = 0
+
+    @asynccontextmanager
+    async def acquire(self, amount: int, client: Client = LOCAL) -> AsyncIterator[None]:
+        """Hold so much of the limit, or all of it where the limit is lower."""
+        wanted = min(amount, self._limit)
+        await self._wait(wanted, client)
+        try:
+            yield
+        finally:
+            self._free += wanted
+            self._wake_waiters()
+
+    async def _wait(self, wanted: int, client: Client) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(client, deque()).append((wanted, waiter))
+        self._wake_waiters()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():  # acquired in the moment of the cancellation
+                self._free += wanted
+            self._wake_waiters()
+            raise
+
+    def _wake_waiters(self) -> None:
+        while client := self._next():
+            wanted, waiter = self._waiting[client][0]
+            if not waiter.cancelled():
+                if wanted > self._free:
+                    return
+                self._free -= wanted
+                waiter.set_result(None)
+                self._note_turn(client)
+            self._waiting[client].popleft()
+
+    def _next(self) -> Client | None:
+        """The client whose turn it is; None where none waits."""
+        self._waiting = {client: waiters for client, waiters in self._waiting.items() if waiters}
+        return min(self._waiting, key=self._last_turns, default=None)
+
+    def _last_turns(self, client: Client) -> tuple[int, int]:
+        return self._turns.get(client.share, 0), self._turns.get(client, 0)
+
+    def _note_turn(self, client: Client) -> None:
+        if len(self._turns) >= _MAX_TURNS:
+            self._turns.clear()  # of many clients that wait no more
+        self._turn += 1
+        self._turns[client.share] = self._turns[client] = self._turn

@@ -1,0 +1,1 @@
+"""Calls preprocess, cnn and rnn, and checks their responses."""

@@ -1,0 +1,139 @@
+"""Requests to cnn and rnn: slices to features, features to probabilities. Only the probabilities are read here."""
+
+import asyncio
+import math
+from array import array
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Final, Self, TypeVar
+
+from services.common.labels import LABELS
+from services.common.tensors import Message, Tensor
+from services.gateway.stages.preprocess_responses import PreprocessedSlices
+from services.gateway.stages.stage_client import StageClient
+from services.gateway.stages.stage_problems import BundleMismatch
+from services.gateway.stages.stage_response import StageResponse, malformed
+
+T = TypeVar("T")
+
+_FLOAT_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Probabilities in the order of LABELS: a row for each slice, and one for the series unless slices are independent.
+
+    card_sha256 : of the bundle that computed them
+    """
+
+    slices: tuple[tuple[float, ...], ...]
+    series: tuple[float, ...] | None
+    card_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Features as sent: `data` is float32 (rows, width).
+
+    card_sha256 : of the bundle that computed them
+    """
+
+    data: bytes
+    width: int
+    card_sha256: str
+
+    @classmethod
+    def concatenate(cls, chunks: Sequence["Features"]) -> Self:
+        """Join the rows of all chunks; at least one chunk is needed.
+
+        Raises
+        ------
+        BundleMismatch
+            the chunks are of different bundles
+        """
+        if len({(chunk.card_sha256, chunk.width) for chunk in chunks}) > 1:
+            raise BundleMismatch("the bundle changed during the request; send it again", stage="cnn")
+        return cls(b"".join(chunk.data for chunk in chunks), chunks[0].width, chunks[0].card_sha256)
+
+    def rows(self) -> Iterable["Features"]:
+        """The features of each slice."""
+        size = _FLOAT_BYTES * self.width
+        for at in range(0, len(self.data), size):
+            yield Features(self.data[at : at + size], self.width, self.card_sha256)
+
+
+@dataclass(slots=True)
+class WorkTimes:
+    """Milliseconds that each stage worked on one assessment, as the stages report them."""
+
+    ms: dict[str, float] = field(default_factory=lambda: {"preprocess": 0.0, "cnn": 0.0, "rnn": 0.0})
+
+    def add(self, response: StageResponse) -> StageResponse:
+        """Add the time of a response, and return the response."""
+        self.ms[response.stage] += response.work_ms
+        return response
+
+
+async def extract_features(cnn: StageClient, made: PreprocessedSlices, work: WorkTimes) -> Features:
+    """Request the features of slices.
+
+    Raises
+    ------
+    StageFault
+        cnn gave no usable response
+    """
+    response = work.add(await cnn.infer("cnn", Message((made.slices,), {"recipe": made.recipe})))
+    features = response.tensor("features", "FP32", (made.slices.shape[0], None))
+    return Features(bytes(features.buffer), features.shape[1], response.parameter("card_sha256"))
+
+
+async def score_series(rnn: StageClient, features: Features, position_mm: Sequence[float], work: WorkTimes) -> Scores:
+    """Request the probabilities of the slices of one series.
+
+    Raises
+    ------
+    StageFault
+        rnn gave no usable response
+    """
+    slices = len(position_mm)
+    tensors = (
+        Tensor("features", "FP32", (slices, features.width), (features.data,)),
+        Tensor("position_mm", "FP32", (slices,), (array("f", position_mm).tobytes(),)),
+    )
+    response = work.add(await rnn.infer("rnn", Message(tensors, {"card_sha256": features.card_sha256})))
+    flat = _probabilities(response, "slice_probabilities", (slices, len(LABELS)))
+    rows = tuple(flat[at : at + len(LABELS)] for at in range(0, len(flat), len(LABELS)))
+    series = _probabilities(response, "series_probabilities", (len(LABELS),))
+    return Scores(rows, series, response.parameter("card_sha256"))
+
+
+async def score_independent_slices(
+    rnn: StageClient, features: Features, work: WorkTimes, turn: Callable[[], AbstractAsyncContextManager[None]]
+) -> Scores:
+    """Request the probabilities of independent slices, each as a series of one slice, and each in its turn."""
+
+    async def score(row: Features) -> Scores:
+        async with turn():
+            return await score_series(rnn, row, (0.0,), work)
+
+    scored = await run_all(map(score, features.rows()))
+    return Scores(tuple(one.slices[0] for one in scored), None, scored[0].card_sha256)
+
+
+def _probabilities(response: StageResponse, name: str, shape: tuple[int, ...]) -> tuple[float, ...]:
+    """The values of a tensor of probabilities; StageFailed where one is none."""
+    values = array("f", bytes(response.tensor(name, "FP32", shape).buffer))
+    if not all(math.isfinite(value) and 0 <= value <= 1 for value in values):
+        raise malformed(response.stage, f"{name!r} holds a value that is no probability")
+    return tuple(values)
+
+
+async def run_all(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Results in order; the first failure cancels the others and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]

@@ -1,0 +1,210 @@
+"""HTTP clients of the three stages: time-outs, one retry, and failures as problems."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import httpx
+
+from services.common.observability import REQUEST_ID, current_request_id
+from services.common.tensors import HEADER_LENGTH, TIMEOUT_PARAMETER, Buffer, FilePart, Message, encode
+from services.gateway.settings import Settings
+from services.gateway.stages.stage_problems import (
+    BundleMismatch,
+    RecipeMismatch,
+    StageBusy,
+    StageFailed,
+    StageFault,
+    StageTimeout,
+)
+from services.gateway.stages.stage_response import StageResponse, malformed
+
+_PIECE_BYTES: Final = 256 * 1024
+_RETRY_AFTER_S: Final = 0.25
+_WORK_MS: Final = re.compile(r"work;dur=([0-9]+(?:\.[0-9]+)?)")
+# Shorter than the stages' own 65 s, so that the gateway never uses a connection that a stage is closing.
+_KEEP_ALIVE_S: Final = 4.0
+_MISMATCHES: Final[Mapping[str, type[StageFault]]] = {
+    RecipeMismatch.code: RecipeMismatch,
+    BundleMismatch.code: BundleMismatch,
+}
+
+
+class _Unreachable(Exception):
+    """The connection was refused or broke. Stages keep no state, so a second attempt is safe."""
+
+
+class StageClient:
+    """The client of one stage."""
+
+    def __init__(self, name: str, client: httpx.AsyncClient) -> None:
+        self.name = name
+        self._client = client
+
+    async def infer(self, model: str, message: Message) -> StageResponse:
+        """Request an inference, once more where the stage was busy or could not be reached.
+
+        Raises
+        ------
+        StageFault
+            the stage gave no usable response
+        """
+        try:
+            return await self._infer_once(model, message)
+        except (_Unreachable, StageBusy):
+            await asyncio.sleep(_RETRY_AFTER_S)
+        try:
+            return await self._infer_once(model, message)
+        except _Unreachable as error:
+            raise self._unreachable() from error
+
+    async def metadata(self, model: str) -> Mapping[str, Any]:
+        """The `parameters` of a model's metadata; StageFault where the metadata are malformed."""
+        document = _json(await self._get(f"/v2/models/{model}"))
+        parameters = {} if document is None else document.get("parameters", {})
+        if document is None or not isinstance(parameters, dict):
+            raise malformed(self.name, "the metadata are not a JSON object with 'parameters'")
+        return parameters
+
+    async def ready(self) -> None:
+        """StageFault where the stage is not ready."""
+        await self._get("/v2/health/ready")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _get(self, path: str) -> Buffer:
+        try:
+            response = await self._client.get(path, headers={REQUEST_ID: current_request_id()})
+        except httpx.TimeoutException as error:
+            raise self._timeout() from error
+        except httpx.TransportError as error:
+            raise self._unreachable() from error
+        if response.is_error:
+            raise self._fault(response.status_code, response.content)
+        return response.content
+
+    async def _infer_once(self, model: str, message: Message) -> StageResponse:
+        header, parts = encode(self._with_timeout(message), "inputs")
+        headers = {
+            HEADER_LENGTH: str(len(header)),
+            "content-length": str(len(header) + sum(map(len, parts))),
+            "content-type": "application/octet-stream",
+            REQUEST_ID: current_request_id(),
+        }
+        content = _stream([header, *parts])
+        try:
+            async with self._client.stream(
+                "POST", f"/v2/models/{model}/infer", headers=headers, content=content
+            ) as response:
+                body = await _read(response)
+        except httpx.TimeoutException as error:
+            raise self._timeout() from error
+        except httpx.TransportError as error:
+            raise _Unreachable from error
+        if response.is_error:
+            raise self._fault(response.status_code, body)
+        work = _WORK_MS.search(response.headers.get("server-timing", ""))
+        return StageResponse.decode(
+            self.name, body, response.headers.get(HEADER_LENGTH), float(work[1]) if work else 0.0
+        )
+
+    def _with_timeout(self, message: Message) -> Message:
+        """Tell the stage how long the gateway waits: it need not begin a request that has timed out."""
+        seconds = self._client.timeout.read
+        if seconds is None:
+            return message
+        return replace(message, parameters={**message.parameters, TIMEOUT_PARAMETER: round(seconds * 1e6)})
+
+    def _timeout(self) -> StageTimeout:
+        return StageTimeout(f"{self.name} did not answer in time", stage=self.name)
+
+    def _unreachable(self) -> StageFailed:
+        return StageFailed(f"{self.name} cannot be reached", stage=self.name)
+
+    def _fault(self, status: int, body: Buffer) -> StageFault:
+        document = _json(body) or {}
+        mismatch = _MISMATCHES.get(str(document.get("code")))
+        if status == httpx.codes.CONFLICT and mismatch:
+            return mismatch(str(document.get("detail")), stage=self.name)
+        if status == httpx.codes.GATEWAY_TIMEOUT:
+            return self._timeout()
+        if status == httpx.codes.SERVICE_UNAVAILABLE:
+            return StageBusy(f"{self.name} takes no more requests now", stage=self.name)
+        return StageFailed(f"{self.name} answered {status}", stage=self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The clients of the three stages."""
+
+    preprocess: StageClient
+    cnn: StageClient
+    rnn: StageClient
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for stage in (self.preprocess, self.cnn, self.rnn):
+            await stage.close()
+
+
+def connect(name: str, url: str, connect_s: float, read_s: float) -> StageClient:
+    """The client of the stage at `url`."""
+    timeout = httpx.Timeout(read_s, connect=connect_s)
+    limits = httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=_KEEP_ALIVE_S)
+    # Reading certificates takes 40 ms, which a worker would spend on every series.
+    tls = url.startswith("https:")
+    return StageClient(
+        name, httpx.AsyncClient(base_url=url, timeout=timeout, limits=limits, trust_env=False, verify=tls)
+    )
+
+
+def connect_all(settings: Settings) -> Stages:
+    """The clients of the three stages at the addresses of the settings."""
+    addresses = {"preprocess": settings.preprocess_url, "cnn": settings.cnn_url, "rnn": settings.rnn_url}
+    return Stages(
+        **{
+            name: connect(name, url, settings.connect_timeout_s, settings.stage_timeout_s)
+            for name, url in addresses.items()
+        }
+    )
+
+
+async def _stream(parts: Sequence[Buffer | FilePart]) -> AsyncIterator[bytes]:
+    """All parts in pieces of one size: few writes, and no second copy of a part in memory."""
+    gathered = bytearray()
+    for part in parts:
+        for piece in part.pieces(_PIECE_BYTES) if isinstance(part, FilePart) else _views(part):
+            gathered += piece
+            if len(gathered) >= _PIECE_BYTES:
+                yield bytes(gathered)
+                gathered.clear()
+    if gathered:
+        yield bytes(gathered)
+
+
+def _views(part: Buffer) -> Iterator[memoryview]:
+    view = memoryview(part)
+    return (view[at : at + _PIECE_BYTES] for at in range(0, len(view), _PIECE_BYTES))
+
+
+async def _read(response: httpx.Response) -> bytearray:
+    """The body, in memory that is allocated once."""
+    body, filled = bytearray(int(response.headers.get("content-length", 0))), 0
+    async for piece in response.aiter_raw():
+        body[filled : filled + len(piece)] = piece
+        filled += len(piece)
+    return body
+
+
+def _json(body: Buffer) -> Mapping[str, Any] | None:
+    """A JSON object; None for anything else."""
+    try:
+        document = json.loads(bytes(body))
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None

@@ -1,0 +1,1 @@
+"""Receives uploads: multipart bodies, zips, limits, and the files that make a series."""
