@@ -6,6 +6,7 @@ that disagree. Here both ends are read once, and everything that disagrees is re
 
 import struct
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
@@ -23,6 +24,7 @@ _MAX_COMMENT_BYTES: Final = 0xFFFF
 _END64_BODY_BYTES: Final = 44  # a record without extensible data
 _IN_ZIP64_SHORT, _IN_ZIP64_LONG = 0xFFFF, 0xFFFFFFFF  # placeholders of numbers in a zip64 record or field
 _ZIP64_FIELD: Final = 0x0001
+_UNICODE_PATH_FIELD: Final = 0x7075
 _UTF8: Final = 0x0800
 
 
@@ -181,7 +183,7 @@ def read_entries(file: BinaryIO, end: ZipDirectory) -> Iterator[ZipEntry]:
         raw_name, extra, _ = file.read(name_bytes), file.read(extra_bytes), file.read(comment_bytes)
         if _IN_ZIP64_LONG in (packed, unpacked, at):
             unpacked, packed, at = _zip64_numbers(extra, unpacked, packed, at)
-        name = _text(raw_name, flags)
+        name = _unicode_name(extra, raw_name) or _text(raw_name, flags)
         yield ZipEntry(name, raw_name, flags, method, crc32, packed, unpacked, attributes, at + end.data_before)
     if left:
         raise MalformedZip("the directory is longer than its entries")
@@ -189,7 +191,7 @@ def read_entries(file: BinaryIO, end: ZipDirectory) -> Iterator[ZipEntry]:
 
 def _zip64_numbers(extra: bytes, *numbers: int) -> Iterator[int]:
     """The numbers, with those of the zip64 field in place of placeholders (APPNOTE 4.5.3)."""
-    field = _zip64_field(extra)
+    field = _extra_field(extra, _ZIP64_FIELD)
     for number in numbers:
         if number != _IN_ZIP64_LONG:
             yield number
@@ -200,13 +202,22 @@ def _zip64_numbers(extra: bytes, *numbers: int) -> Iterator[int]:
         field = field[8:]
 
 
-def _zip64_field(extra: bytes) -> bytes:
+def _extra_field(extra: bytes, wanted: int) -> bytes:
+    """The first extra field of a kind; empty where there is none."""
     while len(extra) >= 4:  # noqa: PLR2004 - bytes of a field's head
         kind, length = struct.unpack_from("<2H", extra)
-        if kind == _ZIP64_FIELD:
+        if kind == wanted:
             return extra[4 : 4 + length]
         extra = extra[4 + length :]
     return b""
+
+
+def _unicode_name(extra: bytes, raw_name: bytes) -> str:
+    """The name that Info-ZIP adds in UTF-8, unless it belongs to another name (APPNOTE 4.6.9)."""
+    field = _extra_field(extra, _UNICODE_PATH_FIELD)
+    if field[:5] != b"\x01" + zlib.crc32(raw_name).to_bytes(4, "little"):
+        return ""
+    return field[5:].decode("utf-8", "replace").partition("\0")[0]
 
 
 def _text(raw_name: bytes, flags: int) -> str:

@@ -1,6 +1,7 @@
 import io
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -206,6 +207,17 @@ def test_names_are_decoded_by_the_flag_of_the_entry(tmp_path: Path) -> None:
     for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         old[old.index(mark) + at + 1] &= ~8
     assert _unpack(tmp_path / "old", bytes(old)) == {"\u00e4.dcm".encode().decode("cp437"): b"x"}
+
+
+@pytest.mark.parametrize(("belongs", "name"), [(b"a.dcm", "\u00e4.dcm"), (b"b.dcm", "a.dcm")])
+def test_the_unicode_name_of_info_zip_is_read(tmp_path: Path, belongs: bytes, name: str) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        entry = zipfile.ZipInfo("a.dcm")
+        named = "\u00e4.dcm".encode()
+        entry.extra = struct.pack("<2HBL", 0x7075, 5 + len(named), 1, zlib.crc32(belongs)) + named
+        archive.writestr(entry, b"x")
+    assert _unpack(tmp_path, file.getvalue()) == {name: b"x"}
 
 
 @pytest.mark.parametrize("bad", [b"\xff", b"\xc3("])
