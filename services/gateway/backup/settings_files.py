@@ -7,12 +7,15 @@ settings/files/...           files and folders that the caller lists, such as th
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from services.gateway.backup.errors import BackupError
+from pydantic import TypeAdapter, ValidationError
+
+from services.gateway.backup.errors import BackupError, DamagedArchive
 from services.gateway.backup.snapshot import files_of
 from services.gateway.private_folder import open_private
 
@@ -20,7 +23,7 @@ ENVIRONMENT: Final = "environment.json"
 SHELL: Final = "environment.sh"
 _NAMED: Final = "named"
 _FILES: Final = "files"
-_PREFIX: Final = "ICH_"
+_NAME: Final = re.compile(r"ICH_[A-Z0-9_]+")
 _INPUTS: Final = ("_FILE", "_KEYS")
 _OUTPUTS: Final = ("ICH_GATEWAY_AUDIT_FILE",)
 _CLIENT_KEY: Final = "ICH_KEY"  # of a sender's own commands
@@ -31,7 +34,7 @@ def site_variables(process_file: Path | None) -> dict[str, str]:
     found: Mapping[str, str] = os.environ
     if process_file and (running := _environment_of(process_file)) is not None:
         found = running
-    return {name: value for name, value in sorted(found.items()) if name.startswith(_PREFIX) and name != _CLIENT_KEY}
+    return {name: value for name, value in sorted(found.items()) if _NAME.fullmatch(name) and name != _CLIENT_KEY}
 
 
 def _environment_of(process_file: Path) -> dict[str, str] | None:
@@ -96,8 +99,18 @@ def write_shell_environment(settings: Path, place: Path) -> None:
         folder with the members below `settings/`
     place
         where that folder will be; named files are named there
+
+    Raises
+    ------
+    DamagedArchive
+        a name is none of a setting: a shell would run it
     """
-    variables: dict[str, str] = json.loads((settings / ENVIRONMENT).read_text())
+    try:
+        variables = TypeAdapter(dict[str, str]).validate_json((settings / ENVIRONMENT).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise DamagedArchive(f"{ENVIRONMENT} of the archive is missing or of another form: use another one") from error
+    if strange := [name for name in variables if not _NAME.fullmatch(name)]:
+        raise DamagedArchive(f"{ENVIRONMENT} of the archive names {strange[0]!r}, which is no setting: use another one")
     for name in variables:
         if (settings / _NAMED / name).is_file():
             variables[name] = str(place.resolve() / _NAMED / name)

@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from services.gateway.backup.__main__ import main
+from services.gateway.backup.archive import ArchiveWriter
 from services.gateway.backup.settings_files import settings_members
 from tests.gateway.backup.stores import content, filled_store
 from tests.reference import SETTINGS
@@ -55,6 +56,18 @@ def test_settings_and_the_files_that_they_name_come_back(
     assert "ICH_KEY" not in restored
     assert (back / "files/site/more/acceptance.toml").read_text() == "[severity]\n"
     assert {path.stat().st_mode & 0o077 for path in back.rglob("*")} == {0}
+
+
+@pytest.mark.parametrize("content", [b'{"ICH_X; touch pwned": "1"}', b'{"PATH": "/evil"}', b'{"ICH_X": 1}', b"[]"])
+def test_settings_that_a_shell_would_run_are_refused(tmp_path: Path, content: bytes) -> None:
+    with (tmp_path / "a.tar").open("wb") as file, ArchiveWriter(file) as writer:
+        writer.add_bytes("settings/environment.json", content)
+        writer.finish(jobs=0)
+    with pytest.raises(SystemExit, match="use another one"):
+        main(
+            ["restore", str(tmp_path / "a.tar"), "--jobs", str(tmp_path / "new"), "--settings", str(tmp_path / "back")]
+        )
+    assert not list((tmp_path / "back").glob("*"))
 
 
 def test_settings_are_those_of_the_running_process(tmp_path: Path, jobs: Path) -> None:
