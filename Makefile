@@ -16,7 +16,7 @@ export PREPROCESS_PORT ?= 8001
 export CNN_PORT ?= 8002
 export RNN_PORT ?= 8003
 # Redis listens on no port, but on a socket in a folder of this user. The path of a socket may have 107 bytes.
-export REDIS_SOCKET ?= $(or $(wildcard $(XDG_RUNTIME_DIR)),/tmp)/ich-$(shell id -u)-$(GATEWAY_PORT)/redis.sock
+export REDIS_SOCKET ?= /tmp/ich-$(shell id -u)-$(GATEWAY_PORT)/redis.sock
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
 .PHONY: help run demo backup restore up down logs backup-compose restore-compose test e2e e2e-compose drill attack fuzz corpus reference check format lock sbom audit-dependencies bench bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
@@ -56,7 +56,7 @@ JOBS = .run/jobs-$(GATEWAY_PORT)
 backup: $(VENV)/.run ## Write jobs, API keys and settings of `make run` to BACKUP=a file; the services may run
 	@$(BIN)/python -m services.gateway.backup create $(BACKUP) --jobs $(JOBS) --environment-of .run/supervisord-$(GATEWAY_PORT).pid
 
-restore: $(VENV)/.run free-ports ## Restore BACKUP=a file for `make run`, its settings into SETTINGS=.run/restored; REPLACE=1 deletes the jobs that are there
+restore: $(VENV)/.run ## Restore BACKUP=a file for `make run`, its settings into SETTINGS=.run/restored; REPLACE=1 deletes the jobs that are there
 	@$(HAVE_BACKUP)
 	@$(BIN)/python -m services.gateway.backup restore $(BACKUP) --jobs $(JOBS) --settings $(or $(SETTINGS),.run/restored) $(if $(REPLACE),--replace)
 

@@ -3,7 +3,7 @@
 secrets/redis-password    the password of Redis, for the gateway and its workers
 secrets/redis.conf        the same for Redis itself, which would show it on a command line
 tls/certificate.pem       a self-signed certificate for the proxy, and its key.pem
-tls/self-signed           marks it, so that it is renewed here; a site's own certificate has no mark
+tls/self-signed           its names: it is renewed here if they change; a site's own certificate has no such file
 """
 
 import argparse
@@ -47,7 +47,7 @@ def write_redis_password(folder: Path) -> None:
 
 
 def write_certificate(folder: Path, hosts: Sequence[str]) -> None:
-    """Generate a self-signed certificate, unless there is one that lasts.
+    """Generate a self-signed certificate, unless there is one that lasts and has these names.
 
     Raises
     ------
@@ -55,8 +55,9 @@ def write_certificate(folder: Path, hosts: Sequence[str]) -> None:
         the folder cannot be written, or openssl is missing or fails
     """
     try:
-        if not (folder / CERTIFICATE).exists() or _expires(folder):
-            _generate(folder, hosts)
+        names = ",".join(map(_alternative_name, dict.fromkeys((*_LOCAL, *hosts))))
+        if not (folder / CERTIFICATE).exists() or _is_outdated(folder, names):
+            _generate(folder, names)
     except OSError as error:
         raise SystemExit(
             f"{folder} has no {CERTIFICATE}, and none can be generated: {error}; put the site's {CERTIFICATE} and "
@@ -64,23 +65,25 @@ def write_certificate(folder: Path, hosts: Sequence[str]) -> None:
         ) from error
 
 
-def _generate(folder: Path, hosts: Sequence[str]) -> None:
+def _generate(folder: Path, names: str) -> None:
     """Write the certificate last: an interrupted run is repeated."""
     certificate, key = folder / f".{CERTIFICATE}", folder / f".{KEY}"
-    names = ",".join(map(_alternative_name, dict.fromkeys((*_LOCAL, *hosts))))
     _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(_DAYS),
              "-subj", "/CN=Intracranial haemorrhage service", "-addext", f"subjectAltName={names}",
              "-keyout", str(key), "-out", str(certificate))  # fmt: skip
-    _write(folder / SELF_SIGNED, "")
+    _write(folder / SELF_SIGNED, names)
     for path in (key, certificate):
         path.chmod(_MODE)
         path.rename(path.with_name(path.name[1:]))
 
 
-def _expires(folder: Path) -> bool:
-    """Whether a certificate from here ends soon. A site renews its own one."""
-    if not (folder / SELF_SIGNED).exists():
+def _is_outdated(folder: Path, names: str) -> bool:
+    """Whether a certificate from here ends soon, or has other names. A site renews its own one."""
+    mark = folder / SELF_SIGNED
+    if not mark.exists():
         return False
+    if mark.read_text() != names:
+        return True
     command = ("openssl", "x509", "-checkend", str(_RENEW_S), "-noout", "-in", str(folder / CERTIFICATE))
     return subprocess.run(command, capture_output=True, check=False).returncode != 0  # noqa: S603 - our own words
 

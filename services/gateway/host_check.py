@@ -40,8 +40,16 @@ class HostMiddleware:
             await self._app(scope, receive, send)
             return
         named = repr(sent[0][:_SHOWN_CHARACTERS]) if sent else "none"
-        detail = f"the header Host names {named}, which is no host of this gateway; ICH_GATEWAY_HOSTS lists its hosts"
+        detail = (
+            f"the header Host names {named}, which is no host of this gateway; add it to ICH_GATEWAY_HOSTS "
+            "(ICH_HOSTS in Compose)"
+        )
         await problem_response(UnknownHost(detail))(scope, receive, send)
+
+
+def bound_host(host: str) -> str:
+    """The address that the gateway binds as a Host header names it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host.lower()
 
 
 def _path(scope: Scope) -> str:

@@ -12,7 +12,7 @@ from services.common.cross_origin import CrossOriginMiddleware
 from services.gateway.audit.log import AuditLog
 from services.gateway.audit.middleware import AuditMiddleware
 from services.gateway.connections.client_address import ClientAddressMiddleware, Proxies
-from services.gateway.host_check import LOCAL_HOSTS, HostMiddleware
+from services.gateway.host_check import LOCAL_HOSTS, HostMiddleware, bound_host
 from services.gateway.negotiation import best_match
 from services.gateway.security_headers import SecurityHeadersMiddleware
 from services.gateway.settings import Settings
@@ -39,7 +39,7 @@ def gateway_middleware(settings: Settings, audit: AuditLog | None = None) -> lis
         Middleware(CompressionMiddleware),
         Middleware(SecurityHeadersMiddleware),
         *([Middleware(AuditMiddleware, audit)] if audit else []),
-        Middleware(HostMiddleware, frozenset((*LOCAL_HOSTS, settings.host, *settings.hosts))),
+        Middleware(HostMiddleware, frozenset((*LOCAL_HOSTS, bound_host(settings.host), *settings.hosts))),
         *([cors] if settings.cors_origins else []),
         Middleware(CrossOriginMiddleware, settings.cors_origins),
     ]

@@ -47,6 +47,12 @@ def test_the_certificate_names_the_hosts_and_fits_its_key(tmp_path: Path) -> Non
     )
 
 
+def test_a_self_signed_certificate_gets_the_names_that_a_site_adds(tmp_path: Path) -> None:
+    write_certificate(tmp_path, [])
+    write_certificate(tmp_path, ["ct.example.org"])
+    assert "DNS:ct.example.org" in _names(tmp_path)
+
+
 def test_a_self_signed_certificate_that_ends_soon_is_renewed_and_a_sites_own_is_not(tmp_path: Path) -> None:
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     command += ["-days", "30", "-subj", "/CN=x", "-keyout", str(tmp_path / "key.pem")]
@@ -55,7 +61,7 @@ def test_a_self_signed_certificate_that_ends_soon_is_renewed_and_a_sites_own_is_
     own = (tmp_path / "certificate.pem").read_bytes()
     write_certificate(tmp_path, [])
     assert (tmp_path / "certificate.pem").read_bytes() == own
-    (tmp_path / "self-signed").touch()
+    (tmp_path / "self-signed").write_text("DNS:localhost,IP:127.0.0.1,IP:::1")
     write_certificate(tmp_path, [])
     assert (tmp_path / "certificate.pem").read_bytes() != own
 

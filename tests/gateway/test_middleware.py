@@ -59,6 +59,12 @@ async def test_other_hosts_are_refused(client: httpx.AsyncClient, host: str, met
     assert "ICH_GATEWAY_HOSTS" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("length", [65, 300, 5000])
+@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("DELETE", ""), ("GET", "/reports"), ("GET", "/events")])
+async def test_a_long_job_id_is_unknown(client: httpx.AsyncClient, length: int, method: str, path: str) -> None:
+    assert (await client.request(method, f"/v1/jobs/{'a' * length}{path}")).status_code == 404
+
+
 async def test_two_host_headers_are_refused(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v1/jobs", headers=[("host", "localhost"), ("host", "evil.example.org")])
     assert answer.status_code == 421
@@ -74,6 +80,11 @@ async def test_named_hosts_and_the_bound_address_are_served(tmp_path: Path) -> N
         for host in ("ct.example.org", "CT.example.org:443", "[2001:db8::7]:8000", "10.0.0.7:8000"):
             assert (await client.get("/v1/jobs", headers={"host": host})).status_code == 200
         assert (await client.get("/v1/jobs", headers={"host": "example.org"})).status_code == 421
+
+
+async def test_a_bound_ipv6_address_is_served_in_brackets(tmp_path: Path) -> None:
+    async with gateway(tmp_path, host="2001:db8::7") as client:
+        assert (await client.get("/v1/jobs", headers={"host": "[2001:DB8::7]:8000"})).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["*", "*.example.org", "http://a", "a:80", "A", "", "2001:db8::7", "a/b"])

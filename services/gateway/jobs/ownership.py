@@ -101,6 +101,7 @@ async def beat_forever(leases: Sequence[StorageLease], *, interval_s: float = BE
                     log.critical("another gateway has taken over this one's storage; this gateway ends")
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
-            except OSError as error:
-                log.warning("the storage takes no heartbeat", extra={"fields": {"errno": error.errno}})
+            except Exception as error:  # noqa: BLE001 - drivers of object storages raise errors of their own
+                fields = {"error": type(error).__name__, "errno": getattr(error, "errno", None)}
+                log.warning("the storage takes no heartbeat", extra={"fields": fields})
         await asyncio.sleep(interval_s)

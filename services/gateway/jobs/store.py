@@ -26,6 +26,7 @@ from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.private_folder import FOLDER_MODE, open_private
 from services.gateway.uploads.spool import Spool, SpoolFolder, UploadedFile
 
+_MAX_ID_LENGTH: Final = 64  # file systems refuse long names
 RESTORING: Final = ".restoring"  # in the folder of jobs, while a backup is restored
 
 
@@ -104,7 +105,7 @@ class JobStore:
     def job(self, sender: str, job_id: str) -> Job:
         """A sender's job; NotFound where the sender has no such job."""
         job = Job(self.storage, sender, job_id)
-        if not job_id.isalnum() or not job.exists():
+        if not job_id.isalnum() or len(job_id) > _MAX_ID_LENGTH or not job.exists():
             raise job_not_found()
         return job
 

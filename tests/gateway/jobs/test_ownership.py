@@ -97,10 +97,10 @@ async def test_a_storage_at_a_url_has_one_owner(tmp_path: Path) -> None:
 
 
 class OvertakenLease(StorageLease):
-    """A lease whose storage fails once, and that another gateway has taken over then."""
+    """A lease whose storage fails twice, and that another gateway has taken over then."""
 
     def __init__(self) -> None:
-        self.answers = [OSError(5, "no storage")]
+        self.answers = [OSError(5, "no storage"), RuntimeError("a driver's own error")]
 
     def beat(self) -> bool:
         if self.answers:
