@@ -18,8 +18,10 @@ from services.gateway.shares.key_throttle import FREE_FAILURES, KeyThrottle
 BEARER: Final = HTTPBearer(auto_error=False, scheme_name="key", description="a line of the site's file of keys")
 SENDER_ID: Final = re.compile(r"[A-Za-z0-9-]{1,32}")
 _THROTTLED: Final = (
-    f"{FREE_FAILURES} wrong keys came from this address: check the key, and send no more than one wrong key each 10 s"
+    f"more than {FREE_FAILURES} wrong keys came from this address, and a right key may be refused with them: check the "
+    "key, wait {seconds} s, and stop programs that send old keys"
 )
+"""The same text for a wrong and a right key: a difference would tell a guesser which one it was."""
 _LINE: Final = re.compile(rf"({SENDER_ID.pattern})\s+(\S{{16,}})")
 
 
@@ -100,7 +102,7 @@ class ApiKeys:
             return found
         retry_after_s = self.throttle.fail(address, hashed) if key else None
         if retry_after_s:
-            raise TooManyWrongKeys(_THROTTLED, retry_after_s=retry_after_s)
+            raise TooManyWrongKeys(_THROTTLED.format(seconds=retry_after_s), retry_after_s=retry_after_s)
         raise Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")
 
 

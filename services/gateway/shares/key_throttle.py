@@ -5,7 +5,8 @@ it, and a guess learns nothing from it.
 """
 
 import time
-from collections import OrderedDict, deque
+from array import array
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
@@ -17,7 +18,7 @@ _RECOVERY_S: Final = 10.0  # until an address has one more of both
 _KNOWN_S: Final = 24 * 3600.0  # that a right key stays known
 _MAX_ADDRESSES: Final = 10_000
 _MAX_KNOWN: Final = 10_000
-_REMEMBERED: Final = 16  # wrong keys of an address that count as one guess when they are repeated
+_REMEMBERED: Final = FREE_GUESSES  # wrong keys of an address that count as one guess when they are repeated
 
 
 @dataclass(slots=True)
@@ -39,7 +40,17 @@ class _Level:
 class _Address:
     failures: _Level = field(default_factory=_Level)
     guesses: _Level = field(default_factory=_Level)
-    wrong: deque[bytes] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    wrong: "array[int]" = field(default_factory=lambda: array("Q"))  # the last one is the newest
+
+    def is_new(self, hashed: bytes) -> bool:
+        """Whether a wrong key is none of the last ones; remember it by 64 bits of its hash."""
+        key = int.from_bytes(hashed[:8])
+        new = key not in self.wrong
+        if not new:
+            self.wrong.remove(key)
+        self.wrong.append(key)
+        del self.wrong[:-_REMEMBERED]
+        return new
 
 
 class KeyThrottle:
@@ -79,8 +90,7 @@ class KeyThrottle:
             self._addresses.popitem(last=False)
         throttled = found.failures.now(now) > FREE_FAILURES - 1
         found.failures.add(now, FREE_FAILURES)
-        if hashed not in found.wrong:
-            found.wrong.append(hashed)
+        if found.is_new(hashed):
             found.guesses.add(now, FREE_GUESSES)
         self.throttled += throttled
         return ceil(_RECOVERY_S) if throttled else None

@@ -44,6 +44,22 @@ def test_a_client_that_repeats_one_wrong_key_guesses_nothing(throttle: KeyThrott
     assert throttle.accepts("a", b"right")
 
 
+@pytest.mark.parametrize("count", [20, FREE_GUESSES - 1])
+def test_old_keys_that_repeat_do_not_lock_out_right_ones(throttle: KeyThrottle, count: int) -> None:
+    for _ in range(10):
+        guess(throttle, count)
+    assert throttle.accepts("a", b"right")
+
+
+def test_a_key_that_repeats_counts_once_between_many_others(throttle: KeyThrottle) -> None:
+    for number in range(3 * FREE_GUESSES):
+        throttle.fail("a", b"the same")
+        throttle.fail("a", b"%d" % number)
+    assert len(throttle._addresses["a"].wrong) == FREE_GUESSES
+    assert not throttle._addresses["a"].is_new(b"the same")
+    assert throttle._addresses["a"].is_new(b"0"), "the oldest one is forgotten"
+
+
 def test_a_known_key_is_forgotten_after_a_day(throttle: KeyThrottle, clock: list[float]) -> None:
     assert throttle.accepts("a", b"right")
     clock[0] += 25 * 3600
