@@ -63,6 +63,18 @@ def _nested(outer: int, inner: int) -> bytes:
     return _zip(((f"{number}.zip", one) for number in range(outer)), _DEFLATED)
 
 
+def _empty_extra_fields() -> bytes:
+    """Two zips in a zip; each entry of their directories has 65,520 bytes of extra fields without data."""
+    extra = struct.pack("<2H", 0x9999, 0) * 16_380
+    local = struct.pack("<4s5H3L2H", b"PK\3\4", 20, *(0,) * 7, 1, 0) + b"a"
+    directory = b"".join(
+        _ENTRY.pack(b"PK\1\2", 20, 20, *(0,) * 7, 1, len(extra), 0, 0, 0, 0, number * len(local)) + b"a" + extra
+        for number in range(480)
+    )
+    inner = local * 480 + directory + _END.pack(b"PK\5\6", 0, 0, 480, 480, len(directory), 480 * len(local), 0)
+    return _zip([("0.zip", inner), ("1.zip", inner)], _DEFLATED)
+
+
 def _system_files() -> bytes:
     return _zip((f"__MACOSX/._{number}", b"") for number in range(50_000))
 
@@ -131,6 +143,11 @@ ATTACKS: Final = (
     ),
     Attack("zip: 60 entries that share 1 MiB of zeros", _LIMIT, _upload(lambda: _overlapping(60))),
     Attack("zip: 100 zips of 2,000 files each", _LIMIT, _upload(lambda: _nested(100, 2000))),
+    Attack(
+        "zip: job of two zips of 480 entries, each with 16,380 empty extra fields",
+        _LIMIT,
+        _upload(_empty_extra_fields, path="/v1/jobs"),
+    ),
     Attack("zip: 50,000 files of the operating system", _LIMIT, _upload(_system_files)),
     Attack("zip: 200 names of 64 kB", _LIMIT, _upload(_long_names)),
     Attack("zip: 4 MiB of unpacked data with a wrong CRC-32", _LIMIT, _upload(_wrong_checksum)),

@@ -7,11 +7,12 @@ that disagree. Here both ends are read once, and everything that disagrees is re
 import struct
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 MAX_NAME_BYTES: Final = 4096  # PATH_MAX of Linux
+MAX_EXTRA_FIELDS: Final = 32  # of an entry; writers add a handful
 END_SIGNATURE: Final = b"PK\x05\x06"
 
 _END: Final = struct.Struct("<4s4H2LH")
@@ -23,8 +24,10 @@ _ENTRY_SIGNATURE: Final = b"PK\x01\x02"
 _MAX_COMMENT_BYTES: Final = 0xFFFF
 _END64_BODY_BYTES: Final = 44  # a record without extensible data
 _IN_ZIP64_SHORT, _IN_ZIP64_LONG = 0xFFFF, 0xFFFFFFFF  # placeholders of numbers in a zip64 record or field
+_FIELD: Final = struct.Struct("<2H")
 _ZIP64_FIELD: Final = 0x0001
 _UNICODE_PATH_FIELD: Final = 0x7075
+_KEPT_FIELDS: Final = frozenset({_ZIP64_FIELD, _UNICODE_PATH_FIELD})
 _UTF8: Final = 0x0800
 
 
@@ -164,7 +167,8 @@ def read_entries(file: BinaryIO, end: ZipDirectory) -> Iterator[ZipEntry]:
     Raises
     ------
     MalformedZip
-        an entry is damaged or has too long a name, or the directory has another length or another number of entries
+        an entry is damaged, or its name or number of extra fields exceeds its limit; or the directory has another
+        length or another number of entries
     """
     if end.directory_at < 0 or end.data_before < 0:
         raise MalformedZip("the directory lies in front of the file")
@@ -181,17 +185,18 @@ def read_entries(file: BinaryIO, end: ZipDirectory) -> Iterator[ZipEntry]:
         if left < 0 or name_bytes > MAX_NAME_BYTES:
             raise MalformedZip("an entry of the directory is too long")
         raw_name, extra, _ = file.read(name_bytes), file.read(extra_bytes), file.read(comment_bytes)
+        fields = _extra_fields(extra)
         if _IN_ZIP64_LONG in (packed, unpacked, at):
-            unpacked, packed, at = _zip64_numbers(extra, unpacked, packed, at)
-        name = _unicode_name(extra, raw_name) or _text(raw_name, flags)
+            unpacked, packed, at = _zip64_numbers(fields, unpacked, packed, at)
+        name = _unicode_name(fields, raw_name) or _text(raw_name, flags)
         yield ZipEntry(name, raw_name, flags, method, crc32, packed, unpacked, attributes, at + end.data_before)
     if left:
         raise MalformedZip("the directory is longer than its entries")
 
 
-def _zip64_numbers(extra: bytes, *numbers: int) -> Iterator[int]:
+def _zip64_numbers(fields: Mapping[int, bytes], *numbers: int) -> Iterator[int]:
     """The numbers, with those of the zip64 field in place of placeholders (APPNOTE 4.5.3)."""
-    field = _extra_field(extra, _ZIP64_FIELD)
+    field = fields.get(_ZIP64_FIELD, b"")
     for number in numbers:
         if number != _IN_ZIP64_LONG:
             yield number
@@ -202,19 +207,25 @@ def _zip64_numbers(extra: bytes, *numbers: int) -> Iterator[int]:
         field = field[8:]
 
 
-def _extra_field(extra: bytes, wanted: int) -> bytes:
-    """The first extra field of a kind; empty where there is none."""
-    while len(extra) >= 4:  # noqa: PLR2004 - bytes of a field's head
-        kind, length = struct.unpack_from("<2H", extra)
-        if kind == wanted:
-            return extra[4 : 4 + length]
-        extra = extra[4 + length :]
-    return b""
+def _extra_fields(extra: bytes) -> dict[int, bytes]:
+    """The first extra field of each kind that is read here (APPNOTE 4.5.1)."""
+    fields: dict[int, bytes] = {}
+    at, last = 0, len(extra) - _FIELD.size
+    for _ in range(MAX_EXTRA_FIELDS):
+        if at > last:
+            return fields
+        kind, length = _FIELD.unpack_from(extra, at)
+        at += _FIELD.size + length
+        if kind in _KEPT_FIELDS:
+            fields.setdefault(kind, extra[at - length : at])
+    if at > last:
+        return fields
+    raise MalformedZip(f"an entry has more than {MAX_EXTRA_FIELDS} extra fields")
 
 
-def _unicode_name(extra: bytes, raw_name: bytes) -> str:
+def _unicode_name(fields: Mapping[int, bytes], raw_name: bytes) -> str:
     """The name that Info-ZIP adds in UTF-8, unless it belongs to another name (APPNOTE 4.6.9)."""
-    field = _extra_field(extra, _UNICODE_PATH_FIELD)
+    field = fields.get(_UNICODE_PATH_FIELD, b"")
     if field[:5] != b"\x01" + zlib.crc32(raw_name).to_bytes(4, "little"):
         return ""
     return field[5:].decode("utf-8", "replace").partition("\0")[0]

@@ -11,6 +11,7 @@ from services.common.problems import ContentTooLarge
 from services.gateway.uploads.archives import BadArchive, Limits, unpack
 from services.gateway.uploads.spool import SpoolFolder, UploadedFile
 from services.gateway.uploads.zip_directory import (
+    MAX_EXTRA_FIELDS,
     MAX_NAME_BYTES,
     MalformedZip,
     ZipDirectory,
@@ -218,6 +219,33 @@ def test_the_unicode_name_of_info_zip_is_read(tmp_path: Path, belongs: bytes, na
         entry.extra = struct.pack("<2HBL", 0x7075, 5 + len(named), 1, zlib.crc32(belongs)) + named
         archive.writestr(entry, b"x")
     assert _unpack(tmp_path, file.getvalue()) == {name: b"x"}
+
+
+def _with_extra(extra: bytes) -> bytes:
+    """A zip of an empty file whose entry in the directory has an extra field, and whose local header has none."""
+    data = zipped({"a.dcm": b""})
+    at = data.rindex(b"PK\x01\x02")
+    record = bytearray(data[at:-22])
+    struct.pack_into("<H", record, 30, len(extra))
+    directory = bytes(record) + extra
+    return data[:at] + directory + data[-22:-10] + struct.pack("<2LH", len(directory), at, 0)
+
+
+def test_an_entry_of_many_extra_fields_is_refused(tmp_path: Path) -> None:
+    """An empty field takes four bytes, and a directory may have millions of them."""
+    field = struct.pack("<2H", 0x9999, 0)
+    last = struct.pack("<2HBL", 0x7075, 10, 1, zlib.crc32(b"a.dcm")) + b"b.dcm"
+    assert _unpack(tmp_path, _with_extra(field * (MAX_EXTRA_FIELDS - 1) + last)) == {"b.dcm": b""}
+    for number, count in enumerate((MAX_EXTRA_FIELDS, 8000)):
+        (tmp_path / str(number)).mkdir()
+        with pytest.raises(BadArchive) as refused:
+            _unpack(tmp_path / str(number), _with_extra(field * count + last))
+        assert f"{MAX_EXTRA_FIELDS} extra fields" in refused.value.detail
+
+
+@pytest.mark.parametrize("rest", [b"", b"\0", b"\x99\x99\xff\xff", b"\0" * 3])
+def test_an_extra_field_that_ends_early_is_skipped(tmp_path: Path, rest: bytes) -> None:
+    assert _unpack(tmp_path, _with_extra(struct.pack("<2HB", 0x5455, 1, 0) + rest)) == {"a.dcm": b""}
 
 
 @pytest.mark.parametrize("bad", [b"\xff", b"\xc3("])
