@@ -1,6 +1,9 @@
-"""Attacks on the shares of others: idle uploads, and floods of valid requests."""
+"""Attacks on the shares of others: idle uploads, large archives, and floods of valid requests."""
 
+import io
+import os
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,13 +13,18 @@ from typing import Final
 import httpx
 
 from services.gateway.uploads.multipart_form import FORM_FIELD
-from tests.attack.attack import ATTACKER_KEY, Attack, Outcome, Target
+from tests.attack.attack import ATTACKER_KEY, NEIGHBOUR_ADDRESS, NEIGHBOUR_KEY, Attack, Outcome, Target
 from tests.scans import ct_slice, head
 
 _FLOOD_S: Final = 4.0
 _SLICE: Final = ct_slice(0, head(256))
 _IDLE: Final = 20
 _DELETING: Final = 4
+_ZIPS: Final = 4
+_ZIP_FILES: Final = 200
+_ZIP_FILE: Final = os.urandom(11_000) + bytes((1 << 20) - 11_000)  # 200 of them are 3 MB in a zip
+_PREDICTION_S: Final = 2.0
+_PAUSE_S: Final = 0.05
 _ANNOUNCED: Final = (
     "POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
     "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000000\r\n\r\n"
@@ -119,9 +127,40 @@ def _many_jobs(target: Target) -> Outcome:
         return _summary(flood(16, send))
 
 
+def _predict(target: Target, key: str | None = NEIGHBOUR_KEY, address: str = NEIGHBOUR_ADDRESS) -> tuple[int, float]:
+    """The status and the seconds of a prediction of one slice."""
+    begin = time.monotonic()
+    with target.client(key, address) as client:
+        status = client.post("/v1/predictions", files={FORM_FIELD: ("a.dcm", _SLICE)}).status_code
+    return status, time.monotonic() - begin
+
+
+def _large_zip() -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for number in range(_ZIP_FILES):
+            archive.writestr(f"{number}.dcm", _ZIP_FILE[:-4] + number.to_bytes(4))
+    return packed.getvalue()
+
+
+def _zips_of_jobs(target: Target) -> Outcome:
+    """Four jobs at once, each a zip that takes seconds to unpack."""
+    packed, seconds = _large_zip(), list[float]()
+    with deleted_jobs(target) as jobs, ThreadPoolExecutor(_ZIPS) as pool:
+        sent = [pool.submit(target.upload, [("a.zip", packed)], "/v1/jobs") for _ in range(_ZIPS)]
+        while not all(one.done() for one in sent):
+            status, took = _predict(target)
+            seconds.append(took if status == httpx.codes.OK else float("inf"))
+            time.sleep(_PAUSE_S)
+        jobs += [one.result().json().get("id", "") for one in sent]
+    worst = max(seconds)
+    return Outcome(f"{len(seconds)} predictions, the slowest in {worst:.1f} s", held=worst < _PREDICTION_S)
+
+
 ATTACKS: Final = (
     Attack("20 idle uploads of 1 GB", "others are served", _idle_uploads),
     Attack("flood of small predictions, 24 at once", "others are served", _small_predictions),
     Attack("flood of series of 80 slices, 6 at once", "others are served", _large_series),
+    Attack("4 zips of 200 MB unpacked, as jobs at once", "another's prediction in 2 s", _zips_of_jobs),
     Attack("flood of jobs, 16 at once", "others are served", _many_jobs),
 )

@@ -1,12 +1,12 @@
 """Limits concurrent work, and lets waiting clients take turns."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from services.gateway.shares.fair_shares import LOCAL, Client
+from services.gateway.shares.fair_shares import LOCAL, Client, within_share
 
 _MAX_TURNS: Final = 10_000
 Waiter = tuple[int, asyncio.Future[None]]
@@ -17,10 +17,19 @@ class FairLimiter:
 
     Clients take turns: next is the share that was served least recently, and in it the address that was. A client's own
     work is served in its order. The next one is never overtaken, so that a large chunk does not starve.
+
+    Parameters
+    ----------
+    limit
+        of all clients together
+    share_weight
+        a share that holds some may get more up to this multiple of the free amount; unset, up to the limit
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, share_weight: int | None = None) -> None:
         self._limit = self._free = limit
+        self._share_weight = share_weight
+        self._held: Counter[str] = Counter()
         self._waiting: dict[Client, deque[Waiter]] = {}
         self._turns: dict[str | Client, int] = {}  # the latest turn of a share and of a client
         self._turn = 0
@@ -33,7 +42,7 @@ class FairLimiter:
         try:
             yield
         finally:
-            self._free += wanted
+            self._hold(client, -wanted)
             self._wake_waiters()
 
     async def _wait(self, wanted: int, client: Client) -> None:
@@ -44,7 +53,7 @@ class FairLimiter:
             await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():  # acquired in the moment of the cancellation
-                self._free += wanted
+                self._hold(client, -wanted)
             self._wake_waiters()
             raise
 
@@ -54,15 +63,27 @@ class FairLimiter:
             if not waiter.cancelled():
                 if wanted > self._free:
                     return
-                self._free -= wanted
+                self._hold(client, wanted)
                 waiter.set_result(None)
                 self._note_turn(client)
             self._waiting[client].popleft()
 
     def _next(self) -> Client | None:
-        """The client whose turn it is; None where none waits."""
+        """The client whose turn it is; None where none waits whose share has room."""
         self._waiting = {client: waiters for client, waiters in self._waiting.items() if waiters}
-        return min(self._waiting, key=self._last_turns, default=None)
+        return min(filter(self._may_have_more, self._waiting), key=self._last_turns, default=None)
+
+    def _may_have_more(self, client: Client) -> bool:
+        held, (wanted, _) = self._held[client.share], self._waiting[client][0]
+        if self._share_weight is None or not held:
+            return True
+        return within_share(held + wanted, self._free - wanted, self._share_weight)
+
+    def _hold(self, client: Client, amount: int) -> None:
+        self._free -= amount
+        self._held[client.share] += amount
+        if not self._held[client.share]:
+            del self._held[client.share]
 
     def _last_turns(self, client: Client) -> tuple[int, int]:
         return self._turns.get(client.share, 0), self._turns.get(client, 0)

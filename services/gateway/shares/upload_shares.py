@@ -20,6 +20,7 @@ _COUNT_WEIGHT: Final = 2
 _BYTES_WEIGHT: Final = 8  # a client alone may fill eight ninths of the free disk
 _UNPACKING: Final = 4  # uploads that are unpacked at the same time, out of 40 threads of the process
 _STORING: Final = 4  # jobs that are stored at the same time; each one takes several threads
+_TURNS_WEIGHT: Final = 1  # a client alone may have half of these turns, and the last one is a newcomer's
 _RETRY_AFTER_S: Final = 5
 
 
@@ -36,8 +37,8 @@ class Uploads:
     def __init__(self, settings: Settings) -> None:
         self.count = FairShares(settings.max_uploads, _COUNT_WEIGHT, settings.max_uploads_per_client)
         self.bytes = FairShares(settings.max_uploads_bytes, _BYTES_WEIGHT)
-        self.unpacking = FairLimiter(_UNPACKING)
-        self.storing = FairLimiter(_STORING)
+        self.unpacking = FairLimiter(_UNPACKING, _TURNS_WEIGHT)
+        self.storing = FairLimiter(_STORING, _TURNS_WEIGHT)
 
     @contextmanager
     def begin(self, client: Client) -> Iterator["Upload"]:

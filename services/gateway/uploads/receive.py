@@ -9,6 +9,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from services.common.problems import ContentTooLarge, UnsupportedMediaType
+from services.gateway.uploads.archive_formats import archive_format
 from services.gateway.uploads.archives import Limits
 from services.gateway.uploads.multipart_form import FORM_FIELD, MultipartForm, NoFiles, UnsupportedEncoding
 from services.gateway.uploads.part_headers import is_identity_coding
@@ -25,6 +26,8 @@ async def receive(
     unpacking: AbstractAsyncContextManager[None] = nullcontext(),  # noqa: B008 - it has no state
 ) -> list[UploadedFile]:
     """The files of a multipart request in the order sent, with archives unpacked in the context `unpacking`.
+
+    An upload without an archive never enters that context.
 
     Raises
     ------
@@ -43,6 +46,8 @@ async def receive(
     boundary = _boundary(request)
     with full_disk_as_problem("uploads"):
         files = await _spool(request, MultipartForm(boundary, folder, limits), limits)
+        if not await to_thread.run_sync(_has_archive, files):
+            return files
         async with unpacking:
             return await to_thread.run_sync(_unpack, files, folder, limits)
 
@@ -98,6 +103,10 @@ async def _pieces(request: Request) -> AsyncIterator[bytes]:
             gathered.clear()
     if gathered:
         yield bytes(gathered)
+
+
+def _has_archive(files: list[UploadedFile]) -> bool:
+    return any(archive_format(file.path, file.name) for file in files)
 
 
 def _unpack(files: list[UploadedFile], folder: SpoolFolder, limits: Limits) -> list[UploadedFile]:

@@ -77,6 +77,31 @@ async def test_a_cancelled_waiter_holds_nothing() -> None:
     assert order == ["3", "4"]
 
 
+async def test_a_sender_leaves_a_part_of_a_shared_limit_to_others() -> None:
+    limiter, order = FairLimiter(4, share_weight=1), list[str]()
+    async with limiter.acquire(1, ANN), limiter.acquire(1, ANNS_OTHER):
+        third = asyncio.create_task(_hold(limiter, 1, order, "ann", ANN))
+        await asyncio.sleep(0.01)
+        async with limiter.acquire(1, BOB):
+            second = asyncio.create_task(_hold(limiter, 1, order, "bob", BOB))
+            await asyncio.sleep(0.01)
+            await _hold(limiter, 1, order, "newcomer", Client("eve", "e"))
+            assert order == ["newcomer"], "one part is kept for a client that holds none"
+    await asyncio.gather(third, second)
+    assert sorted(order) == ["ann", "bob", "newcomer"]
+    assert (limiter._free, limiter._held.total()) == (4, 0)
+
+
+async def test_a_cancelled_waiter_of_a_share_holds_nothing() -> None:
+    limiter = FairLimiter(2, share_weight=1)
+    async with limiter.acquire(1, ANN):
+        gone = asyncio.create_task(_hold(limiter, 1, [], "gone", ANN))
+        await asyncio.sleep(0.01)
+        gone.cancel()
+    async with limiter.acquire(1, ANN):
+        assert (limiter._free, limiter._held.total()) == (1, 1)
+
+
 async def test_many_clients_leave_a_bounded_table() -> None:
     limiter, order = FairLimiter(1), list[str]()
     for number in range(12_000):

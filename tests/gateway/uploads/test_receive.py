@@ -1,5 +1,8 @@
 import errno
-from collections.abc import Sequence
+import io
+import zipfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -107,6 +110,29 @@ def test_only_folders_of_a_crash_are_removed_at_start(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("kept")
     Spool(tmp_path).open()
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+async def _turns(root: Path, body: bytes) -> int:
+    """How often an upload waits for its turn to unpack."""
+    spool, turns = Spool(root), list[int]()
+    spool.open()
+
+    @asynccontextmanager
+    async def unpacking() -> AsyncIterator[None]:
+        turns.append(1)
+        yield
+
+    async with spool.folder() as folder:
+        await receive(_request(body, 100), folder, LIMITS, unpacking())
+    return len(turns)
+
+
+def test_only_an_upload_with_an_archive_waits_for_a_turn_to_unpack(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("b.dcm", b"slice")
+    assert anyio.run(_turns, tmp_path, _body([("a.dcm", b"slice")])) == 0
+    assert anyio.run(_turns, tmp_path, _body([("a.dcm", b"slice"), ("b.zip", packed.getvalue())])) == 1
 
 
 def test_limits_shrink_by_the_files() -> None:
