@@ -1,5 +1,6 @@
 """Headers of one part of a multipart body: field, file name and encoding."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
@@ -11,7 +12,9 @@ from services.common.problems import BadRequest
 
 _LATIN_1: Final = frozenset({"iso-8859-1", "latin-1", "latin1"})
 _PLAIN_TRANSFERS: Final = frozenset({"", "7bit", "8bit", "binary"})
-_MAX_PARAMETERS: Final = 16  # of Content-Disposition; the parser's time grows with their square
+_MAX_PARAMETERS: Final = 16  # of Content-Disposition
+_MAX_SEMICOLONS: Final = 256 + _MAX_PARAMETERS  # a file name has up to 255; the parser's time grows with their square
+_QUOTED: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _PLAIN_CODINGS: Final = frozenset({"", "identity"})
 
 
@@ -31,12 +34,19 @@ class PartHeaders:
 def parse_part_headers(headers: Mapping[bytes, bytes]) -> PartHeaders:
     """Parse a part's headers, whose names are in lower case; BadRequest where a disposition has too many parameters."""
     disposition = headers.get(b"content-disposition", b"")
-    if disposition.count(b";") > _MAX_PARAMETERS:
-        raise BadRequest(f"a Content-Disposition may have {_MAX_PARAMETERS} parameters")
+    _check_semicolons(disposition)
     _, options = parse_options_header(disposition)
     plain = options.get(b"filename")
     name = _extended_filename(disposition) or (None if plain is None else _text(plain))
     return PartHeaders(_text(options.get(b"name", b"")), name, _encoding(headers))
+
+
+def _check_semicolons(disposition: bytes) -> None:
+    """Limit those between parameters, and all of them; a quoted file name may have many."""
+    if disposition.count(b";") > _MAX_SEMICOLONS or _QUOTED.sub(b"", disposition).count(b";") > _MAX_PARAMETERS:
+        limit = f"{_MAX_PARAMETERS} parameters and {_MAX_SEMICOLONS} semicolons"
+        remedy = "quote the file name, or remove semicolons of a file name"
+        raise BadRequest(f"a Content-Disposition may have {limit}; {remedy}")
 
 
 def is_identity_coding(header: str) -> bool:

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.common.problems import BadRequest
 from services.gateway.uploads.part_headers import PartHeaders, is_identity_coding, parse_part_headers
 
 
@@ -33,6 +34,18 @@ def _read(disposition: str, **headers: str) -> PartHeaders:
 )
 def test_a_name_is_read_in_every_spelling(parameters: str, name: str | None) -> None:
     assert _read(f'form-data; name="files"; {parameters}') == PartHeaders("files", name)
+
+
+@pytest.mark.parametrize("name", ["a;b;c.dcm" + ";" * 100, ";" * 251 + ".dcm"])
+def test_semicolons_in_a_quoted_name_are_no_parameters(name: str) -> None:
+    assert _read(f'form-data; name="files"; filename="{name}"').filename == name
+
+
+@pytest.mark.parametrize("name", [f'"{";" * 400}.dcm"', f'"{";" * 400}.dcm', "a" + ";" * 20])
+def test_a_name_of_too_many_semicolons_is_refused_with_the_remedy(name: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        _read(f'form-data; name="files"; filename={name}')
+    assert "semicolons of a file name" in refused.value.detail
 
 
 @given(st.binary(max_size=80), st.sampled_from([b"filename*=", b"filename*0*=", b"filename=", b"name*="]))
