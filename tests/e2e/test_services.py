@@ -8,6 +8,7 @@ import socket
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -17,9 +18,11 @@ import tritonclient.http as triton
 
 from services.common.card import open_bundle
 from services.common.labels import LABELS
+from services.gateway.settings import Settings
 from tests.running import ROOT, Service, cpu_s, resident_bytes
 from tests.scans import ct_slice, series, zipped
 
+_UPLOADS_OF_A_CLIENT = Settings().max_uploads_per_client
 Parts = list[tuple[str, tuple[str, bytes]]]
 
 
@@ -99,7 +102,7 @@ def test_a_bad_upload_is_refused_and_the_next_one_is_assessed(
 def test_an_upload_over_the_limit_is_refused_before_its_end(service: Service) -> None:
     announced = f"content-type: multipart/form-data; boundary=b\r\ncontent-length: {2 * 1024**3}\r\n"
     with socket.create_connection(("127.0.0.1", service.ports["gateway"]), timeout=30) as connection:
-        connection.sendall(f"POST /v1/predictions HTTP/1.1\r\nhost: gateway\r\n{announced}\r\n".encode())
+        connection.sendall(f"POST /v1/predictions HTTP/1.1\r\nhost: localhost\r\n{announced}\r\n".encode())
         connection.sendall(b'--b\r\nContent-Disposition: form-data; name="files"; filename="big.dcm"\r\n\r\n')
         connection.sendall(bytes(1 << 20))
         answer = http.client.HTTPResponse(connection)
@@ -127,11 +130,13 @@ def test_a_refused_request_is_accepted_later_on_the_same_connection(service: Ser
             time.sleep(0.1)
         return answered
 
-    with socket.create_connection((kept.host, kept.port)) as another:
-        announced = "content-type: multipart/form-data; boundary=b\r\ncontent-length: 300000000"
-        another.sendall(f"POST /v1/predictions HTTP/1.1\r\nhost: gateway\r\n{announced}\r\n\r\n".encode())
-        refused, problem, first = until(503)
-    assert problem["code"] == "overloaded"
+    announced = "content-type: multipart/form-data; boundary=b\r\ncontent-length: 1000000"
+    with ExitStack() as others:
+        for _ in range(_UPLOADS_OF_A_CLIENT):
+            another = others.enter_context(socket.create_connection((kept.host, kept.port)))
+            another.sendall(f"POST /v1/predictions HTTP/1.1\r\nhost: localhost\r\n{announced}\r\n\r\n".encode())
+        refused, problem, first = until(429)
+    assert problem["code"] == "too_many_uploads"
     assert int(refused.headers["retry-after"]) >= 1
     _, _, second = until(200)
     assert second == first

@@ -59,6 +59,7 @@ def test_a_folder_of_another_user_is_refused_by_name(tmp_path: Path) -> None:
 @needs_root
 def test_a_link_that_another_user_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mine").chmod(0o755)
     (tmp_path / "link").symlink_to(tmp_path / "mine")
     os.chown(tmp_path / "link", NOBODY, NOBODY, follow_symlinks=False)
     with pytest.raises(UnsafeFolder, match="link belongs to"):
