@@ -16,6 +16,7 @@ from services.gateway.connections.client_address import Proxies, address_group
 from services.gateway.connections.client_progress import Progress
 from services.gateway.connections.connection_problems import RequestTimeout, TooManyConnections, encode_problem
 from services.gateway.connections.message_limits import MAX_HEADER_BYTES, LimitExceeded, MessageLimits, header_too_large
+from services.gateway.connections.request_parser import RequestParser
 from services.gateway.connections.table import CONNECTIONS, MAX_DISCARDED_BYTES, PROXIES, ConnectionTable
 
 _MAX_PIPELINED: Final = 8
@@ -32,6 +33,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.parser = RequestParser(self)
         self._table: ConnectionTable = app_state[CONNECTIONS]
         self._proxies: Proxies = app_state[PROXIES]
         limits, now = self._table.limits, self._table.clock()
@@ -113,8 +115,8 @@ class GatewayProtocol(HttpToolsProtocol):
         self._in_body, self._header_since, self._raw_bytes = True, None, 0
         self._sent.reset(self._now)
         super().on_headers_complete()
-        if self.parser.should_upgrade():
-            self.cycle.keep_alive = False  # no protocol is upgraded; the parser reads nothing behind such a request
+        if self.scope["method"] == "CONNECT":
+            self.cycle.keep_alive = False  # the parser reads nothing behind such a request
 
     def on_chunk_header(self) -> None:
         """Count a chunk."""

@@ -218,9 +218,110 @@ async def test_the_application_hears_that_the_client_of_a_pipelined_request_is_g
     assert len(server.table) == 0
 
 
-async def test_an_upgrade_is_ignored_and_the_connection_closed(server: Server) -> None:
-    client = await server.connect(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-    assert (await client.answer()).startswith(b"HTTP/1.1 200")
+JAVA = (  # java.net.http.HttpClient of JDK 21
+    b"POST %s HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\n%s\r\nHost: a\r\n"
+    b"HTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAAAAYABgAA\r\nUpgrade: h2c\r\n"
+    b"User-Agent: Java-http-client/21\r\nContent-Type: application/octet-stream\r\n\r\n"
+)
+CURL = (  # curl --http2
+    b"POST %s HTTP/1.1\r\nHost: a\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+    b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n%s\r\n\r\n"
+)
+LENGTH = (b"Content-Length: 3000", b"a" * 3000)
+CHUNKED = (b"Transfer-encoding: chunked", b"3e8\r\n" + b"a" * 1000 + b"\r\n7d0\r\n" + b"a" * 2000 + b"\r\n0\r\n\r\n")
+EMPTY = (b"Content-Length: 0", b"")
+
+
+def cut(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+@pytest.mark.parametrize("header", [JAVA, CURL], ids=["Java", "curl"])
+@pytest.mark.parametrize(
+    ("body", "length"), [(LENGTH, 3000), (CHUNKED, 3000), (EMPTY, 0)], ids=["length", "chunked", "empty"]
+)
+@pytest.mark.parametrize("size", [1 << 20, 100, 331])
+async def test_an_upgrade_is_ignored_and_its_body_read(
+    server: Server, header: bytes, body: tuple[bytes, bytes], length: int, size: int
+) -> None:
+    client = await server.connect()
+    message = header % (b"/", body[0]) + body[1]
+    for piece in cut(2 * message + GET, size):
+        client.writer.write(piece)
+        await asyncio.sleep(0.002)
+    answers = 0
+    async with asyncio.timeout(5):
+        while line := await client.reader.readline():
+            answers += b"HTTP/1.1 200" in line  # a body ends without a newline
+            if answers == 3:
+                break
+    assert server.app.bodies == [length, length, 0], "the connection stays usable"
+
+
+async def test_the_header_and_the_body_of_an_upgrade_may_come_apart(server: Server) -> None:
+    for header, (framing, body) in ((JAVA, LENGTH), (CURL, CHUNKED)):
+        client = await server.connect(header % (b"/", framing))
+        for piece in (body[:1], body[1:-1], body[-1:]):
+            await client.send(piece)
+        assert await client.status() == 200
+    assert server.app.bodies == [3000, 3000]
+
+
+async def test_a_request_with_an_upgrade_and_no_body_is_served(server: Server) -> None:
+    upgrade = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    client = await server.connect(upgrade)
+    assert await client.status() == 200
+    await client.send(GET.replace(b"Host", b"Connection: close\r\nHost"))
+    assert (await client.answer()).count(b"HTTP/1.1 200") == 1
+    assert server.app.bodies == [0, 0]
+    assert len(server.app.scopes) == 2
+
+
+async def test_the_body_of_an_upgrade_is_no_second_request(server: Server) -> None:
+    client = await server.connect(CURL % (b"/", b"Content-Length: %d" % len(GET)) + GET)
+    assert await client.status() == 200
+    assert server.app.bodies == [len(GET)]
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+        b"Content-Length: 5\r\nContent-Length: 6",
+        b"Content-Length: 5x",
+        b"Transfer-Encoding: gzip",
+        b"Transfer-Encoding: chunked, gzip",
+        b"Transfer-Encoding:\r\nX: a",
+    ],
+)
+async def test_an_upgrade_with_a_malformed_framing_is_refused(server: Server, framing: bytes) -> None:
+    client = await server.connect(CURL % (b"/", framing) + b"5\r\nabcde\r\n0\r\n\r\n")
+    assert (await problem(client))[0] == 400
+
+
+async def test_the_bounds_hold_for_requests_with_an_upgrade(server: Server) -> None:
+    many = await server.connect(WAIT + CURL % (b"/", EMPTY[0]) * 20)
+    await server.after(0)
+    assert server.table.closed == {"bad_request": 1}
+    assert await many.closed()
+    tiny = await server.connect(CURL % (b"/", CHUNKED[0]) + b"1\r\na\r\n" * 1100)
+    assert await problem(tiny) == (400, "malformed_request")
+    fields = b"\r\n".join(b"X%d: a" % number for number in range(101))
+    assert await problem(await server.connect(CURL % (b"/", fields))) == (431, "header_too_large")
+    trailer = CURL % (b"/", CHUNKED[0]) + b"5\r\nabcde\r\n0\r\n" + fields.replace(b"X", b"T") + b"\r\n\r\n"
+    assert await problem(await server.connect(trailer)) == (431, "header_too_large")
+
+
+async def test_the_body_of_an_upgrade_has_a_timeout(server: Server) -> None:
+    client = await server.connect(JAVA % (b"/", LENGTH[0]) + b"a")
+    await server.after(31)
+    assert await problem(client) == (408, "request_timeout")
+    assert server.table.closed == {"body_timeout": 1}
+
+
+async def test_connect_opens_no_tunnel(server: Server) -> None:
+    client = await server.connect(b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n" + GET)
+    assert (await client.answer()).count(b"HTTP/1.1") == 1
 
 
 async def test_http_1_0_is_served_and_closed(server: Server) -> None:
