@@ -8,7 +8,7 @@ from services.common.problems import BadRequest, ContentTooLarge, Problem
 from services.gateway.api_keys import TooManyWrongKeys, Unauthorized
 from services.gateway.host_check import UnknownHost
 from services.gateway.query import RepeatedParameter, UnknownParameter
-from services.gateway.shares.upload_shares import TooManyUploads
+from services.gateway.shares.upload_shares import TooManyUploads, UploadEnded
 from services.gateway.uploads.archives import UnsupportedArchive
 from services.gateway.uploads.multipart_form import FORM_FIELD, UnknownField, UnsupportedEncoding
 from services.gateway.uploads.upload_problems import RefusedFile, TooCostly, refused_files
@@ -34,7 +34,9 @@ UNAUTHORIZED: Final = openapi_problem(
 WRONG_KEYS: Final = TooManyWrongKeys("more than 10 wrong keys came from this address, ...")
 TOO_MANY_WRONG_KEYS: Final = openapi_problem(WRONG_KEYS)
 TOO_MANY_UPLOADS: Final = openapi_problem(
-    TooManyUploads("64 are in progress; send the next one when one of them is answered"), WRONG_KEYS
+    TooManyUploads("64 are in progress; send the next one when one of them is answered"),
+    UploadEnded("all places of uploads were taken, and this client had most of them; ..."),
+    WRONG_KEYS,
 )
 _LARGE_ZIP: Final = ContentTooLarge(
     "study.zip: the zip unpacks to more than 1024 MiB.",

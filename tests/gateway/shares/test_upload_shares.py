@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -10,9 +10,9 @@ from starlette.types import Message
 from services.common.problems import Overloaded
 from services.gateway.settings import Settings
 from services.gateway.shares.fair_shares import Client
-from services.gateway.shares.upload_shares import TooManyUploads, Uploads
+from services.gateway.shares.upload_shares import TooManyUploads, UploadEnded, Uploads
 from services.gateway.uploads.archives import Limits
-from services.gateway.uploads.spool import Spool, SpoolFolder, SpoolFull
+from services.gateway.uploads.spool import Spool, SpoolFolder, SpoolFull, UploadedFile
 
 pytestmark = pytest.mark.anyio
 ANN, BOB = Client("ann", "a"), Client("bob", "b")
@@ -68,6 +68,53 @@ def test_a_client_has_a_limit_of_its_own_and_all_have_one() -> None:
     uploads = Uploads(Settings(max_uploads=0))
     with pytest.raises(Overloaded), uploads.begin(ANN):
         pass
+
+
+def test_the_only_upload_of_a_client_never_waits_for_its_share() -> None:
+    uploads = Uploads(Settings(max_uploads=3))
+    with uploads.begin(ANN), uploads.begin(ANN), uploads.begin(BOB):
+        assert uploads.count.used == 3
+        with uploads.begin(Client("eve", "e")):
+            assert (uploads.count.held(ANN), uploads.count.used) == (1, 3)
+            with pytest.raises(Overloaded), uploads.begin(Client("joe", "j")):
+                pass
+    assert (uploads.count.used, uploads.receiving) == (0, set())
+
+
+@pytest.mark.parametrize("addresses", [6, 60])
+def test_many_addresses_that_hold_all_places_leave_one_to_a_newcomer(addresses: int) -> None:
+    uploads = Uploads(Settings())
+    with ExitStack() as held:
+        for number in range(addresses * 70):
+            with suppress(TooManyUploads, Overloaded):
+                held.enter_context(uploads.begin(Client(f"sender-{number % addresses}", "")))
+        with uploads.begin(ANN), uploads.begin(BOB):
+            assert (uploads.count.held(ANN), uploads.count.held(BOB)) == (1, 1)
+
+
+async def test_the_slowest_upload_of_the_largest_share_is_ended_for_a_newcomer(folder: SpoolFolder) -> None:
+    now, go_on = [0.0], asyncio.Event()
+    uploads = Uploads(Settings(max_uploads=3), lambda: now[0])
+    tasks = list[asyncio.Task[list[UploadedFile]]]()
+
+    async def send(client: Client, size: int, seen: list[int]) -> list[UploadedFile]:
+        with uploads.begin(client) as upload:
+            request = _request(HEAD + bytes(size), b"\r\n--b--\r\n", then=go_on)
+            return await upload.receive(request, folder, LIMITS, seen.append)
+
+    for client, size in ((ANN, 2000), (ANN, 1000), (BOB, 1)):
+        seen = list[int]()
+        tasks.append(asyncio.create_task(send(client, size, seen)))
+        while not seen:  # noqa: ASYNC110 - the callback is called from the same loop
+            await asyncio.sleep(0)
+    now[0] = 60.0
+    with uploads.begin(Client("eve", "e")):
+        with pytest.raises(UploadEnded) as ended:
+            await tasks[1]
+        assert ended.value.headers() == {"retry-after": "5"}
+        go_on.set()
+        assert [len(await task) for task in tasks[::2]] == [1, 1]
+    assert (uploads.count.used, uploads.bytes.used) == (0, 0)
 
 
 async def test_bytes_are_held_until_the_end_and_the_place_until_all_is_received(folder: SpoolFolder) -> None:
