@@ -15,7 +15,10 @@ ATTACKER_ADDRESS: Final = "127.0.0.2"
 NEIGHBOUR_ADDRESS: Final = "127.0.0.1"
 ATTACKER_KEY: Final = "attacker-0123456789"
 NEIGHBOUR_KEY: Final = "neighbour-0123456789"
-SENDERS: Final = f"attacker {ATTACKER_KEY}\nneighbour {NEIGHBOUR_KEY}\n"
+CROWD_KEYS: Final = tuple(f"crowd-{number}-0123456789" for number in range(6))  # of further attackers
+SENDERS: Final = f"attacker {ATTACKER_KEY}\nneighbour {NEIGHBOUR_KEY}\n" + "".join(
+    f"crowd{number} {key}\n" for number, key in enumerate(CROWD_KEYS)
+)
 TIMEOUT_S: Final = 120.0  # far beyond every limit: a row that hangs fails by its time
 
 

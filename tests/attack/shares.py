@@ -7,13 +7,13 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 
 import httpx
 
 from services.gateway.uploads.multipart_form import FORM_FIELD
-from tests.attack.attack import ATTACKER_KEY, NEIGHBOUR_ADDRESS, NEIGHBOUR_KEY, Attack, Outcome, Target
+from tests.attack.attack import ATTACKER_KEY, CROWD_KEYS, NEIGHBOUR_ADDRESS, NEIGHBOUR_KEY, Attack, Outcome, Target
 from tests.scans import ct_slice, head
 
 _FLOOD_S: Final = 4.0
@@ -25,10 +25,14 @@ _ZIP_FILES: Final = 200
 _ZIP_FILE: Final = os.urandom(11_000) + bytes((1 << 20) - 11_000)  # 200 of them are 3 MB in a zip
 _PREDICTION_S: Final = 2.0
 _PAUSE_S: Final = 0.05
+_SLOW_EACH: Final = 70
+_SLOW_S: Final = 3.0
+_SLOW_PIECE: Final = bytes(1250)  # each second
 _ANNOUNCED: Final = (
     "POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
     "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000000\r\n\r\n"
 )
+_FIRST_PART: Final = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
 
 Files = list[tuple[str, tuple[str, bytes]]]
 
@@ -135,6 +139,28 @@ def _predict(target: Target, key: str | None = NEIGHBOUR_KEY, address: str = NEI
     return status, time.monotonic() - begin
 
 
+def _slow_uploads(target: Target) -> Outcome:
+    """Uploads a little above the least rate, from six senders that take all places together."""
+    statuses = Counter[int]()
+    with ExitStack() as stack:
+        connections = [
+            stack.enter_context(target.connect(f"127.0.2.{number}"))
+            for number in range(1, len(CROWD_KEYS) + 1)
+            for _ in range(_SLOW_EACH)
+        ]
+        for number, connection in enumerate(connections):
+            connection.sendall(_ANNOUNCED.format(key=CROWD_KEYS[number // _SLOW_EACH]).encode() + _FIRST_PART)
+        end = time.monotonic() + _SLOW_S
+        while time.monotonic() < end:
+            for connection in connections:
+                with suppress(OSError):
+                    connection.sendall(_SLOW_PIECE)
+            for _ in range(4):
+                statuses[_predict(target)[0]] += 1
+                time.sleep(_PAUSE_S)
+    return Outcome(_summary(statuses).answer, held=set(statuses) == {200})
+
+
 def _large_zip() -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -161,6 +187,7 @@ ATTACKS: Final = (
     Attack("20 idle uploads of 1 GB", "others are served", _idle_uploads),
     Attack("flood of small predictions, 24 at once", "others are served", _small_predictions),
     Attack("flood of series of 80 slices, 6 at once", "others are served", _large_series),
+    Attack("70 slow uploads of each of 6 senders", "another's predictions are 200", _slow_uploads),
     Attack("4 zips of 200 MB unpacked, as jobs at once", "another's prediction in 2 s", _zips_of_jobs),
     Attack("flood of jobs, 16 at once", "others are served", _many_jobs),
 )
