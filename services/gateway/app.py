@@ -1,6 +1,7 @@
 """The gateway's application: the public API and the page."""
 
 import os
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,6 +44,7 @@ from services.gateway.shares.upload_shares import Uploads
 from services.gateway.stages.stage_client import Stages, connect_all
 from services.gateway.uploads.spool import Spool
 
+_STACK_BYTES: Final = 2 * 1024**2  # of a thread; with the usual 8 MiB, a hundred threads reserve 800 MiB
 _PAGES: Final = Path(__file__).parent / "pages"
 _DESCRIPTION: Final = f"""How probable is each kind of intracranial haemorrhage on this head CT?
 
@@ -112,5 +114,6 @@ def create() -> FastAPI:
     """The gateway with the settings of the environment, for uvicorn."""
     configure_logging("gateway")
     restrict_umask()
+    threading.stack_size(_STACK_BYTES)
     settings = Settings.read()
     return create_app(connect_all(settings), settings)
