@@ -13,7 +13,16 @@ from typing import Final
 import httpx
 
 from services.gateway.uploads.multipart_form import FORM_FIELD
-from tests.attack.attack import ATTACKER_KEY, CROWD_KEYS, NEIGHBOUR_ADDRESS, NEIGHBOUR_KEY, Attack, Outcome, Target
+from tests.attack.attack import (
+    ATTACKER_ADDRESS,
+    ATTACKER_KEY,
+    CROWD_KEYS,
+    NEIGHBOUR_ADDRESS,
+    NEIGHBOUR_KEY,
+    Attack,
+    Outcome,
+    Target,
+)
 from tests.scans import ct_slice, head
 
 _FLOOD_S: Final = 4.0
@@ -29,7 +38,7 @@ _SLOW_EACH: Final = 70
 _SLOW_S: Final = 3.0
 _SLOW_PIECE: Final = bytes(1250)  # each second
 _ANNOUNCED: Final = (
-    "POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+    "POST /v1/{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
     "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000000\r\n\r\n"
 )
 _FIRST_PART: Final = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
@@ -86,7 +95,7 @@ def _summary(statuses: Counter[int]) -> Outcome:
 
 def _idle_uploads(target: Target) -> Outcome:
     """Connections that announce 1 GB and send nothing."""
-    announced = _ANNOUNCED.format(key=ATTACKER_KEY).encode()
+    announced = _ANNOUNCED.format(path="predictions", key=ATTACKER_KEY).encode()
     connections = [target.connect() for _ in range(_IDLE)]
     for connection in connections:
         connection.sendall(announced)
@@ -140,7 +149,7 @@ def _predict(target: Target, key: str | None = NEIGHBOUR_KEY, address: str = NEI
 
 
 def _slow_uploads(target: Target) -> Outcome:
-    """Uploads a little above the least rate, from six senders that take all places together."""
+    """Uploads of jobs a little above the least rate, from six senders that take all places together."""
     statuses = Counter[int]()
     with ExitStack() as stack:
         connections = [
@@ -149,14 +158,15 @@ def _slow_uploads(target: Target) -> Outcome:
             for _ in range(_SLOW_EACH)
         ]
         for number, connection in enumerate(connections):
-            connection.sendall(_ANNOUNCED.format(key=CROWD_KEYS[number // _SLOW_EACH]).encode() + _FIRST_PART)
+            key = CROWD_KEYS[number // _SLOW_EACH]
+            connection.sendall(_ANNOUNCED.format(path="jobs", key=key).encode() + _FIRST_PART)
         end = time.monotonic() + _SLOW_S
         while time.monotonic() < end:
             for connection in connections:
                 with suppress(OSError):
                     connection.sendall(_SLOW_PIECE)
             for _ in range(4):
-                statuses[_predict(target)[0]] += 1
+                statuses[_predict(target, ATTACKER_KEY, ATTACKER_ADDRESS)[0]] += 1  # it holds nothing else
                 time.sleep(_PAUSE_S)
     return Outcome(_summary(statuses).answer, held=set(statuses) == {200})
 
