@@ -1,5 +1,6 @@
 """Measures the evidence in one slice's pixels: shares of bone, brain, air and metal."""
 
+import sys
 from typing import Final
 
 import numpy as np
@@ -29,7 +30,7 @@ def measure_slice(hu: NDArray[np.int16], *, compressed: bool = False) -> Evidenc
     hu : (rows, columns) int16, Hounsfield units
     compressed : whether a decoder produced these values
     """
-    sample = np.ascontiguousarray(hu[_SAMPLED])
+    sample = _sampled(hu)
     bone, air = sample > BONE_ABOVE_HU, sample < AIR_BELOW_HU
     return Evidence(
         bone=_share(bone),
@@ -38,7 +39,7 @@ def measure_slice(hu: NDArray[np.int16], *, compressed: bool = False) -> Evidenc
         centre_air=_centre_air(bone, air),
         metal=_share(sample > METAL_ABOVE_HU),
         air_hu=_air_hu(hu),
-        constant=bool(hu.min() == hu.max()),
+        constant=bool(sample.min() == sample.max() and hu.min() == hu.max()),
         compressed=compressed,
     )
 
@@ -62,23 +63,42 @@ def measure_png(pixels: NDArray[np.uint8], recipe: Recipe) -> Evidence:
     )
 
 
+def _sampled(hu: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Every second row and column, contiguous.
+
+    Pairs of columns as 32-bit numbers, cut to their lower half, take half of the time of a copy by steps.
+    """
+    if sys.byteorder == "little" and hu.flags.c_contiguous and hu.shape[1] % 2 == 0:
+        return hu[::2].view(np.uint32).astype(np.uint16).view(np.int16)
+    return np.ascontiguousarray(hu[_SAMPLED])
+
+
 def _centre_air(bone: NDArray[np.bool_], air: NDArray[np.bool_]) -> float:
     """Share of air amid the bone: in a box around its centroid, as wide as its radius of gyration.
 
     The box lies inside the skull, at the vertex inside the bone; a headrest hardly moves it.
     """
-    sides = [np.count_nonzero(bone, axis=axis) for axis in (1, 0)]
-    pixels = int(sides[0].sum())
+    counts = _counts(bone.view(np.uint8))
+    pixels = int(counts[0].sum())
     if not pixels:
         return 0.0
-    centres = [float(np.average(np.arange(len(side)), weights=side)) for side in sides]
+    places = [np.arange(len(side)) for side in counts]
+    centres = [float(place @ side) / pixels for place, side in zip(places, counts, strict=True)]
     squares = [
-        np.average((np.arange(len(side)) - centre) ** 2, weights=side)
-        for side, centre in zip(sides, centres, strict=True)
+        ((place - centre) ** 2 * side).sum() / pixels
+        for place, centre, side in zip(places, centres, counts, strict=True)
     ]
     reach = max(float(np.sqrt(sum(squares))) / 2, 1.0)
     box = tuple(slice(max(int(centre - reach), 0), int(centre + reach) + 1) for centre in centres)
     return _share(air[box])
+
+
+def _counts(ones: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The sums of each row and of each column of zeros and ones. Sums of 16 bits take a third of the time of 64."""
+    rows, columns = ones.shape
+    across = np.add.reduce(ones, axis=1, dtype=np.uint16 if columns < 1 << 16 else None)
+    down = np.add.reduce(ones, axis=0, dtype=np.uint16 if rows < 1 << 16 else None)
+    return across.astype(np.int64), down.astype(np.int64)
 
 
 def _air_hu(hu: NDArray[np.int16]) -> float | None:
@@ -88,17 +108,24 @@ def _air_hu(hu: NDArray[np.int16]) -> float | None:
     for padding and air. Lowered values turn tissue into air: return the lowest quartile, which was air.
     """
     step = max(min(hu.shape) // _AIR_SAMPLES, 1)
-    sample = hu[::step, ::step]
-    lowest = float(sample.min())
-    below = sample[sample < AIR_BELOW_HU]
-    air = below[below > lowest]
-    if air.size < _MIN_AIR * sample.size:
-        some = _MIN_AIR * sample.size <= below.size < sample.size
+    ascending = np.sort(hu[::step, ::step], axis=None)
+    lowest = float(ascending[0])
+    ends = np.searchsorted(ascending, (lowest + 0.5, AIR_BELOW_HU - 0.5, 0.5 - _TISSUE_HU, _TISSUE_HU - 0.5))
+    above_lowest, below, tissue_from, tissue_to = (int(end) for end in ends)
+    air = ascending[above_lowest:below]
+    if air.size < _MIN_AIR * ascending.size:
+        some = _MIN_AIR * ascending.size <= below < ascending.size
         return lowest if some and lowest > HIGHEST_AIR_HU else None
-    quarter = float(np.percentile(air, 25))
-    tissue = np.count_nonzero(np.abs(sample.astype(np.int32)) < _TISSUE_HU)
-    lowered = quarter < LOWEST_AIR_HU and tissue < _LITTLE_TISSUE * sample.size
-    return quarter if lowered else float(np.median(air))
+    quarter = _quantile(air, 0.25)
+    lowered = quarter < LOWEST_AIR_HU and tissue_to - tissue_from < _LITTLE_TISSUE * ascending.size
+    return quarter if lowered else _quantile(air, 0.5)
+
+
+def _quantile(ascending: NDArray[np.int16], share: float) -> float:
+    """A quantile of sorted values, linear between two of them."""
+    whole, part = divmod(share * (ascending.size - 1), 1)
+    low, high = int(ascending[int(whole)]), int(ascending[min(int(whole) + 1, ascending.size - 1)])
+    return low + (high - low) * part
 
 
 def _above(sample: NDArray[np.uint8], hu: float, recipe: Recipe) -> NDArray[np.bool_]:

@@ -25,12 +25,21 @@ def apply_windows(hu: NDArray[np.int16], recipe: Recipe, out: NDArray[np.uint8] 
     (..., rows, columns, 3) uint8, 0 at and below each window's lower edge, 255 at and above its upper one
     """
     pixels = np.empty((*hu.shape, 3), np.uint8) if out is None else out
-    # Looking up four bytes at once and writing three takes two thirds of the time of three look-ups. Every index is in
-    # range; "clip" skips numpy's check.
-    colours = np.take(_colours(recipe), hu.view(np.uint16), mode="clip").view(np.uint8)
-    for channel in range(3):
-        pixels[..., channel] = colours[..., channel::4]
+    # Every index is in range; "clip" skips numpy's check.
+    _pack(np.take(_colours(recipe), hu.view(np.uint16), mode="clip").reshape(-1), pixels)
     return pixels
+
+
+def _pack(colours: NDArray[np.uint32], pixels: NDArray[np.uint8]) -> None:
+    """Write the first three of each four bytes.
+
+    Four bytes are written to every third place, in ascending order: each colour overwrites the last byte of the one
+    before. This takes a third of the time of a copy of each channel.
+    """
+    if colours.size:
+        every_third = np.ndarray((colours.size - 1,), np.uint32, pixels, 0, (3,))  # refuses pixels with gaps
+        every_third[...] = colours[:-1]
+        pixels.reshape(-1)[-3:] = colours[-1:].view(np.uint8)[:3]
 
 
 def could_be_windowed(pixels: NDArray[np.uint8], recipe: Recipe) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.common.acceptance import is_refused, pixel_reasons
+from services.common.acceptance import HIGHEST_AIR_HU, LOWEST_AIR_HU, is_refused, pixel_reasons
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.dicom_file import decode_frame
 from services.preprocess.pixel_evidence import measure_png, measure_slice
@@ -157,3 +157,48 @@ def test_padding_far_below_air_is_no_shift() -> None:
     hu = head_hu(512, 512).copy()
     hu[:, :80], hu[0, 0] = -2000, -2001
     assert not is_refused(pixel_reasons([measure_slice(hu)] * 10))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_measures_as_plain_numpy_does(seed: int) -> None:
+    """Medians, quartile, centroid and shares by numpy's own functions, for slices of any shape and order in memory."""
+    random = np.random.default_rng(seed)
+    lowest, width = int(random.integers(-3000, 400)), int(random.integers(1, 3000))
+    hu = random.integers(lowest, lowest + width, random.integers(1, 200, 2)).astype(np.int16)
+    hu[random.random(hu.shape) < random.choice((0, 0.5))] = -1024
+    hu = hu[::-1].T if seed % 4 == 0 else hu
+    found, sample = measure_slice(hu), hu[::2, ::2]
+    assert (found.bone, found.air, found.metal) == (
+        (sample > 300).mean(),
+        (sample < -300).mean(),
+        (sample > 3000).mean(),
+    )
+    assert found.centre_air == plain_centre_air(sample)
+    assert found.air_hu == plain_air_hu(hu)
+
+
+def plain_centre_air(sample: NDArray[np.int16]) -> float:
+    bone = sample > 300
+    if not bone.any():
+        return 0.0
+    counts = [bone.sum(axis=axis) for axis in (1, 0)]
+    centres = [np.average(np.arange(len(side)), weights=side) for side in counts]
+    squares = [
+        np.average((np.arange(len(side)) - centre) ** 2, weights=side)
+        for side, centre in zip(counts, centres, strict=True)
+    ]
+    reach = max(np.sqrt(sum(squares)) / 2, 1.0)
+    (top, left), (bottom, right) = ([max(int(c - reach), 0) for c in centres], [int(c + reach) + 1 for c in centres])
+    return float((sample < -300)[top:bottom, left:right].mean())
+
+
+def plain_air_hu(hu: NDArray[np.int16]) -> float | None:
+    step = max(min(hu.shape) // 64, 1)
+    sample = hu[::step, ::step]
+    below = sample[sample < -300]
+    air = below[below > sample.min()]
+    if air.size < 0.01 * sample.size:
+        some = 0.01 * sample.size <= below.size < sample.size
+        return float(sample.min()) if some and sample.min() > HIGHEST_AIR_HU else None
+    quarter, tissue = np.percentile(air, 25), np.count_nonzero(np.abs(sample) < 150)
+    return float(quarter if quarter < LOWEST_AIR_HU and tissue < 0.05 * sample.size else np.median(air))

@@ -84,3 +84,18 @@ def test_pictures_with_other_rounding_or_scaling_are_recognised(pixels: NDArray[
 def test_other_pictures_are_not_recognised(pixels: NDArray[np.uint8]) -> None:
     """A greyscale screenshot, swapped channels, an inverted picture."""
     assert not could_be_windowed(pixels, DEFAULT_RECIPE)
+
+
+def test_pixels_with_gaps_are_refused() -> None:
+    """Pixels are written as four bytes at every third place."""
+    with pytest.raises(ValueError, match="contiguous"):
+        apply_windows(head(), DEFAULT_RECIPE, np.zeros((512, 512, 4), np.uint8)[..., :3])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (2, 7, 3), (0, 4)])
+def test_every_pixel_is_that_of_its_value(shape: tuple[int, ...]) -> None:
+    hu = np.random.default_rng(3).integers(-1100, 2200, shape).astype(np.int16)
+    batch = np.full((3, *shape, 3), 7, np.uint8)
+    pixels = apply_windows(hu, DEFAULT_RECIPE, batch[1])
+    assert pixels.reshape(-1, 3).tolist() == [pixel(value) for value in hu.ravel().tolist()]
+    assert (batch[::2] == 7).all()
