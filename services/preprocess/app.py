@@ -17,7 +17,8 @@ from services.common.stage import StageModel, TensorSpec
 from services.common.stage_app import stage_app
 from services.common.tensors import Buffer, Message, Tensor, bytes_elements, bytes_tensor
 from services.preprocess.dicom_file import PartialFile
-from services.preprocess.pipeline import Pipeline, Slices
+from services.preprocess.header_cache import HeaderCache
+from services.preprocess.pipeline import Pipeline, ReadHeader, Slices
 from services.preprocess.settings import Settings
 from services.preprocess.slab_averaging import InvalidSlabs
 from services.preprocess.uid_hashing import hash_uids, read_uid_key
@@ -34,8 +35,9 @@ class SeriesModel:
     outputs: Sequence[TensorSpec] = (TensorSpec("report", "BYTES", (1,)),)
     parameters: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
-    def __init__(self, uid_key: bytes | None) -> None:
+    def __init__(self, uid_key: bytes | None, read: ReadHeader) -> None:
         self._uid_key = uid_key
+        self._read = read
 
     def example(self) -> Message:
         """A request without files."""
@@ -47,7 +49,7 @@ class SeriesModel:
         sizes = [len(head) for head in heads]
         if message.find("sizes"):
             sizes = read_array(message, "sizes", "INT64", (len(heads),)).tolist()
-        return Message((_report_tensor(Pipeline.read_headers(heads, sizes), self._uid_key),))
+        return Message((_report_tensor(Pipeline.read_headers(heads, sizes, self._read), self._uid_key),))
 
     def count_slices(self, message: Message) -> int:  # noqa: ARG002 - the Protocol's signature
         """Zero: no slice is decoded."""
@@ -107,7 +109,7 @@ class SlicesModel:
             a frame or slab does not match the files sent
         """
         files = bytes_elements(message.tensor("files", "BYTES"))
-        report = None if message.find("frames") else Pipeline.read_headers(files, list(map(len, files)))
+        report = None if message.find("frames") else self._pipeline.report_on(files)
         frames = self._requested_frames(message, len(files)) if report is None else self._frames_of(report)
         made = self._make_slices(message, files, frames)
         tensors = [array_tensor("slices", made.slices)]
@@ -157,8 +159,9 @@ def _report_tensor(report: HeadersReport, uid_key: bytes | None) -> Tensor:
 
 def create_app(recipe: Recipe, settings: Settings) -> FastAPI:
     """The application for one recipe."""
-    pipeline, uid_key = Pipeline(recipe, settings.decoders), read_uid_key(settings.uid_key_file)
-    models: list[StageModel] = [SeriesModel(uid_key), SlicesModel(pipeline, recipe, settings, uid_key)]
+    headers, uid_key = HeaderCache(), read_uid_key(settings.uid_key_file)
+    pipeline = Pipeline(recipe, settings.decoders, read=headers.read)
+    models: list[StageModel] = [SeriesModel(uid_key, headers.read), SlicesModel(pipeline, recipe, settings, uid_key)]
     return stage_app("preprocess", models, settings, ThreadRunner(settings))
 
 

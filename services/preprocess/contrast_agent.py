@@ -10,6 +10,7 @@ are removed first, so that "w/o and with contrast" states contrast.
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 from unicodedata import combining, normalize
 
@@ -100,6 +101,7 @@ def frame_contrast_tags(file: BoundedReader, frames: Iterable[Dataset]) -> tuple
     return tuple(sorted(found))
 
 
+@lru_cache(maxsize=256)  # the slices of a series have the same descriptions
 def describes_contrast(words: str) -> bool | None:
     """True for contrast, False for its stated absence, None for no statement.
 

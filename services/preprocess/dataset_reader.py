@@ -1,11 +1,11 @@
 """Reads a DICOM file as a pydicom data set up to its pixels, within limits.
 
 `dcmread` inflates a deflated file without bound. Its parts are called here instead: preamble, file meta information and
-data set, each by pydicom's own reader. pydicom may make a kilobyte of objects from eight bytes, so `BoundedReader`
-limits its reads.
+data set. `plain_elements` reads most of them, and pydicom's own reader the others. pydicom may make a kilobyte of
+objects from eight bytes, so `BoundedReader` limits its reads.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import BinaryIO, Final, NamedTuple, cast
@@ -20,6 +20,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from services.preprocess.element_values import text
 from services.preprocess.errors import UnreadableFile
+from services.preprocess.plain_elements import UNDEFINED_LENGTH, Limits, PlainElements, read_plain_elements
 
 # Enough for 2000 frames of an enhanced CT; a hostile file of tiny items takes seconds to reach it.
 MAX_READS: Final = 500_000
@@ -35,9 +36,8 @@ _READ: Final = (
     "PixelPaddingRangeLimit RescaleIntercept RescaleSlope RescaleType SharedFunctionalGroupsSequence "
     "PerFrameFunctionalGroupsSequence ExtendedOffsetTable ExtendedOffsetTableLengths DirectoryRecordSequence"
 )
-_TAGS: Final[list[BaseTag | int]] = [int(Tag(keyword)) for keyword in _READ.split()]  # ints hash and compare faster
+_TAGS: Final = frozenset(int(Tag(keyword)) for keyword in _READ.split())  # ints hash and compare faster
 _PIXELS: Final = frozenset(int(Tag(keyword)) for keyword in ("FloatPixelData", "DoubleFloatPixelData", "PixelData"))
-_UNDEFINED: Final = 0xFFFFFFFF
 
 
 class ReadBudget:
@@ -68,7 +68,7 @@ class BoundedReader:
     """A file for pydicom to read, uncopied, with a limit on the number of reads.
 
     Reads return at most `max_value_bytes` and skip the rest. `ended` is set by a read beyond the end of the bytes,
-    `cut` by a read that starts before the end and exceeds it.
+    `cut` by a read that starts before the end and exceeds it. `reached` is the end of the furthest read.
     """
 
     def __init__(
@@ -80,9 +80,10 @@ class BoundedReader:
     ) -> None:
         self.data = data
         self.ended = self.cut = False
+        self.reached = start
         self.reads_left = max_reads
         self._at = start
-        self._max_value_bytes = max_value_bytes
+        self.max_value_bytes = max_value_bytes
 
     def read(self, size: int = MAX_VALUE_BYTES, /) -> bytes:
         self.reads_left -= 1
@@ -93,8 +94,9 @@ class BoundedReader:
             self.ended = True
             self.cut |= self._at != len(self.data)
             stop = len(self.data)
-        found = bytes(self.data[self._at : min(stop, self._at + self._max_value_bytes)])
+        found = bytes(self.data[self._at : min(stop, self._at + self.max_value_bytes)])
         self._at = stop
+        self.reached = max(self.reached, stop)
         return found
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
@@ -177,7 +179,8 @@ def read_file_meta(file: BoundedReader) -> tuple[Dataset, str]:
     if not _starts_as_dicom(file.peek(132)):
         raise UnreadableFile("not_dicom")
     read_preamble(_binary(file), force=True)
-    meta = read_dataset(_binary(file), is_implicit_VR=False, is_little_endian=True, stop_when=_after_meta)
+    plain = _read_plain(file, _is_after_meta, frozenset(), implicit=False)
+    meta = plain.dataset if plain else _meta_by_pydicom(file)
     first = file.peek(6)
     if not first:
         raise EOFError
@@ -186,11 +189,47 @@ def read_file_meta(file: BoundedReader) -> tuple[Dataset, str]:
 
 def read_until_pixel_data(file: BoundedReader, syntax: str) -> tuple[Dataset, PixelDataRange | None]:
     """The attributes that are used, and the range of the pixels; None where the bytes end before them."""
+    return read_plain_until_pixels(file, syntax) or read_by_pydicom(file, syntax)
+
+
+def read_plain_until_pixels(file: BoundedReader, syntax: str) -> tuple[Dataset, PixelDataRange] | None:
+    """As `read_until_pixel_data`, for a file of plain elements; None, and nothing read, for any other."""
+    if syntax == ExplicitVRBigEndian:
+        return None
+    plain = _read_plain(file, _PIXELS.__contains__, _TAGS, implicit=syntax == ImplicitVRLittleEndian)
+    return (plain.dataset, _pixel_data_range(plain.value_at, plain.length)) if plain else None
+
+
+def _read_plain(
+    file: BoundedReader, ends_at: Callable[[int], bool], tags: Set[int], *, implicit: bool
+) -> PlainElements | None:
+    """Read plain elements, and count the reads that pydicom would have needed."""
+    plain = read_plain_elements(
+        file.data,
+        file.tell(),
+        implicit=implicit,
+        ends_at=ends_at,
+        tags=tags,
+        limits=Limits(file.reads_left, file.max_value_bytes),
+    )
+    if plain:
+        file.reads_left -= plain.reads
+        file.seek(plain.end_at)
+        file.reached = max(file.reached, plain.value_at)
+    return plain
+
+
+def _pixel_data_range(start: int, length: int) -> PixelDataRange:
+    return PixelDataRange(start, start + length, length == UNDEFINED_LENGTH)
+
+
+def read_by_pydicom(file: BoundedReader, syntax: str) -> tuple[Dataset, PixelDataRange | None]:
+    """As `read_until_pixel_data`, by pydicom's own reader."""
     found: list[PixelDataRange] = []
 
     def at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
         if tag in _PIXELS:
-            found.append(PixelDataRange(file.tell(), file.tell() + length, length == _UNDEFINED))
+            found.append(_pixel_data_range(file.tell(), length))
         return tag in _PIXELS
 
     try:
@@ -199,7 +238,7 @@ def read_until_pixel_data(file: BoundedReader, syntax: str) -> tuple[Dataset, Pi
             is_implicit_VR=syntax == ImplicitVRLittleEndian,
             is_little_endian=syntax != ExplicitVRBigEndian,
             stop_when=at_pixels,
-            specific_tags=_TAGS,
+            specific_tags=list(_TAGS),
         )
     except Exception:
         if file.fault != "truncated":
@@ -239,8 +278,15 @@ def _has_vr(element: bytes) -> bool:
     return element[4:6].isalpha() and element[4:6].isupper()
 
 
-def _after_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-    return tag.group != 0x0002  # noqa: PLR2004 - the group of the file meta information
+def _meta_by_pydicom(file: BoundedReader) -> Dataset:
+    def after_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        return _is_after_meta(tag)
+
+    return read_dataset(_binary(file), is_implicit_VR=False, is_little_endian=True, stop_when=after_meta)
+
+
+def _is_after_meta(tag: int) -> bool:
+    return tag >> 16 != 0x0002  # noqa: PLR2004 - the group of the file meta information
 
 
 def _binary(file: BoundedReader) -> BinaryIO:

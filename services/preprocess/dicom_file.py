@@ -1,5 +1,6 @@
 """DICOM files to Hounsfield units in patient orientation. pydicom's decoders see one compressed frame at a time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -131,8 +132,14 @@ class DicomFile:
         return inverted if _border_hu(inverted) < _border_hu(hu) else hu
 
 
-def open_dicom(file: Buffer, partial: PartialFile | None = None) -> DicomFile:
+def open_dicom(
+    file: Buffer, partial: PartialFile | None = None, read: Callable[[Buffer, int], DicomHeader] = read_header
+) -> DicomFile:
     """Read the header of a whole file, or of the parts sent.
+
+    Parameters
+    ----------
+    read : reads a header from bytes of a file, and the size of the whole file
 
     Raises
     ------
@@ -143,8 +150,8 @@ def open_dicom(file: Buffer, partial: PartialFile | None = None) -> DicomFile:
     """
     data = memoryview(file)
     if partial is None:
-        return _whole(read_header(data, len(data)), data)
-    header = read_header(data, partial.size)
+        return _whole(read(data, len(data)), data)
+    header = read(data, partial.size)
     return DicomFile(header, data, partial.pixels_from - header.pixel_data.start)
 
 

@@ -124,13 +124,16 @@ def _or_none(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
 def _values(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
     """The values unconverted; none where the tag is absent; ValueError where pydicom cannot read them."""
     tag, vr = _dictionary(keyword)
-    element = cast("DataElement | RawDataElement | None", dataset.get_item(tag))
+    # `get_item` makes a tag of a tag, in half of the time of all values; it is needed for empty values only.
+    element = dataset._dict.get(tag)  # noqa: SLF001
     if element is None:
         return ()
-    if isinstance(element, RawDataElement):
+    if isinstance(element, RawDataElement) and element.value is None:
+        element = cast("DataElement | RawDataElement", dataset.get_item(tag))
+    if isinstance(element, RawDataElement) and element.value is not None:
         vr = element.VR or vr
         if vr in _TEXT:
-            return tuple((element.value or b"").decode("latin-1").split("\\"))
+            return tuple(element.value.decode("latin-1").split("\\"))
         if vr == "US" and element.length == _SHORT_BYTES and element.value:
             return (int.from_bytes(element.value, "little" if element.is_little_endian else "big"),)
     return _by_pydicom(dataset, keyword)

@@ -1,6 +1,6 @@
 """Reads the header of a DICOM file from its first bytes, before any pixel is decoded."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydicom import uid
 from pydicom.dataset import Dataset
@@ -42,6 +42,23 @@ def read_header(head: Buffer, size: int, budget: ReadBudget | None = None) -> Di
     IncompleteHeader
         the pixel data begins after the end of `head`, and the file is longer
     """
+    return read_traced_header(head, size, budget).header
+
+
+class TracedHeader(NamedTuple):
+    """A header, and the part of the file that it depends on, beside the file's size.
+
+    reached : number of first bytes; None where it depends on the number of bytes sent, too
+    reads : taken from the budget
+    """
+
+    header: DicomHeader
+    reached: int | None
+    reads: int
+
+
+def read_traced_header(head: Buffer, size: int, budget: ReadBudget | None = None) -> TracedHeader:
+    """Read a header as `read_header` does, with the same errors."""
     data = memoryview(head)
     if size == 0:
         raise UnreadableFile("empty_file")
@@ -65,7 +82,7 @@ def read_header(head: Buffer, size: int, budget: ReadBudget | None = None) -> Di
         except UnreadableFile as error:
             error.uids = header.study_instance_uid, header.series_instance_uid
             raise
-    return header
+    return TracedHeader(header, None if file.ended else file.reached, reads - file.reads_left)
 
 
 def _read(file: BoundedReader, *, whole: bool) -> DicomHeader:

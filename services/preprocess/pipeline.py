@@ -1,6 +1,6 @@
 """Files to slices: the work of the service without HTTP, also used by training and the command line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
 from types import MappingProxyType, TracebackType
@@ -15,7 +15,7 @@ from services.common.recipe import Recipe
 from services.common.schemas import Evidence, HeadersReport
 from services.common.tensors import Buffer
 from services.preprocess import png
-from services.preprocess.dataset_reader import ReadBudget
+from services.preprocess.dataset_reader import ReadBudget, pydicom_silenced
 from services.preprocess.decoder_processes import DecoderProcesses
 from services.preprocess.dicom_file import DicomFile, PartialFile, open_dicom
 from services.preprocess.errors import IncompleteHeader, UnreadableFile
@@ -29,6 +29,7 @@ from services.preprocess.slab_averaging import InvalidSlabs, SliceMean, slab_row
 from services.preprocess.windowing import apply_windows, could_be_windowed
 
 Source = DicomFile | Buffer | UnreadableFile
+ReadHeader = Callable[..., DicomHeader]  # as `read_header`
 _NONE_PARTIAL: Final[Mapping[int, PartialFile]] = MappingProxyType({})
 
 
@@ -49,10 +50,21 @@ class Pipeline:
     """Makes slices by one recipe, in threads (numpy releases the interpreter's lock) and decoder processes.
 
     Concurrent requests take turns, slice by slice.
+
+    Parameters
+    ----------
+    read : reads the header of a file, perhaps from a cache
     """
 
-    def __init__(self, recipe: Recipe, threads: int, decoders: DecoderProcesses | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        threads: int,
+        decoders: DecoderProcesses | None = None,
+        read: ReadHeader = read_header,
+    ) -> None:
         self.recipe = recipe
+        self._read = read
         self._threads = FairThreads(threads)
         self._decoders = decoders or DecoderProcesses()
 
@@ -87,7 +99,9 @@ class Pipeline:
         requested = [(int(file), int(frame)) for file, frame in frames]
         if any(not 0 <= file < len(files) for file, _ in requested):
             raise IndexError(f"frames must hold file indices from 0 to {len(files) - 1}")
-        sources = {file: _source(files[file], partial.get(file)) for file in {file for file, _ in requested}}
+        sources = {
+            file: _source(files[file], partial.get(file), self._read) for file in {file for file, _ in requested}
+        }
         rows = _rows(len(requested), slabs)
         if slabs is not None and any(isinstance(source, Buffer) for source in sources.values()):
             raise InvalidSlabs("a slab must not hold PNG slices")
@@ -110,7 +124,7 @@ class Pipeline:
         return Slices(slices, [item for row in made for item in row], encoded)
 
     @staticmethod
-    def read_headers(heads: Sequence[Buffer], sizes: Sequence[int]) -> HeadersReport:
+    def read_headers(heads: Sequence[Buffer], sizes: Sequence[int], read: ReadHeader = read_header) -> HeadersReport:
         """Group files into series by their first bytes; files listed as `incomplete` must be sent whole.
 
         Parameters
@@ -118,7 +132,13 @@ class Pipeline:
         sizes : bytes of each whole file
         """
         budget = ReadBudget(len(heads))
-        return group_into_series([_entry(head, size, budget) for head, size in zip(heads, sizes, strict=True)])
+        with pydicom_silenced():  # once for all files
+            entries = [_entry(head, size, budget, read) for head, size in zip(heads, sizes, strict=True)]
+        return group_into_series(entries)
+
+    def report_on(self, files: Sequence[Buffer]) -> HeadersReport:
+        """Group whole files into series by their headers."""
+        return self.read_headers(files, [len(file) for file in files], self._read)
 
     def close(self) -> None:
         """End the threads and decoder processes, after the work in progress."""
@@ -184,21 +204,23 @@ class Pipeline:
         self.close()
 
 
-def _entry(head: Buffer, size: int, budget: ReadBudget) -> DicomHeader | PngEntry | UnreadableFile | IncompleteHeader:
+def _entry(
+    head: Buffer, size: int, budget: ReadBudget, read: ReadHeader
+) -> DicomHeader | PngEntry | UnreadableFile | IncompleteHeader:
     current_deadline().check()
     try:
         if not png.is_png(head):
-            return read_header(head, size, budget)
+            return read(head, size, budget)
         png.check_header(head)
     except (UnreadableFile, IncompleteHeader) as error:
         return error
     return PngEntry()
 
 
-def _source(file: Buffer, partial: PartialFile | None) -> Source:
+def _source(file: Buffer, partial: PartialFile | None, read: ReadHeader) -> Source:
     """A DICOM file with its header read once for all frames, the bytes of a PNG, or the error."""
     try:
-        return file if png.is_png(file) else open_dicom(file, partial)
+        return file if png.is_png(file) else open_dicom(file, partial, read)
     except UnreadableFile as error:
         return error
     except IncompleteHeader:
