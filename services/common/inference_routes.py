@@ -1,5 +1,7 @@
 """Routes of the Open Inference Protocol v2 with its binary tensor extension."""
 
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -11,8 +13,9 @@ from services.common.observability import Metrics
 from services.common.problems import BadRequest
 from services.common.readiness import Readiness
 from services.common.request_body import content_length, read_body
+from services.common.shared_memory_regions import EXTENSION, RegionTooSmall
 from services.common.stage import Stage, StageModel, TensorSpec
-from services.common.tensors import HEADER_LENGTH, Buffer, FilePart, Message, decode, encode
+from services.common.tensors import HEADER_LENGTH, Buffer, FilePart, Message, Tensor, decode, encode
 from services.common.version import VERSION
 
 router: Final = APIRouter(prefix="/v2")
@@ -69,8 +72,9 @@ ServiceReadiness = Annotated[Readiness, Depends(service_readiness)]
 
 
 @router.get("")
-async def server_metadata(request: Request) -> ServerMetadata:
-    return ServerMetadata(name=request.app.title, version=VERSION, extensions=("binary_tensor_data",))
+async def server_metadata(request: Request, stage: CurrentStage) -> ServerMetadata:
+    extensions = ("binary_tensor_data", *((EXTENSION,) if stage.regions.enabled else ()))
+    return ServerMetadata(name=request.app.title, version=VERSION, extensions=extensions)
 
 
 @router.get("/health/live")
@@ -105,13 +109,18 @@ async def model_ready(model: NamedModel, readiness: ServiceReadiness) -> ModelRe
 @router.post("/models/{name}/infer", response_class=Response)
 async def infer(model: NamedModel, stage: CurrentStage, request: Request) -> Response:
     limit_bytes = stage.settings.max_body_bytes
-    with stage.runner.reserve(content_length(request) or limit_bytes):
+    body_bytes = content_length(request) or limit_bytes
+    with ExitStack() as reservation:
+        reservation.enter_context(stage.runner.reserve(body_bytes))
         body = await read_body(request, limit_bytes)
-        message = decode(body, request.headers.get(HEADER_LENGTH), "inputs")
+        message = decode(body, request.headers.get(HEADER_LENGTH), "inputs", stage.regions)
+        if message.shared_bytes:
+            reservation.close()
+            reservation.enter_context(stage.runner.reserve(body_bytes + message.shared_bytes))
         answer, work_ms = await cancel_on_disconnect(request, stage.infer(model, message))
     metrics: Metrics = request.app.state.metrics
     metrics.slices.inc(model.count_slices(message))
-    return InferResponse(_select_outputs(answer, message), model.name, work_ms)
+    return InferResponse(_select_outputs(answer, message, model), model.name, work_ms)
 
 
 class InferResponse(Response):
@@ -134,10 +143,22 @@ class InferResponse(Response):
         await send({"type": "http.response.body", "body": b""})
 
 
-def _select_outputs(answer: Message, request: Message) -> Message:
+def _select_outputs(answer: Message, request: Message, model: StageModel) -> Message:
+    """The requested tensors, each in the region that the request offers for it."""
     names = request.requested_outputs
-    known = {tensor.name for tensor in answer.tensors}
+    known = [spec.name for spec in model.outputs]
     if unknown := [name for name in names if name not in known]:
         raise BadRequest(f"there is no output {unknown[0]!r}; the outputs are {', '.join(sorted(known))}")
     tensors = [tensor for tensor in answer.tensors if not names or tensor.name in names]
-    return Message(tuple(tensors), answer.parameters, request.id)
+    return Message(tuple(_place(tensor, request) for tensor in tensors), answer.parameters, request.id)
+
+
+def _place(tensor: Tensor, request: Message) -> Tensor:
+    """The tensor in its region, copied unless the model has written it there."""
+    buffer = request.shared_outputs.get(tensor.name)
+    if buffer is None or tensor.shared:
+        return tensor
+    if tensor.nbytes > len(buffer.view):
+        raise RegionTooSmall(f"{tensor.name!r} has {tensor.nbytes} bytes, and its range {len(buffer.view)}")
+    buffer.view[: tensor.nbytes] = tensor.buffer
+    return replace(tensor, shared=buffer.first(tensor.nbytes))

@@ -1,11 +1,14 @@
 """Tensors of the protocol as numpy arrays and back, without copying. For the stages: the gateway has no numpy."""
 
+import math
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.common.problems import BadRequest
+from services.common.shared_memory_regions import RegionTooSmall
 from services.common.tensors import Message, Tensor
 
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {
@@ -38,6 +41,29 @@ def array_tensor(name: str, array: NDArray[Any]) -> Tensor:
     contiguous = np.ascontiguousarray(array)
     data = contiguous.reshape(-1).view(np.uint8).data
     return Tensor(name, _DATATYPES[contiguous.dtype], contiguous.shape, (data,))
+
+
+def output_array(message: Message, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """An uninitialised array for an output, in the region that the request offers for it, or else in new memory.
+
+    Raises
+    ------
+    RegionTooSmall
+        the output does not fit the offered range
+    """
+    offered = message.shared_outputs.get(name)
+    if offered is None:
+        return np.empty(shape, np.uint8)
+    size = math.prod(shape)
+    if size > len(offered.view):
+        raise RegionTooSmall(f"{name!r} has {size} bytes, and its range {len(offered.view)}; send a larger range")
+    return np.frombuffer(offered.view[:size], np.uint8).reshape(shape)
+
+
+def output_tensor(message: Message, name: str, array: NDArray[Any]) -> Tensor:
+    """An array of `output_array` as a tensor of the response: an array in a region stays there."""
+    tensor, offered = array_tensor(name, array), message.shared_outputs.get(name)
+    return replace(tensor, shared=offered.first(tensor.nbytes)) if offered else tensor
 
 
 def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:

@@ -1,6 +1,7 @@
 """Settings from the environment, read once at start. An unknown name with a service's prefix stops the start."""
 
 import os
+from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -45,6 +46,18 @@ class StageSettings(ServiceSettings):
 
     max_body_bytes: int = Field(
         default=256 * 1024**2, description="Largest request body, in bytes; a larger one is answered with 413."
+    )
+
+    shared_memory_dir: Path | None = Field(
+        default=None,
+        description="Folder on a tmpfs that gateway, workers, preprocess and cnn of one host share: tensors may lie "
+        "there. Unset, all tensors travel in HTTP bodies. `make run` sets it for preprocess and cnn.",
+    )
+    max_shared_regions: int = Field(
+        default=256, description="Largest number of registered shared memory regions; a further one is refused."
+    )
+    max_shared_bytes: int = Field(
+        default=4 * 1024**3, description="Largest size of all registered shared memory regions, in bytes."
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from services.common.problems import NotFound, NotReady
 from services.common.runners import Runner
 from services.common.settings import StageSettings
+from services.common.shared_memory_regions import RegisteredRegions
 from services.common.tensors import Message
 
 PROBE_AFTER_S: Final = 10.0
@@ -49,12 +50,15 @@ class StageModel(Protocol):
 
 
 class Stage:
-    """Models, their runner, and the time of each model's last response."""
+    """Models, their runner, shared memory regions, and the time of each model's last response."""
 
     def __init__(self, models: Sequence[StageModel], settings: StageSettings, runner: Runner) -> None:
         self.models = {model.name: model for model in models}
         self.settings = settings
         self.runner = runner
+        self.regions = RegisteredRegions(
+            settings.shared_memory_dir, settings.max_shared_regions, settings.max_shared_bytes
+        )
         self._answered_at = dict.fromkeys(self.models, float("-inf"))
 
     def model(self, name: str) -> StageModel:

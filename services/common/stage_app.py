@@ -12,6 +12,7 @@ from services.common.inference_routes import router
 from services.common.problems import Problem
 from services.common.runners import Runner
 from services.common.settings import StageSettings
+from services.common.shared_memory_routes import router as shared_memory_router
 from services.common.stage import Stage, StageModel
 
 
@@ -22,6 +23,8 @@ def stage_app(title: str, models: Sequence[StageModel], settings: StageSettings,
     app = new_app(title=title, ready=stage.ready, drain_s=settings.drain_s, openapi_url=None, middleware=browser_checks)
     app.state.stage = stage
     app.include_router(router)
+    if stage.regions.enabled:
+        app.include_router(shared_memory_router)
     app.exception_handler(Problem)(_answer_problem)
     return app
 

@@ -3,6 +3,9 @@
 A message is a JSON header of `Inference-Header-Content-Length` bytes, then each tensor's raw little-endian bytes in
 the order of the header. An element of a BYTES tensor is a four-byte length and that many bytes. Tensors are never
 sent as JSON numbers. `services.common.numpy_tensors` turns tensors into arrays.
+
+A tensor may lie in a shared memory region instead, as in Triton's system shared memory extension; its bytes are not
+sent. `services.common.shared_memory` opens regions.
 """
 
 import json
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
 from services.common.problems import BadRequest
+from services.common.shared_ranges import NO_SHARED_MEMORY, SharedBuffer, SharedMemory, SharedRange, read_range
 
 HEADER_LENGTH: Final = "inference-header-content-length"
 TIMEOUT_PARAMETER: Final = "timeout"  # microseconds; Triton's name
@@ -53,12 +57,16 @@ def _pieces(file: BinaryIO, remaining: int, piece_bytes: int) -> Iterator[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A named tensor. `data` holds its raw bytes, in one or more parts."""
+    """A named tensor. `data` holds its raw bytes, in one or more parts.
+
+    shared : the range of a region that holds the bytes, which are not sent then
+    """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
     data: tuple[Buffer | FilePart, ...]
+    shared: SharedRange | None = None
 
     @property
     def nbytes(self) -> int:
@@ -78,12 +86,19 @@ class Message:
     """A request or a response of one inference.
 
     requested_outputs : names of the tensors that a request asks for; none asks for all
+    shared_outputs : by name, the regions that a request offers for its outputs
     """
 
     tensors: tuple[Tensor, ...]
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     id: str | None = None
     requested_outputs: tuple[str, ...] = ()
+    shared_outputs: Mapping[str, SharedBuffer] = field(default_factory=dict)
+
+    @property
+    def shared_bytes(self) -> int:
+        """Bytes of the tensors in shared memory."""
+        return sum(tensor.nbytes for tensor in self.tensors if tensor.shared)
 
     def tensor(self, name: str, datatype: str) -> Tensor:
         """The tensor of this name and datatype, or BadRequest."""
@@ -129,7 +144,10 @@ def encode(message: Message, side: Side, **members: Any) -> tuple[bytes, list[Bu
     }
     if side == "inputs":
         document["parameters"]["binary_data_output"] = True
-    return json.dumps(document, separators=(",", ":")).encode(), [p for t in message.tensors for p in t.data]
+        if message.requested_outputs:
+            document["outputs"] = [_describe_output(name, message) for name in message.requested_outputs]
+    parts = [part for tensor in message.tensors if not tensor.shared for part in tensor.data]
+    return json.dumps(document, separators=(",", ":")).encode(), parts
 
 
 def _describe(tensor: Tensor) -> dict[str, Any]:
@@ -137,25 +155,32 @@ def _describe(tensor: Tensor) -> dict[str, Any]:
         "name": tensor.name,
         "datatype": tensor.datatype,
         "shape": list(tensor.shape),
-        "parameters": {"binary_data_size": tensor.nbytes},
+        "parameters": tensor.shared.parameters if tensor.shared else {"binary_data_size": tensor.nbytes},
     }
 
 
-def decode(body: Buffer, header_length: str | None, side: Side) -> Message:
-    """Read a message; its tensors are views into `body`.
+def _describe_output(name: str, message: Message) -> dict[str, Any]:
+    buffer = message.shared_outputs.get(name)
+    return {"name": name, "parameters": buffer.range.parameters if buffer else {"binary_data": True}}
+
+
+def decode(body: Buffer, header_length: str | None, side: Side, memory: SharedMemory = NO_SHARED_MEMORY) -> Message:
+    """Read a message; its tensors are views into `body` or `memory`.
 
     Raises
     ------
     BadRequest
-        the header is invalid, a tensor is not binary, or sizes, shapes and the body contradict each other
+        the header is invalid, a tensor is not binary, sizes, shapes and the body contradict each other, or `memory`
+        does not have a range
     """
     view = memoryview(body)
     document, data = _header(view, header_length)
     try:
-        tensors = list(_tensors(document[side], data))
-        requested = tuple(str(output["name"]) for output in document.get("outputs", ())) if side == "inputs" else ()
+        tensors = list(_tensors(document[side], data, memory))
+        outputs = document.get("outputs", ()) if side == "inputs" else ()
+        requested = tuple(str(output["name"]) for output in outputs)
         parameters = dict(document.get("parameters") or {})
-        return Message(tuple(tensors), parameters, document.get("id"), requested)
+        return Message(tuple(tensors), parameters, document.get("id"), requested, _shared_outputs(outputs, memory))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadRequest(f"a member of the inference header is missing or invalid ({type(error).__name__})") from error
 
@@ -179,20 +204,33 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
-def _tensors(descriptions: Sequence[Mapping[str, Any]], data: memoryview) -> Iterator[Tensor]:
+def _tensors(descriptions: Sequence[Mapping[str, Any]], data: memoryview, memory: SharedMemory) -> Iterator[Tensor]:
     at = 0
     for description in descriptions:
         name, datatype = str(description["name"]), str(description["datatype"])
         shape = tuple(_dimension(size) for size in description["shape"])
-        size = (description.get("parameters") or {}).get("binary_data_size")
-        if not isinstance(size, int) or size < 0 or at + size > len(data):
-            raise BadRequest(f"tensor {name!r}: binary_data_size must be given and lie within the body")
-        if datatype != "BYTES" and size != prod(shape) * ELEMENT_BYTES[datatype]:
-            raise BadRequest(f"tensor {name!r}: {size} bytes do not match {datatype} {list(shape)}")
-        yield Tensor(name, datatype, shape, (data[at : at + size],))
-        at += size
+        parameters = description.get("parameters") or {}
+        shared = read_range(name, parameters)
+        view = memory.view(shared) if shared else _binary_data(name, parameters, data[at:])
+        if datatype != "BYTES" and len(view) != prod(shape) * ELEMENT_BYTES[datatype]:
+            raise BadRequest(f"tensor {name!r}: {len(view)} bytes do not match {datatype} {list(shape)}")
+        yield Tensor(name, datatype, shape, (view,), shared)
+        at += 0 if shared else len(view)
     if at != len(data):
         raise BadRequest("the body is longer than its tensors")
+
+
+def _binary_data(name: str, parameters: Mapping[str, Any], rest: memoryview) -> memoryview:
+    size = parameters.get("binary_data_size")
+    if not isinstance(size, int) or not 0 <= size <= len(rest):
+        raise BadRequest(f"tensor {name!r}: binary_data_size must be given and lie within the body")
+    return rest[:size]
+
+
+def _shared_outputs(outputs: Sequence[Mapping[str, Any]], memory: SharedMemory) -> dict[str, SharedBuffer]:
+    named = [(str(output["name"]), output.get("parameters") or {}) for output in outputs]
+    ranges = [(name, read_range(name, parameters)) for name, parameters in named]
+    return {name: SharedBuffer(shared, memory.view(shared)) for name, shared in ranges if shared}
 
 
 def _dimension(size: object) -> int:

@@ -33,7 +33,7 @@ from services.gateway.stages.network_requests import (
     score_independent_slices,
     score_series,
 )
-from services.gateway.stages.preprocess_requests import slab_tensor, slices_request
+from services.gateway.stages.preprocess_requests import shared_slices, slab_tensor, slices_request
 from services.gateway.stages.preprocess_responses import (
     PreprocessedSlices,
     check_complete,
@@ -41,6 +41,7 @@ from services.gateway.stages.preprocess_responses import (
     preprocessed_slices,
     slice_rows,
 )
+from services.gateway.stages.region_pool import Lease
 from services.gateway.stages.stage_client import Stages
 from services.gateway.stages.stage_problems import BundleMismatch
 from services.gateway.stages.stage_response import StageResponse
@@ -132,12 +133,13 @@ class Pipeline:
                 return await read_headers(self._stages.preprocess, files, self._settings, upload.work), None
         upload.reservation.update(len(files))
         async with self._limiter.acquire(len(files), upload.reservation.client):
-            return await self._open_one_chunk(upload)
+            with self._stages.preprocess.lease() as lease:
+                return await self._open_one_chunk(upload, lease)
 
-    async def _open_one_chunk(self, upload: _Upload) -> tuple[HeadersReport, _Chunk | None]:
+    async def _open_one_chunk(self, upload: _Upload, lease: Lease) -> tuple[HeadersReport, _Chunk | None]:
         files = upload.files
         parts = [FilePart(file.path, file.size) for file in files]
-        response = await self._preprocess([bytes_tensor("files", parts)], upload)
+        response = await self._preprocess([bytes_tensor("files", parts)], len(files), upload, lease)
         report = headers_report(response, len(files))
         check_complete(report, len(files))
         report = mark_system_files(files, report)
@@ -145,7 +147,7 @@ class Pipeline:
             return report, None
         slices = len(report.series[0].items)
         made = preprocessed_slices(response, slices=slices, rows=slices, pictures=upload.pictures)
-        return report, await self._extract(made, upload.work)
+        return report, await self._extract(made, upload.work, lease)
 
     async def _is_usable(self, files: Sequence[UploadedFile], report: HeadersReport, rows: int) -> bool:
         """Whether the rows are one whole series that nothing refuses so far and that is not averaged."""
@@ -196,18 +198,20 @@ class Pipeline:
         items = header.items[part[0].start : part[-1].stop]
         request = [*slices_request(upload.files, items, header.stacks), *([slab_tensor(part)] if averaged else [])]
         async with self._limiter.acquire(sum(item.cost for item in items), upload.reservation.client):
-            response = await self._preprocess(request, upload)
-            made = preprocessed_slices(response, slices=len(items), rows=len(part), pictures=upload.pictures)
-            if any(item.failed == TOO_SLOW for item in made.evidence):
-                check_decoded(upload.files, items, made.evidence)  # ends the other chunks
-            return await self._extract(made, upload.work)
+            with self._stages.preprocess.lease() as lease:
+                response = await self._preprocess(request, len(part), upload, lease)
+                made = preprocessed_slices(response, slices=len(items), rows=len(part), pictures=upload.pictures)
+                if any(item.failed == TOO_SLOW for item in made.evidence):
+                    check_decoded(upload.files, items, made.evidence)  # ends the other chunks
+                return await self._extract(made, upload.work, lease)
 
-    async def _preprocess(self, tensors: Sequence[Tensor], upload: _Upload) -> StageResponse:
+    async def _preprocess(self, tensors: Sequence[Tensor], rows: int, upload: _Upload, lease: Lease) -> StageResponse:
         message = Message(tuple(tensors), {"pictures": upload.pictures})
-        return upload.work.add(await self._stages.preprocess.infer("slices", message))
+        output = shared_slices(rows)
+        return upload.work.add(await self._stages.preprocess.infer("slices", message, lease, output))
 
-    async def _extract(self, made: PreprocessedSlices, work: WorkTimes) -> _Chunk:
-        features = await extract_features(self._stages.cnn, made, work) if made.decoded else None
+    async def _extract(self, made: PreprocessedSlices, work: WorkTimes, lease: Lease) -> _Chunk:
+        features = await extract_features(self._stages.cnn, made, work, lease) if made.decoded else None
         return _Chunk(made.evidence, made.pictures, features)
 
     async def _score(self, header: SeriesHeader, plan: SlabPlan, chunks: Sequence[_Chunk], upload: _Upload) -> Scores:

@@ -49,7 +49,8 @@ async def read_headers(
     for max_bytes in (settings.head_bytes, _LONG_HEADER_BYTES, settings.max_job_bytes):
         heads |= {number: first_bytes(files[number], max_bytes) for number in requested}
         message = Message(headers_request(files, list(heads.values())))
-        report = headers_report(work.add(await preprocess.infer("series", message)), len(files))
+        with preprocess.lease() as lease:
+            report = headers_report(work.add(await preprocess.infer("series", message, lease)), len(files))
         requested = report.incomplete
         if not requested:
             break

@@ -41,6 +41,17 @@ class Settings(ServiceSettings):
         default=60.0, description="Seconds until a stage must answer; then the request ends with 504."
     )
 
+    shared_memory_dir: Path | None = Field(
+        default=None,
+        description="Folder on a tmpfs that gateway, workers, preprocess and cnn of one host share: files and slices "
+        "pass through it without HTTP. Unset, all tensors travel in HTTP bodies. `make run` sets it.",
+    )
+    max_shared_bytes: int = Field(
+        default=96 * 1024**2,
+        description="Largest shared memory of one gateway or worker, in bytes. Each chunk in progress takes 1.5 MiB "
+        "for each of `chunk_slices`, and travels over HTTP where it gets none.",
+    )
+
     proxies: tuple[str, ...] = Field(
         default=(),
         description="JSON list of addresses and networks of the proxies in front, such as `172.20.0.0/16`. Only their "

@@ -7,7 +7,7 @@ import numpy as np
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
-from services.common.numpy_tensors import array_tensor, read_array
+from services.common.numpy_tensors import array_tensor, output_array, output_tensor, read_array
 from services.common.observability import configure_logging
 from services.common.problems import BadRequest
 from services.common.recipe import DEFAULT_RECIPE, Recipe
@@ -112,7 +112,7 @@ class SlicesModel:
         report = None if message.find("frames") else self._pipeline.report_on(files)
         frames = self._requested_frames(message, len(files)) if report is None else self._frames_of(report)
         made = self._make_slices(message, files, frames)
-        tensors = [array_tensor("slices", made.slices)]
+        tensors = [output_tensor(message, "slices", made.slices)]
         tensors.append(bytes_tensor("evidence", (item.model_dump_json().encode() for item in made.evidence)))
         tensors += [bytes_tensor("pictures", made.pictures)] if made.pictures else []
         tensors += [_report_tensor(report, self._uid_key)] if report else []
@@ -127,7 +127,14 @@ class SlicesModel:
         pictures = bool(message.parameters.get("pictures"))
         partial = _partial_files(message, len(files))
         try:
-            return self._pipeline.make_slices(files, frames, partial=partial, slabs=slabs, pictures=pictures)
+            return self._pipeline.make_slices(
+                files,
+                frames,
+                partial=partial,
+                slabs=slabs,
+                pictures=pictures,
+                allocate=lambda shape: output_array(message, "slices", shape),
+            )
         except InvalidSlabs as error:
             raise BadRequest(str(error)) from error
 

@@ -30,7 +30,12 @@ from services.preprocess.windowing import apply_windows, could_be_windowed
 
 Source = DicomFile | Buffer | UnreadableFile
 ReadHeader = Callable[..., DicomHeader]  # as `read_header`
+Allocate = Callable[[tuple[int, ...]], NDArray[np.uint8]]
 _NONE_PARTIAL: Final[Mapping[int, PartialFile]] = MappingProxyType({})
+
+
+def _allocate(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    return np.empty(shape, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,7 @@ class Pipeline:
         partial: Mapping[int, PartialFile] = _NONE_PARTIAL,
         slabs: NDArray[np.int32] | None = None,
         pictures: bool = False,
+        allocate: Allocate = _allocate,
     ) -> Slices:
         """Decode, resample and window the requested frames, or slabs of them.
 
@@ -86,6 +92,7 @@ class Pipeline:
         partial : by index in `files`, the parts that were sent
         slabs : (m,) int32, ascending from 0: frames of one slab are averaged in Hounsfield units
         pictures : also encode each slice as a PNG
+        allocate : returns the array of the slices, uint8 of the given shape
 
         Raises
         ------
@@ -105,7 +112,7 @@ class Pipeline:
         rows = _rows(len(requested), slabs)
         if slabs is not None and any(isinstance(source, Buffer) for source in sources.values()):
             raise InvalidSlabs("a slab must not hold PNG slices")
-        slices = np.empty((len(rows), self.recipe.rows, self.recipe.columns, 3), dtype=np.uint8)
+        slices = allocate((len(rows), self.recipe.rows, self.recipe.columns, 3))
 
         too_slow = Event()  # the series is refused: its other slices need not be decoded
 

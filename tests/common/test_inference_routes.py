@@ -1,6 +1,11 @@
 import asyncio
+import os
+import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import httpx
@@ -12,9 +17,11 @@ from services.common.numpy_tensors import array_tensor, read_array
 from services.common.problems import BadRequest
 from services.common.runners import ThreadRunner
 from services.common.settings import ThreadedSettings
+from services.common.shared_memory import create_region, map_region, shared_folder
+from services.common.shared_ranges import SharedBuffer, SharedRange
 from services.common.stage import TensorSpec
 from services.common.stage_app import stage_app
-from services.common.tensors import HEADER_LENGTH, FilePart, Message, decode, encode
+from services.common.tensors import HEADER_LENGTH, FilePart, Message, Tensor, decode, encode
 
 pytestmark = pytest.mark.anyio
 
@@ -176,3 +183,54 @@ async def test_no_page_may_use_a_stage(headers: dict[str, str]) -> None:
         sent = Message((array_tensor("x", np.arange(3, dtype=np.float32)),))
         answer = await _infer(client, sent, **headers)
     assert (answer.status_code, answer.json()["code"], model.calls) == (403, "cross_origin", 0)
+
+
+class Reserving(ThreadRunner):
+    """Records the bytes that each request reserves, and how many it holds at a time."""
+
+    def __init__(self, settings: ThreadedSettings) -> None:
+        super().__init__(settings)
+        self.reserved: list[int] = []
+
+    @contextmanager
+    def reserve(self, body_bytes: int) -> Iterator[None]:
+        self.reserved.append(body_bytes)
+        with super().reserve(body_bytes):
+            assert self._held == 1
+            yield
+
+
+async def test_tensors_in_shared_memory_count_as_part_of_the_request() -> None:
+    folder = Path(mkdtemp(prefix="ich-test-", dir="/dev/shm"))
+    settings = Settings(shared_memory_dir=folder)
+    runner, model = Reserving(settings), Doubler()
+    app = stage_app("stage", [model], settings, runner)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://stage") as client:
+        with shared_folder(folder) as opened:
+            file = create_region(opened, "0" * 32, 8192)
+        path = "/v2/systemsharedmemory/region/mine"
+        registered = await client.post(f"{path}/register", json={"key": "/" + "0" * 32, "byte_size": 8192})
+        region = map_region(file, 8192)
+        region[:12] = np.arange(3, dtype=np.float32).tobytes()
+        shared = Tensor("x", "FP32", (3,), (region[:12],), SharedRange("mine", 0, 12))
+        offered = {"y": SharedBuffer(SharedRange("mine", 4096, 4096), region[4096:])}
+
+        answer = await _infer(client, Message((shared,), requested_outputs=("y", "z"), shared_outputs=offered))
+
+        message = decode(answer.content, answer.headers[HEADER_LENGTH], "outputs", app.state.stage.regions)
+        status = (await client.get(f"{path}/status")).json()
+        extensions = (await client.get("/v2")).json()["extensions"]
+        listed = [(await client.get("/v2/systemsharedmemory/status")).status_code]
+        listed.append((await client.post("/v2/systemsharedmemory/unregister")).status_code)
+        await client.post(f"{path}/unregister")
+        forgotten = await _infer(client, Message((shared,)))
+    shutil.rmtree(folder)
+    os.close(file)
+    assert registered.status_code == 200, registered.text
+    assert status == [{"name": "mine", "key": "0" * 32, "offset": 0, "byte_size": 8192}]
+    assert extensions == ["binary_tensor_data", "system_shared_memory"]
+    assert listed == [404, 404], "names of regions are secret"
+    assert [tensor.shared for tensor in message.tensors] == [SharedRange("mine", 4096, 12), None]
+    np.testing.assert_array_equal(np.frombuffer(region[4096:4108], np.float32), [0, 2, 4])
+    assert runner.reserved[1] - runner.reserved[0] == 12
+    assert (forgotten.status_code, forgotten.json()["code"]) == (400, "unknown_region")

@@ -18,7 +18,7 @@ from services.common.problem_schemas import PROBLEM_JSON, ProblemDetails
 from services.common.recipe import DEFAULT_RECIPE, Recipe
 from services.gateway.app import create_app as create_gateway
 from services.gateway.settings import Settings as GatewaySettings
-from services.gateway.stages.stage_client import StageClient, Stages
+from services.gateway.stages.stage_client import StageClient, Stages, region_pool
 from services.preprocess.app import create_app as create_preprocess
 from services.preprocess.settings import Settings as PreprocessSettings
 from services.rnn.app import create_app as create_rnn
@@ -89,12 +89,13 @@ def stage_apps(
     extractor: MeanExtractor,
     recipe: Recipe = DEFAULT_RECIPE,
     spacing_mm: tuple[float, float] | None = None,
+    shared_memory_dir: Path | None = None,
 ) -> dict[str, FastAPI]:
     """The three stages, of one bundle; `spacing_mm` is what its networks learnt from."""
     bundle = fake_bundle(folder, recipe=recipe, spacing_mm=spacing_mm)
     return {
-        "preprocess": create_preprocess(DEFAULT_RECIPE, PreprocessSettings()),
-        "cnn": create_cnn(extractor, bundle, CnnSettings()),
+        "preprocess": create_preprocess(DEFAULT_RECIPE, PreprocessSettings(shared_memory_dir=shared_memory_dir)),
+        "cnn": create_cnn(extractor, bundle, CnnSettings(shared_memory_dir=shared_memory_dir)),
         "rnn": create_rnn(FeatureScorer(), bundle, RnnSettings()),
     }
 
@@ -136,10 +137,11 @@ async def open_chain(
 ) -> AsyncIterator[Chain]:
     """The chain of a bundle that is written to that folder."""
     extractor = MeanExtractor()
-    apps = stage_apps(bundle, extractor, spacing_mm=spacing_mm)
+    apps = stage_apps(bundle, extractor, spacing_mm=spacing_mm, shared_memory_dir=settings.shared_memory_dir)
+    pool = region_pool(settings)
     transports = {name: Swappable(app) for name, app in apps.items()}
     clients = {
-        name: StageClient(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}", timeout=60))
+        name: StageClient(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}", timeout=60), pool)
         for name, transport in transports.items()
     }
     stages = Stages(**clients)

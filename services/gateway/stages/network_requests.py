@@ -11,6 +11,7 @@ from typing import Any, Final, Self, TypeVar
 from services.common.labels import LABELS
 from services.common.tensors import Message, Tensor
 from services.gateway.stages.preprocess_responses import PreprocessedSlices
+from services.gateway.stages.region_pool import NO_LEASE, Lease
 from services.gateway.stages.stage_client import StageClient
 from services.gateway.stages.stage_problems import BundleMismatch
 from services.gateway.stages.stage_response import StageResponse, malformed
@@ -75,15 +76,17 @@ class WorkTimes:
         return response
 
 
-async def extract_features(cnn: StageClient, made: PreprocessedSlices, work: WorkTimes) -> Features:
-    """Request the features of slices.
+async def extract_features(
+    cnn: StageClient, made: PreprocessedSlices, work: WorkTimes, lease: Lease = NO_LEASE
+) -> Features:
+    """Request the features of slices, which may lie in the region of the lease.
 
     Raises
     ------
     StageFault
         cnn gave no usable response
     """
-    response = work.add(await cnn.infer("cnn", Message((made.slices,), {"recipe": made.recipe})))
+    response = work.add(await cnn.infer("cnn", Message((made.slices,), {"recipe": made.recipe}), lease))
     features = response.tensor("features", "FP32", (made.slices.shape[0], None))
     return Features(bytes(features.buffer), features.shape[1], response.parameter("card_sha256"))
 

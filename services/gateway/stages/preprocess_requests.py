@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from services.common.schemas import MultiFrameFile, SliceReference
 from services.common.tensors import FilePart, Tensor, bytes_tensor
+from services.gateway.stages.region_pool import SLICE_BYTES
+from services.gateway.stages.shared_tensors import SharedOutput
 from services.gateway.uploads.spool import UploadedFile
 
 
@@ -35,6 +37,11 @@ def slices_request(
         _numbers("pixels_from", [part.gap[1] for part in parts]),
         Tensor("frames", "INT32", (len(items), 2), (frames.tobytes(),)),
     )
+
+
+def shared_slices(rows: int) -> SharedOutput:
+    """The output `slices` of so many rows, and the outputs beside it."""
+    return SharedOutput("slices", rows * SLICE_BYTES, ("evidence", "pictures", "report"))
 
 
 def slab_tensor(slabs: Sequence[range]) -> Tensor:

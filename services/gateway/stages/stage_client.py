@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,9 +13,13 @@ import httpx
 from services.common.observability import REQUEST_ID, current_request_id
 from services.common.tensors import HEADER_LENGTH, TIMEOUT_PARAMETER, Buffer, FilePart, Message, encode
 from services.gateway.settings import Settings
+from services.gateway.stages.region_pool import NO_LEASE, Lease, RegionPool
+from services.gateway.stages.shared_tensors import PlacedMessage, SharedOutput, SharedTensors, in_body
 from services.gateway.stages.stage_problems import (
     BundleMismatch,
     RecipeMismatch,
+    RegionTooSmall,
+    RegionUnknown,
     StageBusy,
     StageFailed,
     StageFault,
@@ -31,6 +36,10 @@ _MISMATCHES: Final[Mapping[str, type[StageFault]]] = {
     RecipeMismatch.code: RecipeMismatch,
     BundleMismatch.code: BundleMismatch,
 }
+_REGION_REFUSED: Final[Mapping[str, type[StageFault]]] = {
+    "unknown_region": RegionUnknown,
+    "region_too_small": RegionTooSmall,
+}
 
 
 class _Unreachable(Exception):
@@ -38,14 +47,30 @@ class _Unreachable(Exception):
 
 
 class StageClient:
-    """The client of one stage."""
+    """The client of one stage.
 
-    def __init__(self, name: str, client: httpx.AsyncClient) -> None:
+    pool : shared memory regions; without them all tensors travel in HTTP bodies
+    """
+
+    def __init__(self, name: str, client: httpx.AsyncClient, pool: RegionPool | None = None) -> None:
         self.name = name
         self._client = client
+        self._pool = pool
+        self._shared = SharedTensors(name, client)
 
-    async def infer(self, model: str, message: Message) -> StageResponse:
+    def lease(self) -> AbstractContextManager[Lease]:
+        """A region for large tensors of the requests in this context, where shared memory is on."""
+        return self._pool.lease() if self._pool else nullcontext(NO_LEASE)
+
+    async def infer(
+        self, model: str, message: Message, lease: Lease = NO_LEASE, output: SharedOutput | None = None
+    ) -> StageResponse:
         """Request an inference, once more where the stage was busy or could not be reached.
+
+        Parameters
+        ----------
+        lease : of a region for large tensors
+        output : is written into the region
 
         Raises
         ------
@@ -53,13 +78,27 @@ class StageClient:
             the stage gave no usable response
         """
         try:
-            return await self._infer_once(model, message)
+            return await self._infer_shared(model, message, lease, output)
         except (_Unreachable, StageBusy):
+            lease.replace() if output else lease.taint()
             await asyncio.sleep(_RETRY_AFTER_S)
         try:
-            return await self._infer_once(model, message)
+            return await self._infer_shared(model, message, lease, output)
         except _Unreachable as error:
             raise self._unreachable() from error
+
+    async def _infer_shared(
+        self, model: str, message: Message, lease: Lease, output: SharedOutput | None
+    ) -> StageResponse:
+        """Request an inference; where the stage has restarted, register the region once more, then do without."""
+        for _ in range(2):
+            try:
+                return await self._infer_once(model, await self._shared.place(message, lease, output))
+            except RegionUnknown:
+                self._shared.forget(lease)
+            except RegionTooSmall:
+                break
+        return await self._infer_once(model, PlacedMessage(in_body(message)))
 
     async def metadata(self, model: str) -> Mapping[str, Any]:
         """The `parameters` of a model's metadata; StageFault where the metadata are malformed."""
@@ -74,8 +113,10 @@ class StageClient:
         await self._get("/v2/health/ready")
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and remove the regions."""
         await self._client.aclose()
+        if self._pool:
+            self._pool.close()
 
     async def _get(self, path: str) -> Buffer:
         try:
@@ -88,8 +129,8 @@ class StageClient:
             raise self._fault(response.status_code, response.content)
         return response.content
 
-    async def _infer_once(self, model: str, message: Message) -> StageResponse:
-        header, parts = encode(self._with_timeout(message), "inputs")
+    async def _infer_once(self, model: str, placed: PlacedMessage) -> StageResponse:
+        header, parts = encode(self._with_timeout(placed.message), "inputs")
         headers = {
             HEADER_LENGTH: str(len(header)),
             "content-length": str(len(header) + sum(map(len, parts))),
@@ -110,7 +151,7 @@ class StageClient:
             raise self._fault(response.status_code, body)
         work = _WORK_MS.search(response.headers.get("server-timing", ""))
         return StageResponse.decode(
-            self.name, body, response.headers.get(HEADER_LENGTH), float(work[1]) if work else 0.0
+            self.name, body, response.headers.get(HEADER_LENGTH), float(work[1]) if work else 0.0, placed
         )
 
     def _with_timeout(self, message: Message) -> Message:
@@ -131,6 +172,9 @@ class StageClient:
         mismatch = _MISMATCHES.get(str(document.get("code")))
         if status == httpx.codes.CONFLICT and mismatch:
             return mismatch(str(document.get("detail")), stage=self.name)
+        refused = _REGION_REFUSED.get(str(document.get("code")))
+        if status == httpx.codes.BAD_REQUEST and refused:
+            return refused(f"{self.name} answered {status}", stage=self.name)
         if status == httpx.codes.GATEWAY_TIMEOUT:
             return self._timeout()
         if status == httpx.codes.SERVICE_UNAVAILABLE:
@@ -152,26 +196,33 @@ class Stages:
             await stage.close()
 
 
-def connect(name: str, url: str, connect_s: float, read_s: float) -> StageClient:
+def connect(name: str, url: str, connect_s: float, read_s: float, pool: RegionPool | None = None) -> StageClient:
     """The client of the stage at `url`."""
     timeout = httpx.Timeout(read_s, connect=connect_s)
     limits = httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=_KEEP_ALIVE_S)
     # Reading certificates takes 40 ms, which a worker would spend on every series.
     tls = url.startswith("https:")
     return StageClient(
-        name, httpx.AsyncClient(base_url=url, timeout=timeout, limits=limits, trust_env=False, verify=tls)
+        name, httpx.AsyncClient(base_url=url, timeout=timeout, limits=limits, trust_env=False, verify=tls), pool
     )
 
 
 def connect_all(settings: Settings) -> Stages:
     """The clients of the three stages at the addresses of the settings."""
     addresses = {"preprocess": settings.preprocess_url, "cnn": settings.cnn_url, "rnn": settings.rnn_url}
+    pool = region_pool(settings)
     return Stages(
         **{
-            name: connect(name, url, settings.connect_timeout_s, settings.stage_timeout_s)
+            name: connect(name, url, settings.connect_timeout_s, settings.stage_timeout_s, pool)
             for name, url in addresses.items()
         }
     )
+
+
+def region_pool(settings: Settings) -> RegionPool | None:
+    """The shared memory regions of this process; None where shared memory is off."""
+    folder = settings.shared_memory_dir
+    return RegionPool(folder, settings.max_shared_bytes, settings.chunk_slices) if folder else None
 
 
 async def _stream(parts: Sequence[Buffer | FilePart]) -> AsyncIterator[bytes]:

@@ -2,6 +2,8 @@
 
 StageFault                    a stage gave no usable response
 |- StageFailed        502     it cannot be reached, failed, or sent a malformed response
+|  |- RegionUnknown           it does not know the shared memory region
+|  |- RegionTooSmall          its output does not fit the region
 |- RecipeMismatch     502     it refuses the recipe of the pixels
 |- BundleMismatch     502     cnn and rnn serve different bundles
 |- StageBusy          503     it takes no more requests now
@@ -20,6 +22,14 @@ class StageFailed(StageFault):
     code = "stage_failed"
     title = "A stage failed"
     retry_after_s = 10
+
+
+class RegionUnknown(StageFailed):
+    """It does not know the shared memory region: it has restarted."""
+
+
+class RegionTooSmall(StageFailed):
+    """Its output does not fit the range that it was offered."""
 
 
 class RecipeMismatch(StageFault):

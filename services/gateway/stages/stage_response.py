@@ -7,6 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from services.common.problems import BadRequest
+from services.common.shared_ranges import NO_SHARED_MEMORY, SharedMemory
 from services.common.tensors import Buffer, Message, Tensor, bytes_elements, decode
 from services.gateway.stages.stage_problems import StageFailed
 
@@ -25,10 +26,17 @@ class StageResponse:
     work_ms: float
 
     @classmethod
-    def decode(cls, stage: str, body: Buffer, header_length: str | None, work_ms: float) -> "StageResponse":
-        """Decode the body of an HTTP response."""
+    def decode(
+        cls,
+        stage: str,
+        body: Buffer,
+        header_length: str | None,
+        work_ms: float,
+        memory: SharedMemory = NO_SHARED_MEMORY,
+    ) -> "StageResponse":
+        """Decode the body of an HTTP response, whose tensors may lie in `memory`."""
         try:
-            return cls(stage, decode(body, header_length, "outputs"), work_ms)
+            return cls(stage, decode(body, header_length, "outputs", memory), work_ms)
         except BadRequest as error:
             raise malformed(stage, error.detail) from error
 
