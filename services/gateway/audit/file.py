@@ -24,10 +24,19 @@ class AuditFileUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """The end of a file: the hash of its last whole line, and whether an incomplete line follows it."""
+    """The end of a log.
+
+    last_hash : of the last whole line
+    torn : whether an incomplete line follows it
+    after_rotation : whether that line is in a rotated file, and the file of the log has none
+    """
 
     last_hash: str
     torn: bool
+    after_rotation: bool = False
+
+
+_EMPTY: Final = Tail(NO_HASH, torn=False)
 
 
 class AuditFile:
@@ -47,7 +56,7 @@ class AuditFile:
         self._closed = False
 
     def open(self) -> Tail:
-        """Open or create the file; return its end, or that of the newest rotated file where it is empty.
+        """Open or create the file; return its end, or that of the newest rotated file where it has no whole line.
 
         Raises
         ------
@@ -58,7 +67,7 @@ class AuditFile:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._open()
             tail = _read_tail(self._descriptor)
-            return tail or self._rotated_tail()
+            return tail if tail and tail.last_hash != NO_HASH else self._rotated_tail(tail)
         except OSError as error:
             raise AuditFileUnusable(
                 f"{self._path}: the audit log cannot be opened ({error.strerror}); set ICH_GATEWAY_AUDIT_FILE to a "
@@ -73,13 +82,20 @@ class AuditFile:
         os.fchmod(descriptor, 0o600)
         self._descriptor = descriptor
 
-    def _rotated_tail(self) -> Tail:
+    def _rotated_tail(self, own: Tail | None) -> Tail:
+        """The end of the newest rotated file; `own` is that of a file without a whole line."""
+        found = self._newest_rotated()
+        torn = (own or found or _EMPTY).torn
+        last_hash = found.last_hash if found else NO_HASH
+        return Tail(last_hash, torn, after_rotation=last_hash != NO_HASH)
+
+    def _newest_rotated(self) -> Tail | None:
         try:
             descriptor = os.open(self._numbered(1), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
-            return Tail(NO_HASH, torn=False)
+            return None
         try:
-            return _read_tail(descriptor) or Tail(NO_HASH, torn=False)
+            return _read_tail(descriptor)
         finally:
             os.close(descriptor)
 

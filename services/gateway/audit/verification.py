@@ -50,6 +50,8 @@ class Verification:
     key: bytes | None = None
     chains: dict[str, ChainSummary] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    _rotated: bool = True
+    """Whether each log begins behind a rotation, which explains that older lines are missing."""
     _before: Line | None = None
     _torn: str | None = None
     """The place of an incomplete line, until the next line explains it."""
@@ -118,8 +120,12 @@ class Verification:
     def _fault_of_first(self, place: str, line: Line) -> str | None:
         if line.fields.get("action") not in _BEGINS:
             return "the beginning of the file was removed"
-        if line.link.sequence > 0 or line.previous != NO_HASH:
+        if _follows_rotation(line):
             self._note(place, "lines before this one are in older files, which are not given here")
+            return None
+        self._rotated = False
+        if line.link.sequence > 0 or line.previous != NO_HASH:
+            return "lines before this start were removed: no rotation explains that they are missing"
         return None
 
     def _summary(self, place: str, line: Line) -> None:
@@ -136,9 +142,9 @@ class Verification:
         """Compare the ends of the chains with the heads, after all files: a head beyond an end shows a cut tail.
 
         Heads are in the order in which they were published, so a missing chain is older than the files where its heads
-        come before all heads of their chains.
+        come before all heads of their chains. Rotation may have removed it where every log begins behind a rotation.
         """
-        began = not any(head.chain in self.chains for head in self.heads)
+        began = not self._rotated or not any(head.chain in self.chains for head in self.heads)
         for head in {head.chain: head for head in self.heads}.values():
             summary = self.chains.get(head.chain)
             began = began or summary is not None
@@ -156,6 +162,12 @@ class Verification:
 
     def _note(self, place: str, text: str) -> None:
         self.findings.append(Finding(place, text, is_break=False))
+
+
+def _follows_rotation(line: Line) -> bool:
+    """Whether the first line of a file says so; `start` does after a kill between rotation and its first line."""
+    action, fields = line.fields.get("action"), line.fields
+    return action == "rotate" or (action == "start" and fields.get("after_rotation") is True)
 
 
 def _fault_in_chain(line: Line, before: Line) -> str | None:

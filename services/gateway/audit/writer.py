@@ -66,7 +66,8 @@ class ChainWriter:
             the file cannot be opened
         """
         tail = self._file.open()
-        self._last, self._start = new_chain(tail.last_hash), {**start, "torn": tail.torn}
+        self._last = new_chain(tail.last_hash)
+        self._start = {**start, "torn": tail.torn, "after_rotation": tail.after_rotation}
         self.write([])
 
     def write(self, events: Sequence[Event]) -> bool:

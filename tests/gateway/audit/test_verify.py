@@ -89,18 +89,69 @@ def test_a_whole_chain_that_was_removed_shows(tmp_path: Path) -> None:
     assert breaks_of(path)[0].startswith("audit.jsonl:6 lines before this start were removed")
 
 
+def _chains_with_heads(path: Path, count: int, *, lines: int, **others: int) -> list[Link]:
+    heads = KeptHeads()
+    for _ in range(count):
+        write_log(path, lines, head=heads, **others)
+    return read_heads(_heads(path.parent / "heads", heads))
+
+
 def test_heads_of_a_chain_that_rotation_removed_are_no_break(tmp_path: Path) -> None:
-    path, heads = tmp_path / "audit.jsonl", KeptHeads()
-    for _ in range(3):
-        write_log(path, 2, head=heads)
-    published = read_heads(_heads(tmp_path / "heads", heads))
-    edit_lines(path, lambda lines: lines[4:])
-    assert breaks(verify([path], published)) == []
+    """A file that begins with `rotate` shows that older files may be gone; no other missing chain is explained."""
+    path = tmp_path / "audit.jsonl"
+    published = _chains_with_heads(path, 3, lines=1500, max_bytes=60_000, keep=1)
+    files = sorted(tmp_path.glob("audit.jsonl*"))
+    found = verify(files, published)
+    assert {head.chain for head in published} - found.chains.keys(), "a chain has rotated away"
+    assert breaks(found) == []
+    assert "are in older files" in found.findings[0].text
+    write_log(tmp_path / "other.jsonl", 2)
+    assert len(breaks(verify([tmp_path / "other.jsonl"], published))) == 3
+
+
+@pytest.mark.parametrize("removed", [4, 8])
+def test_removed_chains_at_the_beginning_are_breaks(tmp_path: Path, removed: int) -> None:
+    path = tmp_path / "audit.jsonl"
+    published = _chains_with_heads(path, 3, lines=2)
+    edit_lines(path, lambda lines: lines[removed:])
+    (first,) = breaks(verify([path]))
+    assert first.startswith("audit.jsonl:1 lines before this start were removed: no rotation explains")
+    named = breaks(verify([path], published))
+    assert len(named) == 1 + removed // 4
+    assert all("the chain is missing: a head names its line 3" in text for text in named[1:])
+    assert main(["verify", str(path), "--head", str(tmp_path / "heads")]) == 1
+
+
+def test_a_removed_chain_at_the_end_is_a_break(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    published = _chains_with_heads(path, 2, lines=2)
     edit_lines(path, lambda lines: lines[:4])
     (found,) = breaks(verify([path], published))
     assert "the chain is missing: a head names its line 3" in found
-    write_log(tmp_path / "other.jsonl", 2)
-    assert len(breaks(verify([tmp_path / "other.jsonl"], published))) == 3
+
+
+def test_a_log_begun_anew_breaks_with_the_heads_of_the_old_one(tmp_path: Path) -> None:
+    """Its first line names no line before it."""
+    path = tmp_path / "audit.jsonl"
+    published = _chains_with_heads(path, 1, lines=2)
+    path.unlink()
+    write_log(path, 2)
+    assert breaks(verify([path])) == []
+    assert len(breaks(verify([path], published))) == 1
+
+
+@pytest.mark.parametrize("rest", [b"", b'{"chain":"5'])
+def test_a_start_after_a_kill_within_a_rotation_explains_missing_chains(tmp_path: Path, rest: bytes) -> None:
+    """A process was killed between the rename and the first line of the next file, or in that line."""
+    path = tmp_path / "audit.jsonl"
+    published = _chains_with_heads(path, 1, lines=2)
+    path.rename(path.with_name("audit.jsonl.1"))
+    path.write_bytes(rest)
+    published += _chains_with_heads(path, 1, lines=2)
+    assert breaks(verify([path, path.with_name("audit.jsonl.1")], published)) == []
+    assert breaks(verify([path], published)) == []
+    edit_lines(path, lambda lines: [line.replace(b'"after_rotation":true', b'"after_rotation":1') for line in lines])
+    assert breaks(verify([path], published))
 
 
 def test_heads_without_a_head_are_refused(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
