@@ -19,7 +19,7 @@ export RNN_PORT ?= 8003
 export REDIS_SOCKET ?= /tmp/ich-$(shell id -u)-$(GATEWAY_PORT)/redis.sock
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run demo backup restore up down logs backup-compose restore-compose test e2e e2e-compose drill attack fuzz corpus reference check format lock sbom audit-dependencies bench bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
+.PHONY: help run demo backup restore up down logs backup-compose restore-compose test e2e e2e-compose drill attack fuzz corpus reference check format lock sbom audit-dependencies bench bench-peers bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -141,6 +141,7 @@ lock: $(VENV)/.dev ## Lock every dependency group into requirements/, with hashe
 	$(COMPILE) $(foreach group,$(GROUPS),--group $(group)) -o requirements/all.txt
 	for group in $(GROUPS); do \
 		$(COMPILE) --group $$group -c requirements/all.txt -o requirements/$$group.txt || exit 1; done
+	$(COMPILE) tests/bench/peers.in -o tests/bench/peers.txt
 
 sbom: $(VENV)/.dev ## Write a CycloneDX document for each dependency group to OUT=.run/sbom; check packages, hashes and licences
 	$(BIN)/python -m tests.sbom $(if $(OUT),--out $(OUT))
@@ -151,8 +152,13 @@ audit-dependencies: $(VENV)/.dev ## Ask a database of vulnerabilities about ever
 corpus: $(VENV)/.dev ## Compare the reader with other decoders on generated files, those of pydicom and those in DATA=; print a table
 	$(BIN)/python -m tests.preprocess.corpus $(DATA)
 
+# Servers that `make bench` compares with cnn, in an environment of their own.
+PEERS := .run/bench-peers
+
 bench: $(VENV)/.dev ## Run all benchmarks (50 minutes) into OUT=.run/bench; ONLY="cnn load" for some, QUICK=1, SCANS=a folder of real slices
 	$(BIN)/python -m tests.bench --out $(or $(OUT),.run/bench) $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(SCANS),--scans $(SCANS))
+
+bench-peers: $(PEERS)/.peers ## Install Triton's server into .run/bench-peers (550 MB), which `make bench` then compares with cnn
 
 bench-check: $(VENV)/.dev ## Compare the ratios of the last `make bench` with the committed ones; list those that are worse
 	$(BIN)/python -m tests.bench.check
@@ -186,6 +192,12 @@ clean: ## Remove the environment, caches and results of the commands
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with its venv module is needed"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+
+$(PEERS)/.peers: tests/bench/peers.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with its venv module is needed"; exit 1; }
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 $(VENV)/.run: requirements/run.txt | $(BIN)/python
 	@echo "Fetching packages into $(VENV), about 360 MB, mostly TensorFlow; this is done once."

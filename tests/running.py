@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import httpx
 from redis import Redis
@@ -35,6 +36,13 @@ class Service:
     def worker(self, queues: str) -> int:
         """The process id of the worker for these queues, as its command names them."""
         return self.started("services.gateway.jobs.worker\0" + queues.replace(" ", "\0") + "\0")
+
+    def programs(self) -> dict[str, list[int]]:
+        """The process ids of supervisor's programs, by name; a program may have children of its own."""
+        found: dict[str, list[int]] = {}
+        for process in children(self.supervisor):
+            found.setdefault(_program(_command(Path(f"/proc/{process}"))), []).append(process)
+        return found
 
     def redis(self) -> int:
         """The process id of Redis."""
@@ -78,7 +86,7 @@ class Service:
         deadline = time.monotonic() + seconds
         while not self.ready():
             assert time.monotonic() < deadline, self.log.read_text()[-3000:]
-            time.sleep(0.2)
+            time.sleep(0.1)
 
 
 def jobs_dir(gateway_port: int) -> Path:
@@ -101,6 +109,15 @@ def _command(entry: Path) -> str:
         return (entry / "cmdline").read_text()
     except OSError:
         return ""
+
+
+def _program(command: str) -> str:
+    """Return the name of a program by its command: the service, `worker`, or the file that runs."""
+    words = command.split("\0")
+    module = next((word.partition(":")[0].split(".") for word in words if word.startswith("services.")), None)
+    if module is None:
+        return Path(command.split(maxsplit=1)[0] if command else "ended").name
+    return module[-1] if "jobs" in module else module[1]
 
 
 def children(process: int) -> list[int]:
@@ -127,24 +144,17 @@ def free_ports(count: int) -> list[int]:
 
 @contextmanager
 def running_service(
-    log: Path, all_ports: Mapping[str, int] | None = None, more: Mapping[str, str] | None = None
+    log: Path, all_ports: Mapping[str, int] | None = None, more: Mapping[str, str] | None = None, root: Path = ROOT
 ) -> Iterator[Service]:
-    """Start all services, wait until they are ready, and stop them at the end. Every process gets `more` settings."""
+    """Start all services of the checkout `root`, wait until they are ready, and stop them at the end.
+
+    Every process gets `more` settings. This checkout's product keeps an audit log, which an earlier one may not know.
+    """
     ports = dict(all_ports or service_ports())
-    binaries = Path(sys.executable).parent
-    settings = {f"{name.upper()}_PORT": str(port) for name, port in ports.items()}
-    settings["REDIS_SOCKET"] = str(redis_socket(ports["gateway"]))
-    audit = audit_file(ports["gateway"])
-    audited = {"ICH_GATEWAY_AUDIT_FILE": str(audit), "ICH_GATEWAY_AUDIT_HEAD": str(audit.with_suffix(".head"))}
-    (ROOT / ".run").mkdir(exist_ok=True)
+    audited = _audited(ports) if root == ROOT else {}
+    (root / ".run").mkdir(exist_ok=True)
     with log.open("wb") as output:
-        supervisor = subprocess.Popen(
-            [binaries / "supervisord", "-c", ROOT / "supervisord.conf"],
-            cwd=ROOT,
-            env={**os.environ, **audited, **(more or {}), **settings, "BIN": str(binaries)},
-            stdout=output,
-            stderr=output,
-        )
+        supervisor = _supervisor(root, {**os.environ, **audited, **(more or {}), **_places(ports)}, output)
         running = Service(f"http://127.0.0.1:{ports['gateway']}", ports, log, supervisor.pid)
         try:
             running.wait_until_ready(240)
@@ -153,6 +163,22 @@ def running_service(
             supervisor.send_signal(signal.SIGTERM)
             supervisor.wait(70)
             shutil.rmtree(running.redis_socket.parent, ignore_errors=True)
+
+
+def _audited(ports: Mapping[str, int]) -> dict[str, str]:
+    audit = audit_file(ports["gateway"])
+    return {"ICH_GATEWAY_AUDIT_FILE": str(audit), "ICH_GATEWAY_AUDIT_HEAD": str(audit.with_suffix(".head"))}
+
+
+def _places(ports: Mapping[str, int]) -> dict[str, str]:
+    """The variables that supervisord.conf needs."""
+    places = {f"{name.upper()}_PORT": str(port) for name, port in ports.items()}
+    return places | {"REDIS_SOCKET": str(redis_socket(ports["gateway"])), "BIN": str(Path(sys.executable).parent)}
+
+
+def _supervisor(root: Path, environment: Mapping[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+    command = [str(Path(sys.executable).parent / "supervisord"), "-c", str(root / "supervisord.conf")]
+    return subprocess.Popen(command, cwd=root, env=environment, stdout=output, stderr=output)
 
 
 def cpu_s(process: int) -> float:
@@ -170,3 +196,17 @@ def resident_bytes(process: int) -> int:
     """Return the resident memory of a process, in bytes."""
     pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def pss_bytes(process: int) -> int:
+    """Return the proportional set size of a process and its descendants, in bytes: shared memory counts once."""
+    return own_pss_bytes(process) + sum(map(pss_bytes, children(process)))
+
+
+def own_pss_bytes(process: int) -> int:
+    """Return the proportional set size of a process alone, in bytes; 0 after its end."""
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0) * 1024

@@ -8,20 +8,23 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from tests.bench import chain, cnn, growth, jobs, load, memory, preprocess, requests, rnn
-from tests.bench.figures import JSON_NAME, TABLE_NAME, Curve, Figure, table, write_json
+from tests.bench import chain, cnn, growth, hops, jobs, load, memory, preprocess, requests, rnn, start
+from tests.bench.figures import JSON_NAME, TABLE_NAME, Curve, Figure, Note, table, write_json
 from tests.bench.plan import SCANS, Plan, machine
 
+T = TypeVar("T")
 _OUT: Final = Path(".run/bench")
-_PARTS: Final[Mapping[str, Callable[[Plan], Iterator[Figure] | Iterator[Figure | Curve]]]] = {
+_PARTS: Final[Mapping[str, Callable[[Plan], Iterator[Figure | Curve | Note]]]] = {
+    "chain": chain.measure,
+    "start": start.measure,
+    "memory": memory.measure,
     "preprocess": preprocess.measure,
     "cnn": cnn.measure,
     "rnn": rnn.measure,
     "requests": requests.measure,
-    "chain": chain.measure,
-    "memory": memory.measure,
+    "hops": hops.measure,
     "load": load.measure,
     "growth": growth.measure,
     "jobs": jobs.measure,
@@ -50,26 +53,30 @@ def run(plan: Plan, names: Sequence[str], out: Path) -> int:
     from tests.bench.plots import draw  # noqa: PLC0415 - worker processes import this module and draw nothing
 
     out.mkdir(parents=True, exist_ok=True)
-    machine_name, found = machine(), {}
+    machine_name, found, notes = machine(), {}, {}
     print(machine_name, flush=True)
     for name in names:
         print(f"\n{name}", flush=True)
-        found[name], curves = _measured(plan, name)
-        draw(name, found[name], curves, out / f"{name}.svg")
+        found[name], curves, notes[name] = _measured(plan, name)
+        if found[name] or curves:
+            draw(name, found[name], curves, out / f"{name}.svg")
         write_json([figure for figures in found.values() for figure in figures], out / JSON_NAME)
-        (out / TABLE_NAME).write_text(table(found, machine_name))
+        (out / TABLE_NAME).write_text(table(found, machine_name, notes))
     return int(any(figure.missed for figures in found.values() for figure in figures))
 
 
-def _measured(plan: Plan, part: str) -> tuple[list[Figure], list[Curve]]:
-    figures, curves = [], []
+def _measured(plan: Plan, part: str) -> tuple[list[Figure], list[Curve], list[Note]]:
+    """The figures, curves and notes of a part; prints figures and notes as they come."""
+    items: list[Figure | Curve | Note] = []
     for item in _PARTS[part](plan):
-        if isinstance(item, Curve):
-            curves.append(item)
-        else:
+        items.append(replace(item, name=f"{part}: {item.name}") if isinstance(item, Figure) else item)
+        if not isinstance(item, Curve):
             print(item, flush=True)
-            figures.append(replace(item, name=f"{part}: {item.name}"))
-    return figures, curves
+    return _of(Figure, items), _of(Curve, items), _of(Note, items)
+
+
+def _of(kind: type[T], items: Sequence[object]) -> list[T]:
+    return [item for item in items if isinstance(item, kind)]
 
 
 if __name__ == "__main__":

@@ -1,139 +1,103 @@
-"""Cost of four services: HTTP hops, time of a request outside of its stages, and busy cores."""
+"""A study of 34 slices by the product, by one Python process with the same networks, and by an earlier release."""
 
-import asyncio
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Final
 
-import httpx
+import numpy as np
 
-from services.common.tensors import Message, Tensor, bytes_tensor
-from services.gateway.stages.stage_client import StageClient, connect
-from tests.bench.figures import Figure, measured
-from tests.bench.networks import CHUNK
-from tests.bench.plan import Plan, default_product
-from tests.preprocess.gdcm_files import recompressed
-from tests.running import ROOT, Service, cpu_s
-from tests.scans import ct_slice, series
+from services.cnn.settings import Engine
+from tests.bench import earlier
+from tests.bench.costs import energy_uj
+from tests.bench.figures import Figure, Note, measured, median_ratio
+from tests.bench.plan import Plan, engine_of, engines, product, study
+from tests.bench.ways import Way, by_one_process, by_product, in_turns
 
-STAGES: Final = ("preprocess", "cnn", "rnn")
-
-
-def measure(plan: Plan) -> Iterator[Figure]:
-    """Measure the product with default settings."""
-    with default_product() as service:
-        yield from _requests(plan, service)
-        yield from asyncio.run(_hops(plan, service))
-        yield from _cores(plan, service)
+_SLICES: Final = 34
+_TOLERANCE: Final = 1e-4  # of a probability
+_OF_ONE_PROCESS: Final = 1.10
+_OF_EARLIER: Final = 0.55
+_PREPROCESS_OF_EARLIER: Final = 0.65
 
 
-def _requests(plan: Plan, service: Service) -> Iterator[Figure]:
-    """Parts of a request's time, from the report and from the processes, and the rest."""
-    sample = sorted((ROOT / "samples" / "series").glob("*.dcm"))[15].read_bytes()
-    requests = {
-        "one 512 x 512 slice": ({"one.dcm": ct_slice()}, plan.choose(120, 4)),
-        "one 256 x 256 slice": ({"one.dcm": sample}, plan.choose(120, 4)),
-        "34 slices, whose work overlaps": (series(34), plan.choose(8, 2)),
+def measure(plan: Plan) -> Iterator[Figure | Note]:
+    """Measure the engine that the product chooses against both, then each other engine against one process."""
+    files = study(_SLICES)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = _written(Path(folder), files)
+        with product() as service:
+            chosen = engine_of(service)
+            yield from _default(plan, by_product(f"default ({chosen})", service, files), chosen, files, paths)
+        for engine in plan.choose([other for other in engines() if other != chosen], []):
+            with product({"ICH_CNN_ENGINE": engine, "ICH_RNN_ENGINE": engine}) as service:
+                yield from _named(plan, by_product(engine, service, files), engine, paths)
+    if energy_uj() is None:
+        yield Note("Energy was not measured: no RAPL counter is readable on this machine.")
+
+
+def _written(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return [folder / name for name in files]
+
+
+def _default(
+    plan: Plan, ours: Way, engine: Engine, files: Mapping[str, bytes], paths: Sequence[Path]
+) -> Iterator[Figure | Note]:
+    with ExitStack() as stack:
+        script = stack.enter_context(by_one_process(engine, paths))
+        before = None
+        if earlier.available():
+            before = by_product(earlier.NAME, stack.enter_context(earlier.earlier_product()), files)
+        in_turns([way for way in (ours, script, before) if way], plan.choose(15, 1))
+    yield from _against(ours, script, _OF_ONE_PROCESS)
+    yield from _alone(script)
+    if before is None:
+        yield Note(f"This clone lacks {earlier.NAME}: fetch the whole history to compare with it.")
+        return
+    yield from _against(ours, before, _OF_EARLIER)
+    yield from _alone(before)
+    yield from _programs(ours, before)
+
+
+def _named(plan: Plan, ours: Way, engine: Engine, paths: Sequence[Path]) -> Iterator[Figure]:
+    with by_one_process(engine, paths) as script:
+        in_turns([ours, script], plan.choose(8, 1))
+    yield from _against(ours, script, _OF_ONE_PROCESS)
+    yield from _alone(script)
+
+
+def _against(ours: Way, other: Way, bound: float) -> Iterator[Figure]:
+    name = f"{ours.name}, of {other.name}"
+    pairs = {
+        "wall time": ("ms", ours.wall_ms, other.wall_ms),
+        "processor time": ("core-ms", ours.core_ms, other.core_ms),
     }
-    processes = {process: service.process(process) for process in service.ports}
-    with httpx.Client(base_url=service.url, timeout=120) as client:
-        for name, (files, repeats) in requests.items():
-            for _ in range(repeats // 4):
-                _request_ms(client, files)
-            before = {process: cpu_s(number) for process, number in processes.items()}
-            timings = [_request_ms(client, files) for _ in range(repeats)]
-            for process, number in processes.items():
-                used = (cpu_s(number) - before[process]) / repeats * 1e3
-                yield Figure(f"{name}: {process}, processor time", used, "core-ms")
-            for part in timings[0]:
-                yield measured(f"{name}: {part}", "ms", [each[part] for each in timings])
-            rest = [each["whole"] - sum(each[stage] for stage in STAGES) for each in timings]
-            yield measured(f"{name}, less the stages' own work", "ms", rest)
+    for kind, (unit, mine, theirs) in pairs.items():
+        ratio = median_ratio(zip(mine, theirs, strict=True))
+        yield measured(f"{name}: {kind}", unit, mine, ratio=ratio, bound=bound)
+    if ours.energy_j:
+        ratio = median_ratio(zip(ours.energy_j, other.energy_j, strict=True))
+        yield measured(f"{name}: energy", "J", ours.energy_j, ratio=ratio)
+    apart = float(np.abs(ours.answer - other.answer).max()) / _TOLERANCE
+    yield Figure(f"{name}: largest difference of a probability", apart, "1e-4", bound=1)
 
 
-def _request_ms(client: httpx.Client, files: Mapping[str, bytes]) -> dict[str, float]:
-    """Milliseconds of the whole request, and of its parts as the report states them."""
-    begin = time.perf_counter()
-    answer = client.post("/v1/predictions", files=[("files", item) for item in files.items()]).raise_for_status()
-    took = (time.perf_counter() - begin) * 1e3
-    timings = answer.json()["timings_ms"]
-    return {"whole": took} | {part: float(timings[part]) for part in ("upload", *STAGES)}
+def _alone(way: Way) -> Iterator[Figure]:
+    yield measured(f"{way.name}: wall time", "ms", way.wall_ms)
+    yield measured(f"{way.name}: processor time", "core-ms", way.core_ms)
 
 
-async def _hops(plan: Plan, service: Service) -> list[Figure]:
-    """Time that a hop adds to a stage's work, with the gateway's own client, for each stage."""
-    stages = {name: connect(name, f"http://127.0.0.1:{service.ports[name]}", 2, 60) for name in STAGES}
-    made = (await stages["preprocess"].infer("slices", Message((bytes_tensor("files", [ct_slice()]),)))).message
-    sliced = Message((made.tensor("slices", "UINT8"),))
-    features = (await stages["cnn"].infer("cnn", sliced)).message.tensor("features", "FP32")
-    calls = {
-        "preprocess": ("slices", Message((bytes_tensor("files", [ct_slice()]),))),
-        "cnn": ("cnn", sliced),
-        "rnn": ("rnn", Message((features, Tensor("position_mm", "FP32", (1,), (bytes(4),))))),
-    }
-    found = [
-        measured(f"hop to {name} and back, one slice", "ms", await _hop(plan, stages[name], *calls[name]))
-        for name in STAGES
-    ]
-    for stage in stages.values():
-        await stage.close()
-    return found
-
-
-async def _hop(plan: Plan, stage: StageClient, model: str, message: Message) -> list[float]:
-    added = []
-    for _ in range(plan.choose(80, 4)):
-        begin = time.perf_counter()
-        answer = await stage.infer(model, message)
-        added.append((time.perf_counter() - begin) * 1e3 - answer.work_ms)
-    return added[len(added) // 4 :]
-
-
-def _cores(plan: Plan, service: Service) -> Iterator[Figure]:
-    """Cores that a series keeps busy: all services, and preprocess alone with the same chunks."""
-    processes = [service.process(name) for name in service.ports]
-    preprocess = [service.process("preprocess")]
-    plain = series(34)
-    for name, files in (("uncompressed", plain), ("JPEG 2000", _compressed(plain))):
-        whole = partial(_post, service, files)
-        yield measured(f"34 slices, {name}: cores busy", "cores", _busy(plan, processes, whole), better="more")
-        alone = partial(_alone, service, list(files.values()))
-        busy = _busy(plan, preprocess, alone)
-        yield measured(f"34 slices, {name}: cores busy, preprocess alone", "cores", busy, better="more")
-
-
-def _busy(plan: Plan, processes: Sequence[int], work: Callable[[], object]) -> list[float]:
-    found = []
-    for _ in range(plan.choose(6, 2)):
-        begin, before = time.perf_counter(), sum(map(cpu_s, processes))
-        for _ in range(plan.choose(3, 1)):
-            work()
-        found.append((sum(map(cpu_s, processes)) - before) / (time.perf_counter() - begin))
-    return found[1:]
-
-
-def _post(service: Service, files: Mapping[str, bytes]) -> None:
-    parts = [("files", item) for item in files.items()]
-    httpx.post(f"{service.url}/v1/predictions", files=parts, timeout=300).raise_for_status()
-
-
-def _alone(service: Service, files: Sequence[bytes]) -> None:
-    asyncio.run(_preprocess_alone(service, files))
-
-
-async def _preprocess_alone(service: Service, files: Sequence[bytes]) -> None:
-    """Send chunks as the gateway does: two requests in progress."""
-    stage = connect("preprocess", f"http://127.0.0.1:{service.ports['preprocess']}", 2, 60)
-    two = asyncio.Semaphore(2)
-
-    async def send(chunk: Sequence[bytes]) -> None:
-        async with two:
-            await stage.infer("slices", Message((bytes_tensor("files", chunk),)))
-
-    await asyncio.gather(*(send(files[at : at + CHUNK]) for at in range(0, len(files), CHUNK)))
-    await stage.close()
-
-
-def _compressed(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {name: recompressed(data, "JPEG2000Lossless") for name, data in files.items()}
+def _programs(ours: Way, before: Way) -> Iterator[Figure]:
+    """Processor time by program, of the earlier release's where it had the program."""
+    for name, mine in ours.programs.items():
+        theirs = before.programs.get(name)
+        ratio = sum(mine) / sum(theirs) if theirs and sum(theirs) else None
+        bound = _PREPROCESS_OF_EARLIER if name == "preprocess" else None
+        yield measured(
+            f"{ours.name}: {name}, processor time, of {before.name}", "core-ms", mine, ratio=ratio, bound=bound
+        )
+    for name, theirs in before.programs.items():
+        yield measured(f"{before.name}: {name}, processor time", "core-ms", theirs)

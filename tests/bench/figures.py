@@ -66,6 +66,16 @@ class Curve:
     doubling: bool = False  # x doubles from point to point
 
 
+@dataclass(frozen=True)
+class Note:
+    """A sentence in place of a figure that this machine cannot give."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def measured(
     name: str,
     unit: str,
@@ -104,13 +114,17 @@ def read_json(path: Path) -> dict[str, Figure]:
     return found
 
 
-def table(parts: Mapping[str, Sequence[Figure]], machine: str) -> str:
-    """Markdown with one table for each part."""
+def table(
+    parts: Mapping[str, Sequence[Figure]], machine: str, notes: Mapping[str, Sequence[Note]] | None = None
+) -> str:
+    """Markdown with one table for each part, and its notes."""
     lines = ["# Figures of one run", "", machine, ""]
     for part, figures in parts.items():
         lines += [f"## {part}", "", f"![{part}]({part}.svg)", ""]
         lines += ["| figure | value | 10th, 90th percentile | ratio | bound |", "|---|---:|---:|---:|---|"]
         lines += [_row(figure, part) for figure in figures] + [""]
+        for note in (notes or {}).get(part, ()):
+            lines += [note.text, ""]
     return "\n".join(lines)
 
 

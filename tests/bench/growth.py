@@ -9,7 +9,7 @@ import httpx
 from tests.bench.clients import took_s, upload
 from tests.bench.figures import Curve, Figure
 from tests.bench.jobs import job_s
-from tests.bench.plan import Plan, default_product
+from tests.bench.plan import Plan, product
 from tests.running import Service
 from tests.scans import series
 
@@ -19,7 +19,7 @@ _JOBS: Final = (1, 30, 100, 300, 1000)
 
 def measure(plan: Plan) -> Iterator[Figure | Curve]:
     """Measure the product with default settings."""
-    with default_product() as service:
+    with product() as service:
         yield from _line("a series", "slice", _series(plan, service))
         yield from _line("a job of series of 2 slices", "series", _jobs(plan, service))
 

@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 from pydicom.config import disable_value_validation
 
+from tests.running import pss_bytes
 from tests.scans import ct_slice
 from training.phantom.rsna_archive import ROWS
 from training.rsna.archive import FOLDERS, ROOT, TABLE
@@ -66,7 +67,7 @@ def _timed(title: str, command: list[str]) -> None:
     process = subprocess.Popen(command)
     peak = 0
     while process.poll() is None:
-        peak = max(peak, _held_bytes(process.pid))
+        peak = max(peak, pss_bytes(process.pid))
         time.sleep(1)
     if process.returncode:
         sys.exit(process.returncode)
@@ -76,17 +77,6 @@ def _timed(title: str, command: list[str]) -> None:
         f"{title:20}{minutes:7.2f} min{cpu:9.2f} core-min so far{peak / GIB:9.2f} GiB peak of all processes",
         flush=True,
     )
-
-
-def _held_bytes(pid: int) -> int:
-    """Proportional set size of a process and its descendants: shared memory counts once."""
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        own = next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) * 1024
-        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except (OSError, StopIteration):  # the process has ended
-        return 0
-    return own + sum(_held_bytes(int(child)) for child in below)
 
 
 def _write(path: Path, share: float) -> None:

@@ -9,7 +9,7 @@ import httpx
 
 from tests.bench.fake_stages import FakeProduct, product_with_fake_networks
 from tests.bench.figures import Figure, measured, median_ratio
-from tests.bench.plan import Plan, default_product
+from tests.bench.plan import Plan, product
 from tests.drill.sender import ENDED, parts, series_uids
 from tests.running import resident_bytes
 
@@ -33,7 +33,7 @@ def _against_synchronous(plan: Plan) -> Figure:
     Each job is compared with the requests before and after it: the clock rate drifts by more than the bound allows.
     """
     count = plan.choose(16, 4)
-    with default_product() as service, httpx.Client(base_url=service.url, timeout=600) as client:
+    with product() as service, httpx.Client(base_url=service.url, timeout=600) as client:
         _synchronous_s(client, count)  # warm-up
         calls, jobs = [_synchronous_s(client, count)], []
         for _ in range(plan.choose(8, 1)):

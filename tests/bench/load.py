@@ -10,7 +10,7 @@ from typing import Final
 from services.gateway.settings import Settings
 from tests.bench.clients import Call, Outcome, post, post_for, upload
 from tests.bench.figures import Curve, Figure, measured, median_ratio
-from tests.bench.plan import Plan, default_product, separate_process
+from tests.bench.plan import Plan, product, separate_process
 from tests.running import Service, resident_bytes
 from tests.scans import ct_slice, series
 
@@ -38,7 +38,7 @@ class _Level:
 
 def measure(plan: Plan) -> Iterator[Figure | Curve]:
     """Measure the product with default settings."""
-    with default_product() as service, separate_process() as process:
+    with product() as service, separate_process() as process:
         port = service.ports["gateway"]
         slice_call, series_call = upload(port, {"one.dcm": ct_slice()}), upload(port, series(34))
         yield from _load(plan, process, "one slice", 1, slice_call)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from functools import lru_cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +17,11 @@ from services.cnn.settings import Settings
 from services.common.card import Card, open_bundle
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.windowing import apply_windows
+from tests.bench.costs import Cost
 from tests.bench.plan import Setup, separate_process
 from tests.scans import head
 
 CHUNK: Final = 16  # slices in one call of the CNN, as the gateway cuts a series
-
-
-class Cost(NamedTuple):
-    """Wall time, and processor time of all cores."""
-
-    wall_s: float
-    cpu_s: float
 
 
 class BareNetworks:

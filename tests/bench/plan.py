@@ -4,7 +4,7 @@ import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,14 +12,18 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, TypeVar, get_args
 
+import httpx
+
 from services.cnn.engines import cpu_precisions
 from services.cnn.settings import Engine
+from services.preprocess.dicom_file import decode_frame
 from tests.running import ROOT, Service, running_service
-from tests.scans import series
+from tests.scans import ct_slice, series
 
 T = TypeVar("T")
 SCANS: Final = ROOT.parent / "shared" / "data" / "head-ct"
 DEFAULT: Final = "default"
+DEFAULT_BUNDLE: Final = ROOT / "models" / "default"
 RESNET: Final = "ResNet-50"
 REFERENCE: Final[Engine] = "tensorflow"
 CACHE: Final = ROOT / ".run" / "bench"
@@ -51,7 +55,7 @@ class Plan:
 
     def bundles(self) -> dict[str, Path]:
         """The default bundle, and one of the size of the source project's networks."""
-        return {DEFAULT: ROOT / "models" / "default", RESNET: resnet()}
+        return {DEFAULT: DEFAULT_BUNDLE, RESNET: resnet()}
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Setup:
         mixed = str(self.mixed_precision).lower()
         more = {"ICH_CNN_BUNDLE": bundle, "ICH_RNN_BUNDLE": bundle}
         more |= {"ICH_CNN_ENGINE": self.engine, "ICH_CNN_MIXED_PRECISION": mixed}
-        with tempfile.TemporaryDirectory() as folder, running_service(Path(folder) / "log", more=more) as service:
+        with product(more) as service:
             yield service
 
 
@@ -98,10 +102,25 @@ def engines() -> list[Engine]:
 
 
 @contextmanager
-def default_product() -> Iterator[Service]:
-    """Run the product with default settings."""
-    with tempfile.TemporaryDirectory() as folder, running_service(Path(folder) / "log") as service:
+def product(settings: Mapping[str, str] | None = None) -> Iterator[Service]:
+    """Run the product as `make run` does, with default settings except these."""
+    with tempfile.TemporaryDirectory() as folder, running_service(Path(folder) / "log", more=settings) as service:
         yield service
+
+
+def engine_of(service: Service) -> Engine:
+    """The engine that cnn chose."""
+    document = httpx.get(f"http://127.0.0.1:{service.ports['cnn']}/livez").raise_for_status().json()
+    name: Engine = document.get("engine", REFERENCE).split()[0]
+    return name
+
+
+def study(count: int) -> dict[str, bytes]:
+    """A series of 512 x 512 slices with the content of the samples, which are half as wide."""
+    samples = sorted((ROOT / "samples" / "series").glob("*.dcm"))
+    images = [decode_frame(path.read_bytes(), 0).hu for path in samples]
+    wide = [image.repeat(2, axis=0).repeat(2, axis=1) for image in images]
+    return {f"{index:03d}.dcm": ct_slice(index, wide[index % len(wide)]) for index in range(count)}
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from services.preprocess.windowing import apply_windows
 from tests.bench import source_preprocessing
 from tests.bench.clients import inference, took_s
 from tests.bench.figures import Figure, measured, median_ratio
-from tests.bench.plan import Plan, default_product
+from tests.bench.plan import Plan, product
 from tests.preprocess.gdcm_files import recompressed
 
 _CHUNK: Final = 16
@@ -31,7 +31,7 @@ def measure(plan: Plan) -> Iterator[Figure]:
     """Measure the functions alone, then the service."""
     origin, slices = plan.slices(28)
     yield from _functions(origin, slices, plan.choose(20, 2))
-    with default_product() as service:
+    with product() as service:
         for kind, files in (("uncompressed", slices), ("JPEG 2000", [_jpeg_2000(data) for data in slices[:_CHUNK]])):
             chunk = [files[index % len(files)] for index in range(_CHUNK)]
             frames = np.array([(index, 0) for index in range(_CHUNK)], np.int32)

@@ -9,11 +9,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from tests.bench.clients import Call, took_s, upload
+from tests.bench.costs import Cost, measured_cost
 from tests.bench.figures import Figure, measured, median_ratio
-from tests.bench.networks import BareNetworks, Cost
+from tests.bench.networks import BareNetworks
 from tests.bench.plan import DEFAULT, ERRORS, Plan, Setup, setups
 from tests.running import ROOT, Service, cpu_s, free_ports
 from tests.scans import ct_slice, series
@@ -62,9 +64,7 @@ def _turns(plan: Plan, service: Service, bare: BareNetworks, source_port: int) -
 
 
 def _turn(service: Service, whole: Call, bare: BareNetworks, alone: list[Call]) -> _Turn:
-    before = cpu_s(service.supervisor)
-    took = took_s(whole)
-    ours = Cost(took, cpu_s(service.supervisor) - before)
+    ours = measured_cost(partial(took_s, whole), partial(cpu_s, service.supervisor))
     return _Turn(ours, bare.series(_SLICES), sum(map(took_s, alone)))
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.figures import Better, Curve, Figure, measured, median_ratio, read_json, table, write_json
+from tests.bench.figures import Better, Curve, Figure, Note, measured, median_ratio, read_json, table, write_json
 from tests.bench.plots import draw
 
 FIGURES = (
@@ -56,6 +56,11 @@ def test_the_table_has_a_row_for_each_figure() -> None:
     assert "two cores" in lines
     assert "| one call | 12.50 ms | 12.00, 14.00 | 1.020 | at most 1.1 |" in lines
     assert "| throughput | 80.00 slices/s |  | 0.900 | at least 0.95 <- missed |" in lines
+
+
+def test_a_note_stands_below_the_table_of_its_part() -> None:
+    lines = table({"cnn": FIGURES, "gpu": ()}, "two cores", {"gpu": [Note("This machine has no GPU.")]}).splitlines()
+    assert lines.index("This machine has no GPU.") > lines.index("## gpu")
 
 
 def test_the_same_figures_make_the_same_plot(tmp_path: Path) -> None:

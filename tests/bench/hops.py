@@ -1,0 +1,139 @@
+"""Cost of four services: HTTP hops, time of a request outside of its stages, and busy cores."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+import httpx
+
+from services.common.tensors import Message, Tensor, bytes_tensor
+from services.gateway.stages.stage_client import StageClient, connect
+from tests.bench.figures import Figure, measured
+from tests.bench.networks import CHUNK
+from tests.bench.plan import Plan, product
+from tests.preprocess.gdcm_files import recompressed
+from tests.running import ROOT, Service, cpu_s
+from tests.scans import ct_slice, series
+
+STAGES: Final = ("preprocess", "cnn", "rnn")
+
+
+def measure(plan: Plan) -> Iterator[Figure]:
+    """Measure the product with default settings."""
+    with product() as service:
+        yield from _requests(plan, service)
+        yield from asyncio.run(_hops(plan, service))
+        yield from _cores(plan, service)
+
+
+def _requests(plan: Plan, service: Service) -> Iterator[Figure]:
+    """Parts of a request's time, from the report and from the processes, and the rest."""
+    sample = sorted((ROOT / "samples" / "series").glob("*.dcm"))[15].read_bytes()
+    requests = {
+        "one 512 x 512 slice": ({"one.dcm": ct_slice()}, plan.choose(120, 4)),
+        "one 256 x 256 slice": ({"one.dcm": sample}, plan.choose(120, 4)),
+        "34 slices, whose work overlaps": (series(34), plan.choose(8, 2)),
+    }
+    processes = {process: service.process(process) for process in service.ports}
+    with httpx.Client(base_url=service.url, timeout=120) as client:
+        for name, (files, repeats) in requests.items():
+            for _ in range(repeats // 4):
+                _request_ms(client, files)
+            before = {process: cpu_s(number) for process, number in processes.items()}
+            timings = [_request_ms(client, files) for _ in range(repeats)]
+            for process, number in processes.items():
+                used = (cpu_s(number) - before[process]) / repeats * 1e3
+                yield Figure(f"{name}: {process}, processor time", used, "core-ms")
+            for part in timings[0]:
+                yield measured(f"{name}: {part}", "ms", [each[part] for each in timings])
+            rest = [each["whole"] - sum(each[stage] for stage in STAGES) for each in timings]
+            yield measured(f"{name}, less the stages' own work", "ms", rest)
+
+
+def _request_ms(client: httpx.Client, files: Mapping[str, bytes]) -> dict[str, float]:
+    """Milliseconds of the whole request, and of its parts as the report states them."""
+    begin = time.perf_counter()
+    answer = client.post("/v1/predictions", files=[("files", item) for item in files.items()]).raise_for_status()
+    took = (time.perf_counter() - begin) * 1e3
+    timings = answer.json()["timings_ms"]
+    return {"whole": took} | {part: float(timings[part]) for part in ("upload", *STAGES)}
+
+
+async def _hops(plan: Plan, service: Service) -> list[Figure]:
+    """Time that a hop adds to a stage's work, with the gateway's own client, for each stage."""
+    stages = {name: connect(name, f"http://127.0.0.1:{service.ports[name]}", 2, 60) for name in STAGES}
+    made = (await stages["preprocess"].infer("slices", Message((bytes_tensor("files", [ct_slice()]),)))).message
+    sliced = Message((made.tensor("slices", "UINT8"),))
+    features = (await stages["cnn"].infer("cnn", sliced)).message.tensor("features", "FP32")
+    calls = {
+        "preprocess": ("slices", Message((bytes_tensor("files", [ct_slice()]),))),
+        "cnn": ("cnn", sliced),
+        "rnn": ("rnn", Message((features, Tensor("position_mm", "FP32", (1,), (bytes(4),))))),
+    }
+    found = [
+        measured(f"hop to {name} and back, one slice", "ms", await _hop(plan, stages[name], *calls[name]))
+        for name in STAGES
+    ]
+    for stage in stages.values():
+        await stage.close()
+    return found
+
+
+async def _hop(plan: Plan, stage: StageClient, model: str, message: Message) -> list[float]:
+    added = []
+    for _ in range(plan.choose(80, 4)):
+        begin = time.perf_counter()
+        answer = await stage.infer(model, message)
+        added.append((time.perf_counter() - begin) * 1e3 - answer.work_ms)
+    return added[len(added) // 4 :]
+
+
+def _cores(plan: Plan, service: Service) -> Iterator[Figure]:
+    """Cores that a series keeps busy: all services, and preprocess alone with the same chunks."""
+    processes = [service.process(name) for name in service.ports]
+    preprocess = [service.process("preprocess")]
+    plain = series(34)
+    for name, files in (("uncompressed", plain), ("JPEG 2000", _compressed(plain))):
+        whole = partial(_post, service, files)
+        yield measured(f"34 slices, {name}: cores busy", "cores", _busy(plan, processes, whole), better="more")
+        alone = partial(_alone, service, list(files.values()))
+        busy = _busy(plan, preprocess, alone)
+        yield measured(f"34 slices, {name}: cores busy, preprocess alone", "cores", busy, better="more")
+
+
+def _busy(plan: Plan, processes: Sequence[int], work: Callable[[], object]) -> list[float]:
+    found = []
+    for _ in range(plan.choose(6, 2)):
+        begin, before = time.perf_counter(), sum(map(cpu_s, processes))
+        for _ in range(plan.choose(3, 1)):
+            work()
+        found.append((sum(map(cpu_s, processes)) - before) / (time.perf_counter() - begin))
+    return found[1:]
+
+
+def _post(service: Service, files: Mapping[str, bytes]) -> None:
+    parts = [("files", item) for item in files.items()]
+    httpx.post(f"{service.url}/v1/predictions", files=parts, timeout=300).raise_for_status()
+
+
+def _alone(service: Service, files: Sequence[bytes]) -> None:
+    asyncio.run(_preprocess_alone(service, files))
+
+
+async def _preprocess_alone(service: Service, files: Sequence[bytes]) -> None:
+    """Send chunks as the gateway does: two requests in progress."""
+    stage = connect("preprocess", f"http://127.0.0.1:{service.ports['preprocess']}", 2, 60)
+    two = asyncio.Semaphore(2)
+
+    async def send(chunk: Sequence[bytes]) -> None:
+        async with two:
+            await stage.infer("slices", Message((bytes_tensor("files", chunk),)))
+
+    await asyncio.gather(*(send(files[at : at + CHUNK]) for at in range(0, len(files), CHUNK)))
+    await stage.close()
+
+
+def _compressed(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {name: recompressed(data, "JPEG2000Lossless") for name, data in files.items()}

@@ -1,0 +1,71 @@
+"""Triton, by PyTriton, around a bundle's CNN on OpenVINO, a peer of the cnn stage: `PYTHON -P THIS FOLDER PORT`.
+
+Runs in the environment of `make bench-peers`, which has nothing of this project. The graph, the engine, its options and
+the slices in a call of the engine are those of the cnn stage.
+"""
+
+import os
+import sys
+import sysconfig
+from typing import Any, Final
+
+import numpy as np
+import openvino
+from pytriton.decorators import batch
+from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
+from pytriton.triton import Triton, TritonConfig
+
+_SLICES_PER_CALL: Final = 4
+_MAX_BATCH: Final = 16
+_OPTIONS: Final = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+
+
+class Cnn:
+    """The bundle's CNN."""
+
+    def __init__(self, folder: str) -> None:
+        self._call: Any = openvino.Core().compile_model(folder, "CPU", _OPTIONS)
+        self._features = next(output for output in self._call.outputs if "features" in output.names)
+        self.size = self._features.partial_shape[1].get_length()
+
+    def extract(self, slices: Any) -> Any:
+        """(n, features) float32 of (n, 512, 512, 3) uint8."""
+        starts = range(0, len(slices), _SLICES_PER_CALL)
+        return np.concatenate([self._infer(slices[start : start + _SLICES_PER_CALL]) for start in starts])
+
+    def _infer(self, slices: Any) -> Any:
+        return np.array(self._call(slices, share_inputs=True)[self._features])
+
+
+def main(folder: str, http_port: str) -> None:
+    """Serve until the process is told to stop."""
+    # Triton's workers load the library of this Python, whose standard library they import.
+    os.environ["LD_LIBRARY_PATH"] = sysconfig.get_config_var("LIBDIR")
+    cnn, port = Cnn(folder), int(http_port)
+
+    @batch  # type: ignore[untyped-decorator] # PyTriton is in an environment of its own
+    def infer(slices: Any) -> dict[str, Any]:
+        return {"features": cnn.extract(slices)}
+
+    with Triton(config=_local(port)) as triton:
+        triton.bind(
+            model_name="cnn",
+            infer_func=infer,
+            inputs=[Tensor(name="slices", dtype=np.uint8, shape=(512, 512, 3))],
+            outputs=[Tensor(name="features", dtype=np.float32, shape=(cnn.size,))],
+            config=ModelConfig(max_batch_size=_MAX_BATCH, batcher=DynamicBatcher(max_queue_delay_microseconds=0)),
+            strict=True,
+        )
+        triton.serve()
+
+
+def _local(port: int) -> TritonConfig:
+    """Three ports of this host, from `port` on: HTTP, gRPC and metrics."""
+    places = {"http": port, "grpc": port + 1, "metrics": port + 2}
+    return TritonConfig(
+        **{f"{name}_address": "127.0.0.1" for name in places}, **{f"{n}_port": p for n, p in places.items()}
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
