@@ -38,9 +38,10 @@ TOO_MANY_UPLOADS: Final = openapi_problem(
     UploadEnded("all places of uploads were taken, and this client had most of them; ..."),
     WRONG_KEYS,
 )
+_TOO_LARGE: Final = "the upload has more than 1 GiB, with the unpacked files of this zip; send fewer files at a time"
 _LARGE_ZIP: Final = ContentTooLarge(
-    "study.zip: the zip unpacks to more than 1024 MiB.",
-    files=[{"file": "study.zip", "code": "too_large", "reason": "the zip unpacks to more than 1024 MiB"}],
+    f"study.zip: {_TOO_LARGE}.",
+    files=[{"file": "study.zip", "code": "too_large", "reason": _TOO_LARGE}],
 )
 UPLOAD_TOO_LARGE: Final = openapi_problem(_LARGE_ZIP)
 SERIES_TOO_LARGE: Final = openapi_problem(

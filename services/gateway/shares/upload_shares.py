@@ -10,6 +10,7 @@ from anyio import CancelScope
 from starlette.requests import Request
 from starlette.types import Message
 
+from services.common.byte_sizes import format_bytes
 from services.common.problems import Overloaded, Problem
 from services.gateway.settings import Settings
 from services.gateway.shares.fair_limiter import FairLimiter
@@ -190,9 +191,9 @@ class Upload:
         if not more:
             return
         if not held.has_room(more):
-            raise _overloaded(f"uploads in progress have {_gib(held.used)} on disk")
+            raise _overloaded(f"uploads in progress have {format_bytes(held.used)} on disk")
         if not held.fits(self.client, more):
-            detail = f"they have {_gib(held.held(self.client))} on disk, and the rest is kept for other clients"
+            detail = f"they have {format_bytes(held.held(self.client))} on disk, and the rest is kept for other clients"
             raise TooManyUploads(f"{detail}; send the next one when one of them is answered")
         if not held.fits(self.client, more, free_disk):
             raise SpoolFull("the rest of the disk of the uploads is kept for other clients; nothing was accepted")
@@ -202,7 +203,3 @@ class Upload:
 
 def _overloaded(reason: str) -> Overloaded:
     return Overloaded(f"{reason}; send the request again later", retry_after_s=_RETRY_AFTER_S)
-
-
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.3g} GiB"

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from services.common.byte_sizes import format_bytes
 from services.common.problems import ContentTooLarge
 
 MAX_HEADERS: Final = 8  # of a part
@@ -40,5 +41,5 @@ class PartBounds:
             limit = f"{MAX_PART_HEADER_BYTES // 1024} KiB of headers; shorten its file name"
             raise ContentTooLarge(f"part {self._parts}: a part may have {limit}")
         if self._bytes > self._max_bytes:
-            limit = f"{self._max_bytes / 2**20:.3g} MiB of headers in all its parts; shorten the file names"
+            limit = f"{format_bytes(self._max_bytes)} of headers in all its parts; shorten the file names"
             raise ContentTooLarge(f"an upload may have {limit}")

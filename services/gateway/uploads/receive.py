@@ -8,6 +8,7 @@ from anyio import to_thread
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
+from services.common.byte_sizes import format_bytes
 from services.common.problems import ContentTooLarge, UnsupportedMediaType
 from services.gateway.uploads.archive_formats import archive_format
 from services.gateway.uploads.archives import Limits
@@ -88,7 +89,7 @@ def announced_bytes(request: Request) -> int:
 
 def _too_many_bytes(name: str, limits: Limits) -> ContentTooLarge:
     """Names the file that was being received, which may be the first of many."""
-    reason = f"an upload may have {limits.max_bytes / 2**30:.3g} GiB, and this one has more"
+    reason = f"an upload may have {format_bytes(limits.max_bytes)}, and this one has more"
     files = [{"file": name, "code": ContentTooLarge.code, "reason": reason}] if name else []
     return ContentTooLarge(f"{name}: {reason}." if name else reason, limit_bytes=limits.max_bytes, files=files)
 

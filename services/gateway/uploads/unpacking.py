@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from services.gateway.uploads.archive_formats import ZIP, archive_format
-from services.gateway.uploads.archives import BadArchive, Limits, UnsupportedArchive, allowed_bytes, unpack
+from services.gateway.uploads.archives import BadArchive, Limits, UnsupportedArchive, unpack
 from services.gateway.uploads.spool import SpoolFolder, UploadedFile
 from services.gateway.uploads.upload_problems import RefusedFile, refused_files
 
@@ -57,7 +57,7 @@ def _opened(
     archive: UploadedFile, folder: SpoolFolder, limits: Limits, refused: list[RefusedFile]
 ) -> Iterator[UploadedFile]:
     """The files of a sent zip and of the zips in it, all within the ratio of the sent zip."""
-    limits = replace(limits, max_bytes=allowed_bytes(archive, limits))
+    limits = limits.within_ratio(archive)
     entries = _unpacked(archive, folder, limits, refused)
     left = limits.minus(entries)
     for entry in entries:

@@ -24,6 +24,7 @@ _ENTRY_SIGNATURE: Final = b"PK\x01\x02"
 _MAX_COMMENT_BYTES: Final = 0xFFFF
 _END64_BODY_BYTES: Final = 44  # a record without extensible data
 _IN_ZIP64_SHORT, _IN_ZIP64_LONG = 0xFFFF, 0xFFFFFFFF  # placeholders of numbers in a zip64 record or field
+_MODULUS: Final = 1 << 16  # of the number of entries
 _FIELD: Final = struct.Struct("<2H")
 _ZIP64_FIELD: Final = 0x0001
 _UNICODE_PATH_FIELD: Final = 0x7075
@@ -35,10 +36,15 @@ class MalformedZip(Exception):
     """The zip is damaged, or its parts contradict each other."""
 
 
+class TooManyEntries(Exception):
+    """The directory has more entries than allowed."""
+
+
 @dataclass(frozen=True, slots=True)
 class ZipDirectory:
     """The end of the central directory.
 
+    entries : their number; without a zip64 record, modulo 65,536: macOS' Archive Utility writes none
     directory_at : offset of the directory in the file
     data_before : bytes in front of the zip, such as a program that unpacks it; the offsets of entries lack them
     """
@@ -48,10 +54,11 @@ class ZipDirectory:
     directory_at: int
     data_before: int
     split: bool
+    by_modulo: bool = False
 
     def fits(self, file: BinaryIO) -> bool:
         """Whether a directory is at its offset, or this is the last part of a split zip."""
-        if self.split or self.directory_at < 0 or not self.entries:
+        if self.split or self.directory_at < 0 or not self.directory_bytes:
             return self.split
         file.seek(self.directory_at)
         return file.read(len(_ENTRY_SIGNATURE)) == _ENTRY_SIGNATURE
@@ -111,13 +118,13 @@ class _Numbers:
 
     def directory(self, end_at: int) -> ZipDirectory:
         """The directory in front of an end at this offset."""
-        if self.entries == _IN_ZIP64_SHORT or self.length == _IN_ZIP64_LONG:
+        if self.length == _IN_ZIP64_LONG:
             raise MalformedZip("zip64 numbers are missing")
         at = end_at - self.length
         split = bool(self.disk or self.first_disk)
         if not split and self.here != self.entries:
             raise MalformedZip("the end states two numbers of entries")
-        return ZipDirectory(self.entries, self.length, at, at - self.offset, split)
+        return ZipDirectory(self.entries, self.length, at, at - self.offset, split, by_modulo=True)
 
     def agrees_with(self, other: "_Numbers") -> bool:
         """Whether each number is that of a zip64 record, or a placeholder for it."""
@@ -161,37 +168,59 @@ def _read(file: BinaryIO, record: struct.Struct, at: int) -> tuple[Any, ...]:
     return record.unpack(data) if len(data) == record.size else (b"",) * 10
 
 
-def read_entries(file: BinaryIO, end: ZipDirectory) -> Iterator[ZipEntry]:
-    """The entries of a directory, which must hold exactly as many as its end states; check the end's numbers first.
+def read_entries(file: BinaryIO, end: ZipDirectory, most: int) -> Iterator[ZipEntry]:
+    """The entries of a directory, which must hold exactly as many as its end states.
+
+    Parameters
+    ----------
+    most : largest number of entries
 
     Raises
     ------
     MalformedZip
         an entry is damaged, or its name or number of extra fields exceeds its limit; or the directory has another
         length or another number of entries
+    TooManyEntries
+        before an entry beyond `most` is read
     """
     if end.directory_at < 0 or end.data_before < 0:
         raise MalformedZip("the directory lies in front of the file")
     file.seek(end.directory_at)
-    left = end.directory_bytes
-    for _ in range(end.entries):
-        fixed = file.read(_ENTRY.size) if left >= _ENTRY.size else b""
-        if not fixed.startswith(_ENTRY_SIGNATURE) or len(fixed) < _ENTRY.size:
-            raise MalformedZip("an entry of the directory is missing")
-        _, flags, method, crc32, packed, unpacked, name_bytes, extra_bytes, comment_bytes, attributes, at = (
-            _ENTRY.unpack(fixed)
-        )
-        left -= _ENTRY.size + name_bytes + extra_bytes + comment_bytes
-        if left < 0 or name_bytes > MAX_NAME_BYTES:
-            raise MalformedZip("an entry of the directory is too long")
-        raw_name, extra, _ = file.read(name_bytes), file.read(extra_bytes), file.read(comment_bytes)
-        fields = _extra_fields(extra)
-        if _IN_ZIP64_LONG in (packed, unpacked, at):
-            unpacked, packed, at = _zip64_numbers(fields, unpacked, packed, at)
-        name = _unicode_name(fields, raw_name) or _text(raw_name, flags)
-        yield ZipEntry(name, raw_name, flags, method, crc32, packed, unpacked, attributes, at + end.data_before)
+    left, expected, number = end.directory_bytes, end.entries, 0
+    while number < (expected := _expected(end, expected, number, left)):
+        if number >= most:
+            raise TooManyEntries
+        entry, size = _read_entry(file, left, end.data_before)
+        left, number = left - size, number + 1
+        yield entry
     if left:
         raise MalformedZip("the directory is longer than its entries")
+
+
+def _expected(end: ZipDirectory, expected: int, number: int, left: int) -> int:
+    """The number of entries after so many, with so many bytes left: 65,536 more where they may be that many."""
+    if number == expected and end.by_modulo and left >= _MODULUS * _ENTRY.size:
+        return expected + _MODULUS
+    return expected
+
+
+def _read_entry(file: BinaryIO, left: int, data_before: int) -> tuple[ZipEntry, int]:
+    """The next entry, and its bytes in the directory, of which so many are left."""
+    fixed = file.read(_ENTRY.size) if left >= _ENTRY.size else b""
+    if not fixed.startswith(_ENTRY_SIGNATURE) or len(fixed) < _ENTRY.size:
+        raise MalformedZip("an entry of the directory is missing")
+    _, flags, method, crc32, packed, unpacked, name_bytes, extra_bytes, comment_bytes, attributes, at = _ENTRY.unpack(
+        fixed
+    )
+    size = _ENTRY.size + name_bytes + extra_bytes + comment_bytes
+    if size > left or name_bytes > MAX_NAME_BYTES:
+        raise MalformedZip("an entry of the directory is too long")
+    raw_name, extra, _ = file.read(name_bytes), file.read(extra_bytes), file.read(comment_bytes)
+    fields = _extra_fields(extra)
+    if _IN_ZIP64_LONG in (packed, unpacked, at):
+        unpacked, packed, at = _zip64_numbers(fields, unpacked, packed, at)
+    name = _unicode_name(fields, raw_name) or _text(raw_name, flags)
+    return ZipEntry(name, raw_name, flags, method, crc32, packed, unpacked, attributes, at + data_before), size
 
 
 def _zip64_numbers(fields: Mapping[int, bytes], *numbers: int) -> Iterator[int]:

@@ -5,27 +5,20 @@ gigabytes. Here every call of the decompressor has a limit of output, and only s
 """
 
 import os
-import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
-from services.gateway.uploads.zip_directory import MalformedZip, ZipEntry
+from services.gateway.uploads.zip_directory import MalformedZip, ZipDirectory, ZipEntry
+from services.gateway.uploads.zip_gaps import LOCAL, LOCAL_SIGNATURE, check_gaps
 
 STORED, DEFLATED = 0, 8
 
-_LOCAL: Final = struct.Struct("<4s2x2H16x2H")
-_LOCAL_SIGNATURE: Final = b"PK\x03\x04"
-_DESCRIPTOR_BYTES: Final = (0, 12, 16, 20, 24)  # sizes of the data descriptor behind an entry's data
 _PACKED_PIECE_BYTES: Final = 1 << 16
 _PIECE_BYTES: Final = 1 << 20
 
 
-class UnlistedEntry(MalformedZip):
-    """The zip holds an entry that its directory does not list."""
-
-
-def locate_data(file: BinaryIO, entries: Sequence[ZipEntry], directory_at: int) -> list[int]:
+def locate_data(file: BinaryIO, entries: Sequence[ZipEntry], end: ZipDirectory) -> list[int]:
     """The offset of each entry's packed data.
 
     Raises
@@ -33,43 +26,38 @@ def locate_data(file: BinaryIO, entries: Sequence[ZipEntry], directory_at: int) 
     MalformedZip
         an entry differs from its local header, or overlaps another entry or the directory
     UnlistedEntry
-        there is an entry at the start of the zip, or behind a listed one, that is not listed
+        a gap holds an entry: in front of the first one, between two, in front of the directory, or behind it
     """
-    listed = {entry.header_at for entry in entries}
-    if 0 not in listed and os.pread(file.fileno(), len(_LOCAL_SIGNATURE), 0) == _LOCAL_SIGNATURE:
-        raise UnlistedEntry("the first entry is not listed")
     order = sorted(range(len(entries)), key=lambda number: entries[number].header_at)
-    following = [*(entries[number].header_at for number in order[1:]), directory_at]
     data_at = [0] * len(entries)
-    for number, next_at in zip(order, following, strict=False):
-        data_at[number] = _data_offset(file, entries[number])
-        end = data_at[number] + entries[number].packed_bytes
-        if end > next_at:
+    gaps, at = [], 0
+    for number in order:
+        entry = entries[number]
+        if entry.header_at < at:
             raise MalformedZip("two entries overlap")
-        if next_at - end >= _LOCAL.size and _has_header_behind(file, end):
-            raise UnlistedEntry("an entry is not listed")
+        data_at[number] = _data_offset(file, entry)
+        gaps.append((at, entry.header_at))
+        at = data_at[number] + entry.packed_bytes
+    if at > end.directory_at:
+        raise MalformedZip("two entries overlap")
+    behind = end.directory_at + end.directory_bytes
+    check_gaps(file, (*gaps, (at, end.directory_at), (behind, os.fstat(file.fileno()).st_size)))
     return data_at
 
 
 def _data_offset(file: BinaryIO, entry: ZipEntry) -> int:
     if not 0 <= entry.header_at < 1 << 63:
         raise MalformedZip("an entry lies outside the file")
-    size = _LOCAL.size + len(entry.raw_name)
+    size = LOCAL.size + len(entry.raw_name)
     head = os.pread(file.fileno(), size, entry.header_at)
     if len(head) < size:
         raise MalformedZip("a local header is missing")
-    mark, _, method, name_bytes, extra_bytes = _LOCAL.unpack_from(head)
+    mark, _, method, name_bytes, extra_bytes = LOCAL.unpack_from(head)
     same_name = name_bytes == len(entry.raw_name) and head.endswith(entry.raw_name)
     same_method = method == entry.method or not entry.packed_bytes
-    if mark != _LOCAL_SIGNATURE or not same_name or not same_method:
+    if mark != LOCAL_SIGNATURE or not same_name or not same_method:
         raise MalformedZip("an entry differs from its local header")
     return entry.header_at + size + int(extra_bytes)
-
-
-def _has_header_behind(file: BinaryIO, end: int) -> bool:
-    """Whether a local header follows an entry, with or without a data descriptor."""
-    found = os.pread(file.fileno(), _DESCRIPTOR_BYTES[-1] + len(_LOCAL_SIGNATURE), end)
-    return any(found.startswith(_LOCAL_SIGNATURE, size) for size in _DESCRIPTOR_BYTES)
 
 
 def unpacked_pieces(file: BinaryIO, entry: ZipEntry, data_at: int) -> Iterator[bytes]:

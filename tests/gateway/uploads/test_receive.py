@@ -137,7 +137,9 @@ def test_only_an_upload_with_an_archive_waits_for_a_turn_to_unpack(tmp_path: Pat
 
 def test_limits_shrink_by_the_files() -> None:
     used = [UploadedFile("a", Path("a"), 4_000)]
-    assert LIMITS.minus(used) == Limits(max_bytes=6_000, max_files=4, max_ratio=100, max_entries=25)
+    rest = Limits(max_bytes=6_000, max_files=4, max_ratio=100, max_entries=25, upload=LIMITS)
+    assert LIMITS.minus(used) == rest
+    assert rest.minus(used).upload == LIMITS
     assert LIMITS.minus(used).plus(*used) == LIMITS.minus([])
 
 

@@ -98,6 +98,38 @@ def test_the_ratio_is_of_the_sent_zip(tmp_path: Path) -> None:
     assert refused.value.extra["files"][0]["file"] == "s.zip/2.zip"
 
 
+def _reason(folder: Path, files: dict[str, bytes], limits: Limits) -> str:
+    with pytest.raises(ContentTooLarge) as refused:
+        _unpack(folder, files, limits)
+    return str(refused.value.extra["files"][0]["reason"])
+
+
+def test_refusals_state_the_limits_of_the_upload(tmp_path: Path) -> None:
+    """Not what other files of the upload have left of them."""
+    limits = Limits(max_bytes=1020 * 1024, max_files=10, max_ratio=100)
+    nine = {f"{index}.dcm": b"x" for index in range(9)}
+    files = _reason(tmp_path / "files", {**nine, "s.zip": zipped({"a": b"1", "i.zip": zipped(nine)})}, limits)
+    assert files == "the upload has more than 10 files, with those of this zip; send fewer files at a time"
+    many = {"1.dcm": b"x", "s.zip": zipped({f"{index}/": b"" for index in range(36)})}
+    entries = _reason(tmp_path / "entries", many, limits)
+    assert entries.startswith("the upload has more than 36 files and folders, with those of this zip and of the oper")
+    large = {
+        "1.dcm": bytes(500_000),
+        "s.zip": zipped({"2.dcm": bytes(300_000), "i.zip": zipped({"3": bytes(900_000)})}),
+    }
+    size = _reason(tmp_path / "bytes", large, limits)
+    assert size == "the upload has more than 1020 KiB, with the unpacked files of this zip; send fewer files at a time"
+
+
+def test_a_refusal_for_the_ratio_states_it(tmp_path: Path) -> None:
+    zeros = zipped({"zeros": bytes(40 * 1024**2)})
+    by_ratio = "the sent zip unpacks to more than 64 MiB and 100 times its size; send its files unpacked"
+    sent = {"s.zip": zipped({"1": bytes(70 * 1024**2)})}
+    assert _reason(tmp_path / "a", sent, LIMITS) == by_ratio
+    within = {"s.zip": zipped({"1.zip": zeros, "2.zip": zeros})}
+    assert _reason(tmp_path / "b", within, LIMITS) == by_ratio
+
+
 def test_system_files_are_limited_over_all_zips(tmp_path: Path) -> None:
     system = zipped({f"._{index}": b"" for index in range(20)})
     with pytest.raises(ContentTooLarge):

@@ -14,6 +14,7 @@ from services.gateway.uploads.zip_directory import (
     MAX_EXTRA_FIELDS,
     MAX_NAME_BYTES,
     MalformedZip,
+    TooManyEntries,
     ZipDirectory,
     read_directory_end,
     read_entries,
@@ -168,7 +169,7 @@ def test_a_directory_of_more_entries_than_stated_is_not_read(tmp_path: Path) -> 
     with path.open("rb") as file:
         directory = read_directory_end(file, len(few))
         assert directory
-        entries = read_entries(file, directory)
+        entries = read_entries(file, directory, 1000)
         assert next(entries).name == "0"
         with pytest.raises(MalformedZip, match="longer than its entries"):
             next(entries)
@@ -197,7 +198,7 @@ def test_a_name_longer_than_a_path_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "upload"
     path.write_bytes(data)
     with path.open("rb") as file, pytest.raises(MalformedZip, match="too long"):
-        list(read_entries(file, cast("ZipDirectory", read_directory_end(file, len(data)))))
+        list(read_entries(file, cast("ZipDirectory", read_directory_end(file, len(data))), 10))
 
 
 def test_names_are_decoded_by_the_flag_of_the_entry(tmp_path: Path) -> None:
@@ -252,3 +253,57 @@ def test_an_extra_field_that_ends_early_is_skipped(tmp_path: Path, rest: bytes) 
 def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path, bad: bytes) -> None:
     with pytest.raises(BadArchive):
         _unpack(tmp_path, zipped({"\u00e4.dcm": b"x"}).replace("\u00e4".encode(), bad.ljust(2, b"a")))
+
+
+def _of_archive_utility(count: int) -> bytes:
+    """A zip of empty files with their number modulo 65,536 and no zip64 record, as macOS' Archive Utility writes it."""
+    name = "{:06}".format
+    local = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, 0, 6, 0)
+    data = b"".join(local + name(number).encode() for number in range(count))
+    entries = (
+        struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, number * 36)
+        + name(number).encode()
+        for number in range(count)
+    )
+    directory = b"".join(entries)
+    counts = (count % 65_536,) * 2
+    return data + directory + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, *counts, len(directory), len(data), 0)
+
+
+def _listed(path: Path, most: int) -> int:
+    with path.open("rb") as file:
+        end = cast("ZipDirectory", read_directory_end(file, path.stat().st_size))
+        assert end.fits(file)
+        return len(list(read_entries(file, end, most)))
+
+
+@pytest.mark.parametrize("count", [65_535, 65_536, 131_071])
+def test_a_number_of_entries_modulo_65536_is_read(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "upload"
+    path.write_bytes(_of_archive_utility(count))
+    assert _listed(path, count) == count
+    with pytest.raises(TooManyEntries):
+        _listed(path, count - 1)
+
+
+@pytest.mark.parametrize("stated", [3, 5])
+def test_another_number_of_entries_modulo_65536_is_damaged(tmp_path: Path, stated: int) -> None:
+    data = bytearray(_of_archive_utility(65_540))
+    struct.pack_into("<2H", data, len(data) - 14, stated, stated)
+    path = tmp_path / "upload"
+    path.write_bytes(data)
+    with pytest.raises(MalformedZip):
+        _listed(path, 200_000)
+
+
+def test_a_job_of_more_than_65535_files_is_unpacked_or_refused_by_its_limit(tmp_path: Path) -> None:
+    data = _of_archive_utility(65_540)
+    path = tmp_path / "upload"
+    path.write_bytes(data)
+    target = tmp_path / "spool"
+    target.mkdir()
+    limits = Limits(max_bytes=1_000_000, max_files=40_000, max_ratio=100)
+    with pytest.raises(ContentTooLarge) as refused:
+        unpack(UploadedFile("study.zip", path, len(data)), SpoolFolder(target), limits)
+    assert "more than 40000 files" in refused.value.detail
+    assert not list(target.iterdir())
