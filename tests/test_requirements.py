@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-LOCKED = [group for group in GROUPS if group not in ("common", "learning", "networks")]
+LOCKED = [group for group in GROUPS if group not in ("common", "learning", "tensorflow")]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)(?: ; ([^\\]+))?", re.MULTILINE)
 
 
@@ -59,3 +59,9 @@ def test_there_is_no_lock_without_a_group() -> None:
 
 def test_the_gateway_has_neither_numpy_nor_pillow_nor_tensorflow() -> None:
     assert not {"numpy", "pillow", "tensorflow", "tensorflow-cpu", "pydicom"} & _pins("gateway").keys()
+
+
+def test_only_the_light_locks_have_no_tensorflow() -> None:
+    light = {"preprocess", "gateway", "openvino", "run-light"}
+    assert {group for group in LOCKED if not {"tensorflow", "tensorflow-cpu"} & _pins(group).keys()} == light
+    assert all(_pins("run-light")[name] == versions for name, versions in _pins("openvino").items())
