@@ -6,6 +6,7 @@ where it could not. Then the pipe carries requests (`_REQUEST`, then the compres
 pixel, 0 for a failure, then the pixels).
 """
 
+import fcntl
 import logging
 import os
 import resource
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 MEMORY_BYTES: Final = 2 * 1024**3
 TIMEOUT_S: Final = 20.0
 _END_S: Final = 5.0
+_PIPE_BYTES: Final = 1024**2  # the most that Linux allows every user
 _REQUEST: Final = Struct("<32sHHBB?L")
 _COMMAND: Final = (sys.executable, "-m", "services.preprocess.decoder_processes")
 _IMPORT_ROOT: Final = Path(__file__).parents[2]
@@ -161,7 +163,7 @@ def _end_all(idle: LifoQueue[_Process]) -> None:
 
 
 def _start(command: Sequence[str]) -> _Process:
-    return subprocess.Popen(  # noqa: S603 - this module, or a test's
+    child = subprocess.Popen(  # noqa: S603 - this module, or a test's
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -170,6 +172,16 @@ def _start(command: Sequence[str]) -> _Process:
         process_group=0,  # Ctrl-C in a terminal goes to the service only, which completes its work first
         env={**_without_settings(os.environ), "OPENBLAS_NUM_THREADS": "1"},
     )
+    _enlarge_pipes(child)
+    return child
+
+
+def _enlarge_pipes(child: _Process) -> None:
+    """Let pipes hold a frame, so that neither process waits for the other amid it (Linux; 64 KiB otherwise)."""
+    assert child.stdin and child.stdout  # noqa: S101, PT018 - for the type checker: opened as pipes
+    with suppress(AttributeError, OSError):  # other systems have no such call, and users have a limit
+        fcntl.fcntl(child.stdin, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
@@ -212,7 +224,7 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         pixels = _decompress(codestream, frame_format)
         signal.setitimer(signal.ITIMER_PROF, 0)
         answers.write(bytes([0 if pixels is None else pixels.itemsize]))
-        answers.write(b"" if pixels is None else pixels.tobytes())
+        answers.write(b"" if pixels is None else np.ascontiguousarray(pixels).data)
         answers.flush()
 
 

@@ -169,3 +169,17 @@ def test_a_frame_that_takes_too_much_cpu_time_is_too_slow(decoders: DecoderProce
     with pytest.raises(UnreadableFile, match="too_slow"):
         decoders.decompress(_many_scans(50_000), codec)
     assert not decoders.decompress(_many_scans(0), codec).any(), "another child decodes the next frame"
+
+
+@pytest.mark.parametrize("syntax", [JPEGLosslessSV1, RLELossless])
+def test_children_can_load_their_fast_decoders(syntax: str) -> None:
+    """A restricted child opens no file, so that a decoder that is not there yet would be replaced in silence."""
+    code = (
+        "import sys; from services.preprocess import decompression, decoder_processes as d;"
+        "decompression._by_pydicom = None; from services.preprocess.sandbox import restrict_process;"
+        "responses = d._response_pipe(); restrict_process(); responses.write(bytes(1)); responses.flush();"
+        "d.serve(sys.stdin.buffer, responses)"
+    )
+    decoders = DecoderProcesses(command=(sys.executable, "-c", code))
+    assert (open_dicom(ct(syntax)).decode(0, decoders.decompress).hu == head_hu()).all()
+    decoders.close()
