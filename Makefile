@@ -155,7 +155,7 @@ corpus: $(VENV)/.dev ## Compare the reader with other decoders on generated file
 # Servers that `make bench` compares with cnn, in an environment of their own.
 PEERS := .run/bench-peers
 
-bench: $(VENV)/.dev ## Run all benchmarks (50 minutes) into OUT=.run/bench; ONLY="cnn load" for some, QUICK=1, SCANS=a folder of real slices
+bench: $(VENV)/.dev ## Run all benchmarks (35 minutes) into OUT=.run/bench; ONLY="cnn load" for some, QUICK=1, SCANS=a folder of real slices
 	$(BIN)/python -m tests.bench --out $(or $(OUT),.run/bench) $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(SCANS),--scans $(SCANS))
 
 bench-peers: $(PEERS)/.peers ## Install Triton's server into .run/bench-peers (550 MB), which `make bench` then compares with cnn

@@ -10,7 +10,7 @@ from services.common.tensors import Message
 from tests.bench.clients import Call, inference, post, took_s
 from tests.bench.figures import Figure, measured, median_ratio
 from tests.bench.networks import CHUNK, BareNetworks, pictures
-from tests.bench.plan import Plan, Setup, separate_process, setups
+from tests.bench.plan import Plan, Setup, product, separate_process, setups
 
 _CLIENTS: Final = 4
 _ROUND_S: Final = 5
@@ -18,8 +18,8 @@ _ROUND_S: Final = 5
 
 def measure(plan: Plan) -> Iterator[Figure]:
     """Measure both bundles with every engine."""
-    for setup in setups(plan):
-        with setup.running() as service, BareNetworks(setup) as bare, separate_process() as clients:
+    for setup in setups():
+        with product(setup.settings) as service, BareNetworks(setup) as bare, separate_process() as clients:
             calls = {count: _call(service.ports["cnn"], count) for count in (1, CHUNK)}
             for count, call in calls.items():
                 yield _one_client(plan, setup, bare, call, count)

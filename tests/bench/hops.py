@@ -1,9 +1,8 @@
-"""Cost of four services: HTTP hops, time of a request outside of its stages, and busy cores."""
+"""Cost of four services: HTTP hops, and the time of a request outside of its stages."""
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import httpx
@@ -11,10 +10,8 @@ import httpx
 from services.common.tensors import Message, Tensor, bytes_tensor
 from services.gateway.stages.stage_client import StageClient, connect
 from tests.bench.figures import Figure, measured
-from tests.bench.networks import CHUNK
 from tests.bench.plan import Plan, product
-from tests.preprocess.gdcm_files import recompressed
-from tests.running import ROOT, Service, cpu_s
+from tests.running import Service, cpu_s
 from tests.scans import ct_slice, series
 
 STAGES: Final = ("preprocess", "cnn", "rnn")
@@ -25,15 +22,12 @@ def measure(plan: Plan) -> Iterator[Figure]:
     with product() as service:
         yield from _requests(plan, service)
         yield from asyncio.run(_hops(plan, service))
-        yield from _cores(plan, service)
 
 
 def _requests(plan: Plan, service: Service) -> Iterator[Figure]:
     """Parts of a request's time, from the report and from the processes, and the rest."""
-    sample = sorted((ROOT / "samples" / "series").glob("*.dcm"))[15].read_bytes()
     requests = {
-        "one 512 x 512 slice": ({"one.dcm": ct_slice()}, plan.choose(120, 4)),
-        "one 256 x 256 slice": ({"one.dcm": sample}, plan.choose(120, 4)),
+        "one 512 x 512 slice": ({"one.dcm": ct_slice()}, plan.choose(60, 4)),
         "34 slices, whose work overlaps": (series(34), plan.choose(8, 2)),
     }
     processes = {process: service.process(process) for process in service.ports}
@@ -88,52 +82,3 @@ async def _hop(plan: Plan, stage: StageClient, model: str, message: Message) -> 
         answer = await stage.infer(model, message)
         added.append((time.perf_counter() - begin) * 1e3 - answer.work_ms)
     return added[len(added) // 4 :]
-
-
-def _cores(plan: Plan, service: Service) -> Iterator[Figure]:
-    """Cores that a series keeps busy: all services, and preprocess alone with the same chunks."""
-    processes = [service.process(name) for name in service.ports]
-    preprocess = [service.process("preprocess")]
-    plain = series(34)
-    for name, files in (("uncompressed", plain), ("JPEG 2000", _compressed(plain))):
-        whole = partial(_post, service, files)
-        yield measured(f"34 slices, {name}: cores busy", "cores", _busy(plan, processes, whole), better="more")
-        alone = partial(_alone, service, list(files.values()))
-        busy = _busy(plan, preprocess, alone)
-        yield measured(f"34 slices, {name}: cores busy, preprocess alone", "cores", busy, better="more")
-
-
-def _busy(plan: Plan, processes: Sequence[int], work: Callable[[], object]) -> list[float]:
-    found = []
-    for _ in range(plan.choose(6, 2)):
-        begin, before = time.perf_counter(), sum(map(cpu_s, processes))
-        for _ in range(plan.choose(3, 1)):
-            work()
-        found.append((sum(map(cpu_s, processes)) - before) / (time.perf_counter() - begin))
-    return found[1:]
-
-
-def _post(service: Service, files: Mapping[str, bytes]) -> None:
-    parts = [("files", item) for item in files.items()]
-    httpx.post(f"{service.url}/v1/predictions", files=parts, timeout=300).raise_for_status()
-
-
-def _alone(service: Service, files: Sequence[bytes]) -> None:
-    asyncio.run(_preprocess_alone(service, files))
-
-
-async def _preprocess_alone(service: Service, files: Sequence[bytes]) -> None:
-    """Send chunks as the gateway does: two requests in progress."""
-    stage = connect("preprocess", f"http://127.0.0.1:{service.ports['preprocess']}", 2, 60)
-    two = asyncio.Semaphore(2)
-
-    async def send(chunk: Sequence[bytes]) -> None:
-        async with two:
-            await stage.infer("slices", Message((bytes_tensor("files", chunk),)))
-
-    await asyncio.gather(*(send(files[at : at + CHUNK]) for at in range(0, len(files), CHUNK)))
-    await stage.close()
-
-
-def _compressed(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {name: recompressed(data, "JPEG2000Lossless") for name, data in files.items()}

@@ -48,7 +48,7 @@ def measure(plan: Plan) -> Iterator[Figure | Curve]:
 
 def _load(plan: Plan, process: ProcessPoolExecutor, kind: str, slices: int, call: Call) -> Iterator[Figure | Curve]:
     """Each round has all levels: the clock rate drifts by more than the bound allows."""
-    rounds, seconds = plan.choose((6, 6.0) if slices == 1 else (4, 24.0), (1, 4.0))
+    rounds, seconds = plan.choose((5, 5.0) if slices == 1 else (3, 16.0), (1, 4.0))
     found: dict[int, list[list[Outcome]]] = {clients: [] for clients in plan.choose(_CLIENTS, _CLIENTS[:2])}
     post(call, each=2)
     for _ in range(rounds):

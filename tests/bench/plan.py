@@ -53,10 +53,6 @@ class Plan:
                 return origin, [path.read_bytes() for path in files[:at_most]]
         return "generated slices", list(series(at_most).values())
 
-    def bundles(self) -> dict[str, Path]:
-        """The default bundle, and one of the size of the source project's networks."""
-        return {DEFAULT: DEFAULT_BUNDLE, RESNET: resnet()}
-
 
 @dataclass(frozen=True)
 class Setup:
@@ -76,24 +72,22 @@ class Setup:
         """The bound for a slow network: beside a fast one, overheads are relatively larger."""
         return bound if self.bundle_name == RESNET and not self.mixed_precision else None
 
-    @contextmanager
-    def running(self) -> Iterator[Service]:
-        """Run the product as `make run` does."""
-        bundle = str(self.bundle)
-        mixed = str(self.mixed_precision).lower()
-        more = {"ICH_CNN_BUNDLE": bundle, "ICH_RNN_BUNDLE": bundle}
-        more |= {"ICH_CNN_ENGINE": self.engine, "ICH_CNN_MIXED_PRECISION": mixed}
-        with product(more) as service:
-            yield service
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings of a product that runs this setup."""
+        bundle, mixed = str(self.bundle), str(self.mixed_precision).lower()
+        engine = {"ICH_CNN_ENGINE": self.engine, "ICH_CNN_MIXED_PRECISION": mixed}
+        return {"ICH_CNN_BUNDLE": bundle, "ICH_RNN_BUNDLE": bundle, **engine}
 
 
-def setups(plan: Plan) -> Iterator[Setup]:
-    """Every bundle with every installed engine; also in bfloat16 where the CPU has it."""
-    for name, bundle in plan.bundles().items():
-        for engine in engines():
-            yield Setup(name, bundle, engine)
-        if "openvino" in engines() and "bf16" in cpu_precisions():
-            yield Setup(name, bundle, "openvino", mixed_precision=True)
+def setups() -> Iterator[Setup]:
+    """The default bundle with every engine, also in bfloat16 where the CPU has it; the large one with the fastest."""
+    for engine in engines():
+        yield Setup(DEFAULT, DEFAULT_BUNDLE, engine)
+    fastest = engines()[-1]
+    if fastest == "openvino" and "bf16" in cpu_precisions():
+        yield Setup(DEFAULT, DEFAULT_BUNDLE, fastest, mixed_precision=True)
+    yield Setup(RESNET, resnet(), fastest)
 
 
 def engines() -> list[Engine]:
@@ -121,6 +115,11 @@ def study(count: int) -> dict[str, bytes]:
     images = [decode_frame(path.read_bytes(), 0).hu for path in samples]
     wide = [image.repeat(2, axis=0).repeat(2, axis=1) for image in images]
     return {f"{index:03d}.dcm": ct_slice(index, wide[index % len(wide)]) for index in range(count)}
+
+
+def bundles() -> dict[str, Path]:
+    """The default bundle, and one of the size of the source project's networks."""
+    return {DEFAULT: DEFAULT_BUNDLE, RESNET: resnet()}
 
 
 @contextmanager

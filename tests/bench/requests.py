@@ -16,7 +16,7 @@ from tests.bench.clients import Call, took_s, upload
 from tests.bench.costs import Cost, measured_cost
 from tests.bench.figures import Figure, measured, median_ratio
 from tests.bench.networks import BareNetworks
-from tests.bench.plan import DEFAULT, ERRORS, Plan, Setup, setups
+from tests.bench.plan import DEFAULT, ERRORS, Plan, Setup, product, setups
 from tests.running import ROOT, Service, cpu_s, free_ports
 from tests.scans import ct_slice, series
 
@@ -36,8 +36,8 @@ class _Turn:
 
 def measure(plan: Plan) -> Iterator[Figure]:
     """Measure both bundles with every engine; the source project's app uses the reference engine."""
-    for setup in setups(plan):
-        with setup.running() as service, BareNetworks(setup) as bare:
+    for setup in (each for each in setups() if not each.mixed_precision):
+        with product(setup.settings) as service, BareNetworks(setup) as bare:
             yield _single(plan, setup, service, bare)
             with _source_running(setup) as port:
                 turns = list(_turns(plan, service, bare, port))
@@ -59,7 +59,7 @@ def _turns(plan: Plan, service: Service, bare: BareNetworks, source_port: int) -
     whole = upload(service.ports["gateway"], files)
     alone = [upload(source_port, {name: data}, "/predict") for name, data in files.items()]
     turn_s = took_s(whole) + bare.series(_SLICES).wall_s + took_s(alone[0]) * _SLICES
-    for _ in range(plan.repeats(turn_s, budget_s=40)):
+    for _ in range(plan.repeats(turn_s, budget_s=25)):
         yield _turn(service, whole, bare, alone)
 
 

@@ -10,14 +10,14 @@ from services.common.tensors import Message
 from tests.bench.clients import inference, took_s
 from tests.bench.figures import Figure, measured, median_ratio
 from tests.bench.networks import BareNetworks
-from tests.bench.plan import REFERENCE, Plan, Setup
+from tests.bench.plan import REFERENCE, Plan, Setup, bundles, product
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
     """Measure both bundles, whose features differ in length. Engines do not matter for rnn."""
-    for name, bundle in plan.bundles().items():
+    for name, bundle in bundles().items():
         setup, size = Setup(name, bundle, REFERENCE), open_bundle(bundle).card.feature_size
-        with setup.running() as service, BareNetworks(setup) as bare:
+        with product(setup.settings) as service, BareNetworks(setup) as bare:
             for slices in (34, 300):
                 yield _one_client(plan, setup, service.ports["rnn"], bare, _message(slices, size))
 
