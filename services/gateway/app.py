@@ -1,5 +1,6 @@
 """The gateway's application: the public API and the page."""
 
+import gc
 import os
 import threading
 from collections.abc import AsyncIterator
@@ -116,4 +117,6 @@ def create() -> FastAPI:
     restrict_umask()
     threading.stack_size(_STACK_BYTES)
     settings = Settings.read()
-    return create_app(connect_all(settings), settings)
+    app = create_app(connect_all(settings), settings)
+    gc.freeze()  # the collector passes over all objects of the start
+    return app

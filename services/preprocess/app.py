@@ -1,5 +1,6 @@
 """The preprocess service: the models `series` and `slices` behind the Open Inference Protocol."""
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -175,4 +176,6 @@ def create_app(recipe: Recipe, settings: Settings) -> FastAPI:
 def create() -> FastAPI:
     """The application as served."""
     configure_logging("preprocess")
-    return create_app(DEFAULT_RECIPE, Settings.read())
+    app = create_app(DEFAULT_RECIPE, Settings.read())
+    gc.freeze()  # the collector passes over all objects of the start
+    return app

@@ -206,10 +206,11 @@ async def test_deleted_regions_do_no_harm(chain: Chain, tmp_path: Path, folder: 
     answers = [await chain.predict(files)]  # both sides have it in memory
     _replace_app(chain, "preprocess", _restarted(chain, "preprocess", folder))
 
-    answers.append(await chain.predict(files))  # preprocess cannot open it
+    answers += [await chain.predict(files) for _ in range(2)]  # preprocess cannot open it
 
+    assert _files(folder), "there are new regions"
     expected = await _expected(chain, tmp_path, files)
-    assert [_scores(answer) for answer in answers] == [expected] * 2
+    assert [_scores(answer) for answer in answers] == [expected] * 3
 
 
 async def test_full_shared_memory_falls_back_on_binary_tensors(

@@ -105,6 +105,7 @@ class SharedTensors:
         if not await self._call("POST", f"/v2/systemsharedmemory/region/{region.name}/register", document):
             log.warning("%s refuses shared memory: slices travel over HTTP, which is slower", self._stage)
             self._supported, self._next_check = False, time.monotonic() + _RECHECK_S
+            lease.taint()  # its file may be gone
             return None
         region.stages.add(self._stage)
         return region
