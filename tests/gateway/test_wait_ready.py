@@ -1,8 +1,13 @@
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from configparser import RawConfigParser
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from socketserver import StreamRequestHandler, UnixStreamServer
 from typing import Final
+from urllib.parse import quote
 
 import pytest
 
@@ -76,6 +81,38 @@ def test_readiness_is_the_status_of_readyz(server: tuple[str, list[int]]) -> Non
     statuses += [503, 200]
     assert not is_ready(url)
     assert is_ready(url)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[tuple[str, list[bytes]]]:
+    """The address of a socket, and its next responses to PING."""
+    responses: list[bytes] = []
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            assert self.rfile.readline() == b"PING\r\n"
+            self.wfile.write(responses.pop(0))
+
+    path = tmp_path / "a folder" / "redis.sock"
+    path.parent.mkdir()
+    with UnixStreamServer(str(path), Handler) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"unix://{quote(str(path))}", responses
+        listening.shutdown()
+
+
+def test_redis_is_ready_when_it_has_loaded_its_data(redis: tuple[str, list[bytes]]) -> None:
+    url, responses = redis
+    responses += [b"-LOADING Redis is loading the dataset in memory\r\n", b"-NOAUTH\r\n", b"+PONG\r\n"]
+    assert [is_ready(url) for _ in range(3)] == [False, False, True]
+    assert not is_ready(f"{url}x")
+
+
+def test_it_imports_the_standard_library_alone() -> None:
+    """It starts beside the services, on the same cores."""
+    code = "import services.gateway.wait_ready, sys; print({'httpx', 'redis', 'pydantic'} & sys.modules.keys())"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"
 
 
 def test_make_run_waits_for_every_service_and_separates_logs() -> None:
