@@ -133,7 +133,8 @@ def test_workers_are_the_gateways_image_and_see_the_same_jobs(services: dict[str
 
 def test_the_bundle_is_read_only(services: dict[str, dict[str, Any]]) -> None:
     for name in ("cnn", "rnn"):
-        bundle, site = services[name]["volumes"]
+        bundle, engines, site = services[name]["volumes"]
+        assert engines == "engines:/engines"
         assert bundle.endswith(":/bundle:ro")
         assert site.endswith("/stages:/site:ro")
 
@@ -153,7 +154,7 @@ def test_without_a_gpu_nothing_asks_for_one() -> None:
             assert str(overlay[name]["deploy"]["resources"]["reservations"].tag) == "!reset"
     assert overlay["cnn"]["environment"] == {
         "ICH_CNN_DEVICE": "cpu",
-        "ICH_CNN_ENGINE": "${ICH_CNN_ENGINE:-tensorflow}",
+        "ICH_CNN_ENGINE": "${ICH_CNN_ENGINE:-auto}",
         "ICH_CNN_MAX_BATCH": "16",
         "ICH_CNN_MAX_DELAY_S": "0",
     }

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from services.cnn.batching import DynamicBatcher
+from services.cnn.engines import load_cnn
 from services.cnn.extractor import FeatureExtractor, Outputs, Slices, batch_sizes
+from services.cnn.model import GraphExtractor
 from services.cnn.settings import Settings
 from services.common.card import Bundle, Card
 from services.common.labels import SUBTYPES
@@ -35,16 +37,17 @@ class CnnModel:
     platform = "tensorflow_savedmodel"
     inputs: Sequence[TensorSpec] = (TensorSpec("slices", "UINT8", (-1, 512, 512, 3)),)
 
-    def __init__(self, extractor: FeatureExtractor, bundle: Bundle) -> None:
+    def __init__(self, extractor: FeatureExtractor, bundle: Bundle, engine: str | None = None) -> None:
         self._extractor = extractor
+        self._engine = {"engine": engine} if engine else {}
         self._recipe = bundle.card.recipe.fingerprint
         self._card_sha256 = bundle.card_sha256
         self.outputs: Sequence[TensorSpec] = _outputs(bundle.card)
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The fingerprint of the recipe, and the SHA-256 of the card."""
-        return {"recipe": self._recipe, "card_sha256": self._card_sha256}
+        """The fingerprint of the recipe, the SHA-256 of the card, and the engine."""
+        return {"recipe": self._recipe, "card_sha256": self._card_sha256, **self._engine}
 
     def example(self) -> Message:
         """One black slice."""
@@ -90,11 +93,11 @@ def _empty(spec: TensorSpec) -> NDArray[np.float32]:
     return np.zeros((0, *spec.shape[1:]), np.float32)
 
 
-def create_app(extractor: FeatureExtractor, bundle: Bundle, settings: Settings) -> FastAPI:
-    """The application around an extractor."""
+def create_app(extractor: FeatureExtractor, bundle: Bundle, settings: Settings, engine: str | None = None) -> FastAPI:
+    """The application around an extractor; `engine` is the name and version of the engine that runs it."""
     registry = CollectorRegistry()
     batcher = DynamicBatcher(extractor, settings.batch_limits(), registry)
-    app = stage_app("cnn", [CnnModel(extractor, bundle)], settings, batcher)
+    app = stage_app("cnn", [CnnModel(extractor, bundle, engine)], settings, batcher, engine)
     app.state.metrics.registry.register(registry)
     return app
 
@@ -104,9 +107,8 @@ def create() -> FastAPI:
     configure_logging("cnn")
     settings = Settings.read()
     with served_bundle(settings.bundle, settings.bundle_keys, "cnn") as bundle:
-        from services.cnn.engines import load_extractor  # noqa: PLC0415 - loads a network's library
-
-        extractor = load_extractor(settings, bundle)
+        network = load_cnn(settings, bundle)
+    extractor = GraphExtractor(network.call)
     for size in batch_sizes(settings.max_batch):
         extractor.extract(np.zeros((size, 512, 512, 3), np.uint8))
-    return create_app(extractor, bundle, settings)
+    return create_app(extractor, bundle, settings, network.engine)

@@ -3,14 +3,17 @@
 from pathlib import Path
 
 from services.cnn.extractor import Outputs, Slices
-from services.common.saved_model import load_signature
+from services.common.engines import Signature
+from services.common.openvino_model import Precision, load_openvino
+
+SLICES_PER_CALL = 4  # of OpenVINO: activations fit the CPU's cache; 16 slices take a fifth less time than in one call
 
 
-class SavedModelExtractor:
-    """One compiled graph call per batch."""
+class GraphExtractor:
+    """A network on any engine."""
 
-    def __init__(self, folder: Path) -> None:
-        self._call = load_signature(folder)
+    def __init__(self, call: Signature) -> None:
+        self._call = call
 
     def extract(self, slices: Slices) -> Outputs:
         """All outputs of the network.
@@ -26,3 +29,19 @@ class SavedModelExtractor:
             of a grid over the picture
         """
         return self._call(slices=slices)
+
+
+class SavedModelExtractor(GraphExtractor):
+    """A SavedModel on TensorFlow: one compiled graph call per batch."""
+
+    def __init__(self, folder: Path) -> None:
+        from services.common.saved_model import load_signature  # noqa: PLC0415 - loads TensorFlow
+
+        super().__init__(load_signature(folder))
+
+
+class OpenVinoExtractor(GraphExtractor):
+    """A SavedModel on OpenVINO, in float32 as TensorFlow computes it, or in bfloat16."""
+
+    def __init__(self, folder: Path, precision: Precision = "f32") -> None:
+        super().__init__(load_openvino(folder, rows_per_call=SLICES_PER_CALL, precision=precision))

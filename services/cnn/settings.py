@@ -1,15 +1,13 @@
 """Settings of the cnn service, `ICH_CNN_*`."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.cnn.batching import BatchLimits
-from services.common.settings import BUNDLE_KEYS, Device, StageSettings
-
-Engine = Literal["tensorflow", "openvino"]
+from services.common.engines import EngineSetting
+from services.common.settings import BUNDLE_KEYS, ENGINE_CACHE, Device, StageSettings
 
 
 class Settings(StageSettings):
@@ -25,9 +23,14 @@ class Settings(StageSettings):
     mixed_precision: bool = Field(
         default=False,
         description="Compute in 16 bits: TensorFlow on a GPU where its rules hold that safe, OpenVINO in bfloat16 on a "
-        "CPU that supports it.",
+        "CPU that supports it, only where `engine` names it.",
     )
-    engine: Engine = Field(default="tensorflow", description="`openvino` is faster on a CPU and supports no GPU here.")
+    engine: EngineSetting = Field(
+        default="auto",
+        description="`auto`: TensorFlow on a GPU; on a CPU the faster of OpenVINO and TensorFlow. `openvino` supports "
+        "no GPU here.",
+    )
+    engine_cache: Path | None = Field(default=None, description=ENGINE_CACHE)
     max_batch: int = Field(default=16, description="Largest number of slices in one batch; a GPU needs larger batches.")
     max_held: int = Field(
         default=256,

@@ -38,6 +38,7 @@ def new_app(
     app = make(title=title, version=VERSION, lifespan=with_shutdown, responses=DEFAULT_RESPONSE, **options)
     extend_openapi(app, add_problem_schemas)
     app.state.metrics, app.state.shutdown, app.state.readiness = Metrics(), shutdown, Readiness(ready, shutdown)
+    app.state.livez = {"status": "alive", "version": VERSION}
     app.add_middleware(HeadMiddleware)
     app.add_middleware(ObservabilityMiddleware, metrics=app.state.metrics)
     add_error_handlers(app)

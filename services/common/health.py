@@ -9,7 +9,6 @@ from services.common.observability import Metrics
 from services.common.problem_schemas import DEFAULT_RESPONSE, openapi_problem
 from services.common.problems import NotReady
 from services.common.readiness import Readiness
-from services.common.version import VERSION
 
 _NOT_READY: Final[dict[int | str, dict[str, Any]]] = {
     503: openapi_problem(NotReady("cnn cannot be reached", stage="cnn", cause="stage_failed"))
@@ -19,8 +18,9 @@ _METRICS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-async def livez() -> dict[str, str]:
-    return {"status": "alive", "version": VERSION}
+async def livez(request: Request) -> dict[str, str]:
+    found: dict[str, str] = request.app.state.livez
+    return found
 
 
 async def readyz(request: Request) -> dict[str, str]:

@@ -68,6 +68,11 @@ class ReportModel(Frozen):
     name: str
     sha256: str = Field(description="of the bundle's card.json")
     recipe: str = Field(description="fingerprint of the windows")
+    engines: dict[str, str] | None = Field(
+        None,
+        description="name and version of the engine that ran each network, `cnn` and `rnn`; null in older reports and "
+        "where nothing was assessed",
+    )
 
 
 class ReportThresholds(Frozen):

@@ -14,13 +14,18 @@ from typing import BinaryIO
 from services.common.bundle_files import BundleFault
 from services.common.bundle_signature import TrustedKeys
 from services.common.card import Bundle, BundleError, Part, open_bundle
+from services.common.engines import EngineUnavailable
+from services.common.reference import REFERENCE
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
 def served_bundle(folder: Path, keys: Path | None, part: Part) -> Iterator[Bundle]:
-    """The verified bundle, whose `folder` is the private copy of one network; SystemExit where it is refused."""
+    """The verified bundle, whose `folder` is the private copy of one network and the reference.
+
+    SystemExit where the bundle is refused, or no engine can run the network.
+    """
     try:
         with private_copy(folder, keys, part) as bundle:
             fields = {"name": bundle.card.name, "card_sha256": bundle.card_sha256, "signed_by": bundle.signed_by}
@@ -29,11 +34,14 @@ def served_bundle(folder: Path, keys: Path | None, part: Part) -> Iterator[Bundl
     except BundleError as error:
         log.error("the bundle is refused: %s", error)  # noqa: TRY400 - the traceback adds nothing
         raise SystemExit(1) from None
+    except EngineUnavailable as error:
+        log.error("%s cannot be run: %s", part, error)  # noqa: TRY400
+        raise SystemExit(1) from None
 
 
 @contextmanager
 def private_copy(folder: Path, keys: Path | None, part: Part) -> Iterator[Bundle]:
-    """Verify a bundle, and copy one network to a temporary folder.
+    """Verify a bundle, and copy one network and the reference to a temporary folder.
 
     Parameters
     ----------
@@ -52,7 +60,7 @@ def private_copy(folder: Path, keys: Path | None, part: Part) -> Iterator[Bundle
 
         def copies(name: str) -> BinaryIO | None:
             path = Path(copy, name)
-            if not name.startswith(f"{part}/"):
+            if name != REFERENCE and not name.startswith(f"{part}/"):
                 return None
             path.parent.mkdir(parents=True, exist_ok=True)
             return path.open("xb")

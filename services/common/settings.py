@@ -8,6 +8,10 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Device = Literal["auto", "cpu", "gpu"]
+ENGINE_CACHE: Final = (
+    "Folder of measurements of the engines, made at the first start of a bundle on a machine. Unset, `engine=auto` "
+    "measures nothing and takes OpenVINO on a CPU wherever it converts the graph."
+)
 BUNDLE_KEYS: Final = (
     "PEM file of one or more Ed25519 public keys; a bundle whose card none of them signed is refused at start. Unset, "
     "unsigned bundles are served."

@@ -16,12 +16,20 @@ from services.common.shared_memory_routes import router as shared_memory_router
 from services.common.stage import Stage, StageModel
 
 
-def stage_app(title: str, models: Sequence[StageModel], settings: StageSettings, runner: Runner) -> FastAPI:
-    """The application of one stage. It has no OpenAPI document: the protocol documents its routes."""
+def stage_app(
+    title: str, models: Sequence[StageModel], settings: StageSettings, runner: Runner, engine: str | None = None
+) -> FastAPI:
+    """The application of one stage. It has no OpenAPI document: the protocol documents its routes.
+
+    Parameters
+    ----------
+    engine : name and version of the engine that runs the models, for `/livez`
+    """
     stage = Stage(models, settings, runner)
     browser_checks = [Middleware(CrossOriginMiddleware)]
     app = new_app(title=title, ready=stage.ready, drain_s=settings.drain_s, openapi_url=None, middleware=browser_checks)
     app.state.stage = stage
+    app.state.livez |= {"engine": engine} if engine else {}
     app.include_router(router)
     if stage.regions.enabled:
         app.include_router(shared_memory_router)

@@ -41,7 +41,7 @@ def build_report(
     timings: Timings,
 ) -> Report:
     """The report of one assessment; `names` are the file names in upload order."""
-    card, thresholds = bundle.card, _thresholds(bundle.card.thresholds[operating_point], assessment)
+    thresholds = _thresholds(bundle.card.thresholds[operating_point], assessment)
     series = _series(assessment, thresholds)
     not_assessed = is_refused(assessment.reasons)
     slices = _slices(assessment, names, thresholds, series)
@@ -56,10 +56,20 @@ def build_report(
         slices=slices,
         findings=_findings(series, slices),
         key_slices=_key_slices(slices),
-        model=ReportModel(name=card.name, sha256=bundle.card_sha256, recipe=card.recipe.fingerprint),
+        model=_model(bundle, assessment),
         thresholds=ReportThresholds(operating_point=operating_point, slice=thresholds.slice, series=thresholds.series),
         timings_ms=timings,
         disclaimer=DISCLAIMER,
+    )
+
+
+def _model(bundle: ServedBundle, assessment: Assessment) -> ReportModel:
+    engines = assessment.scores.engines if assessment.scores else {}
+    return ReportModel(
+        name=bundle.card.name,
+        sha256=bundle.card_sha256,
+        recipe=bundle.card.recipe.fingerprint,
+        engines=dict(engines) or None,
     )
 
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from services.common.card import Bundle
+from services.common.engine_choice import EngineOptions, load_network
 from services.common.numpy_tensors import array_tensor, read_array
 from services.common.observability import configure_logging
 from services.common.problems import BadRequest, Problem
@@ -16,6 +17,7 @@ from services.common.served_bundle import served_bundle
 from services.common.stage import TensorSpec
 from services.common.stage_app import stage_app
 from services.common.tensors import Message
+from services.rnn.model import GraphScorer
 from services.rnn.settings import Settings
 
 
@@ -43,8 +45,9 @@ class RnnModel:
         TensorSpec("series_probabilities", "FP32", (6,)),
     )
 
-    def __init__(self, scorer: Scorer, bundle: Bundle) -> None:
+    def __init__(self, scorer: Scorer, bundle: Bundle, engine: str | None = None) -> None:
         self._scorer = scorer
+        self._engine = {"engine": engine} if engine else {}
         self._bundle = bundle
         self._width = bundle.card.feature_size
         self.inputs: Sequence[TensorSpec] = (
@@ -54,8 +57,9 @@ class RnnModel:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The card, and its SHA-256."""
-        return {"card_sha256": self._bundle.card_sha256, "card": self._bundle.card.model_dump(mode="json")}
+        """The card, its SHA-256, and the engine."""
+        card = self._bundle.card.model_dump(mode="json")
+        return {"card_sha256": self._bundle.card_sha256, "card": card, **self._engine}
 
     def example(self) -> Message:
         """A series of one slice."""
@@ -81,16 +85,16 @@ class RnnModel:
             raise BadRequest("the series has no slices; it must have at least one")
         slices, series = self._scorer.score(features, position_mm)
         tensors = array_tensor("slice_probabilities", slices), array_tensor("series_probabilities", series)
-        return Message(tensors, {"card_sha256": sha256})
+        return Message(tensors, {"card_sha256": sha256, **self._engine})
 
     def count_slices(self, message: Message) -> int:
         """The number of slices of the series."""
         return message.tensors[0].shape[0]
 
 
-def create_app(scorer: Scorer, bundle: Bundle, settings: Settings) -> FastAPI:
-    """The application around a scorer."""
-    return stage_app("rnn", [RnnModel(scorer, bundle)], settings, ThreadRunner(settings))
+def create_app(scorer: Scorer, bundle: Bundle, settings: Settings, engine: str | None = None) -> FastAPI:
+    """The application around a scorer; `engine` is the name and version of the engine that runs it."""
+    return stage_app("rnn", [RnnModel(scorer, bundle, engine)], settings, ThreadRunner(settings), engine)
 
 
 def create() -> FastAPI:
@@ -98,12 +102,10 @@ def create() -> FastAPI:
     configure_logging("rnn")
     settings = Settings.read()
     with served_bundle(settings.bundle, settings.bundle_keys, "rnn") as bundle:
-        from services.common.saved_model import configure_device  # noqa: PLC0415 - loads TensorFlow
-        from services.rnn.model import SavedModelScorer  # noqa: PLC0415
-
-        configure_device("cpu")
-        scorer = SavedModelScorer(bundle.saved_model("rnn"))
+        options = EngineOptions(engine=settings.engine, cache=settings.engine_cache, device="cpu")
+        network = load_network(bundle, "rnn", options)
+    scorer = GraphScorer(network.call)
     for length in (1, 32):
         features = np.zeros((length, bundle.card.feature_size), np.float32)
         scorer.score(features, np.arange(length, dtype=np.float32))
-    return create_app(scorer, bundle, settings)
+    return create_app(scorer, bundle, settings, network.engine)

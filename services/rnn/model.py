@@ -5,14 +5,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.common.saved_model import load_signature
+from services.common.engines import Signature
+from services.common.openvino_model import load_openvino
 
 
-class SavedModelScorer:
-    """One compiled graph call per series."""
+class GraphScorer:
+    """A network on any engine: one call per series."""
 
-    def __init__(self, folder: Path) -> None:
-        self._call = load_signature(folder)
+    def __init__(self, call: Signature) -> None:
+        self._call = call
 
     def score(
         self, features: NDArray[np.float32], position_mm: NDArray[np.float32]
@@ -30,3 +31,19 @@ class SavedModelScorer:
         """
         answer = self._call(features=features, position_mm=position_mm)
         return answer["slice_probabilities"], answer["series_probabilities"]
+
+
+class SavedModelScorer(GraphScorer):
+    """A SavedModel on TensorFlow."""
+
+    def __init__(self, folder: Path) -> None:
+        from services.common.saved_model import load_signature  # noqa: PLC0415 - loads TensorFlow
+
+        super().__init__(load_signature(folder))
+
+
+class OpenVinoScorer(GraphScorer):
+    """A SavedModel on OpenVINO."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(load_openvino(folder))

@@ -5,7 +5,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.common.settings import BUNDLE_KEYS, ThreadedSettings
+from services.common.engines import EngineSetting
+from services.common.settings import BUNDLE_KEYS, ENGINE_CACHE, ThreadedSettings
 
 
 class Settings(ThreadedSettings):
@@ -15,3 +16,8 @@ class Settings(ThreadedSettings):
 
     bundle: Path = Field(default=Path("models/default"), description="Folder of the bundle to serve.")
     bundle_keys: Path | None = Field(default=None, description=BUNDLE_KEYS)
+    engine: EngineSetting = Field(
+        default="auto",
+        description="`auto`: the faster of OpenVINO and TensorFlow; OpenVINO takes a sixth of the memory.",
+    )
+    engine_cache: Path | None = Field(default=None, description=ENGINE_CACHE)

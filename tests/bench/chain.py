@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from services.cnn.settings import Engine
+from services.common.engines import Engine
 from tests.bench import earlier
 from tests.bench.costs import energy_uj
 from tests.bench.figures import Figure, Note, measured, median_ratio

@@ -15,7 +15,7 @@ from typing import Final, TypeVar, get_args
 import httpx
 
 from services.cnn.engines import cpu_precisions
-from services.cnn.settings import Engine
+from services.common.engines import Engine
 from services.preprocess.dicom_file import decode_frame
 from tests.running import ROOT, Service, running_service
 from tests.scans import ct_slice, series

@@ -47,7 +47,7 @@ def test_bfloat16_changes_probabilities_by_less_than_a_tenth() -> None:
 
 
 def test_a_cpu_without_bfloat16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.cnn.engines.cpu_precisions", lambda: ("f32",))
+    monkeypatch.setattr("services.common.openvino_model.cpu_precisions", lambda: ("f32",))
     with pytest.raises(EngineUnavailable, match="ICH_CNN_MIXED_PRECISION"):
         load_extractor(Settings(engine="openvino", mixed_precision=True), BUNDLE)
 

@@ -18,11 +18,13 @@ KEY = Ed25519PrivateKey.generate()
 DEFAULT = Path("models/default")
 CREATE = """
 import sys
+{1}
 from services.{0}.app import create
 try:
-    print(create().title)
+    app = create()
+    print(app.title, app.state.livez["engine"].split()[0], "tensorflow" in sys.modules)
 except SystemExit:
-    assert "tensorflow" not in sys.modules
+    assert not sys.modules.get("tensorflow")
     raise
 """
 
@@ -57,9 +59,12 @@ def test_a_refusal_is_logged_by_name_and_ends_the_process(tmp_path: Path, caplog
     assert f"the bundle is refused: {tmp_path / 'bundle'}: the bundle is not signed" in caplog.text
 
 
-def _create(service: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+WITHOUT_TENSORFLOW = 'sys.modules["tensorflow"] = None'
+
+
+def _create(service: str, environment: Mapping[str, str], before: str = "") -> subprocess.CompletedProcess[str]:
     """Create a service as uvicorn does."""
-    command = [sys.executable, "-c", CREATE.format(service)]
+    command = [sys.executable, "-c", CREATE.format(service, before)]
     return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
 
 
@@ -74,16 +79,31 @@ SMALL = {"ICH_CNN_MAX_BATCH": "1"}
 
 
 @pytest.mark.parametrize(
-    ("service", "options"),
-    [("cnn", SMALL), ("cnn", {**SMALL, "ICH_CNN_ENGINE": "openvino"}), ("rnn", {})],
-    ids=["cnn", "cnn-openvino", "rnn"],
+    ("service", "options", "before", "engine"),
+    [
+        ("cnn", SMALL, "", "openvino False"),
+        ("cnn", {**SMALL, "ICH_CNN_ENGINE": "tensorflow"}, "", "tensorflow True"),
+        ("cnn", SMALL, WITHOUT_TENSORFLOW, "openvino True"),
+        ("rnn", {}, "", "openvino False"),
+        ("rnn", {"ICH_RNN_ENGINE": "tensorflow"}, "", "tensorflow True"),
+    ],
+    ids=["cnn", "cnn-tensorflow", "cnn-without-tensorflow", "rnn", "rnn-tensorflow"],
 )
-def test_a_service_serves_a_signed_bundle(tmp_path: Path, service: str, options: Mapping[str, str]) -> None:
+def test_a_service_serves_a_signed_bundle(
+    tmp_path: Path, service: str, options: Mapping[str, str], before: str, engine: str
+) -> None:
     keys, folder = write_public_keys(tmp_path / "keys.pem", KEY), _signed_default(tmp_path / "bundle")
     prefix = f"ICH_{service.upper()}_"
-    done = _create(service, {f"{prefix}BUNDLE": str(folder), f"{prefix}BUNDLE_KEYS": str(keys), **options})
-    assert (done.returncode, done.stdout) == (0, f"{service}\n"), done.stderr
+    done = _create(service, {f"{prefix}BUNDLE": str(folder), f"{prefix}BUNDLE_KEYS": str(keys), **options}, before)
+    assert (done.returncode, done.stdout) == (0, f"{service} {engine}\n"), done.stderr
     assert f'"signed_by": "{key_id(KEY.public_key())}"' in done.stderr
+
+
+def test_tensorflow_that_is_not_installed_stops_the_start() -> None:
+    done = _create("cnn", {"ICH_CNN_ENGINE": "tensorflow"}, WITHOUT_TENSORFLOW)
+    assert done.returncode == 1
+    assert "TensorFlow is not installed: install requirements/cnn.txt, or set ICH_CNN_ENGINE=auto" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("service", ["cnn", "rnn"])

@@ -18,12 +18,13 @@ export function fillDetails(body, report) {
   );
 }
 
-// Reports of older versions have neither `version` nor `created`.
+// Reports of older versions have neither `version`, `created` nor `engines`.
 function modelFacts({ model, thresholds, version }) {
   return [
     ["Name", model.name],
     ["Card (SHA-256)", model.sha256.slice(0, SHORT_SHA)],
     ["Recipe", model.recipe],
+    ...Object.entries(model.engines ?? {}).map(([network, engine]) => [`Engine of ${network}`, engine]),
     ["Operating point", thresholds.operating_point],
     ["Software", version ?? "unknown"],
   ];

@@ -3,9 +3,9 @@
 import asyncio
 import math
 from array import array
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self, TypeVar
 
 from services.common.labels import LABELS
@@ -26,11 +26,13 @@ class Scores:
     """Probabilities in the order of LABELS: a row for each slice, and one for the series unless slices are independent.
 
     card_sha256 : of the bundle that computed them
+    engines : names and versions of the engines that ran cnn and rnn, where the stages name them
     """
 
     slices: tuple[tuple[float, ...], ...]
     series: tuple[float, ...] | None
     card_sha256: str
+    engines: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,13 @@ class Features:
     """Features as sent: `data` is float32 (rows, width).
 
     card_sha256 : of the bundle that computed them
+    engine : name and version; of replicas with different engines, all of them
     """
 
     data: bytes
     width: int
     card_sha256: str
+    engine: str | None = None
 
     @classmethod
     def concatenate(cls, chunks: Sequence["Features"]) -> Self:
@@ -55,13 +59,15 @@ class Features:
         """
         if len({(chunk.card_sha256, chunk.width) for chunk in chunks}) > 1:
             raise BundleMismatch("the bundle changed during the request; send it again", stage="cnn")
-        return cls(b"".join(chunk.data for chunk in chunks), chunks[0].width, chunks[0].card_sha256)
+        engines = sorted({chunk.engine for chunk in chunks if chunk.engine})
+        data = b"".join(chunk.data for chunk in chunks)
+        return cls(data, chunks[0].width, chunks[0].card_sha256, ", ".join(engines) or None)
 
     def rows(self) -> Iterable["Features"]:
         """The features of each slice."""
         size = _FLOAT_BYTES * self.width
         for at in range(0, len(self.data), size):
-            yield Features(self.data[at : at + size], self.width, self.card_sha256)
+            yield replace(self, data=self.data[at : at + size])
 
 
 @dataclass(slots=True)
@@ -88,7 +94,7 @@ async def extract_features(
     """
     response = work.add(await cnn.infer("cnn", Message((made.slices,), {"recipe": made.recipe}), lease))
     features = response.tensor("features", "FP32", (made.slices.shape[0], None))
-    return Features(bytes(features.buffer), features.shape[1], response.parameter("card_sha256"))
+    return Features(bytes(features.buffer), features.shape[1], response.parameter("card_sha256"), response.engine)
 
 
 async def score_series(rnn: StageClient, features: Features, position_mm: Sequence[float], work: WorkTimes) -> Scores:
@@ -108,7 +114,9 @@ async def score_series(rnn: StageClient, features: Features, position_mm: Sequen
     flat = _probabilities(response, "slice_probabilities", (slices, len(LABELS)))
     rows = tuple(flat[at : at + len(LABELS)] for at in range(0, len(flat), len(LABELS)))
     series = _probabilities(response, "series_probabilities", (len(LABELS),))
-    return Scores(rows, series, response.parameter("card_sha256"))
+    engines = {"cnn": features.engine, "rnn": response.engine}
+    named = {stage: engine for stage, engine in engines.items() if engine}
+    return Scores(rows, series, response.parameter("card_sha256"), named)
 
 
 async def score_independent_slices(
@@ -121,7 +129,7 @@ async def score_independent_slices(
             return await score_series(rnn, row, (0.0,), work)
 
     scored = await run_all(map(score, features.rows()))
-    return Scores(tuple(one.slices[0] for one in scored), None, scored[0].card_sha256)
+    return Scores(tuple(one.slices[0] for one in scored), None, scored[0].card_sha256, scored[0].engines)
 
 
 def _probabilities(response: StageResponse, name: str, shape: tuple[int, ...]) -> tuple[float, ...]:

@@ -72,6 +72,12 @@ class StageResponse:
             raise malformed(self.stage, f"the parameter {name!r} is missing")
         return found
 
+    @property
+    def engine(self) -> str | None:
+        """Name and version of the engine that ran the network; None from a stage of an older version."""
+        found = self.message.parameters.get("engine")
+        return found if isinstance(found, str) else None
+
 
 def malformed(stage: str, reason: str) -> StageFailed:
     """The problem of a malformed response."""
