@@ -57,6 +57,12 @@ def _overlapping(count: int) -> bytes:
     return whole[:at] + directory + _END.pack(b"PK\5\6", 0, 0, count, count, len(directory), at, 0)
 
 
+def _hidden_entry() -> bytes:
+    """Two files, of which the directory lists the second; filler bytes lie between them."""
+    hidden, listed = _zip([("head/1.dcm", b"slice")]), _zip([("2.dcm", b"slice")])
+    return hidden[: hidden.index(b"PK\x01\x02")] + b"x" * 40 + listed
+
+
 def _nested(outer: int, inner: int) -> bytes:
     """Zips in a zip, each of many empty files."""
     one = _zip((f"{number}.dcm", b"") for number in range(inner))
@@ -141,6 +147,12 @@ ATTACKS: Final = (
         _LIMIT,
         _upload(lambda: _listed(600_000, 100_000, zip64=True), path="/v1/jobs"),
     ),
+    Attack(
+        "zip: job of 600,000 entries, stated modulo 65,536",
+        _LIMIT,
+        _upload(lambda: _listed(600_000, 600_000 % 65_536), path="/v1/jobs"),
+    ),
+    Attack("zip: an entry that is not listed, behind filler bytes", _LIMIT, _upload(_hidden_entry)),
     Attack("zip: 60 entries that share 1 MiB of zeros", _LIMIT, _upload(lambda: _overlapping(60))),
     Attack("zip: 100 zips of 2,000 files each", _LIMIT, _upload(lambda: _nested(100, 2000))),
     Attack(
