@@ -1,9 +1,12 @@
 """Synthetic scans for tests: a head is a bright ring in air, filled with one grey value."""
 
 import io
+import math
 import zipfile
+from ast import literal_eval
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +20,15 @@ from services.preprocess.windowing import apply_windows
 SERIES_UID = "2.25.10"
 
 
+@lru_cache(maxsize=64)
 def head(size: int = 512, brain_hu: int = 35, skull: float = 0.04) -> NDArray[np.int16]:
-    """(size, size) int16 HU: skull, whose thickness is a share of the picture's width, brain and air."""
+    """(size, size) int16 HU, read-only: skull, whose thickness is a share of the picture's width, brain and air."""
     rows, columns = np.mgrid[:size, :size] / size - 0.5
     radius = np.hypot(rows, columns)
     hu = np.where(radius < 0.40, 1000, -1000)
-    return np.where(radius < 0.40 - skull, brain_hu, hu).astype(np.int16)
+    made = np.where(radius < 0.40 - skull, brain_hu, hu).astype(np.int16)
+    made.flags.writeable = False  # every test gets the same array
+    return made
 
 
 def ct_slice(index: int = 0, hu: NDArray[np.int16] | None = None, **tags: Any) -> bytes:
@@ -30,7 +36,25 @@ def ct_slice(index: int = 0, hu: NDArray[np.int16] | None = None, **tags: Any) -
 
     `tags` are set last; None removes one.
     """
-    pixels = head(skull=0.04 + 0.002 * index) if hu is None else hu
+    if hu is None and all(map(_is_plain, tags.values())):
+        return _plain_slice(index, repr(tags))
+    return _make_slice(index, head(skull=0.04 + 0.002 * index) if hu is None else hu, tags)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether the text of a tag is a literal, which the file depends on alone."""
+    if type(value) in (list, tuple):
+        return all(map(_is_plain, cast("Sequence[object]", value)))
+    return type(value) in (str, int, type(None)) or (type(value) is float and math.isfinite(value))
+
+
+@lru_cache(maxsize=100)
+def _plain_slice(index: int, tags: str) -> bytes:
+    """The file is the same for the same text of the tags."""
+    return _make_slice(index, head(skull=0.04 + 0.002 * index), literal_eval(tags))
+
+
+def _make_slice(index: int, pixels: NDArray[np.int16], tags: Mapping[str, Any]) -> bytes:
     data = Dataset()
     data.SOPClassUID = CTImageStorage
     data.SOPInstanceUID = f"{SERIES_UID}.{index + 1}"

@@ -14,7 +14,7 @@ from tests.preprocess.infer_requests import files_tensor, frames_tensor, post
 from tests.scans import series
 
 pytestmark = pytest.mark.anyio
-FRAMES = 40
+FRAMES = 10
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def test_a_series_within_the_limit_passes_in_chunks_by_its_price(chain: Ch
 async def test_the_time_out_of_a_request_ends_its_decoding(chain: Chain) -> None:
     app, files = chain.apps["preprocess"], files_tensor([blank_frames(FRAMES, 4096)])
     frames, begin = frames_tensor(*((0, frame) for frame in range(FRAMES))), time.monotonic()
-    answer = await post(app, "slices", files, frames, **{TIMEOUT_PARAMETER: 1_000_000})
+    answer = await post(app, "slices", files, frames, **{TIMEOUT_PARAMETER: 200_000})
     assert (answer.status_code, answer.json()["code"]) == (504, "too_late")
     assert "send fewer slices" in answer.json()["detail"]
     whole = time.monotonic()
@@ -61,7 +61,7 @@ async def test_a_client_that_has_gone_ends_its_decoding(chain: Chain) -> None:
     assert (await post(app, "slices", files, frames)).status_code == 200
     whole_s = time.monotonic() - begin
     gone = asyncio.create_task(post(app, "slices", files, frames))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.2)
     gone.cancel()
     begin = time.monotonic()
     await asyncio.gather(gone, return_exceptions=True)

@@ -6,19 +6,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packaging.utils import canonicalize_name
 
 from services.common.version import VERSION
 from tests.running import ROOT
 from tests.sbom.licences import Licences
 
+if TYPE_CHECKING:
+    from cyclonedx.validation.json import JsonStrictValidator
+
 LOCKS: Final = ROOT / "requirements"
-_SCHEMA: Final = SchemaVersion.V1_6
+_SCHEMA: Final = "1.6"
 _PIN: Final = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)(?: ; ([^\\]+?))? *\\?$")
 _HASH: Final = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 _OWN_LICENCE: Final = "Apache-2.0"
@@ -49,7 +51,7 @@ def pins(group: str) -> list[Pin]:
 def sbom(group: str, licences: Licences) -> dict[str, Any]:
     """The document of a group. The same lock and environment give the same document."""
     command = [str(Path(sys.executable).with_name("cyclonedx-py")), "requirements", str(LOCKS / f"{group}.txt")]
-    options = ["--of", "JSON", "--sv", _SCHEMA.to_version(), "--output-reproducible", "--no-validate"]
+    options = ["--of", "JSON", "--sv", _SCHEMA, "--output-reproducible", "--no-validate"]
     done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, check=True)
     document: dict[str, Any] = json.loads(done.stdout)
     document["metadata"]["component"] = _own_component(group)
@@ -79,8 +81,13 @@ def _own_component(group: str) -> dict[str, Any]:
 
 def faults(group: str, document: dict[str, Any], licences: Licences) -> Iterator[str]:
     """A sentence for each fault: the schema, a package or hash of the lock that is missing, a licence."""
-    if error := JsonStrictValidator(_SCHEMA).validate_str(json.dumps(document)):
-        yield f"{group}: no valid CycloneDX {_SCHEMA.to_version()}: {error}"
+    if error := _validator().validate_str(json.dumps(document)):
+        yield f"{group}: no valid CycloneDX {_SCHEMA}: {error}"
+    yield from lock_faults(group, document, licences)
+
+
+def lock_faults(group: str, document: dict[str, Any], licences: Licences) -> Iterator[str]:
+    """As `faults`, without the schema, whose check takes seconds."""
     listed = {(canonicalize_name(each["name"]), each["version"]): each for each in document["components"]}
     for pin in pins(group):
         component = listed.pop((canonicalize_name(pin.name), pin.version), None)
@@ -89,6 +96,15 @@ def faults(group: str, document: dict[str, Any], licences: Licences) -> Iterator
         else:
             yield from _faults_of(group, pin, component, licences)
     yield from (f"{group}: {name} {version} is not in the lock" for name, version in listed)
+
+
+@cache
+def _validator() -> "JsonStrictValidator":
+    """Imported here: its grammars take seconds, and every test process collects this module."""
+    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415
+    from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
+
+    return JsonStrictValidator(SchemaVersion.from_version(_SCHEMA))
 
 
 def _faults_of(group: str, pin: Pin, component: dict[str, Any], licences: Licences) -> Iterator[str]:

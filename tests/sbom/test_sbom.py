@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.sbom import audit
-from tests.sbom.documents import faults, pins, sbom
+from tests.sbom.documents import faults, lock_faults, pins, sbom
 from tests.sbom.licences import Licences, expression_of, gnu_libraries
 
 GROUP = "gateway"
@@ -41,24 +41,24 @@ def test_the_same_lock_gives_the_same_document(document: dict[str, Any], licence
 
 def test_a_missing_package_is_a_fault(changed: dict[str, Any], licences: Licences) -> None:
     removed = changed["components"].pop()
-    (fault,) = faults(GROUP, changed, licences)
+    (fault,) = lock_faults(GROUP, changed, licences)
     assert f"{removed['name']} {removed['version']} of the lock is missing" in fault
 
 
 def test_a_package_beyond_the_lock_is_a_fault(changed: dict[str, Any], licences: Licences) -> None:
     changed["components"].append({**changed["components"][0], "name": "more", "bom-ref": "more"})
-    assert any("more" in fault and "not in the lock" in fault for fault in faults(GROUP, changed, licences))
+    assert any("more" in fault and "not in the lock" in fault for fault in lock_faults(GROUP, changed, licences))
 
 
 def test_a_hash_that_differs_is_a_fault(changed: dict[str, Any], licences: Licences) -> None:
     changed["components"][0]["externalReferences"][0]["hashes"].pop()
-    (fault,) = faults(GROUP, changed, licences)
+    (fault,) = lock_faults(GROUP, changed, licences)
     assert "differ from the lock" in fault
 
 
 def test_a_missing_licence_is_a_fault(changed: dict[str, Any], licences: Licences) -> None:
     del changed["components"][0]["licenses"]
-    (fault,) = faults(GROUP, changed, licences)
+    (fault,) = lock_faults(GROUP, changed, licences)
     assert "deploy/licences.toml" in fault
 
 
@@ -70,10 +70,10 @@ def test_a_document_of_another_form_is_a_fault(changed: dict[str, Any], licences
 @pytest.mark.parametrize("expression", ["GPL-3.0-only", "MIT AND GPL-2.0-or-later", "AGPL-3.0-only OR LGPL-3.0-only"])
 def test_copyleft_needs_a_reason(document: dict[str, Any], licences: Licences, expression: str) -> None:
     copyleft = replace(licences, stated={**licences.stated, "redis": expression})
-    (fault,) = faults(GROUP, document, copyleft)
+    (fault,) = lock_faults(GROUP, document, copyleft)
     assert f"redis has {expression}" in fault
     excepted = replace(copyleft, exceptions={"redis": "a reason"})
-    assert list(faults(GROUP, document, excepted)) == []
+    assert list(lock_faults(GROUP, document, excepted)) == []
 
 
 @pytest.mark.parametrize("expression", ["MIT OR GPL-3.0-only", "Apache-2.0 AND (MIT OR AGPL-3.0-only)"])
