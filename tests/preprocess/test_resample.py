@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from services.preprocess.resample import AIR_HU, resample_and_pad
 
@@ -23,6 +24,15 @@ def test_square_fills_the_picture(size: int) -> None:
     fitted = resample_and_pad(np.full((size, size), 70, dtype=np.int16), 0.4, 0.4)
     assert fitted.shape == (512, 512)
     assert (fitted == 70).all()
+
+
+@pytest.mark.parametrize("shape", [(256, 256), (200, 256), (256, 77), (2, 256), (256, 1)])
+def test_doubling_gives_the_pixels_of_pillow(shape: tuple[int, int]) -> None:
+    hu = np.random.default_rng(1).integers(-(1 << 15), 1 << 15, shape).astype(np.int16)
+    doubled = Image.fromarray(hu.astype(np.float32)).resize((2 * shape[1], 2 * shape[0]), Image.Resampling.BILINEAR)
+    top, left = 256 - shape[0], 256 - shape[1]
+    fitted = resample_and_pad(hu, 0.8, 0.8)[top : 512 - top, left : 512 - left]
+    assert (fitted == np.rint(np.asarray(doubled))).all()
 
 
 def test_aspect_is_physical() -> None:
