@@ -38,10 +38,11 @@ class Service:
         return self.started("services.gateway.jobs.worker\0" + queues.replace(" ", "\0") + "\0")
 
     def programs(self) -> dict[str, list[int]]:
-        """The process ids of supervisor's programs, by name; a program may have children of its own."""
+        """The process ids of supervisor's living programs, by name; a program may have children of its own."""
         found: dict[str, list[int]] = {}
         for process in children(self.supervisor):
-            found.setdefault(_program(_command(Path(f"/proc/{process}"))), []).append(process)
+            if command := _command(Path(f"/proc/{process}")):  # a zombie has none
+                found.setdefault(_program(command), []).append(process)
         return found
 
     def redis(self) -> int:

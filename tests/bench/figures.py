@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -120,12 +120,17 @@ def table(
     """Markdown with one table for each part, and its notes."""
     lines = ["# Figures of one run", "", machine, ""]
     for part, figures in parts.items():
-        lines += [f"## {part}", "", f"![{part}]({part}.svg)", ""]
-        lines += ["| figure | value | 10th, 90th percentile | ratio | bound |", "|---|---:|---:|---:|---|"]
-        lines += [_row(figure, part) for figure in figures] + [""]
+        lines += [f"## {part}", "", *(_rows(part, figures) if figures else ())]
         for note in (notes or {}).get(part, ()):
             lines += [note.text, ""]
     return "\n".join(lines)
+
+
+def _rows(part: str, figures: Sequence[Figure]) -> Iterator[str]:
+    yield from (f"![{part}]({part}.svg)", "")
+    yield from ("| figure | value | 10th, 90th percentile | ratio | bound |", "|---|---:|---:|---:|---|")
+    yield from (_row(figure, part) for figure in figures)
+    yield ""
 
 
 def _row(figure: Figure, part: str) -> str:

@@ -1,7 +1,8 @@
 """Triton, by PyTriton, around a bundle's CNN on OpenVINO, a peer of the cnn stage: `PYTHON -P THIS FOLDER PORT`.
 
 Runs in the environment of `make bench-peers`, which has nothing of this project. The graph, the engine, its options and
-the slices in a call of the engine are those of the cnn stage.
+the slices in a call of the engine are those of the cnn stage. KServe 0.21 is no peer over HTTP: it turns binary tensors
+into lists of Python numbers. A request of 16 slices takes 2.9 s so, and 0.3 s in the network.
 """
 
 import os

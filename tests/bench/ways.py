@@ -21,10 +21,11 @@ from tests.running import Service, cpu_s
 
 Answer = NDArray[np.float32]
 _TIMEOUT_S: Final = 300
+_STUDIES: Final = 3  # in a turn: the kernel counts a process's time in steps of 10 ms
 
 
 class Turn(NamedTuple):
-    """The cost of a study, and core seconds by program where the way is a product."""
+    """The mean cost of a study, and core seconds by program where the way is a product."""
 
     cost: Cost
     programs: Mapping[str, float]
@@ -82,8 +83,15 @@ def by_product(name: str, service: Service, files: Mapping[str, bytes]) -> Way:
 def _product_turn(service: Service, call: Any) -> Turn:
     programs = service.programs()
     before = _core_s(programs)
-    cost = measured_cost(partial(took_s, call), partial(cpu_s, service.supervisor))
-    return Turn(cost, {name: after - before[name] for name, after in _core_s(programs).items()})
+    cost = _cost(partial(took_s, call), partial(cpu_s, service.supervisor))
+    return Turn(cost, {name: (after - before[name]) / _STUDIES for name, after in _core_s(programs).items()})
+
+
+def _cost(assess: Callable[[], object], cpu: Callable[[], float]) -> Cost:
+    """The mean cost of a study."""
+    cost = measured_cost(lambda: [assess() for _ in range(_STUDIES)], cpu)
+    energy_j = None if cost.energy_j is None else cost.energy_j / _STUDIES
+    return Cost(cost.wall_s / _STUDIES, cost.cpu_s / _STUDIES, energy_j)
 
 
 def _core_s(programs: Mapping[str, Sequence[int]]) -> dict[str, float]:
@@ -105,4 +113,4 @@ def by_one_process(engine: str, paths: Sequence[Path]) -> Iterator[Way]:
 
 
 def _one_process_turn(engine: str, paths: Sequence[Path]) -> Turn:
-    return Turn(measured_cost(partial(one_process.assess, DEFAULT_BUNDLE, engine, paths), process_time), {})
+    return Turn(_cost(partial(one_process.assess, DEFAULT_BUNDLE, engine, paths), process_time), {})
