@@ -75,6 +75,11 @@ class Service:
         """The folder of the jobs."""
         return jobs_dir(self.ports["gateway"])
 
+    @property
+    def shared_memory_dir(self) -> Path:
+        """The folder of shared memory regions."""
+        return Path(f"/dev/shm/ich-{self.ports['gateway']}")  # noqa: S108 - as `make run`
+
     def ready(self) -> bool:
         """Whether the gateway is ready."""
         try:

@@ -18,6 +18,7 @@ import tritonclient.http as triton
 
 from services.common.card import open_bundle
 from services.common.labels import LABELS
+from services.common.shared_memory import create_region, map_region, shared_folder
 from services.gateway.settings import Settings
 from tests.running import ROOT, Service, cpu_s, resident_bytes
 from tests.scans import ct_slice, series, zipped
@@ -210,6 +211,29 @@ def _ask(
         with pytest.raises(triton.InferenceServerException, match="the tensor"):
             client.infer(model, [tensors[0]] if model == "rnn" else [_other(tensors[0])])
         return [answer.as_numpy(name) for name in outputs]
+
+
+def test_tritonclient_passes_slices_and_features_through_shared_memory(service: Service) -> None:
+    slices = np.random.default_rng(1).integers(0, 255, (2, 512, 512, 3), np.uint8)
+    (expected,) = _ask(service, "cnn", {"slices": ("UINT8", slices)}, ["features"])
+    with shared_folder(service.shared_memory_dir) as folder:
+        file = create_region(folder, "5" * 32, 2 * slices.nbytes)
+    region = map_region(file, 2 * slices.nbytes)
+    region[: slices.nbytes] = slices.tobytes()
+    with triton.InferenceServerClient(f"127.0.0.1:{service.ports['cnn']}") as client:
+        client.register_system_shared_memory("mine", "/" + "5" * 32, len(region))
+        sent = triton.InferInput("slices", list(slices.shape), "UINT8")
+        sent.set_shared_memory("mine", slices.nbytes)
+        wanted = triton.InferRequestedOutput("features")
+        wanted.set_shared_memory("mine", expected.nbytes, offset=slices.nbytes)
+        answer = client.infer("cnn", [sent], outputs=[wanted])
+        assert client.get_system_shared_memory_status("mine")[0]["byte_size"] == len(region)
+        client.unregister_system_shared_memory("mine")
+    os.close(file)
+    assert answer.as_numpy("features") is None
+    assert answer.get_output("features")["parameters"]["shared_memory_region"] == "mine"
+    received = np.frombuffer(region[slices.nbytes :][: expected.nbytes], np.float32).reshape(expected.shape)
+    np.testing.assert_allclose(received, expected, rtol=1e-4)
 
 
 def _other(tensor: triton.InferInput) -> triton.InferInput:
