@@ -209,7 +209,8 @@ async def test_tensors_in_shared_memory_count_as_part_of_the_request() -> None:
         with shared_folder(folder) as opened:
             file = create_region(opened, "0" * 32, 8192)
         path = "/v2/systemsharedmemory/region/mine"
-        registered = await client.post(f"{path}/register", json={"key": "/" + "0" * 32, "byte_size": 8192})
+        refused = [await client.post(f"{path}/register", content=body) for body in (b"", b"[]", b'{"key": "x"}')]
+        registered = await client.post(f"{path}/register", content=b'{"key": "/%s", "byte_size": 8192}' % (b"0" * 32))
         region = map_region(file, 8192)
         region[:12] = np.arange(3, dtype=np.float32).tobytes()
         shared = Tensor("x", "FP32", (3,), (region[:12],), SharedRange("mine", 0, 12))
@@ -226,6 +227,9 @@ async def test_tensors_in_shared_memory_count_as_part_of_the_request() -> None:
         forgotten = await _infer(client, Message((shared,)))
     shutil.rmtree(folder)
     os.close(file)
+    assert [(answer.status_code, answer.json()["error"]) for answer in refused] == [
+        (400, "the body must be JSON with key, offset and byte_size")
+    ] * 3
     assert registered.status_code == 200, registered.text
     assert status == [{"name": "mine", "key": "0" * 32, "offset": 0, "byte_size": 8192}]
     assert extensions == ["binary_tensor_data", "system_shared_memory"]
