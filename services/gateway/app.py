@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import Depends, FastAPI, Response
-from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 from starlette.types import Scope
@@ -43,10 +42,12 @@ from services.gateway.settings import Settings
 from services.gateway.severities import read_severities
 from services.gateway.shares.upload_shares import Uploads
 from services.gateway.stages.stage_client import Stages, connect_all
+from services.gateway.static_files import CompressedFiles, compress_mount
 from services.gateway.uploads.spool import Spool
 
 _STACK_BYTES: Final = 2 * 1024**2  # of a thread; with the usual 8 MiB, a hundred threads reserve 800 MiB
 _PAGES: Final = Path(__file__).parent / "pages"
+_DOCS_ASSETS: Final = "/docs-assets"
 _DESCRIPTION: Final = f"""How probable is each kind of intracranial haemorrhage on this head CT?
 
 Send one axial slice or a series as DICOM, a zip of it, or 512 x 512 RGB pictures of the three windows.
@@ -54,7 +55,7 @@ Send one axial slice or a series as DICOM, a zip of it, or 512 x 512 RGB picture
 **{DISCLAIMER}**"""
 
 
-class _Pages(StaticFiles):
+class _Pages(CompressedFiles):
     """The page's files, with the policy of the page."""
 
     def file_response(
@@ -95,8 +96,9 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         dependencies=[Depends(check_query)],
         middleware=gateway_middleware(settings, audit),
         lifespan=lifespan,
-        static_url="/docs-assets",
+        static_url=_DOCS_ASSETS,
     )
+    compress_mount([*app.routes], _DOCS_ASSETS)
     add_prediction_routes(app, PredictionService(spool, uploads, pipeline, bundles, settings))
     add_job_routes(app, jobs)
     extend_openapi(app, declare_browser_checks)

@@ -58,7 +58,7 @@ def _overlapping(count: int) -> bytes:
 
 
 def _hidden_entry() -> bytes:
-    """Two files, of which the directory lists the second; filler bytes lie between them."""
+    """Two files with filler bytes between them; the directory lists the second file only."""
     hidden, listed = _zip([("head/1.dcm", b"slice")]), _zip([("2.dcm", b"slice")])
     return hidden[: hidden.index(b"PK\x01\x02")] + b"x" * 40 + listed
 

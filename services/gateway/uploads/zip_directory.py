@@ -205,7 +205,7 @@ def _expected(end: ZipDirectory, expected: int, number: int, left: int) -> int:
 
 
 def _read_entry(file: BinaryIO, left: int, data_before: int) -> tuple[ZipEntry, int]:
-    """The next entry, and its bytes in the directory, of which so many are left."""
+    """The next entry, and its bytes in the directory; `left` bytes of the directory remain."""
     fixed = file.read(_ENTRY.size) if left >= _ENTRY.size else b""
     if not fixed.startswith(_ENTRY_SIGNATURE) or len(fixed) < _ENTRY.size:
         raise MalformedZip("an entry of the directory is missing")
