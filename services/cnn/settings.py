@@ -6,10 +6,8 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.cnn.batching import BatchLimits
-from services.common.engines import Engine, EngineSetting
+from services.common.engines import EngineSetting
 from services.common.settings import BUNDLE_KEYS, ENGINE_CACHE, Device, StageSettings
-
-__all__ = ["Engine", "Settings"]
 
 
 class Settings(StageSettings):

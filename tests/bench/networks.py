@@ -17,6 +17,7 @@ from services.cnn.settings import Settings
 from services.common.card import Card, open_bundle
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.windowing import apply_windows
+from services.rnn.model import GraphScorer, OpenVinoScorer, SavedModelScorer
 from tests.bench.costs import Cost
 from tests.bench.plan import Setup, separate_process
 from tests.scans import head
@@ -65,7 +66,7 @@ def _cnn(setup: Setup, slices: int) -> Cost:
 
 
 def _rnn(setup: Setup, slices: int) -> Cost:
-    return _measured(partial(_score, setup.bundle, slices))
+    return _measured(partial(_score, setup, slices))
 
 
 def _series(setup: Setup, slices: int) -> Cost:
@@ -75,7 +76,7 @@ def _series(setup: Setup, slices: int) -> Cost:
     def work() -> None:
         for chunk in chunks:
             extract(chunk)
-        _score(setup.bundle, slices)
+        _score(setup, slices)
 
     return _measured(work)
 
@@ -86,9 +87,9 @@ def _measured(work: Callable[[], object]) -> Cost:
     return Cost(time.perf_counter() - begin, time.process_time() - before)
 
 
-def _score(bundle: Path, slices: int) -> None:
-    features = np.zeros((slices, _card(bundle).feature_size), np.float32)
-    _scorer(bundle).score(features, np.arange(slices, dtype=np.float32) * 5)
+def _score(setup: Setup, slices: int) -> None:
+    features = np.zeros((slices, _card(setup.bundle).feature_size), np.float32)
+    _scorer(setup).score(features, np.arange(slices, dtype=np.float32) * 5)
 
 
 @lru_cache(maxsize=8)
@@ -108,7 +109,6 @@ def _extractor(setup: Setup) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _scorer(bundle: Path) -> Any:
-    from services.rnn.model import SavedModelScorer  # noqa: PLC0415 - only that process loads TensorFlow
-
-    return SavedModelScorer(bundle / "rnn" / "1")
+def _scorer(setup: Setup) -> GraphScorer:
+    scorers = {"tensorflow": SavedModelScorer, "openvino": OpenVinoScorer}
+    return scorers[setup.engine](setup.bundle / "rnn" / "1")

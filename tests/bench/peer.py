@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import httpx
 
-from services.cnn.settings import Engine
+from services.common.engines import Engine
 from services.common.numpy_tensors import array_tensor
 from services.common.tensors import Message
 from tests.bench.clients import Call, inference, post

@@ -1,6 +1,5 @@
 """The plan of a run: repeats, files, bundles and engines; and separate processes."""
 
-import importlib.util
 import os
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from typing import Final, TypeVar, get_args
 import httpx
 
 from services.cnn.engines import cpu_precisions
-from services.common.engines import Engine
+from services.common.engines import Engine, is_installed
 from services.preprocess.dicom_file import decode_frame
 from tests.running import ROOT, Service, running_service
 from tests.scans import ct_slice, series
@@ -76,8 +75,8 @@ class Setup:
     def settings(self) -> dict[str, str]:
         """The settings of a product that runs this setup."""
         bundle, mixed = str(self.bundle), str(self.mixed_precision).lower()
-        engine = {"ICH_CNN_ENGINE": self.engine, "ICH_CNN_MIXED_PRECISION": mixed}
-        return {"ICH_CNN_BUNDLE": bundle, "ICH_RNN_BUNDLE": bundle, **engine}
+        engines = {"ICH_CNN_ENGINE": self.engine, "ICH_RNN_ENGINE": self.engine, "ICH_CNN_MIXED_PRECISION": mixed}
+        return {"ICH_CNN_BUNDLE": bundle, "ICH_RNN_BUNDLE": bundle, **engines}
 
 
 def setups() -> Iterator[Setup]:
@@ -91,8 +90,8 @@ def setups() -> Iterator[Setup]:
 
 
 def engines() -> list[Engine]:
-    """The reference engine and the other installed ones."""
-    return [engine for engine in get_args(Engine) if engine == REFERENCE or importlib.util.find_spec(engine)]
+    """The installed engines; the reference is the first."""
+    return [engine for engine in get_args(Engine) if is_installed(engine)]
 
 
 @contextmanager
@@ -105,7 +104,7 @@ def product(settings: Mapping[str, str] | None = None) -> Iterator[Service]:
 def engine_of(service: Service) -> Engine:
     """The engine that cnn chose."""
     document = httpx.get(f"http://127.0.0.1:{service.ports['cnn']}/livez").raise_for_status().json()
-    name: Engine = document.get("engine", REFERENCE).split()[0]
+    name: Engine = document["engine"].split()[0]
     return name
 
 
@@ -115,11 +114,6 @@ def study(count: int) -> dict[str, bytes]:
     images = [decode_frame(path.read_bytes(), 0).hu for path in samples]
     wide = [image.repeat(2, axis=0).repeat(2, axis=1) for image in images]
     return {f"{index:03d}.dcm": ct_slice(index, wide[index % len(wide)]) for index in range(count)}
-
-
-def bundles() -> dict[str, Path]:
-    """The default bundle, and one of the size of the source project's networks."""
-    return {DEFAULT: DEFAULT_BUNDLE, RESNET: resnet()}
 
 
 @contextmanager

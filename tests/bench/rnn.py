@@ -10,13 +10,13 @@ from services.common.tensors import Message
 from tests.bench.clients import inference, took_s
 from tests.bench.figures import Figure, measured, median_ratio
 from tests.bench.networks import BareNetworks
-from tests.bench.plan import REFERENCE, Plan, Setup, bundles, product
+from tests.bench.plan import Plan, Setup, product, setups
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
-    """Measure both bundles, whose features differ in length. Engines do not matter for rnn."""
-    for name, bundle in bundles().items():
-        setup, size = Setup(name, bundle, REFERENCE), open_bundle(bundle).card.feature_size
+    """Measure both bundles, whose features differ in length, and every engine."""
+    for setup in (each for each in setups() if not each.mixed_precision):
+        size = open_bundle(setup.bundle).card.feature_size
         with product(setup.settings) as service, BareNetworks(setup) as bare:
             for slices in (34, 300):
                 yield _one_client(plan, setup, service.ports["rnn"], bare, _message(slices, size))
@@ -31,5 +31,5 @@ def _one_client(plan: Plan, setup: Setup, port: int, bare: BareNetworks, message
     call, slices = inference(port, "rnn", message), message.tensors[0].shape[0]
     both = [(took_s(call) * 1e3, bare.rnn(slices).wall_s * 1e3) for _ in range(plan.choose(60, 4))]
     warm = both[len(both) // 4 :]
-    name = f"{setup.bundle_name}: one client, {slices} slices of {message.tensors[0].shape[1]} features"
+    name = f"{setup.name}: one client, {slices} slices of {message.tensors[0].shape[1]} features"
     return measured(f"{name}, against the bare call", "ms", [ours for ours, _ in warm], ratio=median_ratio(warm))
