@@ -19,7 +19,7 @@ export RNN_PORT ?= 8003
 export REDIS_SOCKET ?= /tmp/ich-$(shell id -u)-$(GATEWAY_PORT)/redis.sock
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run demo backup restore up down logs backup-compose restore-compose test e2e e2e-compose drill attack fuzz corpus reference check format lock sbom audit-dependencies bench bench-peers bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
+.PHONY: help run run-light demo backup restore up down logs backup-compose restore-compose test e2e e2e-compose drill attack fuzz corpus reference check format lock sbom audit-dependencies bench bench-peers bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,13 +27,18 @@ help: ## List the commands
 # -- use ---------------------------------------------------------------------------------------------------------------
 
 # The audit log, and its head, which a site puts elsewhere (docs/how-to/audit.md).
-run demo: export ICH_GATEWAY_AUDIT_FILE ?= $(CURDIR)/.run/audit-$(GATEWAY_PORT).jsonl
-run demo: export ICH_GATEWAY_AUDIT_HEAD ?= $(CURDIR)/.run/audit-$(GATEWAY_PORT).head
+run run-light demo: export ICH_GATEWAY_AUDIT_FILE ?= $(CURDIR)/.run/audit-$(GATEWAY_PORT).jsonl
+run run-light demo: export ICH_GATEWAY_AUDIT_HEAD ?= $(CURDIR)/.run/audit-$(GATEWAY_PORT).head
 
-run: $(VENV)/.run free-ports ## Set up and start all services on this machine; Ctrl-C stops them
+# The environment of a start without TensorFlow, or one that has TensorFlow already.
+LIGHT := $(VENV)/.run$(if $(wildcard $(VENV)/.run),,-light)
+
+run: $(VENV)/.run ## Set up and start all services on this machine; Ctrl-C stops them
+run-light: $(LIGHT) ## The same without TensorFlow, in a quarter of the space: OpenVINO computes the networks
+run run-light: free-ports
 	@mkdir -p .run && exec $(BIN)/supervisord -c supervisord.conf
 
-demo: $(VENV)/.run free-ports ## Start all services, send the sample series, print its report, stop
+demo: $(LIGHT) free-ports ## Start all services, send the sample series, print its report, stop
 	@mkdir -p .run; $(BIN)/supervisord -c supervisord.conf >.run/demo.log 2>&1 & services=$$!; \
 	trap 'kill $$services 2>/dev/null; wait $$services' EXIT; \
 	$(BIN)/python -m services.gateway.send --url $(URL) --wait 180 samples/series \
@@ -53,10 +58,10 @@ endif
 HAVE_BACKUP = test -f $(BACKUP) || { echo "There is no file $(BACKUP): name the one to restore in BACKUP="; exit 1; }
 JOBS = .run/jobs-$(GATEWAY_PORT)
 
-backup: $(VENV)/.run ## Write jobs, API keys and settings of `make run` to BACKUP=a file; the services may run
+backup: $(LIGHT) ## Write jobs, API keys and settings of `make run` to BACKUP=a file; the services may run
 	@$(BIN)/python -m services.gateway.backup create $(BACKUP) --jobs $(JOBS) --environment-of .run/supervisord-$(GATEWAY_PORT).pid
 
-restore: $(VENV)/.run ## Restore BACKUP=a file for `make run`, its settings into SETTINGS=.run/restored; REPLACE=1 deletes the jobs that are there
+restore: $(LIGHT) ## Restore BACKUP=a file for `make run`, its settings into SETTINGS=.run/restored; REPLACE=1 deletes the jobs that are there
 	@$(HAVE_BACKUP)
 	@$(BIN)/python -m services.gateway.backup restore $(BACKUP) --jobs $(JOBS) --settings $(or $(SETTINGS),.run/restored) $(if $(REPLACE),--replace)
 
@@ -199,8 +204,15 @@ $(PEERS)/.peers: tests/bench/peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+# OpenVINO's plugins for Intel's GPUs and NPUs, 60 MB, are not used.
+$(VENV)/.run-light: requirements/run-light.txt | $(BIN)/python
+	@echo "Fetching packages into $(VENV), about 150 MB; this is done once."
+	@$(PIP) -r $<
+	@cd $(VENV)/lib/python3*/site-packages/openvino/libs && rm -f libopenvino_intel_[gn]pu_plugin.so cache.json
+	@touch $@
+
 $(VENV)/.run: requirements/run.txt | $(BIN)/python
-	@echo "Fetching packages into $(VENV), about 360 MB, mostly TensorFlow; this is done once."
+	@echo "Fetching packages into $(VENV), about 450 MB, mostly TensorFlow; this is done once."
 	@$(PIP) -r $<
 	@touch $@
 

@@ -49,6 +49,7 @@ _TAIL: Final = """
 | `ICH_NGINX_IMAGE` | `docker.io/library/nginx:1.28` | Compose: image of the proxy. |
 | `ICH_REDIS_IMAGE` | `docker.io/library/redis:7.2` | Compose: image of Redis. |
 | `ICH_BUNDLE` | `./models/default` | Compose: folder of the bundle on the host. |
+| `ICH_CPU_GROUP` | `openvino` | Compose: packages of cnn and rnn without a GPU; `cnn` has TensorFlow. |
 | `ICH_DATA` | `./data` | Compose: folder of the archive for training on the host. |
 | `ICH_AUDIT_HEAD` | `/audit-head/head.jsonl` | Compose: value of `ICH_GATEWAY_AUDIT_HEAD`. |
 | `ICH_OPERATING_POINT` | `default` | Compose: value of `ICH_GATEWAY_OPERATING_POINT`. |

@@ -160,6 +160,26 @@ def test_without_a_gpu_nothing_asks_for_one() -> None:
     }
 
 
+def test_without_a_gpu_cnn_and_rnn_need_no_tensorflow() -> None:
+    overlay = _read("docker-compose.cpu.yml")["services"]
+    for name in ("cnn", "rnn"):
+        assert overlay[name]["build"]["args"] == {"SERVICE": name, "GROUP": "${ICH_CPU_GROUP:-openvino}"}
+    assert (ROOT / "requirements" / "openvino.txt").exists()
+
+
+def test_images_hold_bytecode_and_run_without_root_rights() -> None:
+    """A read-only container writes none, and would compile every module at each start."""
+    stages = re.split(r"^FROM ", (ROOT / "services" / "Dockerfile").read_text(), flags=re.MULTILINE)[1:]
+    by_name = {re.match(r"\S+ AS (\w+)", stage)[1]: stage for stage in stages}  # type: ignore[index]
+    compiled = {name: re.findall(r"\$COMPILE (?:-x '\S+' )?(\S+)", stage) for name, stage in by_name.items()}
+    assert compiled["packages"] == ["/venv/lib"]
+    assert len(compiled["base"]) == 1, "the standard library"
+    for name in ("training", "service"):
+        assert compiled[name] == ["/app"]
+        *_, last = re.findall(r"^(?:COPY|RUN|USER) .*", by_name[name], re.MULTILINE)
+        assert last == "USER 10001:10001"
+
+
 def test_the_files_are_valid(tmp_path: Path) -> None:
     """By the schema of the Compose specification, without the tag `!reset`, which no schema knows."""
     from check_jsonschema import main as check  # noqa: PLC0415 - used here alone

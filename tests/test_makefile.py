@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 _SHARED = "/tmp"  # noqa: S108 - the Makefile's own default
 
@@ -29,6 +31,21 @@ def test_phantoms_use_an_environment_for_tests_as_it_is(tmp_path: Path) -> None:
     os.utime(tmp_path / ".dev", (0, 0))
     commands = dry_run("phantoms", tmp_path)
     assert "training phantoms" in commands
+    assert "pip" not in commands
+
+
+@pytest.mark.parametrize("target", ["run-light", "demo", "backup"])
+def test_only_run_needs_tensorflow(target: str, tmp_path: Path) -> None:
+    commands = dry_run(target, tmp_path / "venv")
+    assert "requirements/run-light.txt" in commands
+    assert "requirements/run.txt" not in commands
+    assert "requirements/run.txt" in dry_run("run", tmp_path / "venv")
+
+
+def test_a_light_start_uses_a_whole_environment_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / ".run").touch()
+    commands = dry_run("run-light", tmp_path)
+    assert "supervisord" in commands
     assert "pip" not in commands
 
 
