@@ -127,7 +127,7 @@ class _Gateway(BaseHTTPRequestHandler):
 @pytest.fixture
 def gateway_url() -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), _Gateway) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 

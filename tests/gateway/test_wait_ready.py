@@ -71,7 +71,7 @@ def server() -> Iterator[tuple[str, list[int]]]:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as listening:
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{listening.server_port}", statuses
         listening.shutdown()
 
@@ -96,7 +96,7 @@ def redis(tmp_path: Path) -> Iterator[tuple[str, list[bytes]]]:
     path = tmp_path / "a folder" / "redis.sock"
     path.parent.mkdir()
     with UnixStreamServer(str(path), Handler) as listening:
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
         yield f"unix://{quote(str(path))}", responses
         listening.shutdown()
 

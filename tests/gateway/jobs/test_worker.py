@@ -91,7 +91,7 @@ def stage() -> Iterator[str]:
     SlowStage.requested.clear()
     SlowStage.may_respond.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), SlowStage) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
