@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import httpx
 from redis import Redis
 
 ROOT = Path(__file__).parents[1]
+_NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # a new client reads them for 17 ms, even for http
 NAMES = ("gateway", "preprocess", "cnn", "rnn")
 
 
@@ -83,7 +85,7 @@ class Service:
     def ready(self) -> bool:
         """Whether the gateway is ready."""
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).is_success
+            return httpx.get(f"{self.url}/readyz", timeout=5, verify=_NO_AUTHORITIES).is_success
         except httpx.TransportError:
             return False
 

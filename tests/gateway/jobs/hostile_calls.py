@@ -8,6 +8,7 @@ import os
 import pickle
 import time
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +44,11 @@ def packed(call: Any) -> bytes:
     return zlib.compress(json.dumps(call).encode())
 
 
+@cache
+def _bomb() -> bytes:
+    return zlib.compress(bytes(50_000_000))
+
+
 def hostile_fields(ticket: str, address: str) -> dict[str, dict[Any, Any]]:
     """Fields of RQ's hash of a job, by the feature of RQ that would run something.
 
@@ -74,7 +80,7 @@ def hostile_fields(ticket: str, address: str) -> dict[str, dict[Any, Any]]:
         "status": {**good, "status": "no status"},
         "times": {**good, "created_at": "no time", "timeout": "no number"},
         "traversal": {**good, "data": packed([FUNCTION, None, ["routine", "../../../tmp", 0, ticket], {}])},
-        "bomb": {**good, "data": zlib.compress(bytes(50_000_000))},
+        "bomb": {**good, "data": _bomb()},
         "large data": {**good, "data": b"x" * 50_000_000},
         "no data": {"status": "queued"},
     }

@@ -277,23 +277,24 @@ def _listed(path: Path, most: int) -> int:
         return len(list(read_entries(file, end, most)))
 
 
-@pytest.mark.parametrize("count", [65_535, 65_536, 131_071])
+@pytest.mark.parametrize("count", [65_535, 65_536, 131_073])
 def test_a_number_of_entries_modulo_65536_is_read(tmp_path: Path, count: int) -> None:
     path = tmp_path / "upload"
     path.write_bytes(_of_archive_utility(count))
     assert _listed(path, count) == count
-    with pytest.raises(TooManyEntries):
-        _listed(path, count - 1)
 
 
-@pytest.mark.parametrize("stated", [3, 5])
-def test_another_number_of_entries_modulo_65536_is_damaged(tmp_path: Path, stated: int) -> None:
+def test_another_number_of_entries_modulo_65536_is_damaged(tmp_path: Path) -> None:
     data = bytearray(_of_archive_utility(65_540))
-    struct.pack_into("<2H", data, len(data) - 14, stated, stated)
     path = tmp_path / "upload"
     path.write_bytes(data)
-    with pytest.raises(MalformedZip):
-        _listed(path, 200_000)
+    with pytest.raises(TooManyEntries):
+        _listed(path, 65_539)
+    for stated in (3, 5):
+        struct.pack_into("<2H", data, len(data) - 14, stated, stated)
+        path.write_bytes(data)
+        with pytest.raises(MalformedZip):
+            _listed(path, 200_000)
 
 
 def test_a_job_of_more_than_65535_files_is_unpacked_or_refused_by_its_limit(tmp_path: Path) -> None:
