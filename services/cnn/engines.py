@@ -1,6 +1,6 @@
 """Loads the CNN on the engine of the settings."""
 
-from services.cnn.model import SLICES_PER_CALL, GraphExtractor, OpenVinoExtractor
+from services.cnn.model import MOST_SLICES, GraphExtractor, OpenVinoExtractor
 from services.cnn.settings import Settings
 from services.common.card import Bundle
 from services.common.engine_choice import EngineOptions, LoadedNetwork, load_network
@@ -23,7 +23,7 @@ def load_cnn(settings: Settings, bundle: Bundle) -> LoadedNetwork:
         cache=settings.engine_cache,
         device=settings.device,
         mixed_precision=settings.mixed_precision,
-        rows_per_call=SLICES_PER_CALL,
+        most_rows=MOST_SLICES,
         sizes=(1, settings.max_batch),
     )
     return load_network(bundle, "cnn", options)

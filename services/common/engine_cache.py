@@ -6,7 +6,6 @@ writes a file of its own, then renames it.
 
 import hashlib
 import logging
-import os
 import platform
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from services.common.card import Bundle, Part
 from services.common.engine_measurement import Measurement
 from services.common.engines import engine_version
+from services.common.openvino_model import usable_cores
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class MeasurementKey(_Frozen):
             part=part,
             card_sha256=bundle.card_sha256,
             cpu=hashlib.sha256(_cpu().encode()).hexdigest(),
-            cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            cores=usable_cores(),
             tensorflow=versions[0],
             openvino=versions[1],
         )

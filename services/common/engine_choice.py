@@ -25,7 +25,7 @@ class EngineOptions:
     """Settings of an engine, and the calls of the network that matter.
 
     cache : folder of measurements; None measures nothing
-    rows_per_call : as in `load_openvino`
+    most_rows : as in `load_openvino`
     sizes : slices of the calls that are measured
     """
 
@@ -33,7 +33,7 @@ class EngineOptions:
     cache: Path | None = None
     device: Device = "auto"
     mixed_precision: bool = False
-    rows_per_call: int | None = None
+    most_rows: int | None = None
     sizes: tuple[int, ...] = (1, 32)
 
 
@@ -86,13 +86,13 @@ def _openvino(bundle: Bundle, part: Part, options: EngineOptions) -> LoadedNetwo
     if options.device == "gpu":
         raise EngineUnavailable("OpenVINO runs on a CPU here: set ICH_CNN_ENGINE=tensorflow to use a GPU")
     precision: Precision = "bf16" if options.mixed_precision else "f32"
-    call = load_openvino(bundle.saved_model(part), rows_per_call=options.rows_per_call, precision=precision)
+    call = load_openvino(bundle.saved_model(part), most_rows=options.most_rows, precision=precision)
     return LoadedNetwork(call, engine_title("openvino"))
 
 
 def _checked_openvino(bundle: Bundle, part: Part, options: EngineOptions) -> LoadedNetwork:
     """The network on OpenVINO in float32; EngineUnavailable where it computes something else than at its export."""
-    call = load_openvino(bundle.saved_model(part), rows_per_call=options.rows_per_call)
+    call = load_openvino(bundle.saved_model(part), most_rows=options.most_rows)
     reference = read_reference(bundle.folder)
     for difference in reference.differences(part, call) if reference else ():
         if not difference.share <= MAX_DIFFERENCE:
@@ -132,7 +132,7 @@ def _measurement(bundle: Bundle, part: Part, options: EngineOptions) -> Measurem
         folder=bundle.saved_model(part).resolve(),
         part=part,
         feature_size=bundle.card.feature_size,
-        rows_per_call=options.rows_per_call,
+        most_rows=options.most_rows,
         sizes=options.sizes,
     )
     if measured := measure_in_child(request):

@@ -42,7 +42,7 @@ class MeasurementRequest(_Frozen):
     folder: Path
     part: Part
     feature_size: int
-    rows_per_call: int | None
+    most_rows: int | None
     sizes: tuple[int, ...]
 
 
@@ -115,7 +115,7 @@ def measure(request: MeasurementRequest) -> Measurement:
     configure_device("cpu")
     tensorflow = load_signature(request.folder)
     try:
-        openvino = load_openvino(request.folder, rows_per_call=request.rows_per_call)
+        openvino = load_openvino(request.folder, most_rows=request.most_rows)
     except EngineUnavailable:
         return Measurement(difference=None)
     examples = [_inputs(request, size) for size in request.sizes]
