@@ -1,5 +1,6 @@
 """Receives multipart uploads: streams them to the spool, in pieces, and unpacks archives."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final
@@ -55,17 +56,44 @@ async def receive(
 
 async def _spool(request: Request, form: MultipartForm, limits: Limits) -> list[UploadedFile]:
     announced = announced_bytes(request)
-    received = 0
+    received, writer = 0, _Writer(form)
     try:
         async for piece in _pieces(request):
             received += len(piece)
-            await to_thread.run_sync(form.write, piece)
+            await writer.write(piece)
             if max(received, announced) > limits.max_bytes:
+                await writer.flush()
                 raise _too_many_bytes(form.name, limits)
+        await writer.flush()
         form.finish()
     finally:
-        form.close()
+        await writer.close()
     return form.files
+
+
+class _Writer:
+    """Writes each piece to the form in a thread, while the next one is received."""
+
+    def __init__(self, form: MultipartForm) -> None:
+        self._form = form
+        self._pending: asyncio.Task[None] | None = None
+
+    async def write(self, piece: bytes) -> None:
+        """Begin to write; raises as the piece before."""
+        await self.flush()
+        self._pending = asyncio.create_task(to_thread.run_sync(self._form.write, piece))
+
+    async def flush(self) -> None:
+        """Wait until all is written; raises as the last piece."""
+        pending, self._pending = self._pending, None
+        if pending:
+            await pending
+
+    async def close(self) -> None:
+        """Close the form, after the write in progress."""
+        if self._pending:
+            await asyncio.gather(self._pending, return_exceptions=True)
+        self._form.close()
 
 
 def _check_coding(request: Request) -> None:
