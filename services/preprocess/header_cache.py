@@ -13,8 +13,8 @@ from services.preprocess.dataset_reader import ReadBudget
 from services.preprocess.header import DicomHeader
 from services.preprocess.header_reader import TracedHeader, read_traced_header
 
-MAX_BYTES: Final = 16 * 1024**2
-_FRAME_BYTES: Final = 1024  # of memory
+MAX_BYTES: Final = 8 * 1024**2  # some 2,800 slices
+_FRAME_BYTES, _VALUE_BYTES = 1024, 16  # of memory, for a frame and for each value of ImageType
 _START_BYTES: Final = 512  # with the SOPInstanceUID of nearly all files
 
 
@@ -30,7 +30,7 @@ class HeaderCache:
 
     Parameters
     ----------
-    max_bytes : of all headers, as long as in their files, and 1 KiB for each frame
+    max_bytes : of all headers, by their length in the files, frames and values
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
@@ -69,7 +69,9 @@ class HeaderCache:
     def _keep(self, key: tuple[int, bytes], data: memoryview, traced: TracedHeader) -> None:
         if traced.reached is None:
             return
-        weight = traced.reached + _FRAME_BYTES * len(traced.header.frames)
+        weight = traced.reached + sum(
+            _FRAME_BYTES + _VALUE_BYTES * len(frame.image_type) for frame in traced.header.frames
+        )
         entry = _Entry(sha256(data[: traced.reached]).digest(), traced, traced.reached, weight)
         with self._lock:
             if before := self._entries.pop(key, None):
