@@ -39,7 +39,7 @@ class Cnn:
 
 
 def main(folder: str, http_port: str) -> None:
-    """Serve until the process is told to stop."""
+    """Serve until SIGTERM."""
     # Triton's workers load the library of this Python, whose standard library they import.
     os.environ["LD_LIBRARY_PATH"] = sysconfig.get_config_var("LIBDIR")
     cnn, port = Cnn(folder), int(http_port)
