@@ -12,11 +12,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.common.problems import Problem
 from services.gateway.connections.client_address import address_group
-from services.gateway.shares.fair_shares import ANONYMOUS, Client
+from services.gateway.shares.fair_shares import ANONYMOUS, SENDER_ID, Client
 from services.gateway.shares.key_throttle import FREE_FAILURES, KeyThrottle
 
 BEARER: Final = HTTPBearer(auto_error=False, scheme_name="key", description="a line of the site's file of keys")
-SENDER_ID: Final = re.compile(r"[A-Za-z0-9-]{1,32}")
 _THROTTLED: Final = (
     f"more than {FREE_FAILURES} wrong keys came from this address, and a right key may be refused with them: check the "
     "key, wait {seconds} s, and stop programs that send old keys"

@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Mapping
 
-from fastapi import Request
+from starlette.requests import Request
 
 from services.common.client_disconnect import cancel_on_disconnect
 from services.common.operating_points import OperatingPoint

@@ -4,10 +4,12 @@ A client may hold a multiple of the amount that is free. One client alone then l
 clients converge to equal shares, without a count of clients or a rate.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
+SENDER_ID: Final = re.compile(r"[A-Za-z0-9-]{1,32}")
 ANONYMOUS: Final = "anybody"  # the sender of each request where no key is required; a folder of jobs has this name
 
 

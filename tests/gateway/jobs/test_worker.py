@@ -52,8 +52,8 @@ def test_an_invalid_file_of_severities_stops_the_start(tmp_path: Path) -> None:
     assert "constant_image cannot be lowered" in ended.stderr
 
 
-def test_a_worker_imports_neither_networks_nor_image_libraries() -> None:
-    packages = ("tensorflow", "keras", "numpy", "PIL", "pydicom")
+def test_a_worker_imports_neither_networks_nor_image_libraries_nor_fastapi() -> None:
+    packages = ("tensorflow", "keras", "numpy", "PIL", "pydicom", "fastapi")
     look = f"import sys, services.gateway.jobs.worker; print([name for name in {packages} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
