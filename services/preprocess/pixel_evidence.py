@@ -51,7 +51,7 @@ def measure_png(pixels: NDArray[np.uint8], recipe: Recipe) -> Evidence:
     ----------
     pixels : (512, 512, 3) uint8, windowed by `recipe`
     """
-    sample = pixels[_SAMPLED]
+    sample = np.ascontiguousarray(np.moveaxis(pixels[_SAMPLED], -1, 0))  # each channel contiguous
     bone, air = _above(sample, BONE_ABOVE_HU, recipe), ~_above(sample, AIR_BELOW_HU, recipe)
     brain = _above(sample, BRAIN_FROM_HU - 0.5, recipe) & ~_above(sample, BRAIN_TO_HU + 0.5, recipe)
     return Evidence(
@@ -59,7 +59,7 @@ def measure_png(pixels: NDArray[np.uint8], recipe: Recipe) -> Evidence:
         brain=_share(brain),
         air=_share(air),
         centre_air=_centre_air(bone, air),
-        constant=bool((pixels == pixels[0, 0]).all()),
+        constant=bool((pixels[0, 0] == sample.T).all() and (pixels == pixels[0, 0]).all()),
     )
 
 
@@ -129,11 +129,12 @@ def _quantile(ascending: NDArray[np.int16], share: float) -> float:
 
 
 def _above(sample: NDArray[np.uint8], hu: float, recipe: Recipe) -> NDArray[np.bool_]:
-    """Where a picture exceeds a value, by the narrowest window that contains it."""
+    """Where a picture, (3, rows, columns), exceeds a value, by the narrowest window that contains it."""
     containing = [window for window in recipe.windows if window.lower_hu < hu < window.upper_hu] or recipe.windows
     window: Window = min(containing, key=lambda window: window.width_hu)
     level = (hu - window.lower_hu) * 255 / window.width_hu
-    return sample[..., recipe.windows.index(window)] > level
+    above: NDArray[np.bool_] = sample[recipe.windows.index(window)] > level
+    return above
 
 
 def _share(where: NDArray[np.bool_]) -> float:
