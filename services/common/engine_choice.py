@@ -11,7 +11,14 @@ from pathlib import Path
 from services.common.card import Bundle, Part
 from services.common.engine_cache import MeasurementKey, read_measurement, write_measurement
 from services.common.engine_measurement import MAX_DIFFERENCE, Measurement, MeasurementRequest, measure_in_child
-from services.common.engines import EngineSetting, EngineUnavailable, Signature, engine_title, is_installed
+from services.common.engines import (
+    EngineSetting,
+    EngineUnavailable,
+    Signature,
+    engine_title,
+    is_installed,
+    may_use_gpus,
+)
 from services.common.gpus import count_gpus
 from services.common.openvino_model import Precision, load_openvino
 from services.common.reference import read_reference
@@ -69,7 +76,7 @@ def _load(bundle: Bundle, part: Part, options: EngineOptions) -> LoadedNetwork:
 def _automatic(bundle: Bundle, part: Part, options: EngineOptions) -> LoadedNetwork:
     if not is_installed("tensorflow"):
         return _checked_openvino(bundle, part, options)
-    if options.device == "auto" and count_gpus() and _uses_gpu(options):
+    if options.device == "auto" and may_use_gpus() and count_gpus() and _uses_gpu(options):
         return _tensorflow(bundle, part, options)
     measured = _measurement(bundle, part, options) if options.cache else None
     if measured and measured.reason:
@@ -115,7 +122,7 @@ def _tensorflow(bundle: Bundle, part: Part, options: EngineOptions) -> LoadedNet
 
 
 def _uses_gpu(options: EngineOptions) -> bool:
-    """Whether TensorFlow runs on a GPU; the build for CPUs does not."""
+    """Whether TensorFlow runs on a GPU; without the libraries of CUDA it does not."""
     from services.common.saved_model import configure_device  # noqa: PLC0415 - loads TensorFlow
 
     return configure_device(options.device, mixed_precision=options.mixed_precision) == "gpu"

@@ -10,9 +10,10 @@ EngineSetting = Literal["auto", "tensorflow", "openvino"]
 Signature = Callable[..., dict[str, Any]]
 """A network: arrays by the names of its inputs, to arrays by the names of its outputs."""
 
+_CPU_BUILD: Final = "tensorflow-cpu"
 # Names of the packages that install an engine.
 _PACKAGES: Final[Mapping[Engine, tuple[str, ...]]] = {
-    "tensorflow": ("tensorflow", "tensorflow-cpu"),
+    "tensorflow": ("tensorflow", _CPU_BUILD),
     "openvino": ("openvino",),
 }
 
@@ -28,12 +29,19 @@ def is_installed(engine: Engine) -> bool:
 
 def engine_version(engine: Engine) -> str | None:
     """The version of an installed engine; None where its package is unknown."""
-    for package in _PACKAGES[engine]:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            continue
-    return None
+    return next(filter(None, map(_version, _PACKAGES[engine])), None)
+
+
+def may_use_gpus() -> bool:
+    """Whether the installed TensorFlow is another build than the one for CPUs only."""
+    return is_installed("tensorflow") and _version(_CPU_BUILD) is None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def engine_title(engine: Engine) -> str:

@@ -95,8 +95,8 @@ def stage_apps(
     bundle = fake_bundle(folder, recipe=recipe, spacing_mm=spacing_mm)
     return {
         "preprocess": create_preprocess(DEFAULT_RECIPE, PreprocessSettings(shared_memory_dir=shared_memory_dir)),
-        "cnn": create_cnn(extractor, bundle, CnnSettings(shared_memory_dir=shared_memory_dir)),
-        "rnn": create_rnn(FeatureScorer(), bundle, RnnSettings()),
+        "cnn": create_cnn(extractor, bundle, CnnSettings(shared_memory_dir=shared_memory_dir), "means 1.0"),
+        "rnn": create_rnn(FeatureScorer(), bundle, RnnSettings(), "features 2.0"),
     }
 
 

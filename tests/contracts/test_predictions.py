@@ -43,6 +43,16 @@ async def test_one_slice(chain: Chain) -> None:
     assert len(report["findings"]) == 6
     assert report["disclaimer"].startswith("Research software, not a medical device")
     assert report["model"]["name"] == "fake"
+    assert report["model"]["engines"] == {"cnn": "means 1.0", "rnn": "features 2.0"}
+
+
+async def test_stages_name_their_engine(chain: Chain) -> None:
+    for stage, engine in {"cnn": "means 1.0", "rnn": "features 2.0"}.items():
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(chain.apps[stage]), base_url="http://stage"
+        ) as client:
+            assert (await client.get("/livez")).json()["engine"] == engine
+            assert (await client.get(f"/v2/models/{stage}")).json()["parameters"]["engine"] == engine
 
 
 @pytest.mark.parametrize("count", [4, 11])
