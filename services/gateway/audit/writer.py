@@ -90,7 +90,7 @@ class ChainWriter:
     def _due(self, begins_with: str | None, lost: int) -> Iterator[Event]:
         """The events that come before others: `start`, the first one of a new file, the number of lost lines."""
         if self._last.sequence < 0:
-            yield self._start
+            yield {**self._start, "after_rotation": True} if begins_with == "rotate" else self._start
         elif begins_with:
             yield system_event(begins_with)
         if lost:

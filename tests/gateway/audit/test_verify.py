@@ -154,6 +154,16 @@ def test_a_start_after_a_kill_within_a_rotation_explains_missing_chains(tmp_path
     assert breaks(verify([path], published))
 
 
+def test_a_start_that_rotates_the_file_explains_missing_chains(tmp_path: Path) -> None:
+    """The last lines of the process before exceeded the size, so the next process begins a new file."""
+    path = tmp_path / "audit.jsonl"
+    published = _chains_with_heads(path, 2, lines=20, max_bytes=1000)
+    files = [path, path.with_name("audit.jsonl.1")]
+    assert breaks(verify(files, published)) == []
+    assert breaks(verify(files[:1], published)) == []
+    assert "are in older files" in verify(files[:1], published).findings[0].text
+
+
 def test_heads_without_a_head_are_refused(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (path.parent / "heads").touch()
     assert main(["verify", str(path), "--head", str(path.parent / "heads")]) == 2
