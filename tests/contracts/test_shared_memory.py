@@ -16,6 +16,7 @@ from services.cnn.app import create_app as create_cnn
 from services.cnn.settings import Settings as CnnSettings
 from services.common.card import open_bundle
 from services.common.recipe import DEFAULT_RECIPE
+from services.common.shared_memory_regions import UnknownRegion
 from services.common.shared_ranges import SharedRange
 from services.common.tensors import HEADER_LENGTH, decode, encode
 from services.gateway.settings import Settings
@@ -120,7 +121,13 @@ async def test_regions_are_used_again_and_removed_at_the_end(
         for _ in range(4):
             await chain.predict(series(2))
         assert (len(used), len(_files(folder))) == (1, 1), "one region serves one request after the other"
+        stages = [chain.apps[stage].state.stage.regions for stage in INFER]
+        (name,) = used
+        assert [regions.status(name)["name"] for regions in stages] == [name] * 2
     assert not _files(folder)
+    for regions in stages:
+        with pytest.raises(UnknownRegion):
+            regions.status(name)
 
 
 def _region(tensor: dict[str, Any]) -> str:
@@ -201,14 +208,19 @@ async def test_a_stage_without_the_shared_folder_gets_binary_tensors(
 async def test_deleted_regions_do_no_harm(chain: Chain, tmp_path: Path, folder: Path) -> None:
     files = series(9)
     await chain.predict(files)
-    for region in _files(folder):
-        region.unlink()
+    deleted = {region.name for region in _files(folder)}
+    for file in _files(folder):
+        file.unlink()
     answers = [await chain.predict(files)]  # both sides have it in memory
     _replace_app(chain, "preprocess", _restarted(chain, "preprocess", folder))
 
     answers += [await chain.predict(files) for _ in range(2)]  # preprocess cannot open it
 
     assert _files(folder), "there are new regions"
+    with chain.stages.preprocess.lease() as lease:
+        region = lease.region()
+        assert region
+        assert region.key not in deleted
     expected = await _expected(chain, tmp_path, files)
     assert [_scores(answer) for answer in answers] == [expected] * 3
 

@@ -93,6 +93,11 @@ class Lease:
         """A stage may still use the region after this request: never lease it again."""
         self._clean = False
 
+    def refuse(self) -> None:
+        """A stage could not open the region: its file may be gone, and those of the other regions too."""
+        if self._pool is not None:
+            self._pool.retire()
+
     def replace(self) -> None:
         """Take another region for the next attempt: a stage may still write into this one."""
         self.taint()
@@ -114,7 +119,8 @@ class RegionPool:
         self._size = chunk_slices * _BYTES_FOR_EACH_SLICE
         self._max_regions = max_bytes // self._size
         self._free: list[Region] = []
-        self._leased = 0
+        self._in_use: set[Region] = set()
+        self._retired: set[Region] = set()
         self._next_attempt = 0.0
         self._swept = self._closed = False
 
@@ -133,16 +139,28 @@ class RegionPool:
     def take(self) -> Region | None:
         """A region that no stage uses."""
         region = self._free.pop() if self._free else self._create()
-        self._leased += region is not None
+        if region is not None:
+            self._in_use.add(region)
         return region
 
     def give_back(self, region: Region, *, clean: bool) -> None:
         """Keep a clean region for the next lease."""
-        self._leased -= 1
-        if clean and not self._closed:
+        self._in_use.discard(region)
+        if clean and region not in self._retired and not self._closed:
             self._free.append(region)
         else:
+            self._retired.discard(region)
             region.close()
+
+    def retire(self) -> None:
+        """Lease none of the present regions again."""
+        self._retired |= self._in_use
+        while self._free:
+            self._free.pop().close()
+
+    def free_regions(self) -> tuple[Region, ...]:
+        """The regions that are not leased."""
+        return tuple(self._free)
 
     def close(self) -> None:
         """Remove all files, and the folder if it is empty."""
@@ -153,7 +171,7 @@ class RegionPool:
             self._folder.rmdir()
 
     def _create(self) -> Region | None:
-        if self._leased >= self._max_regions or time.monotonic() < self._next_attempt:
+        if len(self._in_use) >= self._max_regions or time.monotonic() < self._next_attempt:
             return None
         try:
             self._sweep()

@@ -3,7 +3,7 @@
 import logging
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,11 +19,13 @@ from services.gateway.stages.region_pool import Lease, Region
 log = logging.getLogger(__name__)
 
 _EXTENSION: Final = "system_shared_memory"
+_ROUTE: Final = "/v2/systemsharedmemory/region"
 _MIN_BYTES: Final = 64 * 1024  # smaller tensors travel in the body
 _ALIGNMENT: Final = 4096
 _MARK_BYTES: Final = 16
 _MARK_STRIDE: Final = 256 * 1024  # a slice has three
 _RECHECK_S: Final = 10.0
+_CALL_TIMEOUT_S: Final = 2.0  # these calls need no work of the stage; an inference has a time-out of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,13 @@ class SharedTensors:
         if region := lease.region():
             region.stages.discard(self._stage)
 
+    async def unregister(self, regions: Iterable[Region]) -> None:
+        """Let the stage free the memory of regions at once, not at the next registration."""
+        for region in regions:
+            if self._stage in region.stages:
+                region.stages.discard(self._stage)
+                await self._call("POST", f"{_ROUTE}/{region.name}/unregister")
+
     async def _registered_region(self, lease: Lease) -> Region | None:
         if not lease.possible or not await self._is_supported():
             return None
@@ -102,10 +111,10 @@ class SharedTensors:
         if region is None or self._stage in region.stages:
             return region
         document = {"key": f"/{region.key}", "offset": 0, "byte_size": region.size}
-        if not await self._call("POST", f"/v2/systemsharedmemory/region/{region.name}/register", document):
+        if not await self._call("POST", f"{_ROUTE}/{region.name}/register", document):
             log.warning("%s refuses shared memory: slices travel over HTTP, which is slower", self._stage)
             self._supported, self._next_check = False, time.monotonic() + _RECHECK_S
-            lease.taint()  # its file may be gone
+            lease.refuse()
             return None
         region.stages.add(self._stage)
         return region
@@ -122,7 +131,7 @@ class SharedTensors:
         """The response; None for an error."""
         try:
             response = await self._client.request(
-                method, path, json=document, headers={REQUEST_ID: current_request_id()}
+                method, path, json=document, headers={REQUEST_ID: current_request_id()}, timeout=_CALL_TIMEOUT_S
             )
         except httpx.TransportError:
             return None

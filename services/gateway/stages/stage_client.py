@@ -114,8 +114,13 @@ class StageClient:
         await self._get("/v2/health/ready")
 
     async def close(self) -> None:
-        """Close the connections, and remove the regions."""
+        """Unregister the regions, and close the connections."""
+        if self._pool:
+            await self._shared.unregister(self._pool.free_regions())
         await self._client.aclose()
+
+    def remove_regions(self) -> None:
+        """Remove the regions, which other stages may share, after all stages were closed."""
         if self._pool:
             self._pool.close()
 
@@ -192,9 +197,12 @@ class Stages:
     rnn: StageClient
 
     async def close(self) -> None:
-        """Close all connections."""
-        for stage in (self.preprocess, self.cnn, self.rnn):
+        """Close all connections, and remove the regions."""
+        stages = self.preprocess, self.cnn, self.rnn
+        for stage in stages:
             await stage.close()
+        for stage in stages:
+            stage.remove_regions()
 
 
 def connect(name: str, url: str, connect_s: float, read_s: float, pool: RegionPool | None = None) -> StageClient:
