@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 from typing import Final
 
 import httpx
@@ -24,6 +25,8 @@ _TIMEOUT_S: Final = 600
 _LARGE_BYTES: Final = 2**20
 _CONTINUE: Final = b"HTTP/1.1 100"
 _CONTINUE_S: Final = 1.0  # wait for `100 Continue`, then send the body without it
+STUDY_UID: Final = "2.25.900000000"  # the root of all UIDs of a study, which `fresh` replaces
+_NUMBERS: Final = count(900000001)  # as long
 BROKEN: Final = 0  # status of a broken connection
 
 
@@ -66,6 +69,12 @@ def upload(port: int, files: Mapping[str, bytes], path: str = "/v1/predictions")
     """An upload of files to the gateway."""
     request = httpx.Request("POST", f"http://127.0.0.1{path}", files=[(FORM_FIELD, item) for item in files.items()])
     return Call(port, path, {"content-type": request.headers["content-type"]}, request.read())
+
+
+def fresh(call: Call) -> Call:
+    """The same upload as a study that the product has not seen: it keeps the headers that it read last."""
+    uid = f"2.25.{next(_NUMBERS)}"
+    return replace(call, body=call.body.replace(STUDY_UID.encode(), uid.encode()))
 
 
 def inference(port: int, model: str, message: Message) -> Call:

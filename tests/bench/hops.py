@@ -2,17 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import httpx
 
 from services.common.tensors import Message, Tensor, bytes_tensor
 from services.gateway.stages.stage_client import StageClient, connect
+from tests.bench.clients import Call, fresh, upload
 from tests.bench.figures import Figure, measured
-from tests.bench.plan import Plan, product
+from tests.bench.plan import Plan, product, study
 from tests.running import Service, cpu_s
-from tests.scans import ct_slice, series
+from tests.scans import ct_slice
 
 STAGES: Final = ("preprocess", "cnn", "rnn")
 
@@ -27,16 +28,17 @@ def measure(plan: Plan) -> Iterator[Figure]:
 def _requests(plan: Plan, service: Service) -> Iterator[Figure]:
     """Parts of a request's time, from the report and from the processes, and the rest."""
     requests = {
-        "one 512 x 512 slice": ({"one.dcm": ct_slice()}, plan.choose(60, 4)),
-        "34 slices, whose work overlaps": (series(34), plan.choose(8, 2)),
+        "one 512 x 512 slice": (study(1), plan.choose(60, 4)),
+        "34 slices, whose work overlaps": (study(34), plan.choose(8, 2)),
     }
     processes = {process: service.process(process) for process in service.ports}
     with httpx.Client(base_url=service.url, timeout=120) as client:
         for name, (files, repeats) in requests.items():
+            call = upload(service.ports["gateway"], files)
             for _ in range(repeats // 4):
-                _request_ms(client, files)
+                _request_ms(client, call)
             before = {process: cpu_s(number) for process, number in processes.items()}
-            timings = [_request_ms(client, files) for _ in range(repeats)]
+            timings = [_request_ms(client, call) for _ in range(repeats)]
             for process, number in processes.items():
                 used = (cpu_s(number) - before[process]) / repeats * 1e3
                 yield Figure(f"{name}: {process}, processor time", used, "core-ms")
@@ -46,10 +48,11 @@ def _requests(plan: Plan, service: Service) -> Iterator[Figure]:
             yield measured(f"{name}, less the stages' own work", "ms", rest)
 
 
-def _request_ms(client: httpx.Client, files: Mapping[str, bytes]) -> dict[str, float]:
+def _request_ms(client: httpx.Client, call: Call) -> dict[str, float]:
     """Milliseconds of the whole request, and of its parts as the report states them."""
+    new = fresh(call)
     begin = time.perf_counter()
-    answer = client.post("/v1/predictions", files=[("files", item) for item in files.items()]).raise_for_status()
+    answer = client.post(new.path, content=new.body, headers=new.headers).raise_for_status()
     took = (time.perf_counter() - begin) * 1e3
     timings = answer.json()["timings_ms"]
     return {"whole": took} | {part: float(timings[part]) for part in ("upload", *STAGES)}

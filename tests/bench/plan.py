@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Final, TypeVar, get_args
 
 import httpx
+import numpy as np
+from numpy.typing import NDArray
 
 from services.cnn.engines import cpu_precisions
 from services.common.engines import Engine, is_installed
 from services.preprocess.dicom_file import decode_frame
+from tests.bench.clients import STUDY_UID
 from tests.running import ROOT, Service, running_service
 from tests.scans import ct_slice, series
 
@@ -113,7 +116,12 @@ def study(count: int) -> dict[str, bytes]:
     samples = sorted((ROOT / "samples" / "series").glob("*.dcm"))
     images = [decode_frame(path.read_bytes(), 0).hu for path in samples]
     wide = [image.repeat(2, axis=0).repeat(2, axis=1) for image in images]
-    return {f"{index:03d}.dcm": ct_slice(index, wide[index % len(wide)]) for index in range(count)}
+    return {f"{index:03d}.dcm": _study_slice(index, wide[index % len(wide)]) for index in range(count)}
+
+
+def _study_slice(index: int, hu: NDArray[np.int16]) -> bytes:
+    uids = {"StudyInstanceUID": STUDY_UID, "SeriesInstanceUID": STUDY_UID, "SOPInstanceUID": f"{STUDY_UID}.{index + 1}"}
+    return ct_slice(index, hu, **uids)
 
 
 @contextmanager

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from tests.bench.clients import Call, took_s, upload
+from tests.bench.clients import Call, fresh, took_s, upload
 from tests.bench.costs import Cost, measured_cost
 from tests.bench.figures import Figure, measured, median_ratio
 from tests.bench.networks import BareNetworks
-from tests.bench.plan import DEFAULT, ERRORS, Plan, Setup, product, setups
+from tests.bench.plan import DEFAULT, ERRORS, Plan, Setup, product, setups, study
 from tests.running import ROOT, Service, cpu_s, free_ports
-from tests.scans import ct_slice, series
+from tests.scans import ct_slice
 
 _SLICES: Final = 34
 _START_S: Final = 120
@@ -55,7 +55,7 @@ def _single(plan: Plan, setup: Setup, service: Service, bare: BareNetworks) -> F
 
 def _turns(plan: Plan, service: Service, bare: BareNetworks, source_port: int) -> Iterator[_Turn]:
     """Turns within the time budget, after a warm-up."""
-    files = series(_SLICES)
+    files = study(_SLICES)
     whole = upload(service.ports["gateway"], files)
     alone = [upload(source_port, {name: data}, "/predict") for name, data in files.items()]
     turn_s = took_s(whole) + bare.series(_SLICES).wall_s + took_s(alone[0]) * _SLICES
@@ -64,7 +64,7 @@ def _turns(plan: Plan, service: Service, bare: BareNetworks, source_port: int) -
 
 
 def _turn(service: Service, whole: Call, bare: BareNetworks, alone: list[Call]) -> _Turn:
-    ours = measured_cost(partial(took_s, whole), partial(cpu_s, service.supervisor))
+    ours = measured_cost(partial(took_s, fresh(whole)), partial(cpu_s, service.supervisor))
     return _Turn(ours, bare.series(_SLICES), sum(map(took_s, alone)))
 
 

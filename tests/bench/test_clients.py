@@ -4,7 +4,7 @@ from threading import Thread
 
 import pytest
 
-from tests.bench.clients import Call, post, post_for, took_s, upload
+from tests.bench.clients import STUDY_UID, Call, fresh, post, post_for, took_s, upload
 from tests.running import free_ports
 
 
@@ -82,6 +82,14 @@ def test_an_upload_is_a_multipart_form() -> None:
     call = upload(1, {"one.dcm": b"pixels"})
     assert b'filename="one.dcm"' in call.body
     assert call.headers["content-type"].startswith("multipart/form-data; boundary=")
+
+
+def test_a_fresh_study_has_uids_of_its_own_of_the_same_length() -> None:
+    call = Call(1, "/", {}, f"{STUDY_UID}.1 {STUDY_UID}.2".encode())
+    first, second = fresh(call).body.split(), fresh(call).body.split()
+    assert len({*first, *second, *call.body.split()}) == 6
+    assert first[0].removesuffix(b".1") == first[1].removesuffix(b".2")
+    assert len(fresh(call).body) == len(call.body)
 
 
 def _call(port: int, path: str) -> Call:

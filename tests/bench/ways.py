@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from services.common.labels import LABELS
 from tests.bench import one_process
-from tests.bench.clients import took_s, upload
+from tests.bench.clients import Call, fresh, took_s, upload
 from tests.bench.costs import Cost, measured_cost
 from tests.bench.plan import DEFAULT_BUNDLE, separate_process
 from tests.running import Service, cpu_s
@@ -80,10 +80,11 @@ def by_product(name: str, service: Service, files: Mapping[str, bytes]) -> Way:
     return Way(name, _probabilities(response.raise_for_status().json()), partial(_product_turn, service, call))
 
 
-def _product_turn(service: Service, call: Any) -> Turn:
+def _product_turn(service: Service, call: Call) -> Turn:
+    calls = iter([fresh(call) for _ in range(_STUDIES)])
     programs = service.programs()
     before = _core_s(programs)
-    cost = _cost(partial(took_s, call), partial(cpu_s, service.supervisor))
+    cost = _cost(lambda: took_s(next(calls)), partial(cpu_s, service.supervisor))
     return Turn(cost, {name: (after - before[name]) / _STUDIES for name, after in _core_s(programs).items()})
 
 
