@@ -12,6 +12,7 @@ from services.common.card import Bundle, Part
 from services.common.engine_cache import MeasurementKey, read_measurement, write_measurement
 from services.common.engine_measurement import MAX_DIFFERENCE, Measurement, MeasurementRequest, measure_in_child
 from services.common.engines import (
+    USE_TENSORFLOW,
     EngineSetting,
     EngineUnavailable,
     Signature,
@@ -105,7 +106,7 @@ def _checked_openvino(bundle: Bundle, part: Part, options: EngineOptions) -> Loa
         if not difference.share <= MAX_DIFFERENCE:
             raise EngineUnavailable(
                 f"on OpenVINO {difference.output} differs by {difference.share:.1e} from the bundle's reference, more "
-                f"than {MAX_DIFFERENCE:.0e}: use TensorFlow"
+                f"than {MAX_DIFFERENCE:.0e}: {USE_TENSORFLOW}"
             )
     return LoadedNetwork(call, engine_title("openvino"))
 

@@ -10,6 +10,7 @@ EngineSetting = Literal["auto", "tensorflow", "openvino"]
 Signature = Callable[..., dict[str, Any]]
 """A network: arrays by the names of its inputs, to arrays by the names of its outputs."""
 
+USE_TENSORFLOW: Final = "use TensorFlow, which `make run` installs, and in Compose ICH_CPU_GROUP=cnn"
 _CPU_BUILD: Final = "tensorflow-cpu"
 # Names of the packages that install an engine.
 _PACKAGES: Final[Mapping[Engine, tuple[str, ...]]] = {

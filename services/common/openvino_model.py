@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from services.common.engines import EngineUnavailable, Signature
+from services.common.engines import USE_TENSORFLOW, EngineUnavailable, Signature
 
 Precision = Literal["f32", "bf16"]
 Outputs = dict[str, NDArray[np.float32]]
@@ -47,7 +47,7 @@ def load_openvino(folder: Path, *, most_rows: int | None = None, precision: Prec
         parallel = _compiled(model, precision, PERFORMANCE_HINT="THROUGHPUT", NUM_STREAMS=streams)
     except RuntimeError as error:
         raise EngineUnavailable(
-            "OpenVINO cannot convert the graph of this bundle: use TensorFlow, or update the graph"
+            f"OpenVINO cannot convert the graph of this bundle: update the graph, or {USE_TENSORFLOW}"
         ) from error
     return _Rows(whole, _Streams(parallel, streams, most_rows))
 
