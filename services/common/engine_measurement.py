@@ -24,7 +24,7 @@ from services.common.reference import Inputs, make_squares, pictures, share_apar
 log = logging.getLogger(__name__)
 
 MAX_DIFFERENCE: Final = 1e-4  # of an output's largest value, or of 1
-_TIME_LIMIT_S: Final = 90.0
+_TIME_LIMIT_S: Final = 45.0  # a start cannot be stopped meanwhile: less than the 60 s before SIGKILL
 _MIN_GAIN: Final = 0.9  # TensorFlow is chosen below this share of OpenVINO's time: it takes 600 MB and seconds of start
 _PAIRS: Final = (3, 15)  # fewest and most pairs of calls of one size
 _SECONDS: Final = 1.0  # spent on each size, once it has the fewest pairs
