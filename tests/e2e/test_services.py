@@ -230,6 +230,7 @@ def test_tritonclient_passes_slices_and_features_through_shared_memory(service: 
         assert client.get_system_shared_memory_status("mine")[0]["byte_size"] == len(region)
         client.unregister_system_shared_memory("mine")
     os.close(file)
+    (service.shared_memory_dir / ("5" * 32)).unlink()
     assert answer.get_output("features")["parameters"]["shared_memory_region"] == "mine"
     received = np.frombuffer(region[slices.nbytes :][: expected.nbytes], np.float32).reshape(expected.shape)
     np.testing.assert_allclose(received, expected, rtol=1e-4)
