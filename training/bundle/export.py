@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from services.common.bundle_files import CARD_NAME, SIGNATURE_NAME, hash_files
 from services.common.card import Card, open_bundle
 from services.common.saved_model import load_signature
-from training.bundle.inference_model import inference_model
 from training.bundle.reference import share_apart, write_reference
 from training.networks.cnn import Cnn
+from training.networks.feature_engine import write_saved_model
+from training.networks.inference_model import inference_model
 from training.networks.rnn import Rnn
 from training.networks.signature import rnn_signature
 
@@ -46,7 +47,7 @@ def save_networks(folder: Path, cnn: Cnn, rnn: Rnn) -> dict[str, str]:
         shutil.rmtree(folder / part, ignore_errors=True)
     _write_cnn(folder, cnn)
     size = cnn.last.kernel.shape[0]
-    _write(folder / "rnn" / "1", [rnn.logits, rnn.temperatures], _rnn_function(rnn), rnn_signature(size))
+    write_saved_model(folder / "rnn" / "1", [rnn.logits, rnn.temperatures], _rnn_function(rnn), rnn_signature(size))
     write_reference(folder, *(load_signature(folder / part / "1") for part in ("cnn", "rnn")))
     return hash_files(folder)
 
@@ -60,7 +61,9 @@ def replace_graph(folder: Path, cnn: Cnn) -> None:
 
 
 def _write_cnn(folder: Path, cnn: Cnn) -> None:
-    _write(folder / "cnn" / "1", [cnn.serving], _cnn_function(inference_model(cnn.serving)), _cnn_signature())
+    write_saved_model(
+        folder / "cnn" / "1", [cnn.serving], _cnn_function(inference_model(cnn.serving)), _cnn_signature()
+    )
 
 
 def seal(folder: Path, card: Card, cnn: Cnn, rnn: Rnn) -> None:
@@ -124,14 +127,6 @@ def _compare(name: str, wanted: dict[str, Any], found: dict[str, Any], tolerance
         share = share_apart(value, found[key])
         if not share <= tolerance:  # refuses NaN too
             raise ExportMismatch(f"{name}: {key} differs by {share:g} of its largest value")
-
-
-def _write(folder: Path, parts: list[Any], function: Any, signature: list[Any]) -> None:
-    module = tf.Module()
-    # Keras' own export tracks every weight twice, which doubles the files.
-    module.weights = [variable.value for part in parts for variable in part.variables]
-    call = tf.function(function, input_signature=signature, jit_compile=False)
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": call.get_concrete_function()})
 
 
 def _cnn_signature() -> list[tf.TensorSpec]:

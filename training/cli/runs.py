@@ -5,10 +5,11 @@ import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from services.common.engines import EngineSetting
 from training.cli.parameters import help_text
 from training.io.errors import TrainingError
 
@@ -188,7 +189,7 @@ def recalibrate(
     files: Annotated[Path | None, help_text("Folder or zip of DICOM files to use instead of phantoms.")] = None,
     labels: Annotated[Path | None, help_text("CSV of their labels, see docs/how-to/recalibrate.md.")] = None,
     run: Annotated[Path, help_text("Folder of the feature cache.")] = Path("runs/recalibrate"),
-    engine: Annotated[Literal["tensorflow", "openvino"], help_text("Engine of the CNN, for phantoms.")] = "tensorflow",
+    engine: Annotated[EngineSetting, help_text("Engine of the CNN, for phantoms.")] = "auto",
 ) -> None:
     """Fit new operating points for a bundle; its weights stay."""
     from training.runs.recalibrate import recalibrate_by_files, recalibrate_by_phantoms

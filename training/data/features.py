@@ -3,14 +3,14 @@
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from training.data.batches import Source
@@ -18,9 +18,9 @@ from training.data.series import Series
 from training.io.errors import TrainingError, translate_write_errors
 from training.io.files import write_json
 from training.io.progress import progress_bar
-from training.networks.classifier import PICTURE
 from training.networks.cnn import Cnn
 from training.networks.extractor import in_chunks
+from training.networks.feature_engine import feature_engine
 
 LOG = logging.getLogger(__name__)
 CHUNK: Final = 32  # slices of one call
@@ -79,13 +79,13 @@ def write_features(
     starts, note = starts_of(entries), path.with_suffix(".json")
     values = _opened(path, int(starts[-1]), int(cnn.last.kernel.shape[0]), note)
     done = _done(note)
-    call, begun = _compiled(cnn), time.monotonic()
+    engine, begun = feature_engine(cnn.serving), time.monotonic()
     with (
         progress_bar("features", int(starts[-1]), "slices", int(starts[done])) as progress,
         translate_write_errors(path),
     ):
         for number, slices in _read(source, entries, done, readers):
-            values[starts[number] : starts[number + 1]] = call(slices)
+            values[starts[number] : starts[number + 1]] = in_chunks(engine, slices, CHUNK)
             progress.update(len(slices))
             if (number + 1) % save_every == 0 or number + 1 == len(entries):
                 values.flush()
@@ -111,21 +111,15 @@ def _done(note: Path) -> int:
     return int(json.loads(note.read_text())["series"]) if note.exists() else 0
 
 
-def _compiled(cnn: Cnn) -> Any:
-    """The served network: uint8 slices (n, 512, 512, 3) to features (n, d) float16."""
-    signature = [tf.TensorSpec([None, *PICTURE], tf.uint8)]
-    graph = tf.function(lambda slices: cnn.serving(slices, training=False), input_signature=signature)
-
-    def features(slices: NDArray[np.uint8]) -> Any:
-        outputs = graph(tf.constant(slices))
-        return outputs[0] if isinstance(outputs, (list, tuple)) else outputs
-
-    return lambda slices: in_chunks(features, slices, CHUNK).astype(np.float16)
-
-
 def _read(source: Source, entries: Sequence[Any], first: int, readers: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Whole series in their order, `readers` at a time."""
+    """Whole series in their order; `readers` threads read the next ones meanwhile."""
+    coming: deque[Future[NDArray[np.uint8]]] = deque()
     with ThreadPoolExecutor(readers, thread_name_prefix="reading") as pool:
-        for start in range(first, len(entries), readers):
-            numbers = range(start, min(start + readers, len(entries)))
-            yield from zip(numbers, pool.map(lambda number: source.slices(entries[number]), numbers), strict=True)
+        try:
+            for number in range(first, len(entries) + readers):
+                if number < len(entries):
+                    coming.append(pool.submit(source.slices, entries[number]))
+                if number >= first + readers:
+                    yield number - readers, coming.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)

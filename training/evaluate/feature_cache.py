@@ -18,11 +18,13 @@ from training.data.series import Series
 from training.evaluate.predictions import StudyFeatures, study_features
 from training.io.files import write_atomically
 from training.networks.cnn import Cnn
-from training.networks.extractor import Extractor, extractor
+from training.networks.extractor import in_chunks
+from training.networks.feature_engine import feature_engine
 from training.phantom.study_options import StudyRequest
 
 Make = Callable[[Sequence[StudyRequest], str, ScannerAugment], list[StudyFeatures]]
 _SERIES: Final = tuple(field.name for field in fields(Series))
+CHUNK: Final = 64  # pictures of one call
 _COUNTS: Final = ("bright", "brain")
 
 
@@ -61,11 +63,13 @@ class CnnFeatureCache(FeatureCache):
     """Features by a CNN in training."""
 
     def __init__(self, cnn: Cnn, folder: Path) -> None:
-        extract: Extractor = extractor(cnn)
+        engine = feature_engine(cnn.trunk)
         weights = sha256(b"".join(variable.numpy().tobytes() for variable in cnn.trunk.variables)).hexdigest()
-        super().__init__(
-            lambda wanted, name, others: study_features(extract, wanted, name=name, others=others), weights, folder
-        )
+
+        def make(wanted: Sequence[StudyRequest], name: str, others: ScannerAugment) -> list[StudyFeatures]:
+            return study_features(lambda small: in_chunks(engine, small, CHUNK), wanted, name=name, others=others)
+
+        super().__init__(make, weights, folder)
 
 
 def _save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.cnn.engines import EngineUnavailable, OpenVinoExtractor
-from services.cnn.extractor import FeatureExtractor
-from services.cnn.model import SavedModelExtractor
+from services.cnn.model import MOST_SLICES, GraphExtractor
 from services.common.acceptance import is_refused, pixel_reasons
 from services.common.card import Bundle, BundleError, SignatureCheck, open_bundle
+from services.common.engine_choice import EngineOptions, load_network
+from services.common.engines import EngineSetting, EngineUnavailable
 from services.common.schemas import HeadersReport, SeriesHeader
 from services.common.slabs import SlabPlan, plan_series
 from services.common.sop_instances import classify_shared_files, files_sharing_instances
@@ -29,7 +29,6 @@ from training.networks.extractor import in_chunks
 
 CHUNK: Final = 16  # slices of one call, as the gateway sends them
 HEAD_BYTES: Final = 256 * 1024
-Engine = Literal["tensorflow", "openvino"]
 
 
 def read_bundle(folder: Path, trusted: SignatureCheck | None = None) -> Bundle:
@@ -72,11 +71,11 @@ class ServedBundle:
         the engine is not installed
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine = "tensorflow") -> None:
+    def __init__(self, bundle: Bundle, engine: EngineSetting = "auto") -> None:
         self.card = bundle.card
         self.default_thresholds = bundle.card.thresholds["default"]
         self.pipeline = Pipeline(bundle.card.recipe, os.cpu_count() or 1)
-        self._extractor = _extractor(bundle.saved_model("cnn"), engine)
+        self._extractor = _extractor(bundle, engine)
         self._scorer = SavedModelScorer(bundle.saved_model("rnn"))
 
     def features(self, slices: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -196,9 +195,9 @@ def predict_slices(
     return rows[list(plan.row_of)], series
 
 
-def _extractor(folder: Path, engine: Engine) -> FeatureExtractor:
+def _extractor(bundle: Bundle, engine: EngineSetting) -> GraphExtractor:
     try:
-        return OpenVinoExtractor(folder) if engine == "openvino" else SavedModelExtractor(folder)
+        return GraphExtractor(load_network(bundle, "cnn", EngineOptions(engine, most_rows=MOST_SLICES)).call)
     except EngineUnavailable as missing:
         raise TrainingError(f"{missing}.") from None
 

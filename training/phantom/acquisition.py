@@ -1,6 +1,7 @@
 """Image of tissue by a scanner: point spread, beam hardening, cupping, noise, offset and gain."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,12 +120,14 @@ def _noise(scanner: Scanner, rng: np.random.Generator) -> Floats:
     return noise * np.float32(scanner.noise_hu / noise.std())
 
 
+@cache
 def _frequency() -> Floats:
     """Frequencies in cycles a pixel, in the layout of `rfft2`."""
     cycles: Floats = np.hypot(np.fft.fftfreq(SIZE)[:, None], np.fft.rfftfreq(SIZE)[None]).astype(np.float32)
     return cycles
 
 
+@cache
 def _radius() -> Floats:
     """Distance from the image's centre; 1 at the middle of its edges."""
     steps = np.linspace(-1, 1, SIZE, dtype=np.float32)

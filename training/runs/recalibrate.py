@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from services.common.bundle_files import CARD_NAME, SIGNATURE_NAME
 from services.common.card import Bundle, Card
+from services.common.engines import EngineSetting
 from services.common.labels import LABELS
 from services.common.operating_points import LEVELS, OperatingPoint, Thresholds
 from services.common.predictions import PREDICTION_RULE
@@ -27,7 +28,7 @@ from training.evaluate.calibrate import fit_operating_points
 from training.evaluate.feature_cache import FeatureCache
 from training.evaluate.metrics import ScoredLabels, auc, points_of
 from training.evaluate.predictions import lengths_of, score_levels
-from training.evaluate.served_bundle import Engine, ServedBundle, read_bundle
+from training.evaluate.served_bundle import ServedBundle, read_bundle
 from training.evaluate.test_set import TEST
 from training.io.errors import TrainingError
 from training.io.files import write_atomically
@@ -50,7 +51,7 @@ class Recalibration:
     data: str
 
 
-def recalibrate_by_phantoms(folder: Path, out: Path, run: Path, engine: Engine = "tensorflow") -> Card:
+def recalibrate_by_phantoms(folder: Path, out: Path, run: Path, engine: EngineSetting = "auto") -> Card:
     """Write a bundle of phantoms with new operating points to `out`; return its card.
 
     Parameters

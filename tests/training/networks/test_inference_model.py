@@ -20,11 +20,11 @@ from services.preprocess.pipeline import Pipeline
 from tests.running import ROOT
 from tests.training.small_networks import fit_normalisation, small_rnn
 from training.bundle.export import OUTPUTS, save_networks
-from training.bundle.inference_model import AntialiasedResizing, inference_model
 from training.configs import default, rsna, smoke, source
 from training.configs.config import Config
 from training.networks.classifier import ClassifierShape, build_classifier
 from training.networks.cnn import Cnn, build_cnn
+from training.networks.inference_model import AntialiasedResizing, inference_model
 from training.train.initial_weights import initialise
 
 CONFIGS = {"default": default.CONFIG, "rsna": rsna.CONFIG, "smoke": smoke.CONFIG, "source": source.CONFIG}
