@@ -35,8 +35,8 @@ def _by(settings: Settings) -> NDArray[np.float32]:
 def test_openvino_agrees_with_tensorflow() -> None:
     features = [_by(Settings(engine=engine)) for engine in ("tensorflow", "openvino")]
     for one, two in zip(*map(_scores, features), strict=True):
-        assert np.abs(one - two).max() < 1e-3
-    assert np.abs(features[0] - features[1]).max() < 1e-3 * np.abs(features[0]).max()
+        assert np.abs(one - two).max() < 1e-4
+    assert np.abs(features[0] - features[1]).max() < 1e-4 * np.abs(features[0]).max()
 
 
 @pytest.mark.skipif("bf16" not in cpu_precisions(), reason="needs a CPU with bfloat16")
