@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
 from tests.bench.clients import Call, Outcome, post_for
@@ -50,8 +49,7 @@ def figures(plan: Plan, setup: Setup, name: str, settings: Mapping[str, str]) ->
         service = stack.enter_context(product({**setup.settings, **settings}))
         bare = stack.enter_context(BareNetworks(setup))
         clients = [stack.enter_context(separate_process()) for _ in range(_CLIENTS)]
-        folder = Path(f"/dev/shm/ich-{service.ports['gateway']}")  # noqa: S108 - supervisord.conf puts it there
-        call = stack.enter_context(shared_inference(service.ports["cnn"], folder, pictures(_BATCH)))
+        call = stack.enter_context(shared_inference(service.ports["cnn"], service.shared_memory_dir, pictures(_BATCH)))
         seconds = plan.choose(10.0, 1.0)
         pairs = [(_rate(clients, call, seconds), _bare_rate(bare, seconds)) for _ in range(plan.choose(6, 1) + 1)][1:]
     ours = [rate for rate, _ in pairs]
