@@ -36,9 +36,9 @@ class SavedModelExtractor(GraphExtractor):
     """A SavedModel on TensorFlow: one compiled graph call per batch."""
 
     def __init__(self, folder: Path) -> None:
-        from services.common.saved_model import load_signature  # noqa: PLC0415 - loads TensorFlow
+        from services.common.saved_model import load_frozen  # noqa: PLC0415 - loads TensorFlow
 
-        super().__init__(load_signature(folder))
+        super().__init__(load_frozen(folder))
 
 
 class OpenVinoExtractor(GraphExtractor):

@@ -11,10 +11,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import geometric_mean
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from services.common.card import Part
 from services.common.engines import Engine, EngineUnavailable, Signature
@@ -24,7 +24,6 @@ from services.common.reference import Inputs, make_squares, pictures, share_apar
 log = logging.getLogger(__name__)
 
 MAX_DIFFERENCE: Final = 1e-4  # of an output's largest value, or of 1
-_TIME_LIMIT_S: Final = 45.0  # a start cannot be stopped meanwhile: less than the 60 s before SIGKILL
 _MIN_GAIN: Final = 0.9  # TensorFlow is chosen below this share of OpenVINO's time: it takes 600 MB and seconds of start
 _PAIRS: Final = (3, 15)  # fewest and most pairs of calls of one size
 _SECONDS: Final = 1.0  # spent on each size, once it has the fewest pairs
@@ -49,8 +48,8 @@ class MeasurementRequest(_Frozen):
 class CallTime(_Frozen):
     """Milliseconds of one call: by the clock, and of all cores together."""
 
-    wall_ms: float
-    core_ms: float
+    wall_ms: float = Field(gt=0, allow_inf_nan=False)
+    core_ms: float = Field(gt=0, allow_inf_nan=False)
 
 
 class Measurement(_Frozen):
@@ -61,9 +60,16 @@ class Measurement(_Frozen):
     tensorflow, openvino : shortest calls of each size; empty where the outputs differ
     """
 
-    difference: float | None
+    difference: float | None = Field(ge=0)
     tensorflow: tuple[CallTime, ...] = ()
     openvino: tuple[CallTime, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_times(self) -> Self:
+        are_equal = self.difference is not None and self.difference <= MAX_DIFFERENCE
+        if len(self.tensorflow) != len(self.openvino) or bool(self.tensorflow) != are_equal:
+            raise ValueError("both engines need times of the same sizes, where their outputs are equal")
+        return self
 
     @property
     def engine(self) -> Engine:
@@ -88,17 +94,17 @@ class Measurement(_Frozen):
         return geometric_mean(getattr(one, unit) / getattr(other, unit) for one, other in pairs)
 
 
-def measure_in_child(request: MeasurementRequest) -> Measurement | None:
+def measure_in_child(request: MeasurementRequest, time_limit_s: float) -> Measurement | None:
     """Measure in a child process; None, with a warning in the log, where the child fails or takes too long."""
     command = [sys.executable, "-m", __name__, request.model_dump_json()]
     try:
         done = subprocess.run(  # noqa: S603 - this interpreter and module
-            command, cwd=_ROOT, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIME_LIMIT_S, check=True
+            command, cwd=_ROOT, stdin=subprocess.DEVNULL, capture_output=True, timeout=time_limit_s, check=True
         )
         return Measurement.model_validate_json(done.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
         log.warning(
-            "the measurement of the engines took more than %d s; it is repeated at the next start", _TIME_LIMIT_S
+            "the measurement of the engines took more than %d s; it is repeated at the next start", time_limit_s
         )
     except subprocess.CalledProcessError as error:
         fields = {"status": error.returncode, "stderr": error.stderr.decode(errors="replace")[-2000:]}
@@ -110,10 +116,10 @@ def measure_in_child(request: MeasurementRequest) -> Measurement | None:
 
 def measure(request: MeasurementRequest) -> Measurement:
     """Measure in this process."""
-    from services.common.saved_model import configure_device, load_signature  # noqa: PLC0415 - loads TensorFlow
+    from services.common.saved_model import configure_device, load_frozen, load_signature  # noqa: PLC0415 - TensorFlow
 
     configure_device("cpu")
-    tensorflow = load_signature(request.folder)
+    tensorflow = (load_frozen if request.part == "cnn" else load_signature)(request.folder)
     try:
         openvino = load_openvino(request.folder, most_rows=request.most_rows)
     except EngineUnavailable:

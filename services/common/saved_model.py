@@ -9,6 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Only CPUs with AVX512_VNNI have oneDNN by default; with it the default CNN takes half the time on any.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from services.common.engines import EngineUnavailable, Signature
 from services.common.settings import Device
@@ -59,4 +60,22 @@ def load_signature(folder: Path) -> Signature:
         return {name: tensor.numpy() for name, tensor in signature(**tensors).items()}
 
     call.model = model  # type: ignore[attr-defined] # keeps the variables alive; a signature does not
+    return call
+
+
+def load_frozen(folder: Path) -> Signature:
+    """As `load_signature`, with variables as constants.
+
+    A call of the default CNN takes 3 to 23 % less processor time, the more the fewer slices. Loops get slower.
+    """
+    model = tf.saved_model.load(str(folder))  # keeps the variables alive meanwhile
+    signature = model.signatures["serving_default"]
+    frozen = convert_variables_to_constants_v2(signature, lower_control_flow=False)
+    inputs = [tensor.name.split(":")[0] for tensor in frozen.inputs]
+    outputs = sorted(signature.structured_outputs)  # as TensorFlow flattens a dictionary
+
+    def call(**arrays: Any) -> dict[str, Any]:
+        tensors = frozen(*(tf.constant(arrays[name]) for name in inputs))
+        return {name: tensor.numpy() for name, tensor in zip(outputs, tensors, strict=True)}
+
     return call

@@ -14,7 +14,7 @@ from services.preprocess.header import DicomHeader
 from services.preprocess.header_reader import TracedHeader, read_traced_header
 
 MAX_BYTES: Final = 8 * 1024**2  # some 2,800 slices
-_FRAME_BYTES, _VALUE_BYTES = 1024, 16  # of memory, for a frame and for each value of ImageType
+_FRAME_BYTES, _VALUE_BYTES = 1024, 64  # of memory, for a frame and for each value of ImageType
 _START_BYTES: Final = 512  # with the SOPInstanceUID of nearly all files
 
 

@@ -124,7 +124,7 @@ def _dataset(found: dict[BaseTag, RawDataElement], *, implicit: bool) -> Dataset
     encoding: str | list[str] = _DEFAULT_ENCODING
     if character_set := found.get(BaseTag(_CHARACTER_SET)):
         stated = (character_set.value or b"").rstrip(b" ")
-        if stated not in _ENCODINGS:
+        if character_set.VR not in (None, "CS") or stated not in _ENCODINGS:
             return None
         encoding = _ENCODINGS[stated]
     dataset = Dataset({**found}, parent_encoding=_DEFAULT_ENCODING)

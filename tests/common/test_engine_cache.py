@@ -30,6 +30,20 @@ def test_a_damaged_file_counts_as_not_measured(tmp_path: Path, key: MeasurementK
     assert read_measurement(tmp_path, key) is None
 
 
+@pytest.mark.parametrize(
+    "measurement",
+    [
+        '{"difference":0.0}',
+        '{"difference":-1.0}',
+        '{"difference":0.0,"tensorflow":[{"wall_ms":0,"core_ms":1}],"openvino":[{"wall_ms":1,"core_ms":1}]}',
+        '{"difference":0.0,"tensorflow":[{"wall_ms":1,"core_ms":1}],"openvino":[]}',
+    ],
+)
+def test_impossible_measurements_count_as_not_measured(tmp_path: Path, key: MeasurementKey, measurement: str) -> None:
+    (tmp_path / key.file_name).write_text(f'{{"key":{key.model_dump_json()},"measurement":{measurement}}}')
+    assert read_measurement(tmp_path, key) is None
+
+
 @pytest.mark.parametrize("change", [{"openvino": "1"}, {"cpu": "other"}, {"card_sha256": "0"}, {"cores": 99}])
 def test_a_measurement_holds_for_its_key_only(tmp_path: Path, key: MeasurementKey, change: dict[str, str]) -> None:
     write_measurement(tmp_path, key, MEASURED)

@@ -31,7 +31,7 @@ DIFFERENT = Measurement(difference=1e-3)
 
 
 def _rnn(bundle: Bundle = BUNDLE, cache: Path | None = None) -> str:
-    return load_network(bundle, "rnn", EngineOptions(cache=cache, device="cpu")).engine
+    return load_network(bundle, "rnn", EngineOptions(cache=cache, device="cpu", time_limit_s=600)).engine
 
 
 def test_the_first_start_measures_and_the_next_one_reads(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -61,8 +61,17 @@ def test_openvino_is_not_taken_where_it_differs_from_the_reference(
         stored = {name: held[name] for name in held.files}
     stored["rnn/series_probabilities"] = stored["rnn/series_probabilities"] + np.float32(2e-4)
     np.savez(tmp_path / REFERENCE, **stored)
-    assert _rnn(BUNDLE.model_copy(update={"folder": tmp_path})) == TENSORFLOW
+    bundle = BUNDLE.model_copy(update={"folder": tmp_path})
+    assert _rnn(bundle) == TENSORFLOW
     assert "series_probabilities differs by 2.0e-04" in caplog.text
+    with pytest.raises(EngineUnavailable, match=r"series_probabilities differs by 2\.0e-04"):
+        load_network(bundle, "rnn", EngineOptions(engine="openvino"))
+
+
+def test_a_bundle_without_a_reference_is_said_to_be_unchecked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shutil.copytree(BUNDLE.folder / "rnn", tmp_path / "rnn")
+    assert _rnn(BUNDLE.model_copy(update={"folder": tmp_path})) == OPENVINO
+    assert "unchecked" in caplog.text
 
 
 def test_a_graph_that_openvino_refuses_runs_on_tensorflow(tmp_path: Path) -> None:

@@ -150,7 +150,10 @@ def test_unsuitable_folders_are_refused_with_the_remedy(tmp_path: Path, folder: 
 def test_a_region_whose_owner_was_killed_makes_room(folder: Path) -> None:
     other = "f" * 32
     with subprocess.Popen(
-        [sys.executable, "-c", _OWNER, str(folder), KEY, other], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _OWNER, str(folder), KEY, other],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as owner:
         assert owner.stdout
         owner.stdout.readline()

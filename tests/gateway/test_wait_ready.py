@@ -6,6 +6,7 @@ from configparser import RawConfigParser
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from socketserver import StreamRequestHandler, UnixStreamServer
+from tempfile import TemporaryDirectory
 from typing import Final
 from urllib.parse import quote
 
@@ -84,7 +85,7 @@ def test_readiness_is_the_status_of_readyz(server: tuple[str, list[int]]) -> Non
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[tuple[str, list[bytes]]]:
+def redis() -> Iterator[tuple[str, list[bytes]]]:
     """The address of a socket, and its next responses to PING."""
     responses: list[bytes] = []
 
@@ -93,9 +94,10 @@ def redis(tmp_path: Path) -> Iterator[tuple[str, list[bytes]]]:
             assert self.rfile.readline() == b"PING\r\n"
             self.wfile.write(responses.pop(0))
 
-    path = tmp_path / "a folder" / "redis.sock"
-    path.parent.mkdir()
-    with UnixStreamServer(str(path), Handler) as listening:
+    with (
+        TemporaryDirectory(prefix="a folder", dir="/tmp") as folder,  # the path of a socket has at most 107 bytes
+        UnixStreamServer(str(path := Path(folder) / "redis.sock"), Handler) as listening,
+    ):
         threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
         yield f"unix://{quote(str(path))}", responses
         listening.shutdown()

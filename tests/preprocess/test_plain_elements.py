@@ -53,3 +53,10 @@ def test_agrees_with_pydicom_on_damaged_files(syntax: str, frames: int) -> None:
             assert (ours.reads_left, ours.tell()) == (theirs.reads_left, theirs.tell())
             compared += 1
     assert compared > 20 or frames
+
+
+def test_a_character_set_of_another_vr_is_left_to_pydicom() -> None:
+    data = data_set(EXPLICIT)
+    other = data.replace(b"\x08\x00\x05\x00CS", b"\x08\x00\x05\x00FL")
+    assert other != data
+    assert not read_plain_until_pixels(BoundedReader(memoryview(other)), EXPLICIT)
