@@ -11,6 +11,7 @@ import mmap
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ _FILE_MODE: Final = 0o600
 _OTHERS: Final = 0o077
 _FLAGS: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not block
 KEY: Final = re.compile(r"[0-9a-f]{32}")
+_CREATION_S: Final = 60.0  # longest time between the creation of a file and its allocation
+_POPULATED_BYTES: Final = 64 * 1024**2  # Python maps with its lock held: all threads wait for the pages of a region
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 
 
@@ -115,9 +118,10 @@ def map_region(file: int, size: int) -> memoryview:
     SharedMemoryUnavailable
         the process may not map so much
     """
+    populate = mmap.MAP_POPULATE if size <= _POPULATED_BYTES else 0
     try:
-        return memoryview(mmap.mmap(file, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE))
-    except OSError as error:
+        return memoryview(mmap.mmap(file, size, flags=mmap.MAP_SHARED | populate))
+    except (OSError, ValueError) as error:  # ValueError: the file has been truncated
         raise SharedMemoryUnavailable(f"{size} bytes of shared memory cannot be mapped") from error
 
 
@@ -132,15 +136,19 @@ def has_owner(file: int) -> bool:
 
 
 def remove_abandoned(folder: int) -> None:
-    """Remove the files of regions whose owner has died. An empty file may be one that is being created."""
+    """Remove the files of regions whose owner has died. An empty young file may be one that is being created."""
     for key in filter(KEY.fullmatch, os.listdir(folder)):
         with suppress(SharedMemoryUnavailable, FileNotFoundError):
             file = open_region(folder, key)
             try:
-                if os.fstat(file).st_size and not has_owner(file):
+                if not _is_being_created(os.fstat(file)) and not has_owner(file):
                     os.unlink(key, dir_fd=folder)
             finally:
                 os.close(file)
+
+
+def _is_being_created(found: os.stat_result) -> bool:
+    return not found.st_size and time.time() - found.st_mtime < _CREATION_S
 
 
 def _check_folder(found: os.stat_result, folder: Path) -> None:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from services.common.problems import BadRequest
@@ -45,12 +46,17 @@ class _Region:
     file: int
 
     @property
+    def mapped_bytes(self) -> int:
+        """The file is mapped from its begin."""
+        return self.offset + len(self.view)
+
+    @property
     def document(self) -> dict[str, Any]:
         return {"key": self.key, "offset": self.offset, "byte_size": len(self.view)}
 
 
 class RegisteredRegions:
-    """The regions by name, within limits; without a folder there are none.
+    """The regions by name, within limits; without a folder there are none. Threads may use them.
 
     A region whose owner has died is dropped when another one is registered.
     """
@@ -60,6 +66,7 @@ class RegisteredRegions:
         self._max_regions = max_regions
         self._max_bytes = max_bytes
         self._regions: dict[str, _Region] = {}
+        self._lock = Lock()  # of changes
 
     @property
     def enabled(self) -> bool:
@@ -67,22 +74,27 @@ class RegisteredRegions:
         return self._folder is not None
 
     def register(self, name: str, key: str, offset: int, byte_size: int) -> None:
-        """Map `byte_size` bytes of the region's file from `offset` on.
+        """Map `byte_size` bytes of the region's file from `offset` on. This takes a second for some gigabytes.
 
         Raises
         ------
         RegionRefused
             shared memory is off, full or at its limits; the name is taken; or there is no such file of this user
         """
-        self._drop_abandoned()
-        self._check_limits(name, byte_size)
-        try:
-            self._regions[name] = self._open(key.removeprefix("/"), offset, byte_size)
-        except SharedMemoryUnavailable as error:
-            raise RegionRefused(f"{error}; send binary tensors") from error
+        with self._lock:
+            self._drop_abandoned()
+            self._check_limits(name, offset + byte_size)
+            try:
+                self._regions[name] = self._open(key.removeprefix("/"), offset, byte_size)
+            except SharedMemoryUnavailable as error:
+                raise RegionRefused(f"{error}; send binary tensors") from error
 
     def unregister(self, name: str) -> None:
         """Drop a region. Requests in progress keep its memory."""
+        with self._lock:
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
         region = self._regions.pop(name, None)
         if region:
             os.close(region.file)
@@ -107,16 +119,16 @@ class RegisteredRegions:
         return view[shared.offset : shared.offset + shared.byte_size]
 
     def _find(self, name: str) -> _Region:
-        if name not in self._regions:
-            raise UnknownRegion("the region is not registered; register it again, or send binary tensors")
-        return self._regions[name]
+        if region := self._regions.get(name):
+            return region
+        raise UnknownRegion("the region is not registered; register it again, or send binary tensors")
 
-    def _check_limits(self, name: str, byte_size: int) -> None:
+    def _check_limits(self, name: str, mapped_bytes: int) -> None:
         if name in self._regions:
             raise RegionRefused("a region of this name is registered; choose another name")
         if len(self._regions) >= self._max_regions:
             raise RegionRefused(f"{self._max_regions} regions are registered, which is the limit; unregister one")
-        if sum(len(region.view) for region in self._regions.values()) + byte_size > self._max_bytes:
+        if sum(region.mapped_bytes for region in self._regions.values()) + mapped_bytes > self._max_bytes:
             raise RegionRefused(f"regions may have {self._max_bytes} bytes; unregister one, or send binary tensors")
 
     def _open(self, key: str, offset: int, byte_size: int) -> _Region:
@@ -134,7 +146,7 @@ class RegisteredRegions:
 
     def _drop_abandoned(self) -> None:
         for name in list(self._abandoned()):
-            self.unregister(name)
+            self._drop(name)
 
     def _abandoned(self) -> Iterator[str]:
         for name, region in self._regions.items():

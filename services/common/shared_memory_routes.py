@@ -5,6 +5,7 @@ Names of regions are secret: who knows one may read its pixels. So no route list
 
 from typing import Annotated, Any, Final
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -53,11 +54,11 @@ async def sent_registration(request: Request) -> Registration:
 async def register_region(
     name: Name, registration: Annotated[Registration, Depends(sent_registration)], regions: Regions
 ) -> dict[str, Any]:
-    regions.register(name, registration.key, registration.offset, registration.byte_size)
+    await to_thread.run_sync(regions.register, name, registration.key, registration.offset, registration.byte_size)
     return {}
 
 
 @router.post("/unregister")
 async def unregister_region(name: Name, regions: Regions) -> dict[str, Any]:
-    regions.unregister(name)
+    await to_thread.run_sync(regions.unregister, name)
     return {}

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from anyio import to_thread
 from pydantic_settings import SettingsConfigDict
 
 from services.common.numpy_tensors import array_tensor, read_array
@@ -18,6 +19,7 @@ from services.common.problems import BadRequest
 from services.common.runners import ThreadRunner
 from services.common.settings import ThreadedSettings
 from services.common.shared_memory import create_region, map_region, shared_folder
+from services.common.shared_memory_regions import RegisteredRegions
 from services.common.shared_ranges import SharedBuffer, SharedRange
 from services.common.stage import TensorSpec
 from services.common.stage_app import stage_app
@@ -198,6 +200,33 @@ class Reserving(ThreadRunner):
         with super().reserve(body_bytes):
             assert self._held == 1
             yield
+
+
+class SlowRegions(RegisteredRegions):
+    """Each registration waits for the end of another request."""
+
+    def __init__(self) -> None:
+        super().__init__(None, 0, 0)
+        self.begun, self.other_ended = threading.Event(), threading.Event()
+        self.ended_during: bool | None = None
+
+    def register(self, *_: object) -> None:
+        self.begun.set()
+        self.ended_during = self.other_ended.wait(10)
+
+
+async def test_a_slow_registration_delays_no_other_request(tmp_path: Path) -> None:
+    settings = Settings(shared_memory_dir=tmp_path)
+    app = stage_app("stage", [Doubler()], settings, Reserving(settings))
+    app.state.stage.regions = regions = SlowRegions()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://stage") as client:
+        path = "/v2/systemsharedmemory/region/mine/register"
+        registering = asyncio.create_task(client.post(path, content=b'{"key": "x", "byte_size": 1}'))
+        await to_thread.run_sync(regions.begun.wait, 10)
+        await client.get("/livez")
+        regions.other_ended.set()
+        await registering
+    assert regions.ended_during
 
 
 async def test_tensors_in_shared_memory_count_as_part_of_the_request() -> None:

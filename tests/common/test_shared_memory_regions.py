@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from services.common.problems import BadRequest
-from services.common.shared_memory import create_region, map_region, shared_folder
+from services.common.shared_memory import SharedMemoryUnavailable, create_region, map_region, open_region, shared_folder
 from services.common.shared_memory_regions import RegionRefused, RegisteredRegions, UnknownRegion
 from services.common.shared_ranges import SharedRange
 from tests.another_user import NOBODY, needs_root
@@ -134,6 +134,18 @@ def test_limits_name_themselves(folder: Path, region: memoryview) -> None:
     assert "of this name" in _refusal(lambda: few.register("first", KEY, 0, 1))
     assert "1 regions are registered, which is the limit" in _refusal(lambda: few.register("second", KEY, 0, 1))
     assert "8192 bytes" in _refusal(lambda: small.register("second", KEY, 0, 1))
+    small.unregister("first")
+    small.register("end", KEY, SIZE - 1, 1)
+    assert "8192 bytes" in _refusal(lambda: small.register("second", KEY, 0, 1)), "the whole file is mapped"
+
+
+def test_a_truncated_file_is_unavailable(folder: Path, region: memoryview) -> None:
+    os.truncate(folder / KEY, 0)
+    with shared_folder(folder) as opened:
+        file = open_region(opened, KEY)
+    with pytest.raises(SharedMemoryUnavailable, match="cannot be mapped"):
+        map_region(file, len(region))
+    os.close(file)
 
 
 def test_unsuitable_folders_are_refused_with_the_remedy(tmp_path: Path, folder: Path) -> None:
