@@ -1,5 +1,7 @@
 """Slices pass through shared memory: the same reports, no region is used twice at once, and every fault is noticed."""
 
+import asyncio
+import gc
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -225,6 +227,35 @@ async def test_deleted_regions_do_no_harm(chain: Chain, tmp_path: Path, folder: 
     assert [_scores(answer) for answer in answers] == [expected] * 3
 
 
+class SlowRegistration(httpx.AsyncBaseTransport):
+    """Does not answer a registration in time, and notes the time-outs."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+        self.timeouts: list[dict[str, float]] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if not request.url.path.endswith("/register"):
+            return await self._inner.handle_async_request(request)
+        self.timeouts.append(request.extensions["timeout"])
+        raise httpx.ReadTimeout("slow")
+
+
+async def test_a_slow_registration_ends_one_region_only(chain: Chain, folder: Path) -> None:
+    with chain.stages.preprocess.lease() as one, chain.stages.preprocess.lease() as two:
+        assert one.region()
+        assert two.region()
+    before = set(_files(folder))
+    chain.transports["preprocess"].inner = slow = SlowRegistration(chain.transports["preprocess"].inner)
+
+    answer = await chain.predict(series(2))
+
+    assert answer.status_code == 200
+    assert (len(before), len(before - set(_files(folder)))) == (2, 1)
+    (timeouts,) = slow.timeouts
+    assert timeouts["read"] < timeouts["pool"] == 60, "the wait for a free connection is no fault of the stage"
+
+
 async def test_full_shared_memory_falls_back_on_binary_tensors(
     gateway_settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture, folder: Path
 ) -> None:
@@ -305,3 +336,57 @@ async def test_a_false_claim_about_shared_memory_is_502(chain: Chain, claim: Cla
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem["stage"]) == (502, "stage_failed", "preprocess"), problem
     assert problem["detail"].startswith("malformed response of preprocess: ")
+
+
+class Unanswered(httpx.AsyncBaseTransport):
+    """Takes slices and never answers, or fails."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, fault: httpx.TransportError | None) -> None:
+        self._inner = inner
+        self._fault = fault
+        self.taken = asyncio.Queue[None]()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path != INFER["preprocess"]:
+            return await self._inner.handle_async_request(request)
+        self.taken.put_nowait(None)
+        if self._fault:
+            raise self._fault
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.fixture
+def _no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.parametrize("fault", [None, httpx.ReadTimeout("slow")], ids=["cancelled", "failed"])
+@pytest.mark.parametrize("count", [2, 9], ids=["one request", "chunks"])
+async def test_requests_without_success_leave_no_memory_mapped(
+    chain: Chain, folder: Path, count: int, fault: httpx.TransportError | None
+) -> None:
+    """The collector of cycles, which is off here, would unmap it much later."""
+    files, stage = series(count), chain.transports["preprocess"]
+    working, stage.inner = stage.inner, Unanswered(stage.inner, fault)
+    for _ in range(30):
+        request = asyncio.create_task(chain.predict(files))
+        await stage.inner.taken.get()
+        if not fault:
+            request.cancel()
+        await asyncio.gather(request, return_exceptions=True)
+    stage.inner = working
+
+    answer = await chain.predict(files)  # preprocess drops its regions when it registers another one
+
+    assert answer.status_code == 200
+    assert _mapped_after_removal(folder) == 0
+
+
+def _mapped_after_removal(folder: Path) -> int:
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    return sum(str(folder) in line and line.endswith("(deleted)") for line in lines)

@@ -142,9 +142,12 @@ def _probabilities(response: StageResponse, name: str, shape: tuple[int, ...]) -
 
 async def run_all(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Results in order; the first failure cancels the others and is raised."""
+    tasks: list[asyncio.Task[T]] = []
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+            tasks += map(group.create_task, coroutines)
+        return [task.result() for task in tasks]
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
+    finally:
+        tasks.clear()  # a task refers to its exception, whose traceback refers to this list

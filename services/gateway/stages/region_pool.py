@@ -3,6 +3,9 @@
 A region serves another chunk only after both stages have answered the one before. After a failure, a time-out or a
 cancelled request, a stage may still write into it. Such a region is never used again: its file is removed, and a late
 write reaches memory that nobody reads.
+
+Tracebacks of such requests may keep objects alive for long. So the end of a lease releases all views of the region, and
+a region counts until its memory has been unmapped.
 """
 
 import fcntl
@@ -15,6 +18,7 @@ from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Final
+from weakref import WeakSet
 
 from services.common.shared_memory import (
     SharedMemoryUnavailable,
@@ -43,27 +47,53 @@ class Region:
         with shared_folder(folder) as opened:
             self._file = create_region(opened, self.key, size)
         try:
-            self.view = map_region(self._file, size)
+            self._memory = map_region(self._file, size)
         except SharedMemoryUnavailable:
-            self.close()
+            self._remove_file()
             raise
+        self._views: list[memoryview] = []
+
+    @property
+    def mapping(self) -> object:
+        """The object that unmaps the memory when no view is left."""
+        return self._memory.obj
+
+    @property
+    def whole(self) -> bool:
+        """Whether the file has its full length. Access to the memory of a shorter one ends the process (SIGBUS)."""
+        return os.fstat(self._file).st_size >= self.size
 
     def range(self, start: int, size: int) -> SharedRange:
         """Name bytes of this region."""
         return SharedRange(self.name, start, size)
 
+    def view(self, start: int, size: int) -> memoryview:
+        """Bytes of this region, until the lease ends."""
+        self._views.append(self._memory[start : start + size])
+        return self._views[-1]
+
+    def release_views(self) -> None:
+        """Release all views: an access to one is a ValueError from now on."""
+        while self._views:
+            _release(self._views.pop())
+
     def write(self, start: int, parts: Sequence[Buffer | FilePart]) -> None:
         """Write parts one after the other; OSError where a file is shorter than its part."""
         for part in parts:
-            target = self.view[start : start + len(part)]
-            if isinstance(part, FilePart):
-                _read_into(part, target)
-            else:
-                target[:] = part
+            with self._memory[start : start + len(part)] as target:
+                if isinstance(part, FilePart):
+                    _read_into(part, target)
+                else:
+                    target[:] = part
             start += len(part)
 
     def close(self) -> None:
         """Remove the file, and unlock it: stages drop the region. Its memory remains while a stage uses it."""
+        self.release_views()
+        _release(self._memory)
+        self._remove_file()
+
+    def _remove_file(self) -> None:
         with suppress(OSError):
             (self._folder / self.key).unlink()
         fcntl.flock(self._file, fcntl.LOCK_UN)
@@ -120,6 +150,7 @@ class RegionPool:
         self._max_regions = max_bytes // self._size
         self._free: list[Region] = []
         self._in_use: set[Region] = set()
+        self._mapped: WeakSet[object] = WeakSet()  # with those of removed regions
         self._retired: set[Region] = set()
         self._next_attempt = 0.0
         self._swept = self._closed = False
@@ -138,7 +169,7 @@ class RegionPool:
 
     def take(self) -> Region | None:
         """A region that no stage uses."""
-        region = self._free.pop() if self._free else self._create()
+        region = self._take_free() or self._create()
         if region is not None:
             self._in_use.add(region)
         return region
@@ -146,6 +177,7 @@ class RegionPool:
     def give_back(self, region: Region, *, clean: bool) -> None:
         """Keep a clean region for the next lease."""
         self._in_use.discard(region)
+        region.release_views()
         if clean and region not in self._retired and not self._closed:
             self._free.append(region)
         else:
@@ -170,16 +202,26 @@ class RegionPool:
         with suppress(OSError):
             self._folder.rmdir()
 
+    def _take_free(self) -> Region | None:
+        while self._free:
+            region = self._free.pop()
+            if region.whole:
+                return region
+            region.close()
+        return None
+
     def _create(self) -> Region | None:
-        if len(self._in_use) >= self._max_regions or time.monotonic() < self._next_attempt:
+        if len(self._mapped) >= self._max_regions or time.monotonic() < self._next_attempt:
             return None
         try:
             self._sweep()
-            return Region(self._folder, self._size)
+            region = Region(self._folder, self._size)
         except SharedMemoryUnavailable as error:
             self._next_attempt = time.monotonic() + _RETRY_S
             log.warning("slices travel over HTTP, which is slower: %s", error)
             return None
+        self._mapped.add(region.mapping)
+        return region
 
     def _sweep(self) -> None:
         if not self._swept:
@@ -191,13 +233,20 @@ class RegionPool:
 NO_LEASE: Final = Lease(None)
 
 
+def _release(view: memoryview) -> None:
+    with suppress(BufferError):  # in use; then the memory is unmapped later
+        view.release()
+
+
 def _read_into(part: FilePart, target: memoryview) -> None:
     with part.path.open("rb") as file:
-        _fill(file, target[: part.gap[0]])
+        _fill(file, target, 0, part.gap[0])
         file.seek(part.gap[1])
-        _fill(file, target[part.gap[0] :])
+        _fill(file, target, part.gap[0], len(part))
 
 
-def _fill(file: BufferedReader, target: memoryview) -> None:
-    if file.readinto(target) != len(target):
+def _fill(file: BufferedReader, target: memoryview, start: int, end: int) -> None:
+    with target[start:end] as view:
+        read = file.readinto(view)
+    if read != end - start:
         raise OSError("a file became shorter while it was sent")

@@ -43,13 +43,14 @@ class SharedOutput:
 
 @dataclass(frozen=True, slots=True)
 class PlacedMessage:
-    """A request whose large tensors are in a region, if there is one.
+    """A request whose large tensors are in `region`, if there is one.
 
     mark : random bytes in the range of each output, which the stage must overwrite
     """
 
     message: Message
     mark: bytes = b""
+    region: Region | None = None
 
     def view(self, shared: SharedRange) -> memoryview:
         """The bytes of an output.
@@ -60,8 +61,9 @@ class PlacedMessage:
             the range was not offered to the stage, or not written
         """
         for buffer in self.message.shared_outputs.values():
-            if buffer.first(shared.byte_size) == shared and shared.byte_size <= len(buffer.view):
-                return self._written(buffer.view[: shared.byte_size])
+            offered = buffer.first(shared.byte_size) == shared and shared.byte_size <= len(buffer.view)
+            if offered and self.region:
+                return self._written(self.region.view(shared.offset, shared.byte_size))
         raise BadRequest("an output names a range of shared memory that was not offered")
 
     def _written(self, view: memoryview) -> memoryview:
@@ -90,7 +92,7 @@ class SharedTensors:
         tensors = await _place_inputs(message.tensors, region, free_from)
         names = (output.name, *output.beside) if output and offered else ()
         placed = replace(message, tensors=tensors, requested_outputs=names, shared_outputs=offered)
-        return PlacedMessage(placed, _mark(offered))
+        return PlacedMessage(placed, _mark(offered), region)
 
     def forget(self, lease: Lease) -> None:
         """The stage does not know the lease's region: it has restarted."""
@@ -110,32 +112,43 @@ class SharedTensors:
         region = lease.region()
         if region is None or self._stage in region.stages:
             return region
+        if await self._register(region, lease):
+            return region
+        self._supported, self._next_check = False, time.monotonic() + _RECHECK_S
+        return None
+
+    async def _register(self, region: Region, lease: Lease) -> bool:
         document = {"key": f"/{region.key}", "offset": 0, "byte_size": region.size}
-        if not await self._call("POST", f"{_ROUTE}/{region.name}/register", document):
+        response = await self._call("POST", f"{_ROUTE}/{region.name}/register", document)
+        if response is None:
+            log.warning(
+                "%s did not register shared memory in time: slices travel over HTTP, which is slower", self._stage
+            )
+            lease.taint()  # it may register the region later
+        elif not response.is_success:
             log.warning("%s refuses shared memory: slices travel over HTTP, which is slower", self._stage)
-            self._supported, self._next_check = False, time.monotonic() + _RECHECK_S
             lease.refuse()
-            return None
-        region.stages.add(self._stage)
-        return region
+        else:
+            region.stages.add(self._stage)
+        return self._stage in region.stages
 
     async def _is_supported(self) -> bool:
         """Whether the server's metadata list the extension; asked again after a while where they did not."""
         if not self._supported and time.monotonic() >= self._next_check:
             response = await self._call("GET", "/v2")
-            self._supported = response is not None and _lists_extension(response)
+            self._supported = response is not None and response.is_success and _lists_extension(response)
             self._next_check = time.monotonic() + _RECHECK_S
         return self._supported
 
     async def _call(self, method: str, path: str, document: object = None) -> httpx.Response | None:
-        """The response; None for an error."""
+        """The response; None where there is none in time. A free connection may take as long as for an inference."""
+        timeout = httpx.Timeout(_CALL_TIMEOUT_S, pool=self._client.timeout.pool)
         try:
-            response = await self._client.request(
-                method, path, json=document, headers={REQUEST_ID: current_request_id()}, timeout=_CALL_TIMEOUT_S
+            return await self._client.request(
+                method, path, json=document, headers={REQUEST_ID: current_request_id()}, timeout=timeout
             )
         except httpx.TransportError:
             return None
-        return response if response.status_code == httpx.codes.OK else None
 
 
 def in_body(message: Message) -> Message:
@@ -147,7 +160,7 @@ def _offer(region: Region, output: SharedOutput | None) -> tuple[dict[str, Share
     """The output's range at the region's begin, and the first free byte behind it."""
     if output is None or not 0 < output.byte_size <= region.size:
         return {}, 0
-    buffer = SharedBuffer(region.range(0, output.byte_size), region.view[: output.byte_size])
+    buffer = SharedBuffer(region.range(0, output.byte_size), region.view(0, output.byte_size))
     return {output.name: buffer}, _aligned(output.byte_size)
 
 

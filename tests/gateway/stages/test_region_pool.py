@@ -5,7 +5,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
@@ -14,7 +15,7 @@ import pytest
 
 from services.common.shared_memory import remove_abandoned, shared_folder
 from services.common.tensors import FilePart
-from services.gateway.stages.region_pool import Region, RegionPool
+from services.gateway.stages.region_pool import Lease, Region, RegionPool
 
 MIB = 1 << 20
 
@@ -71,13 +72,59 @@ def test_a_late_write_into_a_destroyed_region_reaches_no_new_one(pool: RegionPoo
     with suppress(TimeoutError), pool.lease() as lease:
         region = lease.region()
         assert region
-        late = region.view
+        late = region.view(0, region.size)[:]  # as a stage has it
         raise TimeoutError
     with pool.lease() as lease:
         fresh = lease.region()
         assert fresh
         late[:] = b"\xff" * len(late)
-        assert not any(fresh.view)
+        assert not any(fresh.view(0, fresh.size))
+
+
+def test_a_region_counts_until_its_memory_is_unmapped(pool: RegionPool) -> None:
+    held = list[memoryview]()
+    for _ in range(2):
+        with pool.lease() as lease:
+            region = lease.region()
+            assert region
+            held.append(region.view(0, region.size)[:])
+            lease.taint()
+    with pool.lease() as lease:
+        assert lease.region() is None, "4 MiB are two regions"
+    held.pop()
+    with pool.lease() as lease:
+        assert lease.region()
+
+
+@pytest.mark.parametrize("end", [lambda lease: lease.end(), lambda lease: lease.replace()])
+def test_views_end_with_their_lease(pool: RegionPool, end: Callable[[Lease], None]) -> None:
+    with pool.lease() as lease:
+        region = lease.region()
+        assert region
+        view = region.view(0, 1)
+        end(lease)
+        with pytest.raises(ValueError, match="released"):
+            view[0]
+
+
+def test_a_truncated_region_is_not_leased(pool: RegionPool, folder: Path) -> None:
+    with pool.lease() as lease:
+        first = _name(lease.region())
+    (file,) = folder.iterdir()
+    os.truncate(file, MIB)
+    with pool.lease() as lease:
+        assert _name(lease.region()) != first
+        assert not file.exists()
+
+
+def test_an_empty_file_is_removed_after_a_minute(folder: Path) -> None:
+    young, old = folder / ("0" * 32), folder / ("1" * 32)
+    for file in (young, old):
+        file.touch(0o600)
+    os.utime(old, (time.time() - 61, time.time() - 61))
+    with shared_folder(folder) as opened:
+        remove_abandoned(opened)
+    assert list(folder.iterdir()) == [young]
 
 
 def test_parts_of_files_are_written_one_after_the_other(pool: RegionPool, tmp_path: Path) -> None:
@@ -87,7 +134,7 @@ def test_parts_of_files_are_written_one_after_the_other(pool: RegionPool, tmp_pa
         region = lease.region()
         assert region
         region.write(7, (b"ab", FilePart(file, 50, gap=(10, 40)), memoryview(b"cd")))
-        assert region.view[7:31] == b"ab" + bytes([*range(10), *range(40, 50)]) + b"cd"
+        assert region.view(7, 24) == b"ab" + bytes([*range(10), *range(40, 50)]) + b"cd"
         with pytest.raises(OSError, match="shorter"):
             region.write(0, (FilePart(file, 101),))
 
