@@ -85,9 +85,9 @@ class _Writer:
 
     async def flush(self) -> None:
         """Wait until all is written; raises as the last piece."""
-        pending, self._pending = self._pending, None
-        if pending:
-            await pending
+        if self._pending:
+            await asyncio.shield(self._pending)  # a thread continues writing after a cancellation
+            self._pending = None
 
     async def close(self) -> None:
         """Close the form, after the write in progress."""

@@ -1,13 +1,16 @@
+import asyncio
 import errno
 import io
+import threading
 import zipfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import anyio
 import pytest
+from anyio import to_thread
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
@@ -88,6 +91,44 @@ def test_a_full_disk_is_a_problem() -> None:
 
     with pytest.raises(SpoolFull):
         anyio.run(receive, _request(_body([("a", b"x" * 100)]), 50), FullFolder(Path("/")), LIMITS)
+
+
+class BlockedFile(io.FileIO):
+    """Each write waits until `resume` is set; notes whether it was closed during one."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "wb")
+        self.begun, self.resume = threading.Event(), threading.Event()
+        self.closed_during_write = False
+
+    def write(self, data: Any) -> int:
+        self.begun.set()
+        self.resume.wait(10)
+        return len(data)
+
+    def close(self) -> None:
+        self.closed_during_write |= self.begun.is_set() and not self.resume.is_set()
+        super().close()
+
+
+def test_a_cancelled_upload_closes_its_file_after_the_write_in_progress(tmp_path: Path) -> None:
+    file = BlockedFile(tmp_path / "file")
+
+    class Folder(SpoolFolder):
+        def create(self) -> BinaryIO:
+            return cast("BinaryIO", file)
+
+    async def cancel() -> None:
+        receiving = asyncio.create_task(receive(_request(_body([("a", b"x")]), 1000), Folder(tmp_path), LIMITS))
+        await to_thread.run_sync(file.begun.wait, 10)
+        receiving.cancel()
+        for _ in range(100):  # the cancellation reaches the upload
+            await asyncio.sleep(0)
+        file.resume.set()
+        await asyncio.gather(receiving, return_exceptions=True)
+
+    anyio.run(cancel)
+    assert (file.closed, file.closed_during_write) == (True, False)
 
 
 async def _use(spool: Spool) -> None:
