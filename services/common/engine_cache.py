@@ -17,6 +17,7 @@ from services.common.card import Bundle, Part
 from services.common.engine_measurement import Measurement
 from services.common.engines import engine_version
 from services.common.openvino_model import usable_cores
+from services.common.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class MeasurementKey(_Frozen):
 
     cpu : SHA-256 of the CPU's model and flags
     cores : usable by this process
+    version : of this software, which calls the engines
     """
 
     part: Part
@@ -42,6 +44,7 @@ class MeasurementKey(_Frozen):
     cores: int
     tensorflow: str | None
     openvino: str | None
+    version: str
 
     @classmethod
     def current(cls, bundle: Bundle, part: Part) -> "MeasurementKey":
@@ -54,6 +57,7 @@ class MeasurementKey(_Frozen):
             cores=usable_cores(),
             tensorflow=versions[0],
             openvino=versions[1],
+            version=VERSION,
         )
 
     @property

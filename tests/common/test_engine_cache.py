@@ -44,7 +44,9 @@ def test_impossible_measurements_count_as_not_measured(tmp_path: Path, key: Meas
     assert read_measurement(tmp_path, key) is None
 
 
-@pytest.mark.parametrize("change", [{"openvino": "1"}, {"cpu": "other"}, {"card_sha256": "0"}, {"cores": 99}])
+@pytest.mark.parametrize(
+    "change", [{"openvino": "1"}, {"cpu": "other"}, {"card_sha256": "0"}, {"cores": 99}, {"version": "0"}]
+)
 def test_a_measurement_holds_for_its_key_only(tmp_path: Path, key: MeasurementKey, change: dict[str, str]) -> None:
     write_measurement(tmp_path, key, MEASURED)
     other = key.model_copy(update=change)
