@@ -70,7 +70,9 @@ class ThreadRunner:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             deadline.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            (ended,) = await asyncio.gather(work, return_exceptions=True)
+            if isinstance(ended, BaseException):
+                ended.__traceback__ = None  # its frames and `work` form a cycle, which keeps the message
             raise
 
 

@@ -1,15 +1,19 @@
 """Limits and deadlines of the thread runner."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
+from collections.abc import Iterator
 
 import pytest
+from anyio import to_thread
 
 from services.common.deadline import DeadlineExceeded, current_deadline
 from services.common.problems import BadRequest, Overloaded
 from services.common.runners import ThreadRunner, deadline_of
-from services.common.tensors import TIMEOUT_PARAMETER, Message
+from services.common.tensors import TIMEOUT_PARAMETER, Message, Tensor
 from tests.common.test_inference_routes import Settings
 
 pytestmark = pytest.mark.anyio
@@ -94,3 +98,29 @@ async def test_a_cancelled_request_ends_its_work() -> None:
     with pytest.raises(asyncio.CancelledError):
         await request
     assert model.ended.is_set(), "the thread is free again"
+
+
+class Pixels(bytearray):
+    """Bytes with weak references."""
+
+
+@pytest.fixture
+def _no_collector() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_collector")
+async def test_a_cancelled_request_leaves_no_reference_to_its_pixels() -> None:
+    """Shared memory stays mapped while a cycle of a traceback and its frames refers to it."""
+    pixels, model = Pixels(1), Patient()
+    left = weakref.ref(pixels)
+    message = Message((Tensor("x", "UINT8", (1,), (memoryview(pixels),)),))
+    request = asyncio.create_task(ThreadRunner(Settings(threads=1)).run(model, message))
+    await asyncio.to_thread(model.begun.wait, 10)
+    request.cancel()
+    await asyncio.gather(request, return_exceptions=True)
+    del pixels, message, request
+    await to_thread.run_sync(int)  # the idle thread drops the arguments of its last call
+    assert left() is None
