@@ -1,7 +1,7 @@
 """Image of tissue by a scanner: point spread, beam hardening, cupping, noise, offset and gain."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,15 +74,24 @@ def acquire(scanner: Scanner, hu: Floats, rng: np.random.Generator) -> NDArray[n
 
 def _blurred(scanner: Scanner, hu: Floats) -> Floats:
     """Apply point spread and the glow of bone in one pass in the frequency domain."""
+    spread, glow = _transfer(scanner)
+    bone = np.clip(hu - 150, 0, 900) * np.float32(1 / 900)
+    seen = np.fft.rfft2(hu)
+    seen *= spread
+    seen += np.fft.rfft2(bone) * glow
+    picture: Floats = np.fft.irfft2(seen, s=hu.shape).astype(np.float32, copy=False)
+    return picture
+
+
+@lru_cache(maxsize=2)
+def _transfer(scanner: Scanner) -> tuple[Floats, Floats]:
+    """Transfer functions of tissue and of the glow of bone, in the layout of `rfft2`."""
     squares = _frequency() ** 2
     spread = np.exp(-2 * (np.pi * scanner.blur_pixels) ** 2 * squares)
     spread = spread * (1 + scanner.sharpening * (1 - np.exp(-2 * (np.pi * 1.2) ** 2 * squares)))
-    bone = np.clip(hu - 150, 0, 900) * np.float32(1 / 900)
     near = scanner.tail_hu * np.exp(-2 * (np.pi * 2) ** 2 * squares)
     far = scanner.glow_hu * np.exp(-2 * (np.pi * scanner.glow_pixels) ** 2 * squares)
-    seen = np.fft.rfft2(hu) * spread + np.fft.rfft2(bone) * (near + far).astype(np.float32)
-    picture: Floats = np.fft.irfft2(seen, s=hu.shape).astype(np.float32)
-    return picture
+    return spread, (near + far).astype(np.float32)
 
 
 def _bands(scanner: Scanner, hu: Floats, rng: np.random.Generator) -> Floats:
@@ -113,11 +122,18 @@ def _cupping(scanner: Scanner) -> Floats:
 
 def _noise(scanner: Scanner, rng: np.random.Generator) -> Floats:
     white = np.fft.rfft2(rng.standard_normal((SIZE, SIZE), dtype=np.float32))
+    white *= _noise_spectrum(scanner.noise_grain_pixels)
+    noise: Floats = np.fft.irfft2(white, s=(SIZE, SIZE)).astype(np.float32, copy=False)
+    noise *= np.float32(scanner.noise_hu / noise.std())
+    return noise
+
+
+@lru_cache(maxsize=2)
+def _noise_spectrum(grain_pixels: float) -> Floats:
+    """Noise of filtered back-projection: low at the lowest frequencies, with a roll-off at the highest."""
     frequency = _frequency()
-    # Noise of filtered back-projection is low at the lowest frequencies and rolls off at the highest.
-    shape = np.sqrt(frequency + 0.01) * np.exp(-2 * (np.pi * scanner.noise_grain_pixels) ** 2 * frequency**2)
-    noise = np.fft.irfft2(white * shape, s=(SIZE, SIZE)).astype(np.float32)
-    return noise * np.float32(scanner.noise_hu / noise.std())
+    spectrum: Floats = np.sqrt(frequency + 0.01) * np.exp(-2 * (np.pi * grain_pixels) ** 2 * frequency**2)
+    return spectrum
 
 
 @cache

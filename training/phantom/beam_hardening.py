@@ -9,7 +9,8 @@ from functools import cache
 from typing import Any, Final
 
 import numpy as np
-from scipy import ndimage, sparse
+from numpy.typing import NDArray
+from scipy import sparse
 
 from training.phantom.geometry import SIZE
 from training.phantom.shapes import Floats
@@ -28,16 +29,36 @@ def hardening_hu(hu: Floats) -> Floats:
     hu : (SIZE, SIZE) float32, the tissue of a slice
     """
     step = SIZE // COARSE
-    coarse = hu.reshape(COARSE, step, COARSE, step)
-    bone = np.clip(coarse - _BONE_HU, 0, 2000).mean(axis=(1, 3)) * np.float32(1e-3)
-    soft = (coarse > -_BONE_HU).mean(axis=(1, 3)) * (bone < 0.05)  # noqa: PLR2004 - hardly any bone
+    bone = _cell_sums(np.clip(hu - _BONE_HU, 0, 2000)) / np.float32(step**2) * np.float32(1e-3)
+    share = _cell_sums((hu > -_BONE_HU).view(np.uint8)) / step**2
+    soft = share * (bone < 0.05)  # noqa: PLR2004 - hardly any bone
     rays, back = _rays(), _filter()
     crossed = (rays @ bone.ravel()).reshape(ANGLES, _RAYS)
     short = np.fft.irfft(np.fft.rfft(crossed**2, axis=1) * back, n=_RAYS, axis=1).astype(np.float32)
     fault = -(rays.T @ short.ravel()).reshape(COARSE, COARSE)
     fault -= (fault * soft).sum() / max(float(soft.sum()), 1.0)
-    fine: Floats = ndimage.zoom(fault, step, order=1, grid_mode=True, mode="nearest")
-    return fine
+    return _enlarged(_enlarged(fault.astype(np.float64)).T).T.astype(np.float32)
+
+
+def _cell_sums(fine: NDArray[Any]) -> NDArray[Any]:
+    """Sums over the cells of the coarse grid; reductions over two axes take ten times as long."""
+    step = SIZE // COARSE
+    across = fine.reshape(SIZE, COARSE, step)
+    rows = sum((across[:, :, place] for place in range(1, step)), start=across[:, :, 0])
+    down = rows.reshape(COARSE, step, COARSE)
+    return sum((down[:, place] for place in range(1, step)), start=down[:, 0])
+
+
+def _enlarged(coarse: Floats) -> Floats:
+    """Interpolate linearly between the middles of rows, for `SIZE` rows; the outermost rows repeat."""
+    step = SIZE // COARSE
+    padded = np.concatenate([coarse[:1], coarse, coarse[-1:]])
+    fine = np.empty((COARSE, step, coarse.shape[1]))
+    for place in range(step):
+        after = (place + 0.5) / step - 0.5
+        neighbours = padded[2:] if after > 0 else padded[:-2]
+        np.add(coarse * (1 - abs(after)), neighbours * abs(after), out=fine[:, place])
+    return fine.reshape(SIZE, -1)
 
 
 @cache

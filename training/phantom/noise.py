@@ -1,6 +1,6 @@
 """One periodic field of band-limited noise; every texture of the phantom is a look-up into it."""
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,31 +17,43 @@ def sample(x: Floats, y: Floats, z: Floats, *, wavelength_mm: float, offset: int
     scale = np.float32(_WAVELENGTH / wavelength_mm)
     # Three irrational steps move neighbouring offsets far apart.
     shift = (offset * np.array([0.8191725, 0.6710436, 0.5497005]) % 1 * _SIDE).astype(np.float32)
-    index = _wrapped(x, scale, shift[0])
-    for axis, start in ((y, shift[1]), (z, shift[2])):
+    moved, whole = np.empty(x.shape, np.float32), np.empty(x.shape, np.int32)
+    index = np.zeros(x.shape, np.int32)
+    for axis, start in zip((x, y, z), shift, strict=True):
+        # The large number keeps values positive, since the cast rounds towards zero.
+        np.multiply(axis, scale, out=moved)
+        moved += np.float32(start + 64 * _SIDE)
+        whole[...] = moved
+        whole &= _SIDE - 1
         index *= _SIDE
-        index += _wrapped(axis, scale, start)
-    return _field()[index].astype(np.float32) * np.float32(1 / _LEVELS)
+        index += whole
+    np.multiply(_field().take(index), np.float32(1 / _LEVELS), out=moved)
+    return moved
 
 
 def waves(x: Floats, y: Floats, z: Floats, *, wavelength_mm: float, offset: int) -> Floats:
     """Sum of four random waves: as `sample`, but smooth, for displacements."""
-    rng = np.random.default_rng([offset, 4])
-    total = np.zeros_like(x)
+    total, phase, part = np.zeros_like(x), np.empty_like(x), np.empty_like(x)
+    for kx, ky, kz, start in _four_waves(wavelength_mm, offset):
+        np.multiply(x, kx, out=phase)
+        phase += np.multiply(y, ky, out=part)
+        phase += np.multiply(z, kz, out=part)
+        phase += start
+        total += np.sin(phase, out=phase)
+    total *= np.float32(1 / np.sqrt(2))
+    return total
+
+
+@lru_cache(maxsize=256)
+def _four_waves(wavelength_mm: float, offset: int) -> list[tuple[np.float32, ...]]:
+    """Four random waves: angular frequency in 1/mm along x, y and z, and phase."""
+    rng, waves = np.random.default_rng([offset, 4]), []
     for _ in range(4):
         way = rng.standard_normal(3)
         cycle = 2 * np.pi / (wavelength_mm * rng.uniform(0.7, 1.6))
-        kx, ky, kz = (np.float32(value) for value in way / np.linalg.norm(way) * cycle)
-        total += np.sin(x * kx + y * ky + z * kz + np.float32(rng.uniform(0, 2 * np.pi)))
-    return total * np.float32(1 / np.sqrt(2))
-
-
-def _wrapped(values: Floats, scale: np.float32, shift: np.float32) -> NDArray[np.int32]:
-    # The large number keeps values positive, since the cast rounds towards zero.
-    moved = values * scale + np.float32(shift + 64 * _SIDE)
-    index: NDArray[np.int32] = moved.astype(np.int32)
-    index &= _SIDE - 1
-    return index
+        steps = way / np.linalg.norm(way) * cycle
+        waves.append(tuple(np.float32(value) for value in (*steps, rng.uniform(0, 2 * np.pi))))
+    return waves
 
 
 @cache
