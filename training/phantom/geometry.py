@@ -58,11 +58,10 @@ class Scan:
         axes = self.orientation() @ rotation(pitch_deg=self.pitch_deg, roll_deg=self.roll_deg, yaw_deg=self.yaw_deg)
         steps = (np.arange(SIZE) - (SIZE - 1) / 2) * self.pixel_mm
         columns, rows = steps + self.centre_mm[0], (steps + self.centre_mm[1])[:, None]
-        x, y, z = (
-            (columns * column + rows * row + position_mm * normal).astype(np.float32).ravel()
-            for column, row, normal in axes.T
-        )
-        return Points(x, y, z)
+        x, y, z = np.empty((3, SIZE, SIZE), np.float32)
+        for out, (column, row, normal) in zip((x, y, z), axes.T, strict=True):
+            np.add(columns * column + rows * row, position_mm * normal, out=out, casting="same_kind")
+        return Points(x.ravel(), y.ravel(), z.ravel())
 
 
 def rotation(*, pitch_deg: float, roll_deg: float, yaw_deg: float) -> NDArray[np.float64]:

@@ -148,10 +148,12 @@ def _soft(skull: Skull, points: Points, depth: Depths, texture: Floats) -> Float
 
 def _fill_vault(hu: Floats, skull: Skull, points: Points, depth: Depths, texture: Floats) -> None:
     """Two tables with diploe between them, sutures, and surgical openings."""
+    near = np.flatnonzero((depth.vault <= 0) & (depth.cavity > -NEAR_MM) & (depth.vault > -1.75 * skull.thickness_mm))
+    points, depth, texture = points.at(near), depth.at(near), texture[near]
     slow = waves(points.x, points.y, points.z, wavelength_mm=75, offset=skull.seed + 4)
     thickness = np.float32(skull.thickness_mm) * np.clip(1 + np.float32(skull.uneven) * slow, 0.5, 1.7)
     across = -depth.vault / thickness
-    wall = (across >= 0) & (across <= 1) & (depth.cavity > -NEAR_MM)
+    wall = (across >= 0) & (across <= 1)
     table = ramp((np.abs(across - 0.5) - np.float32(skull.diploe / 2)) / 0.06)
     bone = np.float32(skull.diploe_hu) * (1 + 0.18 * texture)
     bone += (np.float32(skull.table_hu) * (1 + 0.05 * slow) - bone) * table
@@ -159,7 +161,7 @@ def _fill_vault(hu: Floats, skull: Skull, points: Points, depth: Depths, texture
         bone -= bone * 0.75 * ramp((np.float32(skull.sutures_mm) - _suture_mm(points, texture)) * 2)
     for hole in skull.holes:
         _open(bone, hole, points, texture)
-    np.copyto(hu, bone.astype(np.float32), where=wall)
+    hu[near[wall]] = bone[wall]
 
 
 def _suture_mm(points: Points, texture: Floats) -> Floats:
@@ -183,25 +185,35 @@ def _open(bone: Floats, hole: Hole, points: Points, texture: Floats) -> None:
 
 def _fill_base(hu: Floats, skull: Skull, points: Points, depth: Depths, texture: Floats) -> None:
     """Between the cavity and its hull: spongy bone of the base, dense petrous ridges, air cells and sinuses."""
+    near = np.flatnonzero((depth.vault > -1) & (depth.cavity <= 0))
+    points, depth, texture = points.at(near), depth.at(near), texture[near]
     side = np.abs(points.x)
     petrous = bump((points.y - 10 - 0.5 * (side - 20)) / 9, (side - 34) / 18, (points.z + 30) / 12)
     middle = bump(points.x / 20, (points.y - 2) / 22, (points.z + 40) / 22)
     thickness = 6 + 16 * np.maximum(petrous, middle)
-    base = (depth.vault > -1) & (depth.cavity <= 0) & (depth.cavity > -thickness)
+    base = depth.cavity > -thickness
     rim = ramp((depth.cavity + 2.6) / 0.7)  # a compact layer under the dura
     slow = sample(points.x, points.y, points.z, wavelength_mm=17, offset=skull.seed + 5)
     spongy = np.float32(skull.base_hu) * (0.62 + 0.2 * texture + 0.15 * slow)
     dense = spongy + (np.float32(skull.base_hu + 250) - spongy) * rim + 650 * petrous
-    np.copyto(hu, dense.astype(np.float32), where=base)
+    hu[near[base]] = dense[base]
     mastoid = bump((side - 50) / 13, (points.y - 24) / 16, (points.z + 36) / 20)
     sphenoid = bump(points.x / 15, (points.y + 8) / 15, (points.z + 34) / 10)
     airy = 1.5 * np.maximum(mastoid, sphenoid) + 0.4 * texture + np.float32(skull.cells) - 1.15
-    hu[base & (airy > 0) & (depth.cavity < -2.2)] = -900
+    hu[near[base & (airy > 0) & (depth.cavity < -2.2)]] = -900
 
 
 def _fill_face(hu: Floats, points: Points, depth: Depths, texture: Floats) -> None:
     """Orbits and air spaces, in coarse form, since the networks see little of them."""
-    side, under = np.abs(points.x), (depth.cavity < -2) & (depth.skin > 3) & (points.z < -8)
+    near = np.flatnonzero(points.z < -8)
+    if near.size:
+        part = hu[near]
+        _fill_low_face(part, points.at(near), depth.at(near), texture[near])
+        hu[near] = part
+
+
+def _fill_low_face(hu: Floats, points: Points, depth: Depths, texture: Floats) -> None:
+    side, under = np.abs(points.x), (depth.cavity < -2) & (depth.skin > 3)
     slow = sample(points.x, points.y, points.z, wavelength_mm=34, offset=77)
     bones = under & (np.abs(texture) < 0.16 * np.clip(slow, 0, 2)) & (points.y < 10) & (side < 58)
     hu[bones] = 480

@@ -112,20 +112,23 @@ def make_study(patient: Patient, indices: Sequence[int] | None = None) -> Study:
     """Compute the slices of a study, all or those at `indices` of `patient.scan.position_mm`."""
     chosen = range(len(patient.scan.position_mm)) if indices is None else indices
     slices = [_slice(patient, index) for index in chosen]
-    masks = np.stack([mask for _, mask in slices])
-    labels, label_mask = _truth(masks, patient.scan.pixel_mm)
+    shares = np.stack([blood for _, blood in slices])
+    labels, label_mask = _truth(shares, patient)
     return Study(
         hu=np.stack([hu for hu, _ in slices]),
         labels=labels,
         label_mask=label_mask,
-        masks=np.rint(masks * 255).astype(np.uint8),
+        masks=_masks(shares, patient),
         position_mm=np.array([patient.scan.position_mm[index] for index in chosen], np.float32),
         scan=patient.scan,
     )
 
 
 def _slice(patient: Patient, index: int) -> tuple[NDArray[np.int16], Floats]:
-    """One image (SIZE, SIZE) and its blood (SIZE, SIZE, 5): the mean of planes across the slice's thickness."""
+    """One image (SIZE, SIZE) and its blood (k, SIZE * SIZE): the mean of planes across the slice's thickness.
+
+    Blood has a row for each of the k kinds of haemorrhage of the patient, in the order of `_kinds`.
+    """
     scan = patient.scan
     most = PLANES_ABOVE if scan.position_mm[index] > HIGH_MM else PLANES
     planes = min(max(round(scan.thickness_mm / PLANE_MM), 1), most)
@@ -138,16 +141,17 @@ def _slice(patient: Patient, index: int) -> tuple[NDArray[np.int16], Floats]:
 
 def _plane(patient: Patient, points: Points) -> tuple[Floats, Floats]:
     hu = np.full(points.x.shape, -1000, np.float32)
-    blood = np.zeros((*points.x.shape, len(SUBTYPES)), np.float32)
+    blood = np.zeros((len(_kinds(patient)), SIZE * SIZE), np.float32)
     near = near_skin(patient.skull, points)
     depth = depths(patient.skull, points.at(near))
     cavity = depth.cavity > 0
     around, inside = np.flatnonzero((depth.skin > -1) & ~cavity), np.flatnonzero(cavity)
     hu[near[around]] = _around(patient, points.at(near[around]), depth.at(around))
     if inside.size:
-        hu[near[inside]], blood[near[inside]] = _brain(patient, points.at(near[inside]), depth.at(inside))
+        place = near[inside]
+        hu[place], blood[:, place] = _brain(patient, points.at(place), depth.at(inside))
     fill_headrest(hu, points, patient.skull.seed)
-    return hu.reshape(SIZE, SIZE), blood.reshape(SIZE, SIZE, -1)
+    return hu.reshape(SIZE, SIZE), blood
 
 
 def near_skin(skull: Skull, points: Points) -> NDArray[np.intp]:
@@ -166,20 +170,45 @@ def _around(patient: Patient, points: Points, depth: Depths) -> Floats:
 
 def _brain(patient: Patient, points: Points, depth: Depths) -> tuple[Floats, Floats]:
     inside = anatomy(patient.brain, points, vault_mm=depth.vault, cavity_mm=depth.cavity)
-    hu, blood = inside.hu, np.zeros((*points.x.shape, len(SUBTYPES)), np.float32)
+    kinds = _kinds(patient)
+    hu, blood = inside.hu, np.zeros((len(kinds), len(points.x)), np.float32)
     fill_brain(hu, patient.mimics, inside)
     for haemorrhage in patient.haemorrhages:
         hu, share = mix(haemorrhage, inside, hu)
-        column = blood[:, SUBTYPES.index(haemorrhage.label)]
-        np.maximum(column, share, out=column)
+        row = blood[kinds.index(SUBTYPES.index(haemorrhage.label))]
+        np.maximum(row, share, out=row)
     return hu, blood
 
 
-def _truth(masks: Floats, pixel_mm: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _kinds(patient: Patient) -> list[int]:
+    """The patient's kinds of haemorrhage, as indices of `SUBTYPES`."""
+    return sorted({SUBTYPES.index(haemorrhage.label) for haemorrhage in patient.haemorrhages})
+
+
+def _masks(shares: Floats, patient: Patient) -> NDArray[np.uint8]:
+    """Share of blood of each subtype, (n, SIZE, SIZE, 5), from that of the patient's kinds (n, k, SIZE * SIZE)."""
+    masks = np.zeros((len(shares), SIZE, SIZE, len(SUBTYPES)), np.uint8)
+    for row, kind in enumerate(_kinds(patient)):
+        masks[..., kind] = np.rint(shares[:, row] * 255).reshape(-1, SIZE, SIZE)
+    return masks
+
+
+def _truth(shares: Floats, patient: Patient) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Labels and whether they are certain, (n, 6) each, from the area of blood."""
-    every, seen = masks.sum(axis=(1, 2)) * pixel_mm**2, (masks >= SEEN).sum(axis=(1, 2)) * pixel_mm**2
+    every = np.zeros((len(shares), len(SUBTYPES)), np.float32)
+    seen = np.zeros((len(shares), len(SUBTYPES)))
+    for row, kind in enumerate(_kinds(patient)):
+        every[:, kind] = [_total(share) for share in shares[:, row]]
+        seen[:, kind] = np.count_nonzero(shares[:, row] >= SEEN, axis=1)
+    every, seen = every * patient.scan.pixel_mm**2, seen * patient.scan.pixel_mm**2
     labels = _with_any(seen) >= SEEN_MM2
     return labels, labels | (_with_any(every) < TRACE_MM2)
+
+
+def _total(share: Floats) -> np.float32:
+    """Sum in the order of pixels: in another one, rounding could change a label at the limit."""
+    some = share[share > 0]
+    return np.float32(np.add.accumulate(some)[-1] if some.size else 0)
 
 
 def _with_any(areas: Floats) -> Floats:
