@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.labels import LABELS, SUBTYPES
-from training.data.pictures import GRID, Pictures, concatenate, make_study_pictures
+from training.data.pictures import GRID, Pictures, concatenate, make_stream_pictures
 from training.io.pool import cores, worker_pool
 from training.options.stream import StreamOptions
 from training.phantom.geometry import SIZE
@@ -76,7 +76,7 @@ class Stream:
         while True:
             while len(coming) < 1 + self._processes:
                 coming.append(
-                    [self._workers.submit(make_study_pictures, wanted) for wanted in self._plan.requests(number)]
+                    [self._workers.submit(make_stream_pictures, wanted) for wanted in self._plan.requests(number)]
                 )
                 number += 1
             yield concatenate(future.result() for future in coming.popleft())
