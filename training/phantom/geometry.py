@@ -23,7 +23,7 @@ class Points:
 
     def at(self, index: NDArray[np.intp]) -> "Points":
         """The points at some indices."""
-        return Points(self.x[index], self.y[index], self.z[index])
+        return Points(self.x.take(index), self.y.take(index), self.z.take(index))
 
     def moved(self, x: Floats | float, y: Floats | float, z: Floats | float) -> "Points":
         """The points moved by an offset in mm."""

@@ -92,6 +92,16 @@ def depths(skull: Skull, points: Points) -> Depths:
         grown = np.float32(skull.hyperostosis_mm) * rough * bump(points.x / 40, (points.y + 70) / 30, points.z / 45)
         cavity, vault = cavity - grown, vault - grown
     cavity = _ridged(skull, points, cavity, vault)
+    return Depths(vault, np.minimum(cavity, vault), _skin_mm(skull, points, inner, hull))
+
+
+def skin_mm(skull: Skull, points: Points) -> Floats:
+    """Depth of points under the skin, as in `depths`."""
+    inner = standard(skull.head, points)
+    return _skin_mm(skull, points, inner, vault_mm(skull.head, inner))
+
+
+def _skin_mm(skull: Skull, points: Points, inner: Points, hull: Floats) -> Floats:
     column = _column(skull.head, inner, hull)
     face = bump(points.x / 40, (points.y + 70) / 30, (points.z + 55) / 35) * 8
     temporal = bump((np.abs(points.x) - 62) / 16, (points.y + 22) / 28, (points.z + 12) / 26) * 7
@@ -99,7 +109,7 @@ def depths(skull: Skull, points: Points) -> Depths:
     slow = waves(points.x, points.y, points.z, wavelength_mm=90, offset=skull.seed + 6)
     scalp = np.float32(skull.scalp_mm) * (1 + 0.2 * slow)
     skin = column + np.float32(skull.thickness_mm) + scalp + face + temporal + neck
-    return Depths(vault, np.minimum(cavity, vault), skin.astype(np.float32))
+    return skin.astype(np.float32, copy=False)
 
 
 def _column(head: Head, inner: Points, hull: Floats) -> Floats:

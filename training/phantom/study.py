@@ -16,7 +16,7 @@ from training.phantom.haemorrhages import Haemorrhage, mix
 from training.phantom.mimics import Mimics, draw_mimics, fill_brain, fill_headrest, fill_scalp, with_contrast_agent
 from training.phantom.shapes import Floats
 from training.phantom.shifts import shifted_atrophy, shifted_haemorrhage, shifted_scan, shifted_scanner, shifted_skull
-from training.phantom.skull import Depths, Skull, depths, draw_skull, tissue
+from training.phantom.skull import Depths, Skull, depths, draw_skull, skin_mm, tissue
 from training.phantom.small_haemorrhages import small_haemorrhages
 from training.phantom.study_options import RANDOM_STUDY, StudyOptions
 
@@ -158,7 +158,7 @@ def near_skin(skull: Skull, points: Points) -> NDArray[np.intp]:
     """Indices of points that may be inside the head: without blocks whose middle is far outside."""
     every = np.arange(SIZE * SIZE).reshape(SIZE, SIZE)
     middles = every[BLOCK // 2 :: BLOCK, BLOCK // 2 :: BLOCK]
-    near = depths(skull, points.at(middles.ravel())).skin.reshape(middles.shape) > -FAR_MM
+    near = skin_mm(skull, points.at(middles.ravel())).reshape(middles.shape) > -FAR_MM
     return np.flatnonzero(np.repeat(np.repeat(near, BLOCK, 0), BLOCK, 1))
 
 
