@@ -19,7 +19,7 @@ def sample(x: Floats, y: Floats, z: Floats, *, wavelength_mm: float, offset: int
     shift = (offset * np.array([0.8191725, 0.6710436, 0.5497005]) % 1 * _SIDE).astype(np.float32)
     moved, whole = np.empty(x.shape, np.float32), np.empty(x.shape, np.int32)
     index = np.zeros(x.shape, np.int32)
-    for axis, start in zip((x, y, z), shift, strict=True):
+    for axis, start in zip((z, y, x), shift[::-1], strict=True):
         # The large number keeps values positive, since the cast rounds towards zero.
         np.multiply(axis, scale, out=moved)
         moved += np.float32(start + 64 * _SIDE)
@@ -66,4 +66,5 @@ def _field() -> NDArray[np.int8]:
     band = np.exp(-(((frequency * _WAVELENGTH - 1) / 0.35) ** 2))
     field = np.fft.irfftn(np.fft.rfftn(white) * band, s=(_SIDE,) * 3, axes=(0, 1, 2))
     levels: NDArray[np.int8] = np.clip(np.rint(field / field.std() * _LEVELS), -127, 127).astype(np.int8).ravel()
-    return levels
+    # Neighbours along x, which follow each other in the rows of a slice, lie side by side in memory.
+    return np.ascontiguousarray(levels.reshape((_SIDE,) * 3).T).ravel()
