@@ -26,8 +26,8 @@ PLANE_MM = 1.7  # largest distance of the planes that are averaged into a slice
 PLANES = 3
 PLANES_ABOVE = 5  # near the vertex, where the skull is almost parallel to the slice
 HIGH_MM = 46.0
-BLOCK = 8  # rows and columns of a block that is skipped where it is air,
-FAR_MM = 16.0  # at this distance from the skin
+BLOCK = 4  # rows and columns of a block that is skipped where it is air,
+FAR_MM = 8.0  # at this distance from the skin; the farthest distances of the atlas are hardly larger
 TRACE_MM2 = 2.0  # below this area it is false; in between it is uncertain
 
 
