@@ -31,6 +31,7 @@ SHAPE: Final = (197, 233, 213)
 BELOW: Final = 24  # slices added below the template, which ends at the foramen magnum
 ORIGIN: Final = (98, 124, 76 + BELOW)  # voxel of the head's origin, between the lateral ventricles
 FIELDS: Final = ("grey", "white", "smooth_white", "cavity", "hull", "ventricle", "tentorium", "sulcus")
+_SHARES: Final = ("grey", "white", "smooth_white", "sulcus")
 STEP_MM: Final = 0.25  # resolution of stored distances
 REACH_MM: Final = 127 * STEP_MM  # larger distances are clipped
 HULL_MM: Final = 22.0  # size of the openings of the cavity that its hull closes
@@ -44,8 +45,7 @@ class Tissue:
 
     grey, white, smooth_white : shares from 0 to 1; the last smoothed
     sulcus : share of CSF within a few mm; it widens first with atrophy
-    cavity_mm, hull_mm, ventricle_mm : signed distances into the cranial cavity, into the hull that closes it over the
-        skull base, and into the ventricles
+    ventricle_mm : signed distance into the ventricles
     tentorium_mm : signed distance above the tentorium
     """
 
@@ -53,29 +53,24 @@ class Tissue:
     white: Floats
     smooth_white: Floats
     sulcus: Floats
-    cavity_mm: Floats
-    hull_mm: Floats
     ventricle_mm: Floats
     tentorium_mm: Floats
 
 
 def look_up(inner: Points) -> Tissue:
     """Sample the standard brain at points of its own frame: linear interpolation, clamped at the edges."""
-    grey, white, smooth_white, cavity, hull, ventricle, tentorium, sulcus = _values(inner, FIELDS)
-    return Tissue(
-        *(_share(values) for values in (grey, white, smooth_white, sulcus)),
-        *(_distance_mm(values) for values in (cavity, hull, ventricle, tentorium)),
-    )
+    *shares, ventricle, tentorium = _values(inner, (*_SHARES, "ventricle", "tentorium"))
+    return Tissue(*(_share(values) for values in shares), _distance_mm(ventricle), _distance_mm(tentorium))
 
 
 def walls_mm(inner: Points) -> tuple[Floats, Floats]:
-    """Signed distances in mm into the cranial cavity and into its hull, sampled as by `look_up`."""
+    """Signed distances in mm into the cranial cavity, and into the hull that closes it over the skull base."""
     cavity, hull = _values(inner, ("cavity", "hull"))
     return _distance_mm(cavity), _distance_mm(hull)
 
 
 def hull_mm(inner: Points) -> Floats:
-    """Signed distance in mm into the hull, sampled as by `look_up`."""
+    """Signed distance in mm into the hull, as by `walls_mm`."""
     return _distance_mm(_values(inner, ("hull",))[0])
 
 

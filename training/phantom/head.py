@@ -30,7 +30,7 @@ class Head:
 
     @property
     def mean_scale(self) -> float:
-        return float(np.mean(self.scale))
+        return sum(self.scale) / len(self.scale)
 
 
 def draw_head(rng: np.random.Generator) -> Head:

@@ -105,15 +105,23 @@ def fill_brain(hu: Floats, mimics: Mimics, anatomy: Anatomy) -> None:
     """Add mimics to the tissue of the cavity, in place."""
     for fluid in mimics.fluids:
         hu += (density(fluid.blood, anatomy) - hu) * fluid.fraction(anatomy)
+    low, high = (float(edge) for edge in (anatomy.points.z.min(), anatomy.points.z.max()))
     for grain in mimics.grains:
-        _fill_grain(hu, grain, anatomy.points)
+        middle, half = grain.centre_mm[2], _reach(grain) * grain.radii_mm[2] + 1  # 1 mm for rounding
+        if low < middle + half and high > middle - half:
+            _fill_grain(hu, grain, anatomy.points)
     for rod in mimics.rods:
         _fill_rod(hu, rod, anatomy.points)
 
 
+def _reach(grain: Grain) -> float:
+    """The distance from its centre that a grain may reach, in radii."""
+    return 1.5 + grain.soft_mm / min(grain.radii_mm)
+
+
 def _fill_grain(hu: Floats, grain: Grain, points: Points) -> None:
     (x, y, z), (rx, ry, rz) = grain.centre_mm, grain.radii_mm
-    reach = 1.5 + grain.soft_mm / min(grain.radii_mm)
+    reach = _reach(grain)
     near = np.flatnonzero(
         (np.abs(points.x - x) < reach * rx) & (np.abs(points.y - y) < reach * ry) & (np.abs(points.z - z) < reach * rz)
     )

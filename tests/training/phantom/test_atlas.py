@@ -17,39 +17,38 @@ def _plane(z: float, step: float = 4) -> Points:
 
 def test_known_places_are_what_they_are() -> None:
     # A lateral ventricle's body, white matter beside it, the cerebellum, air above the head.
-    tissue = atlas.look_up(_at((9, 0, 20), (28, 0, 24), (24, 52, -40), (0, 0, 110)))
+    places = _at((9, 0, 20), (28, 0, 24), (24, 52, -40), (0, 0, 110))
+    tissue, (cavity, _) = atlas.look_up(places), atlas.walls_mm(places)
     assert tissue.ventricle_mm[0] > 0
     assert tissue.white[1] > 0.9
     assert tissue.tentorium_mm[2] < -5 < 5 < tissue.tentorium_mm[1]
-    assert (tissue.cavity_mm > 0).tolist() == [True, True, True, False]
+    assert (cavity > 0).tolist() == [True, True, True, False]
 
 
 def test_the_hull_holds_the_cavity_and_the_cavity_the_ventricles() -> None:
     for z in (-40, -20, 0, 20, 40):
-        tissue = atlas.look_up(_plane(z))
-        assert np.all(tissue.hull_mm >= tissue.cavity_mm - 0.6)
-        assert np.all(tissue.cavity_mm[tissue.ventricle_mm > 0] > 0)
+        cavity, hull = atlas.walls_mm(_plane(z))
+        assert np.all(hull >= cavity - 0.6)
+        assert np.all(cavity[atlas.look_up(_plane(z)).ventricle_mm > 0] > 0)
 
 
 def test_the_standard_brain_is_symmetric() -> None:
     plane = _plane(10)
-    left, right = atlas.look_up(plane), atlas.look_up(Points(-plane.x, plane.y, plane.z))
-    assert np.abs(left.grey - right.grey).mean() < 0.02
-    assert _far(left.cavity_mm, right.cavity_mm) < 1.5
+    mirrored = Points(-plane.x, plane.y, plane.z)
+    assert np.abs(atlas.look_up(plane).grey - atlas.look_up(mirrored).grey).mean() < 0.02
+    assert _far(atlas.walls_mm(plane)[0], atlas.walls_mm(mirrored)[0]) < 1.5
 
 
-def test_walls_alone_are_those_of_the_whole_look_up() -> None:
+def test_the_hull_alone_is_that_of_both_walls() -> None:
     plane = _plane(0)
-    tissue, (cavity, hull) = atlas.look_up(plane), atlas.walls_mm(plane)
-    np.testing.assert_array_equal(cavity, tissue.cavity_mm)
-    np.testing.assert_array_equal(hull, tissue.hull_mm)
-    np.testing.assert_array_equal(atlas.hull_mm(plane), hull)
+    np.testing.assert_array_equal(atlas.hull_mm(plane), atlas.walls_mm(plane)[1])
 
 
 def test_points_beyond_the_template_are_as_its_edge() -> None:
-    tissue = atlas.look_up(_at((0, 18, -90), (0, 18, -400)))
+    places = _at((0, 18, -90), (0, 18, -400))
+    tissue, (cavity, _) = atlas.look_up(places), atlas.walls_mm(places)
     assert tissue.white[0] == tissue.white[1]
-    assert np.isfinite(tissue.cavity_mm).all()
+    assert np.isfinite(cavity).all()
 
 
 def _far(one: Floats, two: Floats) -> float:
