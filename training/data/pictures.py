@@ -116,7 +116,7 @@ def pictures_of(study: Study, seed: int) -> CountedPictures:
     """A study's pictures."""
     large = [_bone_and_subdural(hu, study) for hu in study.hu]
     bright, brain = _counts(np.stack([_levels_inside(both.view(np.uint16).reshape(512, 512, 2)) for both in large]))
-    return CountedPictures(*_values(study, large, seed), bright, brain)
+    return CountedPictures(*(*_values(study, large, seed), bright, brain))
 
 
 def _values(study: Study, large: Sequence[NDArray[np.uint32]], seed: int) -> tuple[NDArray[Any], ...]:

@@ -31,7 +31,8 @@ SHAPE: Final = (197, 233, 213)
 BELOW: Final = 24  # slices added below the template, which ends at the foramen magnum
 ORIGIN: Final = (98, 124, 76 + BELOW)  # voxel of the head's origin, between the lateral ventricles
 FIELDS: Final = ("grey", "white", "smooth_white", "cavity", "hull", "ventricle", "tentorium", "sulcus")
-_SHARES: Final = ("grey", "white", "smooth_white", "sulcus")
+_SHARES: Final = ("grey", "white", "smooth_white", "sulcus")  # of `Tissue`, in its order,
+_DISTANCES: Final = ("ventricle", "tentorium")  # and its distances
 STEP_MM: Final = 0.25  # resolution of stored distances
 REACH_MM: Final = 127 * STEP_MM  # larger distances are clipped
 HULL_MM: Final = 22.0  # size of the openings of the cavity that its hull closes
@@ -59,8 +60,9 @@ class Tissue:
 
 def look_up(inner: Points) -> Tissue:
     """Sample the standard brain at points of its own frame: linear interpolation, clamped at the edges."""
-    *shares, ventricle, tentorium = _values(inner, (*_SHARES, "ventricle", "tentorium"))
-    return Tissue(*(_share(values) for values in shares), _distance_mm(ventricle), _distance_mm(tentorium))
+    values = _values(inner, (*_SHARES, *_DISTANCES))
+    shares, distances = values[: len(_SHARES)], values[len(_SHARES) :]
+    return Tissue(*(_share(value) for value in shares), *(_distance_mm(value) for value in distances))
 
 
 def walls_mm(inner: Points) -> tuple[Floats, Floats]:
@@ -84,7 +86,7 @@ def _values(inner: Points, names: Sequence[str]) -> list[Floats]:
         # Every index is in range; "clip" skips numpy's check.
         fields.take(np.add(index, step, out=place), out=near, mode="clip")
         for value, number in zip(values, numbers, strict=True):
-            value += np.multiply(columns[:, number], weight, out=part)
+            np.add(value, np.multiply(columns[:, number], weight, out=part), out=value)
     return values
 
 

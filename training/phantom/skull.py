@@ -108,7 +108,7 @@ def _skin_mm(skull: Skull, points: Points, inner: Points, hull: Floats) -> Float
     neck = np.clip((points.z + 60) * np.float32(0.25), -12, 0)
     slow = waves(points.x, points.y, points.z, wavelength_mm=90, offset=skull.seed + 6)
     scalp = np.float32(skull.scalp_mm) * (1 + 0.2 * slow)
-    skin = column + np.float32(skull.thickness_mm) + scalp + face + temporal + neck
+    skin: Floats = column + np.float32(skull.thickness_mm) + scalp + face + temporal + neck
     return skin.astype(np.float32, copy=False)
 
 

@@ -68,7 +68,7 @@ def ablate(
     _plot(found, out / "ablation.svg")
 
 
-def _scored(extract: Any, last: Any, tested: list[Pictures]) -> dict[str, Any]:
+def _scored(extract: Any, last: Any, tested: Sequence[Pictures]) -> dict[str, Any]:
     studies = [series for made in tested for series in as_series(made, extract(made.small))]
     slices, series = score_levels(studies, predict_by_cnn(last, studies))
     return {

@@ -1,4 +1,5 @@
 import logging
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -11,13 +12,17 @@ from training.data.pictures import (
     BRAIN_HU,
     BRIGHT_HU,
     GRID,
+    Pictures,
     count_baselines,
     count_inside,
     log_progress,
     make_pictures,
+    make_stream_pictures,
     make_study_pictures,
     picture,
+    pictures_of,
 )
+from training.networks.shrink import shrink
 from training.phantom.dicom_files import dicom_files
 from training.phantom.study import draw_patient, make_study
 from training.phantom.study_options import StudyOptions, StudyRequest
@@ -44,6 +49,22 @@ def test_one_study() -> None:
     assert made.blood.shape == (5, GRID, GRID, 5)
     assert np.all(np.diff(made.position_mm) > 0)
     assert [part.stop - part.start for part in made.series()] == [5]
+
+
+def test_small_pictures_are_the_shrunk_ones_of_the_service() -> None:
+    study = make_study(draw_patient(SEED + 2), [3, 9])
+    large = np.stack([picture(hu, study.scan.pixel_mm) for hu in study.hu])
+    made = pictures_of(study, SEED + 2)
+    np.testing.assert_array_equal(made.small, shrink(large.astype(np.uint16)))
+    for count, counted in zip(count_baselines(large), (made.bright, made.brain), strict=True):
+        np.testing.assert_array_equal(count, counted)
+
+
+def test_the_stream_shows_the_same_slices_without_counts() -> None:
+    wanted = StudyRequest(SEED + 3, slices=2)
+    streamed, counted = make_stream_pictures(wanted), make_study_pictures(wanted)
+    for field in fields(Pictures):
+        np.testing.assert_array_equal(getattr(streamed, field.name), getattr(counted, field.name))
 
 
 def test_many_processes_make_the_same_in_the_same_order() -> None:
