@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
-GROUPS := preprocess openvino cnn cnn-gpu rnn gateway training training-gpu run-light run dev
+GROUPS := preprocess openvino cnn cnn-gpu rnn gateway dicom-node training training-gpu run-light run dev
 
 export BIN
 export GATEWAY_PORT ?= 8000

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from services.cnn.settings import Settings as CnnSettings
 from services.common.acceptance_document import rules_as_markdown
 from services.common.settings import ServiceSettings
+from services.dicom_node.settings import Settings as NodeSettings
 from services.gateway.app import create_app
 from services.gateway.settings import Settings as GatewaySettings
 from services.gateway.stages.stage_client import Stages, connect
@@ -24,6 +25,7 @@ SETTINGS: Final[Mapping[str, type[ServiceSettings]]] = {
     "preprocess": PreprocessSettings,
     "cnn": CnnSettings,
     "rnn": RnnSettings,
+    "dicom_node": NodeSettings,
 }
 _TYPES: Final = {bool: "boolean", int: "integer", float: "number", str: "text", Path: "path"}
 _HEAD: Final = """# Settings

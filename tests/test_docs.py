@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from services.cnn.settings import Settings as CnnSettings
+from services.dicom_node.settings import Settings as NodeSettings
 from services.gateway.settings import Settings as GatewaySettings
 from services.preprocess.settings import Settings as PreprocessSettings
 from services.rnn.settings import Settings as RnnSettings
@@ -28,7 +29,7 @@ _IMPORT = re.compile(r"^from ((?:services|training)[\w.]*) import ([\w, ]+)$")
 _BLOCK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )|\n?\|")
 _SENTENCE = re.compile(r"(?<=[.!?:;])\s+")
 _LONGEST_SENTENCE: Final = 25
-_SETTINGS = (GatewaySettings, PreprocessSettings, CnnSettings, RnnSettings)
+_SETTINGS = (GatewaySettings, PreprocessSettings, CnnSettings, RnnSettings, NodeSettings)
 
 
 def documents() -> list[Path]:

@@ -62,6 +62,6 @@ def test_the_gateway_has_neither_numpy_nor_pillow_nor_tensorflow() -> None:
 
 
 def test_only_the_light_locks_have_no_tensorflow() -> None:
-    light = {"preprocess", "gateway", "openvino", "run-light"}
+    light = {"preprocess", "gateway", "openvino", "dicom-node", "run-light"}
     assert {group for group in LOCKED if not {"tensorflow", "tensorflow-cpu"} & _pins(group).keys()} == light
     assert all(_pins("run-light")[name] == versions for name, versions in _pins("openvino").items())

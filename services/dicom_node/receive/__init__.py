@@ -1,0 +1,1 @@
+"""Receives SOP instances by C-STORE and STOW-RS, as they are, without decoding pixels."""

@@ -1,0 +1,1 @@
+"""The durable table of received series, their assessments, result objects and deliveries (SQLite in WAL mode)."""

@@ -1,0 +1,1 @@
+"""Result objects of one assessment: SR, text SR, secondary capture, segmentation, key objects, FHIR."""

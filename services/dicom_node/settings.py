@@ -1,0 +1,27 @@
+"""Settings of the DICOM node, `ICH_NODE_*`."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from services.common.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Addresses, peers, rules, limits and times."""
+
+    model_config = SettingsConfigDict(env_prefix="ICH_NODE_")
+
+    data_dir: Path = Field(
+        default=Path(".run/dicom-node"),
+        description="Folder of the registry, received instances and result objects; one node owns it.",
+    )
+    gateway_url: str = Field(default="http://127.0.0.1:8000", description="Base URL of the gateway.")
+    gateway_key_file: Path | None = Field(
+        default=None, description="File with the node's API key of the gateway; unset where it asks for none."
+    )
+    peers_file: Path | None = Field(
+        default=None,
+        description="TOML file of the peers that results are sent to and series are pulled from; unset, none.",
+    )
