@@ -15,6 +15,9 @@ export GATEWAY_PORT ?= 8000
 export PREPROCESS_PORT ?= 8001
 export CNN_PORT ?= 8002
 export RNN_PORT ?= 8003
+# HTTP and DICOM of the DICOM node.
+export NODE_PORT ?= 8005
+export DICOM_PORT ?= 11112
 # Redis listens on no port, but on a socket in a folder of this user. The path of a socket may have 107 bytes.
 export REDIS_SOCKET ?= /tmp/ich-$(shell id -u)-$(GATEWAY_PORT)/redis.sock
 URL := http://127.0.0.1:$(GATEWAY_PORT)
@@ -46,9 +49,9 @@ demo: $(LIGHT) free-ports ## Start all services, send the sample series, print i
 	printf '\n`make run` keeps the services running and opens the page at $(URL)\n'
 
 free-ports:
-	@for port in $(GATEWAY_PORT) $(PREPROCESS_PORT) $(CNN_PORT) $(RNN_PORT); do \
+	@for port in $(GATEWAY_PORT) $(PREPROCESS_PORT) $(CNN_PORT) $(RNN_PORT) $(NODE_PORT) $(DICOM_PORT); do \
 		if (exec 3<>/dev/tcp/127.0.0.1/$$port) 2>/dev/null; then \
-			echo "Port $$port is taken. Choose others: make GATEWAY_PORT=9000 PREPROCESS_PORT=9001 CNN_PORT=9002 RNN_PORT=9003 $(MAKECMDGOALS)"; \
+			echo "Port $$port is taken. Choose others: make GATEWAY_PORT=9000 PREPROCESS_PORT=9001 CNN_PORT=9002 RNN_PORT=9003 NODE_PORT=9005 DICOM_PORT=9006 $(MAKECMDGOALS)"; \
 			exit 1; fi; done
 
 # Evaluated once: the name has the time.

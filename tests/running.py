@@ -21,7 +21,8 @@ from redis import Redis
 
 ROOT = Path(__file__).parents[1]
 _NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # a new client reads them for 17 ms, even for http
-NAMES = ("gateway", "preprocess", "cnn", "rnn")
+NAMES = ("gateway", "preprocess", "cnn", "rnn", "node")  # services with HTTP, and settings `ICH_<NAME>_*`
+_PORTS: Final = (*NAMES, "dicom")
 _FIRST_PORT: Final = 10_000
 _LAST_PORT: Final = 32_000  # Linux takes the source ports of connections from 32768 on
 _candidates = itertools.cycle(random.sample(range(_FIRST_PORT, _LAST_PORT), _LAST_PORT - _FIRST_PORT))
@@ -83,6 +84,16 @@ class Service:
         return jobs_dir(self.ports["gateway"])
 
     @property
+    def node_dir(self) -> Path:
+        """The folder of the DICOM node."""
+        return node_dir(self.ports["gateway"])
+
+    @property
+    def node_url(self) -> str:
+        """The address of the DICOM node's HTTP."""
+        return f"http://127.0.0.1:{self.ports['node']}"
+
+    @property
     def shared_memory_dir(self) -> Path:
         """The folder of shared memory regions."""
         return Path(f"/dev/shm/ich-{self.ports['gateway']}")  # noqa: S108 - as `make run`
@@ -105,6 +116,11 @@ class Service:
 def jobs_dir(gateway_port: int) -> Path:
     """Return the folder of the jobs under `make run`, by the gateway's port."""
     return ROOT / ".run" / f"jobs-{gateway_port}"
+
+
+def node_dir(gateway_port: int) -> Path:
+    """Return the folder of the DICOM node under `make run`, by the gateway's port."""
+    return ROOT / ".run" / f"dicom-node-{gateway_port}"
 
 
 def audit_file(gateway_port: int) -> Path:
@@ -143,8 +159,8 @@ def children(process: int) -> list[int]:
 
 
 def service_ports() -> dict[str, int]:
-    """A free port for each service."""
-    return dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
+    """A free port for each service, and for DICOM."""
+    return dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
 
 
 def free_ports(count: int) -> list[int]:

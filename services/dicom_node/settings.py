@@ -17,6 +17,9 @@ class Settings(ServiceSettings):
         default=Path(".run/dicom-node"),
         description="Folder of the registry, received instances and result objects; one node owns it.",
     )
+    host: str = Field(
+        default="127.0.0.1", description="Address that the node binds for HTTP: STOW-RS, pull, status and metrics."
+    )
     gateway_url: str = Field(default="http://127.0.0.1:8000", description="Base URL of the gateway.")
     gateway_key_file: Path | None = Field(
         default=None, description="File with the node's API key of the gateway; unset where it asks for none."

@@ -121,8 +121,9 @@ def test_make_run_waits_for_every_service_and_separates_logs() -> None:
     config = RawConfigParser(strict=True, comment_prefixes=";")
     config.read(ROOT / "supervisord.conf")
     awaited = {word.partition("=")[0] for word in config["program:ready"]["command"].split() if "=" in word}
-    assert awaited == {*NAMES, "redis"}
+    programs = ["dicom-node" if name == "node" else name for name in NAMES]
+    assert awaited == {*programs, "redis"}
     assert {config[section]["umask"] for section in config.sections() if section.startswith("program:")} == {"077"}
-    for name in NAMES:
+    for name in programs:
         program = config[f"program:{name}"]
         assert (program["stdout_logfile"], program["stderr_logfile"]) == ("/dev/fd/1", "/dev/fd/2")

@@ -1,0 +1,74 @@
+"""`python -m services.dicom_node`: the node under uvicorn, and commands for a running one."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from services.dicom_node.lean_imports import keep_pixel_packages_out
+from services.dicom_node.settings import Settings
+
+PROGRAM: Final = "python -m services.dicom_node"
+_DESCRIPTION: Final = "Receive head CT as a DICOM node, let the gateway assess it, and send the results as DICOM."
+_EPILOG: Final = """settings (environment variables; an unknown name stops the start):
+{settings}
+  docs/reference/settings.md describes them. `make run` sets ports and folders.
+
+example:
+  ICH_NODE_PEERS_FILE=peers.toml python -m services.dicom_node serve --port 8005
+"""
+_GRACEFUL_SHUTDOWN_S: Final = 10  # of HTTP requests; transfers have their own time
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command; its exit status."""
+    options = _parser().parse_args(arguments if arguments and arguments[0] in _COMMANDS else _with_default(arguments))
+    return int(options.run(options))
+
+
+def _with_default(arguments: Sequence[str]) -> Sequence[str]:
+    """`serve` is the command where none is named; help without a command describes all."""
+    return arguments if {"-h", "--help"} & set(arguments) else ["serve", *arguments]
+
+
+def _serve(options: argparse.Namespace) -> int:
+    keep_pixel_packages_out()
+    import uvicorn  # noqa: PLC0415 - the other commands need no server
+
+    uvicorn.run(
+        "services.dicom_node.app:create",
+        factory=True,
+        host=Settings.read().host,
+        port=options.port,
+        access_log=False,
+        timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
+    )
+    return 0
+
+
+_COMMANDS: Final = ("serve",)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description=_DESCRIPTION,
+        epilog=_EPILOG.format(settings="\n".join(_settings())),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    serve = commands.add_parser("serve", help="run the node until SIGTERM or SIGINT (the default)")
+    serve.add_argument("--port", type=int, default=8005, help="port of HTTP (%(default)s)")
+    serve.set_defaults(run=_serve)
+    return parser
+
+
+def _settings() -> Iterator[str]:
+    prefix = Settings.model_config["env_prefix"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else field.default
+        yield f"  {prefix}{name.upper():30} {default if default != () else ''}".rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
