@@ -50,6 +50,9 @@ _TAIL: Final = """
 | `ICH_PYTHON_IMAGE` | `docker.io/library/python:3.11-slim` | Compose: base of all images that are built. |
 | `ICH_NGINX_IMAGE` | `docker.io/library/nginx:1.28` | Compose: image of the proxy. |
 | `ICH_REDIS_IMAGE` | `docker.io/library/redis:7.2` | Compose: image of Redis. |
+| `ICH_DICOM_ADDRESS` | `127.0.0.1` | Compose: address for DICOM; one that other machines reach needs AE titles. |
+| `ICH_DICOM_PORT` | `11112` | Compose: port for DICOM (C-STORE, C-ECHO). |
+| `ICH_DICOM_HTTP_PORT` | `8005` | Compose: port of the DICOM node's HTTP on the host's loopback address. |
 | `ICH_BUNDLE` | `./models/default` | Compose: folder of the bundle on the host. |
 | `ICH_CPU_GROUP` | `openvino` | Compose: packages of cnn and rnn without a GPU; `cnn` has TensorFlow. |
 | `ICH_DATA` | `./data` | Compose: folder of the archive for training on the host. |

@@ -10,7 +10,10 @@ from ruamel.yaml import YAML
 from services.gateway.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("proxy", "init", "gateway", "worker", "worker-urgent", "preprocess", "cnn", "rnn", "redis", "backup", "train")
+NAMES = (
+    *("proxy", "init", "gateway", "worker", "worker-urgent", "preprocess", "cnn", "rnn", "redis", "backup", "train"),
+    "dicom-node",
+)
 
 
 def _read(name: str) -> Any:
@@ -42,10 +45,10 @@ def test_every_service_has_limits_of_memory_processes_and_processor_time(service
         assert service["cpu_quota"] >= 100_000, name
 
 
-def test_only_the_proxy_is_reached_and_without_a_site_only_from_this_machine(
+def test_only_proxy_and_dicom_node_are_reached_and_without_a_site_only_from_this_machine(
     services: dict[str, dict[str, Any]],
 ) -> None:
-    assert {name for name, service in services.items() if "ports" in service} == {"proxy"}
+    assert {name for name, service in services.items() if "ports" in service} == {"proxy", "dicom-node"}
     plain, tls = services["proxy"]["ports"]
     assert plain.startswith("127.0.0.1:")
     assert tls.startswith("${ICH_TLS_ADDRESS:-127.0.0.1}:")
@@ -59,6 +62,22 @@ def test_only_the_proxy_is_reached_and_without_a_site_only_from_this_machine(
     assert networks["queue"]["internal"]
     for stage in ("preprocess", "cnn", "rnn"):
         assert services[stage]["networks"] == ["stages"]
+
+
+def test_the_dicom_node_is_optional_and_reaches_the_gateway_alone(services: dict[str, dict[str, Any]]) -> None:
+    node = services["dicom-node"]
+    dicom, http = node["ports"]
+    assert dicom == "${ICH_DICOM_ADDRESS:-127.0.0.1}:${ICH_DICOM_PORT:-11112}:11112"
+    assert http.startswith("127.0.0.1:")
+    assert node["environment"]["ICH_NODE_DICOM_PUBLISHED_HOST"] == "${ICH_DICOM_ADDRESS:-127.0.0.1}"
+    assert "dicom" in node["profiles"]
+    assert not any(
+        "dicom-node" in service.get("depends_on", ()) for service in services.values() if service is not node
+    )
+    neighbours = {name for name, service in services.items() if "node" in service.get("networks", ())}
+    assert neighbours == {"gateway", "dicom-node"}
+    assert _read("docker-compose.yml")["networks"]["node"]["internal"]
+    assert [volume for volume in node["volumes"] if "/site" in volume] == ["${ICH_SITE:-./deploy/site}/node:/site:ro"]
 
 
 def test_the_gateway_believes_the_address_of_the_proxy_alone(services: dict[str, dict[str, Any]]) -> None:
