@@ -1,12 +1,12 @@
 """One built result object."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
 
 from pydicom import Dataset
 
-Kind = Literal["sr", "text_sr", "secondary_capture", "segmentation", "key_objects", "parametric_map", "fhir"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+from services.dicom_node.kinds import KINDS, Kind
+
+__all__ = ["KINDS", "Kind", "ResultObject"]
 
 
 @dataclass(frozen=True, slots=True)
