@@ -9,12 +9,12 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.common.cross_origin import CrossOriginMiddleware
+from services.common.host_check import LOCAL_HOSTS, HostMiddleware, bound_host
+from services.common.security_headers import SecurityHeadersMiddleware
 from services.gateway.audit.log import AuditLog
 from services.gateway.audit.middleware import AuditMiddleware
 from services.gateway.connections.client_address import ClientAddressMiddleware, Proxies
-from services.gateway.host_check import LOCAL_HOSTS, HostMiddleware, bound_host
 from services.gateway.negotiation import best_match
-from services.gateway.security_headers import SecurityHeadersMiddleware
 from services.gateway.settings import Settings
 
 _METHODS: Final = ("GET", "HEAD", "POST", "DELETE")
@@ -39,10 +39,14 @@ def gateway_middleware(settings: Settings, audit: AuditLog | None = None) -> lis
         Middleware(CompressionMiddleware),
         Middleware(SecurityHeadersMiddleware),
         *([Middleware(AuditMiddleware, audit)] if audit else []),
-        Middleware(HostMiddleware, frozenset((*LOCAL_HOSTS, bound_host(settings.host), *settings.hosts))),
+        Middleware(HostMiddleware, _hosts(settings), "gateway", "ICH_GATEWAY_HOSTS (ICH_HOSTS in Compose)"),
         *([cors] if settings.cors_origins else []),
         Middleware(CrossOriginMiddleware, settings.cors_origins),
     ]
+
+
+def _hosts(settings: Settings) -> frozenset[str]:
+    return frozenset((*LOCAL_HOSTS, bound_host(settings.host), *settings.hosts))
 
 
 class CompressionMiddleware:

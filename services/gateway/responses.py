@@ -3,10 +3,10 @@
 from typing import Any, Final
 
 from services.common.cross_origin import SAFE_METHODS, CrossOriginRequest
+from services.common.host_check import UnknownHost
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import BadRequest, ContentTooLarge, Problem
 from services.gateway.api_keys import TooManyWrongKeys, Unauthorized
-from services.gateway.host_check import UnknownHost
 from services.gateway.query import RepeatedParameter, UnknownParameter
 from services.gateway.shares.upload_shares import TooManyUploads, UploadEnded
 from services.gateway.uploads.archives import UnsupportedArchive

@@ -9,13 +9,12 @@ from typing import Final, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from services.common.host_names import checked_host_names
 from services.common.operating_points import OperatingPoint
 from services.common.settings import ServiceSettings
 from services.gateway.audit.heads import head_destination
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
-
-_HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 
 
 class Settings(ServiceSettings):
@@ -233,13 +232,7 @@ class Settings(ServiceSettings):
     @field_validator("hosts")
     @classmethod
     def _names_of_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        for host in hosts:
-            if not _HOST.fullmatch(host):
-                raise ValueError(
-                    f"{host!r} is no host such as 'ct.example.org', '192.0.2.7' or '[2001:db8::7]', in lower case and "
-                    "without a port; '*' would let every page in a user's browser read this gateway's reports"
-                )
-        return hosts
+        return checked_host_names(hosts)
 
     @field_validator("proxies")
     @classmethod

@@ -6,7 +6,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.common.retry_policy import RetryPolicy
 from services.gateway.client import (
     KEY_NAME,
     GatewayClient,
@@ -17,6 +16,7 @@ from services.gateway.client import (
     UsageError,
     auth_headers,
 )
+from services.gateway.jobs.retry_policy import RetryPolicy
 
 
 def _client(*responses: httpx.Response) -> tuple[GatewayClient, list[float]]:

@@ -1,6 +1,6 @@
-"""ASGI middleware against DNS rebinding: requests must name a host of this gateway (RFC 9110, section 7.2).
+"""ASGI middleware against DNS rebinding: requests must name a host of this service (RFC 9110, section 7.2).
 
-A page of `evil.example.org` whose name points to 127.0.0.1 is of the same origin as this gateway, for a browser.
+A page of `evil.example.org` whose name points to 127.0.0.1 is of the same origin as this service, for a browser.
 """
 
 import re
@@ -25,11 +25,18 @@ class UnknownHost(Problem):
 
 
 class HostMiddleware:
-    """Refuses requests whose Host is not one of `hosts`, whatever its port. Probes and metrics take any host."""
+    """Refuses requests whose Host is not one of `hosts`, whatever its port. Probes and metrics take any host.
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+    Parameters
+    ----------
+    setting : name of the setting that adds hosts, for the message
+    """
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], service: str, setting: str) -> None:
         self._app = app
         self._hosts = hosts
+        self._service = service
+        self._setting = setting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _path(scope) in _EXEMPT:
@@ -40,15 +47,12 @@ class HostMiddleware:
             await self._app(scope, receive, send)
             return
         named = repr(sent[0][:_SHOWN_CHARACTERS]) if sent else "none"
-        detail = (
-            f"the header Host names {named}, which is no host of this gateway; add it to ICH_GATEWAY_HOSTS "
-            "(ICH_HOSTS in Compose)"
-        )
+        detail = f"the header Host names {named}, which is no host of this {self._service}; add it to {self._setting}"
         await problem_response(UnknownHost(detail))(scope, receive, send)
 
 
 def bound_host(host: str) -> str:
-    """The address that the gateway binds as a Host header names it: an IPv6 address in brackets."""
+    """The address that a service binds as a Host header names it: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host.lower()
 
 

@@ -1,4 +1,4 @@
-"""ASGI middleware that restricts what browsers do with the gateway's responses.
+"""ASGI middleware that restricts what browsers do with a service's responses.
 
 Content Security Policy Level 3 (W3C), Cross-Origin-Resource-Policy (Fetch), and `no-store`: any response of the API may
 be about a patient.
