@@ -8,6 +8,7 @@ from services.common.labels import Label
 from services.common.operating_points import OperatingPoint
 from services.common.predictions import PREDICTION_RULE
 from services.common.schemas import Frozen, Reason
+from services.common.slice_geometry import SliceGeometry
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -59,7 +60,43 @@ class ReportSlice(Frozen):
         None,
         description=f"{PREDICTION_RULE} Independent slices have no series and no such limit. Null where not assessed.",
     )
-    image: str | None = Field(None, description="PNG of the three channels, base64; on request")
+    image: str | None = Field(
+        None, description="PNG of the three channels, base64; on request. A job's pictures are files of their own"
+    )
+    geometry: SliceGeometry | None = Field(
+        None,
+        description="maps the picture and the blood map to the stored frame; with `blood`, `images` or `key_images` "
+        "only, and null from an older preprocess",
+    )
+
+    @property
+    def blood_row(self) -> int:
+        """The slice's row in the blood map: that of its slab where slices were averaged."""
+        return self.index if self.slab is None else self.slab
+
+
+class BloodGrid(Frozen):
+    """The cells of the blood map: a grid over the whole picture, padding included."""
+
+    rows: int
+    columns: int
+    cell_height: float = Field(description="rows of the picture in a cell: cell (i, j) begins at row i * cell_height")
+    cell_width: float = Field(description="columns of the picture in a cell")
+
+
+class BloodMap(Frozen):
+    """The share of each subtype's blood in each cell, from 0 to 1: little-endian, row-major."""
+
+    shape: tuple[int, int, int, int] = Field(
+        description="rows, grid rows, grid columns, labels. A slice has the row of its `slab`, or of its `index` "
+        "where `slab` is null"
+    )
+    dtype: Literal["float32"] = "float32"
+    labels: tuple[Label, ...] = Field(description="of the last dimension")
+    grid: BloodGrid
+    data: str | None = Field(
+        None, description="the values, base64, in a prediction; null in a job, which has them in a file of their own"
+    )
 
 
 class ReportModel(Frozen):
@@ -107,6 +144,9 @@ class Report(Frozen):
     findings: tuple[str, ...] = Field(description="one line for every label; empty where nothing was assessed")
     key_slices: tuple[int, ...] = Field(
         description="`index` of up to five slices by highest `any`, where predicted; one per slab"
+    )
+    blood: BloodMap | None = Field(
+        None, description="the blood map; on request, and null where nothing was assessed or the bundle has none"
     )
     model: ReportModel
     thresholds: ReportThresholds

@@ -261,6 +261,13 @@ _RULES: Final = (
         "The networks take one size, with square pixels; resampling softens the picture.",
     ),
     Rule(
+        "no_blood_map",
+        "note",
+        "The report has no blood map, though it was requested: {why}.",
+        "A CNN need not give one, and a map of very many slices would fill the memory. The probabilities are the same.",
+        "the bundle's card (`blood_grid`)",
+    ),
+    Rule(
         "duplicate_file",
         "note",
         "{file} is a copy of {first}; it counts once.",

@@ -4,6 +4,8 @@ from typing import Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.common.slice_geometry import SliceGeometry
+
 Severity = Literal["refuse", "warn", "note"]
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 FramesCode = Literal["localizer", "other_plane"]
@@ -37,6 +39,7 @@ class SliceReference(_FromStage):
     frame: int = 0
     sop_instance_uid: str | None = None
     cost: int = Field(1, ge=1, description="price of decoding it, in slices of 512 x 512")
+    geometry: int | None = Field(None, description="index in the series' `geometries`; null from an older preprocess")
 
 
 class MultiFrameFile(_FromStage):
@@ -62,6 +65,7 @@ class SeriesHeader(_FromStage):
     stacks: tuple[MultiFrameFile, ...] = Field(
         (), description="files that can be sent in part, for some of their frames"
     )
+    geometries: tuple[SliceGeometry, ...] = Field((), description="each once: most series have one")
 
     @property
     def cost(self) -> int:

@@ -12,6 +12,7 @@ from services.common.report_schemas import Report, Timings
 from services.gateway.api_keys import identify
 from services.gateway.prediction_responses import MODEL_RESPONSES, PREDICTION_BODY, PREDICTION_RESPONSES
 from services.gateway.predictions import PredictionService
+from services.gateway.report import ReportOptions
 from services.gateway.shares.fair_shares import Client
 
 
@@ -46,12 +47,15 @@ async def predict(  # noqa: PLR0913 - each is a parameter of the API
     client: Annotated[Client, Depends(identify)],
     counters: Annotated[Metrics, Depends(metrics)],
     images: Annotated[bool, Query(description="add each slice's picture, as base64 PNG")] = False,
+    key_images: Annotated[bool, Query(description="add the pictures of `key_slices` only, as base64 PNG")] = False,
+    blood: Annotated[bool, Query(description="add the blood map, as base64")] = False,
     operating_point: Annotated[
         OperatingPoint | None, Query(description="thresholds of the predictions; default: the site's setting")
     ] = None,
 ) -> Report:
     """The files are one slice, one series, or independent PNG slices; several series belong in a job."""
-    report = await service.predict(request, client, images=images, operating_point=operating_point)
+    options = ReportOptions(images=images, key_images=key_images, blood=blood)
+    report = await service.predict(request, client, options, operating_point)
     response.headers["server-timing"] = _server_timing(report.timings_ms)
     counters.slices.inc(len(report.slices))
     return report

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.common.schemas import Evidence, Reason, SeriesHeader
-from services.gateway.stages.network_requests import Scores
+from services.gateway.stages.network_requests import BloodRows, Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,8 @@ class Assessment:
 
     `scores.slices`, `pictures` and `slabs` have a row for each slice of the header. A slice that was averaged has the
     row of its slab, and the slab's number from 0. `slabs` is None where nothing was averaged; `pictures` is empty
-    unless requested.
+    unless requested. `blood` has a row for each slab, or for each slice where nothing was averaged; it is None unless
+    requested and scored.
     """
 
     header: SeriesHeader
@@ -23,3 +24,11 @@ class Assessment:
     work_ms: Mapping[str, float]
     evidence: tuple[Evidence, ...] = ()
     slabs: tuple[int, ...] | None = None
+    blood: BloodRows | None = None
+
+    def row(self, index: int) -> range:
+        """The slices that were averaged with a slice; the slice alone where nothing was averaged."""
+        if self.slabs is None:
+            return range(index, index + 1)
+        first = self.slabs.index(self.slabs[index])
+        return range(first, first + self.slabs.count(self.slabs[index]))

@@ -4,14 +4,15 @@ Slices, features and pictures pass as bytes. A series of any length takes the me
 requests and jobs share this code path.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
 from anyio import to_thread
 
-from services.common.acceptance import is_refused, pixel_reasons
+from services.common.acceptance import is_refused, make_reason, pixel_reasons
 from services.common.file_codes import TOO_SLOW
 from services.common.schemas import Evidence, HeadersReport, Reason, SeriesHeader
 from services.common.slabs import SlabPlan, plan_series
@@ -25,9 +26,11 @@ from services.gateway.severities import Severities, apply_severities
 from services.gateway.shares.admission import Admission, Reservation
 from services.gateway.shares.fair_limiter import FairLimiter
 from services.gateway.stages.network_requests import (
+    BloodRows,
     Features,
     Scores,
     WorkTimes,
+    blood_row_bytes,
     extract_features,
     run_all,
     score_independent_slices,
@@ -58,6 +61,7 @@ from services.gateway.uploads.upload_check import (
 
 T = TypeVar("T")
 
+_BLOOD_TOO_LARGE: Final = "it would take more than ICH_GATEWAY_MAX_BLOOD_BYTES"
 _LARGE_FILE_BYTES: Final = 2 * 1024**2  # files of this average size are likely to have many frames
 
 
@@ -68,6 +72,7 @@ class _Chunk:
     evidence: tuple[Evidence, ...]
     pictures: tuple[bytes, ...]
     features: Features | None
+    blood: BloodRows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,7 @@ class _Upload:
     pictures: bool
     reservation: Reservation
     work: WorkTimes
+    blood: bool = False
 
 
 class Pipeline:
@@ -93,9 +99,19 @@ class Pipeline:
         self.admission = Admission(settings.max_slices_in_flight)
 
     async def assess_upload(
-        self, files: Sequence[UploadedFile], reservation: Reservation, *, pictures: bool = False
+        self,
+        files: Sequence[UploadedFile],
+        reservation: Reservation,
+        *,
+        pictures: bool = False,
+        blood: bool = False,
     ) -> Assessment:
         """Assess the files of one series, or independent PNG slices, with a reservation of `admission`.
+
+        Parameters
+        ----------
+        pictures : also give each slice's picture
+        blood : also give the blood map
 
         Raises
         ------
@@ -108,7 +124,33 @@ class Pipeline:
         Overloaded
             too many slices are in progress
         """
-        return await self._assess_files(_Upload(files, pictures, reservation, WorkTimes()))
+        return await self._assess_files(_Upload(files, pictures, reservation, WorkTimes(), blood))
+
+    async def make_pictures(
+        self, files: Sequence[UploadedFile], assessment: Assessment, indices: Iterable[int], reservation: Reservation
+    ) -> dict[int, bytes]:
+        """Pictures of some slices of an assessment, as PNG; an averaged slice has that of its slab.
+
+        Each is decoded again, so that an assessment keeps no pictures of other slices in memory.
+
+        Parameters
+        ----------
+        files : as assessed
+        indices : of slices, from 0
+
+        Raises
+        ------
+        StageFault
+            preprocess gave no usable response
+        """
+        upload = _Upload(files, pictures=True, reservation=reservation, work=WorkTimes())
+        return {index: await self._make_picture(upload, assessment, index) for index in indices}
+
+    async def _make_picture(self, upload: _Upload, assessment: Assessment, index: int) -> bytes:
+        header, row, averaged = assessment.header, assessment.row(index), assessment.slabs is not None
+        async with self._make_rows(upload, header, [row], averaged=averaged) as (made, _):
+            check_decoded(upload.files, header.items[row.start : row.stop], made.evidence)
+            return made.pictures[0]
 
     async def _assess_files(self, upload: _Upload, notes: tuple[Reason, ...] = ()) -> Assessment:
         report, chunk = await self._open(upload)
@@ -147,7 +189,7 @@ class Pipeline:
             return report, None
         slices = len(report.series[0].items)
         made = preprocessed_slices(response, slices=slices, rows=slices, pictures=upload.pictures)
-        return report, await self._extract(made, upload.work, lease)
+        return report, await self._extract(made, upload, lease)
 
     async def _is_usable(self, files: Sequence[UploadedFile], report: HeadersReport, rows: int) -> bool:
         """Whether the rows are one whole series that nothing refuses so far and that is not averaged."""
@@ -171,11 +213,17 @@ class Pipeline:
         if chunks:
             check_decoded(upload.files, header.items, evidence)
             reasons += tuple(pixel_reasons(evidence, headwards=header.uid is not None))
+        blood = _joined_blood(chunks)
+        if upload.blood and chunks and blood is None:
+            why = "the bundle has none" if await self._fits_blood(len(plan.rows)) else _BLOOD_TOO_LARGE
+            reasons += (make_reason("no_blood_map", why=why),)
         reasons = apply_severities(reasons, self._severities)
         scores = None if is_refused(reasons) else await self._score(header, plan, chunks, upload)
         pictures = _by_slice([picture for each in chunks for picture in each.pictures], plan)
         slabs = plan.row_of if plan.averaged and chunks else None
-        return Assessment(header, reasons, scores, pictures, upload.work.ms, tuple(evidence), slabs)
+        return Assessment(
+            header, reasons, scores, pictures, upload.work.ms, tuple(evidence), slabs, blood if scores else None
+        )
 
     async def _plan(self, header: SeriesHeader, card_sha256: str | None = None) -> SlabPlan:
         """Plan slabs by the card of the served bundle; with `card_sha256`, by that card."""
@@ -190,29 +238,47 @@ class Pipeline:
         check_cost(header, self._settings.max_decoding_cost)
         upload.reservation.update(header.cost)
         parts = plan.chunks(self._settings.chunk_slices, [item.cost for item in header.items])
+        upload = replace(upload, blood=upload.blood and await self._fits_blood(len(plan.rows)))
         return await run_all(self._process_chunk(upload, header, part, averaged=plan.averaged) for part in parts)
+
+    async def _fits_blood(self, rows: int) -> bool:
+        """Whether a blood map of so many rows fits the memory that the settings allow."""
+        grid = (await self._bundles.served()).card.blood_grid
+        return grid is None or rows * blood_row_bytes(grid) <= self._settings.max_blood_bytes
 
     async def _process_chunk(
         self, upload: _Upload, header: SeriesHeader, part: Sequence[range], *, averaged: bool
     ) -> _Chunk:
+        async with self._make_rows(upload, header, part, averaged=averaged) as (made, lease):
+            if any(item.failed == TOO_SLOW for item in made.evidence):
+                items = header.items[part[0].start : part[-1].stop]
+                check_decoded(upload.files, items, made.evidence)  # ends the other chunks
+            return await self._extract(made, upload, lease)
+
+    @asynccontextmanager
+    async def _make_rows(
+        self, upload: _Upload, header: SeriesHeader, part: Sequence[range], *, averaged: bool
+    ) -> AsyncIterator[tuple[PreprocessedSlices, Lease]]:
+        """Preprocess neighbouring rows, whose pixels may lie in the region of the lease until the context ends."""
         items = header.items[part[0].start : part[-1].stop]
         request = [*slices_request(upload.files, items, header.stacks), *([slab_tensor(part)] if averaged else [])]
         async with self._limiter.acquire(sum(item.cost for item in items), upload.reservation.client):
             with self._stages.preprocess.lease() as lease:
                 response = await self._preprocess(request, len(part), upload, lease)
-                made = preprocessed_slices(response, slices=len(items), rows=len(part), pictures=upload.pictures)
-                if any(item.failed == TOO_SLOW for item in made.evidence):
-                    check_decoded(upload.files, items, made.evidence)  # ends the other chunks
-                return await self._extract(made, upload.work, lease)
+                pictures = upload.pictures
+                yield preprocessed_slices(response, slices=len(items), rows=len(part), pictures=pictures), lease
 
     async def _preprocess(self, tensors: Sequence[Tensor], rows: int, upload: _Upload, lease: Lease) -> StageResponse:
         message = Message(tuple(tensors), {"pictures": upload.pictures})
         output = shared_slices(rows)
         return upload.work.add(await self._stages.preprocess.infer("slices", message, lease, output))
 
-    async def _extract(self, made: PreprocessedSlices, work: WorkTimes, lease: Lease) -> _Chunk:
-        features = await extract_features(self._stages.cnn, made, work, lease) if made.decoded else None
-        return _Chunk(made.evidence, made.pictures, features)
+    async def _extract(self, made: PreprocessedSlices, upload: _Upload, lease: Lease) -> _Chunk:
+        if not made.decoded:
+            return _Chunk(made.evidence, made.pictures, None)
+        cnn, work = self._stages.cnn, upload.work
+        features, blood = await extract_features(cnn, made, work, lease, blood=upload.blood)
+        return _Chunk(made.evidence, made.pictures, features, blood)
 
     async def _score(self, header: SeriesHeader, plan: SlabPlan, chunks: Sequence[_Chunk], upload: _Upload) -> Scores:
         work, turn = upload.work, partial(self._limiter.acquire, 1, upload.reservation.client)
@@ -224,6 +290,12 @@ class Pipeline:
         if await self._plan(header, scores.card_sha256) != plan:
             raise BundleMismatch("the new bundle's training data have another slice spacing; send the request again")
         return replace(scores, slices=_by_slice(scores.slices, plan))
+
+
+def _joined_blood(chunks: Sequence[_Chunk]) -> BloodRows | None:
+    """The blood map of all chunks; None where one has none."""
+    found = [chunk.blood for chunk in chunks if chunk.blood]
+    return BloodRows.concatenate(found) if found and len(found) == len(chunks) else None
 
 
 def _by_slice(rows: Sequence[T], plan: SlabPlan) -> tuple[T, ...]:

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from starlette.requests import Request
 
@@ -13,13 +13,14 @@ from services.common.report_schemas import Report, Timings
 from services.common.timestamps import utc_now
 from services.gateway.bundle import Bundles, ServedBundle
 from services.gateway.pipeline import Pipeline
-from services.gateway.report import ReportIdentity, build_report
+from services.gateway.report import ReportIdentity, ReportOptions, build_report, with_data, with_geometry
 from services.gateway.settings import Settings
+from services.gateway.shares.admission import Reservation
 from services.gateway.shares.fair_shares import Client
 from services.gateway.shares.upload_shares import Uploads
 from services.gateway.uploads.archives import Limits
 from services.gateway.uploads.receive import announced_bytes
-from services.gateway.uploads.spool import Spool
+from services.gateway.uploads.spool import Spool, UploadedFile
 
 
 class UnknownOperatingPoint(BadRequest):
@@ -40,7 +41,7 @@ class PredictionService:
         self.settings = settings
 
     async def predict(
-        self, request: Request, client: Client, *, images: bool, operating_point: OperatingPoint | None
+        self, request: Request, client: Client, options: ReportOptions, operating_point: OperatingPoint | None
     ) -> Report:
         """Receive the upload of a client's request, assess it, and return its report."""
         begin = time.perf_counter()
@@ -50,17 +51,32 @@ class PredictionService:
             async with self._spool.folder() as folder:
                 files = await upload.receive(request, folder, self._limits(), reservation.received)
                 uploaded = time.perf_counter()
-                work = self._pipeline.assess_upload(files, reservation, pictures=images)
-                assessment = await cancel_on_disconnect(request, work)
+                report = await cancel_on_disconnect(request, self._report(files, reservation, options, point))
+        timings = report.timings_ms.model_copy(
+            update={"upload": _milliseconds(uploaded - begin), "total": _milliseconds(time.perf_counter() - begin)}
+        )
+        return report.model_copy(update={"timings_ms": timings})
+
+    async def _report(
+        self, files: Sequence[UploadedFile], reservation: Reservation, options: ReportOptions, point: OperatingPoint
+    ) -> Report:
+        assessment = await self._pipeline.assess_upload(
+            files, reservation, pictures=options.images, blood=options.blood
+        )
         bundle = await self.bundles.served(assessment.scores.card_sha256 if assessment.scores else None)
-        return build_report(
+        report = build_report(
             assessment,
             [file.name for file in files],
             bundle,
             identity=ReportIdentity(uuid.uuid4().hex, utc_now()),
             operating_point=check_operating_point(point, bundle),
-            timings=report_timings(assessment.work_ms, upload_s=uploaded - begin, total_s=time.perf_counter() - begin),
+            timings=report_timings(assessment.work_ms, upload_s=0.0, total_s=0.0),
         )
+        report = with_geometry(report, assessment.header) if options.geometry else report
+        pictures: Mapping[int, bytes] = {}
+        if options.key_images and not options.images:
+            pictures = await self._pipeline.make_pictures(files, assessment, report.key_slices, reservation)
+        return with_data(report, pictures, assessment.blood)
 
     def _limits(self) -> Limits:
         settings = self.settings
@@ -77,4 +93,8 @@ def check_operating_point(point: OperatingPoint, bundle: ServedBundle) -> Operat
 def report_timings(work_ms: Mapping[str, float], *, upload_s: float, total_s: float) -> Timings:
     """The timings of a report, in milliseconds with three decimals."""
     rounded = {stage: round(ms, 3) for stage, ms in work_ms.items()}
-    return Timings(upload=round(upload_s * 1e3, 3), total=round(total_s * 1e3, 3), **rounded)
+    return Timings(upload=_milliseconds(upload_s), total=_milliseconds(total_s), **rounded)
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1e3, 3)

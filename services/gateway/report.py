@@ -1,26 +1,52 @@
 """Builds the report of an assessment. Pure."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
 from services.common.acceptance import is_refused
-from services.common.labels import LABELS, Label
+from services.common.labels import LABELS, SUBTYPES, Label
 from services.common.operating_points import OperatingPoint, Thresholds
 from services.common.predictions import predict
-from services.common.report_schemas import Report, ReportModel, ReportSeries, ReportSlice, ReportThresholds, Timings
+from services.common.recipe import Recipe
+from services.common.report_schemas import (
+    BloodGrid,
+    BloodMap,
+    Report,
+    ReportModel,
+    ReportSeries,
+    ReportSlice,
+    ReportThresholds,
+    Timings,
+)
+from services.common.schemas import SeriesHeader
 from services.common.series_evidence import series_evidence
 from services.common.version import VERSION
 from services.gateway.assessment import Assessment
 from services.gateway.bundle import ServedBundle
+from services.gateway.stages.network_requests import BloodRows
 
 DISCLAIMER: Final = (
     "Research software, not a medical device. It has not been evaluated for clinical use and must not be used for "
     "diagnosis, triage or treatment."
 )
 _KEY_SLICES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """Parts of a report that a request asks for: each slice's picture, those of key slices only, the blood map."""
+
+    images: bool = False
+    key_images: bool = False
+    blood: bool = False
+
+    @property
+    def geometry(self) -> bool:
+        """Whether anything is shown that has to be mapped to the source."""
+        return self.images or self.key_images or self.blood
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +66,7 @@ def build_report(
     operating_point: OperatingPoint,
     timings: Timings,
 ) -> Report:
-    """The report of one assessment; `names` are the file names in upload order."""
+    """The report of one assessment; `names` are the file names in upload order. The blood map comes without `data`."""
     thresholds = _thresholds(bundle.card.thresholds[operating_point], assessment)
     series = _series(assessment, thresholds)
     not_assessed = is_refused(assessment.reasons)
@@ -56,10 +82,43 @@ def build_report(
         slices=slices,
         findings=_findings(series, slices),
         key_slices=_key_slices(slices),
+        blood=_blood_map(assessment.blood, bundle.card.recipe) if assessment.blood else None,
         model=_model(bundle, assessment),
         thresholds=ReportThresholds(operating_point=operating_point, slice=thresholds.slice, series=thresholds.series),
         timings_ms=timings,
         disclaimer=DISCLAIMER,
+    )
+
+
+def with_geometry(report: Report, header: SeriesHeader) -> Report:
+    """The report with each slice's geometry, where preprocess gives one."""
+    slices = (
+        part if item.geometry is None else part.model_copy(update={"geometry": header.geometries[item.geometry]})
+        for part, item in zip(report.slices, header.items, strict=True)
+    )
+    return report.model_copy(update={"slices": tuple(slices)})
+
+
+def with_data(report: Report, pictures: Mapping[int, bytes], blood: BloodRows | None) -> Report:
+    """The report with pictures of some slices, and with the values of its blood map."""
+    slices = (
+        item.model_copy(update={"image": _base64(pictures[item.index])}) if item.index in pictures else item
+        for item in report.slices
+    )
+    mapped = report.blood and blood and report.blood.model_copy(update={"data": _base64(blood.data)})
+    return report.model_copy(update={"slices": tuple(slices), "blood": mapped})
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _blood_map(blood: BloodRows, recipe: Recipe) -> BloodMap:
+    rows, columns = blood.grid
+    return BloodMap(
+        shape=(blood.rows, rows, columns, len(SUBTYPES)),
+        labels=SUBTYPES,
+        grid=BloodGrid(rows=rows, columns=columns, cell_height=recipe.rows / rows, cell_width=recipe.columns / columns),
     )
 
 
@@ -117,7 +176,7 @@ def _slices(
                 slab=assessment.slabs[index] if assessment.slabs else None,
                 probabilities=probabilities,
                 predictions=predict(probabilities, thresholds.slice, series=whole) if probabilities else None,
-                image=base64.b64encode(pictures[index]).decode() if index < len(pictures) else None,
+                image=_base64(pictures[index]) if index < len(pictures) else None,
             )
         )
     return tuple(found)

@@ -50,6 +50,12 @@ class Settings(ServiceSettings):
         description="Largest shared memory of one gateway or worker, in bytes. Each chunk in progress takes 1.5 MiB "
         "for each of `chunk_slices`, and travels over HTTP where it gets none.",
     )
+    max_blood_bytes: int = Field(
+        default=64 * 1024**2,
+        ge=0,
+        description="Largest blood map of one series, in bytes; it is held in memory until the report. A row of 32 x "
+        "32 cells takes 20 KiB. A report without its map says so by the note `no_blood_map`.",
+    )
 
     proxies: tuple[str, ...] = Field(
         default=(),

@@ -14,11 +14,12 @@ from services.preprocess.dataset_reader import BoundedReader, pydicom_silenced
 from services.preprocess.decompression import Decompress, decompress_in_process
 from services.preprocess.encapsulated_pixel_data import count_frames, is_followed_by_file
 from services.preprocess.errors import UnreadableFile
-from services.preprocess.geometry import IDENTITY, InPlaneTransform, to_patient_orientation
+from services.preprocess.geometry import IDENTITY, InPlaneTransform
 from services.preprocess.header import DicomHeader
 from services.preprocess.header_reader import read_header
 from services.preprocess.modality_lut import apply_modality_lut, stored_pixel_format
-from services.preprocess.resample import apply_transform, usable_spacing_mm
+from services.preprocess.resample import apply_transform
+from services.preprocess.slice_geometry import patient_orientation
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,7 @@ class DicomFile:
             raise UnreadableFile("not_a_ct_slice")
         stored = self._native(frame) if self.header.native else self._decompressed(frame, decompress)
         frame_header, pixel_format = self.header.frames[frame], stored_pixel_format(self.header, frame)
-        transform = to_patient_orientation(frame_header.image_orientation)
-        spacing_mm = usable_spacing_mm(frame_header.row_spacing_mm, frame_header.column_spacing_mm)
-        row_spacing_mm, column_spacing_mm = reversed(spacing_mm) if transform.transpose else spacing_mm
+        transform, row_spacing_mm, column_spacing_mm = patient_orientation(frame_header)
         return DecodedFrame(
             hu=apply_transform(self._hounsfield(stored, frame), transform),
             row_spacing_mm=row_spacing_mm,

@@ -44,6 +44,11 @@ def fitted_shape(
     return _within(height_mm * pixels_per_mm, rows), _within(width_mm * pixels_per_mm, columns)
 
 
+def padding(shape: tuple[int, ...], rows: int = 512, columns: int = 512) -> tuple[int, int]:
+    """Rows above and columns left of a fitted slice in the picture; the other sides have as many, or one more."""
+    return (rows - shape[0]) // 2, (columns - shape[1]) // 2
+
+
 def usable_spacing_mm(row_spacing_mm: float, column_spacing_mm: float) -> tuple[float, float]:
     """The spacings as stated, or 1 mm where resampling cannot use them.
 
@@ -112,6 +117,6 @@ def _store(values: NDArray[np.float32], out: NDArray[np.int16] | NDArray[np.floa
 
 def _centre(hu: NDArray[np.int16], rows: int, columns: int) -> NDArray[np.int16]:
     padded = np.full((rows, columns), AIR_HU, dtype=np.int16)
-    top, left = (rows - hu.shape[0]) // 2, (columns - hu.shape[1]) // 2
+    top, left = padding(hu.shape, rows, columns)
     padded[top : top + hu.shape[0], left : left + hu.shape[1]] = hu
     return padded

@@ -19,6 +19,7 @@ from services.preprocess.errors import IncompleteHeader, UnreadableFile
 from services.preprocess.geometry_reasons import geometry_reasons
 from services.preprocess.header import DicomHeader
 from services.preprocess.header_reasons import header_reasons
+from services.preprocess.slice_geometry import picture_geometry, slice_geometry
 from services.preprocess.slice_order import Slice, order_slices
 
 
@@ -41,7 +42,7 @@ def group_into_series(entries: Sequence[DicomHeader | PngEntry | UnreadableFile 
         if isinstance(entry, IncompleteHeader):
             incomplete.append(file)
         elif isinstance(entry, PngEntry):
-            png_slices.append(SliceReference(file=file))
+            png_slices.append(SliceReference(file=file, geometry=0))
         elif isinstance(entry, UnreadableFile):
             study_uid, uid = entry.uids or (None, None)
             set_aside.append(SetAsideFile(file=file, code=entry.code, tag=entry.tag, uid=uid, study_uid=study_uid))
@@ -77,10 +78,13 @@ def _series(slices: Sequence[Slice]) -> SeriesHeader:
     reasons = header_reasons(headers.values(), [item.frame_header for item in ordered] if substituted else ())
     reasons += geometry_reasons([(item.header, item.frame_header) for item in by_key], position_mm)
     header, first = by_key[0].header, by_key[0].frame_header
+    placed = [slice_geometry(item.header.rows, item.header.columns, item.frame_header) for item in ordered]
+    numbers = {geometry: number for number, geometry in enumerate(dict.fromkeys(placed))}
     return SeriesHeader(
         uid=header.series_instance_uid,
         study_uid=header.study_instance_uid,
-        items=tuple(map(_reference, ordered)),
+        items=tuple(_reference(item, numbers[geometry]) for item, geometry in zip(ordered, placed, strict=True)),
+        geometries=tuple(numbers),
         position_mm=position_mm,
         reasons=(*reasons, *order_reasons),
         kernel=read_kernel(first.convolution_kernel).kind,
@@ -95,13 +99,14 @@ def _series(slices: Sequence[Slice]) -> SeriesHeader:
     )
 
 
-def _reference(item: Slice) -> SliceReference:
+def _reference(item: Slice, geometry: int) -> SliceReference:
     header = item.header
     return SliceReference(
         file=item.file,
         frame=item.frame,
         sop_instance_uid=header.sop_instance_uid or None,
         cost=frame_cost(header.frame_format),
+        geometry=geometry,
     )
 
 
@@ -109,4 +114,5 @@ def _png_series(items: Sequence[SliceReference]) -> list[SeriesHeader]:
     """PNG slices in upload order, as one entry; they need not belong together."""
     if not items:
         return []
-    return [SeriesHeader(uid=None, study_uid=None, items=tuple(items), position_mm=(0.0,) * len(items))]
+    position_mm, geometries = (0.0,) * len(items), (picture_geometry(),)
+    return [SeriesHeader(uid=None, study_uid=None, items=tuple(items), position_mm=position_mm, geometries=geometries)]

@@ -16,6 +16,8 @@ ACTIONS: Final[Mapping[str, str]] = {
     "list_jobs": "read",
     "get_job": "read",
     "get_reports": "read",
+    "get_blood": "read",
+    "get_image": "read",
     "watch_job": "read",
     "delete_job": "delete",
 }

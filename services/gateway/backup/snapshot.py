@@ -26,7 +26,7 @@ KINDS: Final = ("jobs", "open", "keys", "hooks", "clock")  # folders of the stor
 _LOCK: Final = ".backup-lock"
 _PREFIX: Final = ".snapshot-"
 _ENDED: Final = "ended.json"
-_LAST: Final = ("done", "models", "reports", "plan.jsonl", "files", MANIFEST)
+_LAST: Final = ("done", "models", "reports", "attachments", "plan.jsonl", "files", MANIFEST)
 _ATTEMPTS: Final = 10
 
 

@@ -5,13 +5,14 @@ from functools import partial
 from typing import Annotated, Final
 
 from anyio import to_thread
-from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi import Depends, FastAPI, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.common.operating_points import OperatingPoint
 from services.gateway.api_keys import authenticate, identify
 from services.gateway.jobs import responses
+from services.gateway.jobs.attachments import blood_of, picture_of
 from services.gateway.jobs.events import JobEvents
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.report_formats import (
@@ -30,6 +31,8 @@ from services.gateway.jobs.store import JobOptions
 from services.gateway.shares.fair_shares import Client
 
 _REPORTS_PER_PAGE: Final = 100
+OCTET_STREAM: Final = "application/octet-stream"
+PNG: Final = "image/png"
 _VARY: Final = {"vary": "Accept"}
 
 
@@ -68,10 +71,13 @@ async def create_job(  # noqa: PLR0913 - each is a parameter of the API
         str | None,
         Query(max_length=2000, description="address on this site's list; it gets a message at the job's end"),
     ] = None,
+    blood: Annotated[bool, Query(description="keep the blood map of each series with the job")] = False,
+    key_images: Annotated[bool, Query(description="keep the pictures of each report's `key_slices`")] = False,
 ) -> JobDocument:
     """The files and the manifest are stored durably before the response is sent."""
     point = await service.check_options(operating_point, webhook)
-    job, _ = await service.accept(request, client, JobOptions(client.sender, priority, point, idempotency_key, webhook))
+    options = JobOptions(client.sender, priority, point, idempotency_key, webhook, blood, key_images)
+    job, _ = await service.accept(request, client, options)
     response.headers["location"] = f"/v1/jobs/{job.id}"
     return await to_thread.run_sync(service.document, job)
 
@@ -115,6 +121,23 @@ def get_reports(
     else:
         return Response(json_page(job, after, limit or _REPORTS_PER_PAGE), media_type=JSON, headers=_VARY)
     return StreamingResponse(lines, media_type=media_type, headers=_VARY)
+
+
+SeriesNumber = Annotated[int, Path(ge=0, description="number of the series, from 0, in the order of the reports")]
+
+
+def get_blood(job: JobOfSender, number: SeriesNumber) -> Response:
+    """Little-endian float32, row-major; the report's member `blood` has shape, labels and grid."""
+    return Response(blood_of(job, number), media_type=OCTET_STREAM)
+
+
+def get_image(
+    job: JobOfSender,
+    number: SeriesNumber,
+    index: Annotated[int, Path(ge=0, description="`index` of the slice, from 0")],
+) -> Response:
+    """The three windows as channels, 512 x 512. An averaged slice has the picture of its slab."""
+    return Response(picture_of(job, number, index), media_type=PNG)
 
 
 def job_events(request: Request) -> JobEvents:
@@ -185,6 +208,22 @@ def add_job_routes(app: FastAPI, service: JobService) -> None:
         summary="Reports so far: pages of JSON, or all as NDJSON or CSV by Accept",
         response_model=ReportPage,
         responses=responses.GET_REPORTS,
+    )
+    add(
+        "/v1/jobs/{job_id}/series/{number}/blood",
+        get_blood,
+        operation_id="get_blood",
+        summary="The blood map of a series, where the job was sent with blood=true",
+        response_class=Response,
+        responses=responses.GET_BLOOD,
+    )
+    add(
+        "/v1/jobs/{job_id}/series/{number}/slices/{index}/image",
+        get_image,
+        operation_id="get_image",
+        summary="The picture of a key slice, where the job was sent with key_images=true",
+        response_class=Response,
+        responses=responses.GET_IMAGE,
     )
     add(
         "/v1/jobs/{job_id}/events",

@@ -15,7 +15,7 @@ from services.gateway.jobs.schemas import Manifest
 from services.gateway.jobs.storage import Storage
 from services.gateway.uploads.spool import UploadedFile
 
-_SHOWN_OPTIONS: Final = ("priority", "operating_point")
+_SHOWN_OPTIONS: Final = ("priority", "operating_point", "blood", "key_images")
 
 
 class IdempotencyConflict(Problem):

@@ -4,6 +4,8 @@
 <job>/files/000001          its files by number
 <job>/plan.jsonl            its series: a line for all, then a line for each
 <job>/reports/000012.json   the report of series 12 ...
+<job>/attachments/000012.9f86d081884c7d65.blood    its blood map, with the first digits of the report's SHA-256 ...
+<job>/attachments/000012.9f86d081884c7d65.image-5  ... and the picture of its slice 5
 <job>/done/000012.failed... ... and its result, in the file's name: see `results.py`
 <job>/models/9f86d08...     the name of a report's bundle, under its SHA-256
 <job>/ended.json            final status and time
@@ -11,9 +13,11 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, Final
 
 from services.common.problems import NotFound
@@ -29,6 +33,9 @@ FILES: Final = "files"
 _DONE: Final = "done"
 _MODELS: Final = "models"
 _AGE: Final = "age"
+_ATTACHMENTS: Final = "attachments"
+_DIGEST_DIGITS: Final = 16
+NO_ATTACHMENTS: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +91,27 @@ class Job:
         lines = "\n".join(part.model_dump_json() for part in (plan, *series))
         return self._create_unless_cancelled(PLAN, lines.encode())
 
-    def create_report(self, number: int, document: bytes) -> bool:
+    def create_report(self, number: int, document: bytes, attachments: Mapping[str, bytes] = NO_ATTACHMENTS) -> bool:
         """Store a series' report; False where the series has a report or the job has ended.
 
-        The report is written first, then the marker of its result. After a crash between the two the series is assessed
-        again, and the marker is made from the first report. A report without a marker is not listed.
+        The attachments are written first, then the report, then the marker of its result. After a crash between two of
+        them the series is assessed again, and the marker is made from the first report. A report without a marker is
+        not listed. Attachments belong to the bytes of one report: those of another attempt are never taken for its own.
+
+        Parameters
+        ----------
+        attachments : the blood map and pictures, by name
         """
         name = f"reports/{number:06d}.json"
-        first = self._create_unless_cancelled(name, document)
+        try:
+            for part, content in attachments.items():
+                self._create_unless_cancelled(_attachment(number, document, part), content)
+            first = self._create_unless_cancelled(name, document)
+        except Exception:
+            self._remove_attachments(number, document, attachments)
+            raise
+        if not first and not self._is_stored(number, document):
+            self._remove_attachments(number, document, attachments)
         if not first and (self.ended() or not self.exists()):
             return False
         report = json.loads(document if first else self.report(number))
@@ -100,8 +120,20 @@ class Job:
         self._create_unless_cancelled(marker, b"")
         if not self._has(marker):  # the job was cancelled meanwhile
             self._remove(name)
+            self._remove_attachments(number, document, attachments)
             return False
         return first
+
+    def _is_stored(self, number: int, document: bytes) -> bool:
+        try:
+            return self.report(number) == document
+        except NotFound:
+            return False
+
+    def _remove_attachments(self, number: int, document: bytes, names: Iterable[str]) -> None:
+        """Remove the attachments of a report that was not stored."""
+        for part in names:
+            self._remove(_attachment(number, document, part))
 
     def _create_model_name(self, report: Mapping[str, Any]) -> None:
         """Store the name of a report's bundle, once a job."""
@@ -145,6 +177,13 @@ class Job:
     def report(self, number: int) -> bytes:
         """A series' report in JSON; NotFound where there is none, or the job was cancelled meanwhile."""
         return self._read(f"reports/{number:06d}.json")
+
+    def attachment(self, number: int, document: bytes, name: str) -> bytes | None:
+        """The attachment of a stored report; None where it has none of that name."""
+        try:
+            return self._storage.get(f"{self.key}/{_attachment(number, document, name)}")
+        except FileNotFoundError:
+            return None
 
     def ended(self) -> JobEnd | None:
         """None until the job ends."""
@@ -214,6 +253,11 @@ class Job:
 
     def _first_line(self, name: str) -> bytes:
         return self._read(name).partition(b"\n")[0]
+
+
+def _attachment(number: int, document: bytes, name: str) -> str:
+    """The path of an attachment of a report, which holds the digest of the report's bytes."""
+    return f"{_ATTACHMENTS}/{number:06d}.{sha256(document).hexdigest()[:_DIGEST_DIGITS]}.{name}"
 
 
 def job_not_found() -> NotFound:

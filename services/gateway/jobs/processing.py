@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -12,16 +12,16 @@ from services.common.file_codes import describe_file_code
 from services.common.problems import Problem
 from services.common.timestamps import utc_now
 from services.common.version import VERSION
-from services.gateway.assessment import Assessment
-from services.gateway.bundle import Bundles, ServedBundle
+from services.gateway.bundle import Bundles
+from services.gateway.jobs.attachments import attachments
 from services.gateway.jobs.attempts import Attempts
-from services.gateway.jobs.job import Job
+from services.gateway.jobs.job import NO_ATTACHMENTS, Job
 from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.schemas import FailedReport, FailedSeries, LeftOut, Manifest, Outcome, Plan, PlannedSeries
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import check_operating_point, report_timings
-from services.gateway.report import ReportIdentity, build_report
+from services.gateway.report import ReportIdentity, build_report, with_geometry
 from services.gateway.series_grouping import SeriesFiles, SeriesKey, group_series
 from services.gateway.settings import Settings
 from services.gateway.severities import DEFAULT_SEVERITIES, Severities
@@ -62,6 +62,15 @@ class TaskContext:
 
 
 @dataclass(frozen=True, slots=True)
+class _Made:
+    """A series' report in JSON, or the FailedReport in its place, and the files beside it."""
+
+    outcome: Outcome
+    document: bytes
+    attachments: Mapping[str, bytes] = NO_ATTACHMENTS
+
+
+@dataclass(frozen=True, slots=True)
 class TaskResult:
     """The outcome of a series (None of a plan), and the problem code of a failure."""
 
@@ -87,8 +96,9 @@ async def process_task(task: Task, context: TaskContext, lost_workers: int) -> T
     if task.number is None:
         plan, series = await _plan(task.job, context, lost_workers)
         return TaskResult(None, _plan_failure(plan)) if task.job.create_plan(plan, series) else None
-    outcome, document = await _assess(task, task.job.planned_series(task.number), context, lost_workers)
-    first = task.job.create_report(task.number, document)
+    made = await _assess(task, task.job.planned_series(task.number), context, lost_workers)
+    outcome, document = made.outcome, made.document
+    first = task.job.create_report(task.number, document, made.attachments)
     return TaskResult(outcome, _report_failure(outcome, document)) if first else None
 
 
@@ -128,37 +138,35 @@ def _planned_series(groups: dict[SeriesKey, SeriesFiles]) -> list[PlannedSeries]
     ]
 
 
-async def _assess(task: Task, series: PlannedSeries, context: TaskContext, lost_workers: int) -> tuple[Outcome, bytes]:
+async def _assess(task: Task, series: PlannedSeries, context: TaskContext, lost_workers: int) -> _Made:
     manifest = task.job.manifest()
-    begin = time.perf_counter()
     with task.job.files(series.files) as files:
         try:
             _check_lost_workers(lost_workers)
-            assessment, bundle = await _with_retries(lambda: _run_pipeline(files, manifest, context), context)
+            return await _with_retries(lambda: _run_pipeline(task, files, manifest, context), context)
         except Problem as problem:
-            return "failed", _failed_report(task, series, problem)
-    report = build_report(
-        assessment,
-        [file.name for file in files],
-        bundle,
-        identity=ReportIdentity(task.id, utc_now()),
-        operating_point=manifest.operating_point,
-        timings=report_timings(assessment.work_ms, upload_s=0.0, total_s=time.perf_counter() - begin),
-    )
-    return report.status, report.model_dump_json().encode()
+            return _Made("failed", _failed_report(task, series, problem))
 
 
-async def _run_pipeline(
-    files: Sequence[UploadedFile], manifest: Manifest, context: TaskContext
-) -> tuple[Assessment, ServedBundle]:
-    bundles = Bundles(context.stages)
+async def _run_pipeline(task: Task, files: Sequence[UploadedFile], manifest: Manifest, context: TaskContext) -> _Made:
+    begin, bundles = time.perf_counter(), Bundles(context.stages)
     pipeline = Pipeline(context.stages, context.settings, bundles, context.severities)
     with pipeline.admission.reserve() as reservation:
-        assessment = await pipeline.assess_upload(files, reservation)
-    card_sha256 = assessment.scores.card_sha256 if assessment.scores else None
-    bundle = await bundles.served(card_sha256)
-    check_operating_point(manifest.operating_point, bundle)
-    return assessment, bundle
+        assessment = await pipeline.assess_upload(files, reservation, blood=manifest.blood)
+        bundle = await bundles.served(assessment.scores.card_sha256 if assessment.scores else None)
+        report = build_report(
+            assessment,
+            [file.name for file in files],
+            bundle,
+            identity=ReportIdentity(task.id, utc_now()),
+            operating_point=check_operating_point(manifest.operating_point, bundle),
+            timings=report_timings(assessment.work_ms, upload_s=0.0, total_s=time.perf_counter() - begin),
+        )
+        if manifest.blood or manifest.key_images:
+            report = with_geometry(report, assessment.header)
+        indices = report.key_slices if manifest.key_images else ()
+        pictures = await pipeline.make_pictures(files, assessment, indices, reservation)
+    return _Made(report.status, report.model_dump_json().encode(), attachments(pictures, assessment.blood))
 
 
 def _failed_report(task: Task, planned: PlannedSeries, problem: Problem) -> bytes:

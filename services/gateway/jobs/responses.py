@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import NotAcceptable, Overloaded, UnsupportedMediaType
+from services.gateway.jobs.attachments import NoBloodMap, NoPicture, NoReport
 from services.gateway.jobs.events import TooManyListeners
 from services.gateway.jobs.idempotency import IdempotencyConflict
 from services.gateway.jobs.job import job_not_found
@@ -63,6 +64,25 @@ CREATE_JOB: Final[Responses] = {
         QueueUnavailable("Redis is down or full; nothing was accepted, send the job again later"),
         SpoolFull("the disk of the jobs is full; nothing was accepted"),
         Overloaded("192 uploads are in progress; send the request again later"),
+    ),
+}
+_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+GET_BLOOD: Final[Responses] = {
+    200: {"description": "The values", "content": {"application/octet-stream": _BINARY}},
+    **GET_JOB,
+    404: openapi_problem(
+        job_not_found(),
+        NoReport("series 3 of this job has no report yet, or the job has no such series; both count from 0"),
+        NoBloodMap("the job was sent without blood=true; send the files in a new job with it"),
+    ),
+}
+GET_IMAGE: Final[Responses] = {
+    200: {"description": "The picture", "content": {"image/png": _BINARY}},
+    **GET_JOB,
+    404: openapi_problem(
+        job_not_found(),
+        NoReport("series 3 of this job has no report yet, or the job has no such series; both count from 0"),
+        NoPicture("slice 9 has none: pictures are kept of the report's key_slices only, which are 3, 4"),
     ),
 }
 DELETE_JOB: Final[Responses] = {

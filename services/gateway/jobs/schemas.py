@@ -39,6 +39,10 @@ class Manifest(_Frozen):
     digest: str | None = Field(None, description="of files and options, where the sender gave an Idempotency-Key")
     files_digest: str | None = Field(None, description="of names and contents; jobs of older versions lack it")
     webhook_digest: str | None = Field(None, description="of the webhook's address")
+    blood: bool = Field(default=False, description="keep each series' blood map; jobs of older versions lack it")
+    key_images: bool = Field(
+        default=False, description="keep the pictures of key slices; jobs of older versions lack it"
+    )
     files: int
 
 

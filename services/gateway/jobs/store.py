@@ -43,6 +43,8 @@ class JobOptions:
     operating_point: OperatingPoint
     idempotency_key: str | None = None
     webhook: str | None = None
+    blood: bool = False
+    key_images: bool = False
 
 
 class JobStore:
@@ -188,13 +190,16 @@ def _open_key(priority: Priority, job: Job) -> str:
 
 
 def _manifest(job: Job, files: Sequence[UploadedFile], options: JobOptions) -> Manifest:
-    digested = (options.priority, options.operating_point, options.webhook)
+    kept = [name for name in ("blood", "key_images") if getattr(options, name)]  # none in the digests of older versions
+    digested = (options.priority, options.operating_point, options.webhook, *kept)
     return Manifest(
         id=job.id,
         sender=options.sender,
         priority=options.priority,
         operating_point=options.operating_point,
         created=utc_now(),
+        blood=options.blood,
+        key_images=options.key_images,
         files=len(files),
         webhook_digest=webhook_digest(options.webhook),
         **(digests(files, *digested) if options.idempotency_key else {}),

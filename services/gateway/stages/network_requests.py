@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self, TypeVar
 
-from services.common.labels import LABELS
+from services.common.labels import LABELS, SUBTYPES
 from services.common.tensors import Message, Tensor
 from services.gateway.stages.preprocess_responses import PreprocessedSlices
 from services.gateway.stages.region_pool import NO_LEASE, Lease
@@ -19,6 +19,7 @@ from services.gateway.stages.stage_response import StageResponse, malformed
 T = TypeVar("T")
 
 _FLOAT_BYTES: Final = 4
+_BLOOD: Final = "blood"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,29 @@ class Features:
             yield replace(self, data=self.data[at : at + size])
 
 
+@dataclass(frozen=True, slots=True)
+class BloodRows:
+    """Rows of the blood map as sent: `data` is float32 (rows, *grid, 5)."""
+
+    data: bytes
+    grid: tuple[int, int]
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return len(self.data) // blood_row_bytes(self.grid)
+
+    @classmethod
+    def concatenate(cls, chunks: Sequence["BloodRows"]) -> Self:
+        """Join the rows of all chunks of one bundle; at least one chunk is needed."""
+        return cls(b"".join(chunk.data for chunk in chunks), chunks[0].grid)
+
+
+def blood_row_bytes(grid: tuple[int, int]) -> int:
+    """Bytes of one row of the blood map."""
+    return _FLOAT_BYTES * len(SUBTYPES) * grid[0] * grid[1]
+
+
 @dataclass(slots=True)
 class WorkTimes:
     """Milliseconds that each stage worked on one assessment, as the stages report them."""
@@ -83,18 +107,30 @@ class WorkTimes:
 
 
 async def extract_features(
-    cnn: StageClient, made: PreprocessedSlices, work: WorkTimes, lease: Lease = NO_LEASE
-) -> Features:
-    """Request the features of slices, which may lie in the region of the lease.
+    cnn: StageClient, made: PreprocessedSlices, work: WorkTimes, lease: Lease = NO_LEASE, *, blood: bool = False
+) -> tuple[Features, BloodRows | None]:
+    """Request the features of slices, which may lie in the region of the lease, and on request their blood map.
+
+    The map is None where it is not requested, or the bundle has none.
 
     Raises
     ------
     StageFault
         cnn gave no usable response
     """
-    response = work.add(await cnn.infer("cnn", Message((made.slices,), {"recipe": made.recipe}), lease))
-    features = response.tensor("features", "FP32", (made.slices.shape[0], None))
-    return Features(bytes(features.buffer), features.shape[1], response.parameter("card_sha256"), response.engine)
+    outputs = ("features", _BLOOD) if blood else ()
+    message = Message((made.slices,), {"recipe": made.recipe}, requested_outputs=outputs)
+    response, rows = work.add(await cnn.infer("cnn", message, lease)), made.slices.shape[0]
+    found = response.tensor("features", "FP32", (rows, None))
+    features = Features(bytes(found.buffer), found.shape[1], response.parameter("card_sha256"), response.engine)
+    return features, _blood_rows(response, rows) if blood else None
+
+
+def _blood_rows(response: StageResponse, rows: int) -> BloodRows | None:
+    if response.message.find(_BLOOD) is None:
+        return None
+    found = response.tensor(_BLOOD, "FP32", (rows, None, None, len(SUBTYPES)))
+    return BloodRows(bytes(found.buffer), (found.shape[1], found.shape[2]))
 
 
 async def score_series(rnn: StageClient, features: Features, position_mm: Sequence[float], work: WorkTimes) -> Scores:

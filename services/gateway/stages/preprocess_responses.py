@@ -35,7 +35,7 @@ def headers_report(response: StageResponse, files: int) -> HeadersReport:
     if any(not 0 <= file < files for file in _named_files(report)):
         raise malformed(response.stage, "the report names a file that was not sent")
     if not all(_is_consistent(series) for series in report.series):
-        raise malformed(response.stage, "positions or frames of a series do not match its slices")
+        raise malformed(response.stage, "positions, frames or geometries of a series do not match its slices")
     return report
 
 
@@ -84,4 +84,7 @@ def _named_files(report: HeadersReport) -> Iterator[int]:
 def _is_consistent(series: SeriesHeader) -> bool:
     frames = all(item.frame >= 0 for item in series.items)
     stacks = all(stack.pixels_at >= 0 and stack.frame_bytes > 0 for stack in series.stacks)
-    return bool(series.items) and len(series.items) == len(series.position_mm) and frames and stacks
+    known = len(series.geometries)
+    geometries = all(item.geometry is None or 0 <= item.geometry < known for item in series.items)
+    counts = bool(series.items) and len(series.items) == len(series.position_mm)
+    return counts and frames and stacks and geometries

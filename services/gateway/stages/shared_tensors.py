@@ -90,7 +90,7 @@ class SharedTensors:
             return PlacedMessage(in_body(message))
         offered, free_from = _offer(region, output)
         tensors = await _place_inputs(message.tensors, region, free_from)
-        names = (output.name, *output.beside) if output and offered else ()
+        names = (output.name, *output.beside) if output and offered else message.requested_outputs
         placed = replace(message, tensors=tensors, requested_outputs=names, shared_outputs=offered)
         return PlacedMessage(placed, _mark(offered), region)
 

@@ -1,0 +1,90 @@
+"""Files beside a job's reports: blood maps and pictures of key slices."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from services.common.problems import NotFound
+from services.gateway.jobs.job import Job
+from services.gateway.stages.network_requests import BloodRows
+
+BLOOD: Final = "blood"
+
+
+class NoReport(NotFound):
+    code = "no_report"
+    title = "This series has no report"
+
+
+class NoBloodMap(NotFound):
+    code = "no_blood_map"
+    title = "This report has no blood map"
+
+
+class NoPicture(NotFound):
+    code = "no_picture"
+    title = "This slice has no picture"
+
+
+def attachments(pictures: Mapping[int, bytes], blood: BloodRows | None) -> dict[str, bytes]:
+    """The files beside a report, by name."""
+    named = {_picture(index): content for index, content in pictures.items()}
+    return {**named, BLOOD: blood.data} if blood else named
+
+
+def blood_of(job: Job, number: int) -> bytes:
+    """The blood map of a series' report.
+
+    Raises
+    ------
+    NoReport
+        the series has no report
+    NoBloodMap
+        the report has no blood map; the message says why
+    """
+    document, report = _report(job, number)
+    content = job.attachment(number, document, BLOOD) if report.get("blood") else None
+    if content is None:
+        raise NoBloodMap(_why_no_blood(job, report))
+    return content
+
+
+def picture_of(job: Job, number: int, index: int) -> bytes:
+    """The picture of a key slice as PNG; NoReport, or NoPicture where none is kept."""
+    document, report = _report(job, number)
+    content = job.attachment(number, document, _picture(index))
+    if content is None:
+        raise NoPicture(_why_no_picture(job, report, index))
+    return content
+
+
+def _report(job: Job, number: int) -> tuple[bytes, dict[str, Any]]:
+    """A report that is listed, as stored and parsed."""
+    if number not in job.outcomes():
+        raise NoReport(
+            f"series {number} of this job has no report yet, or the job has no such series; both count from 0"
+        )
+    document = job.report(number)
+    return document, json.loads(document)
+
+
+def _why_no_blood(job: Job, report: Mapping[str, Any]) -> str:
+    if not job.manifest().blood:
+        return "the job was sent without blood=true; send the files in a new job with it"
+    notes = (reason["detail"] for reason in report.get("reasons", ()) if reason["code"] == NoBloodMap.code)
+    return next(notes, f"the series is {_status(report)}, so there is no map")
+
+
+def _why_no_picture(job: Job, report: Mapping[str, Any], index: int) -> str:
+    if not job.manifest().key_images:
+        return "the job was sent without key_images=true; send the files in a new job with it"
+    kept = ", ".join(map(str, report.get("key_slices", ()))) or "none"
+    return f"slice {index} has none: pictures are kept of the report's key_slices only, which are {kept}"
+
+
+def _status(report: Mapping[str, Any]) -> str:
+    return str(report["status"]).replace("_", " ")
+
+
+def _picture(index: int) -> str:
+    return f"image-{index}"
