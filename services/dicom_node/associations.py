@@ -1,0 +1,140 @@
+"""Associations that the node requests of a peer (PS3.8), for C-STORE, storage commitment, C-FIND and C-MOVE."""
+
+import logging
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from socket import SHUT_RDWR
+from threading import Timer
+from typing import Any, Final
+
+from pynetdicom import AE, _config
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
+
+from services.dicom_node.peers import Peer
+
+_CONNECT_S: Final = 10.0
+_ACCEPT_S: Final = 30.0
+_MAX_PDU_BYTES: Final = 131_072
+EventHandlers = Sequence[tuple[Any, Callable[..., Any]]]
+
+
+class PeerUnavailable(Exception):
+    """A peer does not do its part now. `code` is for tables and metrics; the message names peer and remedy."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Associations:
+    """Requests associations as one AE.
+
+    ae_title : of the node
+    message_timeout_s : for one DIMSE message and its response, data set included
+    """
+
+    ae_title: str
+    message_timeout_s: float
+
+    @contextmanager
+    def open(
+        self, peer: Peer, contexts: Sequence[PresentationContext], handlers: EventHandlers = ()
+    ) -> Iterator[Association]:
+        """An established association, released at the end, or aborted after an error.
+
+        Raises
+        ------
+        PeerUnavailable
+            the peer cannot be reached, or rejects the association
+        """
+        association = self._request(peer, contexts, handlers)
+        try:
+            yield association
+        except BaseException:
+            abort(association)
+            raise
+        with cut_after(association, self.message_timeout_s):
+            association.release()
+
+    def _request(self, peer: Peer, contexts: Sequence[PresentationContext], handlers: EventHandlers) -> Association:
+        ae = AE(self.ae_title)
+        ae.connection_timeout, ae.acse_timeout = _CONNECT_S, _ACCEPT_S
+        ae.dimse_timeout = self.message_timeout_s
+        ae.network_timeout = 2 * self.message_timeout_s
+        association = ae.associate(
+            str(peer.host),
+            int(peer.port or 0),
+            list(contexts),
+            ae_title=str(peer.ae_title),
+            max_pdu=_MAX_PDU_BYTES,
+            tls_args=(tls_context(peer), peer.tls_name or str(peer.host)) if peer.tls else None,
+            evt_handlers=list(handlers),
+        )
+        if not association.is_established:
+            raise _why_not(peer, association)
+        return association
+
+    @contextmanager
+    def message(self, association: Association) -> Iterator[None]:
+        """Bound a DIMSE message: pynetdicom waits without end for the rest of a PDU, and for a full receive window."""
+        with cut_after(association, 2 * self.message_timeout_s):
+            yield
+
+
+def quieten_pynetdicom() -> None:
+    """Keep data sets out of the log, and send files as they are, in pieces.
+
+    pynetdicom logs identifiers of queries and responses; they hold patient data.
+    """
+    _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
+    _config.STORE_SEND_CHUNKED_DATASET = True
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+
+
+def tls_context(peer: Peer) -> ssl.SSLContext:
+    """TLS of a peer for DIMSE and HTTPS: its CA, and the client certificate where there is one."""
+    context = ssl.create_default_context(cafile=peer.ca_file)
+    if peer.certificate_file:
+        context.load_cert_chain(peer.certificate_file, peer.key_file)
+    return context
+
+
+def abort(association: Association) -> None:
+    """Abort an association, also one whose peer does not read."""
+    with cut_after(association, _CONNECT_S):
+        association.abort()
+
+
+@contextmanager
+def cut_after(association: Association, limit_s: float) -> Iterator[None]:
+    """Close the connection where the block takes longer."""
+    timer = Timer(limit_s, _cut, [association])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _cut(association: Association) -> None:
+    connection = association.dul.socket and association.dul.socket.socket
+    if connection:
+        with suppress(OSError):
+            connection.shutdown(SHUT_RDWR)
+
+
+def _why_not(peer: Peer, association: Association) -> PeerUnavailable:
+    if association.is_rejected:
+        reason = getattr(association.acceptor.primitive, "reason_str", "no reason")
+        return PeerUnavailable(
+            "association_rejected",
+            f"{peer.name} rejects the association ({reason}): check both AE titles, here and in the peer's list",
+        )
+    return PeerUnavailable(
+        "unreachable", f"{peer.name} does not answer at its DICOM address: check host, port, firewall and TLS"
+    )
