@@ -16,6 +16,7 @@ from starlette.types import Scope
 from services.common.app import new_app
 from services.common.graceful_shutdown import State
 from services.common.observability import configure_logging
+from services.common.private_folder import restrict_umask
 from services.common.problem_schemas import extend_openapi
 from services.common.security_headers import PAGE_POLICY
 from services.gateway.api import add_prediction_routes
@@ -34,7 +35,6 @@ from services.gateway.jobs.service import JobService
 from services.gateway.middleware import gateway_middleware
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import PredictionService
-from services.gateway.private_folder import restrict_umask
 from services.gateway.query import check_query
 from services.gateway.report import DISCLAIMER
 from services.gateway.responses import declare_browser_checks

@@ -6,14 +6,15 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
-from services.gateway.jobs.retry_policy import RetryPolicy
+from services.common.lazy_file import UnreadableFile
+from services.common.retry_after import retry_after_s
+from services.common.retry_policy import RetryPolicy
 
 KEY_NAME: Final = "ICH_KEY"
 _TRANSIENT: Final = frozenset({429, 500, 502, 503, 504})
@@ -81,6 +82,8 @@ class GatewayClient:
             401 or 403.
         RequestRefused
             any other error response.
+        ClientError
+            a file of the request is unreadable, or has changed.
         """
         give_up_at = self.clock() + self.retry.give_up_s
         for failures in count(1):
@@ -90,7 +93,9 @@ class GatewayClient:
                 if response.status_code not in _TRANSIENT:
                     return _checked(response)
                 failure = GatewayUnavailable(f"{self.http.base_url} answered {_error_line(response)}")
-                asked_s = _retry_after_s(response)
+                asked_s = retry_after_s(response.headers.get("retry-after", ""))
+            except UnreadableFile as error:
+                raise ClientError(str(error)) from error
             except httpx.TransportError as error:
                 failure = GatewayUnreachable(f"{self.http.base_url} did not answer ({type(error).__name__})")
             self._delay(asked_s or self.retry.delay_s(failures), give_up_at, failure)
@@ -169,14 +174,3 @@ def _error_line(response: httpx.Response) -> str:
     title = problem.get("title") or response.reason_phrase
     detail = problem.get("detail") or "the response has no problem document"
     return f"{response.status_code} {title}: {detail}"
-
-
-def _retry_after_s(response: httpx.Response) -> float | None:
-    """Seconds of `Retry-After`, a number or a date (RFC 9110, 10.2.3)."""
-    value = response.headers.get("retry-after", "")
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
-    except (ValueError, TypeError):
-        return None

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from services.common.lazy_file import LazyFile
+from services.common.retry_policy import RetryPolicy
 from services.gateway.client import (
     ClientError,
     GatewayClient,
@@ -19,8 +21,7 @@ from services.gateway.client import (
     parse_object,
     pluralize,
 )
-from services.gateway.client_files import LazyFile, file_part, list_files, list_hidden_files
-from services.gateway.jobs.retry_policy import RetryPolicy
+from services.gateway.client_files import file_part, list_files, list_hidden_files
 
 _BAR: Final = "█"
 _BAR_WIDTH: Final = 20

@@ -22,11 +22,11 @@ from redis import Redis
 from services.cnn.app import create_app as create_cnn
 from services.cnn.settings import Settings as CnnSettings
 from services.common.card import open_bundle
+from services.common.retry_policy import RetryPolicy
 from services.common.version import VERSION
 from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.lane_state import Lane
 from services.gateway.jobs.processing import TaskContext, TaskResult, process_task
-from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.scheduler import FairScheduler, Task
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.tasks import run_task

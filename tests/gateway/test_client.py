@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.common.retry_policy import RetryPolicy
 from services.gateway.client import (
     KEY_NAME,
     GatewayClient,
@@ -16,7 +17,6 @@ from services.gateway.client import (
     UsageError,
     auth_headers,
 )
-from services.gateway.jobs.retry_policy import RetryPolicy
 
 
 def _client(*responses: httpx.Response) -> tuple[GatewayClient, list[float]]:

@@ -4,8 +4,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.gateway.client import ClientError
-from services.gateway.client_files import LazyFile, file_part, list_files, list_hidden_files
+from services.common.lazy_file import LazyFile
+from services.common.retry_policy import RetryPolicy
+from services.gateway.client import ClientError, GatewayClient
+from services.gateway.client_files import file_part, list_files, list_hidden_files
 
 
 def test_folders_are_searched_without_hidden_files(tmp_path: Path) -> None:
@@ -23,18 +25,6 @@ def test_folders_are_searched_without_hidden_files(tmp_path: Path) -> None:
         list_files([tmp_path / "empty"])
 
 
-def test_a_file_is_open_only_while_it_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    path.write_bytes(b"0123456789")
-    sizes: list[int] = []
-    file = LazyFile(path, 10, sizes.append)
-    assert file.seek(0, 2) == file.tell() == 10
-    for _ in range(2):  # a retry reads the file again
-        file.seek(0)
-        assert [file.read(4), file.read(4), file.read(4), file.read(4)] == [b"0123", b"4567", b"89", b""]
-    assert sum(sizes) == 20
-
-
 def test_one_request_sends_thousands_of_files(tmp_path: Path) -> None:
     """More than a process may open at once."""
     path = tmp_path / "a"
@@ -45,14 +35,11 @@ def test_one_request_sends_thousands_of_files(tmp_path: Path) -> None:
         assert client.post("http://gateway", files=parts).text == "5000"
 
 
-@pytest.mark.parametrize("now", [b"short", b"longer than it was", None])
-def test_a_file_that_changes_is_an_error(tmp_path: Path, now: bytes | None) -> None:
-    path = tmp_path / "a"
-    file = LazyFile(path, 10)
-    if now is not None:
-        path.write_bytes(now)
-    with pytest.raises(ClientError, match="changed while it was sent" if now else "No such file"):
-        list(iter(lambda: file.read(8), b""))
+def test_a_file_that_cannot_be_sent_ends_the_request_with_its_name(tmp_path: Path) -> None:
+    with httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(lambda _: httpx.Response(200))) as http:
+        gateway = GatewayClient(http, RetryPolicy(1, 0))
+        with pytest.raises(ClientError, match="missing: No such file"):
+            gateway.request("POST", "/", files=[file_part("a", LazyFile(tmp_path / "missing", 10))])
 
 
 def test_a_name_that_is_not_utf8_is_sent_with_replacements(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
+from services.common.retry_policy import RetryPolicy
 from services.gateway.client import ClientError, GatewayClient, GatewayUnavailable
-from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.prediction_responses import PREDICTION_RESPONSES
 from services.gateway.send import main, predict, table
 

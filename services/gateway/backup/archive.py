@@ -17,11 +17,11 @@ from typing import BinaryIO, Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from services.common.private_folder import FOLDER_MODE, open_private
 from services.common.timestamps import utc_now
 from services.common.version import VERSION
 from services.gateway.backup.errors import DamagedArchive
 from services.gateway.backup.snapshot import KINDS
-from services.gateway.private_folder import FOLDER_MODE, open_private
 
 SETTINGS: Final = "settings"
 _SUMS: Final = "SHA256SUMS"

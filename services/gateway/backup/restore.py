@@ -11,16 +11,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from services.gateway import folder_lock
+from services.common import folder_lock
+from services.common.folder_lock import is_shared_by_machines
+from services.common.private_folder import FOLDER_MODE, make_private
 from services.gateway.backup.archive import SETTINGS, ArchiveReader, Summary
 from services.gateway.backup.errors import BackupError
 from services.gateway.backup.settings_files import write_shell_environment
 from services.gateway.backup.snapshot import KINDS, files_of, locked
-from services.gateway.folder_lock import is_shared_by_machines
 from services.gateway.jobs.storage import LocalStorage, fsync
 from services.gateway.jobs.storage_lease import StorageLease
 from services.gateway.jobs.store import RESTORING
-from services.gateway.private_folder import FOLDER_MODE, make_private
 
 _MOVING: Final = "moving"
 _JOBS: Final = "--jobs"

@@ -15,9 +15,9 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from services.common.private_folder import open_private
 from services.gateway.backup.errors import BackupError, DamagedArchive
 from services.gateway.backup.snapshot import files_of
-from services.gateway.private_folder import open_private
 
 ENVIRONMENT: Final = "environment.json"
 SHELL: Final = "environment.sh"

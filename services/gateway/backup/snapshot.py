@@ -18,9 +18,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from services.common.private_folder import FOLDER_MODE
 from services.gateway.backup.errors import BackupError
 from services.gateway.jobs.job import MANIFEST
-from services.gateway.private_folder import FOLDER_MODE
 
 KINDS: Final = ("jobs", "open", "keys", "hooks", "clock")  # folders of the store, see `jobs/store.py`
 _LOCK: Final = ".backup-lock"

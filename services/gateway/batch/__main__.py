@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from services.common.retry_policy import RetryPolicy
 from services.gateway.batch.jobs_client import JobsClient
 from services.gateway.batch.journal import Journal
 from services.gateway.batch.outputs import FORMATS, LEFT_OUT, Outputs
@@ -27,7 +28,6 @@ from services.gateway.client import (
     connect,
     pluralize,
 )
-from services.gateway.jobs.retry_policy import RetryPolicy
 
 PROGRAM: Final = "python -m services.gateway.batch"
 STATE: Final = "state.jsonl"

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from services.common.lazy_file import LazyFile
 from services.gateway.batch.uploads import Upload
 from services.gateway.client import GatewayClient, RequestRefused
-from services.gateway.client_files import LazyFile, file_part
+from services.gateway.client_files import file_part
 
 _PAGE: Final = 50
 _NOT_FOUND: Final = 404

@@ -8,7 +8,7 @@ from typing import Final
 
 from redis import Redis
 
-from services.gateway.jobs.elapsed import Reading, elapsed_s
+from services.common.elapsed import Reading, elapsed_s
 
 _TTL_S: Final = 7 * 24 * 3600
 _MAX_STEP_S: Final = 3600.0  # the most that the wall clock may add to a wait between two looks

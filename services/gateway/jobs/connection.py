@@ -10,7 +10,7 @@ from redis import Redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from services.gateway.private_folder import UnsafeFolder
+from services.common.private_folder import UnsafeFolder
 from services.gateway.settings import Settings
 
 _CONNECT_TIMEOUT_S: Final = 2.0

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from fsspec.core import url_to_fs
 
-from services.gateway.private_folder import FOLDER_MODE
+from services.common.private_folder import FOLDER_MODE
 
 _MANIFEST: Final = "manifest.jsonl"
 _COPIES: Final = "fetched-"

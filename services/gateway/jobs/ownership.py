@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 from anyio import to_thread
 
-from services.gateway.folder_lock import FolderInUse, is_shared_by_machines, locked
+from services.common.folder_lock import FolderInUse, is_shared_by_machines, locked
+from services.common.private_folder import make_private
 from services.gateway.jobs.fsspec_storage import FsspecStorage
 from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.storage_lease import BEAT_S, StorageLease
-from services.gateway.private_folder import make_private
 from services.gateway.settings import Settings
 
 log = logging.getLogger(__name__)

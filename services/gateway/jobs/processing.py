@@ -10,13 +10,13 @@ from typing import Final, TypeVar
 
 from services.common.file_codes import describe_file_code
 from services.common.problems import Problem
+from services.common.retry_policy import RetryPolicy
 from services.common.timestamps import utc_now
 from services.common.version import VERSION
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.attachments import attachments
 from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.job import NO_ATTACHMENTS, Job
-from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.schemas import FailedReport, FailedSeries, LeftOut, Manifest, Outcome, Plan, PlannedSeries
 from services.gateway.pipeline import Pipeline

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from services.gateway.private_folder import UnsafeFolder, make_private, restrict_umask
+from services.common.private_folder import UnsafeFolder, make_private, restrict_umask
 
 SETTING: Final = "REDIS_SOCKET"
 MAX_SOCKET_BYTES: Final = 107  # sun_path of unix(7) has 108 bytes, and its last is zero

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final
 
-from services.gateway.jobs.elapsed import Reading, elapsed_s
+from services.common.elapsed import Reading, elapsed_s
 from services.gateway.jobs.job import Job, JobEnd
 from services.gateway.jobs.storage import Storage
 from services.gateway.jobs.store import JobStore

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
-from services.gateway.private_folder import FOLDER_MODE, open_private
+from services.common.private_folder import FOLDER_MODE, open_private
 
 _TRASH: Final = "trash"
 _CONCURRENT_SYNCS: Final = 16  # a journalling file system commits many files in about the time of one

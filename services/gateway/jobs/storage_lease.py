@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from services.gateway.folder_lock import FolderInUse, Owner, in_use
+from services.common.folder_lock import FolderInUse, Owner, in_use
 from services.gateway.jobs.storage import Storage
 
 BEAT_S: Final = 5.0

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Final
 
 from services.common.operating_points import OperatingPoint
+from services.common.private_folder import FOLDER_MODE, open_private
 from services.common.timestamps import utc_now
 from services.gateway.jobs.fsspec_storage import FsspecStorage
 from services.gateway.jobs.idempotency import IdempotencyConflict, IdempotencyKeys, digests, webhook_digest
 from services.gateway.jobs.job import FILES, MANIFEST, Job, JobEnd, job_not_found
 from services.gateway.jobs.schemas import FinalStatus, Manifest, Priority, StoredFile
 from services.gateway.jobs.storage import LocalStorage, Storage
-from services.gateway.private_folder import FOLDER_MODE, open_private
 from services.gateway.uploads.spool import Spool, SpoolFolder, UploadedFile
 
 _MAX_ID_LENGTH: Final = 64  # file systems refuse long names

@@ -15,10 +15,10 @@ import httpx
 from anyio import to_thread
 
 from services.common.problems import NotFound
+from services.common.retry_policy import RetryPolicy
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.outbox import Outbox, PendingDelivery
 from services.gateway.jobs.retention import Retention
-from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.schemas import JobDocument
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.views import job_document

@@ -10,12 +10,12 @@ from redis.exceptions import RedisError
 from rq.serializers import JSONSerializer
 
 from services.common.observability import configure_logging
+from services.common.private_folder import UnsafeFolder, make_private, restrict_umask
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.scheduler import queue_name
 from services.gateway.jobs.schemas import PRIORITIES
 from services.gateway.jobs.tasks import read_settings, read_site_severities, warm_up
 from services.gateway.jobs.ticket_worker import TicketWorker
-from services.gateway.private_folder import UnsafeFolder, make_private, restrict_umask
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from typing import BinaryIO, Final
 
 from anyio import to_thread
 
+from services.common.private_folder import make_private, open_private
 from services.common.problems import Problem
-from services.gateway.private_folder import make_private, open_private
 
 _PREFIX: Final = "upload-"
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway import folder_lock
+from services.common import folder_lock
+from services.common.folder_lock import FolderInUse
 from services.gateway.backup.__main__ import main
 from services.gateway.backup.errors import BackupError, DamagedArchive
 from services.gateway.backup.restore import restore, undo
 from services.gateway.backup.snapshot import locked
-from services.gateway.folder_lock import FolderInUse
 from services.gateway.jobs.store import RESTORING, UnfinishedRestore
 from tests.gateway.backup.stores import KINDS, content, filled_store
 from tests.gateway.jobs.factories import report_of, unsynced

@@ -7,13 +7,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.common.retry_policy import RetryPolicy
 from services.gateway.batch.jobs_client import JobsClient
 from services.gateway.batch.journal import Journal
 from services.gateway.batch.outputs import FORMATS, Outputs
 from services.gateway.batch.run import Run, RunOptions
 from services.gateway.batch.uploads import JobLimits, find_units
 from services.gateway.client import GatewayClient
-from services.gateway.jobs.retry_policy import RetryPolicy
 from tests.gateway.batch.fake_gateway import FakeGateway
 
 OPTIONS = RunOptions(JobLimits(max_files=4, max_bytes=10_000))

@@ -7,9 +7,9 @@ from pathlib import Path
 import anyio
 import pytest
 
+from services.common.private_folder import UnsafeFolder
 from services.gateway.jobs.connection import check_socket
 from services.gateway.jobs.store import JobOptions, JobStore
-from services.gateway.private_folder import UnsafeFolder
 from services.gateway.uploads.spool import Spool
 from tests.another_user import NOBODY, as_another_user, needs_root, open_folder
 from tests.gateway.jobs.factories import plan_of, report_of, upload

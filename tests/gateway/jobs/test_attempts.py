@@ -1,7 +1,7 @@
 from redis import Redis
 
+from services.common.elapsed import Reading
 from services.gateway.jobs.attempts import Attempts
-from services.gateway.jobs.elapsed import Reading
 
 
 def test_attempts_of_lost_workers_are_counted(redis: Redis) -> None:

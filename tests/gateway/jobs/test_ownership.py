@@ -13,7 +13,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from services.gateway.folder_lock import FolderInUse
+from services.common.folder_lock import FolderInUse
 from services.gateway.jobs.ownership import owning
 from services.gateway.jobs.storage_lease import BEAT_S
 from services.gateway.settings import Settings
@@ -65,7 +65,7 @@ def test_a_second_gateway_refuses_to_start_and_leaves_the_uploads_of_the_first(r
             with gateway(redis, *folders, log) as (second, _):
                 assert second.wait(START_S) != 0
             text = log.read_text()
-            assert f"{named} is in use by a gateway: process {first.pid} on" in text
+            assert f"{named} is in use by process {first.pid} on" in text
             assert "Stop that one, or set ICH_GATEWAY_" in text
         assert all(upload.is_dir() for upload in uploads)
         assert httpx.get(f"{url}/livez").is_success

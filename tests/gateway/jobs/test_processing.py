@@ -8,6 +8,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from services.common.retry_policy import RetryPolicy
 from services.common.schemas import HeadersReport, SetAsideFile
 from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.processing import (
@@ -18,7 +19,6 @@ from services.gateway.jobs.processing import (
     TaskResult,
     process_task,
 )
-from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.settings import Settings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.jobs.elapsed import Reading
+from services.common.elapsed import Reading
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.retention import DAY_S, Retention, RetentionClock
 from services.gateway.jobs.store import JobStore

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from services.gateway.folder_lock import FolderInUse
+from services.common.folder_lock import FolderInUse
 from services.gateway.jobs.fsspec_storage import FsspecStorage
 from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.jobs.storage_lease import StorageLease
@@ -31,7 +31,7 @@ def names(storage: Storage) -> list[str]:
 def test_a_living_owner_keeps_the_lease(storage: Storage) -> None:
     first = lease(storage)
     first.acquire()
-    with pytest.raises(FolderInUse, match=rf"bucket is in use by a gateway: process {os.getpid()} on .*set A_SETTING"):
+    with pytest.raises(FolderInUse, match=rf"bucket is in use by process {os.getpid()} on .*set A_SETTING"):
         lease(storage, first.beat).acquire()
     assert first.beat()
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from services.common.retry_policy import RetryPolicy
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.outbox import Outbox
 from services.gateway.jobs.retention import Retention, RetentionClock
-from services.gateway.jobs.retry_policy import RetryPolicy
 from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.webhook_client import WebhookClient

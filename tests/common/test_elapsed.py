@@ -3,7 +3,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.jobs.elapsed import Reading, elapsed_s
+from services.common.elapsed import Reading, elapsed_s
 
 BOUND_S = 100.0
 times = st.floats(-1e10, 1e10)

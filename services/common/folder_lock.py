@@ -34,12 +34,12 @@ _NETWORK: Final = (
 
 
 class FolderInUse(Exception):
-    """Another gateway owns the folder. The message names both, and the remedy."""
+    """Another process owns the folder. The message names both, and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A gateway: its process id, host name and start (RFC 3339)."""
+    """A process: its id, host name and start (RFC 3339)."""
 
     pid: int
     host: str
@@ -66,7 +66,7 @@ class Owner:
 def in_use(place: str, owner: Owner | None, setting: str) -> FolderInUse:
     """The refusal to share a place with its owner, whose record may be unreadable."""
     who = f"process {owner.pid} on {owner.host}, since {owner.since}" if owner else "another process"
-    return FolderInUse(f"{place} is in use by a gateway: {who}. Stop that one, or set {setting} to another place")
+    return FolderInUse(f"{place} is in use by {who}. Stop that one, or set {setting} to another place")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.private_folder import UnsafeFolder, make_private, open_private
+from services.common.private_folder import UnsafeFolder, make_private, open_private
 from tests.another_user import NOBODY, as_another_user, needs_root, open_folder
 
 
@@ -76,5 +76,5 @@ try:
 except UnsafeFolder as error:
     print(error)
 """
-        imports = "from pathlib import Path; from services.gateway.private_folder import UnsafeFolder, make_private"
+        imports = "from pathlib import Path; from services.common.private_folder import UnsafeFolder, make_private"
         assert "may be written to by every user" in as_another_user(imports, script)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.folder_lock import FolderInUse, is_shared_by_machines, locked
+from services.common.folder_lock import FolderInUse, is_shared_by_machines, locked
 from tests.running import ROOT
 
 MOUNTS = r"""
@@ -20,7 +20,7 @@ MOUNTS = r"""
 OWN_IN_CHILD = """
 import sys, time
 from pathlib import Path
-from services.gateway.folder_lock import locked
+from services.common.folder_lock import locked
 with locked(Path(sys.argv[1]), "A_SETTING"):
     print("owned", flush=True)
     time.sleep(100)

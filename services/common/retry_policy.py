@@ -1,5 +1,6 @@
-"""The one retry policy of jobs: exponential backoff."""
+"""The one retry policy: exponential backoff."""
 
+import random
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,3 +18,7 @@ class RetryPolicy:
     def delay_s(self, failures: int) -> float:
         """Seconds to wait after this number of failures in a row, from 1."""
         return min(self.max_delay_s, self.first_delay_s * 2.0 ** min(failures - 1, _MAX_DOUBLINGS))
+
+    def jittered_s(self, failures: int) -> float:
+        """As `delay_s`, less up to half of it at random: those who failed together do not return together."""
+        return self.delay_s(failures) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
