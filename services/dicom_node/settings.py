@@ -1,11 +1,16 @@
 """Settings of the DICOM node, `ICH_NODE_*`."""
 
+import re
 from pathlib import Path
+from typing import Final, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from services.common.loopback import is_loopback
 from services.common.settings import ServiceSettings
+
+_AE_TITLE: Final = re.compile(r"[ -\[\]-~]{1,16}")
 
 
 class Settings(ServiceSettings):
@@ -29,14 +34,43 @@ class Settings(ServiceSettings):
     )
     dicom_host: str = Field(
         default="127.0.0.1",
-        description="Address that the node binds for DICOM; one that other machines reach needs lists of AE titles.",
+        description="Address that the node binds for DICOM; one that other machines reach needs `calling_ae_titles`.",
     )
     dicom_published_host: str | None = Field(
         default=None,
         description="Address on which the host publishes the DICOM port, in place of `dicom_host` (Compose: "
-        "`ICH_DICOM_ADDRESS`); one that other machines reach needs lists of AE titles.",
+        "`ICH_DICOM_ADDRESS`); one that other machines reach needs `calling_ae_titles`.",
     )
     dicom_port: int = Field(default=11112, description="Port of DICOM (C-STORE, C-ECHO).")
+    ae_titles: tuple[str, ...] = Field(
+        default=("ICH",), min_length=1, description="JSON list of the node's AE titles, by which senders call it."
+    )
+    calling_ae_titles: tuple[str, ...] = Field(
+        default=(),
+        description="JSON list of AE titles that may send; empty, all may. The association of another one is rejected.",
+    )
+    tls_certificate_file: Path | None = Field(
+        default=None,
+        description="PEM file of the node's certificate. Set, the DICOM port takes TLS 1.2 or later only, from senders "
+        "with a certificate of `tls_ca_file`.",
+    )
+    tls_key_file: Path | None = Field(default=None, description="PEM file of the certificate's private key.")
+    tls_ca_file: Path | None = Field(
+        default=None, description="PEM file of the authorities whose certificates senders must have."
+    )
+    max_associations: int = Field(
+        default=32, ge=1, description="Largest number of associations at a time; a further one is rejected."
+    )
+    max_associations_per_address: int = Field(
+        default=16, ge=1, description="Largest number of associations of one address at a time."
+    )
+    association_idle_s: float = Field(
+        default=120.0, gt=0, description="Seconds without a message after which an association is aborted."
+    )
+    max_instance_bytes: int = Field(
+        default=2 * 1024**3,
+        description="Largest size of a received instance, in bytes; a larger one is refused as out of resources.",
+    )
     gateway_url: str = Field(default="http://127.0.0.1:8000", description="Base URL of the gateway.")
     gateway_key_file: Path | None = Field(
         default=None, description="File with the node's API key of the gateway; unset where it asks for none."
@@ -45,3 +79,34 @@ class Settings(ServiceSettings):
         default=None,
         description="TOML file of the peers that results are sent to and series are pulled from; unset, none.",
     )
+    senders_file: Path | None = Field(
+        default=None,
+        description="File of API keys with lines `id key` for HTTP; unset, requests need no key.",
+    )
+
+    @field_validator("ae_titles", "calling_ae_titles")
+    @classmethod
+    def _are_ae_titles(cls, titles: tuple[str, ...]) -> tuple[str, ...]:
+        for title in titles:
+            if not _AE_TITLE.fullmatch(title) or title != title.strip():
+                raise ValueError(f"{title!r} is no AE title: 1 to 16 characters of ASCII without backslash (PS3.5 6.2)")
+        return titles
+
+    @model_validator(mode="after")
+    def _tls_is_complete(self) -> Self:
+        files = self.tls_certificate_file, self.tls_key_file, self.tls_ca_file
+        if any(files) and not all(files):
+            raise ValueError("TLS needs all of tls_certificate_file, tls_key_file and tls_ca_file: set the others, too")
+        return self
+
+    @model_validator(mode="after")
+    def _senders_are_known(self) -> Self:
+        """A DICOM port that other machines reach needs the list of AE titles."""
+        name = "DICOM_HOST" if self.dicom_published_host is None else "DICOM_PUBLISHED_HOST"
+        public = self.dicom_published_host or self.dicom_host
+        if not is_loopback(public) and not self.calling_ae_titles:
+            raise ValueError(
+                f"ICH_NODE_{name}={public} is reachable by other machines, but any AE title may send: list those that "
+                "may in ICH_NODE_CALLING_AE_TITLES, or set the host to 127.0.0.1"
+            )
+        return self

@@ -4,11 +4,11 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
 from typing import Final
 
 import uvicorn
 
+from services.common.loopback import is_loopback
 from services.gateway.connections.table import raise_descriptor_limit
 from services.gateway.settings import Settings
 
@@ -46,19 +46,12 @@ def checked_host(settings: Settings) -> str:
     """The address to bind; SystemExit for an address of the network without API keys."""
     name = "HOST" if settings.published_host is None else "PUBLISHED_HOST"
     public = settings.published_host or settings.host
-    if settings.senders_file is None and not _is_local(public):
+    if settings.senders_file is None and not is_loopback(public):
         raise SystemExit(
             f"ICH_GATEWAY_{name}={public} is reachable by other machines, but no API key is required: "
             "name a file of keys in ICH_GATEWAY_SENDERS_FILE, or set the host to 127.0.0.1"
         )
     return settings.host
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def main(arguments: Sequence[str]) -> None:
