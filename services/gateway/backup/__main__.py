@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from services.common.durable_files import fsync
 from services.common.folder_lock import FolderInUse
 from services.common.private_folder import UnsafeFolder, open_private, restrict_umask
 from services.gateway.backup.archive import SETTINGS, ArchiveReader, ArchiveWriter, Summary
@@ -19,7 +20,6 @@ from services.gateway.backup.errors import BackupError
 from services.gateway.backup.restore import restore
 from services.gateway.backup.settings_files import settings_members, site_variables
 from services.gateway.backup.snapshot import files_of, snapshot
-from services.gateway.jobs.storage import fsync
 
 _STREAM: Final = "-"
 _MEGABYTE: Final = 1e6

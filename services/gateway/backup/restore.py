@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from services.common import folder_lock
+from services.common.durable_files import fsync
 from services.common.folder_lock import is_shared_by_machines
 from services.common.private_folder import FOLDER_MODE, make_private
 from services.gateway.backup.archive import SETTINGS, ArchiveReader, Summary
 from services.gateway.backup.errors import BackupError
 from services.gateway.backup.settings_files import write_shell_environment
 from services.gateway.backup.snapshot import KINDS, files_of, locked
-from services.gateway.jobs.storage import LocalStorage, fsync
+from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.storage_lease import StorageLease
 from services.gateway.jobs.store import RESTORING
 

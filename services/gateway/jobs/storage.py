@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
+from services.common.durable_files import fsync
 from services.common.private_folder import FOLDER_MODE, open_private
 
 _TRASH: Final = "trash"
@@ -49,15 +50,6 @@ class Storage(Protocol):
 
     def remove_leftovers(self) -> None:
         """Remove temporary files that a crash left."""
-
-
-def fsync(path: Path) -> None:
-    """Flush a file or folder to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class LocalStorage:

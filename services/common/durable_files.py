@@ -1,0 +1,39 @@
+"""Files and folders that survive a power cut once they are written."""
+
+import os
+import secrets
+from pathlib import Path
+
+from services.common.private_folder import FOLDER_MODE, open_private
+
+
+def fsync(path: Path) -> None:
+    """Flush a file or folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write or replace a file in one step, durably, readable by this user only."""
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with open(part, "xb", opener=open_private) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    fsync(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and the missing ones above it, durably, for this user only."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(FOLDER_MODE, exist_ok=True)
+    fsync(path.parent)
