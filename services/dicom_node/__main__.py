@@ -3,8 +3,9 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
+from services.dicom_node.commands import Command, forget_series, resend_series, run_command, show_status
 from services.dicom_node.lean_imports import keep_pixel_packages_out
 from services.dicom_node.settings import Settings
 
@@ -14,9 +15,18 @@ _EPILOG: Final = """settings (environment variables; an unknown name stops the s
 {settings}
   docs/reference/settings.md describes them. `make run` sets ports and folders.
 
-example:
-  ICH_NODE_PEERS_FILE=peers.toml python -m services.dicom_node serve --port 8005
+  The other commands work on the registry in ICH_NODE_DATA_DIR, beside a running node or without one.
+
+examples:
+  ICH_NODE_PEERS_FILE=peers.toml {program} serve --port 8005
+  {program} status
+  {program} resend --dead
+
+exit status:
+  0  done
+  2  the command line is wrong, or there is no such series or registry
 """
+_SERIES: Final = "number of the series, as `status` shows it, or its SeriesInstanceUID"
 _GRACEFUL_SHUTDOWN_S: Final = 10  # of HTTP requests; transfers have their own time
 
 
@@ -46,20 +56,34 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS: Final = ("serve",)
+_COMMANDS: Final = ("serve", "status", "resend", "forget")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description=_DESCRIPTION,
-        epilog=_EPILOG.format(settings="\n".join(_settings())),
+        epilog=_EPILOG.format(settings="\n".join(_settings()), program=PROGRAM),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     serve = commands.add_parser("serve", help="run the node until SIGTERM or SIGINT (the default)")
     serve.add_argument("--port", type=int, default=8005, help="port of HTTP (%(default)s)")
     serve.set_defaults(run=_serve)
+    status = _command(commands, "status", show_status, "print series by step, destinations and dead letters")
+    status.add_argument("--json", action="store_true", help="as JSON")
+    resend = _command(commands, "resend", resend_series, "send results again, or repeat a failed assessment")
+    resend.add_argument("series", nargs="?", metavar="SERIES", help=_SERIES)
+    resend.add_argument("--dead", action="store_true", help="all dead letters instead of one series")
+    resend.add_argument("--to", metavar="NAME", help="to this destination only")
+    forget = _command(commands, "forget", forget_series, "delete a series here, with its results and deliveries")
+    forget.add_argument("series", metavar="SERIES", help=_SERIES)
+    return parser
+
+
+def _command(commands: Any, name: str, run: Command, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=f"{text.capitalize()}.")
+    parser.set_defaults(run=run_command, command=run)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The DICOM node's HTTP: health, metrics, and the routes of its parts."""
+"""The DICOM node's HTTP: health, metrics, status, and the routes of its parts."""
 
 import gc
 from collections.abc import AsyncIterator
@@ -6,21 +6,22 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from fastapi import FastAPI
-from starlette.middleware import Middleware
 
 from services.common.app import new_app
-from services.common.cross_origin import CrossOriginMiddleware
 from services.common.graceful_shutdown import State
 from services.common.observability import configure_logging
+from services.common.private_folder import restrict_umask
+from services.dicom_node.middleware import node_middleware
 from services.dicom_node.node import Node
 from services.dicom_node.settings import Settings
+from services.dicom_node.status.routes import add_status_routes
 
 _DESCRIPTION: Final = """Receives head CT by C-STORE and STOW-RS, lets the gateway assess it, sends results as DICOM.
 
 **Research software, not a medical device.**"""
 
 
-def create_app(node: Node, settings: Settings) -> FastAPI:
+def create_app(node: Node) -> FastAPI:
     """The application of a node, which starts and stops with it."""
 
     @asynccontextmanager
@@ -28,23 +29,24 @@ def create_app(node: Node, settings: Settings) -> FastAPI:
         async with node.running():
             yield None
 
-    return new_app(
+    app = new_app(
         title="DICOM node",
         description=_DESCRIPTION,
         ready=node.check_ready,
-        drain_s=settings.drain_s,
-        middleware=[Middleware(CrossOriginMiddleware)],
+        drain_s=node.settings.drain_s,
+        middleware=node_middleware(node.settings),
         lifespan=lifespan,
-        openapi_url="/openapi.json",
         docs_url=None,
         redoc_url=None,
     )
+    add_status_routes(app, node.status)
+    return app
 
 
 def create() -> FastAPI:
     """The node with the settings of the environment, for uvicorn."""
     configure_logging("dicom-node")
-    settings = Settings.read()
-    app = create_app(Node.create(settings), settings)
+    restrict_umask()
+    app = create_app(Node.create(Settings.read()))
     gc.freeze()  # the collector passes over all objects of the start
     return app

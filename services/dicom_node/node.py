@@ -1,14 +1,26 @@
 """Composition and lifecycle of the node: parts start in order, and stop in reverse order."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import Protocol, Self
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, field
+from typing import Final, Protocol, Self
 
+import httpx
 from anyio import to_thread
 
+from services.common.folder_lock import locked
+from services.common.private_folder import make_private
 from services.common.problems import NotReady
+from services.common.version import VERSION
+from services.dicom_node.commands import DATABASE
+from services.dicom_node.peers import Peers, read_peers
+from services.dicom_node.registry.database import Database
 from services.dicom_node.settings import Settings
+from services.dicom_node.status.gateway_probe import probe_gateway
+from services.dicom_node.status.overview import Overview
+from services.dicom_node.status.schemas import RegistryStatus, Status
+
+_DATA_DIR: Final = "ICH_NODE_DATA_DIR"
 
 
 class Part(Protocol):
@@ -23,28 +35,70 @@ class Part(Protocol):
     def is_running(self) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Node:
-    """Parts in the order of their start: each may use those before it."""
+    """The node's parts, in the order of their start: each may use those before it.
 
+    open_files : the lock of the data folder and the database, closed after the parts
+    """
+
+    settings: Settings
+    peers: Peers
+    database: Database
     parts: Sequence[Part]
+    open_files: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
-    def create(cls, settings: Settings) -> Self:  # noqa: ARG003 - the parts follow
-        """A node with the parts that the settings ask for."""
-        return cls(())
+    def create(cls, settings: Settings) -> Self:
+        """A node with the parts that the settings ask for.
+
+        Raises
+        ------
+        FolderInUse
+            another node owns the data folder
+        InvalidPeers
+            the peers file cannot be used
+        """
+        peers = read_peers(settings.peers_file)
+        with ExitStack() as stack:
+            make_private(settings.data_dir, _DATA_DIR)
+            stack.enter_context(locked(settings.data_dir, _DATA_DIR))
+            database = stack.enter_context(closing(Database(settings.data_dir / DATABASE)))
+            return cls(settings, peers, database, (), stack.pop_all())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Start all parts; stop those that have started at the end, and after an error."""
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(to_thread.run_sync, self.open_files.close)
             for part in self.parts:
                 await to_thread.run_sync(part.start)
                 stack.push_async_callback(to_thread.run_sync, part.stop)
             yield
 
+    def read_registry(self) -> RegistryStatus:
+        """The state of the registry."""
+        return Overview(self.database, [name for name, peer in self.peers.items() if peer.send]).read()
+
+    async def status(self) -> Status:
+        """The state of the node, of its registry and of the gateway."""
+        registry = await to_thread.run_sync(self.read_registry)
+        return Status(
+            version=VERSION,
+            ae_title=self.settings.ae_titles[0],
+            dicom_port=self.settings.dicom_port,
+            listening=False,
+            associations=0,
+            quota_bytes=0,
+            gateway=await probe_gateway(self._connect_gateway),
+            **dict(registry),
+        )
+
+    def _connect_gateway(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.settings.gateway_url, trust_env=False)
+
     async def check_ready(self) -> None:
-        """Raise NotReady, which names the part that does not run."""
+        """Raise NotReady, which names the part that does not run. The gateway is none: without it the node stores."""
         for part in self.parts:
             if not await to_thread.run_sync(part.is_running):
                 raise NotReady(f"{part.name} is not running; see the node's log", cause=part.name)

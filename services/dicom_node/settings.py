@@ -7,13 +7,14 @@ from typing import Final, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from services.common.connections.settings import ConnectionSettings
+from services.common.host_names import checked_host_names
 from services.common.loopback import is_loopback
+from services.common.settings import ServiceSettings
 
 _AE_TITLE: Final = re.compile(r"[ -\[\]-~]{1,16}")
 
 
-class Settings(ConnectionSettings):
+class Settings(ServiceSettings):
     """Addresses, peers, rules, limits and times."""
 
     model_config = SettingsConfigDict(env_prefix="ICH_NODE_")
@@ -31,6 +32,11 @@ class Settings(ConnectionSettings):
         default=None,
         description="Address on which a proxy in front publishes the node's HTTP, in place of `host`; one that other "
         "machines reach needs `senders_file`.",
+    )
+    hosts: tuple[str, ...] = Field(
+        default=(),
+        description="JSON list of host names, without ports, by which clients reach the node's HTTP, beside localhost, "
+        "127.0.0.1, [::1] and `host`; a request with another Host header is answered with 421.",
     )
     dicom_host: str = Field(
         default="127.0.0.1",
@@ -79,6 +85,10 @@ class Settings(ConnectionSettings):
         default=None,
         description="TOML file of the peers that results are sent to and series are pulled from; unset, none.",
     )
+    senders_file: Path | None = Field(
+        default=None,
+        description="File of API keys with lines `id key` for HTTP; unset, requests need no key.",
+    )
 
     @field_validator("ae_titles", "calling_ae_titles")
     @classmethod
@@ -96,6 +106,18 @@ class Settings(ConnectionSettings):
         return self
 
     @model_validator(mode="after")
+    def _http_needs_keys(self) -> Self:
+        """HTTP that other machines reach needs API keys."""
+        name = "HOST" if self.published_host is None else "PUBLISHED_HOST"
+        public = self.published_host or self.host
+        if not is_loopback(public) and self.senders_file is None:
+            raise ValueError(
+                f"ICH_NODE_{name}={public} is reachable by other machines, but no API key is required: name a file of "
+                "keys in ICH_NODE_SENDERS_FILE, or set the host to 127.0.0.1"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _senders_are_known(self) -> Self:
         """A DICOM port that other machines reach needs the list of AE titles."""
         name = "DICOM_HOST" if self.dicom_published_host is None else "DICOM_PUBLISHED_HOST"
@@ -106,3 +128,8 @@ class Settings(ConnectionSettings):
                 "may in ICH_NODE_CALLING_AE_TITLES, or set the host to 127.0.0.1"
             )
         return self
+
+    @field_validator("hosts")
+    @classmethod
+    def _names_of_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return checked_host_names(hosts)

@@ -1,12 +1,16 @@
 """The lifecycle of the node: parts start in order and stop in reverse order; a part that fails is named."""
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
+from services.common.folder_lock import FolderInUse
 from services.common.problems import NotReady
-from services.dicom_node.node import Node
+from services.dicom_node.node import Node, Part
+from services.dicom_node.settings import Settings
 
 
 @dataclass
@@ -32,34 +36,45 @@ class RecordedPart:
         return self.runs
 
 
-def test_parts_stop_in_reverse_order() -> None:
-    calls: list[str] = []
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    created = Node.create(Settings(data_dir=tmp_path / "node"))
+    yield created
+    created.open_files.close()
 
-    async def run() -> None:
-        async with Node((RecordedPart("registry", calls), RecordedPart("receiver", calls))).running():
+
+def run(node: Node, parts: Sequence[Part], calls: list[str]) -> None:
+    async def run_parts() -> None:
+        async with replace(node, parts=parts).running():
             calls.append("run")
 
-    asyncio.run(run())
-    assert calls == ["start registry", "start receiver", "run", "stop receiver", "stop registry"]
+    asyncio.run(run_parts())
 
 
-def test_a_part_that_fails_stops_those_before_it() -> None:
+def test_parts_stop_in_reverse_order(node: Node) -> None:
     calls: list[str] = []
+    run(node, (RecordedPart("steps", calls), RecordedPart("receiver", calls)), calls)
+    assert calls == ["start steps", "start receiver", "run", "stop receiver", "stop steps"]
 
-    async def run() -> None:
-        async with Node((RecordedPart("registry", calls), RecordedPart("receiver", calls, fails=True))).running():
-            calls.append("run")
 
+def test_a_part_that_fails_stops_those_before_it(node: Node) -> None:
+    calls: list[str] = []
     with pytest.raises(OSError, match="receiver"):
-        asyncio.run(run())
-    assert calls == ["start registry", "start receiver", "stop registry"]
+        run(node, (RecordedPart("steps", calls), RecordedPart("receiver", calls, fails=True)), calls)
+    assert calls == ["start steps", "start receiver", "stop steps"]
 
 
-def test_not_ready_names_the_part() -> None:
-    registry, receiver = RecordedPart("registry", []), RecordedPart("receiver", [])
-    registry.start()
+def test_not_ready_names_the_part(node: Node) -> None:
+    steps, receiver = RecordedPart("steps", []), RecordedPart("receiver", [])
+    with_parts = replace(node, parts=(steps, receiver))
+    steps.start()
     with pytest.raises(NotReady) as refused:
-        asyncio.run(Node((registry, receiver)).check_ready())
+        asyncio.run(with_parts.check_ready())
     assert "receiver is not running" in str(refused.value.detail)
     receiver.start()
-    asyncio.run(Node((registry, receiver)).check_ready())
+    asyncio.run(with_parts.check_ready())
+
+
+def test_a_data_folder_has_one_node(node: Node) -> None:
+    with pytest.raises(FolderInUse, match="ICH_NODE_DATA_DIR"):
+        Node.create(node.settings)

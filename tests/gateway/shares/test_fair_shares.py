@@ -1,8 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.clients import ANONYMOUS, Client
-from services.gateway.shares.fair_shares import FairShares
+from services.gateway.shares.fair_shares import ANONYMOUS, Client, FairShares
 
 ANN, BOB = Client("ann", "192.0.2.1"), Client("bob", "192.0.2.1")
 

@@ -1,1 +1,0 @@
-"""Connections of an HTTP server: time-outs, caps, and the address of the client."""

@@ -1,0 +1,105 @@
+"""What the commands `resend` and `forget` do to the registry, beside a running node."""
+
+import shutil
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from services.common.timestamps import utc_now
+from services.dicom_node.assessment_folder import AssessmentFolder
+from services.dicom_node.registry.database import Database
+
+# The objects of the last assessment of a series.
+_CURRENT: Final = """
+    SELECT objects.id FROM objects JOIN assessments ON assessments.id = objects.assessment
+    WHERE assessments.series = ? AND assessments.step != 'superseded'
+"""
+_AGAIN: Final = """
+    step = 'pending', attempts = 0, next_attempt_at = 0, transaction_uid = NULL, error_code = NULL, step_at = ?
+"""
+
+
+class UnknownSeries(LookupError):
+    """No series has this number or UID. The message names the remedy."""
+
+
+def find_series(database: Database, text: str) -> int:
+    """The number of a series, by its number or its SeriesInstanceUID.
+
+    Raises
+    ------
+    UnknownSeries
+        there is none, or several studies have a series of this UID
+    """
+    column = "series_uid" if "." in text else "id"
+    with database.read() as connection:
+        rows = connection.execute(f"SELECT id FROM series WHERE {column} = ?", (text,)).fetchall()  # noqa: S608 - two names
+    if len(rows) == 1:
+        return int(rows[0]["id"])
+    if rows:
+        numbers = ", ".join(str(row["id"]) for row in rows)
+        raise UnknownSeries(f"the series lies in several studies: give one of the numbers {numbers}")
+    raise UnknownSeries("there is no such series: `status` lists numbers; a UID must be complete")
+
+
+def resend(database: Database, series: int, destination: str | None = None) -> int:
+    """Send the results of a series again to all destinations, or to one; or repeat its failed assessment.
+
+    Returns
+    -------
+    the number of deliveries and assessments that are tried again
+    """
+    with database.write() as connection:
+        moment = utc_now()
+        failed = connection.execute(
+            "UPDATE assessments"
+            " SET step = 'complete', attempts = 0, next_attempt_at = 0, error_code = NULL, step_at = ?"
+            " WHERE step = 'dead' AND id = (SELECT max(id) FROM assessments WHERE series = ?)",
+            (moment, series),
+        )
+        again = connection.execute(
+            f"UPDATE deliveries SET {_AGAIN} WHERE object IN ({_CURRENT}) AND coalesce(?, destination) = destination",  # noqa: S608
+            (moment, series, destination),
+        )
+        _reopen(connection, moment)
+        return failed.rowcount + again.rowcount
+
+
+def resend_dead(database: Database, destination: str | None = None) -> int:
+    """Send all dead letters again, or those of one destination; their number."""
+    with database.write() as connection:
+        moment = utc_now()
+        again = connection.execute(
+            f"UPDATE deliveries SET {_AGAIN} WHERE step = 'dead' AND coalesce(?, destination) = destination",  # noqa: S608
+            (moment, destination),
+        )
+        _reopen(connection, moment)
+        return again.rowcount
+
+
+def _reopen(connection: sqlite3.Connection, moment: str) -> None:
+    """Let assessments with pending deliveries be at the step before them."""
+    connection.execute(
+        "UPDATE assessments SET step = 'built', step_at = ? WHERE step IN ('sent', 'committed') AND id IN"
+        " (SELECT assessment FROM objects JOIN deliveries ON object = objects.id WHERE deliveries.step = 'pending')",
+        (moment,),
+    )
+
+
+def forget(database: Database, data_dir: Path, series: int) -> int:
+    """Delete a series with its instances, results and deliveries; the number of deleted instances.
+
+    The rows go first: a step that runs meanwhile finds no row to write to, and a file that is left belongs to none.
+    """
+    with database.write() as connection:
+        instances = connection.execute("SELECT path FROM instances WHERE series = ?", (series,)).fetchall()
+        assessments = connection.execute("SELECT id FROM assessments WHERE series = ?", (series,)).fetchall()
+        connection.execute("DELETE FROM series WHERE id = ?", (series,))
+    for row in instances:
+        if row["path"] is not None:
+            with suppress(FileNotFoundError):
+                (data_dir / row["path"]).unlink()
+    for row in assessments:
+        shutil.rmtree(AssessmentFolder.of(data_dir, row["id"]).path, ignore_errors=True)
+    return len(instances)

@@ -1,1 +1,0 @@
-"""Which of the received series are assessed: rules by their headers."""

@@ -1,0 +1,97 @@
+"""Metrics of the node. Labels hold steps, kinds, outcomes, codes and names of peers only."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Protocol
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from services.dicom_node.status.schemas import RegistryStatus
+
+CACHE_S: Final = 5.0
+Counts = Mapping[str, int]
+
+
+class Reception(Protocol):
+    """Counts of a receiver since its start."""
+
+    instances: Counts
+    rejected: Counts
+
+    @property
+    def associations(self) -> int:
+        """The number of established associations."""
+
+
+class StatusMetrics(Collector):
+    """Collects the metrics at each scrape; the registry is read at most every `cache_s` seconds."""
+
+    def __init__(
+        self,
+        read: Callable[[], RegistryStatus],
+        reception: Reception,
+        quota_bytes: int,
+        *,
+        cache_s: float = CACHE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read, self._reception, self._quota_bytes = read, reception, quota_bytes
+        self._cache_s, self._clock = cache_s, clock
+        self._lock = threading.Lock()
+        self._cached: tuple[float, RegistryStatus] | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        """Metrics of the receiver, and of the registry."""
+        yield from self._received()
+        yield from self._registered(self._status())
+
+    def _status(self) -> RegistryStatus:
+        with self._lock:
+            if self._cached is None or self._clock() - self._cached[0] >= self._cache_s:
+                self._cached = self._clock(), self._read()
+            return self._cached[1]
+
+    def _received(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "ich_node_associations", "Open associations of senders", value=self._reception.associations
+        )
+        rejected, instances = self._reception.rejected, self._reception.instances
+        yield _counters("ich_node_associations_rejected", "Rejected associations by reason", "reason", rejected)
+        yield _counters("ich_node_instances", "Instances received by C-STORE, by outcome", "outcome", instances)
+
+    def _registered(self, status: RegistryStatus) -> Iterator[Metric]:
+        yield _gauges("ich_node_series", "Series by their step", "step", status.series)
+        oldest = "Age of the oldest assessment with undelivered results; 0 without one"
+        yield GaugeMetricFamily("ich_node_oldest_unsent_seconds", oldest, value=status.oldest_unsent_s)
+        yield GaugeMetricFamily("ich_node_disk_bytes", "Received instances on disk", value=status.received_bytes)
+        yield GaugeMetricFamily("ich_node_disk_quota_bytes", "Largest size of the data folder", value=self._quota_bytes)
+        yield _gauges("ich_node_failed_objects", "Objects that could not be built", "kind", status.failed_kinds)
+        yield from _deliveries(status)
+
+
+def _deliveries(status: RegistryStatus) -> Iterator[Metric]:
+    steps = GaugeMetricFamily("ich_node_deliveries", "Result objects by their step", labels=["destination", "step"])
+    oldest = GaugeMetricFamily(
+        "ich_node_delivery_oldest_seconds", "Age of the oldest undelivered object", labels=["destination"]
+    )
+    for found in status.destinations:
+        for step in ("pending", "sent", "committed", "dead"):
+            steps.add_metric([found.name, step], getattr(found, step))
+        oldest.add_metric([found.name], found.oldest_s)
+    yield from (steps, oldest)
+
+
+def _gauges(name: str, text: str, label: str, counts: Counts) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([value], count)
+    return family
+
+
+def _counters(name: str, text: str, label: str, counts: Counts) -> Metric:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for value, count in tuple(counts.items()):
+        family.add_metric([value], count)
+    return family

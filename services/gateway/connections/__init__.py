@@ -1,0 +1,1 @@
+"""The gateway's connections: time-outs, caps, and the address of the client."""

@@ -1,0 +1,91 @@
+"""The commands work on the registry beside a running node."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.dicom_node.__main__ import main
+from services.dicom_node.registry.database import Database
+from tests.dicom_node.status.conftest import UID, Rows
+
+
+@pytest.fixture
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rows:
+    """A registry in the folder of the settings, which stays open as that of a running node."""
+    monkeypatch.setenv("ICH_NODE_DATA_DIR", str(tmp_path))
+    return Rows(Database(tmp_path / "registry.sqlite"))
+
+
+def deliveries(rows: Rows) -> list[tuple[Any, ...]]:
+    with rows.database.read() as connection:
+        return [tuple(row) for row in connection.execute("SELECT destination, step, attempts FROM deliveries")]
+
+
+def test_status_without_a_registry_names_the_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ICH_NODE_DATA_DIR", str(tmp_path))
+    assert main(["status"]) == 2
+    assert "ICH_NODE_DATA_DIR" in capsys.readouterr().err
+
+
+def test_status_shows_series_and_dead_letters(rows: Rows, capsys: pytest.CaptureFixture[str]) -> None:
+    number = rows.series(step="dead", code="stage_failed")
+    assert main(["status"]) == 0
+    text = capsys.readouterr().out
+    assert "series by step: 1 dead" in text
+    assert f"(stage_failed); python -m services.dicom_node resend {number}" in text
+    assert main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["dead_letters"][0]["id"] == number
+
+
+def test_resend_sends_a_series_again_to_one_destination(rows: Rows) -> None:
+    assessment = rows.assessment(rows.series(step=None), 1, "committed")
+    rows.delivery(assessment, "pacs", "dead", "refused")
+    rows.delivery(assessment, "archive", "committed")
+    assert main(["resend", "1", "--to", "pacs"]) == 0
+    assert deliveries(rows) == [("pacs", "pending", 0), ("archive", "committed", 0)]
+    assert rows.step(assessment) == "built"
+
+
+def test_resend_leaves_superseded_results(rows: Rows) -> None:
+    series = rows.series(step=None)
+    rows.delivery(rows.assessment(series, 1, "superseded"), "pacs", "superseded")
+    rows.delivery(rows.assessment(series, 2, "committed"), "pacs", "committed")
+    assert main(["resend", f"{UID}0000000000"]) == 0
+    assert deliveries(rows) == [("pacs", "superseded", 0), ("pacs", "pending", 0)]
+
+
+def test_resend_repeats_a_failed_assessment(rows: Rows) -> None:
+    number = rows.series(step="dead", code="stage_failed")
+    assert main(["resend", str(number)]) == 0
+    assert rows.step(1) == "complete"
+
+
+def test_resend_of_all_dead_letters(rows: Rows) -> None:
+    assessment = rows.assessment(rows.series(step=None), 1, "sent")
+    for step in ("dead", "sent", "dead"):
+        rows.delivery(assessment, "pacs", step)
+    assert main(["resend", "--dead"]) == 0
+    assert [step for _, step, _ in deliveries(rows)] == ["pending", "sent", "pending"]
+    assert main(["resend"]) == 2
+    assert main(["resend", "1", "--dead"]) == 2
+
+
+def test_forget_deletes_rows_and_files(rows: Rows, tmp_path: Path) -> None:
+    series = rows.series(step=None)
+    assessment = rows.assessment(series, 1, "built")
+    rows.delivery(assessment, "pacs", "pending")
+    path = rows.instance(series)
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_bytes(b"pixels")
+    (tmp_path / "assessments" / str(assessment)).mkdir(parents=True)
+    other = rows.series(step="built")
+    assert main(["forget", str(series)]) == 0
+    assert deliveries(rows) == []
+    assert not (tmp_path / path).exists()
+    assert not (tmp_path / "assessments" / str(assessment)).exists()
+    assert main(["forget", str(series)]) == 2
+    assert main(["forget", str(other)]) == 0

@@ -1,0 +1,110 @@
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import pytest
+from fastapi import Depends, FastAPI
+
+from services.common.problems import Problem
+from services.gateway.api_keys import ApiKeys, TooManyWrongKeys, Unauthorized, authenticate
+from services.gateway.shares.fair_shares import ANONYMOUS
+
+pytestmark = pytest.mark.anyio
+ADDRESS = "192.0.2.1"
+ANNS, BOBS = "a-key-of-anns-0001", "a-key-of-bobs-0001"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def keys_file(tmp_path: Path) -> Path:
+    path = tmp_path / "senders"
+    path.write_text(f"# who may send\nann {ANNS}\nbob\t{BOBS}  # the second\n\nann another-key-of-anns\n")
+    return path
+
+
+async def sender_of(keys: ApiKeys, authorization: str | None) -> str:
+    """The sender that a route sees in a request with this header."""
+    app = FastAPI()
+    app.state.api_keys = keys
+
+    @app.get("/")
+    def route(sender: Annotated[str, Depends(authenticate)]) -> str:
+        return sender
+
+    headers = {} if authorization is None else {"authorization": authorization}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+        return str((await client.get("/", headers=headers)).json())
+
+
+async def test_a_key_gives_the_id_of_its_sender(keys_file: Path) -> None:
+    keys = ApiKeys.read(keys_file)
+    assert keys.required
+    assert keys.sender(ANNS, ADDRESS) == await sender_of(keys, f"Bearer {ANNS}") == "ann"
+    assert await sender_of(keys, "bearer another-key-of-anns") == "ann"
+    assert await sender_of(keys, f"Bearer {BOBS}") == "bob"
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", f"Basic {ANNS}", ANNS, f"Bearer {ANNS}x", "Bearer ann"])
+async def test_a_request_without_a_known_key_is_unauthorized(keys_file: Path, header: str | None) -> None:
+    with pytest.raises(Unauthorized):
+        await sender_of(ApiKeys.read(keys_file), header)
+
+
+@pytest.mark.parametrize("key", [None, "", f"{ANNS}x", "ann"])
+def test_an_unauthorized_problem_names_the_scheme_and_no_key(keys_file: Path, key: str | None) -> None:
+    with pytest.raises(Problem) as error:
+        ApiKeys.read(keys_file).sender(key, ADDRESS)
+    assert error.value.headers() == {"www-authenticate": "Bearer"}
+    assert ANNS not in error.value.detail
+
+
+async def test_without_a_file_every_request_has_the_same_sender() -> None:
+    keys = ApiKeys.read(None)
+    assert not keys.required
+    assert keys.sender(None, ADDRESS) == await sender_of(keys, "Bearer what ever") == ANONYMOUS
+
+
+@pytest.mark.parametrize("line", ["ann", "ann short", "a/b long-enough-key-000", "ann two words-and-more-000 x"])
+def test_a_malformed_line_stops_the_start_and_is_not_quoted(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "senders"
+    path.write_text(f"ok {ANNS}\n{line}\n")
+    with pytest.raises(ValueError, match="line 2") as error:
+        ApiKeys.read(path)
+    assert line not in str(error.value)
+
+
+async def test_wrong_keys_are_throttled_over_every_route(keys_file: Path) -> None:
+    keys = ApiKeys.read(keys_file)
+    for number in range(10):
+        with pytest.raises(Unauthorized):
+            await sender_of(keys, f"Bearer wrong-key-{number:010}")
+    with pytest.raises(TooManyWrongKeys) as throttled:
+        await sender_of(keys, "Bearer wrong-key-0000000010")
+    assert throttled.value.headers() == {"retry-after": "10"}
+    assert await sender_of(keys, f"Bearer {ANNS}") == "ann"
+
+
+async def test_requests_without_a_key_are_no_guesses(keys_file: Path) -> None:
+    keys = ApiKeys.read(keys_file)
+    for _ in range(30):
+        with pytest.raises(Unauthorized):
+            await sender_of(keys, None)
+
+
+def test_after_many_guesses_a_right_key_from_a_foreign_address_is_answered_as_a_wrong_one(keys_file: Path) -> None:
+    keys = ApiKeys.read(keys_file)
+    assert keys.sender(ANNS, ADDRESS) == "ann"
+    refusals = []
+    for number in range(100):
+        with pytest.raises(Problem) as wrong:
+            keys.sender(f"wrong-key-{number:010}", ADDRESS)
+        refusals.append(wrong.value)
+    with pytest.raises(TooManyWrongKeys) as right:
+        keys.sender(BOBS, ADDRESS)
+    assert right.value.document() == refusals[-1].document()
+    assert keys.sender(ANNS, ADDRESS) == "ann", "a sender of this address is not locked out"
+    assert keys.sender(BOBS, "192.0.2.2") == "bob"
