@@ -45,6 +45,11 @@ class Bundles:
             raise BundleMismatch("the bundle changed during the request; send it again")
         return self._served
 
+    async def renewed(self) -> ServedBundle:
+        """The served bundle, requested again: its outputs are known before a request names one; raises as `served`."""
+        self._served = None
+        return await self.served()
+
     async def check_ready(self) -> None:
         """NotReady where `check` raises StageFault: the gateway's readiness."""
         try:

@@ -77,11 +77,14 @@ class _Chunk:
 
 @dataclass(frozen=True, slots=True)
 class _Upload:
+    """`blood_grid` is that of the bundle's map, where a map is requested; None where it has none or takes too much."""
+
     files: Sequence[UploadedFile]
     pictures: bool
     reservation: Reservation
     work: WorkTimes
     blood: bool = False
+    blood_grid: tuple[int, int] | None = None
 
 
 class Pipeline:
@@ -124,7 +127,8 @@ class Pipeline:
         Overloaded
             too many slices are in progress
         """
-        return await self._assess_files(_Upload(files, pictures, reservation, WorkTimes(), blood))
+        grid = (await self._bundles.renewed()).card.blood_grid if blood else None
+        return await self._assess_files(_Upload(files, pictures, reservation, WorkTimes(), blood, grid))
 
     async def make_pictures(
         self, files: Sequence[UploadedFile], assessment: Assessment, indices: Iterable[int], reservation: Reservation
@@ -189,7 +193,7 @@ class Pipeline:
             return report, None
         slices = len(report.series[0].items)
         made = preprocessed_slices(response, slices=slices, rows=slices, pictures=upload.pictures)
-        return report, await self._extract(made, upload, lease)
+        return report, await self._extract(made, self._within_memory(upload, slices), lease)
 
     async def _is_usable(self, files: Sequence[UploadedFile], report: HeadersReport, rows: int) -> bool:
         """Whether the rows are one whole series that nothing refuses so far and that is not averaged."""
@@ -215,7 +219,7 @@ class Pipeline:
             reasons += tuple(pixel_reasons(evidence, headwards=header.uid is not None))
         blood = _joined_blood(chunks)
         if upload.blood and chunks and blood is None:
-            why = "the bundle has none" if await self._fits_blood(len(plan.rows)) else _BLOOD_TOO_LARGE
+            why = _BLOOD_TOO_LARGE if upload.blood_grid else "the bundle has none"
             reasons += (make_reason("no_blood_map", why=why),)
         reasons = apply_severities(reasons, self._severities)
         scores = None if is_refused(reasons) else await self._score(header, plan, chunks, upload)
@@ -238,13 +242,14 @@ class Pipeline:
         check_cost(header, self._settings.max_decoding_cost)
         upload.reservation.update(header.cost)
         parts = plan.chunks(self._settings.chunk_slices, [item.cost for item in header.items])
-        upload = replace(upload, blood=upload.blood and await self._fits_blood(len(plan.rows)))
+        upload = self._within_memory(upload, len(plan.rows))
         return await run_all(self._process_chunk(upload, header, part, averaged=plan.averaged) for part in parts)
 
-    async def _fits_blood(self, rows: int) -> bool:
-        """Whether a blood map of so many rows fits the memory that the settings allow."""
-        grid = (await self._bundles.served()).card.blood_grid
-        return grid is None or rows * blood_row_bytes(grid) <= self._settings.max_blood_bytes
+    def _within_memory(self, upload: _Upload, rows: int) -> _Upload:
+        """The upload, without its blood map where so many rows of it exceed the settings' limit."""
+        grid = upload.blood_grid
+        fits = grid and rows * blood_row_bytes(grid) <= self._settings.max_blood_bytes
+        return replace(upload, blood_grid=grid if fits else None)
 
     async def _process_chunk(
         self, upload: _Upload, header: SeriesHeader, part: Sequence[range], *, averaged: bool
@@ -277,7 +282,7 @@ class Pipeline:
         if not made.decoded:
             return _Chunk(made.evidence, made.pictures, None)
         cnn, work = self._stages.cnn, upload.work
-        features, blood = await extract_features(cnn, made, work, lease, blood=upload.blood)
+        features, blood = await extract_features(cnn, made, work, lease, upload.blood_grid)
         return _Chunk(made.evidence, made.pictures, features, blood)
 
     async def _score(self, header: SeriesHeader, plan: SlabPlan, chunks: Sequence[_Chunk], upload: _Upload) -> Scores:

@@ -67,7 +67,7 @@ class _Made:
 
     outcome: Outcome
     document: bytes
-    attachments: Mapping[str, bytes] = NO_ATTACHMENTS
+    attachments: Mapping[str, bytes] = field(default_factory=lambda: NO_ATTACHMENTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,30 +107,34 @@ class WorkTimes:
 
 
 async def extract_features(
-    cnn: StageClient, made: PreprocessedSlices, work: WorkTimes, lease: Lease = NO_LEASE, *, blood: bool = False
+    cnn: StageClient,
+    made: PreprocessedSlices,
+    work: WorkTimes,
+    lease: Lease = NO_LEASE,
+    blood_grid: tuple[int, int] | None = None,
 ) -> tuple[Features, BloodRows | None]:
     """Request the features of slices, which may lie in the region of the lease, and on request their blood map.
 
-    The map is None where it is not requested, or the bundle has none.
+    Parameters
+    ----------
+    blood_grid : rows and columns of the map that the bundle has; None requests none
 
     Raises
     ------
     StageFault
         cnn gave no usable response
     """
-    outputs = ("features", _BLOOD) if blood else ()
+    outputs = ("features", _BLOOD) if blood_grid else ()
     message = Message((made.slices,), {"recipe": made.recipe}, requested_outputs=outputs)
     response, rows = work.add(await cnn.infer("cnn", message, lease)), made.slices.shape[0]
     found = response.tensor("features", "FP32", (rows, None))
     features = Features(bytes(found.buffer), found.shape[1], response.parameter("card_sha256"), response.engine)
-    return features, _blood_rows(response, rows) if blood else None
+    return features, _blood_rows(response, rows, blood_grid) if blood_grid else None
 
 
-def _blood_rows(response: StageResponse, rows: int) -> BloodRows | None:
-    if response.message.find(_BLOOD) is None:
-        return None
-    found = response.tensor(_BLOOD, "FP32", (rows, None, None, len(SUBTYPES)))
-    return BloodRows(bytes(found.buffer), (found.shape[1], found.shape[2]))
+def _blood_rows(response: StageResponse, rows: int, grid: tuple[int, int]) -> BloodRows:
+    found = response.tensor(_BLOOD, "FP32", (rows, *grid, len(SUBTYPES)))
+    return BloodRows(bytes(found.buffer), grid)
 
 
 async def score_series(rnn: StageClient, features: Features, position_mm: Sequence[float], work: WorkTimes) -> Scores:
