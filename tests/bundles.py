@@ -21,6 +21,7 @@ def write_bundle(
     name: str = "fake",
     recipe: Recipe = DEFAULT_RECIPE,
     spacing_mm: tuple[float, float] | None = None,
+    blood_grid: tuple[int, int] | None = None,
 ) -> Path:
     """Write a valid bundle; its SavedModels hold no graphs."""
     for part in ("cnn", "rnn"):
@@ -36,6 +37,7 @@ def write_bundle(
         recipe=recipe,
         feature_size=FEATURE_SIZE,
         spacing_mm=spacing_mm,
+        blood_grid=blood_grid,
         files=hash_files(folder),
         versions={},
         training={},
@@ -56,9 +58,10 @@ def fake_bundle(
     name: str = "fake",
     recipe: Recipe = DEFAULT_RECIPE,
     spacing_mm: tuple[float, float] | None = None,
+    blood_grid: tuple[int, int] | None = None,
 ) -> Bundle:
     """Write and open a bundle."""
-    return open_bundle(write_bundle(folder, name=name, recipe=recipe, spacing_mm=spacing_mm))
+    return open_bundle(write_bundle(folder, name=name, recipe=recipe, spacing_mm=spacing_mm, blood_grid=blood_grid))
 
 
 def write_signed_bundle(folder: Path, key: Ed25519PrivateKey) -> Path:

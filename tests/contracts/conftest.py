@@ -32,15 +32,28 @@ def anyio_backend() -> str:
 
 
 class MeanExtractor:
-    """Features that name the slice: the mean of each channel, soft tissue first, twice, from 0 to 1."""
+    """Features that name the slice: the mean of each channel, soft tissue first, twice, from 0 to 1.
 
-    def __init__(self) -> None:
+    With a grid, a blood map whose cells name the slice, too: the mean of the cell's soft tissue times k, for label k.
+    """
+
+    def __init__(self, grid: tuple[int, int] | None = None) -> None:
         self.batches: list[int] = []
+        self.grid = grid
 
     def extract(self, slices: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         self.batches.append(len(slices))
         means = slices[..., ::-1].mean(axis=(1, 2)) / 255
-        return {"features": np.tile(means, 2).astype(np.float32)}
+        features = {"features": np.tile(means, 2).astype(np.float32)}
+        return {**features, "blood": blood_cells(slices, self.grid)} if self.grid else features
+
+
+def blood_cells(slices: NDArray[np.uint8], grid: tuple[int, int]) -> NDArray[np.float32]:
+    """The map of `MeanExtractor`, (n, *grid, 5)."""
+    rows, columns = grid
+    cells = slices[..., 2].reshape(len(slices), rows, 512 // rows, columns, 512 // columns).mean(axis=(2, 4)) / 255
+    mapped: NDArray[np.float32] = (cells[..., None] * np.arange(5) / 4).astype(np.float32)
+    return mapped
 
 
 class FeatureScorer:
@@ -92,7 +105,7 @@ def stage_apps(
     shared_memory_dir: Path | None = None,
 ) -> dict[str, FastAPI]:
     """The three stages, of one bundle; `spacing_mm` is what its networks learnt from."""
-    bundle = fake_bundle(folder, recipe=recipe, spacing_mm=spacing_mm)
+    bundle = fake_bundle(folder, recipe=recipe, spacing_mm=spacing_mm, blood_grid=extractor.grid)
     return {
         "preprocess": create_preprocess(DEFAULT_RECIPE, PreprocessSettings(shared_memory_dir=shared_memory_dir)),
         "cnn": create_cnn(extractor, bundle, CnnSettings(shared_memory_dir=shared_memory_dir), "means 1.0"),
@@ -124,19 +137,31 @@ def spacing_mm() -> tuple[float, float] | None:
 
 
 @pytest.fixture
+def blood_grid() -> tuple[int, int] | None:
+    """Rows and columns of the bundle's blood map; a module may say otherwise."""
+    return None
+
+
+@pytest.fixture
 async def chain(
-    tmp_path: Path, gateway_settings: GatewaySettings, spacing_mm: tuple[float, float] | None
+    tmp_path: Path,
+    gateway_settings: GatewaySettings,
+    spacing_mm: tuple[float, float] | None,
+    blood_grid: tuple[int, int] | None,
 ) -> AsyncIterator[Chain]:
-    async with open_chain(tmp_path / "bundle", gateway_settings, spacing_mm) as opened:
+    async with open_chain(tmp_path / "bundle", gateway_settings, spacing_mm, blood_grid) as opened:
         yield opened
 
 
 @asynccontextmanager
 async def open_chain(
-    bundle: Path, settings: GatewaySettings, spacing_mm: tuple[float, float] | None = None
+    bundle: Path,
+    settings: GatewaySettings,
+    spacing_mm: tuple[float, float] | None = None,
+    blood_grid: tuple[int, int] | None = None,
 ) -> AsyncIterator[Chain]:
     """The chain of a bundle that is written to that folder."""
-    extractor = MeanExtractor()
+    extractor = MeanExtractor(blood_grid)
     apps = stage_apps(bundle, extractor, spacing_mm=spacing_mm, shared_memory_dir=settings.shared_memory_dir)
     pool = region_pool(settings)
     transports = {name: Swappable(app) for name, app in apps.items()}

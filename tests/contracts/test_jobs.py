@@ -64,7 +64,8 @@ class Batch(QueueWorker):
     """Sends jobs, and processes them."""
 
     def __init__(self, chain: Chain, redis: Redis) -> None:
-        super().__init__(FairScheduler(redis, JobStore.at(chain.settings.jobs_dir), chain.settings.job_lanes), redis)
+        store = JobStore.at(chain.settings.jobs_dir, chain.settings.jobs_url)
+        super().__init__(FairScheduler(redis, store, chain.settings.job_lanes), redis)
         self.chain = chain
         self.severities = DEFAULT_SEVERITIES
         clients = {

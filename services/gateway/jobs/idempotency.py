@@ -94,11 +94,15 @@ def _differences(first: Manifest, second: Manifest) -> Iterator[dict[str, Any]]:
     if first.files_digest != second.files_digest:
         yield {"what": "files"}
     for name in _SHOWN_OPTIONS:
-        then, now = getattr(first, name), getattr(second, name)
+        then, now = _shown(getattr(first, name)), _shown(getattr(second, name))
         if then != now:
             yield {"what": name, "first": then, "now": now}
     if first.webhook_digest != second.webhook_digest:
         yield {"what": "webhook"}
+
+
+def _shown(value: str | bool) -> str:  # noqa: FBT001 - an option as the manifest has it
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _sentence(difference: dict[str, Any]) -> str:
