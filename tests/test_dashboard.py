@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,13 @@ import pytest
 from prometheus_client import CollectorRegistry, Metric
 
 from services.common.observability import Metrics
+from services.dicom_node.registry.database import Database
+from services.dicom_node.status.metrics import StatusMetrics
+from services.dicom_node.status.overview import Overview
 from services.gateway.jobs.metrics import QueueMetrics, count_result
 from services.gateway.jobs.store import JobStore
+from tests.dicom_node.status.conftest import Rows
+from tests.dicom_node.status.test_metrics import Reception
 from tests.gateway.jobs.test_metrics import CountersInMemory
 
 DASHBOARD = Path(__file__).parents[1] / "deploy" / "grafana.json"
@@ -26,20 +32,33 @@ def panels() -> list[dict[str, Any]]:
     return found
 
 
-def _metrics(store: JobStore) -> Iterator[Metric]:
-    """Yield all metrics of a gateway after each event has happened once."""
+def _metrics(folder: Path) -> Iterator[Metric]:
+    """Yield all metrics of a gateway and a DICOM node after each event has happened once."""
     metrics, counters = Metrics(), CountersInMemory()
     metrics.requests.labels("/v1/jobs", "POST", 202).inc()
     metrics.seconds.labels("/v1/jobs").observe(1)
     count_result(counters, "failed", "stage_failed")
     registry = CollectorRegistry()
-    registry.register(QueueMetrics(counters, store))
+    registry.register(QueueMetrics(counters, JobStore.at(folder)))
     yield from metrics.registry.collect()
     yield from registry.collect()
+    yield from _node_metrics(folder / "registry.sqlite")
+
+
+def _node_metrics(path: Path) -> Iterator[Metric]:
+    """Yield all metrics of a DICOM node with one transfer and one failed delivery."""
+    with closing(Database(path)) as database:
+        rows = Rows(database)
+        series = rows.series(step=None)
+        rows.instance(series)
+        rows.delivery(rows.assessment(series, 1, "built"), "pacs", "dead", "refused")
+        with database.write() as connection:
+            connection.execute("UPDATE transfers SET outcome = 'released'")
+        yield from StatusMetrics(Overview(database, ()).read, Reception(), 1000).collect()
 
 
 def test_every_query_names_metrics_that_exist(panels: list[dict[str, Any]], tmp_path: Path) -> None:
-    samples = [sample for metric in _metrics(JobStore.at(tmp_path)) for sample in metric.samples]
+    samples = [sample for metric in _metrics(tmp_path) for sample in metric.samples]
     names = {sample.name for sample in samples}
     for panel in panels:
         for target in panel["targets"]:
@@ -53,9 +72,7 @@ def test_every_query_names_metrics_that_exist(panels: list[dict[str, Any]], tmp_
 
 def test_every_metric_of_the_queue_is_shown(panels: list[dict[str, Any]], tmp_path: Path) -> None:
     shown = {name for panel in panels for target in panel["targets"] for name in _METRIC.findall(target["expr"])}
-    ours = {
-        metric.name for metric in _metrics(JobStore.at(tmp_path)) if metric.name.startswith(("ich_job", "ich_queue"))
-    }
+    ours = {metric.name for metric in _metrics(tmp_path) if metric.name.startswith(("ich_job", "ich_queue"))}
     assert ours <= {name.removesuffix("_total") for name in shown}
 
 

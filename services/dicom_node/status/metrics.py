@@ -54,21 +54,36 @@ class StatusMetrics(Collector):
             return self._cached[1]
 
     def _received(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily(
-            "ich_node_associations", "Open associations of senders", value=self._reception.associations
-        )
-        rejected, instances = self._reception.rejected, self._reception.instances
-        yield _counters("ich_node_associations_rejected", "Rejected associations by reason", "reason", rejected)
-        yield _counters("ich_node_instances", "Instances received by C-STORE, by outcome", "outcome", instances)
+        yield _gauge("ich_node_associations", "Open associations of senders", self._reception.associations)
+        rejected = self._reception.rejected
+        yield _counts("ich_node_associations_rejected", "Rejected associations by reason", "reason", rejected)
+        instances = self._reception.instances
+        yield _counts("ich_node_c_store", "C-STORE requests by outcome", "outcome", instances)
 
     def _registered(self, status: RegistryStatus) -> Iterator[Metric]:
         yield _gauges("ich_node_series", "Series by their step", "step", status.series)
         oldest = "Age of the oldest assessment with undelivered results; 0 without one"
-        yield GaugeMetricFamily("ich_node_oldest_unsent_seconds", oldest, value=status.oldest_unsent_s)
-        yield GaugeMetricFamily("ich_node_disk_bytes", "Received instances on disk", value=status.received_bytes)
-        yield GaugeMetricFamily("ich_node_disk_quota_bytes", "Largest size of the data folder", value=self._quota_bytes)
-        yield _gauges("ich_node_failed_objects", "Objects that could not be built", "kind", status.failed_kinds)
+        yield _gauge("ich_node_oldest_unsent_seconds", oldest, status.oldest_unsent_s)
+        yield _count("ich_node_instances", "Received instances", status.instances)
+        yield _count("ich_node_received_bytes", "Size of the received instances", status.received_bytes)
+        yield _gauge("ich_node_stored_bytes", "Size of the received instances on disk", status.stored_bytes)
+        yield _gauge("ich_node_quota_bytes", "Largest size of the received instances on disk", self._quota_bytes)
+        yield _counts("ich_node_objects", "Result objects by kind", "kind", status.built)
+        yield _gauges(
+            "ich_node_failed_objects", "Objects that could not be built, by kind", "kind", status.failed_kinds
+        )
+        yield _transfers(status)
         yield from _deliveries(status)
+
+
+def _transfers(status: RegistryStatus) -> Metric:
+    text = "Associations, STOW-RS requests and pulls that sent instances, by outcome"
+    family = CounterMetricFamily("ich_node_transfers", text, labels=["kind", "outcome"])
+    for kind, outcomes in status.transfers.items():
+        for outcome, count in outcomes.items():
+            if outcome != "open":
+                family.add_metric([kind, outcome], count)
+    return family
 
 
 def _deliveries(status: RegistryStatus) -> Iterator[Metric]:
@@ -76,11 +91,23 @@ def _deliveries(status: RegistryStatus) -> Iterator[Metric]:
     oldest = GaugeMetricFamily(
         "ich_node_delivery_oldest_seconds", "Age of the oldest undelivered object", labels=["destination"]
     )
+    text = "Undelivered objects by the code of their last failure"
+    failures = GaugeMetricFamily("ich_node_delivery_failures", text, labels=["destination", "cause"])
     for found in status.destinations:
         for step in ("pending", "sent", "committed", "dead"):
             steps.add_metric([found.name, step], getattr(found, step))
         oldest.add_metric([found.name], found.oldest_s)
-    yield from (steps, oldest)
+        for code, count in found.failures.items():
+            failures.add_metric([found.name, code], count)
+    yield from (steps, oldest, failures)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _count(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
 
 
 def _gauges(name: str, text: str, label: str, counts: Counts) -> Metric:
@@ -90,7 +117,7 @@ def _gauges(name: str, text: str, label: str, counts: Counts) -> Metric:
     return family
 
 
-def _counters(name: str, text: str, label: str, counts: Counts) -> Metric:
+def _counts(name: str, text: str, label: str, counts: Counts) -> Metric:
     family = CounterMetricFamily(name, text, labels=[label])
     for value, count in tuple(counts.items()):
         family.add_metric([value], count)

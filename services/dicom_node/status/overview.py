@@ -27,6 +27,8 @@ _SERIES: Final = """
     FROM series LEFT JOIN assessments
         ON assessments.id = (SELECT max(id) FROM assessments AS each WHERE each.series = series.id)
 """
+_STEPS: Final = ("pending", "sent", "committed", "dead")
+_SUPERSEDED: Final = "SELECT count(*) FROM assessments WHERE step = 'superseded'"
 _IN_WORK: Final = ("complete", "submitted", "reported", "built")
 _DELIVERIES: Final = """
     SELECT destination, step, count(*) AS objects, min(created_at) AS oldest_at
@@ -35,6 +37,15 @@ _DELIVERIES: Final = """
 _LAST_CODES: Final = """
     SELECT destination, error_code, max(step_at) FROM deliveries
     WHERE error_code IS NOT NULL AND step != 'superseded' GROUP BY destination
+"""
+_FAILURES: Final = """
+    SELECT destination, error_code, count(*) AS objects FROM deliveries
+    WHERE error_code IS NOT NULL AND step IN ('pending', 'sent', 'dead') GROUP BY destination, error_code
+"""
+_TRANSFERS: Final = "SELECT kind, coalesce(outcome, 'open') AS outcome, count(*) AS count FROM transfers GROUP BY 1, 2"
+_INSTANCES: Final = """
+    SELECT count(*) AS instances, coalesce(sum(bytes), 0) AS received_bytes,
+        coalesce(sum(bytes) FILTER (WHERE path IS NOT NULL), 0) AS stored_bytes FROM instances
 """
 _DEAD: Final = """
     SELECT series.id, series.series_uid, destination, count(*) AS objects, max(deliveries.error_code) AS error_code
@@ -79,8 +90,10 @@ class Overview:
                 destinations=tuple(self._by_destination(connection)),
                 passed_over=tuple(self._passed_over(series)),
                 dead_letters=(*map(_failed, dead), *map(_undelivered, connection.execute(_DEAD, (_MOST_ROWS,)))),
+                built=_counts(connection, "SELECT kind, count(*) FROM objects GROUP BY kind"),
                 failed_kinds=_counts(connection, "SELECT kind, count(*) FROM failed_kinds GROUP BY kind"),
-                received_bytes=_one(connection, "SELECT sum(bytes) FROM instances WHERE path IS NOT NULL"),
+                transfers=_nested(connection.execute(_TRANSFERS)),
+                **dict(connection.execute(_INSTANCES).fetchone()),
             )
 
     def _age_s(self, moment: str | None) -> float:
@@ -109,6 +122,7 @@ class Overview:
     def _by_destination(self, connection: sqlite3.Connection) -> Iterator[DestinationStatus]:
         rows = connection.execute(_DELIVERIES).fetchall()
         codes = {row["destination"]: row["error_code"] for row in connection.execute(_LAST_CODES)}
+        failures = _nested(connection.execute(_FAILURES))
         for name in dict.fromkeys((*self._destinations, *(row["destination"] for row in rows))):
             found = {row["step"]: row for row in rows if row["destination"] == name}
             counts = {step: found[step]["objects"] if step in found else 0 for step in _STEPS}
@@ -118,16 +132,14 @@ class Overview:
                 configured=name in self._destinations,
                 oldest_s=max(waiting, default=0.0),
                 code=codes.get(name),
+                failures=failures.get(name, {}),
                 **counts,
             )
 
 
-_STEPS: Final = ("pending", "sent", "committed", "dead")
-
-
 def _by_step(series: Iterable[sqlite3.Row], connection: sqlite3.Connection) -> dict[str, int]:
     counts = Counter(row["step"] for row in series)
-    counts["superseded"] = _one(connection, "SELECT count(*) FROM assessments WHERE step = 'superseded'")
+    (counts["superseded"],) = connection.execute(_SUPERSEDED).fetchone()
     return dict(counts)
 
 
@@ -148,5 +160,9 @@ def _counts(connection: sqlite3.Connection, query: str) -> dict[str, int]:
     return {str(name): int(count) for name, count in connection.execute(query)}
 
 
-def _one(connection: sqlite3.Connection, query: str) -> int:
-    return int(connection.execute(query).fetchone()[0] or 0)
+def _nested(rows: Iterable[sqlite3.Row]) -> dict[str, dict[str, int]]:
+    """Counts by two texts."""
+    found: dict[str, dict[str, int]] = {}
+    for outer, inner, count in rows:
+        found.setdefault(outer, {})[inner] = count
+    return found

@@ -33,6 +33,7 @@ class DestinationStatus(_Value):
     dead: int = Field(description="Given up: see `dead_letters`.")
     oldest_s: float = Field(description="Age of the oldest object that is pending or not yet committed, in seconds.")
     code: str | None = Field(description="Code of the last failure.")
+    failures: dict[str, int] = Field(description="Number of undelivered objects by the code of their last failure.")
 
 
 class PassedOver(_Value):
@@ -64,8 +65,12 @@ class RegistryStatus(_Value):
     destinations: tuple[DestinationStatus, ...]
     passed_over: tuple[PassedOver, ...]
     dead_letters: tuple[DeadLetter, ...]
+    built: dict[str, int] = Field(description="Number of result objects by kind.")
     failed_kinds: dict[str, int] = Field(description="Number of result objects that could not be built, by kind.")
-    received_bytes: int = Field(description="Size of the received instances on disk.")
+    transfers: dict[str, dict[str, int]] = Field(description="Number of transfers by kind and outcome, or `open`.")
+    instances: int = Field(description="Number of received instances.")
+    received_bytes: int = Field(description="Their size.")
+    stored_bytes: int = Field(description="Size of those that are on disk still.")
 
 
 class GatewayStatus(_Value):

@@ -48,8 +48,8 @@ function show(status) {
     ["Associations", String(status.associations)],
     ["Gateway", status.gateway.ready ? "ready" : bad(status.gateway.detail ?? "not ready")],
     ["Oldest unsent result", unsent],
-    ["Disk", `${bytes(status.disk.used_bytes)} of ${bytes(status.disk.quota_bytes)}`],
-    ...status.warnings.map((warning) => ["Warning", bad(warning)]),
+    ["Received instances on disk", `${bytes(status.stored_bytes)} of ${bytes(status.quota_bytes)}`],
+    ...Object.entries(status.failed_kinds).map(([kind, count]) => ["Could not be built", bad(`${count} × ${kind}`)]),
   ]);
   const steps = [...STEPS, ...Object.keys(status.series).filter((step) => !STEPS.includes(step))];
   terms("series", steps.map((step) => [step.replace("_", " "), String(status.series[step] ?? 0)]));
