@@ -53,6 +53,11 @@ _TAIL: Final = """
 | `ICH_DICOM_ADDRESS` | `127.0.0.1` | Compose: address for DICOM; one that other machines reach needs AE titles. |
 | `ICH_DICOM_PORT` | `11112` | Compose: port for DICOM (C-STORE, C-ECHO). |
 | `ICH_DICOM_HTTP_PORT` | `8005` | Compose: port of the DICOM node's HTTP on the host's loopback address. |
+| `ICH_PACS_HTTP_PORT` | `8042` | Compose: port of Orthanc's page and DICOMweb on the host's loopback address. |
+| `ICH_PACS_DICOM_PORT` | `4242` | Compose: port of Orthanc's DICOM on the host's loopback address. |
+| `ICH_OHIF_PORT` | `3000` | Compose: port of the OHIF viewer on the host's loopback address. |
+| `ICH_ORTHANC_IMAGE` | `docker.io/orthancteam/orthanc:25.8.0` | Compose: image of Orthanc. |
+| `ICH_OHIF_IMAGE` | `docker.io/ohif/app:v3.13.2` | Compose: image of the OHIF viewer. |
 | `ICH_BUNDLE` | `./models/default` | Compose: folder of the bundle on the host. |
 | `ICH_CPU_GROUP` | `openvino` | Compose: packages of cnn and rnn without a GPU; `cnn` has TensorFlow. |
 | `ICH_DATA` | `./data` | Compose: folder of the archive for training on the host. |

@@ -1,5 +1,6 @@
 """The Compose files, without a container engine; `make e2e-compose` builds and runs them."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,15 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from services.dicom_node.peers import read_peers
+from services.dicom_node.settings import Settings as NodeSettings
+from services.dicom_node.software import SOFTWARE
 from services.gateway.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 NAMES = (
     *("proxy", "init", "gateway", "worker", "worker-urgent", "preprocess", "cnn", "rnn", "redis", "backup", "train"),
-    "dicom-node",
+    *("dicom-node", "dicom-node-pacs", "orthanc", "ohif"),
 )
 
 
@@ -29,7 +33,7 @@ def services() -> dict[str, dict[str, Any]]:
 def test_every_service_is_hardened(services: dict[str, dict[str, Any]]) -> None:
     assert set(services) == set(NAMES)
     for name, service in services.items():
-        assert service["read_only"], name
+        assert service["read_only"] == (name != "orthanc"), name  # its image moves plugins at each start
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["stop_grace_period"] == "60s", name
@@ -45,10 +49,13 @@ def test_every_service_has_limits_of_memory_processes_and_processor_time(service
         assert service["cpu_quota"] >= 100_000, name
 
 
-def test_only_proxy_and_dicom_node_are_reached_and_without_a_site_only_from_this_machine(
+def test_few_services_are_reached_and_without_a_site_only_from_this_machine(
     services: dict[str, dict[str, Any]],
 ) -> None:
-    assert {name for name, service in services.items() if "ports" in service} == {"proxy", "dicom-node"}
+    published = {name for name, service in services.items() if "ports" in service}
+    assert published == {"proxy", "dicom-node", "dicom-node-pacs", "orthanc", "ohif"}
+    for name in ("orthanc", "ohif"):
+        assert all(port.startswith("127.0.0.1:") for port in services[name]["ports"]), name
     plain, tls = services["proxy"]["ports"]
     assert plain.startswith("127.0.0.1:")
     assert tls.startswith("${ICH_TLS_ADDRESS:-127.0.0.1}:")
@@ -75,9 +82,39 @@ def test_the_dicom_node_is_optional_and_reaches_the_gateway_alone(services: dict
         "dicom-node" in service.get("depends_on", ()) for service in services.values() if service is not node
     )
     neighbours = {name for name, service in services.items() if "node" in service.get("networks", ())}
-    assert neighbours == {"gateway", "dicom-node"}
+    assert neighbours == {"gateway", "dicom-node", "dicom-node-pacs"}
     assert _read("docker-compose.yml")["networks"]["node"]["internal"]
     assert [volume for volume in node["volumes"] if "/site" in volume] == ["${ICH_SITE:-./deploy/site}/node:/site:ro"]
+
+
+def test_the_node_beside_orthanc_differs_by_its_peers_alone(services: dict[str, dict[str, Any]]) -> None:
+    node, beside = services["dicom-node"], services["dicom-node-pacs"]
+    assert {key for key in node if node[key] != beside[key]} == {"profiles", "networks", "volumes", "environment"}
+    assert dict(beside["environment"].items() - node["environment"].items()) == {
+        "ICH_NODE_PEERS_FILE": "/pacs/peers.toml"
+    }
+    assert beside["networks"]["dicom"]["aliases"] == ["dicom-node"]
+    assert [set(services[name]["profiles"]) for name in ("dicom-node-pacs", "orthanc", "ohif")] == [
+        {"pacs", "ohif"},
+        {"pacs", "ohif"},
+        {"ohif"},
+    ]
+
+
+def test_orthanc_and_node_know_each_other(services: dict[str, dict[str, Any]]) -> None:
+    folder = ROOT / "deploy" / "orthanc"
+    orthanc = json.loads((folder / "orthanc.json").read_text())
+    node, peer = orthanc["DicomModalities"]["ich"], read_peers(folder / "peers.toml")["orthanc"]
+    (alias,) = services["dicom-node-pacs"]["networks"]["dicom"]["aliases"]
+    assert (node["Host"], node["Port"], node["AET"]) == (alias, NodeSettings().dicom_port, NodeSettings().ae_titles[0])
+    assert orthanc["DicomWeb"]["Servers"]["ich"]["Url"] == f"http://{alias}:8000/dicom-web/"
+    assert (peer.host, peer.port, peer.ae_title) == ("orthanc", orthanc["DicomPort"], orthanc["DicomAet"])
+    assert peer.dicom_web_url == f"http://orthanc:{orthanc['HttpPort']}/dicom-web"
+    assert node["AllowStorageCommitment"]
+    assert peer.commits
+    route = (folder / "route.lua").read_text()
+    assert f"local OURS = '{SOFTWARE}'" in route
+    assert "local NODE = 'ich'" in route
 
 
 def test_the_gateway_believes_the_address_of_the_proxy_alone(services: dict[str, dict[str, Any]]) -> None:
@@ -114,12 +151,11 @@ def test_every_code_of_the_proxy_is_documented() -> None:
 
 def test_base_images_are_variables_that_a_release_sets_to_digests(services: dict[str, dict[str, Any]]) -> None:
     python = _read("docker-compose.yml")["x-base"]["PYTHON_IMAGE"]
-    pattern = r"\$\{ICH_(PYTHON|NGINX|REDIS)_IMAGE:-docker\.io/library/(python|nginx|redis):[0-9.]+(-slim)?\}"
-    assert all(
-        re.fullmatch(pattern, image) for image in (python, services["proxy"]["image"], services["redis"]["image"])
-    )
+    pattern = r"\$\{ICH_[A-Z]+_IMAGE:-docker\.io/(library|orthancteam|ohif)/[a-z]+:v?[0-9.]+(-slim)?\}"
+    others = ("proxy", "redis", "orthanc", "ohif")
+    assert all(re.fullmatch(pattern, image) for image in (python, *(services[name]["image"] for name in others)))
     for name, service in services.items():
-        assert ("build" in service) == (name not in ("proxy", "redis")), name
+        assert ("build" in service) == (name not in others), name
         assert "build" not in service or service["build"]["args"]["PYTHON_IMAGE"] == python, name
     dockerfile = (ROOT / "services" / "Dockerfile").read_text()
     assert f"ARG PYTHON_IMAGE={python.partition(':-')[2].removesuffix('}')}\n" in dockerfile

@@ -2,7 +2,7 @@
 
 context.json             AssessmentContext
 report.json              the report of the gateway, or in its place a report that is not assessed
-blood.bin                blood map (n, rows, columns, 5), float32, little-endian, row-major; absent where there is none
+blood.bin                blood map by the report's member `blood`, which is null where there is none
 key_images/<index>.png   (512, 512, 3) picture of a key slice
 objects/index.json       ObjectIndex, with its files beside it; the folder appears in one step, complete
 objects/sr-1.dcm         <kind>-<number>.dcm, or .json for FHIR
@@ -40,17 +40,6 @@ class ObjectReference(Frozen):
     sop_instance_uid: str
 
 
-class BloodGrid(Frozen):
-    """How to read `blood.bin`.
-
-    shape : slices, rows, columns, labels
-    """
-
-    shape: tuple[int, ...]
-    dtype: str = "float32"
-    labels: tuple[str, ...] = ()
-
-
 class ResultSettings(Frozen):
     """Settings of the node that builders need."""
 
@@ -76,7 +65,6 @@ class AssessmentContext(Frozen):
     header: str
     instances: tuple[str, ...]
     slices: tuple[SliceSource, ...] = ()
-    blood: BloodGrid | None = None
     key_images: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
     predecessor: ObjectReference | None = None

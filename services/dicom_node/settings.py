@@ -7,14 +7,14 @@ from typing import Final, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from services.common.connections.settings import ConnectionSettings
 from services.common.host_names import checked_host_names
 from services.common.loopback import is_loopback
-from services.common.settings import ServiceSettings
 
 _AE_TITLE: Final = re.compile(r"[ -\[\]-~]{1,16}")
 
 
-class Settings(ServiceSettings):
+class Settings(ConnectionSettings):
     """Addresses, peers, rules, limits and times."""
 
     model_config = SettingsConfigDict(env_prefix="ICH_NODE_")
@@ -84,10 +84,6 @@ class Settings(ServiceSettings):
     peers_file: Path | None = Field(
         default=None,
         description="TOML file of the peers that results are sent to and series are pulled from; unset, none.",
-    )
-    senders_file: Path | None = Field(
-        default=None,
-        description="File of API keys with lines `id key` for HTTP; unset, requests need no key.",
     )
 
     @field_validator("ae_titles", "calling_ae_titles")

@@ -8,8 +8,9 @@ from typing import Final
 
 import uvicorn
 
+from services.common.connections.server_options import SERVER_OPTIONS
+from services.common.connections.table import raise_descriptor_limit
 from services.common.loopback import is_loopback
-from services.gateway.connections.table import raise_descriptor_limit
 from services.gateway.settings import Settings
 
 _REJECTED: Final = {
@@ -20,12 +21,8 @@ _REJECTED: Final = {
     "--http": "the gateway has its own protocol class, which enforces the time-outs of connections",
 }
 _FOREIGN: Final = ("UVICORN_FORWARDED_ALLOW_IPS", "FORWARDED_ALLOW_IPS")  # believed by uvicorn alone
-_PROTOCOL: Final = (
-    *("--http", "services.gateway.connections.http_protocol:GatewayProtocol"),
-    *("--ws", "none"),
-    "--no-proxy-headers",
-)
-_BACKLOG: Final = ("--backlog", "128")  # uvicorn accepts all of it before the protocol can count the connections
+_PROTOCOL: Final = ("--http", SERVER_OPTIONS["http"], "--ws", SERVER_OPTIONS["ws"], "--no-proxy-headers")
+_BACKLOG: Final = ("--backlog", str(SERVER_OPTIONS["backlog"]))
 _DESCRIPTION: Final = "Serve the gateway: the public API, the page and the jobs, in front of the three stages."
 _EPILOG: Final = """settings (environment variables; an unknown name stops the start):
 {settings}

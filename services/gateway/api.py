@@ -5,15 +5,15 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Query, Request, Response
 from pydantic import BaseModel
 
+from services.common.api_keys import identify
 from services.common.card import Card
+from services.common.clients import Client
 from services.common.observability import Metrics
 from services.common.operating_points import OperatingPoint
 from services.common.report_schemas import Report, Timings
-from services.gateway.api_keys import identify
 from services.gateway.prediction_responses import MODEL_RESPONSES, PREDICTION_BODY, PREDICTION_RESPONSES
 from services.gateway.predictions import PredictionService
 from services.gateway.report import ReportOptions
-from services.gateway.shares.fair_shares import Client
 
 
 class ServedModel(BaseModel):

@@ -13,20 +13,20 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 from starlette.types import Scope
 
+from services.common.api_keys import mark_key_optional
 from services.common.app import new_app
+from services.common.connections.client_address import Proxies
+from services.common.connections.metrics import ConnectionMetrics
+from services.common.connections.table import CONNECTIONS, PROXIES, ConnectionLimits, ConnectionTable
 from services.common.graceful_shutdown import State
 from services.common.observability import configure_logging
 from services.common.private_folder import restrict_umask
 from services.common.problem_schemas import extend_openapi
 from services.common.security_headers import PAGE_POLICY
 from services.gateway.api import add_prediction_routes
-from services.gateway.api_keys import mark_key_optional
 from services.gateway.audit.openapi import declare_audit
 from services.gateway.audit.trail import audit_log, running_audit
 from services.gateway.bundle import Bundles
-from services.gateway.connections.client_address import Proxies
-from services.gateway.connections.client_metrics import ClientMetrics
-from services.gateway.connections.table import CONNECTIONS, PROXIES, ConnectionLimits, ConnectionTable
 from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.metrics import QueueMetrics
@@ -40,6 +40,7 @@ from services.gateway.report import DISCLAIMER
 from services.gateway.responses import declare_browser_checks
 from services.gateway.settings import Settings
 from services.gateway.severities import read_severities
+from services.gateway.shares.share_metrics import ShareMetrics
 from services.gateway.shares.upload_shares import Uploads
 from services.gateway.stages.stage_client import Stages, connect_all
 from services.gateway.static_files import CompressedFiles, compress_mount
@@ -108,7 +109,8 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     listeners, throttle = app.state.job_events.listeners, jobs.api_keys.throttle
     app.state.metrics.registry.register(registry)
     app.state.metrics.registry.register(QueueMetrics(redis, jobs.store))
-    app.state.metrics.registry.register(ClientMetrics(connections, uploads, listeners, throttle))
+    app.state.metrics.registry.register(ShareMetrics(uploads, listeners))
+    app.state.metrics.registry.register(ConnectionMetrics(connections, throttle))
     app.mount("/", _Pages(directory=_PAGES, html=True))
     return app
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from starlette.requests import Request
 
 from services.common.client_disconnect import cancel_on_disconnect
+from services.common.clients import Client
 from services.common.operating_points import OperatingPoint
 from services.common.problems import BadRequest
 from services.common.report_schemas import Report, Timings
@@ -16,7 +17,6 @@ from services.gateway.pipeline import Pipeline
 from services.gateway.report import ReportIdentity, ReportOptions, build_report, with_data, with_geometry
 from services.gateway.settings import Settings
 from services.gateway.shares.admission import Reservation
-from services.gateway.shares.fair_shares import Client
 from services.gateway.shares.upload_shares import Uploads
 from services.gateway.uploads.archives import Limits
 from services.gateway.uploads.receive import announced_bytes

@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
+from services.common.api_keys import TooManyWrongKeys, Unauthorized
 from services.common.cross_origin import SAFE_METHODS, CrossOriginRequest
 from services.common.host_check import UnknownHost
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import BadRequest, ContentTooLarge, Problem
-from services.gateway.api_keys import TooManyWrongKeys, Unauthorized
 from services.gateway.query import RepeatedParameter, UnknownParameter
 from services.gateway.shares.upload_shares import TooManyUploads, UploadEnded
 from services.gateway.uploads.archives import UnsupportedArchive
@@ -29,7 +29,7 @@ INVALID_UPLOAD: Final = openapi_problem(
     *_INVALID_QUERY,
 )
 UNAUTHORIZED: Final = openapi_problem(
-    Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")
+    Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this server knows")
 )
 WRONG_KEYS: Final = TooManyWrongKeys("more than 10 wrong keys came from this address, ...")
 TOO_MANY_WRONG_KEYS: Final = openapi_problem(WRONG_KEYS)

@@ -1,7 +1,6 @@
 """Settings of the gateway, `ICH_GATEWAY_*`."""
 
 import re
-from ipaddress import ip_network
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Final, Self
@@ -9,15 +8,15 @@ from typing import Final, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from services.common.connections.settings import ConnectionSettings
 from services.common.host_names import checked_host_names
 from services.common.operating_points import OperatingPoint
-from services.common.settings import ServiceSettings
 from services.gateway.audit.heads import head_destination
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
 
-class Settings(ServiceSettings):
+class Settings(ConnectionSettings):
     """Addresses of the stages, limits of uploads and of work in progress, jobs, API keys, webhooks and CORS."""
 
     model_config = SettingsConfigDict(env_prefix="ICH_GATEWAY_")
@@ -55,33 +54,6 @@ class Settings(ServiceSettings):
         ge=0,
         description="Largest blood map of one series, in bytes; it is held in memory until the report. A row of 32 x "
         "32 cells takes 20 KiB. A report without its map says so by the note `no_blood_map`.",
-    )
-
-    proxies: tuple[str, ...] = Field(
-        default=(),
-        description="JSON list of addresses and networks of the proxies in front, such as `172.20.0.0/16`. Only their "
-        "`X-Forwarded-For` and `X-Forwarded-Proto` are believed, and they may open any number of connections.",
-    )
-    max_connections: int = Field(
-        default=1000,
-        description="Largest number of connections; 256 descriptors of the process's limit always remain for files. "
-        "Beyond it, the connection that waits longest for its client is closed, or the new one is answered with 503.",
-    )
-    max_connections_per_address: int = Field(
-        default=128, description="Largest number of connections of one address (IPv6: of one /64 network)."
-    )
-    header_timeout_s: float = Field(
-        default=10.0, description="Seconds in which the header of a request must arrive; then the answer is 408."
-    )
-    body_timeout_s: float = Field(
-        default=30.0, description="Seconds that a body may pause while it is sent; then the answer is 408."
-    )
-    response_timeout_s: float = Field(
-        default=60.0, description="Seconds that a client may read nothing of its response; then it is disconnected."
-    )
-    min_bytes_per_s: int = Field(
-        default=1000,
-        description="Smallest mean rate of a body or a response over its time-out, in bytes per second.",
     )
 
     spool_dir: Path = Field(
@@ -181,9 +153,6 @@ class Settings(ServiceSettings):
     max_listeners_per_client: int = Field(
         default=64, description="Largest number of these streams of one client; a further one is answered with 429."
     )
-    senders_file: Path | None = Field(
-        default=None, description="File of API keys with lines `id key`; unset, requests need no key."
-    )
     webhooks_allowed: tuple[str, ...] = Field(
         default=(),
         description="JSON list of URLs; a webhook's address must be one of them or lie below one "
@@ -239,13 +208,6 @@ class Settings(ServiceSettings):
     @classmethod
     def _names_of_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
         return checked_host_names(hosts)
-
-    @field_validator("proxies")
-    @classmethod
-    def _are_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
-        for proxy in proxies:
-            ip_network(proxy)
-        return proxies
 
     @field_validator("cors_origins")
     @classmethod

@@ -11,8 +11,8 @@ import pytest
 import uvicorn
 from redis import Redis
 
+from services.common.connections.http_protocol import BoundedProtocol
 from services.gateway.app import create_app
-from services.gateway.connections.http_protocol import GatewayProtocol
 from services.gateway.settings import Settings
 from services.gateway.stages.stage_client import Stages, connect
 from tests.redis_process import redis_url, running_redis
@@ -47,7 +47,7 @@ async def gateway(folder: Path, redis: Redis, **settings: Any) -> AsyncIterator[
     stages = {name: connect(name, "http://127.0.0.1:9", 0.2, 0.2) for name in ("preprocess", "cnn", "rnn")}
     app = create_app(Stages(**stages), Settings(**settings))
     server = uvicorn.Server(
-        uvicorn.Config(app, port=0, http=GatewayProtocol, ws="none", proxy_headers=False, log_config=None)
+        uvicorn.Config(app, port=0, http=BoundedProtocol, ws="none", proxy_headers=False, log_config=None)
     )
     serving = asyncio.create_task(server.serve())
     await _until(lambda: server.started)

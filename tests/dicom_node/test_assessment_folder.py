@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from services.dicom_node.assessment_folder import AssessmentContext, AssessmentFolder, BloodGrid, SliceSource
+from services.dicom_node.assessment_folder import AssessmentContext, AssessmentFolder, SliceSource
 
 
 def test_a_context_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -15,7 +15,6 @@ def test_a_context_is_read_as_it_was_written(tmp_path: Path) -> None:
         header="instances/a/b.dcm",
         instances=("instances/a/b.dcm",),
         slices=(SliceSource(path="instances/a/b.dcm", sop_instance_uid="2.25.1", sop_class_uid="2.25.2", frame=3),),
-        blood=BloodGrid(shape=(1, 64, 64, 5), labels=("epidural",)),
         key_images=(0,),
         warnings=("a slice is missing",),
     )

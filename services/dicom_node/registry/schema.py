@@ -14,7 +14,8 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         peer TEXT NOT NULL,
         began_at TEXT NOT NULL,
         ended_at TEXT,
-        outcome TEXT CHECK (outcome IN ('released', 'aborted'))  -- NULL while it is open
+        outcome TEXT CHECK (outcome IN ('released', 'aborted')), -- NULL while it is open
+        last_begun INTEGER                                       -- at its end, the latest transfer that had begun
     ) STRICT;
     CREATE INDEX open_transfers ON transfers (id) WHERE outcome IS NULL;
 

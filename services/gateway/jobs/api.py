@@ -9,8 +9,9 @@ from fastapi import Depends, FastAPI, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from services.common.api_keys import authenticate, identify
+from services.common.clients import Client
 from services.common.operating_points import OperatingPoint
-from services.gateway.api_keys import authenticate, identify
 from services.gateway.jobs import responses
 from services.gateway.jobs.attachments import blood_of, picture_of
 from services.gateway.jobs.events import JobEvents
@@ -28,7 +29,6 @@ from services.gateway.jobs.report_formats import (
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus, Priority, ReportPage
 from services.gateway.jobs.service import JobService
 from services.gateway.jobs.store import JobOptions
-from services.gateway.shares.fair_shares import Client
 
 _REPORTS_PER_PAGE: Final = 100
 OCTET_STREAM: Final = "application/octet-stream"

@@ -9,11 +9,12 @@ from typing import Final
 from anyio import CapacityLimiter, to_thread
 from fastapi.sse import ServerSentEvent
 
+from services.common.clients import Client
 from services.common.problems import NotFound, Overloaded, Problem
 from services.gateway.jobs.report_formats import on_one_line
 from services.gateway.jobs.schemas import JobDocument
 from services.gateway.settings import Settings
-from services.gateway.shares.fair_shares import Client, FairShares
+from services.gateway.shares.fair_shares import FairShares
 
 log = logging.getLogger(__name__)
 _POLL_S: Final = 0.5

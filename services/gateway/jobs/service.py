@@ -12,9 +12,10 @@ from fastapi import Request
 from redis import Redis
 from redis.exceptions import RedisError
 
+from services.common.api_keys import ApiKeys
+from services.common.clients import Client
 from services.common.operating_points import OperatingPoint
 from services.common.problems import NotFound
-from services.gateway.api_keys import ApiKeys
 from services.gateway.audit.events import expiry_event
 from services.gateway.audit.log import AuditLog
 from services.gateway.bundle import Bundles
@@ -27,7 +28,6 @@ from services.gateway.jobs.views import job_document
 from services.gateway.jobs.webhook_delivery import Webhooks
 from services.gateway.predictions import check_operating_point
 from services.gateway.settings import Settings
-from services.gateway.shares.fair_shares import Client
 from services.gateway.shares.upload_shares import Upload, Uploads
 from services.gateway.uploads.archives import Limits
 from services.gateway.uploads.spool import SpoolFolder, UploadedFile, full_disk_as_problem

@@ -9,8 +9,8 @@ import zlib
 from dataclasses import dataclass
 from typing import Any, Final
 
+from services.common.clients import SENDER_ID
 from services.gateway.jobs.schemas import PRIORITIES, Priority
-from services.gateway.shares.fair_shares import SENDER_ID
 
 FUNCTION: Final = "services.gateway.jobs.tasks.run_ticket"
 FUNCTIONS: Final = (FUNCTION, "services.gateway.jobs.turns.take_turn")  # and its name in older builds

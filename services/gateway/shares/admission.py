@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from math import ceil
 from typing import Final
 
+from services.common.clients import LOCAL, Client
 from services.common.problems import Overloaded
-from services.gateway.shares.fair_shares import LOCAL, Client, within_share
+from services.gateway.shares.fair_shares import within_share
 
 _SMOOTHING: Final = 0.8  # weight of the earlier mean in the moving average of seconds per slice
 _MAX_RETRY_AFTER_S: Final = 60

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from services.gateway.shares.fair_shares import LOCAL, Client, within_share
+from services.common.clients import LOCAL, Client
+from services.gateway.shares.fair_shares import within_share
 
 _MAX_TURNS: Final = 10_000
 Waiter = tuple[int, asyncio.Future[None]]

@@ -4,29 +4,9 @@ A client may hold a multiple of the amount that is free. One client alone then l
 clients converge to equal shares, without a count of clients or a rate.
 """
 
-import re
 from collections import Counter
-from dataclasses import dataclass
-from typing import Final
 
-SENDER_ID: Final = re.compile(r"[A-Za-z0-9-]{1,32}")
-ANONYMOUS: Final = "anybody"  # the sender of each request where no key is required; a folder of jobs has this name
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """The sender of a request and the addresses that it sends from (IPv6: a /64 network)."""
-
-    sender: str
-    address: str
-
-    @property
-    def share(self) -> str:
-        """A sender with a key has one share over all its addresses; without keys each address has one."""
-        return self.address if self.sender == ANONYMOUS else self.sender
-
-
-LOCAL: Final = Client(ANONYMOUS, "local")  # work of this process itself
+from services.common.clients import Client
 
 
 def within_share(held: int, free: int, weight: int = 2) -> bool:

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from services.common.byte_sizes import format_bytes
+from services.common.clients import Client
 from services.common.problems import Overloaded, Problem
 from services.gateway.settings import Settings
 from services.gateway.shares.fair_limiter import FairLimiter
-from services.gateway.shares.fair_shares import Client, FairShares
+from services.gateway.shares.fair_shares import FairShares
 from services.gateway.uploads.archives import Limits
 from services.gateway.uploads.receive import receive
 from services.gateway.uploads.spool import SpoolFolder, SpoolFull, UploadedFile

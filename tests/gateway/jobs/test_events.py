@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi.sse import ServerSentEvent
 
+from services.common.clients import Client
 from services.common.problems import Overloaded
 from services.gateway.jobs.events import JobEvents, TooManyListeners
 from services.gateway.jobs.job import Job
@@ -13,7 +14,6 @@ from services.gateway.jobs.schemas import JobDocument
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.views import job_document
 from services.gateway.settings import Settings
-from services.gateway.shares.fair_shares import Client
 from tests.gateway.jobs.factories import job_of, report_of
 
 pytestmark = pytest.mark.anyio

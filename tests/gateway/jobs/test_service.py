@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from redis import Redis
 from redis.exceptions import RedisError
 
-from services.gateway.api_keys import ApiKeys
+from services.common.api_keys import ApiKeys
+from services.common.clients import ANONYMOUS
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.outbox import Outbox, PendingDelivery
@@ -25,7 +26,6 @@ from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.webhook_addresses import AllowedAddresses
 from services.gateway.jobs.webhook_delivery import Webhooks
 from services.gateway.settings import Settings
-from services.gateway.shares.fair_shares import ANONYMOUS
 from services.gateway.shares.upload_shares import Uploads
 from services.gateway.stages.stage_client import Stages, connect
 from services.gateway.uploads.spool import Spool, SpoolFull

@@ -3,9 +3,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from services.common.clients import Client
 from services.common.problems import Overloaded
 from services.gateway.shares.admission import Admission, min_slices
-from services.gateway.shares.fair_shares import Client
 
 ANN, BOB = Client("ann", "a"), Client("bob", "b")
 SLICE_BYTES = 600_000

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
+from services.common.clients import Client
 from services.gateway.shares.fair_limiter import FairLimiter
-from services.gateway.shares.fair_shares import Client
 
 pytestmark = pytest.mark.anyio
 ANN, ANNS_OTHER, BOB = Client("ann", "a"), Client("ann", "b"), Client("bob", "a")

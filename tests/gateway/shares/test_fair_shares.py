@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.shares.fair_shares import ANONYMOUS, Client, FairShares
+from services.common.clients import ANONYMOUS, Client
+from services.gateway.shares.fair_shares import FairShares
 
 ANN, BOB = Client("ann", "192.0.2.1"), Client("bob", "192.0.2.1")
 

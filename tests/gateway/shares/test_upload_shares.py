@@ -7,9 +7,9 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
+from services.common.clients import Client
 from services.common.problems import Overloaded
 from services.gateway.settings import Settings
-from services.gateway.shares.fair_shares import Client
 from services.gateway.shares.upload_shares import TooManyUploads, UploadEnded, Uploads
 from services.gateway.uploads.archives import Limits
 from services.gateway.uploads.spool import Spool, SpoolFolder, SpoolFull, UploadedFile

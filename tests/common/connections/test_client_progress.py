@@ -1,4 +1,4 @@
-from services.gateway.connections.client_progress import Progress
+from services.common.connections.client_progress import Progress
 
 
 def test_a_window_without_a_byte_is_too_slow() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from services.gateway.connections.message_limits import MAX_HEADER_BYTES, LimitExceeded, MessageLimits
+from services.common.connections.message_limits import MAX_HEADER_BYTES, LimitExceeded, MessageLimits
 
 
 def _code(error: pytest.ExceptionInfo[LimitExceeded]) -> str:

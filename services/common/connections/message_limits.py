@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from services.common.connections.connection_problems import HeaderTooLarge
 from services.common.problems import BadRequest, Problem
-from services.gateway.connections.connection_problems import HeaderTooLarge
 
 MAX_HEADER_BYTES: Final = 64 * 1024
 _MAX_HEADER_FIELDS: Final = 100

@@ -1,6 +1,6 @@
 import pytest
 
-from services.gateway.shares.key_throttle import FREE_FAILURES, FREE_GUESSES, KeyThrottle
+from services.common.key_throttle import FREE_FAILURES, FREE_GUESSES, KeyThrottle
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from services.common.clients import ANONYMOUS, SENDER_ID, Client
+from services.common.connections.client_address import address_group
+from services.common.key_throttle import FREE_FAILURES, KeyThrottle
 from services.common.problems import Problem
-from services.gateway.connections.client_address import address_group
-from services.gateway.shares.fair_shares import ANONYMOUS, SENDER_ID, Client
-from services.gateway.shares.key_throttle import FREE_FAILURES, KeyThrottle
 
 BEARER: Final = HTTPBearer(auto_error=False, scheme_name="key", description="a line of the site's file of keys")
 _THROTTLED: Final = (
@@ -102,7 +102,7 @@ class ApiKeys:
         retry_after_s = self.throttle.fail(address, hashed) if key else None
         if retry_after_s:
             raise TooManyWrongKeys(_THROTTLED.format(seconds=retry_after_s), retry_after_s=retry_after_s)
-        raise Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this gateway knows")
+        raise Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this server knows")
 
 
 def authenticate(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.gateway.connections.table import ConnectionLimits, ConnectionTable
+from services.common.connections.table import ConnectionLimits, ConnectionTable
 from services.gateway.settings import Settings
 
 LIMITS = ConnectionLimits(4, 2, 10, 30, 60, 1000)

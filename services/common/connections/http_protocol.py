@@ -11,24 +11,24 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from services.common.connections.client_address import Proxies, address_group
+from services.common.connections.client_progress import Progress
+from services.common.connections.connection_problems import RequestTimeout, TooManyConnections, encode_problem
+from services.common.connections.message_limits import MAX_HEADER_BYTES, LimitExceeded, MessageLimits, header_too_large
+from services.common.connections.request_parser import RequestParser
+from services.common.connections.table import CONNECTIONS, MAX_DISCARDED_BYTES, PROXIES, ConnectionTable
 from services.common.problems import BadRequest, Problem
-from services.gateway.connections.client_address import Proxies, address_group
-from services.gateway.connections.client_progress import Progress
-from services.gateway.connections.connection_problems import RequestTimeout, TooManyConnections, encode_problem
-from services.gateway.connections.message_limits import MAX_HEADER_BYTES, LimitExceeded, MessageLimits, header_too_large
-from services.gateway.connections.request_parser import RequestParser
-from services.gateway.connections.table import CONNECTIONS, MAX_DISCARDED_BYTES, PROXIES, ConnectionTable
 
 _MAX_PIPELINED: Final = 8
 _STALLED_S: Final = 5.0  # from then on a client that does not send or read may be evicted
 _LINGER_S: Final = 2.0
 _DISCARD_S: Final = 120.0  # for the rest of a body whose request is already answered
 _ALL_BUSY: Final = (
-    "every connection of this address, or of the gateway, has a request in work; send the request again later"
+    "every connection of this address, or of the server, has a request in work; send the request again later"
 )
 
 
-class GatewayProtocol(HttpToolsProtocol):
+class BoundedProtocol(HttpToolsProtocol):
     """One connection: a Connection of the table."""
 
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from services.gateway.connections.client_address import ClientAddressMiddleware, Proxies, address_group, parse_address
+from services.common.connections.client_address import ClientAddressMiddleware, Proxies, address_group, parse_address
 
 pytestmark = pytest.mark.anyio
 PROXIES = Proxies(("10.0.0.1", "10.1.0.0/16", "fd00::/8"))

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
-from services.gateway.settings import Settings
+from services.common.connections.settings import ConnectionSettings
 
 log = logging.getLogger(__name__)
 EVICTED: Final = "evicted"
@@ -39,7 +39,7 @@ class ConnectionLimits:
     min_bytes_per_s: int
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: ConnectionSettings) -> Self:
         """As the settings state them; all connections leave descriptors for files."""
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         most = max(descriptors - _DESCRIPTORS_FOR_FILES, _MIN_CONNECTIONS)

@@ -5,9 +5,9 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI
 
+from services.common.api_keys import ApiKeys, TooManyWrongKeys, Unauthorized, authenticate
+from services.common.clients import ANONYMOUS
 from services.common.problems import Problem
-from services.gateway.api_keys import ApiKeys, TooManyWrongKeys, Unauthorized, authenticate
-from services.gateway.shares.fair_shares import ANONYMOUS
 
 pytestmark = pytest.mark.anyio
 ADDRESS = "192.0.2.1"

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.gateway.connections.table import MAX_DISCARDED_BYTES
-from tests.gateway.connections.protocol_server import Client, Server, serving
+from services.common.connections.table import MAX_DISCARDED_BYTES
+from tests.common.connections.protocol_server import Client, Server, serving
 
 pytestmark = pytest.mark.anyio
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -2,7 +2,7 @@
 
 RequestTimeout       408   the client was too slow with a header or a body
 HeaderTooLarge       431   the header has too many bytes or fields
-TooManyConnections   503   all connections of the address, or of the gateway, are being served
+TooManyConnections   503   all connections of the address, or of the server, are being served
 """
 
 import json

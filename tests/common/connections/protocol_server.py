@@ -9,9 +9,9 @@ from typing import Any, Final
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from services.gateway.connections.client_address import Proxies
-from services.gateway.connections.http_protocol import GatewayProtocol
-from services.gateway.connections.table import CONNECTIONS, PROXIES, ConnectionLimits, ConnectionTable
+from services.common.connections.client_address import Proxies
+from services.common.connections.http_protocol import BoundedProtocol
+from services.common.connections.table import CONNECTIONS, PROXIES, ConnectionLimits, ConnectionTable
 
 LIMITS: Final = ConnectionLimits(
     connections=8, connections_per_address=4, header_s=10, body_s=30, response_s=60, min_bytes_per_s=100
@@ -134,7 +134,7 @@ async def serving(proxies: tuple[str, ...] = (), **limits: Any) -> AsyncIterator
             await receive()
             await send({"type": f"lifespan.{kind}.complete"})
 
-    config = uvicorn.Config(with_lifespan, port=0, http=GatewayProtocol, ws="none", log_config=None, access_log=False)
+    config = uvicorn.Config(with_lifespan, port=0, http=BoundedProtocol, ws="none", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it

@@ -1,0 +1,1 @@
+"""Which of the received series are assessed: rules by their headers."""
