@@ -77,6 +77,21 @@ class Settings(ConnectionSettings):
         default=2 * 1024**3,
         description="Largest size of a received instance, in bytes; a larger one is refused as out of resources.",
     )
+    max_stow_bytes: int = Field(
+        default=4 * 1024**3,
+        description="Largest body of a STOW-RS request, in bytes; a larger one is answered with 413.",
+    )
+    max_stow_instances: int = Field(
+        default=5000, description="Largest number of instances of a STOW-RS request; more are answered with 413."
+    )
+    max_stow_requests: int = Field(
+        default=16,
+        ge=1,
+        description="Largest number of STOW-RS requests received at a time; a further one is answered with 503.",
+    )
+    max_stow_requests_per_client: int = Field(
+        default=12, ge=1, description="Largest number of these requests of one sender, or of one address without keys."
+    )
     gateway_url: str = Field(default="http://127.0.0.1:8000", description="Base URL of the gateway.")
     gateway_key_file: Path | None = Field(
         default=None, description="File with the node's API key of the gateway; unset where it asks for none."

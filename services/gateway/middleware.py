@@ -11,10 +11,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.common.connections.client_address import ClientAddressMiddleware, Proxies
 from services.common.cross_origin import CrossOriginMiddleware
 from services.common.host_check import LOCAL_HOSTS, HostMiddleware, bound_host
+from services.common.negotiation import best_match
 from services.common.security_headers import SecurityHeadersMiddleware
 from services.gateway.audit.log import AuditLog
 from services.gateway.audit.middleware import AuditMiddleware
-from services.gateway.negotiation import best_match
 from services.gateway.settings import Settings
 
 _METHODS: Final = ("GET", "HEAD", "POST", "DELETE")

@@ -11,6 +11,7 @@ from services.common.clients import Client
 from services.common.operating_points import OperatingPoint
 from services.common.problems import BadRequest
 from services.common.report_schemas import Report, Timings
+from services.common.request_body import content_length
 from services.common.timestamps import utc_now
 from services.gateway.bundle import Bundles, ServedBundle
 from services.gateway.pipeline import Pipeline
@@ -19,7 +20,6 @@ from services.gateway.settings import Settings
 from services.gateway.shares.admission import Reservation
 from services.gateway.shares.upload_shares import Uploads
 from services.gateway.uploads.archives import Limits
-from services.gateway.uploads.receive import announced_bytes
 from services.gateway.uploads.spool import Spool, UploadedFile
 
 
@@ -46,7 +46,7 @@ class PredictionService:
         """Receive the upload of a client's request, assess it, and return its report."""
         begin = time.perf_counter()
         admission = self._pipeline.admission
-        with self._uploads.begin(client) as upload, admission.reserve(client, announced_bytes(request)) as reservation:
+        with self._uploads.begin(client) as upload, admission.reserve(client, content_length(request)) as reservation:
             point = check_operating_point(operating_point or self.settings.operating_point, await self.bundles.served())
             async with self._spool.folder() as folder:
                 files = await upload.receive(request, folder, self._limits(), reservation.received)

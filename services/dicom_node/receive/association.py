@@ -1,33 +1,22 @@
 """One association with a sender: what it stores is one transfer, which ends with it."""
 
-import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from pydicom import Dataset
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
-from services.dicom_node.inbox import Added, Inbox, OutOfSpace, Transfer
-from services.dicom_node.receive.accept_file import accept_file
+from services.dicom_node.inbox import Inbox, Transfer
 from services.dicom_node.receive.incoming_file import IncomingFile
 from services.dicom_node.receive.spooled_messages import SpooledDataset, SpooledMessages
+from services.dicom_node.receive.store_file import Outcome, store_file
 from services.dicom_node.receive.unreadable import UnreadableInstance
 
-log = logging.getLogger(__name__)
 MODE_ACCEPTOR: Final = "acceptor"
 
-SUCCESS: Final = 0x0000
-# Statuses of failures (PS3.4 B.2.3, PS3.7 C.4 and C.5).
-PROCESSING_FAILURE: Final = 0x0110
-DUPLICATE_INSTANCE: Final = 0x0111
-OUT_OF_RESOURCES: Final = 0xA700
-NO_MATCH: Final = 0xA900  # the data set does not match the SOP class
-CANNOT_UNDERSTAND: Final = 0xC000
-_NO_MATCH_CODES: Final = ("meta_differs", "unsupported_sop_class", "no_pixel_data")
 _MAX_COMMENT: Final = 64  # characters of LO
-_CONFLICT: Final = "another instance with this UID was received, and is kept"
-_NOT_STORED: Final = "the instance could not be written; see the node's log"
 
 
 class NodeAssociation(Association):
@@ -78,33 +67,12 @@ class NodeAssociation(Association):
             finally:
                 self._on_end(self)
 
-    def store(self, request: Any) -> tuple[str, Dataset]:
-        """Store the instance of a C-STORE request; what became of it, for metrics, and the response's status."""
-        try:
-            accepted = self._accept(request)
-        except OutOfSpace as error:
-            log.warning("an instance of %s is not stored: %s", self.peer, error)
-            return "out_of_space", _status(OUT_OF_RESOURCES, str(error))
-        except UnreadableInstance as error:
-            status = NO_MATCH if error.code in _NO_MATCH_CODES else CANNOT_UNDERSTAND
-            log.warning("an instance of %s is refused: %s", self.peer, error.detail)
-            return error.code, _status(status, error.detail)
-        except Exception as error:  # noqa: BLE001 - boundary: whatever fails, it is not stored
-            log.error("an instance of %s is not stored: %s", self.peer, type(error).__name__)  # noqa: TRY400 - no values
-            return "failed", _status(PROCESSING_FAILURE, _NOT_STORED)
-        if accepted is Added.CONFLICT:
-            log.warning("an instance of %s is refused: %s", self.peer, _CONFLICT)
-            return "conflict", _status(DUPLICATE_INSTANCE, _CONFLICT)
-        return accepted.value, _status(SUCCESS)
-
-    def _accept(self, request: Any) -> Added:
+    def store(self, request: Any) -> Outcome:
+        """Store the instance of a C-STORE request."""
         spooled: SpooledDataset | None = request._dataset_file  # noqa: SLF001 - pynetdicom shows its path only
-        if spooled is None:
-            raise UnreadableInstance("not_dicom")
-        file = spooled.complete()
         if self._transfer is None:
             self._transfer = self._inbox.begin_transfer("c-store", self.peer)
-        return accept_file(self._inbox, self._transfer, file.path).outcome
+        return store_file(self._inbox, self._transfer, lambda: _complete(spooled))
 
     def _end(self) -> None:
         self.dimse.close()
@@ -112,9 +80,16 @@ class NodeAssociation(Association):
             self._inbox.end_transfer(self._transfer, "released" if self.is_released else "aborted")
 
 
-def _status(code: int, comment: str = "") -> Dataset:
+def _complete(spooled: SpooledDataset | None) -> Path:
+    if spooled is None:  # a request without a data set
+        raise UnreadableInstance("not_dicom")
+    return spooled.complete().path
+
+
+def status_dataset(outcome: Outcome) -> Dataset:
+    """The status of the response (PS3.7 9.1.1.1.9)."""
     status = Dataset()
-    status.Status = code
-    if comment:
-        status.ErrorComment = comment[:_MAX_COMMENT]
+    status.Status = outcome.status
+    if outcome.comment:
+        status.ErrorComment = outcome.comment[:_MAX_COMMENT]
     return status

@@ -15,9 +15,10 @@ from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 
 from services.dicom_node.inbox import Inbox
-from services.dicom_node.receive.association import SUCCESS, NodeAssociation
+from services.dicom_node.receive.association import NodeAssociation, status_dataset
 from services.dicom_node.receive.dimse_server import MAX_PDU_BYTES, BoundedServer
 from services.dicom_node.receive.fair_limit import FairLimit
+from services.dicom_node.receive.statuses import SUCCESS
 from services.dicom_node.receive.supported import CT_CLASSES, TRANSFER_SYNTAXES
 from services.dicom_node.settings import Settings
 
@@ -153,9 +154,9 @@ class DimseReceiver:
         self._connections.give_back(association.address)
 
     def _store(self, event: evt.Event, association: NodeAssociation) -> Dataset:
-        became, status = association.store(event.request)
-        self.instances[became] += 1
-        return status
+        outcome = association.store(event.request)
+        self.instances[outcome.became] += 1
+        return status_dataset(outcome)
 
     def _event_report(self, event: evt.Event) -> tuple[int, None]:
         return self._on_commitment(event) if self._on_commitment else _UNRECOGNIZED_OPERATION, None

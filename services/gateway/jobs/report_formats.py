@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from services.common.labels import LABELS
+from services.common.negotiation import best_match
 from services.common.problems import NotAcceptable
 from services.common.schemas import SEVERITIES
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.results import model_of
-from services.gateway.negotiation import best_match
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"

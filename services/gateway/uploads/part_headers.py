@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from python_multipart.multipart import parse_options_header
 
+from services.common.content_coding import is_identity_coding
 from services.common.problems import BadRequest
 
 _LATIN_1: Final = frozenset({"iso-8859-1", "latin-1", "latin1"})
@@ -15,7 +16,6 @@ _PLAIN_TRANSFERS: Final = frozenset({"", "7bit", "8bit", "binary"})
 _MAX_PARAMETERS: Final = 16  # of Content-Disposition
 _MAX_SEMICOLONS: Final = 256 + _MAX_PARAMETERS  # a file name has up to 255; the parser's time grows with their square
 _QUOTED: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
-_PLAIN_CODINGS: Final = frozenset({"", "identity"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,6 @@ def _check_semicolons(disposition: bytes) -> None:
         limit = f"{_MAX_PARAMETERS} parameters and {_MAX_SEMICOLONS} semicolons"
         remedy = "quote the file name, or remove semicolons of a file name"
         raise BadRequest(f"a Content-Disposition may have {limit}; {remedy}")
-
-
-def is_identity_coding(header: str) -> bool:
-    """Whether a Content-Encoding is `identity`."""
-    return all(coding.strip().lower() in _PLAIN_CODINGS for coding in header.split(","))
 
 
 def _extended_filename(disposition: bytes) -> str | None:

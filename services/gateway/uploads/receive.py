@@ -1,24 +1,21 @@
 """Receives multipart uploads: streams them to the spool, in pieces, and unpacks archives."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Final
 
 from anyio import to_thread
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from services.common.byte_sizes import format_bytes
+from services.common.content_coding import is_identity_coding
+from services.common.multipart.body_writer import BodyWriter, body_pieces
 from services.common.problems import ContentTooLarge, UnsupportedMediaType
+from services.common.request_body import content_length
 from services.gateway.uploads.archive_formats import archive_format
 from services.gateway.uploads.archives import Limits
 from services.gateway.uploads.multipart_form import FORM_FIELD, MultipartForm, NoFiles, UnsupportedEncoding
-from services.gateway.uploads.part_headers import is_identity_coding
 from services.gateway.uploads.spool import SpoolFolder, UploadedFile, full_disk_as_problem
 from services.gateway.uploads.unpacking import unpack_all
-
-_PIECE_BYTES: Final = 1 << 20
 
 
 async def receive(
@@ -55,10 +52,10 @@ async def receive(
 
 
 async def _spool(request: Request, form: MultipartForm, limits: Limits) -> list[UploadedFile]:
-    announced = announced_bytes(request)
-    received, writer = 0, _Writer(form)
+    announced = content_length(request)
+    received, writer = 0, BodyWriter(form)
     try:
-        async for piece in _pieces(request):
+        async for piece in body_pieces(request):
             received += len(piece)
             await writer.write(piece)
             if max(received, announced) > limits.max_bytes:
@@ -69,31 +66,6 @@ async def _spool(request: Request, form: MultipartForm, limits: Limits) -> list[
     finally:
         await writer.close()
     return form.files
-
-
-class _Writer:
-    """Writes each piece to the form in a thread, while the next one is received."""
-
-    def __init__(self, form: MultipartForm) -> None:
-        self._form = form
-        self._pending: asyncio.Task[None] | None = None
-
-    async def write(self, piece: bytes) -> None:
-        """Begin to write; raises as the piece before."""
-        await self.flush()
-        self._pending = asyncio.create_task(to_thread.run_sync(self._form.write, piece))
-
-    async def flush(self) -> None:
-        """Wait until all is written; raises as the last piece."""
-        if self._pending:
-            await asyncio.shield(self._pending)  # a thread continues writing after a cancellation
-            self._pending = None
-
-    async def close(self) -> None:
-        """Close the form, after the write in progress."""
-        if self._pending:
-            await asyncio.gather(self._pending, return_exceptions=True)
-        self._form.close()
 
 
 def _check_coding(request: Request) -> None:
@@ -109,29 +81,11 @@ def _boundary(request: Request) -> bytes:
     return options[b"boundary"]
 
 
-def announced_bytes(request: Request) -> int:
-    """The length of the body as the request states it; 0 where it states none."""
-    announced = request.headers.get("content-length", "")
-    return int(announced) if announced.isascii() and announced.isdigit() else 0
-
-
 def _too_many_bytes(name: str, limits: Limits) -> ContentTooLarge:
     """Names the file that was being received, which may be the first of many."""
     reason = f"an upload may have {format_bytes(limits.max_bytes)}, and this one has more"
     files = [{"file": name, "code": ContentTooLarge.code, "reason": reason}] if name else []
     return ContentTooLarge(f"{name}: {reason}." if name else reason, limit_bytes=limits.max_bytes, files=files)
-
-
-async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    """The body in pieces of about 1 MB, so that few pieces are passed to threads."""
-    gathered = bytearray()
-    async for piece in request.stream():
-        gathered += piece
-        if len(gathered) >= _PIECE_BYTES:
-            yield bytes(gathered)
-            gathered.clear()
-    if gathered:
-        yield bytes(gathered)
 
 
 def _has_archive(files: list[UploadedFile]) -> bool:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.negotiation import best_match
+from services.common.negotiation import best_match
 
 JSON, LINES, CSV = OFFERED = ("application/json", "application/x-ndjson", "text/csv")
 

@@ -5,10 +5,10 @@ from tempfile import mkdtemp
 
 import pytest
 
+from services.common.multipart.part_bounds import MAX_HEADERS, MAX_PART_HEADER_BYTES, PartBounds
 from services.common.problems import BadRequest, ContentTooLarge
 from services.gateway.uploads.archives import Limits
 from services.gateway.uploads.multipart_form import MultipartForm
-from services.gateway.uploads.part_bounds import MAX_HEADERS, MAX_PART_HEADER_BYTES, PartBounds
 from services.gateway.uploads.spool import SpoolFolder
 
 LIMITS = Limits(max_bytes=10_000_000, max_files=5, max_ratio=100)

@@ -1,0 +1,1 @@
+"""Streams multipart bodies within limits."""
