@@ -46,6 +46,10 @@ class ReportSlice(Frozen):
 
     index: int = Field(description="index in `slices`, from 0; texts for people count from 1")
     file: str
+    frame: int | None = Field(
+        None,
+        description="number of the frame in `file`, from 0, which is 0 in a file of one frame; older reports lack it",
+    )
     sop_instance_uid: str | None
     position_mm: float
     slab: int | None = Field(

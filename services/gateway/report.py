@@ -171,6 +171,7 @@ def _slices(
             ReportSlice(
                 index=index,
                 file=names[item.file],
+                frame=item.frame,
                 sop_instance_uid=item.sop_instance_uid,
                 position_mm=position_mm,
                 slab=assessment.slabs[index] if assessment.slabs else None,

@@ -36,6 +36,7 @@ async def test_only_axial_frames_are_assessed(chain: Chain) -> None:
 
     kept = [frame for frame in range(12) if frame not in (0, 1, 4, 7)]
     assert [item["position_mm"] for item in report["slices"]] == [5.0 * (frame - 2) for frame in kept]
+    assert [item["frame"] for item in report["slices"]] == kept
     wanted = [plain["slices"][frame]["probabilities"] for frame in kept]
     assert [item["probabilities"] for item in report["slices"]] == wanted
     notes = [item["detail"] for item in report["reasons"] if item["code"] == "frames_set_aside"]
