@@ -45,6 +45,10 @@ def _serve(options: argparse.Namespace) -> int:
     keep_pixel_packages_out()
     import uvicorn  # noqa: PLC0415 - the other commands need no server
 
+    from services.common.connections.server_options import SERVER_OPTIONS  # noqa: PLC0415
+    from services.common.connections.table import raise_descriptor_limit  # noqa: PLC0415
+
+    raise_descriptor_limit()
     uvicorn.run(
         "services.dicom_node.app:create",
         factory=True,
@@ -52,6 +56,7 @@ def _serve(options: argparse.Namespace) -> int:
         port=options.port,
         access_log=False,
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
+        **SERVER_OPTIONS,
     )
     return 0
 

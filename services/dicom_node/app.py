@@ -7,7 +7,11 @@ from typing import Final
 
 from fastapi import FastAPI
 
+from services.common.api_keys import ApiKeys
 from services.common.app import new_app
+from services.common.connections.client_address import Proxies
+from services.common.connections.metrics import ConnectionMetrics
+from services.common.connections.table import CONNECTIONS, PROXIES, ConnectionLimits, ConnectionTable
 from services.common.graceful_shutdown import State
 from services.common.observability import configure_logging
 from services.common.private_folder import restrict_umask
@@ -23,11 +27,12 @@ _DESCRIPTION: Final = """Receives head CT by C-STORE and STOW-RS, lets the gatew
 
 def create_app(node: Node) -> FastAPI:
     """The application of a node, which starts and stops with it."""
+    connections, proxies = ConnectionTable(ConnectionLimits.of(node.settings)), Proxies(node.settings.proxies)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        async with node.running():
-            yield None
+        async with connections.sweeping(), node.running():
+            yield {CONNECTIONS: connections, PROXIES: proxies}
 
     app = new_app(
         title="DICOM node",
@@ -39,6 +44,8 @@ def create_app(node: Node) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.state.api_keys = ApiKeys.read(node.settings.senders_file)
+    app.state.metrics.registry.register(ConnectionMetrics(connections, app.state.api_keys.throttle))
     add_status_routes(app, node.status)
     return app
 
