@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import get_frame
 
+from services.common.orientation import IDENTITY, InPlaneTransform
 from services.common.tensors import Buffer
 from services.preprocess.codestream import check_codestream
 from services.preprocess.dataset_reader import BoundedReader, pydicom_silenced
 from services.preprocess.decompression import Decompress, decompress_in_process
 from services.preprocess.encapsulated_pixel_data import count_frames, is_followed_by_file
 from services.preprocess.errors import UnreadableFile
-from services.preprocess.geometry import IDENTITY, InPlaneTransform
 from services.preprocess.header import DicomHeader
 from services.preprocess.header_reader import read_header
 from services.preprocess.modality_lut import apply_modality_lut, stored_pixel_format

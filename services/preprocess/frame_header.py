@@ -6,9 +6,9 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
+from services.common.orientation import is_axial
 from services.preprocess.dataset_reader import BoundedReader, sequence_items
 from services.preprocess.element_values import number, numbers, readable_number, text, texts
-from services.preprocess.geometry import is_axial
 from services.preprocess.units import ImageKind, image_kind
 
 # Functional groups of attributes that a single-frame file has at its top level (PS3.3 C.7.6.16.2, C.8.15.3).

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from services.common.acceptance import make_reason
+from services.common.orientation import Vector, is_orthonormal
 from services.common.schemas import Reason
 from services.preprocess.frame_header import FrameHeader
-from services.preprocess.geometry import Vector, is_orthonormal
 from services.preprocess.header import DicomHeader
 from services.preprocess.resample import fitted_shape, usable_spacing_mm
 

@@ -1,14 +1,14 @@
 """Reasons from the headers of a series."""
 
-import re
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import Final
 
 from services.common.acceptance import MIN_SLICES_OF_A_HEAD, make_reason
+from services.common.body_part import names_other_body_part, other_body_part
+from services.common.convolution_kernel import read_kernel
 from services.common.schemas import Reason
-from services.preprocess.convolution_kernel import read_kernel
 from services.preprocess.frame_header import FrameHeader
 from services.preprocess.header import DicomHeader
 from services.preprocess.hounsfield_reasons import hounsfield_reasons
@@ -20,20 +20,6 @@ _SAME_POSITION_MM: Final = 0.01
 _UNEVEN_MM, _UNEVEN_SHARE = 0.1, 0.1
 _WIDE_GAP_MM: Final = 12.0
 _MIN_STACKED: Final = 0.8  # share of the positions with several slices, for several stacks
-
-# BodyPartExamined is often filled in by habit, in many languages: only a known other part counts, and only without a
-# part of the head beside it (CHEST_HEAD, HEADNECK). Words from PS3.16 annex L.
-_HEAD: Final = re.compile(
-    r"HEAD|BRAIN|SKULL|CRAN|CEREB|NEURO|ORBIT|FACE|FACIAL|SINUS|TEMPORAL|MAXILL|MANDIB|JAW|PITUIT|SELLA|FOSSA|MASTOID"
-    r"|\bIAC|\bEARS?\b|\bEYES?\b|\bNOSE|KOPF|SCHAEDEL|CABEZA|TETE|TESTA"
-)
-_OTHER: Final = re.compile(
-    r"CHEST|THORA|LUNG|HEART|CARDIAC|CORONARY|BREAST|ABDOM|LIVER|KIDNEY|PANCREAS|SPLEEN|COLON|PELVI|BLADDER|PROSTATE"
-    r"|SPINE|NECK|SHOULDER|CLAVIC|HUMERUS|ELBOW|FOREARM|WRIST|FEMUR|THIGH|KNEE|TIBIA|ANKLE|CALCAN|EXTREMIT"
-    r"|BRUST|BAUCH|BECKEN|WIRBEL|POITRINE|BASSIN|RACHIS|TORACE|TORAX|ADDOME|PECHO|COLUMNA|COLONNA|OBERSCHENKEL"
-    r"|\b(HALS|FUSS|PIED|PIEDE|MANO|GENOU|RODILLA|GINOCCHIO|KNIE|SCHULTER|SPALLA|HOMBRO|EPAULE)\b"
-    r"|\b(ARM|HAND|FINGER|HIP|LEG|CALF|FOOT|TOE|AORTA|SACRUM|COCCYX|STERNUM|RIBS?)S?\b"
-)
 
 
 def header_reasons(headers: Collection[DicomHeader], in_order: Sequence[FrameHeader] = ()) -> list[Reason]:
@@ -83,22 +69,12 @@ def _shared_positions(same: Sequence[bool]) -> list[Reason]:
     return [make_reason("duplicate_positions", slices=shared)] if shared else []
 
 
-def names_other_body_part(body_part: str) -> bool:
-    """Whether BodyPartExamined certainly names another part than the head."""
-    words = _words(body_part)
-    return bool(_OTHER.search(words)) and not _HEAD.search(words)
-
-
-def _words(body_part: str) -> str:
-    return body_part.upper().replace("_", " ")
-
-
 def _body_part(headers: Collection[DicomHeader]) -> Reason | None:
     """A refusal if most slices name another part; a warning if fewer do, as for a foot among slices of a head."""
     others = [header for header in headers if names_other_body_part(header.body_part_examined)]
     if not others:
         return None
-    named = {found[0] for header in others if (found := _OTHER.search(_words(header.body_part_examined)))}
+    named = {part for header in others if (part := other_body_part(header.body_part_examined))}
     slices, total = (sum(header.number_of_frames for header in some) for some in (others, headers))
     code = "other_body_part" if slices > total / 2 else "mixed_body_parts"
     return make_reason(code, part=" and ".join(sorted(named)), slices=slices, total=total)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.preprocess.geometry import IDENTITY, InPlaneTransform
+from services.common.orientation import IDENTITY, InPlaneTransform
 
 AIR_HU: Final = -1024
 _USABLE_SPACING_MM: Final = 1e-3, 1e3

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.common.convolution_kernel import read_kernel
 from services.common.schemas import (
     FramesCode,
     HeadersReport,
@@ -13,7 +14,6 @@ from services.common.schemas import (
     SetAsideFrames,
     SliceReference,
 )
-from services.preprocess.convolution_kernel import read_kernel
 from services.preprocess.decoding_cost import frame_cost
 from services.preprocess.errors import IncompleteHeader, UnreadableFile
 from services.preprocess.geometry_reasons import geometry_reasons

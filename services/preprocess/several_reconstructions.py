@@ -10,9 +10,9 @@ from statistics import median
 from typing import Final
 
 from services.common.acceptance import make_reason
+from services.common.orientation import distance_along, slice_normal
 from services.common.schemas import Reason
 from services.preprocess.frame_header import FrameHeader
-from services.preprocess.geometry import distance_along, slice_normal
 from services.preprocess.header import DicomHeader
 
 _SAME_COSINE: Final = 0.03  # about two degrees

@@ -3,9 +3,9 @@
 from functools import lru_cache
 from typing import NamedTuple
 
+from services.common.orientation import InPlaneTransform, Vector, to_patient_orientation
 from services.common.slice_geometry import SliceGeometry
 from services.preprocess.frame_header import FrameHeader
-from services.preprocess.geometry import InPlaneTransform, Vector, to_patient_orientation
 from services.preprocess.resample import fitted_shape, padding, usable_spacing_mm
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from services.common.acceptance import make_reason
+from services.common.orientation import Vector, distance_along, slice_normal
 from services.common.schemas import Reason
 from services.preprocess.frame_header import FrameHeader
-from services.preprocess.geometry import Vector, distance_along, slice_normal
 from services.preprocess.header import DicomHeader
 from services.preprocess.header_reasons import position_reasons
 

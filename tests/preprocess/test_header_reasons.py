@@ -8,7 +8,7 @@ from services.common.acceptance import is_refused
 from services.common.schemas import Reason
 from services.preprocess.header import DicomHeader
 from services.preprocess.header_reader import read_header
-from services.preprocess.header_reasons import header_reasons, names_other_body_part, position_reasons
+from services.preprocess.header_reasons import header_reasons, position_reasons
 from tests.preprocess.dicom_files import ct, dataset, enhanced, functional_group, macro, written
 
 
@@ -19,24 +19,6 @@ def header(**changes: Any) -> DicomHeader:
 
 def codes(reasons: list[Reason]) -> list[str]:
     return [item.code for item in reasons]
-
-
-@pytest.mark.parametrize(
-    "part",
-    ["", "HEAD", "BRAIN", "SKULL", "HEADNECK", "HEAD_NECK", "CEREBRUM", "ORBIT", "FACE", "SINUS", "IAC", "EAR", "NEURO",
-     "HEAD CHEST", "KOPF", "STROKE", "UNKNOWN", "TRAUMA", "WHOLEBODY", "POSTERIOR FOSSA", "PHARYNX", "HIPPOCAMPUS"],
-)  # fmt: skip
-def test_parts_that_may_be_a_head(part: str) -> None:
-    assert not names_other_body_part(part)
-
-
-@pytest.mark.parametrize(
-    "part",
-    ["CHEST", "ABDOMEN", "PELVIS", "CSPINE", "LSPINE", "TSPINE", "NECK", "KNEE", "HIP", "FOOT", "HEART", "LUNG",
-     "CHESTABDPELVIS", "THORACO_ABDOMEN", "EXTREMITY", "shoulder", "ARM", "LEGS", "Becken", "PIED", "TORACE", "MANO"],
-)  # fmt: skip
-def test_other_parts(part: str) -> None:
-    assert names_other_body_part(part)
 
 
 def test_other_body_part_is_refused() -> None:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from services.common.orientation import IDENTITY
 from services.common.recipe import DEFAULT_RECIPE
 from services.preprocess.dicom_file import open_dicom
-from services.preprocess.geometry import IDENTITY
 from services.preprocess.pipeline import Pipeline, Slices
 from tests.preprocess.dicom_files import AXIAL, COMPRESSED, all_eight, compressed, dataset, enhanced, written
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.preprocess.convolution_kernel import read_kernel
+from services.common.convolution_kernel import read_kernel
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.preprocess.geometry import (
+from services.common.orientation import (
     HEADWARDS,
     IDENTITY,
     InPlaneTransform,
