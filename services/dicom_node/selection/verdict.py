@@ -27,20 +27,26 @@ class SeriesSummary:
 class Verdict:
     """Whether a series is assessed. Reasons are texts for people, without patient data; of a series that is ours, too.
 
-    reasons : at least one where the series is passed over
+    ours : None while a better series of the study still arrives: judge again when that one is complete
+    reasons : each begins with a code, as in "derived: ImageType says DERIVED"; at least one
     """
 
-    ours: bool
+    ours: bool | None
     reasons: tuple[str, ...]
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of the reasons, for metrics and programs."""
+        return tuple(reason.partition(":")[0] for reason in self.reasons)
 
 
 class SelectionRules(Protocol):
     """Judges a complete series; `selection/rules.py` implements it."""
 
-    def judge(self, header: InstanceHeader, study: Sequence[SeriesSummary]) -> Verdict:
-        """The verdict on the series of `header`.
+    def judge(self, series: SeriesSummary, study: Sequence[SeriesSummary]) -> Verdict:
+        """The verdict on a complete series, whose count is final.
 
         Parameters
         ----------
-        study : the other series of its study
+        study : the other series of its study; the series itself may be among them
         """
