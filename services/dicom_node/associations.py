@@ -12,6 +12,7 @@ from typing import Any, Final
 from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from services.dicom_node.peers import Peer
 
@@ -61,7 +62,7 @@ class Associations:
             association.release()
 
     def _request(self, peer: Peer, contexts: Sequence[PresentationContext], handlers: EventHandlers) -> Association:
-        ae = AE(self.ae_title)
+        ae = _PeerAe(self.ae_title)
         ae.connection_timeout, ae.acse_timeout = _CONNECT_S, _ACCEPT_S
         ae.dimse_timeout = self.message_timeout_s
         ae.network_timeout = 2 * self.message_timeout_s
@@ -126,6 +127,27 @@ def _cut(association: Association) -> None:
     if connection:
         with suppress(OSError):
             connection.shutdown(SHUT_RDWR)
+
+
+class _PeerSocket(AssociationSocket):
+    """A connection that is closed also where it was never established."""
+
+    def _shutdown_socket(self) -> None:
+        connection = self.socket
+        super()._shutdown_socket()
+        if connection:
+            connection.close()
+
+
+class _PeerAe(AE):
+    """An AE that makes such connections."""
+
+    def _create_socket(
+        self, assoc: Association, address: AddressInformation, tls_args: tuple[ssl.SSLContext, str] | None
+    ) -> AssociationSocket:
+        connection = _PeerSocket(assoc, address=address)
+        connection.tls_args = tls_args
+        return connection
 
 
 def _why_not(peer: Peer, association: Association) -> PeerUnavailable:

@@ -100,6 +100,44 @@ class Settings(ConnectionSettings):
         default=None,
         description="TOML file of the peers that results are sent to and series are pulled from; unset, none.",
     )
+    send_timeout_s: float = Field(
+        default=300.0,
+        gt=0,
+        description="Seconds that one result object and its response may take, at DICOM and HTTP; then the connection "
+        "is closed, and the object is sent again.",
+    )
+    send_first_delay_s: float = Field(
+        default=5.0, gt=0, description="Seconds before the second attempt to deliver a result object; delays double."
+    )
+    send_max_delay_s: float = Field(
+        default=600.0, gt=0, description="Largest delay between attempts to deliver a result object, in seconds."
+    )
+    send_patience_s: float = Field(
+        default=7 * 86400.0,
+        gt=0,
+        description="Seconds after which a result object whose destination is down or fails is a dead letter: it is "
+        "sent no more before `resend`.",
+    )
+    send_max_refusals: int = Field(
+        default=3,
+        ge=1,
+        description="Number of refusals, such as of its SOP class, after which a result object is a dead letter.",
+    )
+    commitment_timeout_s: float = Field(
+        default=900.0,
+        gt=0,
+        description="Seconds in which a destination reports storage commitment; then it is asked again.",
+    )
+    commitment_wait_s: float = Field(
+        default=5.0,
+        ge=0,
+        description="Seconds that the association is held open for the report after commitment is requested; a later "
+        "report arrives on an association of the destination.",
+    )
+    senders_file: Path | None = Field(
+        default=None,
+        description="File of API keys with lines `id key` for HTTP; unset, requests need no key.",
+    )
 
     @field_validator("ae_titles", "calling_ae_titles")
     @classmethod

@@ -117,4 +117,15 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     CREATE INDEX deliveries_by_step ON deliveries (step);
     CREATE INDEX deliveries_by_transaction ON deliveries (transaction_uid) WHERE transaction_uid IS NOT NULL;
     """,
+    """
+    ALTER TABLE deliveries ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;  -- permanent answers of the destination
+    ALTER TABLE deliveries ADD COLUMN tried_since_at TEXT;       -- of the last `resend`; NULL means `created_at`
+
+    CREATE TABLE commitment_requests (                           -- a report may come after a later request was made
+        transaction_uid TEXT PRIMARY KEY,
+        destination TEXT NOT NULL,
+        requested_at TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX commitment_requests_by_age ON commitment_requests (requested_at);
+    """,
 )
