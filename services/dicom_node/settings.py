@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -91,6 +91,54 @@ class Settings(ConnectionSettings):
     )
     max_stow_requests_per_client: int = Field(
         default=12, ge=1, description="Largest number of these requests of one sender, or of one address without keys."
+    )
+    quota_bytes: int = Field(
+        default=100 * 1024**3,
+        ge=0,
+        description="Largest size of received instances and results, in bytes; above it, senders are refused as out of "
+        "resources, and try again later.",
+    )
+    min_free_bytes: int = Field(
+        default=2 * 1024**3,
+        ge=0,
+        description="Bytes of the data folder's file system that receiving leaves free; below it, senders are refused.",
+    )
+    quiet_s: float = Field(
+        default=15.0,
+        gt=0,
+        description="Seconds without a new instance after which a series may be complete: no transfer of it is open, "
+        "and its InstanceNumbers have no gap.",
+    )
+    unnumbered_quiet_s: float = Field(
+        default=60.0, gt=0, description="The same for a series of instances without InstanceNumber, in seconds."
+    )
+    incomplete_after_s: float = Field(
+        default=600.0,
+        gt=0,
+        description="Seconds without a new instance after which the node stops waiting for the rest of a series.",
+    )
+    incomplete_series: Literal["assess", "set_aside"] = Field(
+        default="assess",
+        description="What becomes of such a series: `assess` it with a warning that names what is missing, or "
+        "`set_aside` with a report that it was not assessed.",
+    )
+    received_keep_s: float = Field(
+        default=3600.0,
+        ge=0,
+        description="Seconds that received instances are kept after the results of their series were delivered, for "
+        "slices that come late; `inf`, until `results_keep_s`.",
+    )
+    unassessed_keep_s: float = Field(
+        default=7 * 24 * 3600.0,
+        gt=0,
+        description="Seconds after which a complete series expires that the gateway could not assess: its report says "
+        "that it was not assessed.",
+    )
+    results_keep_s: float = Field(
+        default=30 * 24 * 3600.0,
+        gt=0,
+        description="Seconds after which a series with delivered results is forgotten: results and rows are deleted "
+        "here. Objects at destinations stay.",
     )
     gateway_url: str = Field(default="http://127.0.0.1:8000", description="Base URL of the gateway.")
     gateway_key_file: Path | None = Field(

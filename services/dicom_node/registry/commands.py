@@ -54,7 +54,7 @@ def resend(database: Database, series: int, destination: str | None = None) -> i
         moment = utc_now()
         failed = connection.execute(
             "UPDATE assessments"
-            " SET step = 'complete', attempts = 0, next_attempt_at = 0, error_code = NULL, step_at = ?"
+            " SET step = 'complete', attempts = 0, next_attempt_s = 0, error_code = NULL, step_at = ?"
             " WHERE step = 'dead' AND id = (SELECT max(id) FROM assessments WHERE series = ?)",
             (moment, series),
         )

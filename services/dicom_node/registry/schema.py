@@ -2,11 +2,14 @@
 
 from typing import Final
 
-# Moments are UTC, RFC 3339 (`..._at`), readings of both clocks in JSON (`..._reading`, see `common/elapsed.py`), or
-# seconds since 1970 (`next_attempt_at`). Ids are never used again, also after `forget`: UIDs derive from them.
+# `..._at` are UTC, RFC 3339, for people; `..._s` are seconds of the node's clock (`clock.py`), which all decisions use.
+# `deliveries.next_attempt_at` has seconds since 1970. Ids are never used again, also after `forget`: UIDs derive from
+# them.
 MIGRATIONS: Final[tuple[str, ...]] = (
     """
     CREATE TABLE node (id TEXT NOT NULL) STRICT;
+
+    CREATE TABLE clock (seconds REAL NOT NULL, reading TEXT NOT NULL) STRICT;  -- `common/elapsed.py` has readings
 
     CREATE TABLE transfers (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -31,7 +34,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         waiting INTEGER NOT NULL DEFAULT 0,                      -- whether it has instances that no assessment covers
         first_received_at TEXT,
         last_received_at TEXT,
-        last_received_reading TEXT,
+        last_received_s REAL,
         UNIQUE (study_uid, series_uid)
     ) STRICT;
     CREATE INDEX waiting_series ON series (id) WHERE waiting;
@@ -70,15 +73,20 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         )),
         warnings TEXT NOT NULL DEFAULT '[]',                     -- Reason values in JSON
         attempts INTEGER NOT NULL DEFAULT 0,                     -- of the present step, that failed
-        next_attempt_at REAL NOT NULL DEFAULT 0,
+        next_attempt_s REAL NOT NULL DEFAULT 0,
         job_id TEXT,
-        error_code TEXT,
+        error_code TEXT,                                         -- of the latest failure
         created_at TEXT NOT NULL,
         step_at TEXT NOT NULL,
+        finished_s REAL,                                         -- when the sweep first saw nothing left to do
         UNIQUE (series, number)
     ) STRICT;
     CREATE INDEX assessments_in_work ON assessments (id) WHERE step IN ('complete', 'submitted', 'reported');
     CREATE INDEX assessments_by_step ON assessments (step);
+
+    CREATE TABLE jobs_to_delete (                                -- at the gateway: fetched, superseded or forgotten
+        job_id TEXT PRIMARY KEY
+    ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE objects (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
