@@ -1,0 +1,5 @@
+"""Result objects that an assessment does not have, for a reason that is no failure."""
+
+
+class Omitted(Exception):
+    """There is nothing to show in this kind; the message says why, without patient data."""
