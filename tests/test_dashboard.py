@@ -54,7 +54,7 @@ def _node_metrics(path: Path) -> Iterator[Metric]:
         rows.delivery(rows.assessment(series, 1, "built"), "pacs", "dead", "refused")
         with database.write() as connection:
             connection.execute("UPDATE transfers SET outcome = 'released'")
-        yield from StatusMetrics(Overview(database, ()).read, Reception(), 1000).collect()
+        yield from StatusMetrics(Overview(database, ()).read, Reception(), Reception(), 1000).collect()
 
 
 def test_every_query_names_metrics_that_exist(panels: list[dict[str, Any]], tmp_path: Path) -> None:

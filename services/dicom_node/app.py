@@ -1,13 +1,13 @@
-"""The DICOM node's HTTP: health, metrics, status, and the routes of its parts."""
+"""The DICOM node's HTTP: health, metrics, status, STOW-RS and pull."""
 
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
-from services.common.api_keys import ApiKeys
+from services.common.api_keys import ApiKeys, authenticate, mark_key_optional
 from services.common.app import new_app
 from services.common.connections.client_address import Proxies
 from services.common.connections.metrics import ConnectionMetrics
@@ -15,9 +15,12 @@ from services.common.connections.table import CONNECTIONS, PROXIES, ConnectionLi
 from services.common.graceful_shutdown import State
 from services.common.observability import configure_logging
 from services.common.private_folder import restrict_umask
+from services.common.problem_schemas import extend_openapi
 from services.dicom_node.middleware import node_middleware
 from services.dicom_node.node import Node
+from services.dicom_node.receive.stow import stow_router
 from services.dicom_node.settings import Settings
+from services.dicom_node.status.metrics import StatusMetrics
 from services.dicom_node.status.routes import add_status_routes
 
 _DESCRIPTION: Final = """Receives head CT by C-STORE and STOW-RS, lets the gateway assess it, sends results as DICOM.
@@ -46,7 +49,12 @@ def create_app(node: Node) -> FastAPI:
     )
     app.state.api_keys = ApiKeys.read(node.settings.senders_file)
     app.state.metrics.registry.register(ConnectionMetrics(connections, app.state.api_keys.throttle))
-    add_status_routes(app, node.status)
+    metrics = StatusMetrics(node.read_registry, node.receiver, node.stow, node.settings.quota_bytes)
+    app.state.metrics.registry.register(metrics)
+    app.include_router(stow_router(node.stow))
+    add_status_routes(app, node.status, dependencies=[Depends(authenticate)])
+    if not app.state.api_keys.required:
+        extend_openapi(app, mark_key_optional)
     return app
 
 

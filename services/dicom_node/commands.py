@@ -4,16 +4,15 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Final
 
 from services.dicom_node.peers import read_peers
 from services.dicom_node.registry.commands import UnknownSeries, find_series, forget, resend, resend_dead
+from services.dicom_node.registry.data_folder import DataFolder
 from services.dicom_node.registry.database import Database
 from services.dicom_node.settings import Settings
 from services.dicom_node.status.overview import Overview
 from services.dicom_node.status.schemas import RegistryStatus
 
-DATABASE: Final = "registry.sqlite"
 Command = Callable[[argparse.Namespace, Settings, Database], str]
 
 
@@ -35,7 +34,7 @@ def run_command(options: argparse.Namespace) -> int:
 
 
 def _open(settings: Settings) -> Database:
-    path = settings.data_dir / DATABASE
+    path = DataFolder(settings.data_dir).database
     if not path.is_file():
         raise UsageError(f"{settings.data_dir} has no registry: name the node's folder in ICH_NODE_DATA_DIR")
     return Database(path)

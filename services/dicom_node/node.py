@@ -1,32 +1,37 @@
 """Composition and lifecycle of the node: parts start in order, and stop in reverse order."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
-from typing import Final, Protocol, Self
+from typing import Protocol, Self
 
 import httpx
 from anyio import to_thread
 
 from services.common.folder_lock import locked
-from services.common.private_folder import make_private
 from services.common.problems import NotReady
 from services.common.version import VERSION
-from services.dicom_node.commands import DATABASE
 from services.dicom_node.peers import Peers, read_peers
+from services.dicom_node.receive.dimse import DimseReceiver
+from services.dicom_node.receive.stow import StowReceiver
+from services.dicom_node.registry.data_folder import SETTING, DataFolder
 from services.dicom_node.registry.database import Database
+from services.dicom_node.registry.deliveries import Deliveries
+from services.dicom_node.registry.registry import Registry
+from services.dicom_node.send.sender import Sender
 from services.dicom_node.settings import Settings
 from services.dicom_node.status.gateway_probe import probe_gateway
 from services.dicom_node.status.overview import Overview
 from services.dicom_node.status.schemas import RegistryStatus, Status
 
-_DATA_DIR: Final = "ICH_NODE_DATA_DIR"
-
 
 class Part(Protocol):
     """Threads that run from `start` to `stop`. Both block until it is done."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The name in messages."""
 
     def start(self) -> None: ...
 
@@ -44,7 +49,9 @@ class Node:
 
     settings: Settings
     peers: Peers
-    database: Database
+    registry: Registry
+    receiver: DimseReceiver
+    stow: StowReceiver
     parts: Sequence[Part]
     open_files: ExitStack = field(default_factory=ExitStack)
 
@@ -61,10 +68,11 @@ class Node:
         """
         peers = read_peers(settings.peers_file)
         with ExitStack() as stack:
-            make_private(settings.data_dir, _DATA_DIR)
-            stack.enter_context(locked(settings.data_dir, _DATA_DIR))
-            database = stack.enter_context(closing(Database(settings.data_dir / DATABASE)))
-            return cls(settings, peers, database, (), stack.pop_all())
+            registry = _open_registry(settings, stack)
+            sender = Sender(settings, peers, Deliveries(registry.database, settings.data_dir))
+            receiver = DimseReceiver(settings, registry.inbox, sender.on_commitment)
+            stow = StowReceiver(settings, registry.inbox)
+            return cls(settings, peers, registry, receiver, stow, (sender, receiver), stack.pop_all())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -78,7 +86,7 @@ class Node:
 
     def read_registry(self) -> RegistryStatus:
         """The state of the registry."""
-        return Overview(self.database, [name for name, peer in self.peers.items() if peer.send]).read()
+        return Overview(self.registry.database, [name for name, peer in self.peers.items() if peer.send]).read()
 
     async def status(self) -> Status:
         """The state of the node, of its registry and of the gateway."""
@@ -86,19 +94,38 @@ class Node:
         return Status(
             version=VERSION,
             ae_title=self.settings.ae_titles[0],
-            dicom_port=self.settings.dicom_port,
-            listening=False,
-            associations=0,
-            quota_bytes=0,
+            dicom_port=self.receiver.port,
+            listening=self.receiver.is_running(),
+            associations=self.receiver.associations,
+            quota_bytes=self.settings.quota_bytes,
             gateway=await probe_gateway(self._connect_gateway),
             **dict(registry),
         )
-
-    def _connect_gateway(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.settings.gateway_url, trust_env=False)
 
     async def check_ready(self) -> None:
         """Raise NotReady, which names the part that does not run. The gateway is none: without it the node stores."""
         for part in self.parts:
             if not await to_thread.run_sync(part.is_running):
                 raise NotReady(f"{part.name} is not running; see the node's log", cause=part.name)
+        await to_thread.run_sync(self._check_registry)
+
+    def _check_registry(self) -> None:
+        try:
+            with self.registry.database.write():
+                pass
+        except sqlite3.Error as error:
+            raise NotReady(
+                "the registry cannot be written; check the disk of ICH_NODE_DATA_DIR", cause="registry"
+            ) from error
+
+    def _connect_gateway(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.settings.gateway_url, trust_env=False)
+
+
+def _open_registry(settings: Settings, stack: ExitStack) -> Registry:
+    """Own the data folder and open its registry until the stack closes."""
+    folder = DataFolder(settings.data_dir)
+    folder.create()
+    stack.enter_context(locked(folder.path, SETTING))
+    database = stack.enter_context(closing(Database(folder.database)))
+    return Registry.create(database, settings)

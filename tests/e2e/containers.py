@@ -24,6 +24,8 @@ class Containers:
     command: list[str]
     url: str
     tls_url: str
+    node_url: str
+    dicom_port: int
 
     def compose(self, *arguments: str) -> str:
         """Output of a Compose command."""
@@ -58,7 +60,7 @@ class Containers:
     def name(self, service: str) -> str:
         """The name of a service's container."""
         names = run([ENGINE, "ps", "--format", "{{.Names}}"]).split()
-        return next(name for name in names if service in name.replace("-", "_").split("_"))
+        return next(name for name in names if f"_{service}_" in f"_{name}_".replace("-", "_"))
 
 
 def run(command: list[str]) -> str:
@@ -71,10 +73,11 @@ def run(command: list[str]) -> str:
 @contextmanager
 def running_containers() -> Iterator[Containers]:
     """Build and start all containers on free ports, and remove them with their volumes at the end."""
-    port, tls_port = free_ports(2)
-    os.environ |= {"ICH_PORT": str(port), "ICH_TLS_PORT": str(tls_port)}
-    urls = f"http://127.0.0.1:{port}", f"https://127.0.0.1:{tls_port}"
-    running = Containers(shlex.split(os.environ["COMPOSE"]), *urls)
+    port, tls_port, node_port, dicom_port = free_ports(4)
+    os.environ |= {"ICH_PORT": str(port), "ICH_TLS_PORT": str(tls_port), "COMPOSE_PROFILES": "dicom"}
+    os.environ |= {"ICH_DICOM_HTTP_PORT": str(node_port), "ICH_DICOM_PORT": str(dicom_port)}
+    urls = f"http://127.0.0.1:{port}", f"https://127.0.0.1:{tls_port}", f"http://127.0.0.1:{node_port}"
+    running = Containers(shlex.split(os.environ["COMPOSE"]), *urls, dicom_port)
     begin = time.monotonic()
     try:
         running.compose("up", "--build", "-d")

@@ -9,12 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.dicom_node.receive.dimse_sender import associate
 from tests.e2e.containers import ENGINE, Containers, run
 from tests.running import Service
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(3000)]
 
-SERVICES = ("gateway", "preprocess", "cnn", "rnn")
+SERVICES = ("gateway", "preprocess", "cnn", "rnn", "dicom_node")
 ENGINES = 1e-4  # probabilities of two engines differ by less
 
 
@@ -65,6 +66,7 @@ def test_a_container_is_not_root_and_holds_one_service(containers: Containers, s
         ("preprocess", ["tensorflow", "httpx"]),
         ("cnn", ["pydicom", "PIL", "httpx"]),
         ("rnn", ["pydicom", "PIL", "httpx"]),
+        ("dicom_node", ["tensorflow", "gdcm", "redis"]),
     ],
 )
 def test_an_image_has_no_packages_of_other_services(containers: Containers, service: str, packages: list[str]) -> None:
@@ -73,11 +75,23 @@ def test_an_image_has_no_packages_of_other_services(containers: Containers, serv
 
 
 @pytest.mark.usefixtures("containers")
-def test_only_the_proxy_is_published() -> None:
+def test_only_proxy_and_dicom_node_are_published_on_this_machine() -> None:
     lines = run([ENGINE, "ps", "--format", "{{.Names}} {{.Ports}}"]).splitlines()
-    (proxy,) = [line for line in lines if "->" in line]
+    node, proxy = sorted(line for line in lines if "->" in line)
+    assert "dicom-node" in node
     assert "proxy" in proxy
-    assert proxy.count("->") == proxy.count("127.0.0.1:") == 2
+    for published in (node, proxy):
+        assert published.count("->") == published.count("127.0.0.1:") == 2
+
+
+def test_the_dicom_node_reaches_the_gateway_and_answers_an_echo(containers: Containers) -> None:
+    status = httpx.get(f"{containers.node_url}/v1/status").raise_for_status().json()
+    assert status["gateway"] == {"ready": True, "detail": None}
+    association = associate(containers.dicom_port)
+    assert association.send_c_echo().Status == 0
+    association.release()
+    shown = containers.inside("dicom_node", "python", "-m", "services.dicom_node", "status")
+    assert "no destination is set" in shown.stdout
 
 
 @pytest.mark.parametrize("name", [*SERVICES, "redis", "worker", "proxy"])

@@ -1,7 +1,6 @@
 """What the commands `resend` and `forget` do to the registry, beside a running node."""
 
 import shutil
-import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -9,14 +8,11 @@ from typing import Final
 from services.common.timestamps import utc_now
 from services.dicom_node.assessment_folder import AssessmentFolder
 from services.dicom_node.registry.database import Database
+from services.dicom_node.registry.delivery_steps import resend_deliveries
 
-# The objects of the last assessment of a series.
-_CURRENT: Final = """
-    SELECT objects.id FROM objects JOIN assessments ON assessments.id = objects.assessment
-    WHERE assessments.series = ? AND assessments.step != 'superseded'
-"""
-_AGAIN: Final = """
-    step = 'pending', attempts = 0, next_attempt_at = 0, transaction_uid = NULL, error_code = NULL, step_at = ?
+_CURRENT: Final = "SELECT id FROM assessments WHERE series = ? AND step != 'superseded'"
+_WITH_DEAD_LETTERS: Final = """
+    SELECT DISTINCT assessment AS id FROM objects JOIN deliveries ON object = objects.id WHERE step = 'dead'
 """
 
 
@@ -51,40 +47,22 @@ def resend(database: Database, series: int, destination: str | None = None) -> i
     the number of deliveries and assessments that are tried again
     """
     with database.write() as connection:
-        moment = utc_now()
         failed = connection.execute(
             "UPDATE assessments"
             " SET step = 'complete', attempts = 0, next_attempt_s = 0, error_code = NULL, step_at = ?"
             " WHERE step = 'dead' AND id = (SELECT max(id) FROM assessments WHERE series = ?)",
-            (moment, series),
+            (utc_now(), series),
         )
-        again = connection.execute(
-            f"UPDATE deliveries SET {_AGAIN} WHERE object IN ({_CURRENT}) AND coalesce(?, destination) = destination",  # noqa: S608
-            (moment, series, destination),
-        )
-        _reopen(connection, moment)
-        return failed.rowcount + again.rowcount
+        current = connection.execute(_CURRENT, (series,)).fetchall()
+        again = [resend_deliveries(connection, row["id"], dead_only=False, destination=destination) for row in current]
+        return failed.rowcount + sum(again)
 
 
 def resend_dead(database: Database, destination: str | None = None) -> int:
     """Send all dead letters again, or those of one destination; their number."""
     with database.write() as connection:
-        moment = utc_now()
-        again = connection.execute(
-            f"UPDATE deliveries SET {_AGAIN} WHERE step = 'dead' AND coalesce(?, destination) = destination",  # noqa: S608
-            (moment, destination),
-        )
-        _reopen(connection, moment)
-        return again.rowcount
-
-
-def _reopen(connection: sqlite3.Connection, moment: str) -> None:
-    """Let assessments with pending deliveries be at the step before them."""
-    connection.execute(
-        "UPDATE assessments SET step = 'built', step_at = ? WHERE step IN ('sent', 'committed') AND id IN"
-        " (SELECT assessment FROM objects JOIN deliveries ON object = objects.id WHERE deliveries.step = 'pending')",
-        (moment,),
-    )
+        assessments = connection.execute(_WITH_DEAD_LETTERS).fetchall()
+        return sum(resend_deliveries(connection, row["id"], destination=destination) for row in assessments)
 
 
 def forget(database: Database, data_dir: Path, series: int) -> int:

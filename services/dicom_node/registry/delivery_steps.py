@@ -62,13 +62,21 @@ def supersede_deliveries(connection: sqlite3.Connection, assessment: int) -> Non
     )
 
 
-def resend_deliveries(connection: sqlite3.Connection, assessment: int, *, dead_only: bool = True) -> int:
-    """Send the objects of an assessment again, with patience counted from now; the number of deliveries."""
+def resend_deliveries(
+    connection: sqlite3.Connection, assessment: int, *, dead_only: bool = True, destination: str | None = None
+) -> int:
+    """Send the objects of an assessment again, with patience counted from now; the number of deliveries.
+
+    Parameters
+    ----------
+    destination : to this one only; None, to all
+    """
     changed = connection.execute(
         "UPDATE deliveries SET step = 'pending', attempts = 0, refusals = 0, next_attempt_at = 0, "
         "transaction_uid = NULL, tried_since_at = ?, step_at = ? WHERE step != 'superseded' "
-        "AND (step = 'dead' OR NOT ?) AND object IN (SELECT id FROM objects WHERE assessment = ?)",
-        (utc_now(), utc_now(), dead_only, assessment),
+        "AND (step = 'dead' OR NOT ?) AND object IN (SELECT id FROM objects WHERE assessment = ?) "
+        "AND coalesce(?, destination) = destination",
+        (utc_now(), utc_now(), dead_only, assessment, destination),
     ).rowcount
     update_assessment(connection, assessment)
     return changed

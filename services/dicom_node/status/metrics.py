@@ -14,11 +14,20 @@ CACHE_S: Final = 5.0
 Counts = Mapping[str, int]
 
 
-class Reception(Protocol):
+class Receiver(Protocol):
     """Counts of a receiver since its start."""
 
-    instances: Counts
-    rejected: Counts
+    @property
+    def instances(self) -> Counts:
+        """Instances by what became of them."""
+
+
+class DicomReceiver(Receiver, Protocol):
+    """Counts of the DICOM port."""
+
+    @property
+    def rejected(self) -> Counts:
+        """Rejected associations by reason."""
 
     @property
     def associations(self) -> int:
@@ -31,13 +40,14 @@ class StatusMetrics(Collector):
     def __init__(
         self,
         read: Callable[[], RegistryStatus],
-        reception: Reception,
+        dimse: DicomReceiver,
+        stow: Receiver,
         quota_bytes: int,
         *,
         cache_s: float = CACHE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._read, self._reception, self._quota_bytes = read, reception, quota_bytes
+        self._read, self._dimse, self._stow, self._quota_bytes = read, dimse, stow, quota_bytes
         self._cache_s, self._clock = cache_s, clock
         self._lock = threading.Lock()
         self._cached: tuple[float, RegistryStatus] | None = None
@@ -54,11 +64,11 @@ class StatusMetrics(Collector):
             return self._cached[1]
 
     def _received(self) -> Iterator[Metric]:
-        yield _gauge("ich_node_associations", "Open associations of senders", self._reception.associations)
-        rejected = self._reception.rejected
+        yield _gauge("ich_node_associations", "Open associations of senders", self._dimse.associations)
+        rejected = self._dimse.rejected
         yield _counts("ich_node_associations_rejected", "Rejected associations by reason", "reason", rejected)
-        instances = self._reception.instances
-        yield _counts("ich_node_c_store", "C-STORE requests by outcome", "outcome", instances)
+        yield _counts("ich_node_c_store", "C-STORE requests by outcome", "outcome", self._dimse.instances)
+        yield _counts("ich_node_stow", "Instances of STOW-RS requests by outcome", "outcome", self._stow.instances)
 
     def _registered(self, status: RegistryStatus) -> Iterator[Metric]:
         yield _gauges("ich_node_series", "Series by their step", "step", status.series)

@@ -23,7 +23,7 @@ class Reception:
 
 def scrape(database: Database) -> tuple[CollectorRegistry, str]:
     registry = CollectorRegistry()
-    registry.register(StatusMetrics(Overview(database, ("pacs",)).read, Reception(), 1000))
+    registry.register(StatusMetrics(Overview(database, ("pacs",)).read, Reception(), Reception(), 1000))
     return registry, generate_latest(registry).decode()
 
 

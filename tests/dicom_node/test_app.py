@@ -1,0 +1,69 @@
+"""The node's HTTP: health, status, its page, and what it refuses."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import ValidationError
+
+from services.common.security_headers import PAGE_POLICY
+from services.dicom_node.app import create_app
+from services.dicom_node.node import Node
+from services.dicom_node.settings import Settings
+from services.dicom_node.status.schemas import Status
+from tests.running import free_ports
+
+pytestmark = pytest.mark.anyio
+NOBODY = "http://127.0.0.1:9"  # no gateway listens on the discard port
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    (port,) = free_ports(1)
+    app = create_app(Node.create(Settings(data_dir=tmp_path / "node", dicom_port=port, gateway_url=NOBODY)))
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as opened,
+    ):
+        yield opened
+
+
+async def test_a_node_without_gateway_and_destination_is_ready_to_receive(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/readyz")).json() == {"status": "ready"}
+    status = Status.model_validate((await client.get("/v1/status")).json())
+    assert status.listening
+    assert not status.gateway.ready
+    assert "does not answer" in str(status.gateway.detail)
+    assert status.destinations == ()
+
+
+async def test_the_page_runs_its_own_script_only(client: httpx.AsyncClient) -> None:
+    page = await client.get("/")
+    assert page.headers["content-security-policy"] == PAGE_POLICY
+    assert "<script type" in page.text
+    assert 'src="status.js"' in page.text
+    assert (await client.get("/status.js")).status_code == 200
+    assert (await client.get("/nothing")).json()["code"] == "not_found"
+
+
+async def test_metrics_name_the_node(client: httpx.AsyncClient) -> None:
+    assert "ich_node_associations 0.0" in (await client.get("/metrics")).text
+
+
+async def test_another_host_is_refused(client: httpx.AsyncClient) -> None:
+    refused = await client.get("/v1/status", headers={"host": "evil.example.org"})
+    assert (refused.status_code, refused.json()["code"]) == (421, "unknown_host")
+    assert "ICH_NODE_HOSTS" in refused.json()["detail"]
+
+
+async def test_a_page_of_another_origin_may_not_send(client: httpx.AsyncClient) -> None:
+    refused = await client.post("/v1/pull", headers={"origin": "https://evil.example.org"}, json={})
+    assert (refused.status_code, refused.json()["code"]) == (403, "cross_origin")
+
+
+def test_an_address_of_the_network_needs_keys(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="ICH_NODE_SENDERS_FILE"):
+        Settings(data_dir=tmp_path, host="0.0.0.0")  # noqa: S104 - refused
+    assert Settings(data_dir=tmp_path, host="0.0.0.0", published_host="127.0.0.1").senders_file is None  # noqa: S104
