@@ -41,7 +41,16 @@ class ObjectReference(Frozen):
 
 
 class ResultSettings(Frozen):
-    """Settings of the node that builders need."""
+    """Settings of the node that builders need.
+
+    device_serial_number : names the node in its objects, such as the node's id in the registry
+    first_series_number : SeriesNumber of the first kind; the others follow
+    memory_bytes : limit of the building process' address space
+    """
+
+    device_serial_number: str = "1"
+    first_series_number: int = 9001
+    memory_bytes: int = 4 * 1024**3
 
 
 class AssessmentContext(Frozen):
@@ -88,11 +97,19 @@ class FailedKind(Frozen):
     code: str
 
 
+class OmittedKind(Frozen):
+    """A kind that has nothing to show, such as key objects of a series without a key slice; no failure."""
+
+    kind: Kind
+    reason: str
+
+
 class ObjectIndex(Frozen):
     """`objects/index.json`: what was built."""
 
     objects: tuple[BuiltObject, ...]
     failed: tuple[FailedKind, ...] = ()
+    omitted: tuple[OmittedKind, ...] = ()
 
 
 class AssessmentFolder:

@@ -4,3 +4,5 @@ from typing import Final
 
 SOFTWARE: Final = "ich-detect"
 """ManufacturerModelName (0008,1090) of every result object; an instance that has it is never scored."""
+MANUFACTURER: Final = "ich-detect (open research software)"
+"""Manufacturer (0008,0070) of every result object."""

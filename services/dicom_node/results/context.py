@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from services.common.report_schemas import Report
+from services.dicom_node.kinds import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,9 @@ class ResultContext:
     geometry : of each slice, from the gateway: maps the picture to the source grid
     key_images : (512, 512, 3) uint8 pictures of key slices by `index`, the recipe's windows as channels
     warnings : of the node, such as a series that timed out before it was complete; they stand beside the reasons
+    device_serial_number : of the node, made once
+    first_series_number : SeriesNumber of the first kind; the others follow
+    built : objects of this assessment that are built already, by kind; later ones may refer to them
     """
 
     seed: str
@@ -61,3 +65,6 @@ class ResultContext:
     key_images: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     predecessor: ObjectReference | None = None
+    device_serial_number: str = "1"
+    first_series_number: int = 9001
+    built: Mapping[Kind, tuple[ObjectReference, ...]] = field(default_factory=dict)

@@ -1,0 +1,107 @@
+"""Patient and study modules of result objects, copied from the header of the source series.
+
+An attribute of type 2 that the source lacks stays empty; no identity is invented. Text keeps the source's character
+set, so that names are stored in the bytes in which they came.
+"""
+
+from typing import Final
+
+from pydicom import DataElement, Dataset
+from pydicom.datadict import tag_for_keyword
+
+# PS3.3 C.7.1.1 Patient, C.7.2.1 General Study
+_TYPE_2: Final = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "StudyID",
+    "AccessionNumber",
+)
+# PS3.3 C.7.1.1 Patient, C.7.1.3 Clinical Trial Subject, C.7.2.1 General Study, C.7.2.2 Patient Study,
+# C.7.2.3 Clinical Trial Study, C.12.1 SOP Common
+_OPTIONAL: Final = (
+    "StudyInstanceUID",
+    "SpecificCharacterSet",
+    "TimezoneOffsetFromUTC",
+    "IssuerOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence",
+    "TypeOfPatientID",
+    "OtherPatientIDsSequence",
+    "OtherPatientNames",
+    "PatientBirthTime",
+    "EthnicGroup",
+    "PatientComments",
+    "PatientSpeciesDescription",
+    "PatientSpeciesCodeSequence",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "QualityControlSubject",
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName",
+    "ClinicalTrialSubjectID",
+    "ClinicalTrialSubjectReadingID",
+    "ClinicalTrialTimePointID",
+    "ClinicalTrialTimePointDescription",
+    "StudyDescription",
+    "IssuerOfAccessionNumberSequence",
+    "ReferringPhysicianIdentificationSequence",
+    "ConsultingPhysicianName",
+    "PhysiciansOfRecord",
+    "NameOfPhysiciansReadingStudy",
+    "RequestingService",
+    "ReferencedStudySequence",
+    "ProcedureCodeSequence",
+    "ReasonForPerformedProcedureCodeSequence",
+    "AdmittingDiagnosesDescription",
+    "AdmittingDiagnosesCodeSequence",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "Occupation",
+    "AdditionalPatientHistory",
+    "AdmissionID",
+    "IssuerOfAdmissionIDSequence",
+    "PatientSexNeutered",
+    "MedicalAlerts",
+    "Allergies",
+    "PregnancyStatus",
+    "SmokingStatus",
+    "LastMenstrualDate",
+    "SpecialNeeds",
+    "PatientState",
+)
+_COPIED: Final = (*_OPTIONAL, *_TYPE_2)
+
+
+def copy_source_modules(header: Dataset, dataset: Dataset) -> None:
+    """Replace the patient and study modules of `dataset` with those of `header`.
+
+    A malformed value of an optional attribute, such as a weight that is no number, is left away.
+    """
+    for keyword in _COPIED:
+        element = _readable(header, keyword)
+        if element is not None:
+            dataset[keyword] = DataElement(element.tag, element.VR, element.value)
+        elif keyword in dataset:
+            del dataset[keyword]
+    for keyword in _TYPE_2:
+        if keyword not in dataset:
+            setattr(dataset, keyword, None)
+
+
+def _readable(header: Dataset, keyword: str) -> DataElement | None:
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in header:
+        return None
+    try:
+        return header[tag]
+    except (ValueError, TypeError, OverflowError, NotImplementedError):
+        return None
