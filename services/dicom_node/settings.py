@@ -148,6 +148,11 @@ class Settings(ConnectionSettings):
         default=None,
         description="TOML file of the peers that results are sent to and series are pulled from; unset, none.",
     )
+    rules_file: Path | None = Field(
+        default=None,
+        description="TOML file of the rules that say which received series are assessed; its values replace those of "
+        "the built-in rules (docs/reference/selection.md).",
+    )
     send_timeout_s: float = Field(
         default=300.0,
         gt=0,
