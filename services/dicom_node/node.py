@@ -82,6 +82,7 @@ class Node:
             for part in self.parts:
                 await to_thread.run_sync(part.start)
                 stack.push_async_callback(to_thread.run_sync, part.stop)
+            stack.push_async_callback(to_thread.run_sync, self.receiver.drain, self.settings.association_drain_s)
             yield
 
     def read_registry(self) -> RegistryStatus:

@@ -73,6 +73,12 @@ class Settings(ConnectionSettings):
     association_idle_s: float = Field(
         default=120.0, gt=0, description="Seconds without a message after which an association is aborted."
     )
+    association_drain_s: float = Field(
+        default=20.0,
+        ge=0,
+        description="Seconds that open associations may go on after SIGTERM, once the port is closed; then they are "
+        "aborted, and senders send again.",
+    )
     max_instance_bytes: int = Field(
         default=2 * 1024**3,
         description="Largest size of a received instance, in bytes; a larger one is refused as out of resources.",

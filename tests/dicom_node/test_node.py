@@ -2,15 +2,21 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from anyio import to_thread
 
 from services.common.folder_lock import FolderInUse
 from services.common.problems import NotReady
 from services.dicom_node.node import Node, Part
+from services.dicom_node.registry.database import Database
 from services.dicom_node.settings import Settings
+from tests.dicom_node.receive.dimse_sender import associate, send
+from tests.running import free_ports
+from tests.scans import ct_slice
 
 
 @dataclass
@@ -78,3 +84,24 @@ def test_not_ready_names_the_part(node: Node) -> None:
 def test_a_data_folder_has_one_node(node: Node) -> None:
     with pytest.raises(FolderInUse, match="ICH_NODE_DATA_DIR"):
         Node.create(node.settings)
+
+
+def test_an_association_ends_in_peace_after_the_port_has_closed(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    node = Node.create(Settings(data_dir=tmp_path / "node", dicom_port=port, association_drain_s=60))
+
+    async def store_during_the_stop() -> int:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(node.running())
+            association = await to_thread.run_sync(associate, port)
+            stopping = asyncio.create_task(stack.pop_all().aclose())
+            while node.receiver.is_running():  # noqa: ASYNC110 - the receiver has no event for it
+                await asyncio.sleep(0.01)
+            (status,) = await to_thread.run_sync(send, association, [ct_slice()])
+            await to_thread.run_sync(association.release)
+            await stopping
+        return status
+
+    assert asyncio.run(store_during_the_stop()) == 0
+    with closing(Database(tmp_path / "node" / "registry.sqlite")) as database, database.read() as connection:
+        assert [row["outcome"] for row in connection.execute("SELECT outcome FROM transfers")] == ["released"]

@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from threading import Thread
@@ -27,6 +28,7 @@ OnCommitment = Callable[[evt.Event], int]
 _ACSE_S: Final = 10.0
 _SPARE_CONNECTIONS: Final = 16  # beside those with an association: not yet negotiated, or being refused
 _STOP_S: Final = 10.0
+_DRAIN_POLL_S: Final = 0.05
 _UNRECOGNIZED_OPERATION: Final = 0x0211  # PS3.7 C.5.22
 # Result, source and reason of a rejection (PS3.8 9.3.4).
 _CALLING_UNKNOWN: Final = (1, 1, 3)
@@ -89,6 +91,14 @@ class DimseReceiver:
         self._thread.start()
         log.info("DICOM receiver %s listens at %s, port %d", self._settings.ae_titles[0], address[0], self.port)
 
+    def drain(self, seconds: float) -> None:
+        """Close the port, and let open associations end for this time."""
+        if server := self._server:
+            server.shutdown()
+            until = time.monotonic() + seconds
+            while self.associations and time.monotonic() < until:
+                time.sleep(_DRAIN_POLL_S)
+
     def stop(self) -> None:
         """Close the port, and abort open associations: senders send again what was not confirmed."""
         server, self._server = self._server, None
@@ -97,6 +107,8 @@ class DimseReceiver:
         server.shutdown()
         associations = server.active_associations
         for association in associations:
+            peer = association.requestor.ae_title if association.is_established else "a connection without association"
+            log.warning("aborted at the end of the node: %s", peer)
             association.abort()
         for association in associations:
             association.join(_STOP_S)
