@@ -14,20 +14,12 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
-from services.dicom_node.peers import Peer
+from services.dicom_node.peers import Peer, PeerUnavailable
 
 _CONNECT_S: Final = 10.0
 _ACCEPT_S: Final = 30.0
 _MAX_PDU_BYTES: Final = 131_072
 EventHandlers = Sequence[tuple[Any, Callable[..., Any]]]
-
-
-class PeerUnavailable(Exception):
-    """A peer does not do its part now. `code` is for tables and metrics; the message names peer and remedy."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +64,7 @@ class Associations:
             list(contexts),
             ae_title=str(peer.ae_title),
             max_pdu=_MAX_PDU_BYTES,
-            tls_args=(tls_context(peer), peer.tls_name or str(peer.host)) if peer.tls else None,
+            tls_args=(peer.tls_context(), peer.tls_name or str(peer.host)) if peer.tls else None,
             evt_handlers=list(handlers),
         )
         if not association.is_established:
@@ -94,14 +86,6 @@ def quieten_pynetdicom() -> None:
     _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
     _config.STORE_SEND_CHUNKED_DATASET = True
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
-
-
-def tls_context(peer: Peer) -> ssl.SSLContext:
-    """TLS of a peer for DIMSE and HTTPS: its CA, and the client certificate where there is one."""
-    context = ssl.create_default_context(cafile=peer.ca_file)
-    if peer.certificate_file:
-        context.load_cert_chain(peer.certificate_file, peer.key_file)
-    return context
 
 
 def abort(association: Association) -> None:

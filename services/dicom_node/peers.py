@@ -5,6 +5,7 @@ a destination. The name of a peer stands in requests, messages and metrics; its 
 """
 
 import ipaddress
+import ssl
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,6 +45,14 @@ def _below_the_files_folder(value: Any, info: ValidationInfo) -> Any:
 
 
 PeerFile = Annotated[Path, BeforeValidator(_below_the_files_folder)]
+
+
+class PeerUnavailable(Exception):
+    """A peer does not do its part now. `code` is for tables and metrics; the message names peer and remedy."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Peer(BaseModel):
@@ -101,6 +110,13 @@ class Peer(BaseModel):
     @property
     def can_be_pulled_from(self) -> bool:
         return self.pull and (self.has_dicom or self.dicom_web_url is not None)
+
+    def tls_context(self) -> ssl.SSLContext:
+        """TLS for DIMSE and HTTPS: the peer's CA, and the node's client certificate where there is one."""
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if self.certificate_file:
+            context.load_cert_chain(self.certificate_file, self.key_file)
+        return context
 
     @property
     def sends_dicom(self) -> bool:

@@ -195,6 +195,7 @@ class Deliveries:
                 path=self._data_dir / row["path"],
                 attempts=row["attempts"],
                 refusals=row["refusals"],
+                code=row["error_code"],
                 since_at=row["since_at"],
             )
             for row in rows

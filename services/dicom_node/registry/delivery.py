@@ -12,6 +12,7 @@ class Delivery:
 
     attempts : to send it, and to have it confirmed, that were begun
     refusals : permanent answers of the destination so far
+    code : of the latest failure
     since_at : when it was created or sent again by command, RFC 3339
     """
 
@@ -25,4 +26,5 @@ class Delivery:
     path: Path
     attempts: int
     refusals: int
+    code: str | None
     since_at: str

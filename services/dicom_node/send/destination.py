@@ -5,7 +5,7 @@ import time
 from threading import Event, Thread
 from typing import Final
 
-from services.dicom_node.associations import PeerUnavailable
+from services.dicom_node.peers import PeerUnavailable
 from services.dicom_node.registry.delivery import Delivery
 from services.dicom_node.send.delivery_queue import DeliveryQueue
 from services.dicom_node.send.transport import Transport

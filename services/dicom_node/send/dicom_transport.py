@@ -12,6 +12,7 @@ from services.dicom_node.associations import Associations, abort
 from services.dicom_node.peers import Peer
 from services.dicom_node.registry.delivery import Delivery
 from services.dicom_node.send.c_store import storage_contexts, store
+from services.dicom_node.send.check import check_all
 from services.dicom_node.send.commitment import accepts_commitment, commitment_context, request_commitment
 from services.dicom_node.send.commitment_reports import CommitmentReports
 from services.dicom_node.send.delivery_queue import DeliveryQueue
@@ -21,7 +22,7 @@ _POLL_S: Final = 0.05
 
 
 class DicomTransport:
-    """Sends by C-STORE. Without storage commitment it does not confirm."""
+    """Sends by C-STORE; without storage commitment, a query confirms sent objects where the peer has one."""
 
     def __init__(
         self, peer: Peer, associations: Associations, queue: DeliveryQueue, reports: CommitmentReports
@@ -45,7 +46,10 @@ class DicomTransport:
                 self._request(association, sent)
 
     def confirm(self, batch: Sequence[Delivery]) -> None:
-        """Ask for commitment of objects that were sent on earlier associations."""
+        """Ask for commitment of objects that were sent on earlier associations, or look for them."""
+        if not self._peer.commits:
+            check_all(self._peer, self._associations, self._queue, batch)
+            return
         handlers = [(evt.EVT_N_EVENT_REPORT, self._report)]
         with self._associations.open(self._peer, [commitment_context()], handlers) as association:
             self._open = association

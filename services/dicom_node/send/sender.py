@@ -1,6 +1,6 @@
 """Sends result objects to all destinations: a part of the node."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from pynetdicom import evt
 
@@ -14,6 +14,9 @@ from services.dicom_node.send.commitment_reports import CommitmentReports
 from services.dicom_node.send.delivery_queue import DeliveryQueue, SendRules
 from services.dicom_node.send.destination import DestinationThread
 from services.dicom_node.send.dicom_transport import DicomTransport
+from services.dicom_node.send.fhir import FhirTransport
+from services.dicom_node.send.stow_rs import StowTransport
+from services.dicom_node.send.transport import Transport
 from services.dicom_node.settings import Settings
 
 
@@ -23,9 +26,9 @@ class Sender:
     name = "sender"
 
     def __init__(self, settings: Settings, peers: Peers, deliveries: Deliveries) -> None:
-        rules = send_rules(settings)
-        self._peers = {name: peer for name, peer in peers.items() if peer.send}
-        self._queues = {name: DeliveryQueue(name, deliveries, rules) for name in self._peers}
+        self._deliveries, self._rules = deliveries, send_rules(settings)
+        self._peers = [peer for peer in peers.values() if peer.send]
+        self._queues = {peer.name: DeliveryQueue(peer.name, deliveries, self._rules) for peer in self._peers}
         self._reports = CommitmentReports(deliveries, self._queues)
         self._associations = Associations(settings.ae_titles[0], settings.send_timeout_s)
         self._threads: list[DestinationThread] = []
@@ -33,9 +36,7 @@ class Sender:
     def start(self) -> None:
         """Send in the background."""
         quieten_pynetdicom()
-        self._threads = [
-            DestinationThread(self._queues[name], self._transport(peer)) for name, peer in self._peers.items()
-        ]
+        self._threads = [thread for peer in self._peers for thread in self._threads_of(peer)]
         for thread in self._threads:
             thread.start()
 
@@ -57,8 +58,19 @@ class Sender:
         """Take a report that a destination sends on an association of its own; the status that answers it."""
         return self._reports.handle(event)
 
-    def _transport(self, peer: Peer) -> DicomTransport:
-        return DicomTransport(peer, self._associations, self._queues[peer.name], self._reports)
+    def _threads_of(self, peer: Peer) -> Iterator[DestinationThread]:
+        """One thread for DICOM objects, one for FHIR."""
+        if peer.sends_dicom:
+            queue = self._queues[peer.name]
+            yield DestinationThread(queue, self._transport(peer, queue))
+        if "fhir" in peer.send:
+            queue = DeliveryQueue(peer.name, self._deliveries, self._rules, fhir=True)
+            yield DestinationThread(queue, FhirTransport(peer, self._associations.message_timeout_s, queue))
+
+    def _transport(self, peer: Peer, queue: DeliveryQueue) -> Transport:
+        if peer.by == "stow-rs":
+            return StowTransport(peer, self._associations, queue)
+        return DicomTransport(peer, self._associations, queue, self._reports)
 
 
 def destinations(peers: Peers) -> Mapping[str, Destination]:

@@ -1,8 +1,6 @@
 """Result objects reach a PACS by C-STORE, and are committed, whatever the PACS does meanwhile."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from threading import Event
@@ -13,56 +11,16 @@ from pydicom.uid import ImplicitVRLittleEndian, SegmentationStorage, generate_ui
 from pynetdicom import evt
 
 from services.dicom_node.kinds import Kind
-from services.dicom_node.peers import Peer
 from services.dicom_node.receive.dimse import DimseReceiver
-from services.dicom_node.registry.deliveries import Deliveries
-from services.dicom_node.registry.delivery_steps import resend_deliveries, supersede_deliveries
-from services.dicom_node.send.sender import Sender, destinations
+from services.dicom_node.registry.commands import resend_dead
+from services.dicom_node.registry.delivery_steps import supersede_deliveries
+from services.dicom_node.send.sender import destinations
 from services.dicom_node.settings import Settings
 from tests.dicom_node.receive.folder_inbox import FolderInbox
 from tests.dicom_node.send.built import DICOM_KINDS, SOP_CLASSES, BuiltRegistry
 from tests.dicom_node.send.pacs import Pacs, sop_class_uid
+from tests.dicom_node.send.sending import all_at, sending, until
 from tests.running import free_ports
-
-QUICK = {
-    "send_first_delay_s": 0.05,
-    "send_max_delay_s": 0.2,
-    "send_timeout_s": 2.0,
-    "commitment_timeout_s": 0.3,
-    "commitment_wait_s": 0.2,
-}
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[BuiltRegistry]:
-    found = BuiltRegistry(tmp_path)
-    yield found
-    found.database.close()
-
-
-def _until(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
-    """Wait for a condition, as long as a loaded machine may need."""
-    until = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < until, "the condition did not come true"
-        time.sleep(0.02)
-
-
-@contextmanager
-def _sending(registry: BuiltRegistry, *peers: Peer, **settings: float) -> Iterator[Sender]:
-    by_name = {peer.name: peer for peer in peers}
-    sender = Sender(
-        Settings.model_validate({**QUICK, **settings}), by_name, Deliveries(registry.database, registry.folder)
-    )
-    sender.start()
-    try:
-        yield sender
-    finally:
-        sender.stop()
-
-
-def _all(registry: BuiltRegistry, step: str, destination: str = "pacs") -> Callable[[], bool]:
-    return lambda: set(registry.steps(destination)) == {step}
 
 
 def _dataset(path: Path) -> bytes:
@@ -74,8 +32,8 @@ def _dataset(path: Path) -> bytes:
 def test_objects_are_sent_on_one_association_and_committed(registry: BuiltRegistry) -> None:
     with Pacs().running() as pacs:
         uids = registry.add(DICOM_KINDS, destinations({"pacs": pacs.peer()}))
-        with _sending(registry, pacs.peer(), commitment_wait_s=10.0):
-            _until(_all(registry, "committed"))
+        with sending(registry, pacs.peer(), commitment_wait_s=10.0):
+            until(all_at(registry, "committed"))
     assert set(pacs.stored) == set(uids)
     assert pacs.associations == 1
     files = {_dataset(path) for path in registry.folder.glob("assessments/*.dcm")}
@@ -87,12 +45,12 @@ def test_a_report_may_arrive_on_an_association_of_the_pacs(registry: BuiltRegist
     """The receiver of the node takes it, as one AE for both."""
     with Pacs(reporting="other").running() as pacs:
         registry.add(["sr", "segmentation"], destinations({"pacs": pacs.peer()}))
-        with _sending(registry, pacs.peer(), commitment_timeout_s=60.0) as sender:
+        with sending(registry, pacs.peer(), commitment_timeout_s=60.0) as sender:
             settings = Settings(dicom_port=free_ports(1)[0], calling_ae_titles=("PACS",))
             receiver = DimseReceiver(settings, FolderInbox(tmp_path), sender.on_commitment)
             pacs.report_port = settings.dicom_port
             receiver.start()
-            _until(_all(registry, "committed"))
+            until(all_at(registry, "committed"))
             receiver.stop()
     assert len(pacs.requests) == 1
 
@@ -100,11 +58,11 @@ def test_a_report_may_arrive_on_an_association_of_the_pacs(registry: BuiltRegist
 def test_without_a_report_commitment_is_requested_by_a_new_transaction(registry: BuiltRegistry) -> None:
     with Pacs(reporting="never").running() as pacs:
         registry.add(["sr"], destinations({"pacs": pacs.peer()}))
-        with _sending(registry, pacs.peer()):
-            _until(lambda: len(pacs.requests) > 1)
+        with sending(registry, pacs.peer()):
+            until(lambda: len(pacs.requests) > 1)
             assert registry.assessment_steps() == ["sent"]
             pacs.reporting = "same"
-            _until(_all(registry, "committed"))
+            until(all_at(registry, "committed"))
     assert len({one.TransactionUID for one in pacs.requests}) == len(pacs.requests)
     assert [len(sent) for sent in pacs.stored.values()] == [1]
 
@@ -113,11 +71,11 @@ def test_objects_that_the_pacs_does_not_commit_are_sent_again(registry: BuiltReg
     with Pacs().running() as pacs:
         lost, kept = registry.add(["sr", "segmentation"], destinations({"pacs": pacs.peer()}))
         pacs.missing.add(lost)
-        with _sending(registry, pacs.peer()):
-            _until(lambda: len(pacs.stored.get(lost, [])) > 1)
+        with sending(registry, pacs.peer()):
+            until(lambda: len(pacs.stored.get(lost, [])) > 1)
             assert registry.steps("pacs")[1] == "committed"
             pacs.missing.clear()
-            _until(_all(registry, "committed"))
+            until(all_at(registry, "committed"))
     assert len(pacs.stored[kept]) == 1
     assert len(set(pacs.stored[lost])) == 1, "the bytes differ"
 
@@ -127,12 +85,12 @@ def test_a_destination_that_is_down_gets_everything_later(registry: BuiltRegistr
     pacs = Pacs(port=port)
     uids = registry.add(["sr", "text_sr"], destinations({"pacs": pacs.peer()}))
     uids += registry.add(["sr", "text_sr"], destinations({"pacs": pacs.peer()}))
-    with _sending(registry, pacs.peer(), send_max_refusals=1):
-        _until(lambda: "unreachable" in registry.codes("pacs"))
+    with sending(registry, pacs.peer(), send_max_refusals=1):
+        until(lambda: "unreachable" in registry.codes("pacs"))
         time.sleep(0.5)  # several attempts
         assert set(registry.steps("pacs")) == {"pending"}
         with pacs.running(port):
-            _until(_all(registry, "committed"))
+            until(all_at(registry, "committed"))
     assert set(pacs.stored) == set(uids)
 
 
@@ -140,14 +98,13 @@ def test_a_destination_that_stays_down_beyond_patience_leaves_visible_dead_lette
     (port,) = free_ports(1)
     pacs = Pacs(port=port)
     registry.add(["sr"], destinations({"pacs": pacs.peer()}))
-    with _sending(registry, pacs.peer(), send_patience_s=0.2):
-        _until(_all(registry, "dead"))
+    with sending(registry, pacs.peer(), send_patience_s=0.2):
+        until(all_at(registry, "dead"))
     assert registry.codes("pacs") == ["unreachable"]
     assert registry.assessment_steps() == ["built"]
-    with registry.database.write() as connection:
-        assert resend_deliveries(connection, 1) == 1
-    with pacs.running(port), _sending(registry, pacs.peer()):
-        _until(_all(registry, "committed"))
+    assert resend_dead(registry.database) == 1
+    with pacs.running(port), sending(registry, pacs.peer()):
+        until(all_at(registry, "committed"))
 
 
 def test_an_abort_in_the_middle_delays_the_object_that_it_met_only(registry: BuiltRegistry) -> None:
@@ -160,10 +117,10 @@ def test_an_abort_in_the_middle_delays_the_object_that_it_met_only(registry: Bui
     with Pacs(store=abort_segmentation).running() as pacs:
         kinds: list[Kind] = ["sr", "segmentation", "key_objects"]
         registry.add(kinds, destinations({"pacs": pacs.peer()}))
-        with _sending(registry, pacs.peer()):
-            _until(lambda: registry.steps("pacs") == ["committed", "pending", "committed"])
+        with sending(registry, pacs.peer()):
+            until(lambda: registry.steps("pacs") == ["committed", "pending", "committed"])
             healthy.set()
-            _until(_all(registry, "committed"))
+            until(all_at(registry, "committed"))
 
 
 @pytest.mark.parametrize("status", [0x0111, 0xB000, 0xB006, 0xB007])
@@ -171,8 +128,8 @@ def test_a_duplicate_and_a_warning_are_success(registry: BuiltRegistry, status: 
     with Pacs(store=lambda *_: status).running() as pacs:
         (uid,) = registry.add(["sr"], destinations({"pacs": pacs.peer()}))
         pacs.stored[uid] = [b"of an earlier attempt"]
-        with _sending(registry, pacs.peer()):
-            _until(_all(registry, "committed"))
+        with sending(registry, pacs.peer()):
+            until(all_at(registry, "committed"))
 
 
 def test_a_refusal_is_dead_after_some_attempts_and_other_kinds_arrive(registry: BuiltRegistry) -> None:
@@ -181,8 +138,8 @@ def test_a_refusal_is_dead_after_some_attempts_and_other_kinds_arrive(registry: 
 
     with Pacs(store=refuse_segmentation).running() as pacs:
         registry.add(["sr", "segmentation"], destinations({"pacs": pacs.peer()}))
-        with _sending(registry, pacs.peer()):
-            _until(lambda: registry.steps("pacs") == ["committed", "dead"])
+        with sending(registry, pacs.peer()):
+            until(lambda: registry.steps("pacs") == ["committed", "dead"])
     assert registry.codes("pacs") == [None, "status_a900"]
 
 
@@ -190,8 +147,8 @@ def test_a_pacs_without_an_sop_class_gets_the_others(registry: BuiltRegistry) ->
     classes = [uid for uid in SOP_CLASSES.values() if uid != SegmentationStorage]
     with Pacs(sop_classes=classes).running() as pacs:
         registry.add(["sr", "segmentation"], destinations({"pacs": pacs.peer()}))
-        with _sending(registry, pacs.peer()):
-            _until(lambda: registry.steps("pacs") == ["committed", "dead"])
+        with sending(registry, pacs.peer()):
+            until(lambda: registry.steps("pacs") == ["committed", "dead"])
     assert registry.codes("pacs") == [None, "sop_class_not_accepted"]
 
 
@@ -199,17 +156,17 @@ def test_a_full_pacs_is_no_refusal(registry: BuiltRegistry) -> None:
     status = {"now": 0xA700}
     with Pacs(store=lambda *_: status["now"]).running() as pacs:
         registry.add(["sr"], destinations({"pacs": pacs.peer()}))
-        with _sending(registry, pacs.peer(), send_max_refusals=1):
-            _until(lambda: registry.codes("pacs") == ["status_a700"])
+        with sending(registry, pacs.peer(), send_max_refusals=1):
+            until(lambda: registry.codes("pacs") == ["status_a700"])
             status["now"] = 0x0000
-            _until(_all(registry, "committed"))
+            until(all_at(registry, "committed"))
 
 
 def test_a_pacs_with_the_default_transfer_syntax_only_gets_the_objects(registry: BuiltRegistry) -> None:
     with Pacs(transfer_syntaxes=[ImplicitVRLittleEndian]).running() as pacs:
         (uid,) = registry.add(["sr"], destinations({"pacs": pacs.peer()}))
-        with _sending(registry, pacs.peer()):
-            _until(_all(registry, "committed"))
+        with sending(registry, pacs.peer()):
+            until(all_at(registry, "committed"))
     content = dcmread(BytesIO(pacs.stored[uid][0]), force=True)
     assert content.SOPInstanceUID == uid
 
@@ -218,8 +175,8 @@ def test_a_pacs_without_commitment_ends_at_sent(registry: BuiltRegistry) -> None
     with Pacs(reporting="unsupported").running() as pacs:
         peer = pacs.peer(commitment=False)
         registry.add(["sr"], destinations({"pacs": peer}))
-        with _sending(registry, peer):
-            _until(_all(registry, "sent"))
+        with sending(registry, peer):
+            until(all_at(registry, "sent"))
     assert registry.assessment_steps() == ["committed"]
 
 
@@ -227,8 +184,8 @@ def test_a_pacs_that_rejects_the_ae_title_is_named(registry: BuiltRegistry, capl
     with Pacs().running() as pacs:
         peer = pacs.peer(ae_title="OTHER")
         registry.add(["sr"], destinations({"pacs": peer}))
-        with _sending(registry, peer):
-            _until(lambda: registry.codes("pacs") == ["association_rejected"])
+        with sending(registry, peer):
+            until(lambda: registry.codes("pacs") == ["association_rejected"])
     assert "check both AE titles" in caplog.text
 
 
@@ -242,12 +199,12 @@ def test_a_destination_that_hangs_delays_no_other_one(registry: BuiltRegistry) -
     with Pacs(store=hang).running() as slow, Pacs().running() as quick:
         peers = {"slow": slow.peer(name="slow"), "quick": quick.peer(name="quick")}
         registry.add(["sr"], destinations(peers))
-        with _sending(registry, *peers.values()):
-            _until(_all(registry, "committed", "quick"))
+        with sending(registry, *peers.values()):
+            until(all_at(registry, "committed", "quick"))
             assert registry.steps("slow") == ["pending"]
-            _until(lambda: registry.codes("slow") == ["association_aborted"])
+            until(lambda: registry.codes("slow") == ["association_aborted"])
             release.set()
-            _until(_all(registry, "committed", "slow"))
+            until(all_at(registry, "committed", "slow"))
 
 
 def test_superseded_objects_are_sent_no_more(registry: BuiltRegistry) -> None:
@@ -257,8 +214,8 @@ def test_superseded_objects_are_sent_no_more(registry: BuiltRegistry) -> None:
     with registry.database.write() as connection:
         supersede_deliveries(connection, 1)
     new = registry.add(["sr"], destinations({"pacs": pacs.peer()}), number=2)
-    with pacs.running(port), _sending(registry, pacs.peer()):
-        _until(lambda: registry.steps("pacs") == ["superseded", "committed"])
+    with pacs.running(port), sending(registry, pacs.peer()):
+        until(lambda: registry.steps("pacs") == ["superseded", "committed"])
     assert list(pacs.stored) == new
     assert old[0] not in pacs.stored
 
@@ -266,8 +223,8 @@ def test_superseded_objects_are_sent_no_more(registry: BuiltRegistry) -> None:
 def test_an_unknown_transaction_commits_nothing(registry: BuiltRegistry) -> None:
     with Pacs(reporting="never").running() as pacs:
         registry.add(["sr"], destinations({"pacs": pacs.peer()}))
-        with _sending(registry, pacs.peer(), commitment_timeout_s=60.0, commitment_wait_s=5.0):
-            _until(lambda: bool(pacs.requests))
+        with sending(registry, pacs.peer(), commitment_timeout_s=60.0, commitment_wait_s=5.0):
+            until(lambda: bool(pacs.requests))
             pacs.requests[0].TransactionUID = generate_uid()
             pacs.report_latest()
             time.sleep(0.3)
