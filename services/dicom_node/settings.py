@@ -76,7 +76,7 @@ class Settings(ConnectionSettings):
     association_drain_s: float = Field(
         default=20.0,
         ge=0,
-        description="Seconds that open associations may go on after SIGTERM, once the port is closed; then they are "
+        description="Seconds that open associations may continue after SIGTERM, once the port is closed; then they are "
         "aborted, and senders send again.",
     )
     max_instance_bytes: int = Field(
