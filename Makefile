@@ -22,7 +22,7 @@ export DICOM_PORT ?= 11112
 export REDIS_SOCKET ?= /tmp/ich-$(shell id -u)-$(GATEWAY_PORT)/redis.sock
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run run-light demo backup restore up down logs backup-compose restore-compose test e2e e2e-compose drill attack fuzz corpus reference check format lock sbom audit-dependencies bench bench-peers bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
+.PHONY: help run run-light demo demo-pacs backup restore up down logs backup-compose restore-compose test e2e e2e-pacs e2e-compose drill attack fuzz corpus reference check format lock sbom audit-dependencies bench bench-peers bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ demo: $(LIGHT) free-ports ## Start all services, send the sample series, print i
 	$(BIN)/python -m services.gateway.send --url $(URL) --wait 180 samples/series \
 		|| { code=$$?; tail -n 20 .run/demo.log; exit $$code; }; \
 	printf '\n`make run` keeps the services running and opens the page at $(URL)\n'
+
+demo-pacs: $(LIGHT) ## The same beside Orthanc, a PACS: send by DICOM, fetch the results by DICOMweb, print the SR
+	@$(BIN)/python -m tests.pacs.demo $(if $(OUT),--out $(OUT))
 
 free-ports:
 	@for port in $(GATEWAY_PORT) $(PREPROCESS_PORT) $(CNN_PORT) $(RNN_PORT) $(NODE_PORT) $(DICOM_PORT); do \
@@ -110,6 +113,9 @@ test: $(VENV)/.dev ## Set up and run all tests that need nothing but Python; COV
 
 e2e: $(VENV)/.dev ## Run the tests that need Chromium and dcmtk
 	$(BIN)/python -m pytest -m e2e tests/e2e
+
+e2e-pacs: $(VENV)/.dev ## Run the DICOM node beside Orthanc: results, validators, refusals, kill drill (8 minutes)
+	$(BIN)/python -m pytest -m pacs -rs tests/e2e/pacs
 
 e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (several minutes)
 	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py tests/e2e/test_compose_proxy.py tests/e2e/test_compose_backup.py

@@ -91,7 +91,8 @@ def test_the_node_beside_orthanc_differs_by_its_peers_alone(services: dict[str, 
     node, beside = services["dicom-node"], services["dicom-node-pacs"]
     assert {key for key in node if node[key] != beside[key]} == {"profiles", "networks", "volumes", "environment"}
     assert dict(beside["environment"].items() - node["environment"].items()) == {
-        "ICH_NODE_PEERS_FILE": "/pacs/peers.toml"
+        "ICH_NODE_PEERS_FILE": "/pacs/peers.toml",
+        "ICH_NODE_HOSTS": '["dicom-node"]',
     }
     assert beside["networks"]["dicom"]["aliases"] == ["dicom-node"]
     assert [set(services[name]["profiles"]) for name in ("dicom-node-pacs", "orthanc", "ohif")] == [
