@@ -12,11 +12,20 @@ from pydicom import Dataset
 from services.dicom_node.assessment_folder import FailedKind, OmittedKind
 from services.dicom_node.kinds import Kind
 from services.dicom_node.results.context import ObjectReference, ResultContext
+from services.dicom_node.results.key_objects import build_key_objects
 from services.dicom_node.results.omitted import Omitted
 from services.dicom_node.results.result_object import ResultObject
+from services.dicom_node.results.segmentation import build_segmentations
+from services.dicom_node.results.structured_report import build_structured_report
+from services.dicom_node.results.text_report import build_text_report
 
 Builder = Callable[[ResultContext], Sequence[ResultObject]]
-BUILDERS: Final[Mapping[Kind, Builder]] = {}
+BUILDERS: Final[Mapping[Kind, Builder]] = {
+    "segmentation": build_segmentations,
+    "key_objects": build_key_objects,
+    "sr": build_structured_report,
+    "text_sr": build_text_report,
+}
 _ORDER: Final[tuple[Kind, ...]] = (
     "segmentation",
     "secondary_capture",
