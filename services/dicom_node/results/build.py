@@ -15,6 +15,7 @@ from services.dicom_node.results.context import ObjectReference, ResultContext
 from services.dicom_node.results.key_objects import build_key_objects
 from services.dicom_node.results.omitted import Omitted
 from services.dicom_node.results.result_object import ResultObject
+from services.dicom_node.results.secondary_capture import build_secondary_captures
 from services.dicom_node.results.segmentation import build_segmentations
 from services.dicom_node.results.structured_report import build_structured_report
 from services.dicom_node.results.text_report import build_text_report
@@ -25,6 +26,7 @@ BUILDERS: Final[Mapping[Kind, Builder]] = {
     "key_objects": build_key_objects,
     "sr": build_structured_report,
     "text_sr": build_text_report,
+    "secondary_capture": build_secondary_captures,
 }
 _ORDER: Final[tuple[Kind, ...]] = (
     "segmentation",

@@ -1,6 +1,7 @@
 """Functional groups of multi-frame result images, whose frames lie on source frames (PS3.3 C.7.6.16)."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from highdicom import (
     CoordinateSystemNames,
@@ -15,7 +16,8 @@ from pydicom.sr.coding import Code
 
 from services.dicom_node.results.source_planes import SourcePlane
 
-_PATIENT = CoordinateSystemNames.PATIENT
+_PATIENT: Final = CoordinateSystemNames.PATIENT
+_PURPOSE: Final = CodedConcept.from_code(codes.DCM.SourceImageForImageProcessingOperation)
 
 
 def shared_groups(plane: SourcePlane) -> Dataset:
@@ -37,13 +39,19 @@ def frame_group(plane: SourcePlane, dimension_indices: Sequence[int], derivation
 
 
 def _derivation(plane: SourcePlane, code: Code) -> Dataset:
-    item, source = Dataset(), _reference(plane)
+    item = Dataset()
+    item.DerivationCodeSequence, item.SourceImageSequence = [CodedConcept.from_code(code)], [source_image(plane)]
+    return item
+
+
+def source_image(plane: SourcePlane) -> Dataset:
+    """An item of SourceImageSequence (PS3.3 C.7.6.1.1.4), with the frame of a multi-frame instance."""
+    source = _reference(plane)
     if plane.source.frame is not None:
         source.ReferencedFrameNumber = plane.source.frame + 1
     source.SpatialLocationsPreserved = "YES"
-    source.PurposeOfReferenceCodeSequence = [CodedConcept.from_code(codes.DCM.SourceImageForImageProcessingOperation)]
-    item.DerivationCodeSequence, item.SourceImageSequence = [CodedConcept.from_code(code)], [source]
-    return item
+    source.PurposeOfReferenceCodeSequence = [_PURPOSE]
+    return source
 
 
 def referenced_series(series_instance_uid: str, planes: Iterable[SourcePlane]) -> Dataset:

@@ -19,12 +19,13 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from services.common.labels import Label
+from services.dicom_node.results.algorithm import algorithm_identification
 from services.dicom_node.results.bit_packing import BitPacker
 from services.dicom_node.results.blood_map import BLOOD_THRESHOLD, blood_cells, blood_on_source, shown_labels
+from services.dicom_node.results.codes import FINDINGS
 from services.dicom_node.results.context import ResultContext
-from services.dicom_node.results.finding_codes import FINDING_CODES, algorithm_identification
 from services.dicom_node.results.frame_groups import frame_group, referenced_series, shared_groups
-from services.dicom_node.results.image_modules import finish, neutral_source, series_arguments
+from services.dicom_node.results.image_modules import constructor_arguments, finish_image, placeholder_source
 from services.dicom_node.results.label_colours import LABEL_COLOURS
 from services.dicom_node.results.omitted import Omitted
 from services.dicom_node.results.result_object import ResultObject
@@ -67,7 +68,7 @@ def build_segmentations(context: ResultContext) -> Sequence[ResultObject]:
     found = [_segmentation(context, made, number) for number, made in enumerate(masks, 1) if made.planes]
     if not found:
         raise Omitted(f"The blood map of no present label exceeds {BLOOD_THRESHOLD}.")
-    return [ResultObject("segmentation", dataset) for dataset in found]
+    return found
 
 
 def _is_mapped(context: ResultContext, plane: SourcePlane) -> bool:
@@ -105,7 +106,7 @@ def _each_mask(
                 yield label, plane, mask
 
 
-def _segmentation(context: ResultContext, masks: _Masks, number: int) -> Dataset:
+def _segmentation(context: ResultContext, masks: _Masks, number: int) -> ResultObject:
     dataset = _without_frames(context, list(masks.planes), number)
     frames = [(segment, plane) for segment, label in enumerate(masks.planes, 1) for plane in masks.planes[label]]
     planes = [plane for _, plane in frames]
@@ -116,19 +117,19 @@ def _segmentation(context: ResultContext, masks: _Masks, number: int) -> Dataset
     dataset.NumberOfFrames = len(frames)
     dataset.Rows, dataset.Columns, dataset.PixelData = planes[0].rows, planes[0].columns, masks.pixels
     dataset.SegmentsOverlap = "UNDEFINED" if len(masks.planes) > 1 else "NO"
-    return finish(context, dataset, "segmentation")
+    return finish_image(context, "segmentation", dataset, number)
 
 
 def _without_frames(context: ResultContext, labels: Sequence[Label], number: int) -> Segmentation:
     """All modules of the object, with one frame of eight pixels a segment in place of its frames."""
     return Segmentation(
-        source_images=[neutral_source(context)],
+        source_images=[placeholder_source(context)],
         pixel_array=np.ones((1, 1, 8, len(labels)), np.uint8),
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=[_segment(context, segment, label) for segment, label in enumerate(labels, 1)],
         content_label="ICH",
         content_description="Research use only",
-        **series_arguments(context, "segmentation", number),
+        **constructor_arguments(context, "segmentation", number),
     )
 
 
@@ -137,7 +138,7 @@ def _segment(context: ResultContext, number: int, label: Label) -> SegmentDescri
         segment_number=number,
         segment_label=label,
         segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
-        segmented_property_type=FINDING_CODES[label],
+        segmented_property_type=FINDINGS[label],
         algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=algorithm_identification(context),
         tracking_uid=derive_uid(context.seed, "segmentation", label),

@@ -1,6 +1,6 @@
 """The source frames that result images lie on, by the headers of the received instances."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from pydicom import Dataset, dcmread
 
+from services.common.orientation import is_orthonormal
 from services.dicom_node.results.context import ResultContext, SourceSlice
 
 _TAGS: Final = [
@@ -56,7 +57,7 @@ class SourcePlane:
     def is_placed(self) -> bool:
         """Whether position, orientation and spacing are stated and usable."""
         lengths = len(self.position_mm), len(self.orientation), len(self.spacing_mm)
-        return lengths == (3, 6, 2) and min(self.spacing_mm) > 0 and bool(np.linalg.norm(self.normal) > _SAME)
+        return lengths == (3, 6, 2) and min(self.spacing_mm) > 0 and is_orthonormal(self.orientation)
 
     @property
     def normal(self) -> tuple[float, ...]:
@@ -76,9 +77,15 @@ class SourcePlane:
         )
 
 
-def read_source_planes(context: ResultContext) -> tuple[SourcePlane, ...]:
-    """The plane of each row of the report, in its order. Each instance is read once, without its pixels."""
-    numbered = sorted(enumerate(context.slices), key=lambda item: item[1].path)
+def read_source_planes(context: ResultContext, indices: Iterable[int] | None = None) -> tuple[SourcePlane, ...]:
+    """The plane of each row of the report, in its order. Each instance is read once, without its pixels.
+
+    Parameters
+    ----------
+    indices : of the rows that are wanted; all where None
+    """
+    wanted = range(len(context.slices)) if indices is None else indices
+    numbered = sorted(((index, context.slices[index]) for index in wanted), key=lambda item: (item[1].path, item[0]))
     planes = [
         plane
         for path, items in groupby(numbered, key=lambda item: item[1].path)
