@@ -5,10 +5,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
-from services.dicom_node.peers import read_peers
+from services.dicom_node.peers import InvalidPeers, read_peers
 from services.dicom_node.registry.commands import UnknownSeries, find_series, forget, resend, resend_dead
 from services.dicom_node.registry.data_folder import DataFolder
-from services.dicom_node.registry.database import Database
+from services.dicom_node.registry.database import Database, NewerDatabase
 from services.dicom_node.settings import Settings
 from services.dicom_node.status.overview import Overview
 from services.dicom_node.status.schemas import RegistryStatus
@@ -27,7 +27,7 @@ def run_command(options: argparse.Namespace) -> int:
     try:
         with closing(_open(settings)) as database:
             print(command(options, settings, database))
-    except (UsageError, UnknownSeries) as error:
+    except (UsageError, UnknownSeries, InvalidPeers, NewerDatabase) as error:
         print(f"dicom_node: {error}", file=sys.stderr)
         return 2
     return 0

@@ -1,12 +1,12 @@
 """What the commands `resend` and `forget` do to the registry, beside a running node."""
 
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from services.common.timestamps import utc_now
 from services.dicom_node.assessment_folder import AssessmentFolder
+from services.dicom_node.registry.data_folder import DataFolder
 from services.dicom_node.registry.database import Database
 from services.dicom_node.registry.delivery_steps import resend_deliveries
 
@@ -74,10 +74,10 @@ def forget(database: Database, data_dir: Path, series: int) -> int:
         instances = connection.execute("SELECT path FROM instances WHERE series = ?", (series,)).fetchall()
         assessments = connection.execute("SELECT id FROM assessments WHERE series = ?", (series,)).fetchall()
         connection.execute("DELETE FROM series WHERE id = ?", (series,))
+    folder = DataFolder(data_dir)
     for row in instances:
         if row["path"] is not None:
-            with suppress(FileNotFoundError):
-                (data_dir / row["path"]).unlink()
+            folder.remove(row["path"])
     for row in assessments:
         shutil.rmtree(AssessmentFolder.of(data_dir, row["id"]).path, ignore_errors=True)
     return len(instances)
