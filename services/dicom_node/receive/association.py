@@ -1,5 +1,6 @@
 """One association with a sender: what it stores is one transfer, which ends with it."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -7,6 +8,7 @@ from typing import Any, Final
 from pydicom import Dataset
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
 
 from services.dicom_node.inbox import Inbox, Transfer
 from services.dicom_node.receive.incoming_file import IncomingFile
@@ -14,9 +16,24 @@ from services.dicom_node.receive.spooled_messages import SpooledDataset, Spooled
 from services.dicom_node.receive.store_file import Outcome, store_file
 from services.dicom_node.receive.unreadable import UnreadableInstance
 
+log = logging.getLogger(__name__)
 MODE_ACCEPTOR: Final = "acceptor"
 
 _MAX_COMMENT: Final = 64  # characters of LO
+
+
+class QuietUpperLayer(DULServiceProvider):
+    """The upper layer of an association. It may meet an event that its state forbids, as where a peer aborts meanwhile.
+
+    pynetdicom lets the thread fail then; the association notices its end.
+    """
+
+    def run_reactor(self) -> None:
+        """Run until the connection ends."""
+        try:
+            super().run_reactor()
+        except Exception as error:  # noqa: BLE001 - boundary: the thread has no caller
+            log.warning("connection closed: its upper layer failed (%s)", type(error).__name__)
 
 
 class NodeAssociation(Association):
@@ -41,6 +58,9 @@ class NodeAssociation(Association):
         on_end: Callable[["NodeAssociation"], None],
     ) -> None:
         super().__init__(ae, MODE_ACCEPTOR)
+        self.dul = QuietUpperLayer(self)
+        self.dul.daemon = True
+        self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout  # set the timers of `dul`
         self.dimse: SpooledMessages = SpooledMessages(self, lambda: IncomingFile(inbox, max_instance_bytes))
         self.address, self.counted = address, False
         self._inbox, self._on_end = inbox, on_end
@@ -66,6 +86,14 @@ class NodeAssociation(Association):
                 self._end()
             finally:
                 self._on_end(self)
+
+    def stop(self, wait_s: float) -> None:
+        """Abort an established association; close the connection of another one, which has no transfer."""
+        if self.is_established:
+            self.abort()
+            self.join(wait_s)
+        elif self.dul.socket:
+            self.dul.socket.close()
 
     def store(self, request: Any) -> Outcome:
         """Store the instance of a C-STORE request."""

@@ -105,13 +105,11 @@ class DimseReceiver:
         if server is None:
             return
         server.shutdown()
-        associations = server.active_associations
+        associations = [each for each in server.active_associations if isinstance(each, NodeAssociation)]
         for association in associations:
-            peer = association.requestor.ae_title if association.is_established else "a connection without association"
-            log.warning("aborted at the end of the node: %s", peer)
-            association.abort()
-        for association in associations:
-            association.join(_STOP_S)
+            if association.is_established:
+                log.warning("association aborted: %s was sending while the node stopped", association.peer)
+            association.stop(_STOP_S)
 
     def _ae(self) -> ApplicationEntity:
         ae = ApplicationEntity(self._settings.ae_titles[0])

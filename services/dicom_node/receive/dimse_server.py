@@ -54,6 +54,13 @@ class BoundedSocket(AssociationSocket):
         idle = time.monotonic() - self._last_read > _IDLE_S and not self.provider_queue.qsize()
         return bool(self._poll.poll(_WAIT_MS if idle else 0))
 
+    def close(self) -> None:
+        """Close the connection, also one that the peer has closed: pynetdicom leaves that to the collector."""
+        connection = self.socket
+        super().close()
+        if connection:
+            connection.close()
+
     def recv(self, nr_bytes: int) -> bytearray:
         """Read that many bytes; fewer where the connection ends.
 

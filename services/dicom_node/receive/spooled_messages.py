@@ -35,11 +35,11 @@ class BrokenLimit(Exception):
 class SpooledDataset:
     """The data set of one C-STORE request, in the place of pynetdicom's temporary file.
 
-    failure : why it is not stored; None while all is well
+    failure : why it is not stored; None while all is well. The sender gets its status after the last fragment
     """
 
     def __init__(self, open_file: Callable[[], IncomingFile], head: bytes) -> None:
-        self.failure: OutOfSpace | None = None
+        self.failure: Exception | None = None
         self._incoming: IncomingFile | None = None
         self._discarded = 0
         self.file = self  # pynetdicom calls `file.flush()`, and removes the file `name` when the request is served
@@ -48,7 +48,7 @@ class SpooledDataset:
             self._incoming = open_file()
             self.name = str(self._incoming.path)
             self._incoming.write(head)
-        except OutOfSpace as error:
+        except Exception as error:  # noqa: BLE001 - whatever fails here fails this instance alone
             self._fail(error)
 
     def write(self, piece: bytes) -> None:
@@ -60,7 +60,7 @@ class SpooledDataset:
             return
         try:
             self._incoming.write(piece)
-        except OutOfSpace as error:
+        except Exception as error:  # noqa: BLE001 - as above
             self._fail(error)
 
     def complete(self) -> IncomingFile:
@@ -68,8 +68,8 @@ class SpooledDataset:
 
         Raises
         ------
-        OutOfSpace
-            it was not stored
+        Exception
+            the failure, such as OutOfSpace
         """
         if self._incoming is None:
             raise self.failure or OutOfSpace("the data set was not stored")
@@ -84,7 +84,7 @@ class SpooledDataset:
         if self._incoming is not None:
             self._incoming.discard()
 
-    def _fail(self, error: OutOfSpace) -> None:
+    def _fail(self, error: Exception) -> None:
         self.close()
         self.failure, self._incoming = error, None
 

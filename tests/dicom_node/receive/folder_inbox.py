@@ -43,7 +43,9 @@ class FolderInbox:
         self.outcomes[transfer.id] = outcome
 
     def reserve(self, size: int) -> None:
-        if sum(each.path.stat().st_size for each in self.stored.values()) + size > self.max_bytes:
+        with self._lock:
+            used = sum(each.path.stat().st_size for each in self.stored.values())
+        if used + size > self.max_bytes:
             raise OutOfSpace("the inbox is full: raise ICH_NODE_MAX_BYTES")
 
     def new_file(self) -> Path:
