@@ -12,6 +12,7 @@ from pydicom import Dataset
 from services.dicom_node.assessment_folder import FailedKind, OmittedKind
 from services.dicom_node.kinds import Kind
 from services.dicom_node.results.context import ObjectReference, ResultContext
+from services.dicom_node.results.fhir import build_fhir
 from services.dicom_node.results.key_objects import build_key_objects
 from services.dicom_node.results.omitted import Omitted
 from services.dicom_node.results.result_object import ResultObject
@@ -27,6 +28,7 @@ BUILDERS: Final[Mapping[Kind, Builder]] = {
     "sr": build_structured_report,
     "text_sr": build_text_report,
     "secondary_capture": build_secondary_captures,
+    "fhir": build_fhir,
 }
 _ORDER: Final[tuple[Kind, ...]] = (
     "segmentation",

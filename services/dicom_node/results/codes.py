@@ -25,10 +25,10 @@ FINDINGS: Final[Mapping[Label, Code]] = MappingProxyType(
 )
 COMMON_DATA_ELEMENTS: Final[Mapping[Label, Code]] = MappingProxyType(
     {
-        "any": Code("RDES194", "RADELEMENT", "Intracranial Hemorrhage"),
-        "epidural": Code("RDES89", "RADELEMENT", "Epidural Hemorrhage"),
-        "subarachnoid": Code("RDES91", "RADELEMENT", "Subarachnoid Hemorrhage"),
-        "subdural": Code("RDES128", "RADELEMENT", "Subdural Hemorrhage"),
+        "any": Code("RDES194", "RADELEMENT", "Intracranial hemorrhage"),
+        "epidural": Code("RDES89", "RADELEMENT", "Epidural hemorrhage"),
+        "subarachnoid": Code("RDES91", "RADELEMENT", "Subarachnoid hemorrhage"),
+        "subdural": Code("RDES128", "RADELEMENT", "Subdural hemorrhage"),
     }
 )
 PRESENT: Final = Code("52101004", "SCT", "Present")
@@ -40,6 +40,6 @@ PROCEDURE_REPORTED: Final = Code("25045-6", "LN", "CT unspecified body region")
 """Of CID 100, from which TID 1500 takes the reported procedure; (24725-4, LN) is not in it."""
 HEAD_CT: Final = Code("24725-4", "LN", "CT Head")
 """In FHIR only."""
-HEAD: Final = Code("69536005", "SCT", "Head")
 OF_INTEREST: Final = Code("113000", "DCM", "Of Interest")
 """Of CID 7010, titles of key object selections."""
+MEASUREMENT_GROUP: Final = Code("125007", "DCM", "Measurement Group")

@@ -11,6 +11,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from services.common.labels import Label
 from services.dicom_node.kinds import KINDS, Kind
 from services.dicom_node.results.context import ResultContext
 from services.dicom_node.results.equipment import set_equipment
@@ -36,6 +37,11 @@ def series_uid(context: ResultContext, kind: Kind) -> str:
 def instance_uid(context: ResultContext, kind: Kind, number: int = 1) -> str:
     """SOPInstanceUID of an object of a kind, by its number from 1."""
     return derive_uid(context.seed, kind, number)
+
+
+def observation_uid(context: ResultContext, label: Label) -> str:
+    """ObservationUID of a label's measurement group, by which SR and FHIR name the same observation."""
+    return derive_uid(context.seed, "observation", label)
 
 
 def series_number(context: ResultContext, kind: Kind) -> int:

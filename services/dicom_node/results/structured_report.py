@@ -13,11 +13,18 @@ from pydicom.uid import Comprehensive3DSRStorage
 
 from services.common.labels import LABELS, Label
 from services.common.version import VERSION
-from services.dicom_node.results.codes import ABSENT, FINDINGS, PRESENT, PROBABILITY, PROCEDURE_REPORTED
+from services.dicom_node.results.codes import (
+    ABSENT,
+    FINDINGS,
+    MEASUREMENT_GROUP,
+    PRESENT,
+    PROBABILITY,
+    PROCEDURE_REPORTED,
+)
 from services.dicom_node.results.content_items import code, container, image, number, text, uid_reference
 from services.dicom_node.results.context import ResultContext
 from services.dicom_node.results.documents import built_images, new_document
-from services.dicom_node.results.object_frame import finish_object
+from services.dicom_node.results.object_frame import finish_object, observation_uid
 from services.dicom_node.results.observation_context import language, observation_context
 from services.dicom_node.results.report_text import (
     RESEARCH_USE,
@@ -36,7 +43,6 @@ _PROCEDURE: Final = Code("121058", "DCM", "Procedure reported")
 _IMAGE_LIBRARY: Final = Code("111028", "DCM", "Image Library")
 _IMAGE_LIBRARY_GROUP: Final = Code("126200", "DCM", "Image Library Group")
 _MEASUREMENTS: Final = Code("126010", "DCM", "Imaging Measurements")
-_GROUP: Final = Code("125007", "DCM", "Measurement Group")
 _EVALUATIONS: Final = Code("C0034375", "UMLS", "Qualitative Evaluations")
 _TRACKING_ID: Final = Code("112039", "DCM", "Tracking Identifier")
 _TRACKING_UID: Final = Code("112040", "DCM", "Tracking Unique Identifier")
@@ -76,7 +82,9 @@ def _comments(context: ResultContext) -> Iterator[str]:
 
 
 def _group(context: ResultContext, series: SeriesResult, label: Label) -> Dataset:
-    return container(_GROUP, list(_group_items(context, series, label)), template="1501")
+    group = container(MEASUREMENT_GROUP, list(_group_items(context, series, label)), template="1501")
+    group.ObservationUID = observation_uid(context, label)
+    return group
 
 
 def _group_items(context: ResultContext, series: SeriesResult, label: Label) -> Iterator[Dataset]:
