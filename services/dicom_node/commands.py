@@ -42,18 +42,25 @@ def _open(settings: Settings) -> Database:
 
 def show_status(options: argparse.Namespace, settings: Settings, database: Database) -> str:
     """The state of the registry, as text or as JSON."""
-    destinations = [name for name, peer in read_peers(settings.peers_file).items() if peer.send]
-    status = Overview(database, destinations).read()
+    names = [name for name, peer in read_peers(settings.peers_file).items() if peer.send]
+    status = Overview(database, names).read()
     return status.model_dump_json(indent=1) if options.json else "\n".join(_lines(status))
 
 
-def resend_series(options: argparse.Namespace, settings: Settings, database: Database) -> str:  # noqa: ARG001 - a Command
+def resend_series(options: argparse.Namespace, settings: Settings, database: Database) -> str:
     """Send results again."""
     if (options.series is None) != options.dead:
         raise UsageError("give a series, or --dead for all dead letters")
-    series = None if options.dead else find_series(database, options.series)
-    count = resend_dead(database, options.to) if series is None else resend(database, series, options.to)
-    return f"{count} deliveries and assessments are tried again"
+    return f"{_resend(options, settings, database)} deliveries and assessments are tried again"
+
+
+def _resend(options: argparse.Namespace, settings: Settings, database: Database) -> int:
+    if options.dead:
+        return resend_dead(database, options.to)
+    from services.dicom_node.send.sender import destinations  # noqa: PLC0415 - pynetdicom, which others don't need
+
+    configured = destinations(read_peers(settings.peers_file))
+    return resend(database, find_series(database, options.series), configured, options.to)
 
 
 def forget_series(options: argparse.Namespace, settings: Settings, database: Database) -> str:

@@ -58,6 +58,17 @@ def test_resend_leaves_superseded_results(rows: Rows) -> None:
     assert deliveries(rows) == [("pacs", "superseded", 0), ("pacs", "pending", 0)]
 
 
+def test_resend_sends_results_to_a_destination_that_was_added_later(
+    rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peers = '[peers.new]\nae_title = "NEW"\nhost = "127.0.0.1"\nport = 104\nsend = ["sr"]\n'
+    (tmp_path / "peers.toml").write_text(peers)
+    monkeypatch.setenv("ICH_NODE_PEERS_FILE", str(tmp_path / "peers.toml"))
+    rows.delivery(rows.assessment(rows.series(step=None), 1, "committed"), "pacs", "committed")
+    assert main(["resend", "1", "--to", "new"]) == 0
+    assert deliveries(rows) == [("pacs", "committed", 0), ("new", "pending", 0)]
+
+
 def test_resend_repeats_a_failed_assessment(rows: Rows) -> None:
     number = rows.series(step="dead", code="stage_failed")
     assert main(["resend", str(number)]) == 0

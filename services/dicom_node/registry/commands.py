@@ -1,6 +1,7 @@
 """What the commands `resend` and `forget` do to the registry, beside a running node."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -8,7 +9,7 @@ from services.common.timestamps import utc_now
 from services.dicom_node.assessment_folder import AssessmentFolder
 from services.dicom_node.registry.data_folder import DataFolder
 from services.dicom_node.registry.database import Database
-from services.dicom_node.registry.delivery_steps import resend_deliveries
+from services.dicom_node.registry.delivery_steps import Destination, plan_deliveries, resend_deliveries
 
 _CURRENT: Final = "SELECT id FROM assessments WHERE series = ? AND step != 'superseded'"
 _WITH_DEAD_LETTERS: Final = """
@@ -39,8 +40,14 @@ def find_series(database: Database, text: str) -> int:
     raise UnknownSeries("there is no such series: `status` lists numbers; a UID must be complete")
 
 
-def resend(database: Database, series: int, destination: str | None = None) -> int:
+def resend(
+    database: Database, series: int, destinations: Mapping[str, Destination], destination: str | None = None
+) -> int:
     """Send the results of a series again to all destinations, or to one; or repeat its failed assessment.
+
+    Parameters
+    ----------
+    destinations : that are configured; one that was added after the results were built gets them, too
 
     Returns
     -------
@@ -54,6 +61,9 @@ def resend(database: Database, series: int, destination: str | None = None) -> i
             (utc_now(), series),
         )
         current = connection.execute(_CURRENT, (series,)).fetchall()
+        wanted = {name: one for name, one in destinations.items() if destination in (None, name)}
+        for row in current:
+            plan_deliveries(connection, row["id"], wanted)
         again = [resend_deliveries(connection, row["id"], dead_only=False, destination=destination) for row in current]
         return failed.rowcount + sum(again)
 

@@ -23,13 +23,17 @@ _RESEND: Final = "python -m services.dicom_node resend"
 _SERIES: Final = """
     SELECT series.id, series_uid, last_received_at, reasons, assessments.id AS assessment, created_at,
         coalesce(attempts, 0) AS attempts, error_code,
+        EXISTS (
+            SELECT * FROM objects JOIN deliveries ON object = objects.id
+            WHERE objects.assessment = assessments.id AND deliveries.step = 'pending'
+        ) AS unsent,
         CASE WHEN ours = 0 THEN 'passed_over' WHEN waiting OR step IS NULL THEN 'received' ELSE step END AS step
     FROM series LEFT JOIN assessments
         ON assessments.id = (SELECT max(id) FROM assessments AS each WHERE each.series = series.id)
 """
 _STEPS: Final = ("pending", "sent", "committed", "dead")
 _SUPERSEDED: Final = "SELECT count(*) FROM assessments WHERE step = 'superseded'"
-_IN_WORK: Final = ("complete", "submitted", "reported", "built")
+_IN_WORK: Final = ("complete", "submitted", "reported")  # and `built` with unsent objects
 _DELIVERIES: Final = """
     SELECT destination, step, count(*) AS objects, min(created_at) AS oldest_at
     FROM deliveries GROUP BY destination, step
@@ -102,8 +106,8 @@ class Overview:
         return max(0.0, (self._clock() - datetime.fromisoformat(moment)).total_seconds())
 
     def _in_work(self, series: Iterable[sqlite3.Row]) -> Iterator[SeriesStatus]:
-        rows = [row for row in series if row["step"] in _IN_WORK][:_MOST_ROWS]
-        for row in rows:
+        rows = [row for row in series if row["step"] in _IN_WORK or (row["step"] == "built" and row["unsent"])]
+        for row in rows[:_MOST_ROWS]:
             yield SeriesStatus(
                 id=row["id"],
                 series=short_uid(row["series_uid"]),

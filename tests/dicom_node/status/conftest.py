@@ -80,6 +80,11 @@ class Rows:
             )
         return path
 
+    def finish_series(self) -> None:
+        """Let no series have instances that no assessment covers."""
+        with self.database.write() as connection:
+            connection.execute("UPDATE series SET waiting = 0")
+
     def step(self, assessment: int) -> str:
         """The step of an assessment."""
         with self.database.read() as connection:

@@ -46,6 +46,14 @@ def test_the_oldest_unsent_assessment_ages_until_its_deliveries_are_sent(databas
     assert read(database).oldest_unsent_s == 60
 
 
+def test_results_without_a_destination_are_not_in_progress(database: Database, rows: Rows) -> None:
+    rows.series(step="built")
+    assessment = rows.assessment(rows.series(step=None), 1, "built")
+    rows.delivery(assessment, "pacs", "pending", "unreachable")
+    rows.finish_series()
+    assert [(one.id, one.step) for one in read(database).oldest] == [(2, "built")]
+
+
 def test_destinations_have_their_queue_and_last_code(database: Database, rows: Rows) -> None:
     assessment = rows.assessment(rows.series(step=None), 1, "built")
     for step in ("pending", "pending", "sent", "committed"):
@@ -71,7 +79,7 @@ def test_dead_letters_name_the_command_that_tries_again(database: Database, rows
 
 
 def test_uids_are_shortened(database: Database, rows: Rows) -> None:
-    rows.series(step="built")
+    rows.series(step="submitted")
     text = read(database).model_dump_json()
     assert UID not in text
     assert "…0000000000" in text
