@@ -11,6 +11,7 @@ from services.common.slice_geometry import SliceGeometry
 from services.dicom_node.results.context import ResultContext
 from services.dicom_node.results.omitted import Omitted
 from services.dicom_node.results.source_grid import to_source_grid
+from services.dicom_node.results.source_planes import SourcePlane
 
 BLOOD_THRESHOLD: Final = 0.5
 
@@ -51,3 +52,9 @@ def blood_on_source(context: ResultContext, index: int, label: Label) -> NDArray
 def geometry_of(context: ResultContext, index: int) -> SliceGeometry:
     geometry: SliceGeometry = context.geometry[index]
     return geometry
+
+
+def is_mapped(context: ResultContext, plane: SourcePlane) -> bool:
+    """Whether the gateway stated the slice's mapping, for the frame that was received."""
+    geometry = context.geometry[plane.index] if plane.index < len(context.geometry) else None
+    return geometry is not None and (geometry.rows, geometry.columns) == (plane.rows, plane.columns)

@@ -15,6 +15,7 @@ from services.dicom_node.results.context import ObjectReference, ResultContext
 from services.dicom_node.results.fhir import build_fhir
 from services.dicom_node.results.key_objects import build_key_objects
 from services.dicom_node.results.omitted import Omitted
+from services.dicom_node.results.parametric_map import build_parametric_maps
 from services.dicom_node.results.result_object import ResultObject
 from services.dicom_node.results.secondary_capture import build_secondary_captures
 from services.dicom_node.results.segmentation import build_segmentations
@@ -29,6 +30,7 @@ BUILDERS: Final[Mapping[Kind, Builder]] = {
     "text_sr": build_text_report,
     "secondary_capture": build_secondary_captures,
     "fhir": build_fhir,
+    "parametric_map": build_parametric_maps,
 }
 _ORDER: Final[tuple[Kind, ...]] = (
     "segmentation",

@@ -54,6 +54,13 @@ def source_image(plane: SourcePlane) -> Dataset:
     return source
 
 
+def set_sources(dataset: Dataset, series_instance_uid: str, planes: Sequence[SourcePlane]) -> None:
+    """Refer to the source series as a whole; frames refer to their own source images."""
+    dataset.ReferencedSeriesSequence = [referenced_series(series_instance_uid, planes)]
+    if "SourceImageSequence" in dataset:
+        del dataset.SourceImageSequence
+
+
 def referenced_series(series_instance_uid: str, planes: Iterable[SourcePlane]) -> Dataset:
     """An item of ReferencedSeriesSequence (PS3.3 C.12.1.1.4), each instance once."""
     item = Dataset()

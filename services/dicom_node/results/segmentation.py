@@ -21,10 +21,10 @@ from pydicom.sr.coding import Code
 from services.common.labels import Label
 from services.dicom_node.results.algorithm import algorithm_identification
 from services.dicom_node.results.bit_packing import BitPacker
-from services.dicom_node.results.blood_map import BLOOD_THRESHOLD, blood_cells, blood_on_source, shown_labels
+from services.dicom_node.results.blood_map import BLOOD_THRESHOLD, blood_cells, blood_on_source, is_mapped, shown_labels
 from services.dicom_node.results.codes import FINDINGS
 from services.dicom_node.results.context import ResultContext
-from services.dicom_node.results.frame_groups import frame_group, referenced_series, shared_groups
+from services.dicom_node.results.frame_groups import frame_group, set_sources, shared_groups
 from services.dicom_node.results.image_modules import constructor_arguments, finish_image, placeholder_source
 from services.dicom_node.results.label_colours import LABEL_COLOURS
 from services.dicom_node.results.omitted import Omitted
@@ -61,7 +61,7 @@ def build_segmentations(context: ResultContext) -> Sequence[ResultObject]:
     labels = shown_labels(context)
     if not labels:
         raise Omitted("No label is present in the series.")
-    grids = group_by_grid([plane for plane in read_source_planes(context) if _is_mapped(context, plane)])
+    grids = group_by_grid([plane for plane in read_source_planes(context) if is_mapped(context, plane)])
     if not grids:
         raise Omitted("No slice has a position, an orientation, a spacing and a mapping from the picture.")
     masks = [_masks(context, labels, planes) for planes in grids]
@@ -69,12 +69,6 @@ def build_segmentations(context: ResultContext) -> Sequence[ResultObject]:
     if not found:
         raise Omitted(f"The blood map of no present label exceeds {BLOOD_THRESHOLD}.")
     return found
-
-
-def _is_mapped(context: ResultContext, plane: SourcePlane) -> bool:
-    """Whether the gateway stated the slice's mapping, for the frame that was received."""
-    geometry = context.geometry[plane.index] if plane.index < len(context.geometry) else None
-    return geometry is not None and (geometry.rows, geometry.columns) == (plane.rows, plane.columns)
 
 
 def label_mask(context: ResultContext, plane: SourcePlane, label: Label) -> NDArray[np.bool_] | None:
@@ -113,7 +107,7 @@ def _segmentation(context: ResultContext, masks: _Masks, number: int) -> ResultO
     order = _plane_order(planes)
     dataset.PerFrameFunctionalGroupsSequence = [_frame(plane, segment, order[plane.index]) for segment, plane in frames]
     dataset.SharedFunctionalGroupsSequence = [shared_groups(planes[0])]
-    dataset.ReferencedSeriesSequence = [referenced_series(context.header.SeriesInstanceUID, planes)]
+    set_sources(dataset, context.header.SeriesInstanceUID, planes)
     dataset.NumberOfFrames = len(frames)
     dataset.Rows, dataset.Columns, dataset.PixelData = planes[0].rows, planes[0].columns, masks.pixels
     dataset.SegmentsOverlap = "UNDEFINED" if len(masks.planes) > 1 else "NO"
