@@ -39,7 +39,7 @@ class NodeClock:
         return self._start_s + elapsed_s(self._start, self._read(), _MOST_BETWEEN_BOOTS_S)
 
     def store(self) -> None:
-        """Store the present moment, so that the next start goes on from it."""
+        """Store the present moment, so that the next start continues from it."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM clock")
             connection.execute("INSERT INTO clock VALUES (?, ?)", (self.now_s(), self._read().json()))

@@ -27,7 +27,7 @@ def recover(database: Database, folder: DataFolder, clock: NodeClock) -> Repairs
     """End the transfers that were open, and remove files that belong to nothing. No other thread may run."""
     with database.write() as connection:
         end_transfers(connection, "aborted")
-        if clock.rebooted:  # the time since the latest instance is uncertain: it begins anew
+        if clock.rebooted:  # the time since the latest instance is uncertain: it restarts
             connection.execute("UPDATE series SET last_received_s = ? WHERE waiting", (clock.now_s(),))
         repairs = Repairs(_remove_orphans(connection, folder), _note_missing(connection, folder))
     if repairs != Repairs(0, 0):

@@ -72,6 +72,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
             'complete', 'submitted', 'reported', 'built', 'sent', 'committed', 'dead', 'passed_over', 'superseded'
         )),
         warnings TEXT NOT NULL DEFAULT '[]',                     -- Reason values in JSON
+        refused INTEGER NOT NULL DEFAULT 0,                      -- not assessed, for one of them: no gateway is asked
         attempts INTEGER NOT NULL DEFAULT 0,                     -- of the present step, that failed
         next_attempt_s REAL NOT NULL DEFAULT 0,
         job_id TEXT,

@@ -65,6 +65,6 @@ class Space:
             )
         if now.free_bytes - size < self._min_free_bytes:
             raise OutOfSpace(
-                f"the disk of ICH_NODE_DATA_DIR has {format_bytes(now.free_bytes)} left, of which "
-                f"{format_bytes(self._min_free_bytes)} stay free: free space, or lower ICH_NODE_MIN_FREE_BYTES"
+                f"the disk of ICH_NODE_DATA_DIR has {format_bytes(now.free_bytes)} left, and receiving leaves "
+                f"{format_bytes(self._min_free_bytes)} free: free space, or lower ICH_NODE_MIN_FREE_BYTES"
             )

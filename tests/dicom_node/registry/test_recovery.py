@@ -43,7 +43,7 @@ def test_the_clock_goes_on_over_a_restart(node: Node) -> None:
     assert node.rows(WAITING) == [(0,)]
 
 
-def test_after_a_reboot_the_quiet_time_begins_anew(node: Node) -> None:
+def test_after_a_reboot_the_quiet_time_restarts(node: Node) -> None:
     """Also where the wall clock jumped meanwhile: a series neither times out early nor waits for ever."""
     node.receive_series([1])
     node.clocks.pass_s(5)

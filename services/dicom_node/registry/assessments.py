@@ -1,0 +1,256 @@
+"""Assessments on their way: each step is one transaction, which does nothing where another step was taken before."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from sqlite3 import Connection, Row
+from typing import Final, Literal
+
+from services.common.schemas import Reason
+from services.common.timestamps import utc_now
+from services.dicom_node.assessment_folder import ObjectIndex, ObjectReference
+from services.dicom_node.registry.delivery_steps import Destination, plan_deliveries, supersede_deliveries
+
+WorkStep = Literal["complete", "submitted", "reported"]
+_DUE: Final = """
+    SELECT assessments.*, study_uid, series_uid FROM assessments JOIN series ON series.id = assessments.series
+    WHERE step IN ('complete', 'submitted', 'reported') AND next_attempt_s <= ?
+        AND CASE WHEN refused THEN 'reported' ELSE step END IN (SELECT value FROM json_each(?))
+    ORDER BY next_attempt_s, assessments.id LIMIT ?
+"""
+
+
+class PredecessorChanged(Exception):
+    """An earlier assessment was sent while the results of this one were built, without a reference to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """One assessment that is neither built nor ended.
+
+    warnings : of the node
+    refused : whether one of the warnings refuses the series: the gateway is not asked
+    attempts : that failed in this step
+    """
+
+    id: int
+    series: int
+    study_uid: str
+    series_uid: str
+    number: int
+    last_instance: int
+    step: WorkStep
+    warnings: tuple[Reason, ...]
+    refused: bool
+    attempts: int
+    job_id: str | None
+    error_code: str | None
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """An instance that an assessment covers; `path` is below the data folder, None where the file was removed."""
+
+    id: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    frames: int
+    path: str | None
+    size: int
+
+
+def due_assessments(connection: Connection, now_s: float, steps: Sequence[WorkStep], limit: int) -> list[Assessment]:
+    """The assessments of these steps whose next attempt is due, those that wait longest first.
+
+    One that is not to be assessed counts for the step `reported`: it needs no gateway.
+    """
+    rows = connection.execute(_DUE, (now_s, json.dumps(list(steps)), limit))
+    return [_assessment(row) for row in rows]
+
+
+def _assessment(row: Row) -> Assessment:
+    return Assessment(
+        id=row["id"],
+        series=row["series"],
+        study_uid=row["study_uid"],
+        series_uid=row["series_uid"],
+        number=row["number"],
+        last_instance=row["last_instance"],
+        step=row["step"],
+        warnings=tuple(Reason(**warning) for warning in json.loads(row["warnings"])),
+        refused=bool(row["refused"]),
+        attempts=row["attempts"],
+        job_id=row["job_id"],
+        error_code=row["error_code"],
+        created_at=row["created_at"],
+    )
+
+
+def covered_instances(connection: Connection, assessment: Assessment) -> list[StoredInstance]:
+    """The instances of an assessment, in the order of InstanceNumber."""
+    rows = connection.execute(
+        "SELECT id, sop_instance_uid, sop_class_uid, frames, path, bytes FROM instances "
+        "WHERE series = ? AND id <= ? ORDER BY instance_number IS NULL, instance_number, id",
+        (assessment.series, assessment.last_instance),
+    )
+    return [StoredInstance(*row) for row in rows]
+
+
+def mark_submitted(connection: Connection, assessment: Assessment, job_id: str, next_attempt_s: float) -> bool:
+    """Note the gateway's job; False where the assessment was superseded or forgotten: the job is to be deleted."""
+    changed = connection.execute(
+        "UPDATE assessments SET step = 'submitted', step_at = ?, job_id = ?, attempts = 0, next_attempt_s = ?, "
+        "error_code = NULL WHERE id = ? AND step = 'complete'",
+        (utc_now(), job_id, next_attempt_s, assessment.id),
+    ).rowcount
+    if not changed:
+        delete_job(connection, job_id)
+    return bool(changed)
+
+
+def mark_reported(connection: Connection, assessment: Assessment, code: str | None = None) -> bool:
+    """Note that the report is in the assessment's folder; the gateway's job is to be deleted.
+
+    code : why the gateway gave no report, where the node wrote one itself
+    """
+    changed = connection.execute(
+        "UPDATE assessments SET step = 'reported', step_at = ?, attempts = 0, next_attempt_s = 0, job_id = NULL, "
+        "error_code = ? WHERE id = ? AND step IN ('complete', 'submitted')",
+        (utc_now(), code, assessment.id),
+    ).rowcount
+    if assessment.job_id is not None:
+        delete_job(connection, assessment.job_id)
+    return bool(changed)
+
+
+def submit_again(connection: Connection, assessment: Assessment, code: str, next_attempt_s: float) -> None:
+    """Return to the step `complete`: the gateway has lost the job, or could not finish it."""
+    connection.execute(
+        "UPDATE assessments SET step = 'complete', step_at = ?, attempts = attempts + 1, next_attempt_s = ?, "
+        "job_id = NULL, error_code = ? WHERE id = ? AND step = 'submitted'",
+        (utc_now(), next_attempt_s, code, assessment.id),
+    )
+    if assessment.job_id is not None:
+        delete_job(connection, assessment.job_id)
+
+
+def wait(connection: Connection, assessment: Assessment, next_attempt_s: float) -> None:
+    """Look again later; nothing failed."""
+    connection.execute("UPDATE assessments SET next_attempt_s = ? WHERE id = ?", (next_attempt_s, assessment.id))
+
+
+def mark_failed(connection: Connection, assessment: Assessment, code: str, next_attempt_s: float) -> None:
+    """Count a failed attempt of the step."""
+    connection.execute(
+        "UPDATE assessments SET attempts = attempts + 1, error_code = ?, next_attempt_s = ? WHERE id = ? AND step = ?",
+        (code, next_attempt_s, assessment.id, assessment.step),
+    )
+
+
+def mark_dead(connection: Connection, assessment: Assessment, code: str) -> None:
+    """Give up until `resend`."""
+    connection.execute(
+        "UPDATE assessments SET step = 'dead', step_at = ?, attempts = attempts + 1, error_code = ? "
+        "WHERE id = ? AND step = ?",
+        (utc_now(), code, assessment.id, assessment.step),
+    )
+
+
+def sent_predecessor(connection: Connection, assessment: Assessment) -> ObjectReference | None:
+    """The SR of the latest earlier assessment that may have reached a destination."""
+    row = connection.execute(
+        "SELECT objects.* FROM objects JOIN assessments ON assessments.id = assessment "
+        "WHERE series = ? AND number < ? AND kind = 'sr' AND EXISTS (SELECT * FROM deliveries AS sent "
+        "WHERE object = objects.id AND (sent.attempts > 0 OR sent.step IN ('sent', 'committed'))) "
+        "ORDER BY number DESC LIMIT 1",
+        (assessment.series, assessment.number),
+    ).fetchone()
+    return row and ObjectReference(
+        study_instance_uid=assessment.study_uid,
+        series_instance_uid=row["series_uid"],
+        sop_class_uid=row["sop_class_uid"],
+        sop_instance_uid=row["sop_instance_uid"],
+    )
+
+
+def mark_built(
+    connection: Connection,
+    assessment: Assessment,
+    built: tuple[ObjectIndex, str, ObjectReference | None],
+    destinations: Mapping[str, Destination],
+) -> bool:
+    """Commit the result set: objects and deliveries, in place of what earlier assessments have not sent yet.
+
+    Parameters
+    ----------
+    built : the index, the folder of its files below the data folder, and the predecessor that the SR names
+
+    Raises
+    ------
+    PredecessorChanged
+        another SR was sent meanwhile
+    """
+    index, folder, predecessor = built
+    if sent_predecessor(connection, assessment) != predecessor:
+        raise PredecessorChanged
+    changed = connection.execute(
+        "UPDATE assessments SET step = 'built', step_at = ?, attempts = 0, next_attempt_s = 0 "
+        "WHERE id = ? AND step = 'reported'",
+        (utc_now(), assessment.id),
+    ).rowcount
+    if not changed:
+        return False
+    _supersede_earlier(connection, assessment)
+    _insert_objects(connection, assessment.id, index, folder)
+    plan_deliveries(connection, assessment.id, destinations)
+    return True
+
+
+def _supersede_earlier(connection: Connection, assessment: Assessment) -> None:
+    earlier = connection.execute(
+        "SELECT id FROM assessments WHERE series = ? AND number < ? AND step IN ('built', 'sent', 'committed', 'dead')",
+        (assessment.series, assessment.number),
+    ).fetchall()
+    for row in earlier:
+        supersede_deliveries(connection, row["id"])
+        connection.execute(
+            "UPDATE assessments SET step = 'superseded', step_at = ? WHERE id = ?", (utc_now(), row["id"])
+        )
+
+
+def _insert_objects(connection: Connection, assessment: int, index: ObjectIndex, folder: str) -> None:
+    connection.executemany(
+        "INSERT INTO objects (assessment, kind, sop_class_uid, sop_instance_uid, series_uid, path) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (
+                assessment,
+                one.kind,
+                one.sop_class_uid,
+                one.sop_instance_uid,
+                one.series_instance_uid,
+                f"{folder}/{one.file}",
+            )
+            for one in index.objects
+        ],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO failed_kinds VALUES (?, ?, ?)",
+        [(assessment, one.kind, one.code) for one in index.failed],
+    )
+
+
+def delete_job(connection: Connection, job_id: str) -> None:
+    """Note that a job of the gateway is not needed any more."""
+    connection.execute("INSERT OR IGNORE INTO jobs_to_delete VALUES (?)", (job_id,))
+
+
+def jobs_to_delete(connection: Connection) -> list[str]:
+    """The jobs that are to be deleted at the gateway."""
+    return [row["job_id"] for row in connection.execute("SELECT job_id FROM jobs_to_delete")]
+
+
+def mark_deleted(connection: Connection, job_id: str) -> None:
+    """Note that the gateway has no such job any more."""
+    connection.execute("DELETE FROM jobs_to_delete WHERE job_id = ?", (job_id,))
