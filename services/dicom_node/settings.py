@@ -10,6 +10,7 @@ from pydantic_settings import SettingsConfigDict
 from services.common.connections.settings import ConnectionSettings
 from services.common.host_names import checked_host_names
 from services.common.loopback import is_loopback
+from services.dicom_node.kinds import Kind
 
 _AE_TITLE: Final = re.compile(r"[ -\[\]-~]{1,16}")
 
@@ -147,6 +148,26 @@ class Settings(ConnectionSettings):
         "here. Objects at destinations stay.",
     )
     gateway_url: str = Field(default="http://127.0.0.1:8000", description="Base URL of the gateway.")
+    priority: Literal["routine", "urgent"] = Field(
+        default="routine", description="Queue of the gateway in which the node's series wait."
+    )
+    submissions: int = Field(
+        default=4, ge=1, description="Largest number of series in transfer to or from the gateway at a time."
+    )
+    results: tuple[Kind, ...] = Field(
+        default=("sr", "text_sr", "secondary_capture", "segmentation", "key_objects"),
+        description="JSON list of the kinds of result objects that are built for each series, beside those that a "
+        "destination asks for.",
+    )
+    builds: int = Field(
+        default=1, ge=1, description="Largest number of processes that build result objects at a time, one a series."
+    )
+    build_timeout_s: float = Field(
+        default=600.0, gt=0, description="Seconds after which such a process is killed; the build is tried again."
+    )
+    build_memory_bytes: int = Field(
+        default=4 * 1024**3, description="Largest address space of such a process, in bytes."
+    )
     gateway_key_file: Path | None = Field(
         default=None, description="File with the node's API key of the gateway; unset where it asks for none."
     )

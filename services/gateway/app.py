@@ -18,6 +18,7 @@ from services.common.app import new_app
 from services.common.connections.client_address import Proxies
 from services.common.connections.metrics import ConnectionMetrics
 from services.common.connections.table import CONNECTIONS, PROXIES, ConnectionLimits, ConnectionTable
+from services.common.disclaimer import DISCLAIMER
 from services.common.graceful_shutdown import State
 from services.common.observability import configure_logging
 from services.common.private_folder import restrict_umask
@@ -36,7 +37,6 @@ from services.gateway.middleware import gateway_middleware
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import PredictionService
 from services.gateway.query import check_query
-from services.gateway.report import DISCLAIMER
 from services.gateway.responses import declare_browser_checks
 from services.gateway.settings import Settings
 from services.gateway.severities import read_severities

@@ -2,9 +2,10 @@
 
 from typing import Any, Final
 
+from services.common.disclaimer import DISCLAIMER
 from services.common.labels import LABELS, Label
 from services.common.version import VERSION
-from services.gateway.report import DISCLAIMER, finding
+from services.gateway.report import finding
 
 _PROBABILITIES: Final[dict[Label, float]] = {**dict.fromkeys(LABELS, 0.02), "any": 0.97, "intraparenchymal": 0.96}
 _THRESHOLDS: Final = dict.fromkeys(LABELS, 0.5)

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Final
 
 from services.common.acceptance import is_refused
+from services.common.disclaimer import DISCLAIMER
 from services.common.labels import LABELS, SUBTYPES, Label
 from services.common.operating_points import OperatingPoint, Thresholds
 from services.common.predictions import predict
@@ -28,10 +29,6 @@ from services.gateway.assessment import Assessment
 from services.gateway.bundle import ServedBundle
 from services.gateway.stages.network_requests import BloodRows
 
-DISCLAIMER: Final = (
-    "Research software, not a medical device. It has not been evaluated for clinical use and must not be used for "
-    "diagnosis, triage or treatment."
-)
 _KEY_SLICES: Final = 5
 
 

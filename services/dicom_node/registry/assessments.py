@@ -31,6 +31,7 @@ class Assessment:
     warnings : of the node
     refused : whether one of the warnings refuses the series: the gateway is not asked
     attempts : that failed in this step
+    faults : jobs that ended by a fault of the gateway's own parts
     """
 
     id: int
@@ -43,6 +44,7 @@ class Assessment:
     warnings: tuple[Reason, ...]
     refused: bool
     attempts: int
+    faults: int
     job_id: str | None
     error_code: str | None
     created_at: str
@@ -81,6 +83,7 @@ def _assessment(row: Row) -> Assessment:
         warnings=tuple(Reason(**warning) for warning in json.loads(row["warnings"])),
         refused=bool(row["refused"]),
         attempts=row["attempts"],
+        faults=row["faults"],
         job_id=row["job_id"],
         error_code=row["error_code"],
         created_at=row["created_at"],
@@ -109,27 +112,33 @@ def mark_submitted(connection: Connection, assessment: Assessment, job_id: str, 
     return bool(changed)
 
 
-def mark_reported(connection: Connection, assessment: Assessment, code: str | None = None) -> bool:
+def mark_reported(
+    connection: Connection, assessment: Assessment, warnings: Sequence[Reason], code: str | None = None
+) -> bool:
     """Note that the report is in the assessment's folder; the gateway's job is to be deleted.
 
+    Parameters
+    ----------
+    warnings : further ones, of the job
     code : why the gateway gave no report, where the node wrote one itself
     """
+    listed = json.dumps([warning.model_dump() for warning in (*assessment.warnings, *warnings)])
     changed = connection.execute(
         "UPDATE assessments SET step = 'reported', step_at = ?, attempts = 0, next_attempt_s = 0, job_id = NULL, "
-        "error_code = ? WHERE id = ? AND step IN ('complete', 'submitted')",
-        (utc_now(), code, assessment.id),
+        "warnings = ?, error_code = ? WHERE id = ? AND step = ?",
+        (utc_now(), listed, code, assessment.id, assessment.step),
     ).rowcount
     if assessment.job_id is not None:
         delete_job(connection, assessment.job_id)
     return bool(changed)
 
 
-def submit_again(connection: Connection, assessment: Assessment, code: str, next_attempt_s: float) -> None:
-    """Return to the step `complete`: the gateway has lost the job, or could not finish it."""
+def submit_again(connection: Connection, assessment: Assessment, code: str, faults: int) -> None:
+    """Return to the step `complete`: the gateway has lost the job, or could not finish it for so many faults."""
     connection.execute(
-        "UPDATE assessments SET step = 'complete', step_at = ?, attempts = attempts + 1, next_attempt_s = ?, "
+        "UPDATE assessments SET step = 'complete', step_at = ?, faults = faults + ?, next_attempt_s = 0, "
         "job_id = NULL, error_code = ? WHERE id = ? AND step = 'submitted'",
-        (utc_now(), next_attempt_s, code, assessment.id),
+        (utc_now(), faults, code, assessment.id),
     )
     if assessment.job_id is not None:
         delete_job(connection, assessment.job_id)

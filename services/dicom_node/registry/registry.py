@@ -30,3 +30,7 @@ class Registry:
         recover(database, folder, clock)
         space = Space(database, folder, settings.quota_bytes, settings.min_free_bytes)
         return cls(database, folder, clock, space, RegistryInbox(database, folder, space, clock))
+
+    def seed(self, series: int, number: int) -> str:
+        """Names the assessment of this number of a series: keys and UIDs derive from it."""
+        return f"{self.database.node_id}-{series}-{number}"

@@ -74,6 +74,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         warnings TEXT NOT NULL DEFAULT '[]',                     -- Reason values in JSON
         refused INTEGER NOT NULL DEFAULT 0,                      -- not assessed, for one of them: no gateway is asked
         attempts INTEGER NOT NULL DEFAULT 0,                     -- of the present step, that failed
+        faults INTEGER NOT NULL DEFAULT 0,                       -- jobs that ended by a fault of the gateway's parts
         next_attempt_s REAL NOT NULL DEFAULT 0,
         job_id TEXT,
         error_code TEXT,                                         -- of the latest failure

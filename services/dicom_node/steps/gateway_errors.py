@@ -19,6 +19,7 @@ _OF_THE_SERIES: Final = frozenset({413, 415, 422})
 _TRANSIENT: Final = frozenset({408, 425, 429})
 _CONFLICT: Final = 409
 _NOT_FOUND: Final = 404
+_NO_JOB: Final = "not_found"
 _SERVER_ERRORS: Final = 500
 
 
@@ -48,6 +49,10 @@ class KeyConflict(GatewayError):
 
 class JobLost(GatewayError):
     """404 of a job that was accepted."""
+
+
+class PartMissing(GatewayError):
+    """404 of a part of a job that exists."""
 
 
 class SeriesRefused(GatewayError):
@@ -80,5 +85,5 @@ def checked(response: httpx.Response) -> httpx.Response:
     if status == _CONFLICT:
         raise KeyConflict(code)
     if status == _NOT_FOUND and problem:
-        raise JobLost(code)
+        raise JobLost(code) if code == _NO_JOB else PartMissing(code)
     raise NodeRefused(code)

@@ -76,9 +76,9 @@ class HttpGatewayJobs:
 
     def fetch_blood(self, job_id: str, number: int, size: int, file: Path) -> None:
         """Stream the map to the disk; TemporaryFailure where it has another size."""
-        with self._stream(f"/v1/jobs/{job_id}/series/{number}/blood") as response:
-            with open(file, "wb", opener=open_private) as written:
-                written.writelines(response.iter_bytes(_CHUNK_BYTES))
+        address = f"/v1/jobs/{job_id}/series/{number}/blood"
+        with self._stream(address) as response, open(file, "wb", opener=open_private) as written:
+            written.writelines(response.iter_bytes(_CHUNK_BYTES))
         if file.stat().st_size != size:
             raise TemporaryFailure("blood_map_size")
         fsync(file)
