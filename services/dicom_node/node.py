@@ -19,11 +19,13 @@ from services.dicom_node.registry.data_folder import SETTING, DataFolder
 from services.dicom_node.registry.database import Database
 from services.dicom_node.registry.deliveries import Deliveries
 from services.dicom_node.registry.registry import Registry
-from services.dicom_node.send.sender import Sender
+from services.dicom_node.selection.rules import Selection
+from services.dicom_node.send.sender import Sender, destinations
 from services.dicom_node.settings import Settings
 from services.dicom_node.status.gateway_probe import probe_gateway
 from services.dicom_node.status.overview import Overview
 from services.dicom_node.status.schemas import RegistryStatus, Status
+from services.dicom_node.steps.loop import StepLoop
 
 
 class Part(Protocol):
@@ -70,9 +72,11 @@ class Node:
         with ExitStack() as stack:
             registry = _open_registry(settings, stack)
             sender = Sender(settings, peers, Deliveries(registry.database, settings.data_dir))
+            selection = Selection.read(settings.rules_file)
+            steps = StepLoop.create(registry, selection, destinations(peers), settings, sender.wake)
             receiver = DimseReceiver(settings, registry.inbox, sender.on_commitment)
             stow = StowReceiver(settings, registry.inbox)
-            return cls(settings, peers, registry, receiver, stow, (sender, receiver), stack.pop_all())
+            return cls(settings, peers, registry, receiver, stow, (sender, steps, receiver), stack.pop_all())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
