@@ -9,6 +9,7 @@ from services.gateway.jobs.retention import RetentionClock
 from services.gateway.jobs.store import JobOptions, JobStore
 from tests.gateway.jobs.factories import job_of, plan_of, report_of, unsynced, upload
 
+ATTACHMENTS = {"blood": b"a map", "image-3": b"a picture"}
 KINDS = ("jobs", "open", "keys", "hooks", "clock")
 OPTIONS = JobOptions("ann", "urgent", "default", "key", "https://receiver.example.org/")
 
@@ -19,7 +20,7 @@ def filled_store(folder: Path) -> tuple[JobStore, Job, Job]:
     store.recover()
     finished = job_of(store, folder, count=2, sender="bob")
     for number in range(2):
-        finished.create_report(number, report_of("assessed", number))
+        finished.create_report(number, report_of("assessed", number), ATTACHMENTS)
     store.close(finished, "routine", "finished")
     accepted, _ = upload(store, folder / "incoming", {"a.dcm": b"1", "b.dcm": b"22"}, OPTIONS)
     Outbox(store.storage).add("ann", accepted.id, str(OPTIONS.webhook))
@@ -41,7 +42,7 @@ def live_a_little(store: JobStore, folder: Path, sender: str, turn: int) -> None
     """Accept a job and end, cancel or delete it, as gateway and workers do."""
     job, _ = upload(store, folder, {"a.dcm": b"1", "b.dcm": b"2"}, JobOptions(sender, "routine", "default", str(turn)))
     job.create_plan(*plan_of(2))
-    job.create_report(0, report_of("assessed", 0))
+    job.create_report(0, report_of("assessed", 0), ATTACHMENTS)
     if turn % 3 == 0:
         store.cancel(job, "routine")
     if turn % 3 == 1:

@@ -6,7 +6,7 @@ import pytest
 from services.gateway.backup.errors import BackupError
 from services.gateway.backup.snapshot import locked, snapshot
 from services.gateway.jobs.store import JobStore
-from tests.gateway.backup.stores import content, filled_store, live_a_little
+from tests.gateway.backup.stores import ATTACHMENTS, content, filled_store, live_a_little
 from tests.gateway.jobs.factories import unsynced
 
 SNAPSHOTS = 30
@@ -118,7 +118,9 @@ def _check_snapshot(jobs_dir: Path, sender: str) -> int:
                 with job.files() as files:
                     assert all(file.path.exists() for file in files)
             for number in job.outcomes():
-                job.report(number)
+                document = job.report(number)
+                if number == 0:
+                    assert {name: job.attachment(0, document, name) for name in ATTACHMENTS} == ATTACHMENTS
             if ended and ended.status == "finished" and job.plan():
                 assert len(job.outcomes()) >= 1
         assert opened <= found.keys()
