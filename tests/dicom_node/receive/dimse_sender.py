@@ -4,9 +4,10 @@ import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 
 from pydicom import dcmread
-from pynetdicom import AE
+from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     CTImageStorage,
@@ -48,3 +49,12 @@ def associate(
 def send(association: Association, files: Iterable[bytes]) -> list[int]:
     """The statuses of files sent one after another."""
     return [association.send_c_store(dcmread(BytesIO(file))).Status for file in files]
+
+
+def send_as_is(association: Association, path: Path) -> int:
+    """The status of a file whose data set is sent byte for byte."""
+    before, _config.STORE_SEND_CHUNKED_DATASET = _config.STORE_SEND_CHUNKED_DATASET, True
+    try:
+        return int(association.send_c_store(path).Status)
+    finally:
+        _config.STORE_SEND_CHUNKED_DATASET = before

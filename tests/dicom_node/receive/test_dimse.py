@@ -1,11 +1,21 @@
 from pathlib import Path
 
 import pytest
+from pydicom import Dataset
+from pynetdicom import AE, build_role
+from pynetdicom.events import Event
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    ComprehensiveSRStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+    StorageCommitmentPushModel,
+    StorageCommitmentPushModelInstance,
+)
 
 from services.dicom_node.settings import Settings
-from tests.dicom_node.receive.dimse_sender import associate, receiving, send
+from tests.dicom_node.receive.dimse_sender import CLASSES, associate, receiving, send
 from tests.dicom_node.receive.folder_inbox import FolderInbox
-from tests.scans import ct_slice, series
+from tests.scans import ct_slice, head, series
 
 
 def settings(**values: object) -> Settings:
@@ -46,6 +56,42 @@ def test_rejects(inbox: FolderInbox) -> None:
     assert receiver.rejected == {
         "unknown_called_ae_title": 1, "unknown_calling_ae_title": 1, "too_many_associations": 1
     }  # fmt: skip
+    assert not inbox.transfers
+
+
+def test_takes_ct_of_all_classes_and_nothing_else(inbox: FolderInbox) -> None:
+    with receiving(settings(), inbox) as receiver:
+        ae = AE("CT1")
+        for sop_class in (*CLASSES, ComprehensiveSRStorage, SegmentationStorage, SecondaryCaptureImageStorage):
+            ae.add_requested_context(sop_class)
+        sender = ae.associate("127.0.0.1", receiver.port, ae_title="ICH")
+        accepted = [str(context.abstract_syntax) for context in sender.accepted_contexts]
+        assert sorted(accepted) == sorted(CLASSES)
+        assert len(sender.rejected_contexts) == 3
+        files = [ct_slice(number, head(32), SOPClassUID=str(CLASSES[number])) for number in range(3)]
+        assert send(sender, files) == [0] * 3
+        sender.release()
+    assert [each.header.sop_class_uid for each in inbox.stored.values()] == list(CLASSES)
+
+
+def test_hands_reports_of_storage_commitment_on(inbox: FolderInbox) -> None:
+    reports: list[tuple[int | None, str]] = []
+
+    def on_commitment(event: Event) -> int:
+        reports.append((event.event_type, event.event_information.TransactionUID))
+        return 0
+
+    report = Dataset()
+    report.TransactionUID = "2.25.7"
+    with receiving(settings(), inbox, on_commitment) as receiver:
+        ae = AE("PACS")
+        ae.add_requested_context(StorageCommitmentPushModel)
+        role = build_role(StorageCommitmentPushModel, scp_role=True)
+        pacs = ae.associate("127.0.0.1", receiver.port, ae_title="ICH", ext_neg=[role])
+        status, _ = pacs.send_n_event_report(report, 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance)
+        assert status.Status == 0
+        pacs.release()
+    assert reports == [(1, "2.25.7")]
     assert not inbox.transfers
 
 
