@@ -1,7 +1,7 @@
 """Received series that wait to be complete, and the assessments that they begin."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection, Row
 from typing import Any
@@ -61,19 +61,27 @@ def _transfers(connection: Connection, series: int) -> list[TransferState]:
     return [TransferState(row["id"], row["outcome"], row["last_begun"]) for row in rows]
 
 
-def study_summaries(connection: Connection, study_uid: str, now_s: float, quiet_s: float) -> dict[int, SeriesSummary]:
-    """The received series of a study by their ids; one counts as complete where nothing came for some time."""
+def study_summaries(
+    connection: Connection, study_uid: str, now_s: float, quiet_s: float, complete: Collection[int]
+) -> dict[int, SeriesSummary]:
+    """The received series of a study by their ids.
+
+    Parameters
+    ----------
+    quiet_s : time without an instance after which an incomplete series has stalled
+    complete : ids of the waiting series that are complete
+    """
     rows = connection.execute(
-        "SELECT series.*, sum(frames) AS slices, (NOT waiting OR ? - last_received_s >= ?) AS complete "
+        "SELECT series.*, sum(frames) AS slices, ? - last_received_s >= ? AS quiet "
         "FROM series JOIN instances ON instances.series = series.id WHERE study_uid = ? GROUP BY series.id",
         (now_s, quiet_s, study_uid),
     )
-    return {row["id"]: _summary(row) for row in rows}
+    return {row["id"]: _summary(row, complete=not row["waiting"] or row["id"] in complete) for row in rows}
 
 
-def _summary(row: Row) -> SeriesSummary:
-    ours = None if row["ours"] is None else bool(row["ours"])
-    return SeriesSummary(parse_header(row["header"]), row["slices"], bool(row["complete"]), ours)
+def _summary(row: Row, *, complete: bool) -> SeriesSummary:
+    ours, stalled = None if row["ours"] is None else bool(row["ours"]), not complete and bool(row["quiet"])
+    return SeriesSummary(parse_header(row["header"]), row["slices"], complete, ours, stalled)
 
 
 def parse_header(text: str) -> InstanceHeader:

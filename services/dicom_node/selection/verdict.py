@@ -14,6 +14,7 @@ class SeriesSummary:
     header : of the first instance
     slices : number of its instances, and of their frames
     complete : False while more instances may arrive
+    stalled : whether it is incomplete and nothing came for some time: it is neither waited for nor preferred
     ours : the verdict on it so far; None before one
     """
 
@@ -21,6 +22,7 @@ class SeriesSummary:
     slices: int
     complete: bool
     ours: bool | None
+    stalled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The step `received` -> `complete` or `passed_over`: judges the series whose instances have arrived."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from sqlite3 import Connection
 from typing import Literal
@@ -33,20 +33,23 @@ class Completing:
                 for series in waiting_series(connection, now_s, self._times.quiet_s)
                 if (judged := judge_completeness(series.received, self._times)).state != "waiting"
             ]
-        return sum(self._begin(series, judged, now_s) for series, judged in found)
+        found.sort(key=lambda item: item[1].state != "complete")  # so that none yields to half a series
+        complete = {series.id for series, judged in found if judged.state == "complete"}
+        return sum(self._begin(series, judged, now_s, complete) for series, judged in found)
 
-    def _begin(self, series: WaitingSeries, judged: Completeness, now_s: float) -> bool:
+    def _begin(self, series: WaitingSeries, judged: Completeness, now_s: float, complete: Collection[int]) -> bool:
         with self._registry.database.write() as connection:
-            verdict = self._judge(connection, series, now_s)
+            verdict = self._judge(connection, series, now_s, complete)
             if verdict.ours is None:
                 return False
             warnings = tuple(_warnings(series, judged, self._incomplete))
             return begin_assessment(connection, series, verdict, warnings) is not None
 
-    def _judge(self, connection: Connection, series: WaitingSeries, now_s: float) -> Verdict:
+    def _judge(self, connection: Connection, series: WaitingSeries, now_s: float, complete: Collection[int]) -> Verdict:
         """The verdict of the rules. After the hard time-out no other series of the study is waited for."""
         late = series.received.quiet_s >= self._times.timeout_s
-        study = study_summaries(connection, series.study_uid, now_s, 0.0 if late else self._times.quiet_s)
+        quiet_s = 0.0 if late else self._times.quiet_s
+        study = study_summaries(connection, series.study_uid, now_s, quiet_s, complete)
         own = replace(study.pop(series.id), complete=True)
         return self._selection.judge(own, list(study.values()))
 

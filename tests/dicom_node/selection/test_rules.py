@@ -160,6 +160,12 @@ def test_a_better_series_that_still_arrives_is_waited_for(tmp_path: Path) -> Non
     assert codes(bone, broken) == ("chosen",)
 
 
+def test_a_better_series_that_stalled_is_neither_waited_for_nor_preferred() -> None:
+    bone, soft = series("1.1", convolution_kernel="H70h"), series("1.2", 20, complete=False)
+    assert codes(bone, replace(soft, stalled=True)) == ("chosen",)
+    assert codes(replace(soft, complete=True), replace(bone, ours=True)) == ("already_chosen",)
+
+
 def test_an_equal_series_is_not_waited_for() -> None:
     assert codes(series("1.2"), series("1.1", 5, complete=False)) == ("chosen",)
 
