@@ -1,6 +1,6 @@
 """Registries for tests, and instances that they receive."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,10 @@ class Clocks:
 class Node:
     """A registry in a folder, which a test opens again as a restarted node does."""
 
-    def __init__(self, path: Path, quota_bytes: int = GIB) -> None:
-        self.path, self.quota_bytes, self.clocks = path, quota_bytes, Clocks()
+    def __init__(
+        self, path: Path, quota_bytes: int = GIB, open_database: Callable[[Path], Database] = Database
+    ) -> None:
+        self.path, self.quota_bytes, self.clocks, self.open_database = path, quota_bytes, Clocks(), open_database
         self.opened: list[Database] = []
         self.registry = self.open()
 
@@ -51,7 +53,7 @@ class Node:
         """Open it, as after a start; a database that is open is left, as after a crash."""
         folder = DataFolder(self.path)
         folder.create()
-        database = Database(folder.database)
+        database = self.open_database(folder.database)
         self.opened.append(database)
         clock = NodeClock(database, self.clocks)
         recover(database, folder, clock)
