@@ -89,7 +89,7 @@ def copy_source_modules(header: Dataset, dataset: Dataset) -> None:
     for keyword in _COPIED:
         element = _readable(header, keyword)
         if element is not None:
-            dataset[keyword] = DataElement(element.tag, element.VR, element.value)
+            dataset[keyword] = element
         elif keyword in dataset:
             del dataset[keyword]
     for keyword in _TYPE_2:
@@ -98,10 +98,12 @@ def copy_source_modules(header: Dataset, dataset: Dataset) -> None:
 
 
 def _readable(header: Dataset, keyword: str) -> DataElement | None:
+    """A copy of the element; None where it is absent or malformed."""
     tag = tag_for_keyword(keyword)
     if tag is None or tag not in header:
         return None
     try:
-        return header[tag]
+        element = header[tag]
+        return DataElement(tag, element.VR, element.value)
     except (ValueError, TypeError, OverflowError, NotImplementedError):
         return None
