@@ -85,7 +85,8 @@ def test_the_context_is_loaded_from_the_files(folder: AssessmentFolder, assessed
     assert context.report.series == assessed.report.series
     assert [one.sop_instance_uid for one in context.slices] == [one.sop_instance_uid for one in assessed.slices]
     assert context.blood is not None
-    assert (context.blood.shape, float(context.blood.max())) == ((4, 32, 32, 5), pytest.approx(0.9))
+    assert context.blood.shape == (4, 32, 32, 5)
+    assert float(context.blood.max()) == pytest.approx(0.9)
     assert {index: image.shape for index, image in context.key_images.items()} == {2: (512, 512, 3), 1: (512, 512, 3)}
     assert (context.header.PatientID, "PixelData" in context.header) == ("4711", False)
     assert context.device_serial_number == "node-7"
