@@ -214,6 +214,20 @@ class Settings(ConnectionSettings):
         description="Seconds that the association is held open for the report after commitment is requested; a later "
         "report arrives on an association of the destination.",
     )
+    pull_patience_s: float = Field(
+        default=3600.0,
+        gt=0,
+        description="Seconds after which a pull fails whose peer does not answer, or does not send all instances.",
+    )
+    max_pulls: int = Field(
+        default=1000, ge=1, description="Largest number of unfinished pulls; a further one is answered with 503."
+    )
+    count_period_s: float = Field(
+        default=5.0,
+        gt=0,
+        description="Seconds between questions to peers with `count` about a series that is being received. Two equal "
+        "answers are the number of its instances.",
+    )
     senders_file: Path | None = Field(
         default=None,
         description="File of API keys with lines `id key` for HTTP; unset, requests need no key.",

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ _SELECT: Final = """
 """
 _IN: Final = "(SELECT value FROM json_each(?))"
 QueueName = tuple[str, bool]  # destination, and whether it is the queue of FHIR
+_REPORTS_AFTER_S: Final = 90 * 86400.0  # a report of an older request is unknown
 _MAX_UNCONFIRMED: Final = 200  # objects in one request of commitment
 
 
@@ -124,7 +126,7 @@ class Deliveries:
 
     def give_up_before(self, queue: QueueName, since: float, code: str) -> int:
         """Give up all unfinished deliveries that were created before a moment; their number."""
-        moment = datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        moment = _rfc3339(since)
         with self._database.read() as connection:
             ids = [
                 row["id"]
@@ -141,6 +143,8 @@ class Deliveries:
     def note_request(self, destination: str, transaction_uid: str, ids: Collection[int], ask_again_at: float) -> None:
         """Note a request of commitment before it is sent."""
         with self._database.write() as connection:
+            oldest = _rfc3339(time.time() - _REPORTS_AFTER_S)
+            connection.execute("DELETE FROM commitment_requests WHERE requested_at < ?", (oldest,))
             connection.execute(
                 "INSERT INTO commitment_requests VALUES (?, ?, ?)", (transaction_uid, destination, utc_now())
             )
@@ -200,3 +204,7 @@ class Deliveries:
             )
             for row in rows
         )
+
+
+def _rfc3339(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -138,4 +138,31 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX commitment_requests_by_age ON commitment_requests (requested_at);
     """,
+    """
+    CREATE TABLE pulls (
+        id TEXT PRIMARY KEY,                                     -- random
+        sender TEXT NOT NULL,                                    -- of the request
+        peer TEXT NOT NULL,
+        study_uid TEXT NOT NULL,
+        series_uid TEXT NOT NULL,                                -- empty for all series of the study
+        status TEXT NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'finished', 'failed')),
+        attempts INTEGER NOT NULL DEFAULT 0,                     -- counted before each attempt
+        next_attempt_at REAL NOT NULL DEFAULT 0,                 -- seconds since 1970
+        error_code TEXT,
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX open_pulls ON pulls (peer, sender, study_uid, series_uid) WHERE status IN ('queued', 'running');
+    CREATE INDEX pulls_by_age ON pulls (created_at);
+
+    CREATE TABLE pulled_series (
+        pull TEXT NOT NULL REFERENCES pulls ON DELETE CASCADE,
+        series_uid TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('found', 'passed_over', 'retrieved', 'failed')),
+        instances INTEGER,                                       -- at the peer; NULL where it does not count
+        reasons TEXT NOT NULL DEFAULT '[]',                      -- of the selection, in JSON
+        error_code TEXT,
+        PRIMARY KEY (pull, series_uid)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
