@@ -18,6 +18,7 @@ from services.common.private_folder import restrict_umask
 from services.common.problem_schemas import extend_openapi
 from services.dicom_node.middleware import node_middleware
 from services.dicom_node.node import Node
+from services.dicom_node.pull.routes import pull_router
 from services.dicom_node.receive.stow import stow_router
 from services.dicom_node.settings import Settings
 from services.dicom_node.status.metrics import StatusMetrics
@@ -52,6 +53,7 @@ def create_app(node: Node) -> FastAPI:
     metrics = StatusMetrics(node.read_registry, node.receiver, node.stow, node.settings.quota_bytes)
     app.state.metrics.registry.register(metrics)
     app.include_router(stow_router(node.stow))
+    app.include_router(pull_router(node.puller, node.settings.max_pulls))
     add_status_routes(app, node.status, dependencies=[Depends(authenticate)])
     if not app.state.api_keys.required:
         extend_openapi(app, mark_key_optional)

@@ -13,6 +13,8 @@ from services.common.folder_lock import locked
 from services.common.problems import NotReady
 from services.common.version import VERSION
 from services.dicom_node.peers import Peers, read_peers
+from services.dicom_node.pull.puller import Puller
+from services.dicom_node.pull.series_counts import SeriesCounts
 from services.dicom_node.receive.dimse import DimseReceiver
 from services.dicom_node.receive.stow import StowReceiver
 from services.dicom_node.registry.data_folder import SETTING, DataFolder
@@ -54,6 +56,7 @@ class Node:
     registry: Registry
     receiver: DimseReceiver
     stow: StowReceiver
+    puller: Puller
     parts: Sequence[Part]
     open_files: ExitStack = field(default_factory=ExitStack)
 
@@ -76,7 +79,10 @@ class Node:
             steps = StepLoop.create(registry, selection, destinations(peers), settings, sender.wake)
             receiver = DimseReceiver(settings, registry.inbox, sender.on_commitment)
             stow = StowReceiver(settings, registry.inbox)
-            return cls(settings, peers, registry, receiver, stow, (sender, steps, receiver), stack.pop_all())
+            puller = Puller(settings, peers, registry.database, registry.inbox, selection)
+            counts = SeriesCounts(settings, peers, registry.database, registry.inbox)
+            parts = (sender, steps, receiver, puller, counts)
+            return cls(settings, peers, registry, receiver, stow, puller, parts, stack.pop_all())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
