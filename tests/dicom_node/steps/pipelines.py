@@ -16,10 +16,10 @@ from services.dicom_node.registry.database import Database
 from services.dicom_node.registry.delivery_steps import Destination
 from services.dicom_node.selection.verdict import SeriesSummary, Verdict
 from services.dicom_node.settings import Settings
-from services.dicom_node.steps.building import Building
+from services.dicom_node.steps.building import Builder, Building
 from services.dicom_node.steps.completing import Completing
 from services.dicom_node.steps.gateway_errors import JobLost
-from services.dicom_node.steps.gateway_jobs import JobFile
+from services.dicom_node.steps.gateway_jobs import GatewayJobs, JobFile
 from services.dicom_node.steps.steps import Steps
 from services.dicom_node.steps.submitting import Submitting
 from tests.dicom_node.registries import Node
@@ -45,7 +45,7 @@ class Crashes:
             raise Crash(name)
 
 
-class Gateway:
+class FakeGateway:
     """The jobs of a gateway. `plan` has errors or outcomes for calls, by the call's name."""
 
     def __init__(self, crashes: Crashes) -> None:
@@ -110,7 +110,7 @@ class Gateway:
         self.crashes(f"after {name}")
 
 
-class Builder:
+class FakeBuilder:
     """Builds objects whose bytes follow from the context; `failures` are raised first."""
 
     def __init__(self, crashes: Crashes) -> None:
@@ -184,7 +184,10 @@ class Pipeline:
     def __init__(self, node: Node, crashes: Crashes | None = None, **settings: Any) -> None:
         self.node, self.crashes = node, crashes or Crashes()
         self.settings = Settings(data_dir=node.path, **settings)
-        self.gateway, self.builder, self.selection = Gateway(self.crashes), Builder(self.crashes), Everything()
+        self.fake_gateway, self.fake_builder = FakeGateway(self.crashes), FakeBuilder(self.crashes)
+        self.gateway: GatewayJobs = self.fake_gateway
+        self.builder: Builder = self.fake_builder
+        self.selection = Everything()
         self.destinations: Mapping[str, Destination] = PACS
         self.start()
 

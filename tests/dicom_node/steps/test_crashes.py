@@ -23,7 +23,7 @@ def assert_one_result_set(pipeline: Pipeline, numbers: int = 1) -> None:
     assert current == [(kind, "pacs", "pending") for kind in KINDS]
     files = [Path(row[0]) for row in node.rows("SELECT path FROM objects ORDER BY id")]
     assert all((node.path / file).is_file() for file in files)
-    assert pipeline.gateway.jobs == {}, "no job stays at the gateway"
+    assert pipeline.fake_gateway.jobs == {}, "no job stays at the gateway"
     assert node.rows("SELECT * FROM jobs_to_delete") == []
     stored = sorted(str(path.relative_to(node.path)) for path in (node.path / "instances").rglob("*.dcm"))
     assert stored == sorted(row[0] for row in node.rows("SELECT path FROM instances WHERE path IS NOT NULL"))
@@ -35,7 +35,7 @@ def test_a_series_without_a_crash(node: Node) -> None:
     pipeline.run()
     assert_one_result_set(pipeline)
     assert len(pipeline.crashes.calls) == BOUNDARIES, "or some boundary is not tested below"
-    assert list(pipeline.gateway.sent.values()) == [1]
+    assert list(pipeline.fake_gateway.sent.values()) == [1]
 
 
 @pytest.mark.parametrize("at", range(1, BOUNDARIES + 1))
@@ -45,8 +45,8 @@ def test_a_crash_around_a_call_of_the_gateway_or_the_builder(node: Node, at: int
     pipeline.run()
     assert len(pipeline.crashes.calls) > BOUNDARIES, "the call is made again"
     assert_one_result_set(pipeline)
-    assert len(pipeline.gateway.sent) == 1, "one idempotency key"
-    assert pipeline.builder.built == 1
+    assert len(pipeline.fake_gateway.sent) == 1, "one idempotency key"
+    assert pipeline.fake_builder.built == 1
 
 
 @pytest.mark.parametrize("at", range(COMMITS + 1))
@@ -71,7 +71,7 @@ def test_a_late_slice_after_any_crash_gives_a_second_assessment(node: Node, at: 
     node.receive_series([1, 2, 3])
     pipeline.run(10)
     assert_one_result_set(pipeline, numbers=2)
-    assert pipeline.gateway.sent.total() <= 3
+    assert pipeline.fake_gateway.sent.total() <= 3
 
 
 @pytest.mark.parametrize("lost_after", ["submit", "job", "reports", "blood", "picture"])
@@ -82,9 +82,9 @@ def test_a_gateway_that_loses_the_job_gets_it_again(node: Node, lost_after: str)
         def __call__(self, name: str) -> None:
             super().__call__(name)
             if name == f"after {lost_after}" and self.calls.count(name) == 1:
-                pipeline.gateway.jobs.clear()
+                pipeline.fake_gateway.jobs.clear()
 
-    pipeline.gateway.crashes = Losing()
+    pipeline.fake_gateway.crashes = Losing()
     node.receive_series([1, 2, 3])
     pipeline.run(12)
     assert_one_result_set(pipeline)
@@ -97,6 +97,6 @@ def test_two_nodes_never_use_one_key(tmp_path: Path) -> None:
         pipeline = Pipeline(node)
         node.receive_series([1])
         pipeline.run()
-        keys |= set(pipeline.gateway.sent)
+        keys |= set(pipeline.fake_gateway.sent)
         node.close()
     assert len(keys) == 2

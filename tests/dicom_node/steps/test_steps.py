@@ -46,9 +46,9 @@ def test_the_files_are_sent_in_order_under_numbers(pipeline: Pipeline) -> None:
     pipeline.node.receive_series([3, 1, 2])
     pipeline.completing.run()
     pipeline.node.clocks.pass_s(20)
-    pipeline.gateway.running = 100
+    pipeline.fake_gateway.running = 100
     pipeline.round()
-    (job,) = pipeline.gateway.jobs.values()
+    (job,) = pipeline.fake_gateway.jobs.values()
     assert job["names"] == ["00001.dcm", "00002.dcm", "00003.dcm"]
     assert job["contents"] == [b"1", b"2", b"3"]
 
@@ -69,7 +69,7 @@ def test_a_result_set_names_the_instances_by_their_own_uids(pipeline: Pipeline) 
 
 
 def test_a_running_job_is_looked_at_ever_more_rarely(pipeline: Pipeline) -> None:
-    pipeline.gateway.running = 1000
+    pipeline.fake_gateway.running = 1000
     pipeline.node.receive_series([1])
     pipeline.run(rounds=200, pass_s=1.0)
     looks = pipeline.crashes.calls.count("before job")
@@ -79,7 +79,7 @@ def test_a_running_job_is_looked_at_ever_more_rarely(pipeline: Pipeline) -> None
 
 @pytest.mark.parametrize("call", ["submit", "job", "reports", "blood", "picture"])
 def test_a_gateway_that_is_down_for_days_loses_nothing(pipeline: Pipeline, call: str) -> None:
-    pipeline.gateway.plan[call] = [TemporaryFailure("ConnectError") for _ in range(40)]
+    pipeline.fake_gateway.plan[call] = [TemporaryFailure("ConnectError") for _ in range(40)]
     pipeline.node.receive_series([1, 2])
     pipeline.run(rounds=5, pass_s=3600.0)
     number, step, code = pipeline.assessments[0]
@@ -91,7 +91,7 @@ def test_a_gateway_that_is_down_for_days_loses_nothing(pipeline: Pipeline, call:
 
 
 def test_a_failure_of_the_gateway_pauses_all_calls(pipeline: Pipeline) -> None:
-    pipeline.gateway.plan["submit"] = [TemporaryFailure("overloaded", 30.0)]
+    pipeline.fake_gateway.plan["submit"] = [TemporaryFailure("overloaded", 30.0)]
     pipeline.node.receive_series([1])
     pipeline.run(rounds=1)
     assert pipeline.steps.gateway_is_paused
@@ -102,7 +102,7 @@ def test_a_failure_of_the_gateway_pauses_all_calls(pipeline: Pipeline) -> None:
 
 
 def test_a_refused_node_is_loud_and_tries_again(pipeline: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
-    pipeline.gateway.plan["submit"] = [NodeRefused("unauthorized"), NodeRefused("unauthorized")]
+    pipeline.fake_gateway.plan["submit"] = [NodeRefused("unauthorized"), NodeRefused("unauthorized")]
     pipeline.node.receive_series([1])
     with caplog.at_level(logging.ERROR):
         pipeline.run(rounds=2, pass_s=120)
@@ -113,7 +113,7 @@ def test_a_refused_node_is_loud_and_tries_again(pipeline: Pipeline, caplog: pyte
 
 
 def test_a_refused_series_gets_a_report_that_says_so(pipeline: Pipeline) -> None:
-    pipeline.gateway.plan["submit"] = [SeriesRefused("too_large", "The upload has too many files.")]
+    pipeline.fake_gateway.plan["submit"] = [SeriesRefused("too_large", "The upload has too many files.")]
     pipeline.node.receive_series([1, 2])
     pipeline.run()
     assert pipeline.assessments == [(1, "built", "too_large")]
@@ -127,7 +127,7 @@ def test_a_refused_series_gets_a_report_that_says_so(pipeline: Pipeline) -> None
 
 
 def test_a_failed_series_gets_a_report_that_says_so(pipeline: Pipeline) -> None:
-    pipeline.gateway.report = {
+    pipeline.fake_gateway.report = {
         "status": "failed",
         "problem": {"status": 422, "code": "unusable_files", "detail": "bad"},
     }
@@ -138,46 +138,49 @@ def test_a_failed_series_gets_a_report_that_says_so(pipeline: Pipeline) -> None:
 
 
 def test_a_fault_of_the_gateways_parts_is_tried_again_a_few_times(pipeline: Pipeline) -> None:
-    pipeline.gateway.report = {"status": "failed", "problem": {"status": 502, "code": "stage_failed", "detail": "cnn"}}
+    pipeline.fake_gateway.report = {
+        "status": "failed",
+        "problem": {"status": 502, "code": "stage_failed", "detail": "cnn"},
+    }
     pipeline.node.receive_series([1])
     pipeline.run(rounds=20)
     assert pipeline.assessments == [(1, "built", "stage_failed")]
-    assert pipeline.gateway.sent.total() == 4
-    assert pipeline.gateway.jobs == {}
+    assert pipeline.fake_gateway.sent.total() == 4
+    assert pipeline.fake_gateway.jobs == {}
 
 
 def test_a_cancelled_job_is_submitted_again(pipeline: Pipeline) -> None:
-    pipeline.gateway.end = {"status": "cancelled"}
+    pipeline.fake_gateway.end = {"status": "cancelled"}
     pipeline.node.receive_series([1])
     pipeline.run(rounds=1)
     assert pipeline.assessments == [(1, "submitted", None)]
     pipeline.run(rounds=1)
     assert pipeline.assessments == [(1, "complete", "job_cancelled")]
-    pipeline.gateway.end = {"status": "finished"}
+    pipeline.fake_gateway.end = {"status": "finished"}
     pipeline.run()
     assert pipeline.assessments[0][1] == "built"
 
 
 def test_a_key_of_another_request_is_replaced(pipeline: Pipeline) -> None:
     """Such as one that was sent with another priority before a restart."""
-    pipeline.gateway.plan["submit"] = [KeyConflict("idempotency_conflict")]
+    pipeline.fake_gateway.plan["submit"] = [KeyConflict("idempotency_conflict")]
     pipeline.node.receive_series([1])
     pipeline.run()
     assert pipeline.assessments == [(1, "built", None)]
-    pipeline.gateway.plan["submit"] = []
-    assert len(pipeline.gateway.keys) == 1
+    pipeline.fake_gateway.plan["submit"] = []
+    assert len(pipeline.fake_gateway.keys) == 1
 
 
 def test_files_that_the_gateway_left_out_are_warnings(pipeline: Pipeline) -> None:
     left_out = [{"file": f"0000{n}.dcm", "code": "not_a_ct_slice", "reason": "a localizer"} for n in (1, 2)]
-    pipeline.gateway.end = {"status": "finished", "left_out": left_out, "left_out_total": 2, "warnings": []}
+    pipeline.fake_gateway.end = {"status": "finished", "left_out": left_out, "left_out_total": 2, "warnings": []}
     pipeline.node.receive_series([1, 2, 3])
     pipeline.run()
     assert context(pipeline, 1).warnings == ("2 instances were left out: a localizer.",)
 
 
 def test_a_missing_blood_map_is_a_warning(pipeline: Pipeline) -> None:
-    pipeline.gateway.plan["blood"] = [PartMissing("no_blood_map")]
+    pipeline.fake_gateway.plan["blood"] = [PartMissing("no_blood_map")]
     pipeline.node.receive_series([1])
     pipeline.run()
     assert pipeline.assessments == [(1, "built", None)]
@@ -185,18 +188,18 @@ def test_a_missing_blood_map_is_a_warning(pipeline: Pipeline) -> None:
 
 
 def test_an_sr_that_cannot_be_built_is_tried_again_and_then_dead(pipeline: Pipeline) -> None:
-    pipeline.builder.failures = [BuildFailed("build_exit_status_1")] * 3 + [BuildStopped()] * 9
+    pipeline.fake_builder.failures = [BuildFailed("build_exit_status_1")] * 3 + [BuildStopped()] * 9
     pipeline.node.receive_series([1])
     pipeline.run(rounds=12, pass_s=70)
     assert pipeline.assessments == [(1, "reported", "build_exit_status_1")], "a stopped node is no failure"
-    pipeline.builder.failures = [BuildFailed("build_timeout")]
+    pipeline.fake_builder.failures = [BuildFailed("build_timeout")]
     pipeline.run(rounds=6, pass_s=70)
     assert pipeline.assessments == [(1, "dead", "build_timeout")]
     assert pipeline.steps.failures == {"build_exit_status_1": 3, "build_timeout": 1}
 
 
 def test_an_unexpected_error_keeps_the_step(pipeline: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
-    pipeline.builder.failures = [OSError(28, "No space left on device")] * 9
+    pipeline.fake_builder.failures = [OSError(28, "No space left on device")] * 9
     pipeline.node.receive_series([1])
     pipeline.run(rounds=10, pass_s=100)
     assert pipeline.assessments == [(1, "reported", "OSError")]
@@ -240,7 +243,7 @@ def test_an_incomplete_series_may_be_set_aside_with_a_report(node: Node) -> None
     pipeline.run(rounds=32)
     assert pipeline.assessments == [(1, "built", "series_timed_out")]
     assert [one["code"] for one in pipeline.report()["reasons"]] == ["series_timed_out", "instance_numbers_missing"]
-    assert pipeline.gateway.sent == {}
+    assert pipeline.fake_gateway.sent == {}
 
 
 def test_a_restart_of_a_half_received_series_does_not_complete_it(pipeline: Pipeline) -> None:
@@ -271,7 +274,7 @@ def test_a_series_that_is_not_ours_is_passed_over_with_reasons(pipeline: Pipelin
     pipeline.run()
     assert pipeline.assessments == [(1, "passed_over", None)]
     assert pipeline.node.rows("SELECT ours, reasons FROM series") == [(0, json.dumps(["localizer: ImageType says so"]))]
-    assert pipeline.gateway.sent == {}
+    assert pipeline.fake_gateway.sent == {}
 
 
 def test_the_rules_see_the_other_series_of_the_study(pipeline: Pipeline) -> None:
@@ -340,16 +343,16 @@ def test_a_report_that_is_sent_while_its_successor_is_built_is_named(pipeline: P
     pipeline.node.receive_series([1, 2])
     pipeline.run()
     pipeline.node.receive_series([3])
-    build = pipeline.builder._build
+    build = pipeline.fake_builder._build
 
     def send_meanwhile(folder: AssessmentFolder) -> None:
         build(folder)
-        if pipeline.builder.built == 2:
+        if pipeline.fake_builder.built == 2:
             send_all(pipeline)
 
-    pipeline.builder._build = send_meanwhile  # type: ignore[method-assign] # the fake's own seam
+    pipeline.fake_builder._build = send_meanwhile  # type: ignore[method-assign] # the fake's own seam
     pipeline.run()
-    assert pipeline.builder.built == 3
+    assert pipeline.fake_builder.built == 3
     found = context(pipeline, 2)
     assert found.predecessor
     content = (AssessmentFolder.of(pipeline.node.path, 2).objects / "sr-1.dcm").read_text()
@@ -357,15 +360,15 @@ def test_a_report_that_is_sent_while_its_successor_is_built_is_named(pipeline: P
 
 
 def test_a_late_slice_replaces_an_assessment_in_work(pipeline: Pipeline) -> None:
-    pipeline.gateway.running = 1
+    pipeline.fake_gateway.running = 1
     pipeline.node.receive_series([1, 2])
     pipeline.run(rounds=2)
     assert [row[1] for row in pipeline.assessments] == ["submitted"]
     pipeline.node.receive_series([3])
-    pipeline.gateway.running = 0
+    pipeline.fake_gateway.running = 0
     pipeline.run()
     assert [row[:2] for row in pipeline.assessments] == [(1, "superseded"), (2, "built")]
-    assert pipeline.gateway.jobs == {}
+    assert pipeline.fake_gateway.jobs == {}
     assert pipeline.node.rows("SELECT count(*) FROM objects WHERE assessment = 1") == [(0,)]
 
 
