@@ -73,7 +73,7 @@ def _lines(status: RegistryStatus) -> Iterator[str]:
     yield "series by step: " + (", ".join(f"{n} {step}" for step, n in status.series.items() if n) or "none")
     yield f"oldest unsent result: {status.oldest_unsent_s:.0f} s" if status.oldest_unsent_s else "no unsent result"
     for one in status.destinations:
-        counts = f"{one.pending} pending, {one.sent} sent, {one.committed} committed, {one.dead} dead"
+        counts = f"{one.pending} pending, {one.sent} sent, {one.delivered} delivered, {one.dead} dead"
         yield f"destination {one.name}: {counts}{f', last failure {one.code}' if one.code else ''}"
     if not status.destinations:
         yield "no destination is set: ICH_NODE_PEERS_FILE names them"

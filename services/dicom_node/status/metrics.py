@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from services.dicom_node.status.overview import STATES
 from services.dicom_node.status.schemas import RegistryStatus
 
 CACHE_S: Final = 5.0
@@ -97,19 +98,19 @@ def _transfers(status: RegistryStatus) -> Metric:
 
 
 def _deliveries(status: RegistryStatus) -> Iterator[Metric]:
-    steps = GaugeMetricFamily("ich_node_deliveries", "Result objects by their step", labels=["destination", "step"])
+    states = GaugeMetricFamily("ich_node_deliveries", "Result objects by their state", labels=["destination", "state"])
     oldest = GaugeMetricFamily(
         "ich_node_delivery_oldest_seconds", "Age of the oldest undelivered object", labels=["destination"]
     )
     text = "Undelivered objects by the code of their last failure"
     failures = GaugeMetricFamily("ich_node_delivery_failures", text, labels=["destination", "cause"])
     for found in status.destinations:
-        for step in ("pending", "sent", "committed", "dead"):
-            steps.add_metric([found.name, step], getattr(found, step))
+        for state in STATES:
+            states.add_metric([found.name, state], getattr(found, state))
         oldest.add_metric([found.name], found.oldest_s)
         for code, count in found.failures.items():
             failures.add_metric([found.name, code], count)
-    yield from (steps, oldest, failures)
+    yield from (states, oldest, failures)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -31,12 +31,13 @@ _SERIES: Final = """
     FROM series LEFT JOIN assessments
         ON assessments.id = (SELECT max(id) FROM assessments AS each WHERE each.series = series.id)
 """
-_STEPS: Final = ("pending", "sent", "committed", "dead")
+STATES: Final = ("pending", "sent", "delivered", "dead")
 _SUPERSEDED: Final = "SELECT count(*) FROM assessments WHERE step = 'superseded'"
 _IN_WORK: Final = ("complete", "submitted", "reported")  # and `built` with unsent objects
 _DELIVERIES: Final = """
-    SELECT destination, step, count(*) AS objects, min(created_at) AS oldest_at
-    FROM deliveries GROUP BY destination, step
+    SELECT destination, count(*) AS objects, min(created_at) AS oldest_at,
+        CASE WHEN step = 'committed' OR (step = 'sent' AND NOT commitment) THEN 'delivered' ELSE step END AS state
+    FROM deliveries GROUP BY destination, state
 """
 _LAST_CODES: Final = """
     SELECT destination, error_code, max(step_at) FROM deliveries
@@ -128,9 +129,9 @@ class Overview:
         codes = {row["destination"]: row["error_code"] for row in connection.execute(_LAST_CODES)}
         failures = _nested(connection.execute(_FAILURES))
         for name in dict.fromkeys((*self._destinations, *(row["destination"] for row in rows))):
-            found = {row["step"]: row for row in rows if row["destination"] == name}
-            counts = {step: found[step]["objects"] if step in found else 0 for step in _STEPS}
-            waiting = [self._age_s(found[step]["oldest_at"]) for step in ("pending", "sent") if step in found]
+            found = {row["state"]: row for row in rows if row["destination"] == name}
+            counts = {state: found[state]["objects"] if state in found else 0 for state in STATES}
+            waiting = [self._age_s(found[state]["oldest_at"]) for state in ("pending", "sent") if state in found]
             yield DestinationStatus(
                 name=name,
                 configured=name in self._destinations,

@@ -28,10 +28,10 @@ class DestinationStatus(_Value):
     name: str
     configured: bool = Field(description="False of a destination that the peers file no longer has.")
     pending: int
-    sent: int = Field(description="Sent, and not yet committed.")
-    committed: int
+    sent: int = Field(description="Sent, and not yet confirmed.")
+    delivered: int = Field(description="Confirmed; or sent, where the destination confirms nothing.")
     dead: int = Field(description="Given up: see `dead_letters`.")
-    oldest_s: float = Field(description="Age of the oldest object that is pending or not yet committed, in seconds.")
+    oldest_s: float = Field(description="Age of the oldest object that is pending or not yet confirmed, in seconds.")
     code: str | None = Field(description="Code of the last failure.")
     failures: dict[str, int] = Field(description="Number of undelivered objects by the code of their last failure.")
 

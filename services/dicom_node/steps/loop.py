@@ -32,6 +32,7 @@ class StepLoop:
     Parameters
     ----------
     stop_builds : kills the builds in progress; they are repeated after the next start
+    close : closes the connections to the gateway
     """
 
     name = "assessments"
@@ -42,10 +43,12 @@ class StepLoop:
         steps: Steps,
         completing: Completing,
         settings: Settings,
+        *,
         stop_builds: Callable[[], None] = lambda: None,
+        close: Callable[[], None] = lambda: None,
     ) -> None:
         self._registry, self._steps, self._completing = registry, steps, completing
-        self._stop_builds = stop_builds
+        self._stop_builds, self._close = stop_builds, close
         self._keep = KeepTimes(settings.received_keep_s, settings.unassessed_keep_s, settings.results_keep_s)
         self._wake, self._stopping = Event(), False
         self._transfers = Workers(("complete", "submitted"), settings.submissions, steps.advance, self._wake.set)
@@ -63,12 +66,14 @@ class StepLoop:
         wake_sender: Callable[[], None],
     ) -> Self:
         """The loop with the gateway of the settings, and with processes that build."""
-        gateway = HttpGatewayJobs(connect_gateway(settings), settings)
+        http = connect_gateway(settings)
+        gateway = HttpGatewayJobs(http, settings)
         builder = ChildProcess(settings.build_timeout_s)
         building = Building(registry, builder, destinations, settings.results, settings.build_memory_bytes)
         submitting = Submitting(registry, gateway, f"blood key_images {settings.priority}")
         steps = Steps(registry, submitting, building, wake_sender)
-        return cls(registry, steps, Completing(registry, selection, settings), settings, builder.stop)
+        completing = Completing(registry, selection, settings)
+        return cls(registry, steps, completing, settings, stop_builds=builder.stop, close=http.close)
 
     @property
     def failures(self) -> Mapping[str, int]:
@@ -89,6 +94,7 @@ class StepLoop:
         self._stop_builds()
         for workers in (self._transfers, self._builds):
             workers.stop(_STOP_S)
+        self._close()
 
     def _run(self) -> None:
         while not self._stopping:

@@ -39,7 +39,7 @@ def test_series_deliveries_and_failures_are_counted(database: Database, rows: Ro
         ("ich_node_c_store_total", (("outcome", "stored"),)): 3,
         ("ich_node_series", (("step", "received"),)): 1,
         ("ich_node_received_bytes_total", ()): 6,
-        ("ich_node_deliveries", (("destination", "pacs"), ("step", "pending"))): 1,
+        ("ich_node_deliveries", (("destination", "pacs"), ("state", "pending"))): 1,
         ("ich_node_delivery_failures", (("destination", "pacs"), ("cause", "unreachable"))): 1,
         ("ich_node_quota_bytes", ()): 1000,
     }

@@ -60,7 +60,7 @@ def test_destinations_have_their_queue_and_last_code(database: Database, rows: R
         rows.delivery(assessment, "pacs", step)
     rows.delivery(assessment, "gone", "dead", "refused")
     pacs, gone = read(database, "pacs").destinations
-    assert (pacs.pending, pacs.sent, pacs.committed, pacs.dead, pacs.code) == (2, 1, 1, 0, None)
+    assert (pacs.pending, pacs.sent, pacs.delivered, pacs.dead, pacs.code) == (2, 1, 1, 0, None)
     assert (gone.name, gone.configured, gone.dead, gone.code) == ("gone", False, 1, "refused")
 
 

@@ -59,12 +59,12 @@ function show(status) {
 function showTables({ destinations, dead_letters: dead, oldest, passed_over: passed }) {
   table(
     "destinations",
-    ["Name", "Pending", "Sent, not committed", "Committed", "Dead", "Oldest", "Last failure"],
+    ["Name", "Pending", "Sent, not confirmed", "Delivered", "Dead", "Oldest", "Last failure"],
     destinations.map((one) => [
       one.configured ? one.name : bad(`${one.name} (not configured)`),
       String(one.pending),
       String(one.sent),
-      String(one.committed),
+      String(one.delivered),
       one.dead > 0 ? bad(String(one.dead)) : "0",
       one.oldest_s > 0 ? age(one.oldest_s) : "",
       code(one.code),
@@ -74,7 +74,7 @@ function showTables({ destinations, dead_letters: dead, oldest, passed_over: pas
   table(
     "dead",
     ["Series", "Destination", "Objects", "Failure", "Try again with"],
-    dead.map((one) => [one.series, one.destination ?? "", String(one.objects), code(one.code), code(one.resend)]),
+    dead.map((one) => [one.series, one.destination ?? "", one.destination ? String(one.objects) : "", code(one.code), code(one.resend)]),
     "None.",
   );
   table(
