@@ -22,6 +22,8 @@ _ALLOWED_HEADERS: Final = ("authorization", "content-type", "idempotency-key", "
 _EXPOSED_HEADERS: Final = ("x-request-id", "location", "retry-after", "server-timing")
 _MIN_BYTES: Final = 1000
 _FALSE: Final = ("", "0", "false", "f", "no", "n", "off")  # values that pydantic reads as false
+_BINARY_OPTIONS: Final = ("images", "key_images", "blood")
+_BINARY_PATHS: Final = ("/image", "/blood")
 _LEVEL: Final = 5  # a report of 300 slices shrinks from 122 to 20 kB in 0.8 ms
 
 
@@ -52,7 +54,8 @@ def _hosts(settings: Settings) -> frozenset[str]:
 class CompressionMiddleware:
     """Compresses responses of 1 kB and more with gzip for clients that accept it. Events are never delayed.
 
-    Reports with pictures are sent uncompressed: base64 of PNG shrinks by a quarter, at 23 ms per megabyte.
+    Pictures and blood maps are sent uncompressed: base64 of PNG shrinks by a quarter, at 23 ms per megabyte; the map by
+    a thirteenth.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -66,5 +69,6 @@ class CompressionMiddleware:
 
 def _is_compressed(scope: Scope) -> bool:
     accepted = ", ".join(Headers(scope=scope).getlist("accept-encoding"))
-    pictures = QueryParams(scope["query_string"]).get("images", "").lower() not in _FALSE
-    return best_match(accepted, ("gzip",)) is not None and not pictures
+    query = QueryParams(scope["query_string"])
+    binary = any(query.get(name, "").lower() not in _FALSE for name in _BINARY_OPTIONS)
+    return best_match(accepted, ("gzip",)) is not None and not binary and not scope["path"].endswith(_BINARY_PATHS)

@@ -120,6 +120,10 @@ async def test_each_access_is_a_line_before_its_response(signed_in: Chain) -> No
         assert (await chain.client.get(f"/v1/jobs/{job}{path}")).status_code == 200
         line = last_line(settings)
         assert (line["action"], line["operation"], line["job"]) == ("read", operation, job)
+    for path, operation in (("/blood", "get_blood"), ("/slices/0/image", "get_image")):
+        assert (await chain.client.get(f"/v1/jobs/{job}/series/0{path}")).status_code == 404
+        line = last_line(settings)
+        assert (line["action"], line["operation"], line["code"]) == ("read", operation, "no_report")
     assert (await chain.client.get("/v1/jobs")).status_code == 200
     assert (last_line(settings)["operation"], last_line(settings)["job"]) == ("list_jobs", None)
 

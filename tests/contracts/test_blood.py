@@ -84,6 +84,7 @@ def frames(count: int) -> bytes:
 SENT = {
     "one chunk": series(3),
     "several chunks": series(9),
+    "a copy in front": {"copy.dcm": series(3)["001.dcm"], **series(3)},
     "slabs in several chunks": thin(30),
     "one slice": {"a.dcm": ct_slice()},
     "a multi-frame file": {"frames.dcm": frames(5)},

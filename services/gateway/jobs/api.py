@@ -1,8 +1,9 @@
 """Routes of jobs: `/v1/jobs` and below."""
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, BinaryIO, Final
 
 from anyio import to_thread
 from fastapi import Depends, FastAPI, Header, Path, Query, Request, Response
@@ -13,7 +14,7 @@ from services.common.api_keys import authenticate, identify
 from services.common.clients import Client
 from services.common.operating_points import OperatingPoint
 from services.gateway.jobs import responses
-from services.gateway.jobs.attachments import blood_of, picture_of
+from services.gateway.jobs.attachments import open_blood, open_picture
 from services.gateway.jobs.events import JobEvents
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.report_formats import (
@@ -33,6 +34,7 @@ from services.gateway.jobs.store import JobOptions
 _REPORTS_PER_PAGE: Final = 100
 OCTET_STREAM: Final = "application/octet-stream"
 PNG: Final = "image/png"
+_PIECE_BYTES: Final = 256 * 1024
 _VARY: Final = {"vary": "Accept"}
 
 
@@ -128,7 +130,7 @@ SeriesNumber = Annotated[int, Path(ge=0, description="number of the series, from
 
 def get_blood(job: JobOfSender, number: SeriesNumber) -> Response:
     """Little-endian float32, row-major; the report's member `blood` has shape, labels and grid."""
-    return Response(blood_of(job, number), media_type=OCTET_STREAM)
+    return _streamed(open_blood(job, number), OCTET_STREAM)
 
 
 def get_image(
@@ -137,7 +139,18 @@ def get_image(
     index: Annotated[int, Path(ge=0, description="`index` of the slice, from 0")],
 ) -> Response:
     """The three windows as channels, 512 x 512. An averaged slice has the picture of its slab."""
-    return Response(picture_of(job, number, index), media_type=PNG)
+    return _streamed(open_picture(job, number, index), PNG)
+
+
+def _streamed(file: BinaryIO, media_type: str) -> Response:
+    """A response with a file's content, in pieces: slow readers hold no whole files in memory."""
+    headers = {"content-length": str(os.fstat(file.fileno()).st_size)}
+    return StreamingResponse(_pieces(file), media_type=media_type, headers=headers)
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        yield from iter(partial(file.read, _PIECE_BYTES), b"")
 
 
 def job_events(request: Request) -> JobEvents:

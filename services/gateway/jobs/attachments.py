@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from services.common.problems import NotFound
 from services.gateway.jobs.job import Job
@@ -32,8 +32,8 @@ def attachments(pictures: Mapping[int, bytes], blood: BloodRows | None) -> dict[
     return {**named, BLOOD: blood.data} if blood else named
 
 
-def blood_of(job: Job, number: int) -> bytes:
-    """The blood map of a series' report.
+def open_blood(job: Job, number: int) -> BinaryIO:
+    """The blood map of a series' report, open for reading.
 
     Raises
     ------
@@ -43,16 +43,16 @@ def blood_of(job: Job, number: int) -> bytes:
         the report has no blood map; the message says why
     """
     document, report = _report(job, number)
-    content = job.attachment(number, document, BLOOD) if report.get("blood") else None
+    content = job.open_attachment(number, document, BLOOD) if report.get("blood") else None
     if content is None:
         raise NoBloodMap(_why_no_blood(job, report))
     return content
 
 
-def picture_of(job: Job, number: int, index: int) -> bytes:
-    """The picture of a key slice as PNG; NoReport, or NoPicture where none is kept."""
+def open_picture(job: Job, number: int, index: int) -> BinaryIO:
+    """The picture of a key slice as PNG, open for reading; NoReport, or NoPicture where none is kept."""
     document, report = _report(job, number)
-    content = job.attachment(number, document, _picture(index))
+    content = job.open_attachment(number, document, _picture(index))
     if content is None:
         raise NoPicture(_why_no_picture(job, report, index))
     return content

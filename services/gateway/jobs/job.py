@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from services.common.problems import NotFound
 from services.common.timestamps import utc_now
@@ -178,10 +178,12 @@ class Job:
         """A series' report in JSON; NotFound where there is none, or the job was cancelled meanwhile."""
         return self._read(f"reports/{number:06d}.json")
 
-    def attachment(self, number: int, document: bytes, name: str) -> bytes | None:
-        """The attachment of a stored report; None where it has none of that name."""
+    def open_attachment(self, number: int, document: bytes, name: str) -> BinaryIO | None:
+        """The attachment of a stored report, open for reading; None where it has none of that name."""
+        key = f"{self.key}/{_attachment(number, document, name)}"
         try:
-            return self._storage.get(f"{self.key}/{_attachment(number, document, name)}")
+            with self._storage.local_copies([key]) as (path,):
+                return path.open("rb")  # it stays readable after a copy is removed
         except FileNotFoundError:
             return None
 

@@ -45,6 +45,10 @@ class Manifest(_Frozen):
     )
     files: int
 
+    def stored(self) -> str:
+        """In JSON, without options of later versions that are off: an older version can read it."""
+        return self.model_dump_json(exclude={name for name in ("blood", "key_images") if not getattr(self, name)})
+
 
 class PlannedSeries(_Frozen):
     """One series of a job, or its pictures. `files` are indices in the manifest, from 0."""

@@ -175,7 +175,8 @@ class JobStore:
         for file in files:
             file.path.rename(job_folder / FILES / file.path.name)
         with open(job_folder / MANIFEST, "xb", opener=open_private) as listing:
-            listing.write("\n".join(line.model_dump_json() for line in (manifest, *stored)).encode())
+            lines = (manifest.stored(), *(line.model_dump_json() for line in stored))
+            listing.write("\n".join(lines).encode())
         self.storage.store_folder(job_folder, job.key)
 
     def _reopen(self, job: Job, options: JobOptions) -> Job:

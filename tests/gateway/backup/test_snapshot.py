@@ -120,7 +120,11 @@ def _check_snapshot(jobs_dir: Path, sender: str) -> int:
             for number in job.outcomes():
                 document = job.report(number)
                 if number == 0:
-                    assert {name: job.attachment(0, document, name) for name in ATTACHMENTS} == ATTACHMENTS
+                    for name, content in ATTACHMENTS.items():
+                        attachment = job.open_attachment(0, document, name)
+                        assert attachment
+                        with attachment:
+                            assert attachment.read() == content
             if ended and ended.status == "finished" and job.plan():
                 assert len(job.outcomes()) >= 1
         assert opened <= found.keys()

@@ -112,8 +112,10 @@ async def test_concurrent_requests_with_one_key_are_one_job(client: httpx.AsyncC
 async def test_a_sender_sees_its_own_jobs_only(client: httpx.AsyncClient, settings: Settings) -> None:
     address = (await send(client)).headers["location"]
     async with client_of(app_of(settings), "bob") as bob:
-        for method, path in (("GET", ""), ("GET", "/reports"), ("GET", "/events"), ("DELETE", "")):
-            assert (await bob.request(method, address + path)).status_code == 404
+        paths = "", "/reports", "/events", "/series/0/blood", "/series/0/slices/0/image"
+        for method, path in (*(("GET", path) for path in paths), ("DELETE", "")):
+            answer = await bob.request(method, address + path)
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert (await bob.get("/v1/jobs")).json()["jobs"] == []
     assert (await client.get(address)).status_code == 200
 

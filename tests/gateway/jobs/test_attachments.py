@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.common.problems import NotFound
-from services.gateway.jobs.attachments import NoBloodMap, NoPicture, NoReport, attachments, blood_of, picture_of
+from services.gateway.jobs.attachments import NoBloodMap, NoPicture, NoReport, attachments, open_blood, open_picture
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.store import JobOptions, JobStore
@@ -34,6 +34,16 @@ def kept(store: JobStore, folder: Path) -> Job:
     return job
 
 
+def blood_of(job: Job) -> bytes:
+    with open_blood(job, 0) as file:
+        return file.read()
+
+
+def picture_of(job: Job) -> bytes:
+    with open_picture(job, 0, 3) as file:
+        return file.read()
+
+
 def names(store: JobStore, job: Job) -> list[str]:
     return store.storage.names(f"{job.key}/attachments")
 
@@ -48,10 +58,10 @@ def test_a_listed_report_has_its_own_map_and_picture_wherever_a_worker_died(
         Job(CrashingStorage(store.storage, calls, after=after), "ann", job.id).create_report(0, *made(1))
     if not job.outcomes():
         with pytest.raises(NoReport):
-            blood_of(job, 0)
+            open_blood(job, 0)
     job.create_report(0, *made(2))
     attempt = json.loads(job.report(0))["id"].encode()[-1:]
-    assert (blood_of(job, 0), picture_of(job, 0, 3)) == (b"map " + attempt, b"png " + attempt)
+    assert (blood_of(job), picture_of(job)) == (b"map " + attempt, b"png " + attempt)
 
 
 def test_a_second_report_leaves_nothing_behind(store: JobStore, tmp_path: Path) -> None:
@@ -61,7 +71,7 @@ def test_a_second_report_leaves_nothing_behind(store: JobStore, tmp_path: Path) 
     assert not job.create_report(0, *made(2))
     assert not job.create_report(0, *made(1)), "the same bytes again, as after an answer that was lost"
     assert names(store, job) == first
-    assert blood_of(job, 0) == b"map 1"
+    assert blood_of(job) == b"map 1"
 
 
 class FullStorage(LocalStorage):
@@ -87,18 +97,18 @@ def test_a_cancelled_job_keeps_those_of_its_finished_reports(store: JobStore, tm
     job.create_report(0, *made(1))
     store.cancel(job, "routine")
     assert not job.create_report(1, *made(2))
-    assert blood_of(job, 0) == b"map 1"
+    assert blood_of(job) == b"map 1"
     assert len(names(store, job)) == 2
     job.remove()
     with pytest.raises(NotFound):
-        blood_of(job, 0)
+        open_blood(job, 0)
 
 
 def test_a_job_of_an_older_version_has_none(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path)
     job.create_report(0, report_of("assessed"))
     with pytest.raises(NoBloodMap) as no_map:
-        blood_of(job, 0)
+        open_blood(job, 0)
     with pytest.raises(NoPicture) as no_picture:
-        picture_of(job, 0, 0)
+        open_picture(job, 0, 0)
     assert ("blood=true" in no_map.value.detail, "key_images=true" in no_picture.value.detail) == (True, True)
