@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Metric
 
 from services.common.observability import Metrics
 from services.dicom_node.registry.database import Database
-from services.dicom_node.status.metrics import StatusMetrics
+from services.dicom_node.status.metrics import LiveCounts, StatusMetrics
 from services.dicom_node.status.overview import Overview
 from services.gateway.jobs.metrics import QueueMetrics, count_result
 from services.gateway.jobs.store import JobStore
@@ -54,7 +54,9 @@ def _node_metrics(path: Path) -> Iterator[Metric]:
         rows.delivery(rows.assessment(series, 1, "built"), "pacs", "dead", "refused")
         with database.write() as connection:
             connection.execute("UPDATE transfers SET outcome = 'released'")
-        yield from StatusMetrics(Overview(database, ()).read, Reception(), Reception(), 1000).collect()
+        yield from StatusMetrics(
+            Overview(database, ()).read, LiveCounts(Reception(), Reception(), {"stage_failed": 1}), 1000
+        ).collect()
 
 
 def test_every_query_names_metrics_that_exist(panels: list[dict[str, Any]], tmp_path: Path) -> None:

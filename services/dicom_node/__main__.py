@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     status = _command(commands, "status", show_status, "print series by step, destinations and dead letters")
     status.add_argument("--json", action="store_true", help="as JSON")
-    resend = _command(commands, "resend", resend_series, "send results again, or repeat a failed assessment")
+    resend = _command(commands, "resend", resend_series, "send results again, or build failed ones again")
     resend.add_argument("series", nargs="?", metavar="SERIES", help=_SERIES)
     resend.add_argument("--dead", action="store_true", help="all dead letters instead of one series")
     resend.add_argument("--to", metavar="NAME", help="to this destination only")

@@ -21,7 +21,7 @@ from services.dicom_node.node import Node
 from services.dicom_node.pull.routes import pull_router
 from services.dicom_node.receive.stow import stow_router
 from services.dicom_node.settings import Settings
-from services.dicom_node.status.metrics import StatusMetrics
+from services.dicom_node.status.metrics import LiveCounts, StatusMetrics
 from services.dicom_node.status.routes import add_status_routes
 
 _DESCRIPTION: Final = """Receives head CT by C-STORE and STOW-RS, lets the gateway assess it, sends results as DICOM.
@@ -50,8 +50,8 @@ def create_app(node: Node) -> FastAPI:
     )
     app.state.api_keys = ApiKeys.read(node.settings.senders_file)
     app.state.metrics.registry.register(ConnectionMetrics(connections, app.state.api_keys.throttle))
-    metrics = StatusMetrics(node.read_registry, node.receiver, node.stow, node.settings.quota_bytes)
-    app.state.metrics.registry.register(metrics)
+    live = LiveCounts(node.receiver, node.stow, node.steps.failures)
+    app.state.metrics.registry.register(StatusMetrics(node.read_registry, live, node.settings.quota_bytes))
     app.include_router(stow_router(node.stow))
     app.include_router(pull_router(node.puller, node.settings.max_pulls))
     add_status_routes(app, node.status, dependencies=[Depends(authenticate)])

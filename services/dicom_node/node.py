@@ -57,6 +57,7 @@ class Node:
     receiver: DimseReceiver
     stow: StowReceiver
     puller: Puller
+    steps: StepLoop
     parts: Sequence[Part]
     open_files: ExitStack = field(default_factory=ExitStack)
 
@@ -82,7 +83,7 @@ class Node:
             puller = Puller(settings, peers, registry.database, registry.inbox, selection)
             counts = SeriesCounts(settings, peers, registry.database, registry.inbox)
             parts = (sender, steps, receiver, puller, counts)
-            return cls(settings, peers, registry, receiver, stow, puller, parts, stack.pop_all())
+            return cls(settings, peers, registry, receiver, stow, puller, steps, parts, stack.pop_all())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from services.dicom_node.__main__ import main
+from services.dicom_node.registry.assessments import jobs_to_delete
 from services.dicom_node.registry.database import Database
 from tests.dicom_node.status.conftest import UID, Rows
 
@@ -32,11 +33,11 @@ def test_status_without_a_registry_names_the_setting(
 
 
 def test_status_shows_series_and_dead_letters(rows: Rows, capsys: pytest.CaptureFixture[str]) -> None:
-    number = rows.series(step="dead", code="stage_failed")
+    number = rows.series(step="dead", code="build_timeout")
     assert main(["status"]) == 0
     text = capsys.readouterr().out
     assert "series by step: 1 dead" in text
-    assert f"(stage_failed); python -m services.dicom_node resend {number}" in text
+    assert f"(build_timeout); python -m services.dicom_node resend {number}" in text
     assert main(["status", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["dead_letters"][0]["id"] == number
 
@@ -69,10 +70,10 @@ def test_resend_sends_results_to_a_destination_that_was_added_later(
     assert deliveries(rows) == [("pacs", "committed", 0), ("new", "pending", 0)]
 
 
-def test_resend_repeats_a_failed_assessment(rows: Rows) -> None:
-    number = rows.series(step="dead", code="stage_failed")
+def test_resend_builds_failed_results_again(rows: Rows) -> None:
+    number = rows.series(step="dead", code="build_timeout")
     assert main(["resend", str(number)]) == 0
-    assert rows.step(1) == "complete"
+    assert rows.step(1) == "reported"
 
 
 def test_resend_of_all_dead_letters(rows: Rows) -> None:
@@ -94,7 +95,11 @@ def test_forget_deletes_rows_and_files(rows: Rows, tmp_path: Path) -> None:
     (tmp_path / path).write_bytes(b"pixels")
     (tmp_path / "assessments" / str(assessment)).mkdir(parents=True)
     other = rows.series(step="built")
+    with rows.database.write() as connection:
+        connection.execute("UPDATE assessments SET job_id = 'job-1' WHERE series = ?", (series,))
     assert main(["forget", str(series)]) == 0
+    with rows.database.read() as connection:
+        assert jobs_to_delete(connection) == ["job-1"]
     assert deliveries(rows) == []
     assert not (tmp_path / path).exists()
     assert not (tmp_path / "assessments" / str(assessment)).exists()

@@ -7,11 +7,17 @@ from typing import Final
 
 from services.common.timestamps import utc_now
 from services.dicom_node.assessment_folder import AssessmentFolder
+from services.dicom_node.registry.assessments import delete_job
 from services.dicom_node.registry.data_folder import DataFolder
 from services.dicom_node.registry.database import Database
 from services.dicom_node.registry.delivery_steps import Destination, plan_deliveries, resend_deliveries
 
 _CURRENT: Final = "SELECT id FROM assessments WHERE series = ? AND step != 'superseded'"
+# An assessment is given up where its results cannot be built: its report is there.
+_BUILD_AGAIN: Final = """
+    UPDATE assessments SET step = 'reported', attempts = 0, next_attempt_s = 0, error_code = NULL, step_at = ?
+    WHERE step = 'dead' AND id = (SELECT max(id) FROM assessments WHERE series = ?)
+"""
 _WITH_DEAD_LETTERS: Final = """
     SELECT DISTINCT assessment AS id FROM objects JOIN deliveries ON object = objects.id WHERE step = 'dead'
 """
@@ -43,7 +49,7 @@ def find_series(database: Database, text: str) -> int:
 def resend(
     database: Database, series: int, destinations: Mapping[str, Destination], destination: str | None = None
 ) -> int:
-    """Send the results of a series again to all destinations, or to one; or repeat its failed assessment.
+    """Send the results of a series again to all destinations, or to one; or build failed ones again.
 
     Parameters
     ----------
@@ -54,12 +60,8 @@ def resend(
     the number of deliveries and assessments that are tried again
     """
     with database.write() as connection:
-        failed = connection.execute(
-            "UPDATE assessments"
-            " SET step = 'complete', attempts = 0, next_attempt_s = 0, error_code = NULL, step_at = ?"
-            " WHERE step = 'dead' AND id = (SELECT max(id) FROM assessments WHERE series = ?)",
-            (utc_now(), series),
-        )
+        failed = connection.execute(_BUILD_AGAIN, (utc_now(), series))
+        connection.execute("UPDATE assessments SET finished_s = NULL WHERE series = ?", (series,))
         current = connection.execute(_CURRENT, (series,)).fetchall()
         wanted = {name: one for name, one in destinations.items() if destination in (None, name)}
         for row in current:
@@ -72,6 +74,7 @@ def resend_dead(database: Database, destination: str | None = None) -> int:
     """Send all dead letters again, or those of one destination; their number."""
     with database.write() as connection:
         assessments = connection.execute(_WITH_DEAD_LETTERS).fetchall()
+        connection.executemany("UPDATE assessments SET finished_s = NULL WHERE id = :id", map(dict, assessments))
         return sum(resend_deliveries(connection, row["id"], destination=destination) for row in assessments)
 
 
@@ -82,7 +85,10 @@ def forget(database: Database, data_dir: Path, series: int) -> int:
     """
     with database.write() as connection:
         instances = connection.execute("SELECT path FROM instances WHERE series = ?", (series,)).fetchall()
-        assessments = connection.execute("SELECT id FROM assessments WHERE series = ?", (series,)).fetchall()
+        assessments = connection.execute("SELECT id, job_id FROM assessments WHERE series = ?", (series,)).fetchall()
+        for row in assessments:
+            if row["job_id"] is not None:
+                delete_job(connection, row["job_id"])
         connection.execute("DELETE FROM series WHERE id = ?", (series,))
     folder = DataFolder(data_dir)
     for row in instances:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -35,20 +36,28 @@ class DicomReceiver(Receiver, Protocol):
         """The number of established associations."""
 
 
+@dataclass(frozen=True, slots=True)
+class LiveCounts:
+    """Counts of the process; `step_failures` by code."""
+
+    dimse: DicomReceiver
+    stow: Receiver
+    step_failures: Counts
+
+
 class StatusMetrics(Collector):
     """Collects the metrics at each scrape; the registry is read at most every `cache_s` seconds."""
 
     def __init__(
         self,
         read: Callable[[], RegistryStatus],
-        dimse: DicomReceiver,
-        stow: Receiver,
+        live: LiveCounts,
         quota_bytes: int,
         *,
         cache_s: float = CACHE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._read, self._dimse, self._stow, self._quota_bytes = read, dimse, stow, quota_bytes
+        self._read, self._live, self._quota_bytes = read, live, quota_bytes
         self._cache_s, self._clock = cache_s, clock
         self._lock = threading.Lock()
         self._cached: tuple[float, RegistryStatus] | None = None
@@ -56,6 +65,8 @@ class StatusMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Metrics of the receiver, and of the registry."""
         yield from self._received()
+        failed = "Failed attempts to submit, to fetch and to build, by code"
+        yield _counts("ich_node_step_failures", failed, "cause", self._live.step_failures)
         yield from self._registered(self._status())
 
     def _status(self) -> RegistryStatus:
@@ -65,11 +76,11 @@ class StatusMetrics(Collector):
             return self._cached[1]
 
     def _received(self) -> Iterator[Metric]:
-        yield _gauge("ich_node_associations", "Open associations of senders", self._dimse.associations)
-        rejected = self._dimse.rejected
+        yield _gauge("ich_node_associations", "Open associations of senders", self._live.dimse.associations)
+        rejected = self._live.dimse.rejected
         yield _counts("ich_node_associations_rejected", "Rejected associations by reason", "reason", rejected)
-        yield _counts("ich_node_c_store", "C-STORE requests by outcome", "outcome", self._dimse.instances)
-        yield _counts("ich_node_stow", "Instances of STOW-RS requests by outcome", "outcome", self._stow.instances)
+        yield _counts("ich_node_c_store", "C-STORE requests by outcome", "outcome", self._live.dimse.instances)
+        yield _counts("ich_node_stow", "Instances of STOW-RS requests by outcome", "outcome", self._live.stow.instances)
 
     def _registered(self, status: RegistryStatus) -> Iterator[Metric]:
         yield _gauges("ich_node_series", "Series by their step", "step", status.series)

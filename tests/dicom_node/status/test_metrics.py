@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, generate_latest
 
 from services.dicom_node.registry.database import Database
-from services.dicom_node.status.metrics import StatusMetrics
+from services.dicom_node.status.metrics import LiveCounts, StatusMetrics
 from services.dicom_node.status.overview import Overview
 from tests.dicom_node.status.conftest import UID, Rows
 
@@ -23,7 +23,11 @@ class Reception:
 
 def scrape(database: Database) -> tuple[CollectorRegistry, str]:
     registry = CollectorRegistry()
-    registry.register(StatusMetrics(Overview(database, ("pacs",)).read, Reception(), Reception(), 1000))
+    registry.register(
+        StatusMetrics(
+            Overview(database, ("pacs",)).read, LiveCounts(Reception(), Reception(), {"stage_failed": 1}), 1000
+        )
+    )
     return registry, generate_latest(registry).decode()
 
 
