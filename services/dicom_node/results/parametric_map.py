@@ -6,6 +6,7 @@ highdicom makes the object for a frame of eight pixels; the frames are then fill
 
 from collections.abc import Sequence
 from copy import deepcopy
+from io import BytesIO
 from typing import Final
 
 import numpy as np
@@ -66,13 +67,10 @@ def _frame(others: Dataset, plane: SourcePlane, place: int) -> Dataset:
 
 
 def _pixels(context: ResultContext, planes: Sequence[SourcePlane]) -> bytes:
-    rows, columns = planes[0].rows, planes[0].columns
-    frame_bytes = _VALUE_BYTES * rows * columns
-    pixels = bytearray(frame_bytes * len(planes))
-    for number, plane in enumerate(planes):
-        frame = blood_on_source(context, plane.index, "any").astype("<f4", copy=False)
-        pixels[number * frame_bytes : (number + 1) * frame_bytes] = frame.tobytes()
-    return bytes(pixels)
+    pixels = BytesIO()  # hands its bytes over without a copy
+    for plane in planes:
+        pixels.write(blood_on_source(context, plane.index, "any").astype("<f4", copy=False).data)
+    return pixels.getvalue()
 
 
 def _without_frames(context: ResultContext, number: int) -> ParametricMap:
