@@ -1,6 +1,7 @@
 """The blood map of an assessment on the pixels of its source frames, and the labels that result images show."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,7 @@ from services.common.slice_geometry import SliceGeometry
 from services.dicom_node.results.context import ResultContext
 from services.dicom_node.results.omitted import Omitted
 from services.dicom_node.results.source_grid import to_source_grid
-from services.dicom_node.results.source_planes import SourcePlane
+from services.dicom_node.results.source_planes import SourcePlane, group_by_grid, read_source_planes
 
 BLOOD_THRESHOLD: Final = 0.5
 
@@ -52,6 +53,35 @@ def blood_on_source(context: ResultContext, index: int, label: Label) -> NDArray
 def geometry_of(context: ResultContext, index: int) -> SliceGeometry:
     geometry: SliceGeometry = context.geometry[index]
     return geometry
+
+
+@dataclass(frozen=True, slots=True)
+class MappedSlices:
+    """The slices that a map can be placed on, by grid, and the number of the others."""
+
+    grids: Sequence[Sequence[SourcePlane]]
+    left_out: int
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of the result must know."""
+        count = f"{self.left_out} slice{'' if self.left_out == 1 else 's'}"
+        return (f"{count} without position or mapping left out.",) if self.left_out else ()
+
+
+def mapped_slices(context: ResultContext) -> MappedSlices:
+    """The slices with a position, and with the gateway's mapping for the frame that was received.
+
+    Raises
+    ------
+    Omitted
+        there is none
+    """
+    planes = read_source_planes(context)
+    grids = group_by_grid([plane for plane in planes if is_mapped(context, plane)])
+    if not grids:
+        raise Omitted("No slice has a position, an orientation, a spacing and a mapping from the picture.")
+    return MappedSlices(grids, len(planes) - sum(map(len, grids)))
 
 
 def is_mapped(context: ResultContext, plane: SourcePlane) -> bool:

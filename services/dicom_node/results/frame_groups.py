@@ -15,6 +15,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from services.dicom_node.results.source_planes import SourcePlane
+from services.dicom_node.results.uids import derive_uid
 
 _PATIENT: Final = CoordinateSystemNames.PATIENT
 _PURPOSE: Final = CodedConcept.from_code(codes.DCM.SourceImageForImageProcessingOperation)
@@ -55,10 +56,16 @@ def source_image(plane: SourcePlane) -> Dataset:
 
 
 def set_sources(dataset: Dataset, series_instance_uid: str, planes: Sequence[SourcePlane]) -> None:
-    """Refer to the source series as a whole; frames refer to their own source images."""
+    """Refer to the source series as a whole, and lie in its frame of reference.
+
+    A series without one gets one that derives from the series alone: all results of the series share it.
+    """
     dataset.ReferencedSeriesSequence = [referenced_series(series_instance_uid, planes)]
+    stated = planes[0].frame_of_reference_uid
+    dataset.FrameOfReferenceUID = stated or derive_uid(series_instance_uid, "frame of reference")
+    dataset.PositionReferenceIndicator = ""
     if "SourceImageSequence" in dataset:
-        del dataset.SourceImageSequence
+        del dataset.SourceImageSequence  # frames refer to their own source images
 
 
 def referenced_series(series_instance_uid: str, planes: Iterable[SourcePlane]) -> Dataset:

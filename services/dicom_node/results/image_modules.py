@@ -50,19 +50,13 @@ def placeholder_source(context: ResultContext) -> Dataset:
     source.SOPClassUID, source.SOPInstanceUID = CTImageStorage, context.header.SOPInstanceUID
     source.StudyInstanceUID = context.header.StudyInstanceUID
     source.SeriesInstanceUID = context.header.SeriesInstanceUID
-    source.FrameOfReferenceUID, source.PositionReferenceIndicator = frame_of_reference_uid(context), ""
+    source.FrameOfReferenceUID, source.PositionReferenceIndicator = context.header.SeriesInstanceUID, ""
     for keyword in _EMPTY:
         setattr(source, keyword, "")
     source.Modality, source.Rows, source.Columns = "CT", 1, 8
     source.ImageOrientationPatient, source.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0, 0, 0]
     source.PixelSpacing, source.SliceThickness = [1, 1], 1
     return source
-
-
-def frame_of_reference_uid(context: ResultContext) -> str:
-    """The source's, or one derived from its series where it states none."""
-    stated: str = context.header.get("FrameOfReferenceUID") or ""
-    return stated or derive_uid(context.header.SeriesInstanceUID, "frame of reference")
 
 
 def finish_image(context: ResultContext, kind: Kind, dataset: Dataset, number: int) -> ResultObject:

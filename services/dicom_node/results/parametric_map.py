@@ -15,14 +15,14 @@ from highdicom.pm import ParametricMap, RealWorldValueMapping
 from pydicom import Dataset
 from pydicom.sr.coding import Code
 
-from services.dicom_node.results.blood_map import blood_on_source, is_mapped
+from services.dicom_node.results.blood_map import blood_on_source, mapped_slices
 from services.dicom_node.results.codes import NO_UNITS
 from services.dicom_node.results.context import ResultContext
 from services.dicom_node.results.frame_groups import frame_group, set_sources, shared_groups
 from services.dicom_node.results.image_modules import constructor_arguments, finish_image, placeholder_source
-from services.dicom_node.results.omitted import Omitted
+from services.dicom_node.results.omitted import Omitted, TooLarge
 from services.dicom_node.results.result_object import ResultObject
-from services.dicom_node.results.source_planes import SourcePlane, group_by_grid, read_source_planes
+from services.dicom_node.results.source_planes import SourcePlane
 
 MOST_BYTES: Final = 512 << 20  # of pixels of an assessment: 512 slices of 512 x 512
 _DERIVATION: Final = Code("113085", "DCM", "Spatial resampling")
@@ -35,26 +35,28 @@ def build_parametric_maps(context: ResultContext) -> Sequence[ResultObject]:
     Raises
     ------
     Omitted
-        there is no blood map, no slice that it can be placed on, or the map exceeds `MOST_BYTES`
+        there is no blood map, or no slice that it can be placed on
+    TooLarge
+        the map exceeds `MOST_BYTES`
     """
     if context.blood is None:
         raise Omitted("The report has no blood map.")
-    grids = group_by_grid([plane for plane in read_source_planes(context) if is_mapped(context, plane)])
-    if not grids:
-        raise Omitted("No slice has a position, an orientation, a spacing and a mapping from the picture.")
-    size = sum(_VALUE_BYTES * plane.rows * plane.columns for planes in grids for plane in planes)
+    slices = mapped_slices(context)
+    size = sum(_VALUE_BYTES * plane.rows * plane.columns for planes in slices.grids for plane in planes)
     if size > MOST_BYTES:
-        raise Omitted(f"The map would take {size >> 20} MiB; the limit is {MOST_BYTES >> 20} MiB.")
-    return [_parametric_map(context, planes, number) for number, planes in enumerate(grids, 1)]
+        raise TooLarge(f"The map would take {size >> 20} MiB; the limit is {MOST_BYTES >> 20} MiB.")
+    remarks = " ".join(("Research use only.", *slices.remarks))
+    return [_parametric_map(context, planes, number, remarks) for number, planes in enumerate(slices.grids, 1)]
 
 
-def _parametric_map(context: ResultContext, planes: Sequence[SourcePlane], number: int) -> ResultObject:
+def _parametric_map(context: ResultContext, planes: Sequence[SourcePlane], number: int, remarks: str) -> ResultObject:
     dataset = _without_frames(context, number)
     dataset.SharedFunctionalGroupsSequence[0].update(shared_groups(planes[0]))
     others = dataset.PerFrameFunctionalGroupsSequence[0]
     dataset.PerFrameFunctionalGroupsSequence = [_frame(others, plane, place) for place, plane in enumerate(planes, 1)]
     set_sources(dataset, context.header.SeriesInstanceUID, planes)
     dataset.NumberOfFrames, dataset.Rows, dataset.Columns = len(planes), planes[0].rows, planes[0].columns
+    dataset.ImageComments = remarks
     dataset.FloatPixelData = _pixels(context, planes)
     return finish_image(context, "parametric_map", dataset, number)
 

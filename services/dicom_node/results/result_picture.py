@@ -177,7 +177,9 @@ def _draw_message(draw: ImageDraw.ImageDraw, lines: Sequence[str], right: int) -
     draw.rectangle((_MARGIN, _IMAGE_TOP, right, _IMAGE_TOP + _IMAGE), outline=_TRACK, width=2)
     characters = (right - _MARGIN - 56) // 13
     wrapped = [part for line in lines for part in [*wrap(line, characters), ""]]
-    for number, line in enumerate(wrapped[:_MOST_LINES]):
+    if len(wrapped) > _MOST_LINES:
+        wrapped[_MOST_LINES - 1 :] = ["... The SR has all reasons."]
+    for number, line in enumerate(wrapped):
         _text(draw, (_MARGIN + 28, _IMAGE_TOP + 40 + 36 * number), line, _NORMAL)
 
 

@@ -1,7 +1,7 @@
 """Segmentation BINARY: where the blood map exceeds a threshold, one segment a label, on the source grid (PS3.3 A.51).
 
 The mask of a label is the blood map, interpolated at each stored pixel, above `BLOOD_THRESHOLD`. A label that the
-report says is present, but whose map never exceeds the threshold, has no segment.
+report says is present, but whose map never exceeds the threshold, has no segment; ImageComments says so.
 highdicom makes the object for a frame of one byte; frames are then packed one by one, so that memory holds packed
 bits only.
 """
@@ -21,23 +21,25 @@ from pydicom.sr.coding import Code
 from services.common.labels import Label
 from services.dicom_node.results.algorithm import algorithm_identification
 from services.dicom_node.results.bit_packing import BitPacker
-from services.dicom_node.results.blood_map import BLOOD_THRESHOLD, blood_cells, blood_on_source, is_mapped, shown_labels
+from services.dicom_node.results.blood_map import (
+    BLOOD_THRESHOLD,
+    blood_cells,
+    blood_on_source,
+    mapped_slices,
+    shown_labels,
+)
 from services.dicom_node.results.codes import FINDINGS
 from services.dicom_node.results.context import ResultContext
 from services.dicom_node.results.frame_groups import frame_group, set_sources, shared_groups
 from services.dicom_node.results.image_modules import constructor_arguments, finish_image, placeholder_source
 from services.dicom_node.results.label_colours import LABEL_COLOURS
-from services.dicom_node.results.omitted import Omitted
+from services.dicom_node.results.omitted import Omitted, TooLarge
 from services.dicom_node.results.result_object import ResultObject
-from services.dicom_node.results.source_planes import SourcePlane, group_by_grid, read_source_planes
+from services.dicom_node.results.source_planes import SourcePlane
 from services.dicom_node.results.uids import derive_uid
 
 _DERIVATION: Final = Code("113076", "DCM", "Segmentation")
-MOST_BYTES: Final = 256 << 20  # of the packed pixels of one object: 1,600 slices of 512 x 512 with five labels
-
-
-class TooLarge(Exception):
-    """The packed frames exceed `MOST_BYTES`."""
+MOST_BYTES: Final = 256 << 20  # of the packed pixels of an assessment: 1,600 slices of 512 x 512 with five labels
 
 
 @dataclass(slots=True)
@@ -61,14 +63,28 @@ def build_segmentations(context: ResultContext) -> Sequence[ResultObject]:
     labels = shown_labels(context)
     if not labels:
         raise Omitted("No label is present in the series.")
-    grids = group_by_grid([plane for plane in read_source_planes(context) if is_mapped(context, plane)])
-    if not grids:
-        raise Omitted("No slice has a position, an orientation, a spacing and a mapping from the picture.")
-    masks = [_masks(context, labels, planes) for planes in grids]
-    found = [_segmentation(context, made, number) for number, made in enumerate(masks, 1) if made.planes]
-    if not found:
+    slices = mapped_slices(context)
+    masks = [made for made in _each_grid(context, labels, slices.grids) if made.planes]
+    if not masks:
         raise Omitted(f"The blood map of no present label exceeds {BLOOD_THRESHOLD}.")
-    return found
+    remarks = " ".join(("Research use only.", *_without_segment(labels, masks), *slices.remarks))
+    return [_segmentation(context, made, number, remarks) for number, made in enumerate(masks, 1)]
+
+
+def _each_grid(
+    context: ResultContext, labels: Sequence[Label], grids: Sequence[Sequence[SourcePlane]]
+) -> Iterator[_Masks]:
+    left = MOST_BYTES
+    for planes in grids:
+        masks = _masks(context, labels, planes, left)
+        left -= len(masks.pixels)
+        yield masks
+
+
+def _without_segment(labels: Sequence[Label], masks: Sequence[_Masks]) -> Iterator[str]:
+    missing = [label for label in labels if not any(label in made.planes for made in masks)]
+    if missing:
+        yield f"Present, but nowhere above {BLOOD_THRESHOLD}: {', '.join(missing)}."
 
 
 def label_mask(context: ResultContext, plane: SourcePlane, label: Label) -> NDArray[np.bool_] | None:
@@ -79,13 +95,13 @@ def label_mask(context: ResultContext, plane: SourcePlane, label: Label) -> NDAr
     return mask if mask.any() else None
 
 
-def _masks(context: ResultContext, labels: Sequence[Label], planes: Sequence[SourcePlane]) -> _Masks:
+def _masks(context: ResultContext, labels: Sequence[Label], planes: Sequence[SourcePlane], most_bytes: int) -> _Masks:
     found: dict[Label, list[SourcePlane]] = {}
     packer = BitPacker()
     for label, plane, mask in _each_mask(context, labels, planes):
         found.setdefault(label, []).append(plane)
         packer.add(mask)
-        if packer.size > MOST_BYTES:
+        if packer.size > most_bytes:
             raise TooLarge(f"masks exceed {MOST_BYTES >> 20} MiB")
     return _Masks(found, packer.packed())
 
@@ -100,7 +116,7 @@ def _each_mask(
                 yield label, plane, mask
 
 
-def _segmentation(context: ResultContext, masks: _Masks, number: int) -> ResultObject:
+def _segmentation(context: ResultContext, masks: _Masks, number: int, remarks: str) -> ResultObject:
     dataset = _without_frames(context, list(masks.planes), number)
     frames = [(segment, plane) for segment, label in enumerate(masks.planes, 1) for plane in masks.planes[label]]
     planes = [plane for _, plane in frames]
@@ -110,6 +126,7 @@ def _segmentation(context: ResultContext, masks: _Masks, number: int) -> ResultO
     set_sources(dataset, context.header.SeriesInstanceUID, planes)
     dataset.NumberOfFrames = len(frames)
     dataset.Rows, dataset.Columns, dataset.PixelData = planes[0].rows, planes[0].columns, masks.pixels
+    dataset.ImageComments = remarks
     dataset.SegmentsOverlap = "UNDEFINED" if len(masks.planes) > 1 else "NO"
     return finish_image(context, "segmentation", dataset, number)
 

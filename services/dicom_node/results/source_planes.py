@@ -1,8 +1,8 @@
 """The source frames that result images lie on, by the headers of the received instances."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,13 @@ from pydicom import Dataset, dcmread
 from services.common.orientation import is_orthonormal
 from services.dicom_node.results.context import ResultContext, SourceSlice
 
+# Attributes of a legacy converted instance without a macro (PS3.3 C.7.6.25).
+_UNASSIGNED: Final = (
+    "UnassignedSharedConvertedAttributesSequence",
+    "UnassignedPerFrameConvertedAttributesSequence",
+)
 _TAGS: Final = [
+    "FrameOfReferenceUID",
     "SOPClassUID",
     "SOPInstanceUID",
     "InstanceNumber",
@@ -25,8 +31,7 @@ _TAGS: Final = [
     "SliceThickness",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
-    "UnassignedSharedConvertedAttributesSequence",
-    "UnassignedPerFrameConvertedAttributesSequence",
+    *_UNASSIGNED,
 ]
 # Functional groups (PS3.3 C.7.6.16.2) of attributes that a single-frame instance has at its top level.
 _MACROS: Final = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
@@ -47,6 +52,7 @@ class SourcePlane:
     source: SourceSlice
     rows: int
     columns: int
+    frame_of_reference_uid: str = ""
     instance_number: int | None = None
     position_mm: tuple[float, ...] = ()
     orientation: tuple[float, ...] = ()
@@ -70,11 +76,10 @@ class SourcePlane:
         return float(np.dot(self.normal, self.position_mm))
 
     def shares_grid(self, other: "SourcePlane") -> bool:
-        """Whether both frames have the same size, orientation and spacing, within rounding."""
+        """Whether both have one size and frame of reference, and within rounding one orientation and spacing."""
         mine, theirs = (*self.orientation, *self.spacing_mm), (*other.orientation, *other.spacing_mm)
-        return (self.rows, self.columns) == (other.rows, other.columns) and np.allclose(
-            mine, theirs, rtol=0, atol=_SAME
-        )
+        exact = [(one.rows, one.columns, one.frame_of_reference_uid) for one in (self, other)]
+        return exact[0] == exact[1] and np.allclose(mine, theirs, rtol=0, atol=_SAME)
 
 
 def read_source_planes(context: ResultContext, indices: Iterable[int] | None = None) -> tuple[SourcePlane, ...]:
@@ -100,7 +105,14 @@ def group_by_grid(planes: Sequence[SourcePlane]) -> list[list[SourcePlane]]:
     for plane in planes:
         if plane.is_placed:
             _group_of(plane, groups).append(plane)
-    return [sorted(group, key=lambda plane: (plane.distance_mm, plane.index)) for group in groups]
+    return [_with_thickness(sorted(group, key=lambda plane: (plane.distance_mm, plane.index))) for group in groups]
+
+
+def _with_thickness(planes: Sequence[SourcePlane]) -> list[SourcePlane]:
+    """Where a source states no thickness, a volume needs one all the same: the smallest gap to a neighbour."""
+    gaps = [after.distance_mm - before.distance_mm for before, after in pairwise(planes)]
+    smallest = min((gap for gap in gaps if gap > _SAME), default=None)
+    return [plane if plane.thickness_mm else replace(plane, thickness_mm=smallest) for plane in planes]
 
 
 def _group_of(plane: SourcePlane, groups: list[list[SourcePlane]]) -> list[SourcePlane]:
@@ -112,30 +124,33 @@ def _group_of(plane: SourcePlane, groups: list[list[SourcePlane]]) -> list[Sourc
 
 
 def _planes_of_instance(path: Path, items: Sequence[tuple[int, SourceSlice]]) -> Iterator[SourcePlane]:
-    dataset = dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
-    shared = _attributes(_item(dataset, "SharedFunctionalGroupsSequence", 0))
+    dataset = dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=True)
     for index, source in items:
-        own = _attributes(_item(dataset, "PerFrameFunctionalGroupsSequence", source.frame or 0))
-        yield _plane(index, source, dataset, {**shared, **own})
+        yield _plane(index, source, dataset, _places(dataset, source.frame or 0))
 
 
-def _plane(index: int, source: SourceSlice, dataset: Dataset, groups: Mapping[str, Any]) -> SourcePlane:
-    def numbers(keyword: str) -> tuple[float, ...]:
-        value = groups.get(keyword, dataset.get(keyword))
-        return () if value is None or isinstance(value, (str, float)) else tuple(map(float, value))
-
-    thickness = groups.get("SliceThickness", dataset.get("SliceThickness"))
+def _plane(index: int, source: SourceSlice, dataset: Dataset, places: Sequence[Dataset]) -> SourcePlane:
+    thickness, number = _numbers(places, "SliceThickness", 1), _value(dataset, "InstanceNumber")
     return SourcePlane(
         index=index,
         source=source,
         rows=int(dataset.Rows),
         columns=int(dataset.Columns),
-        instance_number=dataset.get("InstanceNumber"),
-        position_mm=numbers("ImagePositionPatient"),
-        orientation=numbers("ImageOrientationPatient"),
-        spacing_mm=numbers("PixelSpacing"),
-        thickness_mm=None if thickness is None else float(thickness),
+        frame_of_reference_uid=_value(dataset, "FrameOfReferenceUID") or "",
+        instance_number=number if isinstance(number, int) else None,
+        position_mm=_numbers(places, "ImagePositionPatient", 3),
+        orientation=_numbers(places, "ImageOrientationPatient", 6),
+        spacing_mm=_numbers(places, "PixelSpacing", 2),
+        thickness_mm=thickness[0] if thickness else None,
     )
+
+
+def _places(dataset: Dataset, frame: int) -> list[Dataset]:
+    """Where an attribute of a frame may stand; the first place takes precedence, as in preprocess."""
+    own = _item(dataset, "PerFrameFunctionalGroupsSequence", frame)
+    shared = _item(dataset, "SharedFunctionalGroupsSequence", 0)
+    macros = [_item(group, macro, 0) for group in (own, shared) for macro in _MACROS]
+    return [*macros, dataset, _item(shared, _UNASSIGNED[0], 0), _item(own, _UNASSIGNED[1], 0)]
 
 
 def _item(dataset: Dataset, keyword: str, number: int) -> Dataset:
@@ -143,8 +158,19 @@ def _item(dataset: Dataset, keyword: str, number: int) -> Dataset:
     return items[number] if number < len(items) else Dataset()
 
 
-def _attributes(group: Dataset) -> dict[str, Any]:
-    """The attributes of the macros in a functional group, by keyword; other places where a legacy one has none."""
-    unassigned = [_item(group, keyword, 0) for keyword in _TAGS[-2:]]
-    macros = [_item(group, macro, 0) for macro in _MACROS]
-    return {element.keyword: element.value for item in (*unassigned, *macros) for element in item}
+def _numbers(places: Sequence[Dataset], keyword: str, count: int) -> tuple[float, ...]:
+    """The first value that is there; empty where it is malformed, not finite, or of another length."""
+    value = next((found for place in places if (found := _value(place, keyword)) is not None), None)
+    try:
+        values = np.atleast_1d(np.array([] if value is None else value, float))
+    except ValueError:  # pydicom leaves a malformed number as text
+        return ()
+    return tuple(values.tolist()) if len(values) == count and np.isfinite(values).all() else ()
+
+
+def _value(dataset: Dataset, keyword: str) -> Any:
+    """None where the value is malformed: pydicom reads it here only."""
+    try:
+        return dataset.get(keyword)
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -13,7 +13,7 @@ from pydicom import Dataset
 from services.dicom_node.results import parametric_map
 from services.dicom_node.results.blood_map import blood_on_source
 from services.dicom_node.results.context import ResultContext
-from services.dicom_node.results.omitted import Omitted
+from services.dicom_node.results.omitted import Omitted, TooLarge
 from services.dicom_node.results.parametric_map import build_parametric_maps
 from tests.dicom_node.results.assessments import assessment
 from tests.scans import ct_slice, head, series
@@ -64,7 +64,7 @@ def test_without_a_blood_map_there_is_no_object(tmp_path: Path) -> None:
         build_parametric_maps(assessment(tmp_path, list(series(2).values())))
 
 
-def test_a_map_beyond_the_limit_is_omitted_before_it_takes_memory(tmp_path: Path) -> None:
+def test_a_map_beyond_the_limit_is_refused_before_it_takes_memory(tmp_path: Path) -> None:
     one = assessment(tmp_path, [ct_slice(0)], blood=random_blood(1))
     count = parametric_map.MOST_BYTES // (512 * 512 * 4) + 1
     many = replace(
@@ -73,5 +73,5 @@ def test_a_map_beyond_the_limit_is_omitted_before_it_takes_memory(tmp_path: Path
         geometry=one.geometry * count,
         report=one.report.model_copy(update={"slices": one.report.slices * count}),
     )
-    with pytest.raises(Omitted, match="512 MiB"):
+    with pytest.raises(TooLarge, match="512 MiB"):
         build_parametric_maps(many)

@@ -112,6 +112,14 @@ def test_slices_of_another_size_or_orientation_get_an_object_of_their_own(tmp_pa
     assert len({item.SeriesInstanceUID for item in found}) == 1
 
 
+def test_a_missing_thickness_becomes_the_smallest_gap(tmp_path: Path) -> None:
+    positions = [0.0, 3.0, 3.0, 8.0]
+    files = [ct_slice(index, ImagePositionPatient=[0, 0, z], SliceThickness=None) for index, z in enumerate(positions)]
+    context = assessment(tmp_path, files, blood=blood_map(4), present={"subdural": 0.9})
+    (found,) = built(context)
+    assert found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness == 3
+
+
 def test_a_label_that_is_absent_has_no_segment(tmp_path: Path) -> None:
     context = assessment(tmp_path, list(series(2).values()), blood=blood_map(2), present={"subdural": 0.9})
     (found,) = built(context)
@@ -132,6 +140,7 @@ def test_a_label_below_the_threshold_has_no_segment(tmp_path: Path) -> None:
     context = assessment(tmp_path, list(series(2).values()), blood=blood, present=PRESENT)
     (found,) = built(context)
     assert [(item.SegmentNumber, item.SegmentLabel) for item in found.SegmentSequence] == [(1, "subdural")]
+    assert "nowhere above 0.5: intraparenchymal" in found.ImageComments
 
 
 @pytest.mark.parametrize(
@@ -147,6 +156,39 @@ def test_without_any_mask_there_is_no_object(
 ) -> None:
     context = assessment(tmp_path, list(series(2).values()), blood=blood, present=present)
     with pytest.raises(Omitted, match=why):
+        build_segmentations(context)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"ImagePositionPatient": None},
+        {"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]},
+        {"PixelSpacing": [0, 1]},
+        {"PixelSpacing": None},
+    ],
+    ids=str,
+)
+def test_a_slice_without_a_place_is_left_out_and_counted(tmp_path: Path, tags: dict[str, Any]) -> None:
+    files = [ct_slice(0), ct_slice(1), ct_slice(2, **tags)]
+    context = assessment(tmp_path, files, blood=blood_map(3), present={"subdural": 0.9})
+    (found,) = built(context)
+    assert found.NumberOfFrames == 1
+    assert "1 slice without position or mapping left out" in found.ImageComments
+
+
+def test_slices_of_another_frame_of_reference_get_an_object_of_their_own(tmp_path: Path) -> None:
+    files = [ct_slice(index, FrameOfReferenceUID=f"2.25.{index}") for index in range(1, 4)]
+    context = assessment(tmp_path, files, blood=blood_map(3), present=PRESENT)
+    assert [item.FrameOfReferenceUID for item in built(context)] == ["2.25.2", "2.25.3"]
+
+
+def test_malformed_numbers_count_as_missing(tmp_path: Path) -> None:
+    context = assessment(tmp_path, list(series(2).values()), blood=blood_map(2), present=PRESENT)
+    malformed = context.slices[1].path.read_bytes().replace(b"-125.0\\-125.0\\5.0", b"-125.0\\oops!!\\5.0")
+    assert malformed != context.slices[1].path.read_bytes()
+    context.slices[1].path.write_bytes(malformed)
+    with pytest.raises(Omitted):
         build_segmentations(context)
 
 
