@@ -187,11 +187,11 @@ class Settings(ConnectionSettings):
         "is closed, and the object is sent again.",
     )
     send_first_delay_s: float = Field(
-        default=5.0, gt=0, description="Seconds before the second attempt to deliver a result object; delays double."
+        default=5.0,
+        gt=0,
+        description="Seconds before the second attempt to deliver a result object or to pull; delays double.",
     )
-    send_max_delay_s: float = Field(
-        default=600.0, gt=0, description="Largest delay between attempts to deliver a result object, in seconds."
-    )
+    send_max_delay_s: float = Field(default=600.0, gt=0, description="Largest delay between such attempts, in seconds.")
     send_patience_s: float = Field(
         default=7 * 86400.0,
         gt=0,

@@ -22,10 +22,8 @@ from services.dicom_node.selection.verdict import SelectionRules, Verdict
 from services.dicom_node.settings import Settings
 
 log = logging.getLogger(__name__)
-_POLL_S: Final = 2.0
+_POLL_S: Final = 0.5  # a retry may be due
 _STOP_S: Final = 3.0
-_FIRST_DELAY_S: Final = 2.0
-_MAX_DELAY_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,8 @@ class _PeerThread:
     def __init__(self, peer: Peer, context: PullContext) -> None:
         self._peer, self._context = peer, context
         self._wake, self._stopping = Event(), Event()
-        self._retry = RetryPolicy(_FIRST_DELAY_S, context.settings.pull_patience_s, _MAX_DELAY_S)
+        settings = context.settings
+        self._retry = RetryPolicy(settings.send_first_delay_s, settings.pull_patience_s, settings.send_max_delay_s)
         self._thread = Thread(target=self._run, name=f"pull from {peer.name}", daemon=True)
 
     def start(self) -> None:
