@@ -6,7 +6,7 @@ set, so that names are stored in the bytes in which they came.
 
 from typing import Final
 
-from pydicom import DataElement, Dataset
+from pydicom import DataElement, Dataset, config
 from pydicom.datadict import tag_for_keyword
 
 # PS3.3 C.7.1.1 Patient, C.7.2.1 General Study
@@ -78,15 +78,16 @@ _OPTIONAL: Final = (
     "SpecialNeeds",
     "PatientState",
 )
-_COPIED: Final = (*_OPTIONAL, *_TYPE_2)
+_CHECKED_VRS: Final = frozenset({"AS", "CS", "DA", "DS", "IS", "TM", "US"})
 
 
 def copy_source_modules(header: Dataset, dataset: Dataset) -> None:
     """Replace the patient and study modules of `dataset` with those of `header`.
 
-    A malformed value of an optional attribute, such as a weight that is no number, is left away.
+    Identity is copied as it stands, since a PACS compares it. An optional attribute is left away where it is empty, or
+    where its value is malformed, such as a weight that is no number.
     """
-    for keyword in _COPIED:
+    for keyword in (*_TYPE_2, *_OPTIONAL):
         element = _readable(header, keyword)
         if element is not None:
             dataset[keyword] = element
@@ -95,15 +96,25 @@ def copy_source_modules(header: Dataset, dataset: Dataset) -> None:
     for keyword in _TYPE_2:
         if keyword not in dataset:
             setattr(dataset, keyword, None)
+    if dataset.get("PatientIdentityRemoved") == "YES" and "DeidentificationMethodCodeSequence" not in dataset:
+        dataset.setdefault("DeidentificationMethod", "not stated by the source")  # type 1C
 
 
 def _readable(header: Dataset, keyword: str) -> DataElement | None:
-    """A copy of the element; None where it is absent or malformed."""
+    """A copy of the element; None where it is absent or, if optional, empty or malformed."""
     tag = tag_for_keyword(keyword)
     if tag is None or tag not in header:
         return None
     try:
         element = header[tag]
-        return DataElement(tag, element.VR, element.value)
+        if keyword in _TYPE_2:
+            return DataElement(tag, element.VR, element.value)
+        return None if element.is_empty else _checked(element)
     except (ValueError, TypeError, OverflowError, NotImplementedError):
         return None
+
+
+def _checked(element: DataElement) -> DataElement:
+    """A copy of an optional element; ValueError where its value is malformed. Texts may exceed their length."""
+    mode = config.RAISE if element.VR in _CHECKED_VRS else None
+    return DataElement(element.tag, element.VR, element.value, validation_mode=mode)

@@ -116,6 +116,28 @@ def test_malformed_values_do_not_stop_the_result(assessed: ResultContext) -> Non
     assert document.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
 
 
+def test_optional_values_that_are_empty_or_malformed_are_left_away() -> None:
+    source = header(DeidentificationMethod="", PatientComments="x" * 9000)
+    for keyword, value in {"PatientAge": "44", "PatientSize": "tall", "PatientBirthTime": "noon"}.items():
+        source.add_new(keyword, "LO", value)
+    file = io.BytesIO()
+    source.save_as(file, enforce_file_format=True)
+    file.seek(0)
+    made = Dataset()
+    copy_source_modules(dcmread(file), made)
+    assert {element.keyword for element in made if not element.is_empty} == {"StudyInstanceUID", "PatientComments"}
+    assert not {"DeidentificationMethod", "PatientAge", "PatientSize", "PatientBirthTime"} & {
+        element.keyword for element in made
+    }
+
+
+@pytest.mark.parametrize("stated", ["", "CTP"])
+def test_a_source_without_identity_states_how_it_was_removed(stated: str) -> None:
+    made = Dataset()
+    copy_source_modules(header(PatientIdentityRemoved="YES", DeidentificationMethod=stated), made)
+    assert made.DeidentificationMethod == (stated or "not stated by the source")
+
+
 def test_an_order_is_referenced_where_the_source_names_it(assessed: ResultContext) -> None:
     order = Dataset()
     order.RequestedProcedureID, order.RequestedProcedureDescription = "RP1", "CT head"
