@@ -28,7 +28,7 @@ from services.dicom_node.steps.submitting import file_number
 
 log = logging.getLogger(__name__)
 _ROOT: Final = Path(__file__).parents[3]  # the import path of the services
-_MODULE: Final = "services.dicom_node.results"
+_COMMAND: Final = (sys.executable, "-m", "services.dicom_node.results")
 
 
 class BuildFailed(Exception):
@@ -51,10 +51,15 @@ class Builder(Protocol):
 
 
 class ChildProcess:
-    """Builds in a process of its own: one that crashes or hangs, or takes too much memory, harms no other."""
+    """Builds in a process of its own: one that crashes or hangs, or takes too much memory, harms no other.
 
-    def __init__(self, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+    Parameters
+    ----------
+    command : that gets the folder as its last argument
+    """
+
+    def __init__(self, timeout_s: float, command: Sequence[str] = _COMMAND) -> None:
+        self._timeout_s, self._command = timeout_s, command
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
 
@@ -62,7 +67,7 @@ class ChildProcess:
         """Run the process to its end; BuildFailed where that is a failure."""
         if self._stopped:
             raise BuildStopped
-        command = [sys.executable, "-m", _MODULE, str(folder.resolve())]
+        command = [*self._command, str(folder.resolve())]
         process = subprocess.Popen(command, cwd=_ROOT, start_new_session=True, stdin=subprocess.DEVNULL)  # noqa: S603
         self._running.add(process)
         try:
