@@ -100,6 +100,11 @@ def _in_report(old: bytes, new: bytes) -> Change:
     return _tensor("report", changed)
 
 
+@pytest.fixture
+def blood_grid() -> tuple[int, int]:
+    return (4, 4)
+
+
 CHANGES = [
     ("preprocess", _missing("slices")),
     ("preprocess", _missing("evidence")),
@@ -116,6 +121,9 @@ CHANGES = [
     ("preprocess", _in_report(b'"file":0', b'"file":-1')),
     ("preprocess", _in_report(b'"file":0', b'"file":1')),
     ("preprocess", _in_report(b'"position_mm":[', b'"position_mm":[0,')),
+    ("preprocess", _in_report(b'"geometry":0', b'"geometry":1')),
+    ("preprocess", _in_report(b'"geometry":0', b'"geometry":-1')),
+    ("preprocess", _in_report(b'"height":512', b'"height":0')),
     ("preprocess", _in_report(b'"incomplete":[]', b'"incomplete":[50]')),
     ("preprocess", _without_parameter("recipe")),
     ("cnn", _missing("features")),
@@ -123,6 +131,9 @@ CHANGES = [
     ("cnn", _flat("features")),
     ("cnn", _as_int32("features")),
     ("cnn", _without_parameter("card_sha256")),
+    ("cnn", _missing("blood")),
+    ("cnn", _without_last_row("blood")),
+    ("cnn", _flat("blood")),
     ("rnn", _missing("slice_probabilities")),
     ("rnn", _missing("series_probabilities")),
     ("rnn", _without_last_row("slice_probabilities")),
@@ -141,7 +152,7 @@ async def test_a_malformed_response_is_502_and_names_the_stage(
 ) -> None:
     chain.transports[stage].inner = Changed(chain.transports[stage].inner, change)
 
-    answer = await chain.predict(series(count), images=True)
+    answer = await chain.predict(series(count), images=True, blood=True)
 
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem["stage"]) == (502, "stage_failed", stage), problem
