@@ -15,6 +15,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from services.dicom_node.peers import Peer, PeerUnavailable
+from services.dicom_node.requestor_messages import await_own_responses
 
 _CONNECT_S: Final = 10.0
 _ACCEPT_S: Final = 30.0
@@ -69,7 +70,7 @@ class Associations:
         )
         if not association.is_established:
             raise _why_not(peer, association)
-        return association
+        return await_own_responses(association)
 
     @contextmanager
     def message(self, association: Association) -> Iterator[None]:

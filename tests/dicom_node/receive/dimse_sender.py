@@ -19,6 +19,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from services.dicom_node.inbox import Inbox
 from services.dicom_node.receive.dimse import DimseReceiver, OnCommitment
 from services.dicom_node.receive.supported import TRANSFER_SYNTAXES
+from services.dicom_node.requestor_messages import await_own_responses
 from services.dicom_node.settings import Settings
 
 CLASSES = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
@@ -43,7 +44,8 @@ def associate(
     for number, syntax in enumerate(TRANSFER_SYNTAXES):
         for sop_class in CLASSES[: 3 if number < 2 else 1]:  # 128 contexts are the most
             ae.add_requested_context(sop_class, syntax)
-    return ae.associate("127.0.0.1", port, ae_title=called, tls_args=(tls, "localhost") if tls else None)
+    made = ae.associate("127.0.0.1", port, ae_title=called, tls_args=(tls, "localhost") if tls else None)
+    return await_own_responses(made)
 
 
 def send(association: Association, files: Iterable[bytes]) -> list[int]:

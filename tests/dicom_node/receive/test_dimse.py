@@ -12,6 +12,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModelInstance,
 )
 
+from services.dicom_node.requestor_messages import await_own_responses
 from services.dicom_node.settings import Settings
 from tests.dicom_node.receive.dimse_sender import CLASSES, associate, receiving, send
 from tests.dicom_node.receive.folder_inbox import FolderInbox
@@ -64,7 +65,7 @@ def test_takes_ct_of_all_classes_and_nothing_else(inbox: FolderInbox) -> None:
         ae = AE("CT1")
         for sop_class in (*CLASSES, ComprehensiveSRStorage, SegmentationStorage, SecondaryCaptureImageStorage):
             ae.add_requested_context(sop_class)
-        sender = ae.associate("127.0.0.1", receiver.port, ae_title="ICH")
+        sender = await_own_responses(ae.associate("127.0.0.1", receiver.port, ae_title="ICH"))
         accepted = [str(context.abstract_syntax) for context in sender.accepted_contexts]
         assert sorted(accepted) == sorted(CLASSES)
         assert len(sender.rejected_contexts) == 3
@@ -87,7 +88,7 @@ def test_hands_reports_of_storage_commitment_on(inbox: FolderInbox) -> None:
         ae = AE("PACS")
         ae.add_requested_context(StorageCommitmentPushModel)
         role = build_role(StorageCommitmentPushModel, scp_role=True)
-        pacs = ae.associate("127.0.0.1", receiver.port, ae_title="ICH", ext_neg=[role])
+        pacs = await_own_responses(ae.associate("127.0.0.1", receiver.port, ae_title="ICH", ext_neg=[role]))
         status, _ = pacs.send_n_event_report(report, 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance)
         assert status.Status == 0
         pacs.release()

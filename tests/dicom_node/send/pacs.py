@@ -18,6 +18,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from services.dicom_node.peers import Peer
+from services.dicom_node.requestor_messages import await_own_responses
 from tests.dicom_node.send.built import SOP_CLASSES
 
 Reporting = Literal["same", "other", "never", "unsupported"]
@@ -118,7 +119,9 @@ class Pacs:
             ae = AE(self.ae_title)
             ae.add_requested_context(StorageCommitmentPushModel)
             role = build_role(StorageCommitmentPushModel, scp_role=True)
-            association = ae.associate("127.0.0.1", self.report_port, ae_title="ICH", ext_neg=[role])
+            association = await_own_responses(
+                ae.associate("127.0.0.1", self.report_port, ae_title="ICH", ext_neg=[role])
+            )
         association.send_n_event_report(
             result, event_type, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
         )
