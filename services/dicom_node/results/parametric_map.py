@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 from highdicom import VOILUTTransformation
-from highdicom.pm import ParametricMap, RealWorldValueMapping
+from highdicom.pm import DerivedPixelContrastValues, ParametricMap, RealWorldValueMapping
 from pydicom import Dataset
 from pydicom.sr.coding import Code
 
@@ -91,6 +91,7 @@ def _without_frames(context: ResultContext, number: int) -> ParametricMap:
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[mapping],
         voi_lut_transformations=[VOILUTTransformation(window_center=0.5, window_width=1.0)],
+        derived_pixel_contrast=DerivedPixelContrastValues.RESAMPLED,
         content_label="ICH",
         content_description="Research use only",
         **constructor_arguments(context, "parametric_map", number),
