@@ -36,9 +36,9 @@ DICOM_KINDS: Final = tuple(SOP_CLASSES)
 class BuiltRegistry:
     """A registry in a folder, and the objects that were built."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: Database | None = None) -> None:
         self.folder = folder
-        self.database = Database(folder / "registry.sqlite")
+        self.database = database or Database(folder / "registry.sqlite")
 
     def add(self, kinds: Sequence[Kind], destinations: Mapping[str, Destination], number: int = 1) -> list[str]:
         """Build an assessment, and plan its deliveries; the SOP instance UIDs of its objects."""
