@@ -86,6 +86,10 @@ class StepLoop:
     def is_running(self) -> bool:
         return self._thread.is_alive()
 
+    def wake(self) -> None:
+        """Look at once for work, from any thread."""
+        self._wake.set()
+
     def stop(self) -> None:
         """End soon; a step that is cut off is repeated after the next start."""
         self._stopping = True
