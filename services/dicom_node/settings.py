@@ -168,6 +168,12 @@ class Settings(ConnectionSettings):
     build_memory_bytes: int = Field(
         default=4 * 1024**3, description="Largest address space of such a process, in bytes."
     )
+    first_series_number: int = Field(
+        default=9001,
+        ge=1,
+        le=2**31 - 8,
+        description="SeriesNumber of the SR; each further kind of result object has the next number.",
+    )
     gateway_key_file: Path | None = Field(
         default=None, description="File with the node's API key of the gateway; unset where it asks for none."
     )

@@ -6,6 +6,7 @@ gets no patient data: warnings of pydicom and highdicom, which quote values, are
 
 import argparse
 import logging
+import os
 import resource
 import sys
 import warnings
@@ -35,6 +36,7 @@ def _limit_memory(size: int) -> None:
 
 
 def _build(folder: AssessmentFolder) -> int:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # each thread takes 64 MB or more of the address space
     warnings.simplefilter("ignore")
     logging.disable()
     from services.dicom_node.results.build_folder import build_folder  # noqa: PLC0415 - after the limits

@@ -105,6 +105,7 @@ class Building:
     destinations: Mapping[str, Destination]
     kinds: Sequence[Kind]
     memory_bytes: int
+    first_series_number: int = 9001
 
     def build(self, assessment: Assessment) -> ObjectIndex:
         """Build the objects, where that was not done before, and insert them with their deliveries.
@@ -162,7 +163,9 @@ class Building:
             warnings=tuple(warning.detail for warning in assessment.warnings if warning.severity != "refuse"),
             predecessor=predecessor,
             settings=ResultSettings(
-                device_serial_number=self.registry.database.node_id, memory_bytes=self.memory_bytes
+                device_serial_number=self.registry.database.node_id,
+                first_series_number=self.first_series_number,
+                memory_bytes=self.memory_bytes,
             ),
         )
 

@@ -69,7 +69,14 @@ class StepLoop:
         http = connect_gateway(settings)
         gateway = HttpGatewayJobs(http, settings)
         builder = ChildProcess(settings.build_timeout_s)
-        building = Building(registry, builder, destinations, settings.results, settings.build_memory_bytes)
+        building = Building(
+            registry,
+            builder,
+            destinations,
+            settings.results,
+            settings.build_memory_bytes,
+            settings.first_series_number,
+        )
         submitting = Submitting(registry, gateway, f"blood key_images {settings.priority}")
         steps = Steps(registry, submitting, building, wake_sender)
         completing = Completing(registry, selection, settings)
