@@ -165,6 +165,7 @@ def _read_peer(path: Path, name: str, table: Mapping[str, Any]) -> Peer:
         raise InvalidPeers(f"{where}: {_explain(error, Peer)}") from error
     for file in filter(None, (peer.ca_file, peer.certificate_file, peer.key_file, peer.token_file, peer.password_file)):
         _check_readable(where, file)
+    _check_content(where, peer)
     return peer
 
 
@@ -176,6 +177,23 @@ def _check_readable(where: str, file: Path) -> None:
         raise InvalidPeers(
             f"{where}: {file} cannot be read ({error.strerror}); create it, or correct its path"
         ) from error
+
+
+def _check_content(where: str, peer: Peer) -> None:
+    try:
+        peer.tls_context()
+    except (OSError, ValueError) as error:
+        files = "ca_file, certificate_file or key_file"
+        raise InvalidPeers(f"{where}: {files} is no PEM file of its kind ({error}); correct it") from error
+    for file in filter(None, (peer.token_file, peer.password_file)):
+        if not read_secret(file):
+            raise InvalidPeers(f"{where}: the first line of {file} is empty; write the secret into it")
+
+
+def read_secret(path: Path) -> str:
+    """The first line of a file; it is read anew for each client, so that a site can replace it."""
+    with path.open() as file:
+        return file.readline().strip()
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> str:

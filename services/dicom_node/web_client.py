@@ -4,12 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Final, Self
 
 import httpx
 
-from services.dicom_node.peers import Peer, PeerUnavailable
+from services.dicom_node.peers import Peer, PeerUnavailable, read_secret
 
 _CONNECT_S: Final = 10.0
 _MAX_RESPONSE_BYTES: Final = 16 * 1024**2
@@ -104,8 +103,3 @@ class _Bearer(httpx.Auth):
     def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
         request.headers["authorization"] = self._header
         yield request
-
-
-def read_secret(path: Path) -> str:
-    """The first line of a file; it is read anew for each client, so that a site can replace it."""
-    return path.read_text().partition("\n")[0].strip()

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from services.dicom_node.peers import InvalidPeers, read_peers
+from services.dicom_node.peers import InvalidPeers, Peer, read_peers
+from tests.running import ROOT
 
 PACS = """
 [peers.pacs]
@@ -30,6 +31,12 @@ def test_peers_are_read_by_name(tmp_path: Path) -> None:
     assert (peers["web"].dicom_web_url, peers["web"].token_file) == ("https://pacs/dicom-web", tmp_path / "token")
 
 
+def test_the_reference_has_each_name() -> None:
+    text = (ROOT / "docs/reference/peers.md").read_text()
+    table = text[: text.index("## Deliveries")]
+    assert {name for name in Peer.model_fields if f"`{name}`" not in table} == {"name"}
+
+
 def test_without_a_file_there_are_no_peers() -> None:
     assert read_peers(None) == {}
 
@@ -55,6 +62,8 @@ def test_without_a_file_there_are_no_peers() -> None:
         (PACS + 'user = "ich"\n', "user and password_file belong together"),
         (PACS + 'tls_name = "pacs"\n', "tls_name needs tls = true"),
         (PACS + 'ca_file = "absent.pem"\n', "absent.pem cannot be read"),
+        (PACS + 'ca_file = "token"\n', "no PEM file"),
+        ('[peers.web]\ndicom_web_url = "https://a"\ntoken_file = "empty"\n', "the first line of .*empty is empty"),
         ('[peers.web]\ndicom_web_url = "ftp://a"\n', "absolute http or https URL"),
         ('[peers.web]\ndicom_web_url = "https://me:word@a"\n', "without user and password"),
         ('[peers.web]\ndicom_web_url = "http://a"\ntoken_file = "token"\n', "use https"),
@@ -63,6 +72,7 @@ def test_without_a_file_there_are_no_peers() -> None:
 )
 def test_a_fault_stops_the_start_with_its_place(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "token").write_text("secret")
+    (tmp_path / "empty").write_text("\n")
     with pytest.raises(InvalidPeers, match=message):
         read_peers(_written(tmp_path, text))
 

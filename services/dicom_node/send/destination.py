@@ -46,7 +46,13 @@ class DestinationThread:
 
     def _run(self) -> None:
         while not self._stopping:
-            self._pause(self._round())
+            try:
+                delay_s = self._round()
+            except Exception as error:  # noqa: BLE001 - boundary: without rounds nothing is sent; the next may succeed
+                log.error("deliveries failed", extra={"fields": {"error": type(error).__name__}})  # noqa: TRY400 - no values
+                self._failures += 1
+                delay_s = self._queue.rules.delay_s(self._failures)
+            self._pause(delay_s)
 
     def _pause(self, seconds: float) -> None:
         """Wait; while the destination cannot be reached, new deliveries wait, too."""
@@ -70,10 +76,6 @@ class DestinationThread:
             return 0.0 if batch else min(_POLL_S, self._idle_s())
         except PeerUnavailable as error:
             return self._back_off(batch, error)
-        except Exception as error:  # noqa: BLE001 - boundary: the next round may succeed; without rounds nothing is sent
-            log.error("deliveries failed", extra={"fields": {"error": type(error).__name__}})  # noqa: TRY400 - no values
-            self._failures += 1
-            return self._queue.rules.delay_s(self._failures)
 
     def _idle_s(self) -> float:
         idle_s = self._queue.idle_s()

@@ -1,5 +1,6 @@
 """A PACS in this process: a storage SCP with storage commitment, which can refuse, abort and delay."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,8 +53,8 @@ class Pacs:
         return Peer.model_validate({**values, "send": frozenset(SOP_CLASSES), **options})
 
     @contextmanager
-    def running(self, port: int = 0) -> Iterator["Pacs"]:
-        """Serve until the context ends."""
+    def running(self, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator["Pacs"]:
+        """Serve until the context ends, by TLS where it has a context."""
         ae = AE(self.ae_title)
         ae.require_called_aet = True
         for uid in self.sop_classes:
@@ -65,7 +66,7 @@ class Pacs:
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_N_ACTION, self._action),
         ]
-        server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+        server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=tls)
         assert server
         self.port = server.server_address[1]
         try:
