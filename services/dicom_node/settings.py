@@ -21,8 +21,9 @@ class Settings(ConnectionSettings):
     model_config = SettingsConfigDict(env_prefix="ICH_NODE_")
 
     data_dir: Path = Field(
-        default=Path(".run/dicom-node"),
-        description="Folder of the registry, received instances and result objects; one node owns it.",
+        default=Path(".run/dicom-node-8000"),
+        description="Folder of the registry, received instances and result objects; one node owns it. `make run` puts "
+        "the port of the gateway at its end.",
     )
     host: str = Field(
         default="127.0.0.1",
