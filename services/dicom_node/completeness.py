@@ -17,6 +17,7 @@ from typing import Final, Literal
 from services.common.schemas import Reason
 
 State = Literal["waiting", "complete", "incomplete"]
+TIMED_OUT: Final = "series_timed_out"
 _LISTED: Final = 10  # ranges of missing numbers in a text
 
 
@@ -142,7 +143,7 @@ def _doubts(series: ReceivedSeries) -> Iterator[Reason]:
 
 
 def _timed_out(times: Times) -> Reason:
-    return _warning("series_timed_out", f"The series was not complete {times.timeout_s:g} s after its last instance.")
+    return _warning(TIMED_OUT, f"The series was not complete {times.timeout_s:g} s after its last instance.")
 
 
 def _warning(code: str, detail: str) -> Reason:

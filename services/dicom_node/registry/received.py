@@ -9,7 +9,7 @@ from typing import Any
 from services.common.acceptance import is_refused
 from services.common.schemas import Reason
 from services.common.timestamps import utc_now
-from services.dicom_node.completeness import ReceivedSeries, TransferState
+from services.dicom_node.completeness import TIMED_OUT, ReceivedSeries, TransferState
 from services.dicom_node.instance_header import InstanceHeader
 from services.dicom_node.selection.verdict import SeriesSummary, Verdict
 
@@ -72,14 +72,16 @@ def study_summaries(
     complete : ids of the waiting series that are complete
     """
     rows = connection.execute(
-        "SELECT series.*, sum(frames) AS slices, ? - last_received_s >= ? AS quiet "
+        "SELECT series.*, sum(frames) AS slices, ? - last_received_s >= ? AS quiet, (SELECT instr(warnings, ?) "
+        "FROM assessments WHERE assessments.series = series.id ORDER BY number DESC LIMIT 1) AS timed_out "
         "FROM series JOIN instances ON instances.series = series.id WHERE study_uid = ? GROUP BY series.id",
-        (now_s, quiet_s, study_uid),
+        (now_s, quiet_s, f'"{TIMED_OUT}"', study_uid),
     )
-    return {row["id"]: _summary(row, complete=not row["waiting"] or row["id"] in complete) for row in rows}
+    return {row["id"]: _summary(row, complete=row["id"] in complete) for row in rows}
 
 
 def _summary(row: Row, *, complete: bool) -> SeriesSummary:
+    complete = complete or not (row["waiting"] or row["timed_out"])
     ours, stalled = None if row["ours"] is None else bool(row["ours"]), not complete and bool(row["quiet"])
     return SeriesSummary(parse_header(row["header"]), row["slices"], complete, ours, stalled)
 

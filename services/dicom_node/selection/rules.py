@@ -46,10 +46,9 @@ class Selection:
         return self._compare(series, own, rivals)
 
     def _competes(self, series: SeriesSummary, other: SeriesSummary) -> bool:
-        if other.header.series_instance_uid == series.header.series_instance_uid:
+        if other.stalled or other.header.series_instance_uid == series.header.series_instance_uid:
             return False
-        possible = other.ours is None and not other.stalled
-        return other.ours is True or (possible and not exclusions(other, self.rules))
+        return other.ours is True or (other.ours is None and not exclusions(other, self.rules))
 
     def _compare(self, series: SeriesSummary, own: Reconstruction, rivals: Sequence[SeriesSummary]) -> Verdict:
         if chosen := next((other for other in rivals if other.ours), None):

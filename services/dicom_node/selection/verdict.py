@@ -14,7 +14,8 @@ class SeriesSummary:
     header : of the first instance
     slices : number of its instances, and of their frames
     complete : False while more instances may arrive
-    stalled : whether it is incomplete and nothing came for some time: it is neither waited for nor preferred
+    stalled : whether it is incomplete and nothing came for some time: no other series waits for it or yields to it,
+        also where it was chosen after a time-out
     ours : the verdict on it so far; None before one
     """
 

@@ -59,6 +59,15 @@ def test_a_better_series_after_the_choice_changes_nothing(node: Node) -> None:
     assert judge(node) == {"1.1": CHOSEN, "1.2": LATER}
 
 
+def test_half_a_series_that_was_assessed_does_not_keep_a_whole_one_from_it(node: Node) -> None:
+    send(node, SOFT, aborted=True)
+    node.clocks.pass_s(86_400)
+    assert judge(node) == {"1.2": CHOSEN}, "after the time-out, with a warning"
+    send(node, BONE)
+    node.clocks.pass_s(20)
+    assert judge(node) == {"1.2": CHOSEN, "1.1": CHOSEN}
+
+
 @pytest.mark.parametrize("later_s", [20, 86_400])
 def test_a_whole_series_is_chosen_over_half_of_a_better_one(node: Node, later_s: float) -> None:
     send(node, SOFT, aborted=True)
