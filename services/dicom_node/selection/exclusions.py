@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from services.common.body_part import names_head, names_other_body_part, other_body_part
 from services.common.contrast_description import normalized
@@ -10,7 +11,8 @@ from services.dicom_node.instance_header import InstanceHeader
 from services.dicom_node.selection.rule_file import CLASSES, DescriptionRules, Rules, SeriesRules
 from services.dicom_node.selection.verdict import SeriesSummary
 
-_ORIENTATION_VALUES = 6
+_ORIENTATION_VALUES: Final = 6
+_LONGEST: Final = 256  # characters of a description that are searched; LO has 64 (PS3.5 6.2)
 
 
 def exclusions(series: SeriesSummary, rules: Rules) -> tuple[str, ...]:
@@ -34,7 +36,7 @@ def exclusions(series: SeriesSummary, rules: Rules) -> tuple[str, ...]:
 def _objects(header: InstanceHeader, rules: SeriesRules) -> Iterator[str]:
     if header.software:
         yield "own_object: this software made it, so it is never scored"
-    if header.modality and header.modality.upper() not in rules.modalities:
+    if header.modality and header.modality.upper() not in map(str.upper, rules.modalities):
         yield f"other_modality: Modality is none of {', '.join(rules.modalities)} (modalities)"
     if header.sop_class_uid not in {CLASSES[name] for name in rules.sop_classes}:
         yield f"other_sop_class: its SOP class is none of {', '.join(rules.sop_classes)} (sop_classes)"
@@ -84,5 +86,6 @@ def _texts(header: InstanceHeader) -> list[str]:
 
 
 def _matching(patterns: Iterable[str], texts: Iterable[str]) -> str | None:
-    words = [normalized(text) for text in texts]
-    return next((pattern for pattern in patterns if any(re.search(pattern, text) for text in words)), None)
+    """The first pattern that matches a text, in plain capitals split into words or as it was sent."""
+    words = [form for text in texts for form in (normalized(text), text[:_LONGEST])]
+    return next((one for one in patterns if any(re.search(one, text, re.IGNORECASE) for text in words)), None)

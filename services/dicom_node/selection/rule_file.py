@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
+from unicodedata import combining, normalize
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -58,6 +59,8 @@ class DescriptionRules(Frozen):
                 re.compile(pattern)
             except re.error as error:
                 raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+            if any(map(combining, normalize("NFKD", pattern))):
+                raise ValueError(f"{pattern!r} has accents: write it without, as descriptions are searched")
         return patterns
 
 

@@ -40,6 +40,7 @@ def test_a_site_replaces_only_what_it_names(tmp_path: Path) -> None:
         ),
         ("[series]\nmodalities = []", ("[series] modalities",)),
         ("[description]\nexclude = ['(']", ("'(' is no regular expression",)),
+        ("[description]\ninclude = ['Schädel']", ("'Schädel' has accents",)),
         ('[preference]\nkernels = ["soft"]', ("list each of 'soft', 'unknown' and 'sharp' once",)),
         ("[preference]\nthickness_mm = inf", ("[preference] thickness_mm", "finite")),
         ("[series", ("at end of document",)),
@@ -60,7 +61,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_printed_rules_are_a_rule_file(tmp_path: Path) -> None:
     default = read_rules(None)
-    patterns = (r"\bCT\b|\"quoted\"", "Schädel", "\t# no comment")
+    patterns = (r"\bCT\b|\"quoted\"", "Schadel", "\t# no comment")
     description = default.description.model_copy(update={"include": patterns})
     for rules in (default, default.model_copy(update={"description": description})):
         path = tmp_path / "rules.toml"

@@ -134,6 +134,13 @@ def test_a_site_may_include_by_description(tmp_path: Path) -> None:
     assert codes(series(protocol_name="Stroke_Head"), selection=selection) == ("chosen",)
 
 
+@pytest.mark.parametrize("pattern", ["h30s", "Schadel", r"\b5\.0\b", "^sch"])
+def test_patterns_match_as_a_person_would_read_them(tmp_path: Path, pattern: str) -> None:
+    selection = site(tmp_path, f"[series]\nmodalities = ['ct']\n[description]\nexclude = ['{pattern}']")
+    assert codes(series(series_description="Schädel_5.0_H30s"), selection=selection) == ("excluded_description",)
+    assert codes(series(series_description="Brain"), selection=selection) == ("chosen",)
+
+
 def test_the_preferred_reconstruction_is_chosen_of_complete_series() -> None:
     bone = series("1.1", 200, convolution_kernel="H70h", slice_thickness_mm=0.75)
     thin = series("1.2", 240, slice_thickness_mm=0.6)
