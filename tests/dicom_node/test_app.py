@@ -67,3 +67,20 @@ def test_an_address_of_the_network_needs_keys(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="ICH_NODE_SENDERS_FILE"):
         Settings(data_dir=tmp_path, host="0.0.0.0")  # noqa: S104 - refused
     assert Settings(data_dir=tmp_path, host="0.0.0.0", published_host="127.0.0.1").senders_file is None  # noqa: S104
+
+
+async def test_with_a_file_of_keys_the_status_needs_one_and_its_page_does_not(tmp_path: Path) -> None:
+    (tmp_path / "senders").write_text("site key-of-the-site-0123456789\n")
+    (port,) = free_ports(1)
+    settings = Settings(data_dir=tmp_path / "node", dicom_port=port, senders_file=tmp_path / "senders")
+    app = create_app(Node.create(settings))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client,
+    ):
+        assert (await client.get("/")).status_code == 200
+        assert (await client.get("/v1/status")).json()["code"] == "unauthorized"
+        assert (await client.post("/v1/pull", json={})).status_code == 401
+        assert (await client.post("/dicom-web/studies")).status_code == 401
+        key = {"authorization": "Bearer key-of-the-site-0123456789"}
+        assert (await client.get("/v1/status", headers=key)).status_code == 200

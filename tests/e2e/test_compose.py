@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.dicom_node.receive.dimse_sender import associate
+from tests.dicom_node.receive.dimse_sender import associate, send
 from tests.e2e.containers import ENGINE, Containers, run
 from tests.running import Service
 
@@ -92,6 +92,19 @@ def test_the_dicom_node_reaches_the_gateway_and_answers_an_echo(containers: Cont
     association.release()
     shown = containers.inside("dicom_node", "python", "-m", "services.dicom_node", "status")
     assert "no destination is set" in shown.stdout
+
+
+def test_the_dicom_node_builds_the_results_of_a_stored_series(containers: Containers, samples: Path) -> None:
+    association = associate(containers.dicom_port)
+    files = [path.read_bytes() for path in sorted((samples / "series").glob("*.dcm"))]
+    assert set(send(association, files)) == {0}
+    association.release()
+    deadline = time.monotonic() + 120
+    while not (status := httpx.get(f"{containers.node_url}/v1/status").json())["built"]:
+        assert time.monotonic() < deadline, status
+        time.sleep(0.5)
+    assert set(status["built"]) == {"sr", "text_sr", "secondary_capture", "segmentation", "key_objects"}
+    assert status["failed_kinds"] == {}
 
 
 @pytest.mark.parametrize("name", [*SERVICES, "redis", "worker", "proxy"])
