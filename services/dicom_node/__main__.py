@@ -26,7 +26,7 @@ exit status:
   0  done
   2  the command line is wrong, or there is no such series or registry
 """
-_SERIES: Final = "number of the series, as `status` shows it, or its SeriesInstanceUID"
+_SERIES: Final = "number of the series, as `status` shows it, its SeriesInstanceUID, or the StudyInstanceUID of several"
 _GRACEFUL_SHUTDOWN_S: Final = 10  # of HTTP requests; transfers have their own time
 
 

@@ -60,13 +60,16 @@ def _resend(options: argparse.Namespace, settings: Settings, database: Database)
     from services.dicom_node.send.sender import destinations  # noqa: PLC0415 - pynetdicom, which others don't need
 
     configured = destinations(read_peers(settings.peers_file))
-    return resend(database, find_series(database, options.series), configured, options.to)
+    found = find_series(database, options.series)
+    return sum(resend(database, series, configured, options.to) for series in found)
 
 
 def forget_series(options: argparse.Namespace, settings: Settings, database: Database) -> str:
-    """Delete a series here."""
-    count = forget(database, settings.data_dir, find_series(database, options.series))
-    return f"the series is deleted here, with {count} instances; objects at destinations stay"
+    """Delete a series, or all series of a study, here."""
+    found = find_series(database, options.series)
+    count = sum(forget(database, settings.data_dir, series) for series in found)
+    subject = "1 series is" if len(found) == 1 else f"{len(found)} series are"
+    return f"{subject} deleted here, with {count} instances; objects at destinations stay"
 
 
 def _lines(status: RegistryStatus) -> Iterator[str]:

@@ -105,3 +105,26 @@ def test_forget_deletes_rows_and_files(rows: Rows, tmp_path: Path) -> None:
     assert not (tmp_path / "assessments" / str(assessment)).exists()
     assert main(["forget", str(series)]) == 2
     assert main(["forget", str(other)]) == 0
+
+
+def test_a_study_is_forgotten_as_a_whole(rows: Rows, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        rows.series(step="built")
+    with rows.database.write() as connection:
+        connection.execute("UPDATE series SET study_uid = '2.25.7'")
+    rows.series(step="built")
+    assert main(["resend", "2.25.7"]) == 0
+    assert main(["forget", "2.25.7"]) == 0
+    assert "2 series are deleted here" in capsys.readouterr().out
+    assert main(["forget", "2.25.7"]) == 2
+    with rows.database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM series").fetchone()[0] == 1
+
+
+def test_a_series_uid_in_two_studies_needs_a_number(rows: Rows, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        rows.series(step="built")
+    with rows.database.write() as connection:
+        connection.execute("UPDATE series SET series_uid = '2.25.8', study_uid = '2.25.9.' || id")
+    assert main(["forget", "2.25.8"]) == 2
+    assert "give one of the numbers 1, 2" in capsys.readouterr().err

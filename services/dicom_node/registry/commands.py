@@ -13,6 +13,12 @@ from services.dicom_node.registry.database import Database
 from services.dicom_node.registry.delivery_steps import Destination, plan_deliveries, resend_deliveries
 
 _CURRENT: Final = "SELECT id FROM assessments WHERE series = ? AND step != 'superseded'"
+# A number has no point, and a UID has one (PS3.5 9.1).
+_BY_NAME: Final = """
+    SELECT id, study_uid FROM series WHERE CASE instr(:name, '.')
+        WHEN 0 THEN CAST(id AS TEXT) = :name ELSE :name IN (series_uid, study_uid) END
+    ORDER BY id
+"""
 # An assessment is given up where its results cannot be built: its report is there.
 _BUILD_AGAIN: Final = """
     UPDATE assessments SET step = 'reported', attempts = 0, next_attempt_s = 0, error_code = NULL, step_at = ?
@@ -27,23 +33,22 @@ class UnknownSeries(LookupError):
     """No series has this number or UID. The message names the remedy."""
 
 
-def find_series(database: Database, text: str) -> int:
-    """The number of a series, by its number or its SeriesInstanceUID.
+def find_series(database: Database, text: str) -> list[int]:
+    """The numbers of the series of a number, a SeriesInstanceUID, or a StudyInstanceUID.
 
     Raises
     ------
     UnknownSeries
         there is none, or several studies have a series of this UID
     """
-    column = "series_uid" if "." in text else "id"
     with database.read() as connection:
-        rows = connection.execute(f"SELECT id FROM series WHERE {column} = ?", (text,)).fetchall()  # noqa: S608 - two names
-    if len(rows) == 1:
-        return int(rows[0]["id"])
-    if rows:
+        rows = connection.execute(_BY_NAME, {"name": text}).fetchall()
+    if not rows:
+        raise UnknownSeries("there is no such series or study: `status` lists numbers; a UID must be complete")
+    if len({row["study_uid"] for row in rows}) > 1:
         numbers = ", ".join(str(row["id"]) for row in rows)
         raise UnknownSeries(f"the series lies in several studies: give one of the numbers {numbers}")
-    raise UnknownSeries("there is no such series: `status` lists numbers; a UID must be complete")
+    return [int(row["id"]) for row in rows]
 
 
 def resend(
