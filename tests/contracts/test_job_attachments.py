@@ -88,6 +88,8 @@ async def test_a_job_keeps_maps_and_pictures(batch: Batch) -> None:
     assert (status, code) == (404, "no_picture")
     assert "slice 99" in detail
     assert (await problem(batch, f"{address}/series/7/blood"))[1] == "no_report"
+    for path in (f"series/{'9' * 400}/blood", f"series/0/slices/{'9' * 400}/image", "series/-1/blood"):
+        assert (await batch.chain.client.get(f"{address}/{path}")).status_code in (400, 404)
     await batch.chain.client.delete(address)
     assert (await problem(batch, f"{address}/series/0/blood"))[1] == "not_found"
 

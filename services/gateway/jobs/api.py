@@ -34,6 +34,7 @@ from services.gateway.jobs.store import JobOptions
 _REPORTS_PER_PAGE: Final = 100
 OCTET_STREAM: Final = "application/octet-stream"
 PNG: Final = "image/png"
+_MAX_NUMBER: Final = 2**31 - 1
 _PIECE_BYTES: Final = 256 * 1024
 _VARY: Final = {"vary": "Accept"}
 
@@ -125,7 +126,9 @@ def get_reports(
     return StreamingResponse(lines, media_type=media_type, headers=_VARY)
 
 
-SeriesNumber = Annotated[int, Path(ge=0, description="number of the series, from 0, in the order of the reports")]
+SeriesNumber = Annotated[
+    int, Path(ge=0, le=_MAX_NUMBER, description="number of the series, from 0, in the order of the reports")
+]
 
 
 def get_blood(job: JobOfSender, number: SeriesNumber) -> Response:
@@ -136,7 +139,7 @@ def get_blood(job: JobOfSender, number: SeriesNumber) -> Response:
 def get_image(
     job: JobOfSender,
     number: SeriesNumber,
-    index: Annotated[int, Path(ge=0, description="`index` of the slice, from 0")],
+    index: Annotated[int, Path(ge=0, le=_MAX_NUMBER, description="`index` of the slice, from 0")],
 ) -> Response:
     """The three windows as channels, 512 x 512. An averaged slice has the picture of its slab."""
     return _streamed(open_picture(job, number, index), PNG)

@@ -52,7 +52,8 @@ def open_blood(job: Job, number: int) -> BinaryIO:
 def open_picture(job: Job, number: int, index: int) -> BinaryIO:
     """The picture of a key slice as PNG, open for reading; NoReport, or NoPicture where none is kept."""
     document, report = _report(job, number)
-    content = job.open_attachment(number, document, _picture(index))
+    kept = index in report.get("key_slices", ())
+    content = job.open_attachment(number, document, _picture(index)) if kept else None
     if content is None:
         raise NoPicture(_why_no_picture(job, report, index))
     return content

@@ -58,7 +58,7 @@ def site(tmp_path: Path, text: str) -> Selection:
         {"modality": ""},
         {"body_part_examined": ""},
         {"body_part_examined": "CHEST"},
-        {"body_part_examined": "ABDOMEN", "series_description": "Abd 5mm", "study_description": "CT ABDOMEN"},
+        {"body_part_examined": "ABDOMEN", "series_description": "Liver 5mm", "study_description": "CT ABDOMEN"},
         {"image_type": ()},
         {"image_type": ("MIXED", "PRIMARY", "AXIAL")},
         {"image_orientation": None},
