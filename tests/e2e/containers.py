@@ -6,14 +6,19 @@ import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import httpx
 
 from tests.running import ROOT, free_ports
 
+_PORTS: Final = (
+    *("ICH_PORT", "ICH_TLS_PORT", "ICH_DICOM_PORT", "ICH_DICOM_HTTP_PORT"),
+    *("ICH_PACS_HTTP_PORT", "ICH_PACS_DICOM_PORT"),
+)
 ENGINE = "docker" if shutil.which("dockerd") else "podman"
 
 
@@ -26,6 +31,7 @@ class Containers:
     tls_url: str
     node_url: str
     dicom_port: int
+    ports: Mapping[str, int]
 
     def compose(self, *arguments: str) -> str:
         """Output of a Compose command."""
@@ -71,13 +77,13 @@ def run(command: list[str]) -> str:
 
 
 @contextmanager
-def running_containers() -> Iterator[Containers]:
-    """Build and start all containers on free ports, and remove them with their volumes at the end."""
-    port, tls_port, node_port, dicom_port = free_ports(4)
-    os.environ |= {"ICH_PORT": str(port), "ICH_TLS_PORT": str(tls_port), "COMPOSE_PROFILES": "dicom"}
-    os.environ |= {"ICH_DICOM_HTTP_PORT": str(node_port), "ICH_DICOM_PORT": str(dicom_port)}
-    urls = f"http://127.0.0.1:{port}", f"https://127.0.0.1:{tls_port}", f"http://127.0.0.1:{node_port}"
-    running = Containers(shlex.split(os.environ["COMPOSE"]), *urls, dicom_port)
+def running_containers(profile: str = "dicom") -> Iterator[Containers]:
+    """Build and start all containers of a profile on free ports, and remove them with their volumes at the end."""
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+    os.environ |= {name: str(port) for name, port in ports.items()} | {"COMPOSE_PROFILES": profile}
+    plain, tls, node = (ports[name] for name in ("ICH_PORT", "ICH_TLS_PORT", "ICH_DICOM_HTTP_PORT"))
+    urls = f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{tls}", f"http://127.0.0.1:{node}"
+    running = Containers(shlex.split(os.environ["COMPOSE"]), *urls, ports["ICH_DICOM_PORT"], ports)
     begin = time.monotonic()
     try:
         running.compose("up", "--build", "-d")

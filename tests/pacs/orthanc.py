@@ -92,6 +92,10 @@ class Orthanc:
         answer.raise_for_status()
         return answer.json()
 
+    def idle(self) -> bool:
+        """Whether none of its jobs runs or waits."""
+        return all(job["State"] in ("Success", "Failure") for job in self.get("/jobs?expand"))
+
     def empty(self) -> None:
         """Delete all studies."""
         for study in self.get("/studies"):

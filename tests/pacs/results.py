@@ -22,7 +22,20 @@ SOP_CLASSES: Final[Mapping[str, Kind]] = {
 }
 _JSON: Final = {"Accept": "application/dicom+json"}
 _DICOM: Final = {"Accept": 'multipart/related; type="application/dicom"'}
-KINDS_OF_ASSESSED: Final[tuple[Kind, ...]] = ("sr", "text_sr", "secondary_capture", "segmentation", "key_objects")
+KINDS: Final[tuple[Kind, ...]] = ("sr", "text_sr", "secondary_capture", "segmentation", "key_objects")
+# The sample series has five key slices, with a Secondary Capture each.
+KINDS_OF_ASSESSED: Final[tuple[Kind, ...]] = (
+    "sr",
+    "text_sr",
+    "segmentation",
+    "key_objects",
+    "secondary_capture",
+    "secondary_capture",
+    "secondary_capture",
+    "secondary_capture",
+    "secondary_capture",
+)
+KINDS_OF_NOT_ASSESSED: Final[tuple[Kind, ...]] = ("sr", "text_sr", "secondary_capture")
 
 
 @dataclass(frozen=True)

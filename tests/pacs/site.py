@@ -1,6 +1,5 @@
 """The whole product beside Orthanc, wired both ways as Compose's profile `pacs`, for tests and the demo."""
 
-import socket
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -9,13 +8,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.pacs.orthanc import AE_TITLE, Addresses, Orthanc, running_orthanc, wait_for
-from tests.pacs.results import KINDS_OF_ASSESSED, Pacs
-from tests.pacs.senders import send
+from tests.pacs.results import KINDS, KINDS_OF_ASSESSED, Pacs
+from tests.pacs.senders import send, storescu
 from tests.pacs.series import Series
 from tests.running import NAMES, Service, free_ports, running_service, service_ports
 
 NODE: Final = "ICH"
 STEPS: Final = ("complete", "submitted", "reported", "built", "sent", "committed")
+SHORT_DELAYS: Final = {
+    "ICH_NODE_SEND_FIRST_DELAY_S": "0.5",
+    "ICH_NODE_SEND_MAX_DELAY_S": "2",
+    "ICH_NODE_COMMITMENT_TIMEOUT_S": "5",
+}
 
 
 @dataclass(frozen=True)
@@ -36,17 +40,13 @@ class Site:
         """The node's port of DICOM."""
         return self.product.ports["dicom"]
 
-    def listens(self) -> bool:
-        """Whether the node's DICOM port takes connections."""
-        try:
-            socket.create_connection(("127.0.0.1", self.dicom_port), timeout=1).close()
-        except OSError:
-            return False
-        return True
-
     def send(self, series: Series) -> None:
         """Send a series to the node by C-STORE."""
         send(series.files, self.dicom_port, NODE)
+
+    def sends(self, series: Series) -> bool:
+        """Send a series to the node by C-STORE; whether the node took it."""
+        return storescu(series.files, self.dicom_port, NODE).returncode == 0
 
     def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of the node's registry."""
@@ -117,6 +117,7 @@ def running_site(
     settings = {f"ICH_{name.upper()}_DRAIN_S": "0" for name in NAMES} | {
         "ICH_NODE_PEERS_FILE": str(folder / "peers.toml"),
         "ICH_NODE_QUIET_S": str(complete_s),
+        **SHORT_DELAYS,
         **(more or {}),
     }
     with (
@@ -128,7 +129,7 @@ def running_site(
 
 def peers_file(addresses: Addresses) -> str:
     """Orthanc as the destination."""
-    kinds = ", ".join(f'"{kind}"' for kind in KINDS_OF_ASSESSED)
+    kinds = ", ".join(f'"{kind}"' for kind in KINDS)
     return (
         f'[peers.orthanc]\nae_title = "{AE_TITLE}"\nhost = "127.0.0.1"\nport = {addresses.dicom_port}\n'
         f'dicom_web_url = "http://127.0.0.1:{addresses.http_port}/dicom-web"\n'

@@ -34,18 +34,28 @@ def values(item: Dataset, value_type: str) -> Iterator[Dataset]:
 
 def _items(items: Sequence[Dataset], depth: int) -> Iterator[str]:
     shown = [item for item in items if item.ValueType not in _HIDDEN]
-    for key, group in groupby(shown, _kind):
+    for (_, name, _), group in groupby(shown, _kind):
         same = list(group)
-        if key[0] == "NUM" and len(same) > _FEW:
-            yield _line(key[1], _bars([_number(item) for item in same]), depth)
-            continue
-        for item in same:
-            yield _line(key[1], _value(item), depth)
-            yield from _items(item.get("ContentSequence", ()), depth + 1)
+        if same[0].ValueType == "NUM" and len(same) > _FEW:
+            yield _line(name, _bars([_number(item) for item in same]), depth)
+        else:
+            yield from _siblings(name, same, depth)
 
 
-def _kind(item: Dataset) -> tuple[str, str]:
-    return item.ValueType, meaning(item.ConceptNameCodeSequence) if "ConceptNameCodeSequence" in item else ""
+def _siblings(name: str, same: Sequence[Dataset], depth: int) -> Iterator[str]:
+    """Yield lines of items with the same name; those below a container that the first one has are not repeated."""
+    first: set[str] = set()
+    for item in same:
+        yield _line(name, _value(item), depth)
+        lines = list(_items(item.get("ContentSequence", ()), depth + 1))
+        yield from (line for line in lines if line not in first)
+        first = first or set(lines)
+
+
+def _kind(item: Dataset) -> tuple[str, str, bool]:
+    """Value type, name, and whether it has items below it: a number of a slice refers to its image."""
+    name = meaning(item.ConceptNameCodeSequence) if "ConceptNameCodeSequence" in item else ""
+    return item.ValueType, name, "ContentSequence" in item
 
 
 def _line(name: str, value: str, depth: int) -> str:

@@ -17,7 +17,7 @@ from tests.running import free_ports
 
 COMPLETE_S: Final = 3.0
 ARCHIVE: Final = "ARCHIVE"
-WAYS: Final = ("storescu", "stow", "stow_by_orthanc", "route", "pull_by_web", "pull_by_move", "abdomen")
+WAYS: Final = ("storescu", "stow", "stow_by_orthanc", "route", "abdomen")
 Sent = Mapping[str, Series]
 
 
@@ -62,13 +62,10 @@ def sent(site: Site, archive: Orthanc, tmp_path_factory: pytest.TempPathFactory)
     site.send(series["storescu"])
     site.send(series["abdomen"])
     stow(f"{site.product.node_url}/dicom-web", series["stow"])
-    for way in ("stow_by_orthanc", "pull_by_web", "pull_by_move"):
-        stow(archive.dicom_web_url, series[way])
+    stow(archive.dicom_web_url, series["stow_by_orthanc"])
     (study,) = archive.post("/tools/find", {"Level": "Study", "Query": _query(series["stow_by_orthanc"])})
     archive.post("/dicom-web/servers/ich/stow", {"Resources": [study]})
     send(series["route"].files, site.orthanc.addresses.dicom_port, AE_TITLE)
-    for peer in ("by-web", "by-move"):
-        pull(site, series[f"pull_{peer.replace('-', '_')}"], peer)
     return series
 
 
@@ -79,16 +76,6 @@ def _query(series: Series) -> dict[str, str]:
 def stow(url: str, series: Series) -> None:
     """Send a series by STOW-RS with dicomweb-client."""
     DICOMwebClient(url).store_instances([dcmread(path) for path in series.files])
-
-
-def pull(site: Site, series: Series, peer: str) -> None:
-    """Ask the node to pull a study from a peer."""
-    answer = httpx.post(
-        f"{site.product.node_url}/v1/pull",
-        json={"study_instance_uid": series.study_uid, "from": peer},
-        timeout=60,
-    )
-    assert answer.is_success, answer.text
 
 
 def predict(site: Site, files: list[Path]) -> dict[str, dict[str, float]]:

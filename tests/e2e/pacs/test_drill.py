@@ -13,16 +13,26 @@ from tests.pacs.site import Site
 pytestmark = [pytest.mark.pacs, pytest.mark.timeout(400)]
 STEPS = ("received", "complete", "submitted", "reported", "built", "sent")
 LATER = {step: (*STEPS[STEPS.index(step) :], "committed") for step in STEPS}
+RETRIES = 3
 VICTIMS = ("node", "gateway", "redis", "orthanc")
 
 
 def _kill(site: Site, victim: str) -> None:
+    """Kill a process, and wait until another one is in its place."""
     if victim == "orthanc":
         site.orthanc.kill()
         site.orthanc.start()
         return
-    process = site.product.redis() if victim == "redis" else site.product.process(victim)
-    os.kill(process, signal.SIGKILL)
+    killed = _process(site, victim)
+    os.kill(killed, signal.SIGKILL)
+    wait_for(f"another {victim}", lambda: _process(site, victim) not in (0, killed), 60, 0.02)
+
+
+def _process(site: Site, victim: str) -> int:
+    try:
+        return site.product.redis() if victim == "redis" else site.product.process(victim)
+    except LookupError:
+        return 0
 
 
 def _at(site: Site, series: Series, step: str) -> str:
@@ -33,9 +43,8 @@ def _at(site: Site, series: Series, step: str) -> str:
 
 
 def _drill(site: Site, series: Series, victim: str, step: str) -> None:
-    """Send a series, and kill when it has reached the step."""
-    wait_for("the node listens", site.listens, 60)
-    site.send(series)
+    """Send a series, again until the node takes it, and kill when it has reached the step."""
+    wait_for("the node takes a series", lambda: site.sends(series), 60)
     found = wait_for(f"a series that is {step}", lambda: _at(site, series, step), 60, 0.002)
     _kill(site, victim)
     print(f"{victim} killed: series wanted at {step}, was {found}")
@@ -51,3 +60,25 @@ def test_a_kill_at_every_step_loses_and_doubles_nothing(site: Site, tmp_path: Pa
         site.wait_for_results(series, 120)
         site.wait_for_step(series, ("committed",), 60)
         assert site.steps(series) == ["committed"]
+
+
+def test_a_destination_that_stays_down_past_three_retries_loses_nothing(site: Site, tmp_path: Path) -> None:
+    series = new_series(tmp_path / "series")
+    site.orthanc.kill()
+    site.send(series)
+    wait_for("four attempts", lambda: _attempts(site, series) > RETRIES, 120)
+    assert site.steps(series) == ["built"]
+    site.orthanc.start()
+    site.wait_for_results(series, 60)
+    site.wait_for_step(series, ("committed",), 60)
+    assert site.query("SELECT count(*) FROM deliveries WHERE step = 'dead'") == [(0,)]
+
+
+def _attempts(site: Site, series: Series) -> int:
+    """The largest number of attempts to deliver an object of a series."""
+    ((found,),) = site.query(
+        "SELECT max(deliveries.attempts) FROM deliveries JOIN objects ON objects.id = object"
+        " JOIN assessments ON assessments.id = assessment JOIN series ON series.id = series WHERE series_uid = ?",
+        series.series_uid,
+    )
+    return int(found or 0)

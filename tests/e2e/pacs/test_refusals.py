@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.dicom_node.software import SOFTWARE
 from tests.e2e.pacs.conftest import Sent
 from tests.pacs.orthanc import wait_for
 from tests.pacs.secured_node import make_certificates, secured_node, tls_options
@@ -71,8 +72,16 @@ def test_result_objects_are_refused_and_never_scored(site: Site, sent: Sent, tmp
         dataset.save_as(path)
         done = storescu([path], site.dicom_port, NODE)
         assert done.returncode != 0, kind
-        assert "No presentation context" in done.stdout + done.stderr, kind
+        assert "No Acceptable Presentation Contexts" in done.stdout + done.stderr, kind
     assert site.steps(sent["storescu"]) == ["committed"]
+
+
+def test_a_ct_image_that_the_node_made_is_passed_over(site: Site, tmp_path: Path) -> None:
+    """As a PACS would send it that stores results under the SOP class of their source."""
+    series = new_series(tmp_path / "series", {"ManufacturerModelName": SOFTWARE})
+    site.send(series)
+    site.wait_for_step(series, ("passed_over",), site.complete_s + 30)
+    assert site.pacs.kinds(series.study_uid) == []
 
 
 def test_a_half_series_of_a_killed_sender_is_not_scored(site: Site, tmp_path: Path) -> None:
