@@ -147,7 +147,8 @@ class Building:
         with self.registry.database.read() as connection:
             instances = assessments.covered_instances(connection, assessment)
             predecessor = assessments.sent_predecessor(connection, assessment)
-        stored = [one.path for one in instances if one.path is not None]
+        data_dir = self.registry.folder.path
+        stored = [one.path for one in instances if one.path is not None and (data_dir / one.path).is_file()]
         if not stored:
             raise BuildFailed("files_removed")
         report = FetchedReport.model_validate_json(folder.report_file.read_bytes())

@@ -14,7 +14,8 @@ from services.common.private_folder import open_private
 from services.dicom_node.settings import Settings
 from services.dicom_node.steps.gateway_errors import JobLost, NodeRefused, TemporaryFailure, checked
 
-_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0, read=600.0)  # an upload is answered after all of it is on the disk
+_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
+_UPLOAD_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0, read=600.0)  # answered after all of it is on the disk
 _DELETED: Final = 204
 _CHUNK_BYTES: Final = 256 * 1024
 
@@ -62,7 +63,11 @@ class HttpGatewayJobs:
         parts = [("files", (file.name, cast("Any", LazyFile(file.path, file.size)))) for file in files]
         query = {"blood": "true", "key_images": "true", "priority": self._settings.priority}
         try:
-            return str(self._request("POST", "/v1/jobs", params=query, files=parts, key=key).json()["id"])
+            return str(
+                self._request("POST", "/v1/jobs", params=query, files=parts, key=key, timeout=_UPLOAD_TIMEOUT).json()[
+                    "id"
+                ]
+            )
         except JobLost as error:  # there is no job yet: the address is wrong
             raise NodeRefused(error.code) from None
 

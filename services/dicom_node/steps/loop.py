@@ -54,6 +54,7 @@ class StepLoop:
         self._transfers = Workers(("complete", "submitted"), settings.submissions, steps.advance, self._wake.set)
         self._builds = Workers(("reported",), settings.builds, steps.advance, self._wake.set)
         self._next_s: dict[str, float] = {}
+        self._deleting = Thread()
         self._thread = Thread(target=self._run, name=self.name, daemon=True)
 
     @classmethod
@@ -120,7 +121,7 @@ class StepLoop:
         self._completing.run()
         if not self._steps.gateway_is_paused:
             self._start(self._transfers)
-            self._every(_DELETE_S, "delete", self._steps.delete_jobs)
+            self._every(_DELETE_S, "delete", self._start_deleting)
         self._start(self._builds)
         self._every(_STORE_CLOCK_S, "clock", self._registry.clock.store)
         self._every(_SWEEP_S, "sweep", lambda: sweep(self._registry, self._keep))
@@ -131,6 +132,12 @@ class StepLoop:
         with self._registry.database.read() as connection:
             due = due_assessments(connection, self._registry.clock.now_s(), workers.steps, wanted)
         workers.start(due)
+
+    def _start_deleting(self) -> None:
+        """In a thread: a gateway that hangs delays nothing else."""
+        if not self._deleting.is_alive():
+            self._deleting = Thread(target=self._steps.delete_jobs, name="delete jobs", daemon=True)
+            self._deleting.start()
 
     def _every(self, period_s: float, name: str, work: Callable[[], None]) -> None:
         now_s = self._registry.clock.now_s()

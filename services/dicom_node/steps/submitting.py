@@ -45,8 +45,8 @@ class Submitting:
         """Create the job; or write the report of a series that is not to be assessed."""
         instances = self._instances(assessment)
         reasons = [warning for warning in assessment.warnings if warning.severity == "refuse"]
-        if not reasons and any(one.path is None for one in instances):
-            reasons = [_files_removed(instances)]
+        if not reasons and (missing := sum(not self._is_stored(one) for one in instances)):
+            reasons = [_files_removed(missing, len(instances))]
         if reasons:
             self._write_own_report(assessment, reasons, instances)
             return
@@ -126,6 +126,9 @@ class Submitting:
         with self.registry.database.read() as connection:
             return assessments.covered_instances(connection, assessment)
 
+    def _is_stored(self, instance: StoredInstance) -> bool:
+        return instance.path is not None and (self.registry.folder.path / instance.path).is_file()
+
     def _files(self, instances: Sequence[StoredInstance]) -> list[JobFile]:
         return [
             JobFile(file_name(number), self.registry.folder.path / one.path, one.size)
@@ -160,6 +163,5 @@ def _reason(code: str, detail: str) -> Reason:
     return Reason(code=code, detail=detail or "The gateway could not assess the series.", severity="refuse")
 
 
-def _files_removed(instances: Sequence[StoredInstance]) -> Reason:
-    missing = sum(one.path is None for one in instances)
-    return _reason(FILES_REMOVED, f"The files of {missing} of {len(instances)} instances are not stored any more.")
+def _files_removed(missing: int, instances: int) -> Reason:
+    return _reason(FILES_REMOVED, f"The files of {missing} of {instances} instances are not stored any more.")

@@ -1,10 +1,13 @@
 """Threads that work on assessments, one each."""
 
+import logging
 from collections.abc import Callable, Sequence
 from threading import Lock, Thread
 from typing import Final
 
 from services.dicom_node.registry.assessments import Assessment, WorkStep
+
+log = logging.getLogger(__name__)
 
 
 class Workers:
@@ -50,6 +53,8 @@ class Workers:
     def _run(self, assessment: Assessment) -> None:
         try:
             self._work(assessment)
+        except Exception:  # such as a registry on a full disk: the next round tries again
+            log.exception("a step failed, and could not be noted", extra={"fields": {"id": assessment.id}})
         finally:
             with self._lock:
                 del self._running[assessment.id]

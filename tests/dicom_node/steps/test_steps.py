@@ -187,6 +187,15 @@ def test_a_missing_blood_map_is_a_warning(pipeline: Pipeline) -> None:
     assert "some result objects are missing" in context(pipeline, 1).warnings[0]
 
 
+def test_a_received_file_that_is_lost_ends_as_not_assessed(pipeline: Pipeline) -> None:
+    pipeline.node.receive_series([1, 2])
+    next((pipeline.node.path / "instances").rglob("*.dcm")).unlink()
+    pipeline.run()
+    assert pipeline.assessments == [(1, "built", "files_removed")]
+    assert pipeline.report()["reasons"][0]["detail"] == "The files of 1 of 2 instances are not stored any more."
+    assert (pipeline.node.path / context(pipeline, 1).header).is_file()
+
+
 def test_an_sr_that_cannot_be_built_is_tried_again_and_then_dead(pipeline: Pipeline) -> None:
     pipeline.fake_builder.failures = [BuildFailed("build_exit_status_1")] * 3 + [BuildStopped()] * 9
     pipeline.node.receive_series([1])
