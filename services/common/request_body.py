@@ -1,6 +1,6 @@
 """Reads the body of a request within a limit."""
 
-from fastapi import Request
+from starlette.requests import Request
 
 from services.common.problems import ContentTooLarge, UnsupportedMediaType
 
