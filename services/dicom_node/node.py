@@ -20,6 +20,7 @@ from services.dicom_node.receive.stow import StowReceiver
 from services.dicom_node.registry.data_folder import SETTING, DataFolder
 from services.dicom_node.registry.database import Database
 from services.dicom_node.registry.deliveries import Deliveries
+from services.dicom_node.registry.pulls import Pulls
 from services.dicom_node.registry.registry import Registry
 from services.dicom_node.selection.rules import Selection
 from services.dicom_node.send.sender import Sender, destinations
@@ -75,12 +76,13 @@ class Node:
         peers = read_peers(settings.peers_file)
         with ExitStack() as stack:
             registry = _open_registry(settings, stack)
-            sender = Sender(settings, peers, Deliveries(registry.database, settings.data_dir))
+            sender = Sender(settings, peers, Deliveries(registry.database, settings.data_dir, registry.clock.now_s))
             selection = Selection.read(settings.rules_file)
             steps = StepLoop.create(registry, selection, destinations(peers), settings, sender.wake)
             receiver = DimseReceiver(settings, registry.inbox, sender.on_commitment)
             stow = StowReceiver(settings, registry.inbox)
-            puller = Puller(settings, peers, registry.database, registry.inbox, selection)
+            pulls = Pulls(registry.database, registry.clock.now_s)
+            puller = Puller(settings, peers, pulls, registry.inbox, selection)
             counts = SeriesCounts(settings, peers, registry.database, registry.inbox)
             parts = (sender, steps, receiver, puller, counts)
             return cls(settings, peers, registry, receiver, stow, puller, steps, parts, stack.pop_all())

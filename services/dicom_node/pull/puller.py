@@ -1,7 +1,6 @@
 """Works on the pulls of all peers: a part of the node, with a thread for each peer."""
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import uniform
@@ -16,7 +15,6 @@ from services.dicom_node.pull.choice import judge_series
 from services.dicom_node.pull.retrieval import Failure, MoveRetrieval, Retrieval, WadoRetrieval
 from services.dicom_node.query.open_query import open_query, preferred_protocol
 from services.dicom_node.query.peer_query import FoundSeries
-from services.dicom_node.registry.database import Database
 from services.dicom_node.registry.pulls import Pull, Pulls
 from services.dicom_node.selection.verdict import SelectionRules, Verdict
 from services.dicom_node.settings import Settings
@@ -48,11 +46,9 @@ class Puller:
 
     name = "puller"
 
-    def __init__(
-        self, settings: Settings, peers: Peers, database: Database, inbox: Inbox, rules: SelectionRules
-    ) -> None:
+    def __init__(self, settings: Settings, peers: Peers, pulls: Pulls, inbox: Inbox, rules: SelectionRules) -> None:
         associations = Associations(settings.ae_titles[0], settings.send_timeout_s)
-        context = PullContext(settings, Pulls(database), inbox, rules, associations)
+        context = PullContext(settings, pulls, inbox, rules, associations)
         self.pulls = context.pulls
         self._threads = {name: _PeerThread(peer, context) for name, peer in peers.items() if peer.can_be_pulled_from}
 
@@ -118,11 +114,11 @@ class _PeerThread:
 
     def _round(self) -> bool:
         pulls = self._context.pulls
-        pull = pulls.due(self._peer.name, time.time())
+        pull = pulls.due(self._peer.name, pulls.now_s())
         if pull is None:
             return False
         delay_s = self._retry.delay_s(pull.attempts + 1) * uniform(0.75, 1.25)  # noqa: S311 - no secret
-        pulls.begin(pull, time.time() + delay_s)
+        pulls.begin(pull, pulls.now_s() + delay_s)
         try:
             failure = self._work(pull)
         except PeerUnavailable as error:
@@ -134,7 +130,7 @@ class _PeerThread:
     def _end(self, pull: Pull, failure: Failure | None) -> None:
         if failure is None:
             self._context.pulls.end(pull, "finished")
-        elif failure.final or pull.age_s > self._retry.give_up_s:
+        elif failure.final or self._context.pulls.now_s() - pull.asked_s > self._retry.give_up_s:
             self._context.pulls.end(pull, "failed", failure.code)
         else:
             self._context.pulls.end(pull, "running", failure.code)

@@ -44,11 +44,10 @@ class FindQuery:
         counted = found if found.instances is not None else FoundSeries(found.header, len(matches) or None)
         return with_instance(counted, _values(matches[0], INSTANCE_KEYS)) if matches else counted
 
-    def has_instance(self, study_instance_uid: str, sop_instance_uid: str) -> bool:
+    def has_instance(self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str) -> bool:
         """Whether the instance itself is listed."""
-        matches = self._find(
-            "IMAGE", (), StudyInstanceUID=study_instance_uid, SeriesInstanceUID="", SOPInstanceUID=sop_instance_uid
-        )
+        uids = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
+        matches = self._find("IMAGE", (), **uids, SOPInstanceUID=sop_instance_uid)
         return any(match.get("SOPInstanceUID") == sop_instance_uid for match in matches)
 
     def _find(self, level: str, keys: Sequence[str], **wanted: str) -> list[Dataset]:

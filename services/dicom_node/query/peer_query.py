@@ -54,5 +54,5 @@ class PeerQuery(Protocol):
     def with_instance(self, found: FoundSeries) -> FoundSeries:
         """The series with the attributes of one of its instances."""
 
-    def has_instance(self, study_instance_uid: str, sop_instance_uid: str) -> bool:
+    def has_instance(self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str) -> bool:
         """Whether the peer has an instance."""

@@ -35,9 +35,11 @@ class QidoQuery:
         items = self._get(path, limit=1, includefield=",".join(INSTANCE_KEYS))
         return with_instance(found, values(items[0], INSTANCE_KEYS)) if items else found
 
-    def has_instance(self, study_instance_uid: str, sop_instance_uid: str) -> bool:
+    def has_instance(self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str) -> bool:
         """Whether the instance itself is listed, since a peer may ignore what it does not know."""
-        items = self._get(f"/studies/{study_instance_uid}/instances", SOPInstanceUID=sop_instance_uid)
+        items = self._get(
+            f"/studies/{study_instance_uid}/series/{series_instance_uid}/instances", SOPInstanceUID=sop_instance_uid
+        )
         return any(sop_instance_uid in texts(item, "SOPInstanceUID") for item in items)
 
     def _get(self, path: str, **query: Any) -> Sequence[Item]:

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -14,13 +14,17 @@ from services.dicom_node.registry.delivery import Delivery
 from services.dicom_node.registry.delivery_steps import update_assessments
 
 _SELECT: Final = """
-    SELECT deliveries.*, coalesce(tried_since_at, deliveries.created_at) AS since_at,
+    SELECT deliveries.*, tried_since_s AS since_s,
         objects.assessment, kind, study_uid, objects.series_uid, sop_class_uid, sop_instance_uid, path
     FROM deliveries
     JOIN objects ON objects.id = deliveries.object
     JOIN assessments ON assessments.id = objects.assessment
     JOIN series ON series.id = assessments.series
     WHERE destination = ? AND (kind = 'fhir') = ?
+"""
+_UNFINISHED: Final = """
+    SELECT deliveries.id FROM deliveries JOIN objects ON objects.id = object
+    WHERE destination = ? AND (kind = 'fhir') = ? AND (step = 'pending' OR (step = 'sent' AND commitment))
 """
 _IN: Final = "(SELECT value FROM json_each(?))"
 QueueName = tuple[str, bool]  # destination, and whether it is the queue of FHIR
@@ -36,17 +40,18 @@ class Deliveries:
     Parameters
     ----------
     data_dir : paths of objects are below it
+    now_s : the node's clock, which a jump of the wall clock does not move; all moments are its seconds
     """
 
-    def __init__(self, database: Database, data_dir: Path) -> None:
-        self._database, self._data_dir = database, data_dir
+    def __init__(self, database: Database, data_dir: Path, now_s: Callable[[], float]) -> None:
+        self._database, self._data_dir, self.now_s = database, data_dir, now_s
 
     def due(self, queue: QueueName, now: float) -> tuple[Delivery, ...]:
         """The pending deliveries of the first assessment that has one due; those with the fewest attempts first."""
-        where = "AND deliveries.step = 'pending' AND deliveries.next_attempt_at <= ?"
+        where = "AND deliveries.step = 'pending' AND deliveries.next_attempt_s <= ?"
         with self._database.read() as connection:
             first = connection.execute(
-                f"{_SELECT} {where} ORDER BY deliveries.next_attempt_at, deliveries.id LIMIT 1", (*queue, now)
+                f"{_SELECT} {where} ORDER BY deliveries.next_attempt_s, deliveries.id LIMIT 1", (*queue, now)
             ).fetchone()
             rows = (
                 first
@@ -62,7 +67,7 @@ class Deliveries:
         with self._database.read() as connection:
             rows = connection.execute(
                 f"{_SELECT} AND deliveries.step = 'sent' AND commitment "
-                "AND deliveries.next_attempt_at <= ? ORDER BY deliveries.next_attempt_at LIMIT ?",
+                "AND deliveries.next_attempt_s <= ? ORDER BY deliveries.next_attempt_s LIMIT ?",
                 (*queue, now, _MAX_UNCONFIRMED),
             ).fetchall()
         return self._deliveries(rows)
@@ -71,23 +76,23 @@ class Deliveries:
         """When the next delivery is due, in seconds since 1970; None where there is none."""
         with self._database.read() as connection:
             row = connection.execute(
-                "SELECT min(next_attempt_at) AS moment FROM deliveries JOIN objects ON objects.id = object "
+                "SELECT min(next_attempt_s) AS moment FROM deliveries JOIN objects ON objects.id = object "
                 "WHERE destination = ? AND (kind = 'fhir') = ? "
                 "AND (step = 'pending' OR (step = 'sent' AND commitment))",
                 queue,
             ).fetchone()
         return None if row["moment"] is None else float(row["moment"])
 
-    def begin(self, one: int, next_attempt_at: float) -> bool:
+    def begin(self, one: int, next_attempt_s: float) -> bool:
         """Count an attempt before it is made: one that ends with this process is repeated at that moment.
 
         False where it must not be made, since the delivery was superseded.
         """
         with self._database.write() as connection:
             changed = connection.execute(
-                "UPDATE deliveries SET attempts = attempts + 1, next_attempt_at = ? "
-                "WHERE id = ? AND step IN ('pending', 'sent')",
-                (next_attempt_at, one),
+                "UPDATE deliveries SET attempts = attempts + 1, next_attempt_s = ?, "
+                "tried_since_s = coalesce(tried_since_s, ?) WHERE id = ? AND step IN ('pending', 'sent')",
+                (next_attempt_s, self.now_s(), one),
             )
             return changed.rowcount > 0
 
@@ -95,15 +100,15 @@ class Deliveries:
         """Note that the destination took the object; commitment is asked for at `ask_at`."""
         self._change(
             [one],
-            "step = 'sent', error_code = nullif(?, ''), next_attempt_at = ?, step_at = ?",
+            "step = 'sent', error_code = nullif(?, ''), next_attempt_s = ?, step_at = ?",
             (code, ask_at, utc_now()),
             "pending",
         )
 
-    def mark_failed(self, ids: Collection[int], code: str, next_attempt_at: float | None = None) -> None:
+    def mark_failed(self, ids: Collection[int], code: str, next_attempt_s: float | None = None) -> None:
         """Note a failure that keeps the step; without a moment, the one that is set stays."""
-        change = "error_code = ?, next_attempt_at = coalesce(?, next_attempt_at)"
-        self._change(ids, change, (code, next_attempt_at), "pending", "sent")
+        change = "error_code = ?, next_attempt_s = coalesce(?, next_attempt_s)"
+        self._change(ids, change, (code, next_attempt_s), "pending", "sent")
 
     def mark_refused(self, one: int, code: str) -> None:
         """Count a permanent answer of the destination."""
@@ -119,26 +124,27 @@ class Deliveries:
         change = "step = 'committed', error_code = NULL, transaction_uid = NULL, step_at = ?"
         self._change(ids, change, (utc_now(),), "sent")
 
-    def send_again(self, ids: Collection[int], code: str, next_attempt_at: float) -> None:
+    def send_again(self, ids: Collection[int], code: str, next_attempt_s: float) -> None:
         """Note that the destination does not have sent objects."""
-        change = "step = 'pending', error_code = ?, next_attempt_at = ?, transaction_uid = NULL, step_at = ?"
-        self._change(ids, change, (code, next_attempt_at, utc_now()), "sent")
+        change = "step = 'pending', error_code = ?, next_attempt_s = ?, transaction_uid = NULL, step_at = ?"
+        self._change(ids, change, (code, next_attempt_s, utc_now()), "sent")
 
-    def give_up_before(self, queue: QueueName, since: float, code: str) -> int:
-        """Give up all unfinished deliveries that were created before a moment; their number."""
-        moment = _rfc3339(since)
+    def note_unavailable(self, queue: QueueName, code: str) -> None:
+        """Note a failure of the destination, which concerns all unfinished deliveries."""
+        with self._database.write() as connection:
+            connection.execute(
+                "UPDATE deliveries SET error_code = ?, tried_since_s = coalesce(tried_since_s, ?) "  # noqa: S608
+                f"WHERE id IN ({_UNFINISHED})",
+                (code, self.now_s(), *queue),
+            )
+
+    def give_up_before(self, queue: QueueName, since_s: float, code: str) -> int:
+        """Give up all unfinished deliveries that were first tried before a moment; their number."""
         with self._database.read() as connection:
-            ids = [
-                row["id"]
-                for row in connection.execute(
-                    f"{_SELECT} AND coalesce(tried_since_at, deliveries.created_at) < ? "
-                    "AND (deliveries.step = 'pending' OR (deliveries.step = 'sent' AND commitment))",
-                    (*queue, moment),
-                )
-            ]
-        if ids:
-            self.mark_dead(ids, code)
-        return len(ids)
+            rows = connection.execute(f"{_UNFINISHED} AND tried_since_s < ?", (*queue, since_s)).fetchall()
+        if rows:
+            self.mark_dead([row["id"] for row in rows], code)
+        return len(rows)
 
     def note_request(self, destination: str, transaction_uid: str, ids: Collection[int], ask_again_at: float) -> None:
         """Note a request of commitment before it is sent."""
@@ -149,7 +155,7 @@ class Deliveries:
                 "INSERT INTO commitment_requests VALUES (?, ?, ?)", (transaction_uid, destination, utc_now())
             )
             connection.execute(
-                "UPDATE deliveries SET transaction_uid = ?, attempts = attempts + 1, next_attempt_at = ? "
+                "UPDATE deliveries SET transaction_uid = ?, attempts = attempts + 1, next_attempt_s = ? "
                 "WHERE step = 'sent' AND id IN (SELECT value FROM json_each(?))",
                 (transaction_uid, ask_again_at, json.dumps(list(ids))),
             )
@@ -200,7 +206,7 @@ class Deliveries:
                 attempts=row["attempts"],
                 refusals=row["refusals"],
                 code=row["error_code"],
-                since_at=row["since_at"],
+                since_s=row["since_s"],
             )
             for row in rows
         )

@@ -13,7 +13,7 @@ class Delivery:
     attempts : to send it, and to have it confirmed, that were begun
     refusals : permanent answers of the destination so far
     code : of the latest failure
-    since_at : when it was created or sent again by command, RFC 3339
+    since_s : when it was first tried, by the node's clock; None before, and after `resend`
     """
 
     id: int
@@ -27,4 +27,4 @@ class Delivery:
     attempts: int
     refusals: int
     code: str | None
-    since_at: str
+    since_s: float | None

@@ -72,11 +72,11 @@ def resend_deliveries(
     destination : to this one only; None, to all
     """
     changed = connection.execute(
-        "UPDATE deliveries SET step = 'pending', attempts = 0, refusals = 0, next_attempt_at = 0, "
-        "transaction_uid = NULL, tried_since_at = ?, step_at = ? WHERE step != 'superseded' "
+        "UPDATE deliveries SET step = 'pending', attempts = 0, refusals = 0, next_attempt_s = 0, "
+        "transaction_uid = NULL, tried_since_s = NULL, step_at = ? WHERE step != 'superseded' "
         "AND (step = 'dead' OR NOT ?) AND object IN (SELECT id FROM objects WHERE assessment = ?) "
         "AND coalesce(?, destination) = destination",
-        (utc_now(), utc_now(), dead_only, assessment, destination),
+        (utc_now(), dead_only, assessment, destination),
     ).rowcount
     update_assessment(connection, assessment)
     return changed

@@ -4,6 +4,7 @@ import json
 import secrets
 import sqlite3
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -16,7 +17,7 @@ _KEPT_S: Final = 7 * 86400.0  # after its creation, of a pull that has ended
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """A request to pull a study, or one series where `series_uid` is not empty."""
+    """A request to pull a study, or one series where `series_uid` is not empty; `asked_s` by the node's clock."""
 
     id: str
     peer: str
@@ -27,11 +28,7 @@ class Pull:
     code: str | None
     created_at: str
     updated_at: str
-
-    @property
-    def age_s(self) -> float:
-        """Seconds since the request."""
-        return time.time() - datetime.fromisoformat(self.created_at).timestamp()
+    asked_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +48,15 @@ class TooManyPulls(Exception):
 
 
 class Pulls:
-    """All methods may be called from any thread."""
+    """All methods may be called from any thread.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    Parameters
+    ----------
+    now_s : the node's clock, which a jump of the wall clock does not move
+    """
+
+    def __init__(self, database: Database, now_s: Callable[[], float]) -> None:
+        self._database, self.now_s = database, now_s
 
     def create(self, sender: str, peer: str, study_uid: str, series_uid: str, most: int) -> Pull:
         """The unfinished pull of the same things, or a new one; TooManyPulls where `most` are unfinished."""
@@ -71,9 +73,9 @@ class Pulls:
         if count["n"] >= most:
             raise TooManyPulls
         row = connection.execute(
-            "INSERT INTO pulls (id, peer, sender, study_uid, series_uid, created_at, updated_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING *",
-            (secrets.token_hex(16), *key, utc_now(), utc_now()),
+            "INSERT INTO pulls (id, peer, sender, study_uid, series_uid, created_at, updated_at, asked_s) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+            (secrets.token_hex(16), *key, utc_now(), utc_now(), self.now_s()),
         ).fetchone()
         return _pull(row)
 
@@ -87,19 +89,19 @@ class Pulls:
         """The unfinished pull of a peer that is due first."""
         with self._database.read() as connection:
             row = connection.execute(
-                "SELECT * FROM pulls WHERE peer = ? AND status IN ('queued', 'running') AND next_attempt_at <= ? "
-                "ORDER BY next_attempt_at, created_at LIMIT 1",
+                "SELECT * FROM pulls WHERE peer = ? AND status IN ('queued', 'running') AND next_attempt_s <= ? "
+                "ORDER BY next_attempt_s, created_at LIMIT 1",
                 (peer, now),
             ).fetchone()
         return row and _pull(row)
 
-    def begin(self, pull: Pull, next_attempt_at: float) -> None:
+    def begin(self, pull: Pull, next_attempt_s: float) -> None:
         """Count an attempt before it is made."""
         with self._database.write() as connection:
             connection.execute(
-                "UPDATE pulls SET status = 'running', attempts = attempts + 1, next_attempt_at = ?, updated_at = ? "
+                "UPDATE pulls SET status = 'running', attempts = attempts + 1, next_attempt_s = ?, updated_at = ? "
                 "WHERE id = ?",
-                (next_attempt_at, utc_now(), pull.id),
+                (next_attempt_s, utc_now(), pull.id),
             )
 
     def end(self, pull: Pull, status: str, code: str | None = None) -> None:
@@ -179,4 +181,5 @@ def _pull(row: sqlite3.Row) -> Pull:
         row["error_code"],
         row["created_at"],
         row["updated_at"],
+        row["asked_s"],
     )

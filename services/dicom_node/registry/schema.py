@@ -3,7 +3,7 @@
 from typing import Final
 
 # `..._at` are UTC, RFC 3339, for people; `..._s` are seconds of the node's clock (`clock.py`), which all decisions use.
-# `deliveries.next_attempt_at` has seconds since 1970. Ids are never used again, also after `forget`: UIDs derive from
+# Ids are never used again, also after `forget`: UIDs derive from
 # them.
 MIGRATIONS: Final[tuple[str, ...]] = (
     """
@@ -164,5 +164,14 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         error_code TEXT,
         PRIMARY KEY (pull, series_uid)
     ) STRICT, WITHOUT ROWID;
+    """,
+    """
+    ALTER TABLE deliveries DROP COLUMN tried_since_at;
+    ALTER TABLE deliveries ADD COLUMN tried_since_s REAL;        -- the first attempt, or failure to reach the peer
+    ALTER TABLE deliveries RENAME COLUMN next_attempt_at TO next_attempt_s;
+    UPDATE deliveries SET next_attempt_s = 0;
+    ALTER TABLE pulls RENAME COLUMN next_attempt_at TO next_attempt_s;
+    ALTER TABLE pulls ADD COLUMN asked_s REAL NOT NULL DEFAULT 0;
+    UPDATE pulls SET next_attempt_s = 0;
     """,
 )

@@ -24,7 +24,7 @@ def _check(queue: DeliveryQueue, query: PeerQuery, batch: Sequence[Delivery]) ->
     for delivery in batch:
         if not queue.begin(delivery):
             continue
-        if query.has_instance(delivery.study_uid, delivery.sop_instance_uid):
+        if query.has_instance(delivery.study_uid, delivery.series_uid, delivery.sop_instance_uid):
             queue.confirm([delivery])
         elif delivery.code == _NOT_FOUND.code:
             queue.send_again(delivery, _NOT_FOUND)

@@ -75,16 +75,16 @@ class DestinationThread:
             self._failures = 0
             return 0.0 if batch else min(_POLL_S, self._idle_s())
         except PeerUnavailable as error:
-            return self._back_off(batch, error)
+            return self._back_off(error)
 
     def _idle_s(self) -> float:
         idle_s = self._queue.idle_s()
         return _POLL_S if idle_s is None else idle_s
 
-    def _back_off(self, batch: tuple[Delivery, ...], error: PeerUnavailable) -> float:
+    def _back_off(self, error: PeerUnavailable) -> float:
         self._failures += 1
         delay_s = self._queue.rules.delay_s(self._failures)
         fields = {"destination": self._queue.destination, "code": error.code, "delay_s": round(delay_s, 1)}
         log.warning("%s", error, extra={"fields": fields})
-        self._queue.note_unavailable(batch, error.code)
+        self._queue.note_unavailable(error.code)
         return delay_s

@@ -16,6 +16,7 @@ from services.dicom_node.peers import Peer
 from services.dicom_node.pull.puller import Puller
 from services.dicom_node.pull.routes import pull_router
 from services.dicom_node.receive.dimse import DimseReceiver
+from services.dicom_node.registry.pulls import Pulls
 from services.dicom_node.selection.rules import Selection
 from services.dicom_node.settings import Settings
 from tests.dicom_node.pull.archive import Archive
@@ -50,7 +51,8 @@ async def _ready() -> None:
 @contextmanager
 def _pulling(node: Node, peer: Peer, settings: Settings) -> Iterator[Puller]:
     rules = Selection.read(None)
-    puller = Puller(settings, {peer.name: peer}, node.registry.database, node.registry.inbox, rules)
+    pulls = Pulls(node.registry.database, time.monotonic)
+    puller = Puller(settings, {peer.name: peer}, pulls, node.registry.inbox, rules)
     puller.start()
     try:
         yield puller

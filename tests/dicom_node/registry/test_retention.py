@@ -24,7 +24,7 @@ def stored(node: Node) -> list[Path]:
 
 
 def commit_all(node: Node) -> None:
-    deliveries = Deliveries(node.registry.database, node.path)
+    deliveries = Deliveries(node.registry.database, node.path, node.registry.clock.now_s)
     for (one,) in node.rows("SELECT id FROM deliveries WHERE step = 'pending'"):
         deliveries.begin(one, 0.0)
         deliveries.mark_sent(one, "", 0.0)

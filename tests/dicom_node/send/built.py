@@ -42,7 +42,7 @@ class BuiltRegistry:
 
     def add(self, kinds: Sequence[Kind], destinations: Mapping[str, Destination], number: int = 1) -> list[str]:
         """Build an assessment, and plan its deliveries; the SOP instance UIDs of its objects."""
-        uids, study = [], generate_uid()
+        uids, study, series_uid = [], generate_uid(), generate_uid()
         with self.database.write() as connection:
             series = connection.execute(
                 "INSERT INTO series (study_uid, series_uid) VALUES (?, ?) RETURNING id",
@@ -55,11 +55,11 @@ class BuiltRegistry:
             ).fetchone()["id"]
             for kind in kinds:
                 uid = str(generate_uid())
-                path = self._write(kind, study, uid, f"{assessment}-{kind}")
+                path = self._write(kind, (study, series_uid, uid), f"{assessment}-{kind}")
                 connection.execute(
                     "INSERT INTO objects (assessment, kind, sop_class_uid, sop_instance_uid, series_uid, path) "
                     "VALUES (?, ?, ?, ?, ?, ?)",
-                    (assessment, kind, SOP_CLASSES.get(kind, ""), uid, generate_uid(), path),
+                    (assessment, kind, SOP_CLASSES.get(kind, ""), uid, series_uid, path),
                 )
                 uids.append(uid)
             plan_deliveries(connection, assessment, destinations)
@@ -85,24 +85,24 @@ class BuiltRegistry:
         with self.database.read() as connection:
             return [row["step"] for row in connection.execute("SELECT step FROM assessments ORDER BY id")]
 
-    def _write(self, kind: Kind, study: str, uid: str, name: str) -> str:
+    def _write(self, kind: Kind, uids: tuple[str, str, str], name: str) -> str:
         path = Path("assessments") / (f"{name}.json" if kind == "fhir" else f"{name}.dcm")
         (self.folder / path).parent.mkdir(exist_ok=True)
         if kind == "fhir":
             (self.folder / path).write_text('{"resourceType": "Bundle", "type": "transaction", "entry": []}')
         else:
-            write_object(self.folder / path, study, SOP_CLASSES[kind], uid)
+            write_object(self.folder / path, SOP_CLASSES[kind], *uids)
         return str(path)
 
 
-def write_object(path: Path, study_instance_uid: str, sop_class_uid: str, sop_instance_uid: str) -> None:
+def write_object(path: Path, sop_class_uid: str, study_uid: str, series_uid: str, sop_instance_uid: str) -> None:
     """Write a small DICOM file of this class."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID(sop_class_uid), UID(sop_instance_uid)
     content = Dataset()
     content.SOPClassUID, content.SOPInstanceUID = sop_class_uid, sop_instance_uid
-    content.StudyInstanceUID, content.SeriesInstanceUID = study_instance_uid, generate_uid()
+    content.StudyInstanceUID, content.SeriesInstanceUID = study_uid, series_uid
     content.PatientID, content.Modality = "phantom", "SR"
     content.TextValue = "text " * 201
     FileDataset(path, content, file_meta=meta, preamble=b"\0" * 128).save_as(path, enforce_file_format=True)

@@ -22,7 +22,7 @@ QUICK = {
 @contextmanager
 def sending(registry: BuiltRegistry, *peers: Peer, **settings: float) -> Iterator[Sender]:
     by_name = {peer.name: peer for peer in peers}
-    deliveries = Deliveries(registry.database, registry.folder)
+    deliveries = Deliveries(registry.database, registry.folder, time.monotonic)
     sender = Sender(Settings.model_validate({**QUICK, **settings}), by_name, deliveries)
     sender.start()
     try:

@@ -97,12 +97,13 @@ def test_a_destination_that_is_down_gets_everything_later(registry: BuiltRegistr
 def test_a_destination_that_stays_down_beyond_patience_leaves_visible_dead_letters(registry: BuiltRegistry) -> None:
     (port,) = free_ports(1)
     pacs = Pacs(port=port)
-    registry.add(["sr"], destinations({"pacs": pacs.peer()}))
+    for _ in range(2):
+        registry.add(["sr"], destinations({"pacs": pacs.peer()}))
     with sending(registry, pacs.peer(), send_patience_s=0.2):
         until(all_at(registry, "dead"))
-    assert registry.codes("pacs") == ["unreachable"]
-    assert registry.assessment_steps() == ["built"]
-    assert resend_dead(registry.database) == 1
+    assert registry.codes("pacs") == ["unreachable"] * 2
+    assert registry.assessment_steps() == ["built"] * 2
+    assert resend_dead(registry.database) == 2
     with pacs.running(port), sending(registry, pacs.peer()):
         until(all_at(registry, "committed"))
 

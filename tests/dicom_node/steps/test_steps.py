@@ -30,7 +30,7 @@ def pipeline(node: Node) -> Pipeline:
 
 def send_all(pipeline: Pipeline) -> None:
     """Let the destination take and commit every pending object."""
-    deliveries = Deliveries(pipeline.node.registry.database, pipeline.node.path)
+    deliveries = Deliveries(pipeline.node.registry.database, pipeline.node.path, pipeline.node.registry.clock.now_s)
     ids = [row[0] for row in pipeline.node.rows("SELECT id FROM deliveries WHERE step = 'pending'")]
     for one in ids:
         deliveries.begin(one, 0.0)
