@@ -22,7 +22,7 @@ from tests.contracts.conftest import Chain
 from tests.contracts.test_enhanced import stack
 from tests.contracts.test_jobs import Batch, series
 from tests.dicom_node.registries import Node
-from tests.dicom_node.steps.pipelines import Crash, Pipeline
+from tests.dicom_node.steps.pipelines import Crash, Pipeline, send_all
 from tests.preprocess.dicom_files import written
 from tests.redis_process import redis_url, running_redis
 
@@ -152,6 +152,32 @@ async def test_frames_of_an_enhanced_object_are_named(bridge: NodeOfChain) -> No
     bridge.receive({"e.dcm": written(stack(6))})
     await bridge.run(6)
     assert [one.frame for one in bridge.folder(1).read_context().slices] == list(range(6))
+
+
+async def test_a_late_slice_gives_an_sr_that_names_the_one_before(bridge: NodeOfChain) -> None:
+    bridge.receive(series(0, 3))
+    await bridge.run()
+    send_all(bridge.pipeline)
+    bridge.receive(series(0, 4))
+    await bridge.run()
+    assert [row[:2] for row in bridge.pipeline.assessments] == [(1, "superseded"), (2, "built")]
+    first, second = (dcmread(bridge.folder(number).objects / "sr-1.dcm") for number in (1, 2))
+    (study,) = second.PredecessorDocumentsSequence
+    (before,) = study.ReferencedSeriesSequence[0].ReferencedSOPSequence
+    assert before.ReferencedSOPInstanceUID == first.SOPInstanceUID != second.SOPInstanceUID
+    assert "PredecessorDocumentsSequence" not in first
+    assert len(bridge.pipeline.report(2)["slices"]) == 4
+
+
+async def test_an_incomplete_series_has_its_warning_in_the_sr(bridge: NodeOfChain) -> None:
+    files = series(0, 4)
+    bridge.receive({name: content for name, content in files.items() if name != "0-2.dcm"})
+    await bridge.run(16)
+    assert bridge.pipeline.assessments == [(1, "built", None)]
+    for name in ("sr-1.dcm", "text_sr-1.dcm"):
+        elements = dcmread(bridge.folder(1).objects / name).iterall()
+        text = " ".join(str(one.value) for one in elements if one.keyword == "TextValue")
+        assert "InstanceNumbers are missing: 3." in text, name
 
 
 async def test_a_series_that_the_rules_of_acceptance_refuse_gets_a_report(bridge: NodeOfChain) -> None:

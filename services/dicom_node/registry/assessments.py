@@ -71,6 +71,16 @@ def due_assessments(connection: Connection, now_s: float, steps: Sequence[WorkSt
     return [_assessment(row) for row in rows]
 
 
+def is_due(connection: Connection, assessment: Assessment, now_s: float) -> bool:
+    """Whether an assessment is still at its step, and due: it may have been listed before another thread moved it."""
+    values = assessment.id, assessment.step, assessment.refused, assessment.job_id, now_s
+    row = connection.execute(
+        "SELECT id FROM assessments WHERE id = ? AND step = ? AND refused = ? AND job_id IS ? AND next_attempt_s <= ?",
+        values,
+    ).fetchone()
+    return row is not None
+
+
 def _assessment(row: Row) -> Assessment:
     return Assessment(
         id=row["id"],

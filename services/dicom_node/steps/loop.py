@@ -16,7 +16,7 @@ from services.dicom_node.steps.completing import Completing
 from services.dicom_node.steps.gateway_jobs import HttpGatewayJobs, connect_gateway
 from services.dicom_node.steps.steps import Steps
 from services.dicom_node.steps.submitting import Submitting
-from services.dicom_node.steps.workers import Workers
+from services.dicom_node.steps.workers import Claims, Workers
 
 log = logging.getLogger(__name__)
 _PERIOD_S: Final = 1.0
@@ -51,8 +51,9 @@ class StepLoop:
         self._stop_builds, self._close = stop_builds, close
         self._keep = KeepTimes(settings.received_keep_s, settings.unassessed_keep_s, settings.results_keep_s)
         self._wake, self._stopping = Event(), False
-        self._transfers = Workers(("complete", "submitted"), settings.submissions, steps.advance, self._wake.set)
-        self._builds = Workers(("reported",), settings.builds, steps.advance, self._wake.set)
+        claims, advance, wake = Claims(), steps.advance, self._wake.set
+        self._transfers = Workers(("complete", "submitted"), settings.submissions, claims, advance, wake)
+        self._builds = Workers(("reported",), settings.builds, claims, advance, wake)
         self._next_s: dict[str, float] = {}
         self._deleting = Thread()
         self._thread = Thread(target=self._run, name=self.name, daemon=True)

@@ -45,6 +45,9 @@ class Steps:
 
     def advance(self, assessment: Assessment) -> None:
         """Take the next step of an assessment, or note why it failed and when to try again."""
+        with self.registry.database.read() as connection:
+            if not assessments.is_due(connection, assessment, self.registry.clock.now_s()):
+                return
         try:
             self._step(assessment)
         except GatewayError as error:

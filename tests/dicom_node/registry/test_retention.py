@@ -4,12 +4,11 @@ from pathlib import Path
 import pytest
 
 from services.dicom_node.registry.commands import resend
-from services.dicom_node.registry.deliveries import Deliveries
 from services.dicom_node.registry.retention import KeepTimes, sweep
 from services.dicom_node.selection.verdict import Verdict
 from services.dicom_node.steps.gateway_errors import TemporaryFailure
 from tests.dicom_node.registries import Node
-from tests.dicom_node.steps.pipelines import PACS, Pipeline
+from tests.dicom_node.steps.pipelines import PACS, Pipeline, send_all
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
 TIMES = KeepTimes(received_s=HOUR_S, unassessed_s=7 * DAY_S, results_s=30 * DAY_S)
@@ -23,14 +22,6 @@ def stored(node: Node) -> list[Path]:
     return sorted((node.path / "instances").rglob("*.dcm"))
 
 
-def commit_all(node: Node) -> None:
-    deliveries = Deliveries(node.registry.database, node.path, node.registry.clock.now_s)
-    for (one,) in node.rows("SELECT id FROM deliveries WHERE step = 'pending'"):
-        deliveries.begin(one, 0.0)
-        deliveries.mark_sent(one, "", 0.0)
-        deliveries.mark_committed([one])
-
-
 def test_received_files_are_removed_some_time_after_their_results_were_committed(node: Node) -> None:
     pipeline = Pipeline(node)
     node.receive_series([1, 2])
@@ -38,7 +29,7 @@ def test_received_files_are_removed_some_time_after_their_results_were_committed
     node.clocks.pass_s(DAY_S)
     run_sweep(node)
     assert len(stored(node)) == 2, "results are pending"
-    commit_all(node)
+    send_all(pipeline)
     run_sweep(node)
     node.clocks.pass_s(HOUR_S - 1)
     run_sweep(node)
@@ -56,7 +47,7 @@ def test_received_files_may_be_kept(node: Node) -> None:
     pipeline = Pipeline(node)
     node.receive_series([1])
     pipeline.run()
-    commit_all(node)
+    send_all(pipeline)
     for _ in range(3):
         run_sweep(node, KeepTimes(float("inf"), TIMES.unassessed_s, TIMES.results_s))
         node.clocks.pass_s(5 * DAY_S)
@@ -91,7 +82,7 @@ def test_a_series_with_results_is_forgotten_in_the_end(node: Node) -> None:
     pipeline = Pipeline(node)
     node.receive_series([1])
     pipeline.run()
-    commit_all(node)
+    send_all(pipeline)
     run_sweep(node)
     node.clocks.pass_s(29 * DAY_S)
     run_sweep(node)
@@ -151,7 +142,7 @@ def test_what_is_sent_again_is_not_finished(node: Node) -> None:
     pipeline = Pipeline(node)
     node.receive_series([1])
     pipeline.run()
-    commit_all(node)
+    send_all(pipeline)
     run_sweep(node)
     node.clocks.pass_s(31 * DAY_S)
     assert resend(node.registry.database, 1, PACS)
@@ -163,7 +154,7 @@ def test_late_slices_after_the_removal_end_as_not_assessed_unless_all_come_again
     pipeline = Pipeline(node)
     node.receive_series([1, 2])
     pipeline.run()
-    commit_all(node)
+    send_all(pipeline)
     run_sweep(node)
     node.clocks.pass_s(HOUR_S + 1)
     run_sweep(node)
@@ -181,7 +172,7 @@ def test_a_jump_of_the_wall_clock_removes_nothing(node: Node) -> None:
     pipeline = Pipeline(node)
     node.receive_series([1])
     pipeline.run()
-    commit_all(node)
+    send_all(pipeline)
     run_sweep(node)
     node.clocks.wall_s += 10 * 365 * DAY_S
     run_sweep(node)

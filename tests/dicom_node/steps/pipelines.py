@@ -13,6 +13,7 @@ from services.dicom_node.assessment_folder import AssessmentFolder, BuiltObject,
 from services.dicom_node.kinds import Kind
 from services.dicom_node.registry.assessments import due_assessments
 from services.dicom_node.registry.database import Database
+from services.dicom_node.registry.deliveries import Deliveries
 from services.dicom_node.registry.delivery_steps import Destination
 from services.dicom_node.selection.verdict import SeriesSummary, Verdict
 from services.dicom_node.settings import Settings
@@ -231,3 +232,13 @@ class Pipeline:
     def report(self, assessment: int = 1) -> Any:
         """The stored report of an assessment."""
         return json.loads(AssessmentFolder.of(self.node.path, assessment).report_file.read_bytes())
+
+
+def send_all(pipeline: Pipeline) -> None:
+    """Let the destination take and commit every pending object."""
+    deliveries = Deliveries(pipeline.node.registry.database, pipeline.node.path, pipeline.node.registry.clock.now_s)
+    ids = [row[0] for row in pipeline.node.rows("SELECT id FROM deliveries WHERE step = 'pending'")]
+    for one in ids:
+        deliveries.begin(one, 0.0)
+        deliveries.mark_sent(one, "", 0.0)
+    deliveries.mark_committed(ids)

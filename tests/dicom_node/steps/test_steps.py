@@ -6,7 +6,7 @@ import pytest
 
 from services.common.report_schemas import Report
 from services.dicom_node.assessment_folder import AssessmentFolder
-from services.dicom_node.registry.deliveries import Deliveries
+from services.dicom_node.registry.assessments import due_assessments
 from services.dicom_node.registry.received import begin_assessment, waiting_series
 from services.dicom_node.selection.verdict import Verdict
 from services.dicom_node.steps.building import BuildFailed, BuildStopped
@@ -18,7 +18,7 @@ from services.dicom_node.steps.gateway_errors import (
     TemporaryFailure,
 )
 from tests.dicom_node.registries import Node
-from tests.dicom_node.steps.pipelines import KINDS, Pipeline
+from tests.dicom_node.steps.pipelines import KINDS, Pipeline, send_all
 
 DAY_S = 86_400.0
 
@@ -26,16 +26,6 @@ DAY_S = 86_400.0
 @pytest.fixture
 def pipeline(node: Node) -> Pipeline:
     return Pipeline(node)
-
-
-def send_all(pipeline: Pipeline) -> None:
-    """Let the destination take and commit every pending object."""
-    deliveries = Deliveries(pipeline.node.registry.database, pipeline.node.path, pipeline.node.registry.clock.now_s)
-    ids = [row[0] for row in pipeline.node.rows("SELECT id FROM deliveries WHERE step = 'pending'")]
-    for one in ids:
-        deliveries.begin(one, 0.0)
-        deliveries.mark_sent(one, "", 0.0)
-    deliveries.mark_committed(ids)
 
 
 def context(pipeline: Pipeline, assessment: int) -> Any:
@@ -205,6 +195,21 @@ def test_an_sr_that_cannot_be_built_is_tried_again_and_then_dead(pipeline: Pipel
     pipeline.run(rounds=6, pass_s=70)
     assert pipeline.assessments == [(1, "dead", "build_timeout")]
     assert pipeline.steps.failures == {"build_exit_status_1": 3, "build_timeout": 1}
+
+
+def test_an_assessment_that_another_thread_has_moved_is_left_alone(pipeline: Pipeline) -> None:
+    """The list of due assessments may be older than the end of another thread's work."""
+    pipeline.node.receive_series([1])
+    pipeline.run(rounds=1)
+    pipeline.node.clocks.pass_s(5)
+    registry = pipeline.node.registry
+    with registry.database.read() as connection:
+        (listed,) = due_assessments(connection, registry.clock.now_s(), ["submitted"], 1)
+    pipeline.steps.advance(listed)
+    calls = list(pipeline.crashes.calls)
+    pipeline.steps.advance(listed)
+    assert pipeline.crashes.calls == calls
+    assert pipeline.report()["status"] == "assessed"
 
 
 def test_an_unexpected_error_keeps_the_step(pipeline: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
