@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.e2e.containers import ENGINE, Containers, run, running_containers
@@ -23,11 +24,20 @@ def beside() -> Iterator[Containers]:
 
 def test_a_series_for_orthanc_comes_back_as_results(beside: Containers, tmp_path: Path) -> None:
     series = new_series(tmp_path / "series")
-    pacs = Pacs(f"http://127.0.0.1:{beside.ports['ICH_PACS_HTTP_PORT']}/dicom-web")
+    url = f"http://127.0.0.1:{beside.ports['ICH_PACS_HTTP_PORT']}"
+    pacs = Pacs(f"{url}/dicom-web")
+    wait_for("Orthanc", lambda: _answers(f"{url}/system"), 30)
     send(series.files, beside.ports["ICH_PACS_DICOM_PORT"], AE_TITLE)
     wait_for("the results in Orthanc", lambda: pacs.kinds(series.study_uid) == sorted(KINDS_OF_ASSESSED), 180)
     listed = beside.inside("dicom_node", "python", "-m", "services.dicom_node", "status", "--json").stdout
     assert '"committed": 1' in listed, listed
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.TransportError:
+        return False
 
 
 @pytest.mark.usefixtures("beside")

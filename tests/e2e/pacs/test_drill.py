@@ -78,7 +78,8 @@ def _attempts(site: Site, series: Series) -> int:
     """The largest number of attempts to deliver an object of a series."""
     ((found,),) = site.query(
         "SELECT max(deliveries.attempts) FROM deliveries JOIN objects ON objects.id = object"
-        " JOIN assessments ON assessments.id = assessment JOIN series ON series.id = series WHERE series_uid = ?",
+        " JOIN assessments ON assessments.id = assessment JOIN series ON series.id = series"
+        " WHERE series.series_uid = ?",
         series.series_uid,
     )
     return int(found or 0)
