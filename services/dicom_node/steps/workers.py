@@ -1,6 +1,7 @@
 """Threads that work on assessments, one each."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from threading import Lock, Thread
 from typing import Final
@@ -69,9 +70,10 @@ class Workers:
                 thread.start()
 
     def stop(self, patience_s: float) -> None:
-        """Wait some time for the assessments in work; a step that is cut off is repeated after the next start."""
+        """Wait so long for all assessments in work; a step that is cut off is repeated after the next start."""
+        deadline = time.monotonic() + patience_s
         for thread in tuple(self._threads.values()):
-            thread.join(patience_s)
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self, assessment: Assessment) -> None:
         try:
