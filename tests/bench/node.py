@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.figures import Figure, Note, measured, median_ratio
+from tests.bench.node_sender import write_series
 from tests.bench.plan import Plan
 from tests.running import ROOT, cpu_s, free_ports, pss_bytes
 
 _MB: Final = 1e6
 _SLICES: Final = 300
 _SENDERS: Final = 10
-_ROUNDS: Final = 5
+_ROUNDS: Final = 3
 _STEP_S: Final = 0.05
 _START_S: Final = 60
 _SETTLE_S: Final = 0.5  # work after the last response
@@ -56,6 +57,8 @@ def measure(plan: Plan) -> Iterator[Figure | Note]:
     """Measure one sender by each way, all receivers in turns; then ten senders to the node."""
     slices, rounds = plan.choose(_SLICES, 10), plan.choose(_ROUNDS, 1)
     with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        write_series(folder, slices)
         receivers = {_NODE: stack.enter_context(_node())}
         for name, program, start in (("Orthanc", "Orthanc", _orthanc), ("storescp", "storescp", _storescp)):
             if shutil.which(program):
@@ -63,21 +66,21 @@ def measure(plan: Plan) -> Iterator[Figure | Note]:
             else:
                 yield Note(f"{name} was not measured: it is not installed.")
         for way in ("c-store", "stow-rs"):
-            yield from _one_sender(way, receivers, slices, rounds)
-    with _node() as node:
-        senders = plan.choose(_SENDERS, 2)
-        found = _receive(node, "c-store", senders, slices)
+            yield from _one_sender(way, receivers, folder, rounds)
+        node, senders = stack.enter_context(_node()), plan.choose(_SENDERS, 2)
+        found = _receive(node, "c-store", senders, folder)
         name = f"{_NODE}: {senders * slices} slices by c-store from {senders} senders"
         yield Figure(f"{name}, processor time", found.cpu_s, "core-s")
         yield Figure(f"{name}, peak memory", found.peak_bytes / _MB, "MB", bound=_TEN_MB)
 
 
-def _one_sender(way: str, receivers: Mapping[str, Receiver], slices: int, rounds: int) -> Iterator[Figure]:
+def _one_sender(way: str, receivers: Mapping[str, Receiver], folder: Path, rounds: int) -> Iterator[Figure]:
     able = {name: receiver for name, receiver in receivers.items() if way in receiver.ports}
     found: dict[str, list[Received]] = {name: [] for name in able}
     for _ in range(rounds):
         for name, receiver in able.items():
-            found[name].append(_receive(receiver, way, 1, slices))
+            found[name].append(_receive(receiver, way, 1, folder))
+    slices = len(list(folder.iterdir()))
     for name, all_found in found.items():
         yield from _figures(f"{name}: {slices} slices of 512 kB by {way}", all_found, found[_NODE], name == _NODE)
 
@@ -91,11 +94,11 @@ def _figures(name: str, found: Sequence[Received], node: Sequence[Received], is_
     yield measured(f"{name}, wall time", "s", [each.wall_s for each in found])
 
 
-def _receive(receiver: Receiver, way: str, senders: int, slices: int) -> Received:
+def _receive(receiver: Receiver, way: str, senders: int, folder: Path) -> Received:
     command = [sys.executable, "-m", "tests.bench.node_sender", way, str(receiver.ports[way])]
     started = [
         subprocess.Popen(
-            [*command, str(next(_numbers)), str(slices)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+            [*command, str(next(_numbers)), str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
         )
         for _ in range(senders)
     ]

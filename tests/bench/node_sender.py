@@ -1,11 +1,12 @@
-"""Sends a series of 512 kB slices: `python -m tests.bench.node_sender c-store|stow-rs PORT SERIES COUNT`.
+"""Sends a series of 512 kB slices: `python -m tests.bench.node_sender c-store|stow-rs PORT SERIES FOLDER`.
 
-SERIES is a number that makes the UIDs. Prints a line when the slices are made, and waits for one before it sends.
+SERIES is a number for the UIDs. Prints a line when the slices are read, and waits for one before it sends.
 """
 
 import sys
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 
 import httpx
 from pydicom import dcmread
@@ -17,20 +18,24 @@ from tests.scans import ct_slice
 
 _BOUNDARY = "a-boundary"
 _TYPE = f'multipart/related; type="application/dicom"; boundary={_BOUNDARY}'
+_UID = "2.25.10000"  # of series 0
 _MADE = 20  # slices with pixels of their own
 
 
-def files(series: int, count: int) -> Iterator[bytes]:
-    """The slices of a series."""
-    uid = f"2.25.{1000 + series}"
-    made = [ct_slice(index) for index in range(_MADE)]
+def write_series(folder: Path, count: int) -> None:
+    """Write the slices of series 0."""
+    made = [dcmread(BytesIO(ct_slice(index))) for index in range(_MADE)]
     for index in range(count):
-        found = dcmread(BytesIO(made[index % _MADE]))
-        found.StudyInstanceUID, found.SeriesInstanceUID, found.InstanceNumber = uid, f"{uid}.1", index + 1
-        found.SOPInstanceUID = found.file_meta.MediaStorageSOPInstanceUID = UID(f"{uid}.1.{index + 1}")
-        file = BytesIO()
-        found.save_as(file)
-        yield file.getvalue()
+        found, uid = made[index % _MADE], f"{_UID}.1.{index + 1}"
+        found.StudyInstanceUID, found.SeriesInstanceUID, found.InstanceNumber = _UID, f"{_UID}.1", index + 1
+        found.SOPInstanceUID = found.file_meta.MediaStorageSOPInstanceUID = UID(uid)
+        found.save_as(folder / f"{index:03d}.dcm")
+
+
+def read_series(folder: Path, series: int) -> list[bytes]:
+    """The slices with the UIDs of another series, which have the same length."""
+    uid = f"2.25.{10_000 + series}".encode()
+    return [path.read_bytes().replace(_UID.encode(), uid) for path in sorted(folder.iterdir())]
 
 
 def by_c_store(port: int, sent: list[bytes]) -> None:
@@ -63,8 +68,8 @@ def _body(sent: list[bytes]) -> Iterator[bytes]:
 
 
 if __name__ == "__main__":
-    way, port, series, count = sys.argv[1], *map(int, sys.argv[2:])
-    made = list(files(series, count))
+    way, port, series, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    made = read_series(folder, series)
     print(flush=True)
     sys.stdin.readline()
     {"c-store": by_c_store, "stow-rs": by_stow_rs}[way](port, made)
