@@ -1,14 +1,24 @@
 """The DICOM node's receivers store in its registry what preprocess reads, byte for byte."""
 
+import socket
+import threading
 import warnings
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+import uvicorn
+from dicomweb_client.api import DICOMwebClient
+from fastapi import FastAPI
+from pydicom import dcmread
 
+from services.common.connections.client_address import Proxies
+from services.common.connections.server_options import SERVER_OPTIONS
+from services.common.connections.table import CONNECTIONS, PROXIES, ConnectionLimits, ConnectionTable
 from services.dicom_node.receive.read_header import read_header as read_at_node
 from services.dicom_node.receive.supported import CT_CLASSES, TRANSFER_SYNTAXES
 from services.dicom_node.receive.unreadable import UnreadableInstance
@@ -109,6 +119,42 @@ async def test_both_receivers_store_the_same_series(settings: Settings, registry
         outcomes = [row["outcome"] for row in connection.execute("SELECT outcome FROM transfers ORDER BY id")]
         assert connection.execute("SELECT count(*) AS n FROM series").fetchone()["n"] == 1
     assert outcomes == ["released", "released"]
+
+
+def test_dicomweb_client_reads_the_response(settings: Settings, registry: Registry) -> None:
+    """An independent client, over HTTP with the server's own protocol."""
+    table = ConnectionTable(ConnectionLimits.of(settings))
+    with served(stow_app(settings, registry.inbox), table) as port:
+        client = DICOMwebClient(f"http://127.0.0.1:{port}/dicom-web")
+        sent = [dcmread(BytesIO(file)) for file in series(2).values()]
+        answer = client.store_instances(sent, "2.25.1")
+        assert [item.ReferencedSOPInstanceUID for item in answer.ReferencedSOPSequence] == ["2.25.10.1", "2.25.10.2"]
+        assert "FailedSOPSequence" not in answer
+        sent[0].StudyInstanceUID = "2.25.2"
+        mixed = client.store_instances(sent, "2.25.1")
+        assert [item.FailureReason for item in mixed.FailedSOPSequence] == [0xC409]
+    assert len(stored_files(registry)) == 2
+
+
+@contextmanager
+def served(app: FastAPI, table: ConnectionTable) -> Iterator[int]:
+    """The port of a server with bounded connections in a thread."""
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[dict[str, object]]:
+        yield {CONNECTIONS: table, PROXIES: Proxies()}
+
+    app.router.lifespan_context = lifespan
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, **SERVER_OPTIONS))
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()
 
 
 def test_headers_are_those_that_preprocess_reads(tmp_path: Path) -> None:
