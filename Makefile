@@ -115,7 +115,7 @@ e2e: $(VENV)/.dev ## Run the tests that need Chromium and dcmtk
 	$(BIN)/python -m pytest -m e2e tests/e2e
 
 e2e-pacs: $(VENV)/.dev ## Run the DICOM node beside Orthanc: results, validators, refusals, kill drill (8 minutes)
-	$(BIN)/python -m pytest -m pacs -rs $(foreach part,results pull validators refusals viewer drill,tests/e2e/pacs/test_$(part).py)
+	$(BIN)/python -m pytest -m pacs -rs $(foreach part,results pull validators sources refusals viewer drill,tests/e2e/pacs/test_$(part).py)
 
 e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (several minutes)
 	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py tests/e2e/test_compose_proxy.py tests/e2e/test_compose_backup.py
