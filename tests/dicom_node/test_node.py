@@ -1,6 +1,7 @@
 """The lifecycle of the node: parts start in order and stop in reverse order; a part that fails is named."""
 
 import asyncio
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -105,3 +106,10 @@ def test_an_association_ends_in_peace_after_the_port_has_closed(tmp_path: Path) 
     assert asyncio.run(store_during_the_stop()) == 0
     with closing(Database(tmp_path / "node" / "registry.sqlite")) as database, database.read() as connection:
         assert [row["outcome"] for row in connection.execute("SELECT outcome FROM transfers")] == ["released"]
+
+
+def test_a_taken_port_is_named_with_its_settings(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        node = Node.create(Settings(data_dir=tmp_path / "node", dicom_port=taken.getsockname()[1]))
+        with pytest.raises(OSError, match="ICH_NODE_DICOM_PORT"):
+            run(node, node.parts, [])

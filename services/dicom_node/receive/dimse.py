@@ -86,7 +86,13 @@ class DimseReceiver:
         """
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)  # it may quote what a peer sent
         address = self._settings.dicom_host, self._settings.dicom_port
-        server = BoundedServer(self._ae(), address, tls_context(self._settings), self._connections, self._association)
+        tls = tls_context(self._settings)
+        try:
+            server = BoundedServer(self._ae(), address, tls, self._connections, self._association)
+        except OSError as error:
+            where = f"{address[0]}, port {address[1]}"
+            remedy = "stop the program that has it, or set ICH_NODE_DICOM_HOST and ICH_NODE_DICOM_PORT to others"
+            raise OSError(error.errno, f"{where} cannot be bound ({error.strerror}): {remedy}") from error
         self._server, self._thread = server, Thread(target=server.serve_forever, name="DICOM port", daemon=True)
         self._thread.start()
         log.info("DICOM receiver %s listens at %s, port %d", self._settings.ae_titles[0], address[0], self.port)
