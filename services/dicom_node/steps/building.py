@@ -23,6 +23,7 @@ from services.dicom_node.registry import assessments
 from services.dicom_node.registry.assessments import Assessment, StoredInstance
 from services.dicom_node.registry.delivery_steps import Destination
 from services.dicom_node.registry.registry import Registry
+from services.dicom_node.registry.result_sets import mark_built, sent_predecessor
 from services.dicom_node.steps.job_outcome import FetchedReport
 from services.dicom_node.steps.submitting import file_number
 
@@ -127,7 +128,7 @@ class Building:
         relative = str(folder.objects.relative_to(self.registry.folder.path))
         with self.registry.database.write() as connection:
             built = index, relative, context.predecessor
-            assessments.mark_built(connection, assessment, built, self.destinations)
+            mark_built(connection, assessment, built, self.destinations)
         for failed in index.failed:
             log.error(
                 "a result object could not be built", extra={"fields": {"kind": failed.kind, "code": failed.code}}
@@ -146,7 +147,7 @@ class Building:
     def _context(self, assessment: Assessment, folder: AssessmentFolder) -> AssessmentContext:
         with self.registry.database.read() as connection:
             instances = assessments.covered_instances(connection, assessment)
-            predecessor = assessments.sent_predecessor(connection, assessment)
+            predecessor = sent_predecessor(connection, assessment)
         data_dir = self.registry.folder.path
         stored = [one.path for one in instances if one.path is not None and (data_dir / one.path).is_file()]
         if not stored:

@@ -8,8 +8,9 @@ from typing import Final
 
 from services.common.retry_policy import RetryPolicy
 from services.dicom_node.registry import assessments
-from services.dicom_node.registry.assessments import Assessment, PredecessorChanged
+from services.dicom_node.registry.assessments import Assessment
 from services.dicom_node.registry.registry import Registry
+from services.dicom_node.registry.result_sets import PredecessorChanged
 from services.dicom_node.steps.building import BuildFailed, Building, BuildStopped
 from services.dicom_node.steps.gateway_errors import (
     GatewayError,
