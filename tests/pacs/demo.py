@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 from PIL import Image
 from pydicom import Dataset
 
@@ -22,6 +21,7 @@ from tests.pacs.site import NODE, Site, running_site
 from tests.pacs.sr_text import sr_lines
 from tests.running import ROOT
 
+Objects = Sequence[tuple[Kind, Dataset]]
 OUT: Final = ROOT / ".run" / "demo-pacs.png"
 _QUIET_S: Final = 3.0
 _PATIENCE_S: Final = 180.0
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _results(folder: Path, stack: ExitStack) -> Mapping[Kind, Dataset]:
+def _results(folder: Path, stack: ExitStack) -> Objects:
     """Start all, send the series, and fetch its results."""
     print("\n  Orthanc as the PACS, and the DICOM node. Research software, not a medical device.\n", flush=True)
     with step("Start Orthanc, the services and the node", lambda: ""):
@@ -65,7 +65,7 @@ def _results(folder: Path, stack: ExitStack) -> Mapping[Kind, Dataset]:
     with step("Assess, build and send the results", lambda: _state(site, series)):
         site.wait_for_results(series, _PATIENCE_S)
     with step("Fetch them from Orthanc", lambda: "QIDO-RS, WADO-RS"):
-        return dict(site.pacs.fetch(series.study_uid))
+        return site.pacs.fetch(series.study_uid)
 
 
 def _state(site: Site, series: Series) -> str:
@@ -78,21 +78,21 @@ def _clean(site: Site) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _show(objects: Mapping[Kind, Dataset], out: Path) -> None:
+def _show(objects: Objects, out: Path) -> None:
     print()
-    for kind, dataset in sorted(objects.items(), key=lambda item: list(_NAMES).index(item[0])):
-        print(f"    {_NAMES[kind]:34}{dataset.SOPInstanceUID}")
-    print("\n" + "\n".join(f"    {line}" for line in sr_lines(objects["sr"])) + "\n")
+    for kind, name in _NAMES.items():
+        count = len(_of(objects, kind))
+        print(f"    {name}{f', {count} objects' if count > 1 else ''}")
+    print("\n" + "\n".join(f"    {line}" for line in sr_lines(_of(objects, "sr")[0])) + "\n")
     out.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(key_slice(objects["secondary_capture"])).save(out)
+    Image.fromarray(_of(objects, "secondary_capture")[0].pixel_array).save(out)
     print(f"  Fused key slice: {out}")
     print("  Your own PACS: docs/how-to/connect-a-pacs.md\n", flush=True)
 
 
-def key_slice(capture: Dataset) -> np.ndarray:
-    """The first picture of a Secondary Capture: rows, columns, RGB."""
-    pixels = np.asarray(capture.pixel_array)
-    return pixels[0] if capture.get("NumberOfFrames", 1) > 1 else pixels
+def _of(objects: Objects, kind: str) -> list[Dataset]:
+    """The objects of a kind, in the order of their series."""
+    return sorted((dataset for each, dataset in objects if each == kind), key=lambda dataset: dataset.InstanceNumber)
 
 
 if __name__ == "__main__":
