@@ -39,10 +39,13 @@ def _build(folder: AssessmentFolder) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # each thread takes 64 MB or more of the address space
     warnings.simplefilter("ignore")
     logging.disable()
-    from services.dicom_node.results.build_folder import build_folder  # noqa: PLC0415 - after the limits
+    from services.dicom_node.results.build_folder import ReportNotBuilt, build_folder  # noqa: PLC0415 - after the limits
 
     try:
         build_folder(folder)
+    except ReportNotBuilt as error:
+        print(f"the SR was not built: {error}", file=sys.stderr)
+        return 1
     except Exception as error:  # noqa: BLE001 - a traceback could hold patient data
         print(f"{type(error).__name__} in {_place(error)}", file=sys.stderr)
         return 1

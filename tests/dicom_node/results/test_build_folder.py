@@ -29,6 +29,13 @@ from services.dicom_node.results.load_context import load_context
 from services.dicom_node.results.result_object import ResultObject
 from tests.running import ROOT
 
+KILLED = """
+import os, pathlib, sys
+from services.dicom_node.assessment_folder import AssessmentFolder
+from services.dicom_node.results.build_folder import build_folder
+build_folder(AssessmentFolder(pathlib.Path(sys.argv[1])), {"segmentation": lambda _: os._exit(9)})
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path, assessed: ResultContext) -> AssessmentFolder:
@@ -136,6 +143,12 @@ def test_a_corrupt_input_names_its_class_and_place_only(folder: AssessmentFolder
     assert not folder.objects.exists()
 
 
+def test_an_sr_that_fails_names_its_class(folder: AssessmentFolder) -> None:
+    change_context(folder, kinds=("sr",), slices=())
+    result = child(folder)
+    assert (result.returncode, result.stderr) == (1, "the SR was not built: ValueError\n")
+
+
 def test_too_little_memory_ends_the_process_without_objects(folder: AssessmentFolder) -> None:
     change_context(folder, settings=ResultSettings(memory_bytes=64 * 1024**2))
     assert child(folder).returncode != 0
@@ -164,16 +177,14 @@ def test_a_failed_sr_leaves_nothing_so_that_it_is_tried_again(folder: Assessment
 
 
 def test_a_kind_that_kills_the_process_is_given_up(folder: AssessmentFolder) -> None:
-    def kill(_: ResultContext) -> Sequence[ResultObject]:
-        os._exit(9)
-
     change_context(folder, kinds=("sr", "segmentation"))
-    for _ in range(MOST_ATTEMPTS):
-        if os.fork() == 0:
-            build_folder(folder, {**BUILDERS, "segmentation": kill})
-        assert os.waitstatus_to_exitcode(os.wait()[1]) == 9
-        assert not folder.objects.exists()
-    index = build_folder(folder, {**BUILDERS, "segmentation": kill})
+    attempts = folder.path / "build_attempts.json"
+    attempts.write_text(json.dumps({"segmentation": MOST_ATTEMPTS - 1}))
+    killed = subprocess.run([sys.executable, "-c", KILLED, folder.path], cwd=ROOT, check=False)
+    assert killed.returncode == 9
+    assert json.loads(attempts.read_text()) == {"segmentation": MOST_ATTEMPTS}
+    assert not folder.objects.exists()
+    index = build_folder(folder)
     assert [(one.kind, one.code) for one in index.failed] == [("segmentation", "TooManyAttempts")]
     assert [one.kind for one in index.objects] == ["sr"]
 
