@@ -1,6 +1,5 @@
 """Composition and lifecycle of the node: parts start in order, and stop in reverse order."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from services.dicom_node.registry.database import Database
 from services.dicom_node.registry.deliveries import Deliveries
 from services.dicom_node.registry.pulls import Pulls
 from services.dicom_node.registry.registry import Registry
+from services.dicom_node.registry_check import RegistryCheck
 from services.dicom_node.selection.rules import Selection
 from services.dicom_node.send.sender import Sender, destinations
 from services.dicom_node.settings import Settings
@@ -60,6 +60,7 @@ class Node:
     puller: Puller
     steps: StepLoop
     parts: Sequence[Part]
+    check_registry: RegistryCheck
     open_files: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
@@ -85,7 +86,8 @@ class Node:
             puller = Puller(settings, peers, pulls, registry.inbox, selection)
             counts = SeriesCounts(settings, peers, registry.database, registry.inbox)
             parts = (sender, steps, receiver, puller, counts)
-            return cls(settings, peers, registry, receiver, stow, puller, steps, parts, stack.pop_all())
+            check = RegistryCheck(registry.clock.store)
+            return cls(settings, peers, registry, receiver, stow, puller, steps, parts, check, stack.pop_all())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -121,16 +123,7 @@ class Node:
         for part in self.parts:
             if not await to_thread.run_sync(part.is_running):
                 raise NotReady(f"{part.name} is not running; see the node's log", cause=part.name)
-        await to_thread.run_sync(self._check_registry)
-
-    def _check_registry(self) -> None:
-        try:
-            with self.registry.database.write():
-                pass
-        except sqlite3.Error as error:
-            raise NotReady(
-                "the registry cannot be written; check the disk of ICH_NODE_DATA_DIR", cause="registry"
-            ) from error
+        await to_thread.run_sync(self.check_registry)
 
     def _connect_gateway(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=self.settings.gateway_url, trust_env=False)
