@@ -57,16 +57,21 @@ class DataFolder:
         """Move a received file into a folder of instances, durably: its path below the data folder."""
         target = folder / f"{secrets.token_hex(_NAME_BYTES)}.dcm"
         file.chmod(_FILE_MODE)
+        self._move(file, target)
+        fsync(folder)
+        return str(target.relative_to(self.path))
+
+    def _move(self, file: Path, target: Path) -> None:
+        """Move a file; the folder may be removed meanwhile, where it is empty."""
         while True:
-            make_folder(folder)
+            make_folder(target.parent)
             try:
                 file.replace(target)
-                fsync(folder)
             except FileNotFoundError:
-                if file.exists() or target.exists():
-                    continue  # the folder was removed meanwhile, since it was empty
-                raise
-            return str(target.relative_to(self.path))
+                if not file.exists():
+                    raise
+            else:
+                return
 
     def remove(self, path: str) -> None:
         """Remove a file by its path below the data folder, and its folder where it becomes empty."""
