@@ -9,6 +9,7 @@ class InstanceHeader:
 
     slice_thickness_mm : of the first frame
     image_orientation : ImageOrientationPatient of the first frame
+    patient : a digest that differs between patients of a series; None where the node did not read it
     software : of this project where it made the object, from the equipment's ManufacturerModelName
     """
 
@@ -29,3 +30,4 @@ class InstanceHeader:
     slice_thickness_mm: float | None = None
     image_orientation: tuple[float, ...] | None = None
     software: str = ""
+    patient: str | None = None

@@ -152,9 +152,23 @@ def _insert_new(connection: Connection, series: Row, transfer: Transfer, receive
     connection.execute(_INSERT_INSTANCE, values)
     connection.execute(
         "UPDATE series SET waiting = 1, last_received_at = ?, last_received_s = ?, "
-        "first_received_at = coalesce(first_received_at, ?), header = coalesce(header, ?) WHERE id = ?",
-        (now, received.at_s, now, None if series["header"] else json.dumps(asdict(header)), series["id"]),
+        "first_received_at = coalesce(first_received_at, ?), header = coalesce(header, ?), "
+        "other_patients = other_patients + ? WHERE id = ?",
+        (
+            now,
+            received.at_s,
+            now,
+            None if series["header"] else json.dumps(asdict(header)),
+            _is_of_other_patient(header, series["header"]),
+            series["id"],
+        ),
     )
+
+
+def _is_of_other_patient(header: InstanceHeader, first: str | None) -> bool:
+    """Whether an instance contradicts the first one of its series; one of an earlier version has no patient."""
+    known = json.loads(first).get("patient") if first else None
+    return None not in (known, header.patient) and known != header.patient
 
 
 def _series(connection: Connection, study_uid: str, series_uid: str) -> Row:

@@ -22,12 +22,14 @@ class WaitingSeries:
 
     last_instance : id of its latest instance
     conflicts : instances that were refused, since another one with their UID is stored
+    other_patients : instances of another patient than the first one's
     """
 
     id: int
     study_uid: str
     last_instance: int
     conflicts: int
+    other_patients: int
     received: ReceivedSeries
 
 
@@ -49,7 +51,12 @@ def waiting_series(connection: Connection, now_s: float, least_quiet_s: float) -
             quiet_s=now_s - row["last_received_s"],
         )
         yield WaitingSeries(
-            row["id"], row["study_uid"], max(one["id"] for one in instances), row["conflicts"], received
+            id=row["id"],
+            study_uid=row["study_uid"],
+            last_instance=max(one["id"] for one in instances),
+            conflicts=row["conflicts"],
+            other_patients=row["other_patients"],
+            received=received,
         )
 
 

@@ -174,4 +174,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     ALTER TABLE pulls ADD COLUMN asked_s REAL NOT NULL DEFAULT 0;
     UPDATE pulls SET next_attempt_s = 0;
     """,
+    """
+    ALTER TABLE series ADD COLUMN other_patients INTEGER NOT NULL DEFAULT 0;  -- instances of another than the first one
+    """,
 )

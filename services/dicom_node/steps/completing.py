@@ -61,6 +61,10 @@ def _warnings(
     for warning in judged.warnings:
         refuses = set_aside or warning.code == FILES_REMOVED  # the rest alone would be half a series
         yield warning.model_copy(update={"severity": "refuse"}) if refuses else warning
+    if series.other_patients:
+        count = f"{series.other_patients} of {len(series.received.numbers)}"
+        detail = f"{count} instances of the series have the identity of another patient than the first one."
+        yield Reason(code="several_patients", detail=detail, severity="refuse")
     if series.conflicts:
         subject = "1 instance was" if series.conflicts == 1 else f"{series.conflicts} instances were"
         detail = f"{subject} refused: other bytes with the same SOPInstanceUID are stored."

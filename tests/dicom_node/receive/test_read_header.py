@@ -1,6 +1,7 @@
 import random
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread, dcmwrite
@@ -176,3 +177,15 @@ def test_random_damage_ends_in_a_header_or_a_refusal(tmp_path: Path) -> None:
 def test_every_refusal_fits_into_an_error_comment() -> None:
     for each in UNREADABLE_CODES:
         assert 10 < len(DETAILS[each]) <= 64  # characters of LO
+
+
+def test_the_patient_is_told_apart_and_not_named(tmp_path: Path) -> None:
+    def patient(**tags: Any) -> str | None:
+        tags = {"PatientName": "DOE^J", "SeriesInstanceUID": "2.25.7", **tags}
+        return read(tmp_path, ct_slice(**tags)).instance.patient
+
+    first = patient(PatientID="P1")
+    assert first == patient(PatientID="P1 ", AccessionNumber="7")
+    assert first != patient(PatientID="P2")
+    assert patient(PatientID="") not in (first, patient(PatientID="", PatientName="ROE^J"))
+    assert "P1" not in str(first)

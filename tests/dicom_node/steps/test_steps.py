@@ -397,3 +397,27 @@ def test_an_instance_that_comes_while_the_series_is_judged_is_not_left_out(pipel
         assert begin_assessment(connection, series, Verdict(ours=True, reasons=()), ()) is None
     pipeline.run()
     assert len(context(pipeline, 1).instances) == 2
+
+
+def test_a_series_of_two_patients_is_not_assessed(pipeline: Pipeline) -> None:
+    transfer = pipeline.node.receive_series([1], patient="one")
+    pipeline.node.receive(transfer, 2, patient="other")
+    pipeline.run()
+    assert pipeline.report()["status"] == "not_assessed"
+    assert [reason["code"] for reason in pipeline.report()["reasons"]] == ["several_patients"]
+    assert pipeline.fake_gateway.jobs == {}
+
+
+def test_a_late_slice_of_another_patient_withdraws_the_assessment(pipeline: Pipeline) -> None:
+    pipeline.node.receive_series([1, 2], patient="one")
+    pipeline.run()
+    pipeline.node.receive_series([3], patient="other")
+    pipeline.run()
+    assert pipeline.report(2)["status"] == "not_assessed"
+
+
+def test_an_instance_of_an_earlier_version_has_no_patient_to_contradict(pipeline: Pipeline) -> None:
+    transfer = pipeline.node.receive_series([1])
+    pipeline.node.receive(transfer, 2, patient="one")
+    pipeline.run()
+    assert pipeline.report()["status"] == "assessed"
