@@ -49,8 +49,8 @@ def verdict(context: ResultContext) -> str:
     present = [NAMES[label] for label in SUBTYPES if series.present[label]]
     stated = "PRESENT" if series.present["any"] else "not detected"
     types = f" Types: {', '.join(present)}." if present else ""
-    probability, threshold = series.probabilities["any"], context.report.thresholds.series["any"]
-    return f"Intracranial haemorrhage: {stated} (probability {probability:.3f}, threshold {threshold:.3f}).{types}"
+    numbers = _numbers(series.probabilities["any"], context.report.thresholds.series["any"])
+    return f"Intracranial haemorrhage: {stated} ({numbers}).{types}"
 
 
 def label_lines(context: ResultContext) -> Iterator[str]:
@@ -60,8 +60,14 @@ def label_lines(context: ResultContext) -> Iterator[str]:
         return
     for label in LABELS:
         presence = "present" if series.present[label] else "absent"
-        threshold = context.report.thresholds.series[label]
-        yield f"{NAMES[label]}: {presence}, probability {series.probabilities[label]:.3f}, threshold {threshold:.3f}."
+        numbers = _numbers(series.probabilities[label], context.report.thresholds.series[label])
+        yield f"{NAMES[label]}: {presence}, {numbers}."
+
+
+def _numbers(probability: float, threshold: float) -> str:
+    """Both numbers, with digits enough to distinguish them."""
+    digits = next((count for count in (3, 6) if round(probability, count) != round(threshold, count)), 9)
+    return f"probability {probability:.{digits}f}, threshold {threshold:.{digits}f}"
 
 
 def key_slice_lines(context: ResultContext) -> Iterator[str]:

@@ -43,6 +43,15 @@ def test_absence_is_worded_with_its_limits(assessed: ResultContext) -> None:
     assert any(line.startswith("Intracranial haemorrhage: absent") for line in found)
 
 
+def test_numbers_beside_a_threshold_differ_in_words(assessed: ResultContext) -> None:
+    series = assessed.report.series
+    assert series is not None
+    close = {**(series.probabilities or {}), "subdural": 0.49999}
+    report = assessed.report.model_copy(update={"series": series.model_copy(update={"probabilities": close})})
+    found = texts(read_back(build_text_report(replace(assessed, report=report))))
+    assert "Subdural haemorrhage: absent, probability 0.499990, threshold 0.500000." in found
+
+
 def test_what_was_not_assessed_says_so_first_and_why(not_assessed: ResultContext) -> None:
     document = read_back(build_text_report(not_assessed))
     found = texts(document)
