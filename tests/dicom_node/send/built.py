@@ -40,6 +40,13 @@ class BuiltRegistry:
         self.folder = folder
         self.database = database or Database(folder / "registry.sqlite")
 
+    def enlarge(self, size: int) -> None:
+        """Append a private element of this size to each object."""
+        element = b"\xe1\x7f\x10\x10UN\0\0" + size.to_bytes(4, "little")
+        for path in self.folder.glob("assessments/*.dcm"):
+            with path.open("ab") as file:
+                file.write(element + bytes(size))
+
     def add(self, kinds: Sequence[Kind], destinations: Mapping[str, Destination], number: int = 1) -> list[str]:
         """Build an assessment, and plan its deliveries; the SOP instance UIDs of its objects."""
         uids, study, series_uid = [], generate_uid(), generate_uid()

@@ -32,6 +32,7 @@ class Pacs:
     reporting : on which association reports of commitment are sent
     missing : instances that a report lists as failed
     report_port : of the node, for reports on another association
+    stalls : the PACS does not read before it is set
     """
 
     ae_title: str = "PACS"
@@ -41,6 +42,7 @@ class Pacs:
     transfer_syntaxes: Sequence[str] = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
     missing: set[str] = field(default_factory=set)
     report_port: int = 0
+    stalls: threading.Event | None = None
     port: int = 0
     stored: dict[str, list[bytes]] = field(default_factory=dict)
     associations: int = 0
@@ -65,6 +67,7 @@ class Pacs:
             (evt.EVT_ACCEPTED, self._accepted),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_N_ACTION, self._action),
+            (evt.EVT_DATA_RECV, self._read),
         ]
         server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=tls)
         assert server
@@ -78,6 +81,10 @@ class Pacs:
         """Report the latest request on its association."""
         assert self._latest
         self._report(self._latest, self._result(self.requests[-1]))
+
+    def _read(self, _: evt.Event) -> None:
+        if self.stalls and self.associations:
+            self.stalls.wait(30.0)
 
     def _accepted(self, _: evt.Event) -> None:
         self.associations += 1

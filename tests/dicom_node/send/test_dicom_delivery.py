@@ -208,6 +208,18 @@ def test_a_destination_that_hangs_delays_no_other_one(registry: BuiltRegistry) -
             until(all_at(registry, "committed", "slow"))
 
 
+def test_a_pacs_that_stops_reading_gets_the_object_later(registry: BuiltRegistry) -> None:
+    """Buffers and queues are full then, and nothing answers."""
+    reads = Event()
+    with Pacs(stalls=reads).running() as pacs:
+        registry.add(["sr"], destinations({"pacs": pacs.peer()}))
+        registry.enlarge(20_000_000)
+        with sending(registry, pacs.peer(), send_timeout_s=0.5):
+            until(lambda: registry.codes("pacs") == ["association_aborted"])
+            reads.set()
+            until(all_at(registry, "committed"))
+
+
 def test_superseded_objects_are_sent_no_more(registry: BuiltRegistry) -> None:
     (port,) = free_ports(1)
     pacs = Pacs(port=port)
