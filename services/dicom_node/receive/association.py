@@ -100,7 +100,10 @@ class NodeAssociation(Association):
         spooled: SpooledDataset | None = request._dataset_file  # noqa: SLF001 - pynetdicom shows its path only
         if self._transfer is None:
             self._transfer = self._inbox.begin_transfer("c-store", self.peer)
-        return store_file(self._inbox, self._transfer, lambda: _complete(spooled))
+        outcome = store_file(self._inbox, self._transfer, lambda: _complete(spooled))
+        if outcome.comment:
+            log.warning("an instance of %s is not stored: %s", self.peer, outcome.comment)
+        return outcome
 
     def _end(self) -> None:
         self.dimse.close()

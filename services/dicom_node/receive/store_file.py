@@ -42,22 +42,15 @@ class Outcome:
 def store_file(
     inbox: Inbox, transfer: Transfer, complete: Callable[[], Path], study_instance_uid: str | None = None
 ) -> Outcome:
-    """Store a file, which is removed where it is not taken. Every failure is logged.
+    """Store a file, which is removed where it is not taken.
 
     Parameters
     ----------
     complete : the path of the complete file on the disk; OutOfSpace where it was not written
     study_instance_uid : of the only study that is taken; None takes any
     """
-    outcome = _store(inbox, transfer, complete, study_instance_uid)
-    if outcome.status != SUCCESS:
-        log.warning("an instance of %s is not stored: %s", transfer.peer, outcome.comment)
-    return outcome
-
-
-def _store(inbox: Inbox, transfer: Transfer, complete: Callable[[], Path], study: str | None) -> Outcome:
     try:
-        accepted = accept_file(inbox, transfer, complete(), study)
+        accepted = accept_file(inbox, transfer, complete(), study_instance_uid)
     except OutOfSpace as error:
         return Outcome("out_of_space", OUT_OF_RESOURCES, str(error))
     except UnreadableInstance as error:

@@ -1,5 +1,6 @@
 """Parses the parts of a STOW-RS request as they arrive: each becomes a file of the inbox, or fails alone."""
 
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,9 +12,10 @@ from services.common.problems import BadRequest, UnsupportedMediaType
 from services.dicom_node.inbox import Inbox, OutOfSpace, Transfer
 from services.dicom_node.receive.incoming_file import IncomingFile
 from services.dicom_node.receive.statuses import SUCCESS
-from services.dicom_node.receive.store_file import store_file
+from services.dicom_node.receive.store_file import Outcome, store_file
 from services.dicom_node.receive.stow_response import FailedInstance, StoredInstance, StoreResult
 
+log = logging.getLogger(__name__)
 DICOM: Final = b"application/dicom"
 
 
@@ -46,6 +48,7 @@ class StowParts:
     ) -> None:
         self._stored: list[StoredInstance] = []
         self._failed: list[FailedInstance] = []
+        self._logged: set[str] = set()
         self._inbox, self._transfer, self._study = inbox, transfer, study_instance_uid
         self._max_instance_bytes, self._instances = max_instance_bytes, instances
         self._file: IncomingFile | None = None
@@ -98,6 +101,13 @@ class StowParts:
             self._stored.append(StoredInstance(outcome.sop_class_uid, outcome.sop_instance_uid))
         else:
             self._failed.append(FailedInstance(outcome.sop_class_uid, outcome.sop_instance_uid, outcome.status))
+            self._log_once(outcome)
+
+    def _log_once(self, outcome: Outcome) -> None:
+        """Log the first instance that fails so: a request may have thousands."""
+        if outcome.became not in self._logged:
+            self._logged.add(outcome.became)
+            log.warning("instances of %s are not stored: %s", self._transfer.peer, outcome.comment)
 
     def _complete(self, file: IncomingFile | None) -> Path:
         if file is None:

@@ -129,6 +129,14 @@ async def test_an_interrupted_body_is_an_aborted_transfer(inbox: FolderInbox) ->
     assert not list(inbox.incoming().iterdir())
 
 
+async def test_logs_each_kind_of_failure_once(inbox: FolderInbox, caplog: pytest.LogCaptureFixture) -> None:
+    parts = [b"no DICOM"] * 50 + [ct_slice()[:-9]] * 3
+    async with stow_client(stow_app(settings(), inbox)) as client:
+        assert len(reasons(await post(client, multipart(parts)))) == 53
+    logged = [record.message for record in caplog.records if "not stored" in record.message]
+    assert len(logged) == 2
+
+
 async def test_a_full_inbox_stores_nothing(inbox: FolderInbox) -> None:
     inbox.max_bytes = 1
     async with stow_client(stow_app(settings(), inbox)) as client:
