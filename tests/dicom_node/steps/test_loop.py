@@ -56,7 +56,12 @@ def test_an_error_of_a_round_does_not_end_the_loop(node: Node) -> None:
     node.clocks.pass_s(1)
     loop = StepLoop(node.registry, pipeline.steps, completing, pipeline.settings)
     loop.start()
-    wait_for(lambda: len(pipeline.assessments) == 1)
+
+    def is_done() -> bool:
+        loop.wake()
+        return len(pipeline.assessments) == 1
+
+    wait_for(is_done)
     loop.stop()
 
 
