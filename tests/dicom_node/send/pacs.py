@@ -80,7 +80,7 @@ class Pacs:
     def report_latest(self) -> None:
         """Report the latest request on its association."""
         assert self._latest
-        self._report(self._latest, self._result(self.requests[-1]))
+        self._report(self._latest, self.result(self.requests[-1]))
 
     def _read(self, _: evt.Event) -> None:
         if self.stalls and self.associations:
@@ -100,10 +100,11 @@ class Pacs:
         self.requests.append(information)
         self._latest = event.assoc
         if self.reporting in ("same", "other"):
-            threading.Thread(target=self._report, args=(event.assoc, self._result(information)), daemon=True).start()
+            threading.Thread(target=self._report, args=(event.assoc, self.result(information)), daemon=True).start()
         return 0x0000, None
 
-    def _result(self, information: Dataset) -> Dataset:
+    def result(self, information: Dataset) -> Dataset:
+        """The information of the report that answers a request."""
         result = Dataset()
         result.TransactionUID = information.TransactionUID
         items = information.ReferencedSOPSequence

@@ -1,12 +1,14 @@
 """Result objects reach a PACS by C-STORE, and are committed, whatever the PACS does meanwhile."""
 
 import time
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from threading import Event
+from typing import cast
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.uid import ImplicitVRLittleEndian, SegmentationStorage, generate_uid
 from pynetdicom import evt
 
@@ -65,6 +67,30 @@ def test_without_a_report_commitment_is_requested_by_a_new_transaction(registry:
             until(all_at(registry, "committed"))
     assert len({one.TransactionUID for one in pacs.requests}) == len(pacs.requests)
     assert [len(sent) for sent in pacs.stored.values()] == [1]
+
+
+@dataclass
+class _Report:
+    """The part of pynetdicom's event that is read."""
+
+    event_type: int
+    event_information: Dataset
+
+
+def test_a_late_report_of_an_older_transaction_commits(registry: BuiltRegistry) -> None:
+    """A PACS that reports at night would never be in time."""
+    with Pacs(reporting="never").running() as pacs:
+        registry.add(["sr"], destinations({"pacs": pacs.peer()}))
+        with sending(registry, pacs.peer()) as sender:
+            until(lambda: len(pacs.requests) > 2)
+            late = _Report(1, pacs.result(pacs.requests[0]))
+            assert sender.on_commitment(cast("evt.Event", late)) == 0x0000
+            assert registry.steps("pacs") == ["committed"]
+            unknown = _Report(1, pacs.result(pacs.requests[0]))
+            unknown.event_information.TransactionUID = generate_uid()
+            assert sender.on_commitment(cast("evt.Event", unknown)) == 0x0115
+            assert sender.on_commitment(cast("evt.Event", _Report(1, Dataset()))) == 0x0115
+            assert sender.on_commitment(cast("evt.Event", _Report(3, Dataset()))) == 0x0113
 
 
 def test_objects_that_the_pacs_does_not_commit_are_sent_again(registry: BuiltRegistry) -> None:
