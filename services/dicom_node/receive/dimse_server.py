@@ -136,6 +136,15 @@ class BoundedServer(ThreadedAssociationServer):
             log.warning("connection closed: too many from its address, or in all")
         return taken
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Start the connection's thread. Where the system allows no more threads, its place is given back."""
+        try:
+            super().process_request(request, client_address)
+        except Exception as error:  # noqa: BLE001 - boundary: one connection must not stop the server
+            self.connections.give_back(client_address[0])
+            log.warning("connection closed: no thread could be started for it (%s)", type(error).__name__)
+            self.shutdown_request(request)
+
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Shake hands, and start the association."""
         try:

@@ -176,6 +176,19 @@ def test_silent_connections_do_not_keep_others_out(inbox: FolderInbox) -> None:
             each.close()
 
 
+def test_connections_without_a_thread_do_not_count_for_ever(inbox: FolderInbox) -> None:
+    """A stack that no machine has fails to start a thread, as a limit of processes does."""
+    with receiving(settings(), inbox) as receiver:
+        usual = threading.stack_size(1 << 46)
+        try:
+            for _ in range(200):
+                with socket.create_connection(("127.0.0.1", receiver.port)) as connection:
+                    assert connection.recv(1) == b""
+        finally:
+            threading.stack_size(usual)
+        assert is_served(receiver)
+
+
 def test_sixteen_associations_at_a_time(inbox: FolderInbox) -> None:
     statuses: list[int] = []
 
