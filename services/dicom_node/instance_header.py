@@ -31,3 +31,8 @@ class InstanceHeader:
     image_orientation: tuple[float, ...] | None = None
     software: str = ""
     patient: str | None = None
+
+    @property
+    def derived(self) -> bool:
+        """Whether ImageType says that the pixels are computed from other images; a localizer's do not count."""
+        return self.image_type[:1] == ("DERIVED",) and "LOCALIZER" not in self.image_type

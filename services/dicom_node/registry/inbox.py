@@ -153,13 +153,14 @@ def _insert_new(connection: Connection, series: Row, transfer: Transfer, receive
     connection.execute(
         "UPDATE series SET waiting = 1, last_received_at = ?, last_received_s = ?, "
         "first_received_at = coalesce(first_received_at, ?), header = coalesce(header, ?), "
-        "other_patients = other_patients + ? WHERE id = ?",
+        "other_patients = other_patients + ?, derived = derived + ? WHERE id = ?",
         (
             now,
             received.at_s,
             now,
             None if series["header"] else json.dumps(asdict(header)),
             _is_of_other_patient(header, series["header"]),
+            header.derived,
             series["id"],
         ),
     )

@@ -90,7 +90,7 @@ def study_summaries(
 def _summary(row: Row, *, complete: bool) -> SeriesSummary:
     complete = complete or not (row["waiting"] or row["timed_out"])
     ours, stalled = None if row["ours"] is None else bool(row["ours"]), not complete and bool(row["quiet"])
-    return SeriesSummary(parse_header(row["header"]), row["slices"], complete, ours, stalled)
+    return SeriesSummary(parse_header(row["header"]), row["slices"], complete, ours, stalled, row["derived"] > 0)
 
 
 def parse_header(text: str) -> InstanceHeader:

@@ -177,4 +177,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     """
     ALTER TABLE series ADD COLUMN other_patients INTEGER NOT NULL DEFAULT 0;  -- instances of another than the first one
     """,
+    """
+    ALTER TABLE series ADD COLUMN derived INTEGER NOT NULL DEFAULT 0;  -- instances of computed images, not localizers
+    """,
 )

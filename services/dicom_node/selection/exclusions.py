@@ -47,8 +47,8 @@ def _image_type(series: SeriesSummary, rules: SeriesRules) -> Iterator[str]:
     localizer = "LOCALIZER" in kinds
     if localizer and series.slices <= rules.max_localizer_images:
         yield "localizer: ImageType says LOCALIZER"
-    if not rules.derived and kinds[:1] == ("DERIVED",) and not localizer:
-        yield "derived: ImageType says DERIVED, so the pixels are computed from other images (derived)"
+    if not rules.derived and (series.derived or series.header.derived):
+        yield "derived: ImageType says DERIVED in an image, so its pixels are computed from other images (derived)"
 
 
 def _orientation(header: InstanceHeader, rules: SeriesRules) -> Iterator[str]:

@@ -82,7 +82,7 @@ def _reconstruction(series: SeriesSummary) -> Reconstruction:
         kernel=read_kernel(header.convolution_kernel).kind,
         contrast=_states_contrast(header),
         thickness_mm=header.slice_thickness_mm,
-        derived=header.image_type[:1] == ("DERIVED",),
+        derived=series.derived or header.derived,
         doubt=doubt_of_head(header),
     )
 

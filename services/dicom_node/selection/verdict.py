@@ -17,6 +17,7 @@ class SeriesSummary:
     stalled : whether it is incomplete and nothing came for some time: no other series waits for it or yields to it,
         also where it was chosen after a time-out
     ours : the verdict on it so far; None before one
+    derived : whether any of its instances is derived, not only the first
     """
 
     header: InstanceHeader
@@ -24,6 +25,7 @@ class SeriesSummary:
     complete: bool
     ours: bool | None
     stalled: bool = False
+    derived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

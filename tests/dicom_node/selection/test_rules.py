@@ -39,6 +39,12 @@ def series(
     return SeriesSummary(header, slices, complete, ours)
 
 
+def test_one_derived_image_among_others_passes_a_series_over(tmp_path: Path) -> None:
+    mixed = replace(series(), derived=True)
+    assert codes(mixed) == ("derived",)
+    assert codes(mixed, selection=site(tmp_path, "[series]\nderived = true")) == ("chosen",)
+
+
 def codes(found: SeriesSummary, *study: SeriesSummary, selection: Selection = SELECTION) -> tuple[str, ...]:
     return selection.judge(found, study).codes
 

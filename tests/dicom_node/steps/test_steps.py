@@ -7,8 +7,8 @@ import pytest
 from services.common.report_schemas import Report
 from services.dicom_node.assessment_folder import AssessmentFolder
 from services.dicom_node.registry.assessments import due_assessments
-from services.dicom_node.registry.received import begin_assessment, waiting_series
-from services.dicom_node.selection.verdict import Verdict
+from services.dicom_node.registry.received import begin_assessment, study_summaries, waiting_series
+from services.dicom_node.selection.verdict import SeriesSummary, Verdict
 from services.dicom_node.steps.building import BuildFailed, BuildStopped
 from services.dicom_node.steps.gateway_errors import (
     KeyConflict,
@@ -30,6 +30,11 @@ def pipeline(node: Node) -> Pipeline:
 
 def context(pipeline: Pipeline, assessment: int) -> Any:
     return AssessmentFolder.of(pipeline.node.path, assessment).read_context()
+
+
+def summaries(pipeline: Pipeline) -> list[SeriesSummary]:
+    with pipeline.node.registry.database.read() as connection:
+        return list(study_summaries(connection, "2.25.1", 0.0, 0.0, ()).values())
 
 
 def test_the_files_are_sent_in_order_under_numbers(pipeline: Pipeline) -> None:
@@ -406,6 +411,14 @@ def test_a_series_of_two_patients_is_not_assessed(pipeline: Pipeline) -> None:
     assert pipeline.report()["status"] == "not_assessed"
     assert [reason["code"] for reason in pipeline.report()["reasons"]] == ["several_patients"]
     assert pipeline.fake_gateway.jobs == {}
+
+
+def test_a_series_with_a_derived_image_is_summarized_as_derived(pipeline: Pipeline) -> None:
+    transfer = pipeline.node.receive_series([1], image_type=("ORIGINAL", "PRIMARY", "AXIAL"))
+    pipeline.node.receive(transfer, 2, image_type=("DERIVED", "PRIMARY", "LOCALIZER"))
+    assert not any(found.derived for found in summaries(pipeline))
+    pipeline.node.receive(transfer, 3, image_type=("DERIVED", "SECONDARY", "AXIAL"))
+    assert [found.derived for found in summaries(pipeline)] == [True]
 
 
 def test_a_late_slice_of_another_patient_withdraws_the_assessment(pipeline: Pipeline) -> None:
