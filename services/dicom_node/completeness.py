@@ -3,8 +3,8 @@
 DICOM has no message that ends a series. A series is complete
 
 - when it has as many instances as its PACS states, or
-- when no transfer that sent it is open, every abort was followed by a new transfer, nothing has arrived for some time,
-  its InstanceNumbers have no gap, and its PACS states no other number.
+- when no transfer that sent it is open, every abort was followed by a transfer that sent more or all of it, nothing has
+  arrived for some time, its InstanceNumbers have no gap, and its PACS states no other number.
 
 Otherwise it is incomplete after a hard time-out, which counts from its latest instance.
 """
@@ -28,11 +28,15 @@ class TransferState:
     number : counts the transfers of the node, in the order of their begin
     outcome : None while it is open
     last_begun : number of the latest transfer that had begun when this one ended
+    added : instances of the series that it sent first
+    sent : instances of the series that it sent, also those that had been received before
     """
 
     number: int
     outcome: Literal["released", "aborted"] | None
     last_begun: int | None = None
+    added: int = 0
+    sent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def judge_completeness(series: ReceivedSeries, times: Times) -> Completeness:
     missing = tuple(_missing(series))
     if not missing and series.expected == len(series.numbers):
         return Completeness("complete")
-    faults = (*missing, *_transfer_faults(series.transfers))
+    faults = (*missing, *_transfer_faults(series))
     if not faults and series.quiet_s >= _quiet_s(series, times):
         return Completeness("complete", tuple(_doubts(series)))
     if series.quiet_s < times.timeout_s:
@@ -114,19 +118,23 @@ def _missing(series: ReceivedSeries) -> Iterator[Reason]:
         yield _warning("instance_numbers_missing", f"InstanceNumbers are missing: {_ranges(gaps)}.")
 
 
-def _transfer_faults(transfers: Sequence[TransferState]) -> Iterator[Reason]:
-    if any(transfer.outcome is None for transfer in transfers):
+def _transfer_faults(series: ReceivedSeries) -> Iterator[Reason]:
+    if any(transfer.outcome is None for transfer in series.transfers):
         yield _warning("transfer_open", "A transfer that sent instances of the series is still open.")
-    if any(_is_unhealed(transfer, transfers) for transfer in transfers):
-        yield _warning("transfer_aborted", "A transfer of the series was aborted, and no later one was completed.")
+    healing = [transfer.number for transfer in series.transfers if _may_heal(transfer, len(series.numbers))]
+    if any(_is_unhealed(transfer, max(healing, default=0)) for transfer in series.transfers):
+        yield _warning("transfer_aborted", "A transfer of the series was aborted, and no later one sent the rest.")
 
 
-def _is_unhealed(transfer: TransferState, others: Sequence[TransferState]) -> bool:
-    """Whether a transfer was aborted, and none that began after its end was released."""
-    if transfer.outcome != "aborted":
-        return False
+def _may_heal(transfer: TransferState, instances: int) -> bool:
+    """Whether a transfer sent the series on or again; one that repeats a part of it may itself be half a series."""
+    return transfer.outcome == "released" and (transfer.added > 0 or transfer.sent >= instances)
+
+
+def _is_unhealed(transfer: TransferState, healing: int) -> bool:
+    """Whether a transfer was aborted, and the latest one that may heal it did not begin after its end."""
     after = transfer.number if transfer.last_begun is None else transfer.last_begun
-    return not any(other.outcome == "released" and other.number > after for other in others)
+    return transfer.outcome == "aborted" and healing <= after
 
 
 def _doubts(series: ReceivedSeries) -> Iterator[Reason]:

@@ -76,14 +76,20 @@ def test_an_abort_is_no_completion_even_without_a_gap() -> None:
 
 def test_a_later_transfer_heals_an_abort() -> None:
     aborted = TransferState(1, "aborted", last_begun=1)
-    assert judge(numbered(1, 2), 15, aborted, TransferState(2, "released", 2)).state == "complete"
-    assert judge(numbered(1, 2), 15, aborted, TransferState(2, "aborted", 2)).state == "waiting"
+    assert judge(numbered(1, 2), 15, aborted, TransferState(2, "released", 2, added=1, sent=1)).state == "complete"
+    assert judge(numbered(1, 2), 15, aborted, TransferState(2, "aborted", 2, added=1, sent=1)).state == "waiting"
+
+
+def test_a_later_transfer_that_repeats_all_heals_an_abort_and_one_that_repeats_a_part_does_not() -> None:
+    aborted = TransferState(1, "aborted", last_begun=1)
+    assert judge(numbered(1, 2), 15, aborted, TransferState(2, "released", 2, sent=2)).state == "complete"
+    assert judge(numbered(1, 2), 15, aborted, TransferState(2, "released", 2, sent=1)).state == "waiting"
 
 
 def test_a_transfer_beside_the_aborted_one_does_not_heal_it() -> None:
     """Two senders of halves of one series: the end of one says nothing about the other."""
     aborted = TransferState(1, "aborted", last_begun=2)
-    assert judge(numbered(1, 2), 15, aborted, TransferState(2, "released", 2)).state == "waiting"
+    assert judge(numbered(1, 2), 15, aborted, TransferState(2, "released", 2, added=1, sent=1)).state == "waiting"
 
 
 def test_the_number_of_its_pacs_completes_a_series_at_once() -> None:

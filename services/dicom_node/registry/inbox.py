@@ -116,7 +116,11 @@ def _insert(connection: Connection, transfer: Transfer, received: _Received) -> 
     """What became of an instance, and whether its file is kept."""
     header = received.header
     series = _series(connection, header.study_instance_uid, header.series_instance_uid)
-    connection.execute("INSERT OR IGNORE INTO series_transfers VALUES (?, ?)", (series["id"], transfer.id))
+    connection.execute(
+        "INSERT INTO series_transfers (series, transfer, sent) VALUES (?, ?, 1) "
+        "ON CONFLICT DO UPDATE SET sent = sent + 1",
+        (series["id"], transfer.id),
+    )
     found = connection.execute(
         "SELECT id, digest, path FROM instances WHERE series = ? AND sop_instance_uid = ?",
         (series["id"], header.sop_instance_uid),

@@ -62,10 +62,15 @@ def waiting_series(connection: Connection, now_s: float, least_quiet_s: float) -
 
 def _transfers(connection: Connection, series: int) -> list[TransferState]:
     rows = connection.execute(
-        "SELECT id, outcome, last_begun FROM transfers JOIN series_transfers ON transfer = id WHERE series = ?",
-        (series,),
+        "SELECT id, outcome, last_begun, sent, (SELECT count(*) FROM instances WHERE instances.series = ? "
+        "AND instances.transfer = transfers.id) AS added "
+        "FROM transfers JOIN series_transfers ON transfer = id WHERE series = ?",
+        (series, series),
     )
-    return [TransferState(row["id"], row["outcome"], row["last_begun"]) for row in rows]
+    return [
+        TransferState(row["id"], row["outcome"], row["last_begun"], added=row["added"], sent=row["sent"])
+        for row in rows
+    ]
 
 
 def study_summaries(

@@ -179,5 +179,6 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     """,
     """
     ALTER TABLE series ADD COLUMN derived INTEGER NOT NULL DEFAULT 0;  -- instances of computed images, not localizers
+    ALTER TABLE series_transfers ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;  -- instances, also repeated ones
     """,
 )

@@ -252,7 +252,7 @@ def test_an_aborted_half_series_is_assessed_with_a_warning_after_the_time_out(pi
     assert context(pipeline, 1).warnings == (
         "The series was not complete 600 s after its last instance.",
         "InstanceNumbers are missing: 3-4.",
-        "A transfer of the series was aborted, and no later one was completed.",
+        "A transfer of the series was aborted, and no later one sent the rest.",
     )
 
 
@@ -434,3 +434,17 @@ def test_an_instance_of_an_earlier_version_has_no_patient_to_contradict(pipeline
     pipeline.node.receive(transfer, 2, patient="one")
     pipeline.run()
     assert pipeline.report()["status"] == "assessed"
+
+
+def test_a_repeated_part_does_not_complete_an_aborted_series(pipeline: Pipeline) -> None:
+    inbox = pipeline.node.registry.inbox
+    transfer = inbox.begin_transfer("c-store", "CT1")
+    for number in (1, 2, 3):
+        pipeline.node.receive(transfer, number)
+    inbox.end_transfer(transfer, "aborted")
+    pipeline.node.receive_series([1])
+    pipeline.run(rounds=3, pass_s=60.0)
+    assert pipeline.assessments == []
+    pipeline.node.receive_series([1, 2, 3])
+    pipeline.run(rounds=3, pass_s=60.0)
+    assert pipeline.assessments == [(1, "built", None)]
