@@ -23,8 +23,8 @@ def test_ohif_shows_segmentation_and_secondary_capture(site: Site, sent: Sent, t
     dist = fetch_viewer()
     if dist is None:
         pytest.skip(f"needs npm and its package {PACKAGE}")
-    site.wait_for_results(sent["storescu"], 120)
-    with serving_viewer(dist, site.orthanc.dicom_web_url) as url, open_study(url, sent["storescu"].study_uid) as page:
+    site.wait_for_results(sent["route"], 120)  # Orthanc has the series, too
+    with serving_viewer(dist, site.orthanc.dicom_web_url) as url, open_study(url, sent["route"].study_uid) as page:
         show_results(page)
         shown = picture(page)
     (tmp_path / "ohif.png").write_bytes(shown)
