@@ -5,8 +5,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from services.common.folder_lock import FolderInUse
 from services.dicom_node.commands import Command, forget_series, resend_series, run_command, show_status
 from services.dicom_node.lean_imports import keep_pixel_packages_out
+from services.dicom_node.peers import InvalidPeers
+from services.dicom_node.selection.rule_file import RuleFileError
 from services.dicom_node.settings import Settings
 
 PROGRAM: Final = "python -m services.dicom_node"
@@ -24,7 +27,7 @@ examples:
 
 exit status:
   0  done
-  2  the command line is wrong, or there is no such series or registry
+  2  the command line is wrong, or there is no such series or registry; or a file or folder cannot be used
 """
 _SERIES: Final = "number of the series, as `status` shows it, its SeriesInstanceUID, or the StudyInstanceUID of several"
 _GRACEFUL_SHUTDOWN_S: Final = 10  # of HTTP requests; transfers have their own time
@@ -49,15 +52,19 @@ def _serve(options: argparse.Namespace) -> int:
     from services.common.connections.table import raise_descriptor_limit  # noqa: PLC0415
 
     raise_descriptor_limit()
-    uvicorn.run(
-        "services.dicom_node.app:create",
-        factory=True,
-        host=Settings.read().host,
-        port=options.port,
-        access_log=False,
-        timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
-        **SERVER_OPTIONS,
-    )
+    try:
+        uvicorn.run(
+            "services.dicom_node.app:create",
+            factory=True,
+            host=Settings.read().host,
+            port=options.port,
+            access_log=False,
+            timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
+            **SERVER_OPTIONS,
+        )
+    except (InvalidPeers, RuleFileError, FolderInUse) as error:
+        print(f"dicom_node: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -144,7 +144,11 @@ def read_peers(path: Path | None) -> Peers:
         return {}
     try:
         document = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InvalidPeers(
+            f"{path}: cannot be read ({error.strerror}); correct the path in ICH_NODE_PEERS_FILE, or unset it"
+        ) from error
+    except ValueError as error:
         raise InvalidPeers(
             f"{path}: cannot be read as TOML ({error}); correct it, or unset ICH_NODE_PEERS_FILE"
         ) from error

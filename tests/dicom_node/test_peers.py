@@ -77,6 +77,11 @@ def test_a_fault_stops_the_start_with_its_place(tmp_path: Path, text: str, messa
         read_peers(_written(tmp_path, text))
 
 
+def test_an_absent_file_stops_the_start_with_its_path(tmp_path: Path) -> None:
+    with pytest.raises(InvalidPeers, match=r"peers.toml: cannot be read \(No such file or directory\)"):
+        read_peers(tmp_path / "peers.toml")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:8042", "localhost:8042", "[::1]:8042"])
 def test_a_secret_may_stay_on_this_machine(tmp_path: Path, host: str) -> None:
     (tmp_path / "token").write_text("secret")
