@@ -79,10 +79,10 @@ def _lines(status: RegistryStatus) -> Iterator[str]:
         counts = f"{one.pending} pending, {one.sent} sent, {one.delivered} delivered, {one.dead} dead"
         yield f"destination {one.name}: {counts}{f', last failure {one.code}' if one.code else ''}"
     if not status.destinations:
-        yield "no destination is set: ICH_NODE_PEERS_FILE names them"
+        yield "no destination is set here: name the peers file of the node in ICH_NODE_PEERS_FILE"
     for series in status.oldest:
         failures = f", {series.attempts} failed attempts ({series.code})" if series.attempts else ""
-        yield f"series {series.id} ({series.series}): {series.step} for {series.age_s:.0f} s{failures}"
+        yield f"series {series.id} ({series.series}): {series.step}, last instance {series.age_s:.0f} s ago{failures}"
     for letter in status.dead_letters:
         what = f"{letter.objects} objects for {letter.destination}" if letter.destination else "its assessment"
         yield f"series {letter.id} ({letter.series}): dead letter, {what} ({letter.code}); {letter.resend}"

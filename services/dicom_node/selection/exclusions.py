@@ -26,10 +26,7 @@ def exclusions(series: SeriesSummary, rules: Rules) -> tuple[str, ...]:
         *_descriptions(header, rules.description),
     ]
     if series.complete and series.slices < rules.series.min_images:
-        found.append(
-            f"too_few_images: the series has {series.slices} images; at least {rules.series.min_images} are needed "
-            "(min_images)"
-        )
+        found.append(f"too_few_images: {series.slices} of at least {rules.series.min_images} images (min_images)")
     return tuple(found)
 
 

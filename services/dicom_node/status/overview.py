@@ -33,7 +33,7 @@ _SERIES: Final = """
 """
 STATES: Final = ("pending", "sent", "delivered", "dead")
 _SUPERSEDED: Final = "SELECT count(*) FROM assessments WHERE step = 'superseded'"
-_IN_WORK: Final = ("complete", "submitted", "reported")  # and `built` with unsent objects
+_IN_WORK: Final = ("received", "complete", "submitted", "reported")  # and `built` with unsent objects
 _DELIVERIES: Final = """
     SELECT destination, count(*) AS objects, min(created_at) AS oldest_at,
         CASE WHEN step = 'committed' OR (step = 'sent' AND NOT commitment) THEN 'delivered' ELSE step END AS state
@@ -113,7 +113,7 @@ class Overview:
                 id=row["id"],
                 series=short_uid(row["series_uid"]),
                 step=row["step"],
-                age_s=self._age_s(row["created_at"]),
+                age_s=self._age_s(row["last_received_at"]),
                 attempts=row["attempts"],
                 code=row["error_code"],
             )

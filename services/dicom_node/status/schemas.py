@@ -12,7 +12,7 @@ class _Value(BaseModel):
 
 
 class SeriesStatus(_Value):
-    """A series whose results are not all delivered yet."""
+    """A series that is still received, or whose results are not all delivered yet."""
 
     id: int = Field(description="Number of the series in the registry, for `resend` and `forget`.")
     series: str = Field(description="The last characters of its SeriesInstanceUID.")

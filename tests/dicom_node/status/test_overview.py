@@ -46,6 +46,11 @@ def test_the_oldest_unsent_assessment_ages_until_its_deliveries_are_sent(databas
     assert read(database).oldest_unsent_s == 60
 
 
+def test_a_series_that_waits_for_images_is_in_progress(database: Database, rows: Rows) -> None:
+    number = rows.series(step=None)
+    assert [(one.id, one.step, one.age_s) for one in read(database).oldest] == [(number, "received", 60)]
+
+
 def test_results_without_a_destination_are_not_in_progress(database: Database, rows: Rows) -> None:
     rows.series(step="built")
     assessment = rows.assessment(rows.series(step=None), 1, "built")

@@ -79,7 +79,7 @@ function showTables({ destinations, dead_letters: dead, oldest, passed_over: pas
   );
   table(
     "oldest",
-    ["Number", "Series", "Step", "Age", "Failed attempts", "Last failure"],
+    ["Number", "Series", "Step", "Since last instance", "Failed attempts", "Last failure"],
     oldest.map((one) => [String(one.id), one.series, one.step, age(one.age_s), String(one.attempts), code(one.code)]),
     "None.",
   );
