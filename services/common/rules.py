@@ -124,6 +124,13 @@ _RULES: Final = (
         "DICOM PS3.3 C.8.2.1 (ConvolutionKernel); the vendors' names of their kernels",
     ),
     Rule(
+        "several_patients",
+        "refuse",
+        "The files have {patients} different PatientIDs: one SeriesInstanceUID holds slices of several patients.",
+        "A report of one patient would show the haemorrhage of another.",
+        "DICOM PS3.3 A.1.2 (a series belongs to one patient)",
+    ),
+    Rule(
         "several_reconstructions",
         "warn",
         "The slices differ in {attributes}: one SeriesInstanceUID holds more than one reconstruction.",

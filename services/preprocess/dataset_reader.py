@@ -34,7 +34,8 @@ _READ: Final = (
     "InstanceNumber ImagePositionPatient ImageOrientationPatient SamplesPerPixel PhotometricInterpretation "
     "NumberOfFrames Rows Columns PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue "
     "PixelPaddingRangeLimit RescaleIntercept RescaleSlope RescaleType SharedFunctionalGroupsSequence "
-    "PerFrameFunctionalGroupsSequence ExtendedOffsetTable ExtendedOffsetTableLengths DirectoryRecordSequence"
+    "PerFrameFunctionalGroupsSequence ExtendedOffsetTable ExtendedOffsetTableLengths PatientID "
+    "DirectoryRecordSequence"
 )
 _TAGS: Final = frozenset(int(Tag(keyword)) for keyword in _READ.split())  # ints hash and compare faster
 _PIXELS: Final = frozenset(int(Tag(keyword)) for keyword in ("FloatPixelData", "DoubleFloatPixelData", "PixelData"))

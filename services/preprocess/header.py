@@ -33,6 +33,7 @@ class DicomHeader:
     """Attributes of a file, named by their DICOM keywords. Absent attributes are empty text or None.
 
     little_endian, signed : byte order of the transfer syntax, and PixelRepresentation
+    patient : a digest of PatientID, which tells patients apart and names none; empty where it is absent
     contrast_tags : keywords of the tags that record contrast agent
     pixel_padding : PixelPaddingValue and PixelPaddingRangeLimit, as 16-bit patterns
     axial_frames : indices into `frames` of the axial slices, from 0
@@ -45,6 +46,7 @@ class DicomHeader:
     sop_instance_uid: str
     series_instance_uid: str
     study_instance_uid: str
+    patient: bytes
     modality: str
     body_part_examined: str
     contrast_tags: tuple[str, ...]

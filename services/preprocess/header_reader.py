@@ -1,5 +1,6 @@
 """Reads the header of a DICOM file from its first bytes, before any pixel is decoded."""
 
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from pydicom import uid
@@ -24,6 +25,7 @@ from services.preprocess.header import CT_CLASSES, SUPPORTED, DicomHeader, is_ct
 
 MAX_SIDE: Final = 4096
 MAX_FRAMES: Final = 2000
+_DIGEST_BYTES: Final = 16
 
 
 def read_header(head: Buffer, size: int, budget: ReadBudget | None = None) -> DicomHeader:
@@ -123,6 +125,7 @@ def _header(file: BoundedReader, dataset: Dataset, pixel_data: PixelDataRange, t
         sop_instance_uid=text(dataset, "SOPInstanceUID"),
         series_instance_uid=text(dataset, "SeriesInstanceUID"),
         study_instance_uid=text(dataset, "StudyInstanceUID"),
+        patient=_patient(dataset),
         modality=text(dataset, "Modality").upper(),
         body_part_examined=_body_part(file, datasets[0]).upper(),
         contrast_tags=frame_contrast_tags(file, datasets),
@@ -142,6 +145,11 @@ def _header(file: BoundedReader, dataset: Dataset, pixel_data: PixelDataRange, t
         pixel_data=pixel_data,
         extended_offsets=offsets if all(offsets) else None,
     )
+
+
+def _patient(dataset: Dataset) -> bytes:
+    patient_id = text(dataset, "PatientID")
+    return blake2b(patient_id.encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES).digest() if patient_id else b""
 
 
 def _body_part(file: BoundedReader, frame: Dataset) -> str:

@@ -31,6 +31,8 @@ def header_reasons(headers: Collection[DicomHeader], in_order: Sequence[FrameHea
     """
     frames = [header.frames[number] for header in headers for number in header.axial_frames]
     found = [_body_part(headers), _kernel(frames), several_reconstructions(headers, in_order), _kvp(frames)]
+    if (patients := len({header.patient for header in headers if header.patient})) > 1:
+        found.append(make_reason("several_patients", patients=patients))
     slices = len(frames)
     if 1 < slices < MIN_SLICES_OF_A_HEAD:
         found.append(make_reason("few_slices", slices=slices))

@@ -96,6 +96,16 @@ def test_several_reconstructions_warn() -> None:
     assert "kernel and orientation" in reasons[0].detail
 
 
+def test_slices_of_several_patients_are_refused() -> None:
+    reasons = header_reasons([header(PatientID="CANARY1"), header(PatientID="CANARY2"), header()])
+    assert "several_patients" in codes(reasons)
+    assert is_refused(reasons)
+    assert "CANARY" not in str(reasons)
+    same = [header(PatientID="CANARY1"), header(PatientID="CANARY1 "), header(PatientID=""), header()]
+    assert not is_refused(header_reasons(same))
+    assert "CANARY" not in str(same)
+
+
 @pytest.mark.parametrize(("slices", "noted"), [(1, False), (2, True), (7, True), (8, False)])
 def test_few_slices_are_noted(slices: int, noted: bool) -> None:  # noqa: FBT001 - parametrised
     assert ("few_slices" in codes(header_reasons([header()] * slices))) == noted
