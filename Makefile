@@ -48,7 +48,7 @@ demo: $(LIGHT) free-ports ## Start all services, send the sample series, print i
 		|| { code=$$?; tail -n 20 .run/demo.log; exit $$code; }; \
 	printf '\n`make run` keeps the services running and opens the page at $(URL)\n'
 
-demo-pacs: $(LIGHT) ## The same beside Orthanc, a PACS: send by DICOM, fetch the results by DICOMweb, print the SR
+demo-pacs: $(LIGHT) ## The same beside Orthanc, a PACS: send by DICOM, fetch the results by DICOMweb, print the SR; OUT=a PNG file
 	@$(BIN)/python -m tests.pacs.demo $(if $(OUT),--out $(OUT))
 
 free-ports:
