@@ -5,6 +5,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Thread
 from typing import Final
 
@@ -194,7 +195,18 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(settings.tls_certificate_file, settings.tls_key_file)
-    context.load_verify_locations(settings.tls_ca_file)
+    with _naming("ICH_NODE_TLS_CERTIFICATE_FILE or ICH_NODE_TLS_KEY_FILE"):
+        context.load_cert_chain(settings.tls_certificate_file, settings.tls_key_file)
+    with _naming("ICH_NODE_TLS_CA_FILE"):
+        context.load_verify_locations(settings.tls_ca_file)
     context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+@contextmanager
+def _naming(setting: str) -> Iterator[None]:
+    """Name the setting in an error, which names no file itself."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, f"{setting} cannot be used ({error.strerror}): correct the file") from error

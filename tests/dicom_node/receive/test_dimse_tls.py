@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.dicom_node.receive.dimse import DimseReceiver
+from services.dicom_node.receive.dimse import DimseReceiver, tls_context
 from services.dicom_node.settings import Settings
 from tests.dicom_node.receive.certificates import Authority, client_context, make_authority
 from tests.dicom_node.receive.dimse_sender import associate, receiving, send
@@ -78,3 +78,11 @@ def test_settings_name_what_is_missing(site: Authority) -> None:
     with pytest.raises(ValueError, match="no AE title"):
         Settings(ae_titles=("seventeen letters",))
     assert Settings(dicom_host="0.0.0.0", calling_ae_titles=("CT1",))  # noqa: S104 - nothing binds it
+
+
+@pytest.mark.parametrize("name", ["tls_certificate_file", "tls_key_file", "tls_ca_file"])
+def test_an_absent_file_is_named_by_its_setting(site: Authority, tmp_path: Path, name: str) -> None:
+    certificate, key = site.issue("node")
+    files = {"tls_certificate_file": certificate, "tls_key_file": key, "tls_ca_file": site.path}
+    with pytest.raises(OSError, match=f"ICH_NODE_{name.upper()}.* cannot be used"):
+        tls_context(Settings.model_validate(files | {name: tmp_path / "absent.pem"}))
