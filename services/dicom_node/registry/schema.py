@@ -3,8 +3,7 @@
 from typing import Final
 
 # `..._at` are UTC, RFC 3339, for people; `..._s` are seconds of the node's clock (`clock.py`), which all decisions use.
-# Ids are never used again, also after `forget`: UIDs derive from
-# them.
+# Ids are never used again, also after `forget`: UIDs derive from them.
 MIGRATIONS: Final[tuple[str, ...]] = (
     """
     CREATE TABLE node (id TEXT NOT NULL) STRICT;
@@ -35,6 +34,8 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         first_received_at TEXT,
         last_received_at TEXT,
         last_received_s REAL,
+        other_patients INTEGER NOT NULL DEFAULT 0,               -- instances of another than the first one
+        derived INTEGER NOT NULL DEFAULT 0,                      -- instances of computed images, not localizers
         UNIQUE (study_uid, series_uid)
     ) STRICT;
     CREATE INDEX waiting_series ON series (id) WHERE waiting;
@@ -60,6 +61,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     CREATE TABLE series_transfers (                              -- transfers that sent instances of a series
         series INTEGER NOT NULL REFERENCES series ON DELETE CASCADE,
         transfer INTEGER NOT NULL REFERENCES transfers,
+        sent INTEGER NOT NULL,                                   -- instances, also repeated ones
         PRIMARY KEY (series, transfer)
     ) STRICT, WITHOUT ROWID;
 
@@ -116,20 +118,18 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         commitment INTEGER NOT NULL,                             -- whether `sent` is followed by `committed`
         step TEXT NOT NULL DEFAULT 'pending' CHECK (step IN ('pending', 'sent', 'committed', 'dead', 'superseded')),
         attempts INTEGER NOT NULL DEFAULT 0,                     -- counted before each attempt
-        next_attempt_at REAL NOT NULL DEFAULT 0,
+        next_attempt_s REAL NOT NULL DEFAULT 0,
         transaction_uid TEXT,
         error_code TEXT,
         created_at TEXT NOT NULL,
         step_at TEXT NOT NULL,
+        refusals INTEGER NOT NULL DEFAULT 0,                     -- permanent answers of the destination
+        tried_since_s REAL,                                      -- the first attempt, or failure to reach the peer
         UNIQUE (object, destination)
     ) STRICT;
     CREATE INDEX unfinished_deliveries ON deliveries (destination, step) WHERE step IN ('pending', 'sent');
     CREATE INDEX deliveries_by_step ON deliveries (step);
     CREATE INDEX deliveries_by_transaction ON deliveries (transaction_uid) WHERE transaction_uid IS NOT NULL;
-    """,
-    """
-    ALTER TABLE deliveries ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;  -- permanent answers of the destination
-    ALTER TABLE deliveries ADD COLUMN tried_since_at TEXT;       -- of the last `resend`; NULL means `created_at`
 
     CREATE TABLE commitment_requests (                           -- a report may come after a later request was made
         transaction_uid TEXT PRIMARY KEY,
@@ -137,8 +137,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         requested_at TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX commitment_requests_by_age ON commitment_requests (requested_at);
-    """,
-    """
+
     CREATE TABLE pulls (
         id TEXT PRIMARY KEY,                                     -- random
         sender TEXT NOT NULL,                                    -- of the request
@@ -147,10 +146,11 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         series_uid TEXT NOT NULL,                                -- empty for all series of the study
         status TEXT NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'finished', 'failed')),
         attempts INTEGER NOT NULL DEFAULT 0,                     -- counted before each attempt
-        next_attempt_at REAL NOT NULL DEFAULT 0,                 -- seconds since 1970
+        next_attempt_s REAL NOT NULL DEFAULT 0,
         error_code TEXT,
         created_at TEXT NOT NULL,
-        updated_at TEXT NOT NULL
+        updated_at TEXT NOT NULL,
+        asked_s REAL NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID;
     CREATE UNIQUE INDEX open_pulls ON pulls (peer, sender, study_uid, series_uid) WHERE status IN ('queued', 'running');
     CREATE INDEX pulls_by_age ON pulls (created_at);
@@ -164,21 +164,5 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         error_code TEXT,
         PRIMARY KEY (pull, series_uid)
     ) STRICT, WITHOUT ROWID;
-    """,
-    """
-    ALTER TABLE deliveries DROP COLUMN tried_since_at;
-    ALTER TABLE deliveries ADD COLUMN tried_since_s REAL;        -- the first attempt, or failure to reach the peer
-    ALTER TABLE deliveries RENAME COLUMN next_attempt_at TO next_attempt_s;
-    UPDATE deliveries SET next_attempt_s = 0;
-    ALTER TABLE pulls RENAME COLUMN next_attempt_at TO next_attempt_s;
-    ALTER TABLE pulls ADD COLUMN asked_s REAL NOT NULL DEFAULT 0;
-    UPDATE pulls SET next_attempt_s = 0;
-    """,
-    """
-    ALTER TABLE series ADD COLUMN other_patients INTEGER NOT NULL DEFAULT 0;  -- instances of another than the first one
-    """,
-    """
-    ALTER TABLE series ADD COLUMN derived INTEGER NOT NULL DEFAULT 0;  -- instances of computed images, not localizers
-    ALTER TABLE series_transfers ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;  -- instances, also repeated ones
     """,
 )
