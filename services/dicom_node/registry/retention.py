@@ -15,9 +15,10 @@ from services.dicom_node.registry.registry import Registry
 log = logging.getLogger(__name__)
 EXPIRED: Final = "expired"
 # Nothing is left to do: no delivery is pending or waits for commitment. A dead assessment is not finished.
+# CROSS JOIN holds the order of the loops: by step, SQLite would read all sent deliveries for each assessment.
 _FINISHED: Final = """
     step IN ('built', 'sent', 'committed', 'passed_over', 'superseded') AND NOT EXISTS (
-        SELECT * FROM objects JOIN deliveries ON object = objects.id WHERE assessment = assessments.id
+        SELECT * FROM objects CROSS JOIN deliveries ON object = objects.id WHERE assessment = assessments.id
             AND (deliveries.step = 'pending' OR (deliveries.step = 'sent' AND commitment)))
 """
 # All assessments of the series are finished, and both the latest one and the latest instance are older than that.

@@ -24,7 +24,7 @@ _SERIES: Final = """
     SELECT series.id, series_uid, last_received_at, reasons, assessments.id AS assessment, created_at,
         coalesce(attempts, 0) AS attempts, error_code,
         EXISTS (
-            SELECT * FROM objects JOIN deliveries ON object = objects.id
+            SELECT * FROM objects CROSS JOIN deliveries ON object = objects.id
             WHERE objects.assessment = assessments.id AND deliveries.step = 'pending'
         ) AS unsent,
         CASE WHEN ours = 0 THEN 'passed_over' WHEN waiting OR step IS NULL THEN 'received' ELSE step END AS step

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from services.dicom_node.registry.commands import resend
-from services.dicom_node.registry.retention import KeepTimes, sweep
+from services.dicom_node.registry.retention import _FINISHED, KeepTimes, sweep
 from services.dicom_node.selection.verdict import Verdict
 from services.dicom_node.steps.gateway_errors import TemporaryFailure
 from tests.dicom_node.registries import Node
@@ -177,3 +177,9 @@ def test_a_jump_of_the_wall_clock_removes_nothing(node: Node) -> None:
     node.clocks.wall_s += 10 * 365 * DAY_S
     run_sweep(node)
     assert len(stored(node)) == 1
+
+
+def test_the_sweep_reads_the_deliveries_of_one_assessment_only(node: Node) -> None:
+    """By the index of steps it would read all sent deliveries for each assessment."""
+    plan = node.rows(f"EXPLAIN QUERY PLAN SELECT id FROM assessments WHERE {_FINISHED}")  # noqa: S608
+    assert not any("deliveries_by_step" in row[3] for row in plan)
