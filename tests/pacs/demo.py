@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.pacs.demo", description=__doc__)
     parser.add_argument("--out", type=Path, default=OUT, help="PNG of the fused key slice (%(default)s)")
     out: Path = parser.parse_args(arguments).out
+    if out.suffix != ".png":
+        parser.error(f"--out {out}: name a file that ends in .png")
     try:
         executable()
     except LookupError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from textwrap import wrap
 from typing import Any, Final
 
 from pydicom import Dataset
@@ -37,7 +38,7 @@ def _items(items: Sequence[Dataset], depth: int) -> Iterator[str]:
     for (_, name, _), group in groupby(shown, _kind):
         same = list(group)
         if same[0].ValueType == "NUM" and len(same) > _FEW:
-            yield _line(name, _bars([_number(item) for item in same]), depth)
+            yield from _lines(name, _bars([_number(item) for item in same]), depth)
         else:
             yield from _siblings(name, same, depth)
 
@@ -46,7 +47,7 @@ def _siblings(name: str, same: Sequence[Dataset], depth: int) -> Iterator[str]:
     """Yield lines of items with the same name; those below a container that the first one has are not repeated."""
     first: set[str] = set()
     for item in same:
-        yield _line(name, _value(item), depth)
+        yield from _lines(name, _value(item), depth)
         lines = list(_items(item.get("ContentSequence", ()), depth + 1))
         yield from (line for line in lines if line not in first)
         first = first or set(lines)
@@ -58,9 +59,10 @@ def _kind(item: Dataset) -> tuple[str, str, bool]:
     return item.ValueType, name, "ContentSequence" in item
 
 
-def _line(name: str, value: str, depth: int) -> str:
-    text = f"{_INDENT * depth}{name}{': ' if value else ''}{value}"
-    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
+def _lines(name: str, value: str, depth: int) -> list[str]:
+    indent = _INDENT * depth
+    text = f"{name}{': ' if value else ''}{value}"
+    return wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + 2 * _INDENT)
 
 
 def _value(item: Dataset) -> str:
