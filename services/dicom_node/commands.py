@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 from services.dicom_node.peers import InvalidPeers, read_peers
-from services.dicom_node.registry.commands import UnknownSeries, find_series, forget, resend, resend_dead
+from services.dicom_node.registry.commands import (
+    UnknownSeries,
+    find_series,
+    forget,
+    resend,
+    resend_dead,
+    used_destinations,
+)
 from services.dicom_node.registry.data_folder import DataFolder
 from services.dicom_node.registry.database import Database, NewerDatabase
 from services.dicom_node.settings import Settings
@@ -55,6 +62,7 @@ def resend_series(options: argparse.Namespace, settings: Settings, database: Dat
 
 
 def _resend(options: argparse.Namespace, settings: Settings, database: Database) -> int:
+    _check_destination(options.to, settings, database)
     if options.dead:
         return resend_dead(database, options.to)
     from services.dicom_node.send.sender import destinations  # noqa: PLC0415 - pynetdicom, which others don't need
@@ -62,6 +70,14 @@ def _resend(options: argparse.Namespace, settings: Settings, database: Database)
     configured = destinations(read_peers(settings.peers_file))
     found = find_series(database, options.series)
     return sum(resend(database, series, configured, options.to) for series in found)
+
+
+def _check_destination(name: str | None, settings: Settings, database: Database) -> None:
+    """Refuse a name that is neither configured nor known from earlier deliveries."""
+    known = {one for one, peer in read_peers(settings.peers_file).items() if peer.send} | used_destinations(database)
+    if name is not None and name not in known:
+        listed = ", ".join(sorted(known)) or "none: name the peers file of the node in ICH_NODE_PEERS_FILE"
+        raise UsageError(f"--to {name}: there is no such destination; known are {listed}")
 
 
 def forget_series(options: argparse.Namespace, settings: Settings, database: Database) -> str:

@@ -9,6 +9,7 @@ DICOM has no message that ends a series. A series is complete
 Otherwise it is incomplete after a hard time-out, which counts from its latest instance.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -61,7 +62,7 @@ class Times:
     """Seconds without a new instance.
 
     quiet_s : after which a series may be complete
-    unnumbered_quiet_s : the same for instances without InstanceNumber, whose gaps are invisible
+    unnumbered_quiet_s : the same for instances without an InstanceNumber of their own, whose gaps are invisible
     timeout_s : after which the node stops waiting
     """
 
@@ -102,8 +103,14 @@ def missing_numbers(numbers: Sequence[tuple[int | None, int]]) -> list[range]:
 
 
 def _quiet_s(series: ReceivedSeries, times: Times) -> float:
-    unnumbered = any(number is None for number, _ in series.numbers)
-    return times.unnumbered_quiet_s if unnumbered and series.expected is None else times.quiet_s
+    unnumbered = _unnumbered(series) and series.expected is None
+    return times.unnumbered_quiet_s if unnumbered else times.quiet_s
+
+
+def _unnumbered(series: ReceivedSeries) -> int:
+    """How many instances have no InstanceNumber, or that of another one."""
+    used = Counter(number for number, _ in series.numbers)
+    return sum(count for number, count in used.items() if number is None or count > 1)
 
 
 def _missing(series: ReceivedSeries) -> Iterator[Reason]:
@@ -145,8 +152,9 @@ def _doubts(series: ReceivedSeries) -> Iterator[Reason]:
     if found and (first := min(found)) > 1:
         detail = f"InstanceNumbers begin at {first}: slices before it may be missing."
         yield _warning("instance_numbers_begin_late", detail)
-    if unnumbered := len(series.numbers) - len(found):
-        detail = f"{unnumbered} of {len(series.numbers)} instances have no InstanceNumber: slices may be missing."
+    if unnumbered := _unnumbered(series):
+        count = f"{unnumbered} of {len(series.numbers)}"
+        detail = f"{count} instances have no InstanceNumber of their own: slices may be missing."
         yield _warning("instance_numbers_absent", detail)
 
 

@@ -118,7 +118,7 @@ class Settings(ConnectionSettings):
         "and its InstanceNumbers have no gap.",
     )
     unnumbered_quiet_s: float = Field(
-        default=60.0, gt=0, description="The same for a series of instances without InstanceNumber, in seconds."
+        default=60.0, gt=0, description="The same for instances without an InstanceNumber of their own, in seconds."
     )
     incomplete_after_s: float = Field(
         default=600.0,

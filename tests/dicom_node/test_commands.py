@@ -51,6 +51,13 @@ def test_resend_sends_a_series_again_to_one_destination(rows: Rows) -> None:
     assert rows.step(assessment) == "built"
 
 
+@pytest.mark.parametrize("what", ["1", "--dead"])
+def test_resend_names_an_unknown_destination(rows: Rows, capsys: pytest.CaptureFixture[str], what: str) -> None:
+    rows.series(step="committed")
+    assert main(["resend", what, "--to", "nobody"]) == 2
+    assert "--to nobody: there is no such destination" in capsys.readouterr().err
+
+
 def test_resend_leaves_superseded_results(rows: Rows) -> None:
     series = rows.series(step=None)
     rows.delivery(rows.assessment(series, 1, "superseded"), "pacs", "superseded")

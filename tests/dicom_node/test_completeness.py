@@ -116,6 +116,13 @@ def test_instances_without_a_number_need_more_time_and_a_warning() -> None:
     assert (found.state, codes(found)) == ("complete", ["instance_numbers_absent"])
 
 
+def test_equal_numbers_hide_gaps_like_absent_ones() -> None:
+    assert judge(numbered(1, 1, 2), 59).state == "waiting"
+    found = judge(numbered(1, 1, 2), 60)
+    assert (found.state, codes(found)) == ("complete", ["instance_numbers_absent"])
+    assert found.warnings[0].detail.startswith("2 of 3 instances have no InstanceNumber of their own")
+
+
 def test_numbers_that_begin_late_are_a_doubt() -> None:
     found = judge(numbered(5, 6, 7))
     assert (found.state, codes(found)) == ("complete", ["instance_numbers_begin_late"])

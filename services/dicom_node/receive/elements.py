@@ -17,6 +17,7 @@ _LONG: Final = frozenset(  # value representations with a length of 32 bits (PS3
     (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 )
 _MAX_ELEMENTS: Final = 400_000  # three times those of an enhanced CT of 2,000 frames; half a second of work
+_MAX_OPEN: Final = 64  # sequences and items within each other; a CT has about ten, pydicom ends at some hundred
 _MAX_VALUE_BYTES: Final = 4096
 
 
@@ -43,7 +44,7 @@ class Element(NamedTuple):
 class ElementReader:
     """Reads element headers of a file in memory.
 
-    All methods raise UnreadableInstance where the file ends early or has more elements than any CT.
+    All methods raise UnreadableInstance where the file ends early, or has more or deeper elements than any CT.
     """
 
     def __init__(self, data: mmap) -> None:
@@ -81,6 +82,8 @@ class ElementReader:
                 open_elements.pop()
             elif found.length == UNDEFINED_LENGTH:
                 open_elements.append(_nested(found, open_elements[-1]))
+                if len(open_elements) > _MAX_OPEN:
+                    raise UnreadableInstance("too_deep")
             else:
                 at = self._within(at + found.length)
         return at

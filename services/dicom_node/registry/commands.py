@@ -83,6 +83,12 @@ def resend_dead(database: Database, destination: str | None = None) -> int:
         return sum(resend_deliveries(connection, row["id"], destination=destination) for row in assessments)
 
 
+def used_destinations(database: Database) -> set[str]:
+    """Names of all destinations that results were planned for."""
+    with database.read() as connection:
+        return {str(row["destination"]) for row in connection.execute("SELECT DISTINCT destination FROM deliveries")}
+
+
 def forget(database: Database, data_dir: Path, series: int) -> int:
     """Delete a series with its instances, results and deliveries; the number of deleted instances.
 

@@ -149,11 +149,11 @@ def test_names_uids_of_a_refused_instance(tmp_path: Path) -> None:
 def test_bounds_nested_and_numerous_items(tmp_path: Path) -> None:
     file = ct_slice()
     start = read(tmp_path, file).dataset_at
-    nested = (
-        b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff"
-        + b"\xfe\xff\x00\xe0\xff\xff\xff\xff\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff" * 20_000
-    )
-    assert code(tmp_path, file[:start] + nested) == "truncated"
+    opened = b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    closed = b"\xfe\xff\x0d\xe0\0\0\0\0" + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    assert read(tmp_path, file[:start] + opened * 30 + closed * 30 + file[start:]).instance.modality == "CT"
+    assert code(tmp_path, file[:start] + opened * 40 + closed * 40 + file[start:]) == "too_deep"
+    assert code(tmp_path, file[:start] + opened * 20_000) == "too_deep"
     empty_items = b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\0\0\0\0" * 500_000
     assert code(tmp_path, file[:start] + empty_items) == "too_many_elements"
     huge = b"\x08\x00\x60\x00UT\0\0" + struct.pack("<I", 0xFFFFFF00)
