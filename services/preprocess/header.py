@@ -46,7 +46,7 @@ class DicomHeader:
     sop_instance_uid: str
     series_instance_uid: str
     study_instance_uid: str
-    patient: bytes
+    patient: str
     modality: str
     body_part_examined: str
     contrast_tags: tuple[str, ...]

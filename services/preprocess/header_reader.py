@@ -147,9 +147,9 @@ def _header(file: BoundedReader, dataset: Dataset, pixel_data: PixelDataRange, t
     )
 
 
-def _patient(dataset: Dataset) -> bytes:
-    patient_id = text(dataset, "PatientID")
-    return blake2b(patient_id.encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES).digest() if patient_id else b""
+def _patient(dataset: Dataset) -> str:
+    patient_id = text(dataset, "PatientID").encode(errors="surrogatepass")
+    return blake2b(patient_id, digest_size=_DIGEST_BYTES).hexdigest() if patient_id else ""
 
 
 def _body_part(file: BoundedReader, frame: Dataset) -> str:

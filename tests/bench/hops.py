@@ -12,7 +12,7 @@ from services.gateway.stages.stage_client import StageClient, connect
 from tests.bench.clients import Call, fresh, upload
 from tests.bench.figures import Figure, measured
 from tests.bench.plan import Plan, product, study
-from tests.running import Service, cpu_s
+from tests.running import NAMES, Service, cpu_s
 from tests.scans import ct_slice
 
 STAGES: Final = ("preprocess", "cnn", "rnn")
@@ -31,7 +31,7 @@ def _requests(plan: Plan, service: Service) -> Iterator[Figure]:
         "one 512 x 512 slice": (study(1), plan.choose(60, 4)),
         "34 slices, whose work overlaps": (study(34), plan.choose(8, 2)),
     }
-    processes = {process: service.process(process) for process in service.ports}
+    processes = {process: service.process(process) for process in NAMES}
     with httpx.Client(base_url=service.url, timeout=120) as client:
         for name, (files, repeats) in requests.items():
             call = upload(service.ports["gateway"], files)

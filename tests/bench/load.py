@@ -11,7 +11,7 @@ from services.gateway.settings import Settings
 from tests.bench.clients import Call, Outcome, post, post_for, upload
 from tests.bench.figures import Curve, Figure, measured, median_ratio
 from tests.bench.plan import Plan, product, separate_process
-from tests.running import Service, resident_bytes
+from tests.running import NAMES, Service, resident_bytes
 from tests.scans import ct_slice, series
 
 _CLIENTS: Final = (1, 4, 16, 64)
@@ -130,4 +130,4 @@ def _memory(plan: Plan, service: Service, process: ProcessPoolExecutor, call: Ca
 
 
 def _resident(service: Service) -> Mapping[str, int]:
-    return {name: resident_bytes(service.process(name)) for name in service.ports}
+    return {name: resident_bytes(service.process(name)) for name in NAMES}

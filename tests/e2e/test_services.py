@@ -20,7 +20,7 @@ from services.common.card import open_bundle
 from services.common.labels import LABELS
 from services.common.shared_memory import create_region, map_region, shared_folder
 from services.gateway.settings import Settings
-from tests.running import ROOT, Service, cpu_s, resident_bytes, shared_memory_bytes
+from tests.running import NAMES, ROOT, Service, cpu_s, resident_bytes, shared_memory_bytes
 from tests.scans import ct_slice, series, zipped
 
 _UPLOADS_OF_A_CLIENT = Settings().max_uploads_per_client
@@ -136,12 +136,21 @@ def test_a_refused_request_is_accepted_later_on_the_same_connection(service: Ser
         for _ in range(_UPLOADS_OF_A_CLIENT):
             another = others.enter_context(socket.create_connection((kept.host, kept.port)))
             another.sendall(f"POST /v1/predictions HTTP/1.1\r\nhost: localhost\r\n{announced}\r\n\r\n".encode())
+        _wait_for_uploads(service, _UPLOADS_OF_A_CLIENT)
         refused, problem, first = until(429)
     assert problem["code"] == "too_many_uploads"
     assert int(refused.headers["retry-after"]) >= 1
     _, _, second = until(200)
     assert second == first
     kept.close()
+
+
+def _wait_for_uploads(service: Service, count: int) -> None:
+    """Wait until the gateway receives so many uploads: a request before would be accepted, and outlast them."""
+    deadline = time.monotonic() + 20
+    while f"ich_uploads {count}.0\n" not in httpx.get(f"{service.url}/metrics").text:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def _wait_until_busy(process: int) -> None:
@@ -253,8 +262,8 @@ def test_no_patient_or_file_name_is_in_logs_or_metrics(service: Service) -> None
     for name, data in bad.items():
         assert canary in _predict(service, {name: data}).json()["detail"]
 
-    for port in service.ports.values():
-        assert "Canary" not in httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    for name in NAMES:
+        assert "Canary" not in httpx.get(f"http://127.0.0.1:{service.ports[name]}/metrics").text
     assert "Canary" not in service.log.read_text()
     assert '"route": "/v1/predictions"' in service.log.read_text()
 

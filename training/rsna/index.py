@@ -37,7 +37,7 @@ from training.rsna.labels import UNKNOWN, LabelTable
 LOG = logging.getLogger(__name__)
 _NAMES_SHOWN: Final = 3
 VERSION: Final = 2  # of the index's content; an index of another version is built again
-PARTS_VERSION: Final = 2  # of a part's fields: a stopped run of an older version is not continued
+PARTS_VERSION: Final = 3  # of a part's fields: a stopped run of an older version is not continued
 _SORTED: Final = [(column, "ascending") for column in ("split", "study_uid", "series_uid", "order", "file")]
 
 
