@@ -214,11 +214,12 @@ $(PEERS)/.peers: tests/bench/peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-# OpenVINO's plugins for Intel's GPUs and NPUs, 60 MB, are not used.
+# OpenVINO's plugins for Intel's GPUs and NPUs, 60 MB, are not used, nor the packages' own tests, 30 MB.
 $(VENV)/.run-light: requirements/run-light.txt | $(BIN)/python
 	@echo "Fetching packages into $(VENV), about 150 MB; this is done once."
 	@$(PIP) -r $<
-	@cd $(VENV)/lib/python3*/site-packages/openvino/libs && rm -f libopenvino_intel_[gn]pu_plugin.so cache.json
+	@cd $(VENV)/lib/python3*/site-packages && rm -f openvino/libs/libopenvino_intel_[gn]pu_plugin.so openvino/libs/cache.json && \
+		find . -type d -name tests -prune -exec rm -rf {} +
 	@touch $@
 
 $(VENV)/.run: requirements/run.txt | $(BIN)/python
