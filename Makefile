@@ -111,6 +111,10 @@ restore-compose: ## Restore BACKUP=a file into the containers' volume, its setti
 test: $(VENV)/.dev ## Set up and run all tests that need nothing but Python; COVERAGE=1 fails below the branch coverage in pyproject.toml
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(if $(COVERAGE),--cov --cov-report=)
 
+test-failed: $(VENV)/.dev ## Run again, one by one, the tests that failed in the last `make test`
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
+	$(if $(COVERAGE),$(BIN)/coverage report >/dev/null)
+
 e2e: $(VENV)/.dev ## Run the tests that need Chromium and dcmtk
 	$(BIN)/python -m pytest -m e2e tests/e2e
 
