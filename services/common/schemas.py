@@ -4,6 +4,7 @@ from typing import Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.common.series_description import SeriesDescription
 from services.common.slice_geometry import SliceGeometry
 
 Severity = Literal["refuse", "warn", "note"]
@@ -66,6 +67,8 @@ class SeriesHeader(_FromStage):
         (), description="files that can be sent in part, for some of their frames"
     )
     geometries: tuple[SliceGeometry, ...] = Field((), description="each once: most series have one")
+    description: SeriesDescription | None = Field(None, description="for people; null from an older preprocess")
+    patient_digest: str | None = Field(None, description="unkeyed, of PatientID and its issuer: never stored as it is")
 
     @property
     def cost(self) -> int:

@@ -7,9 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.common.operating_points import OperatingPoint
 from services.common.report_schemas import Report
 from services.common.schemas import Reason
+from services.common.series_description import SeriesDescription
 
 Priority = Literal["urgent", "routine"]
 PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
+JobSource = Literal["upload", "batch", "dicom_node"]
 FinalStatus = Literal["finished", "failed", "cancelled"]
 JobStatus = Literal["queued", "running"] | FinalStatus
 Outcome = Literal["assessed", "not_assessed", "failed"]
@@ -43,11 +45,13 @@ class Manifest(_Frozen):
     key_images: bool = Field(
         default=False, description="keep the pictures of key slices; jobs of older versions lack it"
     )
+    source: JobSource | None = Field(None, description="what sent the job; jobs of older versions lack it")
     files: int
 
     def stored(self) -> str:
         """In JSON, without options of later versions that are off: an older version can read it."""
-        return self.model_dump_json(exclude={name for name in ("blood", "key_images") if not getattr(self, name)})
+        later = ("blood", "key_images", "source")
+        return self.model_dump_json(exclude={name for name in later if not getattr(self, name)})
 
 
 class PlannedSeries(_Frozen):
@@ -57,6 +61,8 @@ class PlannedSeries(_Frozen):
     series_uid: str | None
     files: tuple[int, ...]
     slices: int
+    description: SeriesDescription | None = Field(None, description="for people; plans of older versions lack it")
+    patient: str | None = Field(None, description="keyed hash of PatientID and its issuer")
 
 
 class LeftOut(_Frozen):

@@ -1,0 +1,5 @@
+/** @type {import("../router.js").OpenView} */
+export function openModelView(container, parameters) {
+  container.append(`Model ${JSON.stringify(parameters)}`);
+  return { close() {} };
+}

@@ -1,0 +1,57 @@
+// Routes: the part of the address after `#` names a view, so that a reload and a link show the same.
+//
+//   #/                                worklist; ?status=…&label=…&text=…&sort=…
+//   #/jobs/{job}                      worklist of one job, with its progress and its actions
+//   #/jobs/{job}/series/{number}      viewer and report; ?slice={index}
+//   #/compare/{job}/{n}/{job}/{n}     two series side by side
+//   #/model                           the model card
+
+/**
+ * A view fills the container and returns what ends it.
+ * @typedef {(container: HTMLElement, parameters: Record<string, string>) => ({ close(): void })} OpenView
+ */
+
+const ROUTES = [
+  { view: "series", pattern: /^\/jobs\/(?<job>[0-9a-z]+)\/series\/(?<number>\d+)$/ },
+  { view: "compare", pattern: /^\/compare\/(?<job>[0-9a-z]+)\/(?<number>\d+)\/(?<otherJob>[0-9a-z]+)\/(?<otherNumber>\d+)$/ },
+  { view: "model", pattern: /^\/model$/ },
+  { view: "worklist", pattern: /^\/jobs\/(?<job>[0-9a-z]+)$/ },
+  { view: "worklist", pattern: /^/ },
+];
+
+/** @param {string} hash @returns {{ view: string, parameters: Record<string, string> }} */
+export function parseRoute(hash) {
+  const [path, query = ""] = hash.replace(/^#/, "").split("?", 2);
+  for (const { view, pattern } of ROUTES) {
+    const match = pattern.exec(path);
+    if (match) return { view, parameters: { ...Object.fromEntries(new URLSearchParams(query)), ...match.groups } };
+  }
+  return { view: "worklist", parameters: {} };
+}
+
+/** @param {string} path @param {Record<string, string | number | undefined>} query */
+export function routeAddress(path, query = {}) {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
+  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+  return `#${path}${text ? `?${text}` : ""}`;
+}
+
+/** Changes the query of the present address without opening the view again: a slice, a filter. */
+export function replaceAddress(/** @type {string} */ address) {
+  history.replaceState(null, "", address);
+}
+
+/** @param {HTMLElement} container @param {Record<string, OpenView>} views */
+export function startRouter(container, views) {
+  /** @type {{ close(): void } | undefined} */
+  let current;
+  const open = () => {
+    const { view, parameters } = parseRoute(location.hash);
+    current?.close();
+    container.replaceChildren();
+    container.dataset.view = view;
+    current = views[view](container, parameters);
+  };
+  addEventListener("hashchange", open);
+  open();
+}

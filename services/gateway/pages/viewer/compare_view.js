@@ -1,0 +1,5 @@
+/** @type {import("../router.js").OpenView} */
+export function openCompareView(container, parameters) {
+  container.append(`Compare ${JSON.stringify(parameters)}`);
+  return { close() {} };
+}

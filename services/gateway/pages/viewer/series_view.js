@@ -1,0 +1,5 @@
+/** @type {import("../router.js").OpenView} */
+export function openSeriesView(container, parameters) {
+  container.append(`Series ${JSON.stringify(parameters)}`);
+  return { close() {} };
+}
