@@ -1,10 +1,10 @@
 // The report without its pictures: verdict, reasons, findings, tables, details, and the download.
 
-import { fillDetails } from "./details.js";
+import { fillDetails } from "./report/details.js";
 import { byId, element } from "./dom.js";
-import { describeEvidence } from "./evidence.js";
-import { labelTable, notAssessed, predictionMark, titleWithWarnings } from "./labels.js";
-import { predictedLabels, verdictFor } from "./verdict.js";
+import { describeEvidence } from "./report/evidence.js";
+import { labelTable, notAssessed, predictionMark, titleWithWarnings } from "./report/labels.js";
+import { predictedLabels, verdictFor } from "./report/verdict.js";
 import { formatProbability, joinLabels } from "./text.js";
 
 const SYMBOLS = { present: "!", absent: "–", unknown: "?" };

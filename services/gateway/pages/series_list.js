@@ -1,9 +1,9 @@
 // The series of a job as a growing list: the verdict of each, or the reason of its failure.
 
 import { byId, element, show } from "./dom.js";
-import { probabilityBar, titleWithWarnings } from "./labels.js";
+import { probabilityBar, titleWithWarnings } from "./report/labels.js";
 import { seriesNumber } from "./jobs.js";
-import { verdictFor } from "./verdict.js";
+import { verdictFor } from "./report/verdict.js";
 import { formatProbability, joinLabels, pluralize } from "./text.js";
 
 const SYMBOLS = { present: "●", absent: "○", unknown: "?", failed: "✕" };

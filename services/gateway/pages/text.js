@@ -1,28 +1,48 @@
-// Formats numbers, times and labels.
+// Formats numbers, times and labels in the reader's language.
+
+import { language, t } from "./i18n/i18n.js";
 
 const UNITS = ["bytes", "kB", "MB", "GB"];
 
+/** @param {number} count */
 export function formatBytes(count) {
   let [value, unit] = [count, 0];
   while (value >= 1000 && unit < UNITS.length - 1) [value, unit] = [value / 1000, unit + 1];
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
+  return `${formatNumber(value, unit === 0 || value >= 100 ? 0 : 1, unit === 0 || value >= 100 ? 0 : 1)} ${UNITS[unit]}`;
 }
 
+/** @param {number} count @param {string} one */
 export function pluralize(count, one, many = `${one}s`) {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }
 
-export const formatSeconds = (milliseconds) => `${(milliseconds / 1000).toFixed(1)} s`;
+/** With at most, and at least, some decimals. @param {number} value @param {number} most */
+export const formatNumber = (value, most, least = 0) =>
+  value.toLocaleString(language, { maximumFractionDigits: most, minimumFractionDigits: least });
 
-export const formatMilliseconds = (value) => `${value.toLocaleString("en", { maximumFractionDigits: 1 })} ms`;
+/** @param {number} milliseconds */
+export const formatSeconds = (milliseconds) => `${formatNumber(milliseconds / 1000, 1, 1)} s`;
 
-export const formatPercent = (fraction) => `${(100 * fraction).toLocaleString("en", { maximumFractionDigits: 1 })}\u00a0%`;
+/** @param {number} value */
+export const formatMilliseconds = (value) => `${formatNumber(value, 1)} ms`;
 
-export const formatTime = (created) => created.replace("T", " ").replace(/\.\d+Z$/, " UTC");
+/** @param {number} fraction */
+export const formatPercent = (fraction) => `${formatNumber(100 * fraction, 1)}\u00a0%`;
 
-export const formatProbability = (value) => value.toFixed(4);
+/** @param {string} created UTC, ISO 8601 */
+export const formatTime = (created) => created.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC");
 
-// At most four digits, without trailing zeros: 0.3127, 0.5.
-export const formatThreshold = (value) => String(Number(value.toFixed(4)));
+/** @param {number} value */
+export const formatProbability = (value) => formatNumber(value, 4, 4);
 
+/** At most four digits, without trailing zeros: 0.3127, 0.5. @param {number} value */
+export const formatThreshold = (value) => formatNumber(value, 4);
+
+/** @param {string[]} labels */
 export const joinLabels = (labels) => labels.map((label) => label.replaceAll("_", " ")).join(", ");
+
+/** @param {any} label */
+export const labelName = (label) => t(/** @type {any} */ (`label.${label}`));
+
+/** @param {string[]} labels */
+export const labelNames = (labels) => labels.map(labelName).join(", ");

@@ -1,11 +1,11 @@
 // The viewer of one slice: picture, position and probabilities.
 
 import { byId, element, show } from "./dom.js";
-import { labelTable, notAssessed } from "./labels.js";
+import { labelTable, notAssessed } from "./report/labels.js";
 import { paint, Pictures } from "./pictures.js";
 import { SliceStrip } from "./slice_strip.js";
 import { sliceTable } from "./report.js";
-import { predictedLabels } from "./verdict.js";
+import { predictedLabels } from "./report/verdict.js";
 import { formatProbability, joinLabels, pluralize } from "./text.js";
 
 const STEPS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };

@@ -1,9 +1,17 @@
 // The six labels as a table: probability as a bar with its threshold, as a number, and the prediction.
 
-import { element } from "./dom.js";
+import { element } from "../dom.js";
+import { t } from "../i18n/i18n.js";
+import { formatProbability, formatThreshold, labelName } from "../text.js";
 import { warningCount } from "./verdict.js";
-import { formatProbability, formatThreshold, joinLabels } from "./text.js";
 
+const COLUMNS = /** @type {const} */ (["label", "probability", "threshold", "predicted"]);
+
+/**
+ * @param {string} caption
+ * @param {{ probabilities?: any, predictions?: any }} level the series or a slice, assessed
+ * @param {Record<string, number>} thresholds
+ */
 export function labelTable(caption, { probabilities, predictions }, thresholds) {
   const labels = Object.keys(thresholds);
   const rows = labels.map((label) => labelRow(label, probabilities[label], thresholds[label], predictions[label]));
@@ -11,43 +19,44 @@ export function labelTable(caption, { probabilities, predictions }, thresholds) 
     "table",
     { class: "labels" },
     element("caption", { class: "visually-hidden" }, caption),
-    element("thead", {}, element("tr", {}, ...["Label", "Probability", "Threshold", "Predicted"].map(headerCell))),
+    element("thead", {}, element("tr", {}, ...COLUMNS.map(headerCell))),
     element("tbody", {}, ...rows),
   );
 }
 
-export const notAssessed = () => element("p", { class: "hint" }, "Not assessed: there are no probabilities.");
+export const notAssessed = () => element("p", { class: "hint" }, t("report.no_probabilities"));
 
-function headerCell(title) {
-  return element("th", { scope: "col", class: `column-${title.toLowerCase()}` }, title);
-}
+/** @param {typeof COLUMNS[number]} column */
+const headerCell = (column) => element("th", { scope: "col", class: `column-${column}` }, t(`report.column_${column}`));
 
+/** @param {string} label @param {number} probability @param {number} limit @param {boolean} present */
 function labelRow(label, probability, limit, present) {
   const bar = probabilityBar(probability, limit);
   const number = element("span", { class: "tabular" }, formatProbability(probability));
   return element(
     "tr",
     { class: present ? "present" : "absent" },
-    element("th", { scope: "row" }, joinLabels([label])),
+    element("th", { scope: "row" }, labelName(label)),
     element("td", { class: "column-probability" }, element("div", { class: "probability" }, bar, number)),
     element("td", { class: "column-threshold tabular" }, formatThreshold(limit)),
     element("td", { class: "column-predicted" }, predictionMark(present)),
   );
 }
 
-// A verdict's title, followed by the number of warnings in another colour.
+/** A verdict's title, followed by the number of warnings in another colour. @param {string} title @param {any} report */
 export function titleWithWarnings(title, report) {
   const warnings = warningCount(report);
   if (warnings === "") return [title];
   return [title, element("span", { class: "warnings" }, `${title.includes(":") ? ";" : ","} ${warnings}`)];
 }
 
-// A word and a symbol, so that colour is not needed.
+/** A word and a symbol, so that colour is not needed. @param {boolean} present */
 export function predictionMark(present) {
   const symbol = element("span", { "aria-hidden": "true" }, present ? "● " : "○ ");
-  return element("span", { class: `prediction ${present ? "present" : "absent"}` }, symbol, present ? "yes" : "no");
+  return element("span", { class: `prediction ${present ? "present" : "absent"}` }, symbol, t(present ? "report.yes" : "report.no"));
 }
 
+/** @param {number} probability @param {number} limit */
 export function probabilityBar(probability, limit) {
   const fill = element("span", { class: "fill" });
   const tick = element("span", { class: "tick" });

@@ -1,0 +1,70 @@
+// Details of a report: model, recipe, thresholds, identifiers and timings.
+
+import { element } from "../dom.js";
+import { t } from "../i18n/i18n.js";
+import { formatMilliseconds, formatThreshold, formatTime, labelName } from "../text.js";
+
+const SHORT_SHA = 12;
+
+/** @param {HTMLElement} body @param {any} report a Report; those of older versions lack some members */
+export function fillDetails(body, report) {
+  body.replaceChildren(
+    element("div", {}, element("h3", {}, t("details.model")), definitionList(modelFacts(report))),
+    element("div", {}, element("h3", {}, t("details.time")), definitionList(timeFacts(report.timings_ms))),
+    element(
+      "div",
+      {},
+      element("h3", {}, t("details.thresholds")),
+      thresholdTable(report.thresholds),
+      element("p", { class: "hint" }, t("report.rule")),
+    ),
+    element("div", { class: "wide" }, element("h3", {}, t("details.identifiers")), definitionList(identifierFacts(report))),
+  );
+}
+
+/** @param {any} report */
+export function modelFacts({ model, thresholds, version }) {
+  return [
+    [t("details.name"), model.name],
+    [t("details.card"), model.sha256.slice(0, SHORT_SHA)],
+    [t("details.recipe"), model.recipe],
+    ...Object.entries(model.engines ?? {}).map(([network, engine]) => [t("details.engine", { network }), engine]),
+    [t("details.operating_point"), thresholds.operating_point],
+    [t("details.software"), version ?? t("unknown")],
+  ];
+}
+
+/** @param {Record<string, number>} timings */
+const timeFacts = (timings) => Object.entries(timings ?? {}).map(([stage, ms]) => [stage, formatMilliseconds(ms)]);
+
+/** @param {any} report */
+export function identifierFacts({ id, created, series }) {
+  return [
+    [t("details.report"), id],
+    [t("details.created"), created ? formatTime(created) : t("unknown")],
+    [t("details.study"), series?.study_instance_uid ?? t("details.none")],
+    [t("details.series"), series?.series_instance_uid ?? t("details.none")],
+  ];
+}
+
+/** @param {string[][]} pairs */
+export function definitionList(pairs) {
+  const rows = pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", { class: "tabular path" }, value)]);
+  return element("dl", {}, ...rows);
+}
+
+/** @param {{ slice: Record<string, number>, series: Record<string, number> }} thresholds */
+function thresholdTable(thresholds) {
+  const head = [t("report.column_label"), t("details.slice"), t("details.series")].map((title) => element("th", { scope: "col" }, title));
+  const rows = Object.keys(thresholds.slice).map((label) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, labelName(label)),
+      element("td", { class: "tabular" }, formatThreshold(thresholds.slice[label])),
+      element("td", { class: "tabular" }, formatThreshold(thresholds.series[label])),
+    ),
+  );
+  const caption = element("caption", { class: "visually-hidden" }, t("details.thresholds"));
+  return element("table", {}, caption, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
+}
