@@ -32,4 +32,5 @@ class FeedbackList(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    reader: str = Field(description="id of the caller's key, as in the opinions of the caller; `anybody` without keys")
     feedback: tuple[Feedback, ...]
