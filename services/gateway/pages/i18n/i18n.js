@@ -23,5 +23,8 @@ export function t(key, values = {}) {
   return form.replace(/\{(\w+)\}/g, (_, name) => formatValue(values[name]));
 }
 
+/** Whether there is a text: a newer service may name what this page does not know. @param {string} key */
+export const has = (key) => key in messages;
+
 /** @param {string | number} value */
 const formatValue = (value) => (typeof value === "number" ? value.toLocaleString(language) : value);

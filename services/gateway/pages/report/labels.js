@@ -24,6 +24,14 @@ export function labelTable(caption, { probabilities, predictions }, thresholds) 
   );
 }
 
+/** @param {any} report */
+export function seriesTable({ series, thresholds }) {
+  return series.probabilities ? labelTable(t("report.series_table"), series, thresholds.series) : notAssessed();
+}
+
+/** @param {any} slice @param {any} report */
+export const sliceTitle = (slice, report) => t("report.slice", { number: slice.index + 1, total: report.slices.length });
+
 export const notAssessed = () => element("p", { class: "hint" }, t("report.no_probabilities"));
 
 /** @param {typeof COLUMNS[number]} column */

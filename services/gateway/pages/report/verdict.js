@@ -8,7 +8,7 @@ import { labelNames } from "../text.js";
 
 /** @param {any} report a Report, or a FailedReport in its place @returns {Verdict} */
 export function verdictFor(report) {
-  if (report.status === "failed") return { kind: "unknown", title: t("verdict.failed"), detail: report.problem.detail ?? "" };
+  if (report.status === "failed") return { kind: "unknown", title: t("verdict.failed"), detail: report.problem?.detail ?? "" };
   if (report.status !== "assessed") return notAssessed(report);
   return report.series ? seriesVerdict(report) : picturesVerdict(report);
 }
