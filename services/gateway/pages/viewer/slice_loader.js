@@ -1,0 +1,140 @@
+// Loads the slices of a series around the current one, few at a time, into a bounded cache.
+
+import { request } from "../request.js";
+import { decodeSlice } from "./png.js";
+
+/** @typedef {import("./png.js").SliceImage} SliceImage */
+
+const PARALLEL = 3;
+const CACHE_BYTES = 192 * 1024 ** 2;
+const ASSUMED_BYTES = 512 * 512 * 2;
+const FINAL = new Set([403, 404, 410, 422]); // statuses that another attempt would repeat
+
+/** Dispatches `load` with each slice that arrived or failed. */
+export class SliceLoader extends EventTarget {
+  #address;
+  #count;
+  #index = 0;
+  #bytes = 0;
+  /** @type {Map<number, SliceImage>} */
+  #images = new Map();
+  /** @type {Map<number, any>} */
+  #errors = new Map();
+  /** @type {Map<number, AbortController>} */
+  #running = new Map();
+  #hounsfield = true;
+  #closed = false;
+
+  /** @param {string} job @param {number} number @param {number} count slices of the series */
+  constructor(job, number, count) {
+    super();
+    this.#address = `v1/jobs/${job}/series/${number}/slices`;
+    this.#count = count;
+  }
+
+  /** Slices that are there. */
+  get loaded() {
+    return this.#images.size;
+  }
+
+  /** Slices that the cache takes. */
+  get capacity() {
+    const bytes = this.#images.size > 0 ? this.#bytes / this.#images.size : ASSUMED_BYTES;
+    return Math.min(this.#count, Math.max(1, Math.floor(CACHE_BYTES / bytes)));
+  }
+
+  /** @param {number} index */
+  image(index) {
+    return this.#images.get(index);
+  }
+
+  /** Why a slice could not be loaded. @param {number} index */
+  error(index) {
+    return this.#errors.get(index);
+  }
+
+  /** Loads this slice first, then its neighbours; ends requests for distant ones. @param {number} index */
+  moveTo(index) {
+    this.#index = index;
+    if (!FINAL.has(this.#errors.get(index)?.status)) this.#errors.delete(index);
+    const wanted = this.#wanted();
+    const first = new Set(wanted.slice(0, PARALLEL));
+    for (const [other, controller] of this.#running) if (!first.has(other) && this.#running.size >= PARALLEL) this.#end(other, controller);
+    this.#start();
+  }
+
+  close() {
+    this.#closed = true;
+    for (const [index, controller] of this.#running) this.#end(index, controller);
+    this.#images.clear();
+  }
+
+  /** Slices to load, nearest first. */
+  #wanted() {
+    const near = nearest(this.#index, this.#count).slice(0, this.capacity);
+    return near.filter((index) => !this.#images.has(index) && !this.#errors.has(index));
+  }
+
+  #start() {
+    if (this.#closed) return;
+    for (const index of this.#wanted()) {
+      if (this.#running.size >= PARALLEL) return;
+      if (!this.#running.has(index)) this.#load(index);
+    }
+  }
+
+  /** @param {number} index @param {AbortController} controller */
+  #end(index, controller) {
+    this.#running.delete(index);
+    controller.abort();
+  }
+
+  /** @param {number} index */
+  async #load(index) {
+    const controller = new AbortController();
+    this.#running.set(index, controller);
+    try {
+      const image = await this.#fetch(index, controller.signal);
+      if (!controller.signal.aborted) this.#keep(index, image);
+    } catch (error) {
+      if (!controller.signal.aborted) this.#errors.set(index, error);
+    }
+    if (controller.signal.aborted) return;
+    this.#running.delete(index);
+    this.dispatchEvent(new CustomEvent("load", { detail: index }));
+    this.#start();
+  }
+
+  /** Hounsfield units; of a PNG upload its picture of three windows. @param {number} index @param {AbortSignal} signal @returns {Promise<SliceImage>} */
+  async #fetch(index, signal) {
+    const [address, hounsfield] = [`${this.#address}/${index}`, this.#hounsfield];
+    try {
+      const response = await request(hounsfield ? address : `${address}/image`, { signal });
+      return await decodeSlice(new Uint8Array(await response.arrayBuffer()));
+    } catch (error) {
+      if (/** @type {any} */ (error).code !== "no_hounsfield_units" || !hounsfield) throw error;
+      this.#hounsfield = false;
+      return this.#fetch(index, signal);
+    }
+  }
+
+  /** @param {number} index @param {SliceImage} image */
+  #keep(index, image) {
+    this.#images.set(index, image);
+    this.#bytes += sizeOf(image);
+    const farthestFirst = [...this.#images.keys()].sort((one, other) => Math.abs(other - this.#index) - Math.abs(one - this.#index));
+    for (const other of farthestFirst) {
+      if (this.#bytes <= CACHE_BYTES || other === this.#index) return;
+      this.#bytes -= sizeOf(/** @type {SliceImage} */ (this.#images.get(other)));
+      this.#images.delete(other);
+    }
+  }
+}
+
+/** @param {SliceImage} image */
+const sizeOf = ({ hounsfield, rgb }) => (hounsfield ?? rgb)?.byteLength ?? 0;
+
+/** Indexes by distance: 5, 6, 4, 7, 3 … @param {number} index @param {number} count */
+export function nearest(index, count) {
+  return Array.from({ length: count }, (_, at) => at).sort((one, other) => Math.abs(one - index) - Math.abs(other - index) || other - one);
+}
