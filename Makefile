@@ -94,7 +94,7 @@ SITE_FILES = /site $(patsubst %,/project/%,$(wildcard .env docker-compose.overri
 backup-compose: ## Write jobs, API keys and settings of the containers to BACKUP=a file; they may run
 	@mkdir -p $(dir $(BACKUP)); test ! -e $(BACKUP) || { echo "$(BACKUP) exists: name another file"; exit 1; }
 	@umask 077; trap 'rm -f $(BACKUP).part' EXIT; \
-	$(COMPOSE_BACKUP) create - --jobs /jobs --no-environment --settings $(SITE_FILES) >$(BACKUP).part && \
+	$(COMPOSE_BACKUP) create - --jobs /jobs --no-environment --bundle /bundle --settings $(SITE_FILES) >$(BACKUP).part && \
 	$(COMPOSE_BACKUP) verify - <$(BACKUP).part && mv $(BACKUP).part $(BACKUP)
 
 restore-compose: ## Restore BACKUP=a file into the containers' volume, its settings into SETTINGS=restored; REPLACE=1 deletes the jobs that are there

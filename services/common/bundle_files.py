@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 
 CARD_NAME: Final = "card.json"
 SIGNATURE_NAME: Final = "card.json.sig"
+ADDENDA_NAME: Final = "addenda"  # a folder that the card does not list: see `addenda.py`
 MAX_CARD_BYTES: Final = 4 * 1024**2  # the default bundle's card has 53 kB
 MAX_BUNDLE_BYTES: Final = 8 * 1024**3
 _MAX_DEPTH: Final = 16  # a SavedModel has 4 levels
@@ -39,6 +40,26 @@ def open_folder(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+@contextmanager
+def open_addenda(bundle: Path) -> Iterator[tuple[int, list[str]]]:
+    """The descriptor of a bundle's folder of addenda, and the names in it, sorted; no names without the folder.
+
+    Raises
+    ------
+    BundleFault
+        it is no folder, but a link or a file
+    """
+    with open_folder(bundle) as folder:
+        found = {entry.name: entry for entry in _entries(folder)}.get(ADDENDA_NAME)
+        if found is None:
+            yield folder, []
+            return
+        if not found.is_dir(follow_symlinks=False):
+            raise BundleFault(f"{ADDENDA_NAME!r} is no folder; put the addenda into a folder of this name")
+        with _open_inner(folder, ADDENDA_NAME) as inner:
+            yield inner, [entry.name for entry in _entries(inner)]
+
+
 def read_file(folder: int, name: str, max_bytes: int) -> bytes:
     """The content of a file beside the card.
 
@@ -57,7 +78,7 @@ def read_file(folder: int, name: str, max_bytes: int) -> bytes:
 
 
 def hash_files(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of a bundle except the card and its signature, by its path inside the bundle."""
+    """SHA-256 of every file of a bundle except the card, its signature and addenda, by its path inside the bundle."""
     with open_folder(folder) as descriptor:
         return digest_files(descriptor)
 
@@ -107,16 +128,21 @@ def _walk(folder: int, prefix: str = "", depth: int = 1) -> Iterator[tuple[str, 
     """Every file of a folder and of those below it, open, in the order of their names."""
     if depth > _MAX_DEPTH:
         raise BundleFault(f"folders are nested more than {_MAX_DEPTH} deep; copy the bundle again")
-    with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
+    for entry in _entries(folder):
         name = f"{prefix}{entry.name}"
+        if name == ADDENDA_NAME and entry.is_dir(follow_symlinks=False):
+            continue
         if entry.is_dir(follow_symlinks=False):
             with _open_inner(folder, entry.name) as inner:
                 yield from _walk(inner, f"{name}/", depth + 1)
         elif name not in (CARD_NAME, SIGNATURE_NAME):
             with _open_regular(folder, entry.name, name) as file:
                 yield name, file
+
+
+def _entries(folder: int) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Signatures of bundles: Ed25519 (RFC 8032) over the bytes of `card.json`, whose SHA-256 list covers the other files.
 
 `card.json.sig` holds a JSON document with the id of the key and the signature. The signed message is `PREFIX` and the
-card's bytes, so that no signature that the key makes for another purpose is valid here.
+card's bytes, so that no signature that the key makes for another purpose is valid here. Addenda have signatures of
+the same form with a prefix of their own.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import stat
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -21,9 +22,11 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from services.common.bundle_files import SIGNATURE_NAME, BundleFault
 
 PREFIX: Final = b"ich-detect: signature of a bundle's card.json, version 1\n"
+ADDENDUM_PREFIX: Final = b"ich-detect: signature of a bundle's addendum, version 1\n"
 _MAX_KEYS_BYTES: Final = 64 * 1024
 _PUBLIC_KEY: Final = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
 _SIGN: Final = "sign it by `python -m training sign BUNDLE --key PRIVATE.pem` with a trusted key"
+_ATTACH: Final = "attach it by `python -m training attach-evaluation BUNDLE RUN --key PRIVATE.pem` with a trusted key"
 
 
 class Signature(BaseModel):
@@ -43,7 +46,16 @@ def key_id(key: Ed25519PublicKey) -> str:
 
 def sign_card(card: bytes, key: Ed25519PrivateKey) -> bytes:
     """The content of `card.json.sig` for the bytes of a card."""
-    signature = b64encode(key.sign(PREFIX + card)).decode()
+    return _signature(PREFIX + card, key)
+
+
+def sign_addendum(addendum: bytes, key: Ed25519PrivateKey) -> bytes:
+    """The content of an addendum's signature file."""
+    return _signature(ADDENDUM_PREFIX + addendum, key)
+
+
+def _signature(message: bytes, key: Ed25519PrivateKey) -> bytes:
+    signature = b64encode(key.sign(message)).decode()
     return Signature(key_id=key_id(key.public_key()), signature=signature).model_dump_json(indent=1).encode() + b"\n"
 
 
@@ -79,21 +91,41 @@ class TrustedKeys:
         """
         if signature is None:
             raise BundleFault(f"the bundle is not signed (no {SIGNATURE_NAME}); {_SIGN}")
+        return self._check(PREFIX + card, signature, _Signed("the bundle", "card.json", SIGNATURE_NAME, _SIGN))
+
+    def check_addendum(self, addendum: bytes, signature: bytes | None) -> str:
+        """The id of the trusted key that signed an addendum; raises as `check`."""
+        if signature is None:
+            raise BundleFault(f"it is not signed; {_ATTACH}")
+        return self._check(ADDENDUM_PREFIX + addendum, signature, _Signed("it", "it", "its .sig", _ATTACH))
+
+    def _check(self, message: bytes, signature: bytes, signed: "_Signed") -> str:
         try:
             found = Signature.model_validate_json(signature)
         except ValidationError:
-            raise BundleFault(f"{SIGNATURE_NAME} is no signature of a bundle; {_SIGN}") from None
+            raise BundleFault(f"{signed.file} is no signature of a bundle; {signed.remedy}") from None
         key = self._by_id.get(found.key_id)
         if key is None:
             trusted = ", ".join(sorted(self._by_id))
-            raise BundleFault(f"the key {found.key_id} that signed the bundle is not trusted ({trusted} are); {_SIGN}")
+            raise BundleFault(
+                f"the key {found.key_id} that signed {signed.what} is not trusted ({trusted} are); {signed.remedy}"
+            )
         try:
-            key.verify(b64decode(found.signature), PREFIX + card)
+            key.verify(b64decode(found.signature), message)
         except InvalidSignature:
             raise BundleFault(
-                f"card.json is not the one that key {found.key_id} signed; copy it again, or {_SIGN}"
+                f"{signed.content} is not the one that key {found.key_id} signed; copy it again, or {signed.remedy}"
             ) from None
         return found.key_id
+
+
+class _Signed(NamedTuple):
+    """Words of messages about a signature."""
+
+    what: str
+    content: str
+    file: str
+    remedy: str
 
 
 def _read_protected(path: Path) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from services.common.addenda import Addenda, AddendumCheck, read_addenda
 from services.common.bundle_files import (
     CARD_NAME,
     MAX_CARD_BYTES,
@@ -30,6 +31,7 @@ from services.common.recipe import Recipe
 log = logging.getLogger(__name__)
 Part = Literal["cnn", "rnn"]
 _MAX_SIGNATURE_BYTES: Final = 4096
+_SYNTHETIC: Final = ("synthetic", "phantom")  # words about data that are no patients'
 _STORED: Final = {"clamp": True}  # pydantic's context for a card read from a file, which may be older
 
 
@@ -75,6 +77,12 @@ class Card(_Frozen):
     data_terms: str
     limits_of_use: tuple[str, ...]
 
+    @property
+    def measured_on_patients(self) -> bool:
+        """Whether the metrics count patients, and no word calls their data or the training data synthetic."""
+        words = f"{self.data_terms} {self.metrics.get('data', '')}"
+        return isinstance(self.metrics.get("patients"), int) and not says_synthetic(words)
+
     @field_validator("thresholds")
     @classmethod
     def _ordered(cls, points: Points, info: ValidationInfo) -> Points:
@@ -102,8 +110,8 @@ class Card(_Frozen):
         return self
 
 
-class SignatureCheck(Protocol):
-    """The id of the key that signed a card; BundleFault where no trusted key did."""
+class SignatureCheck(AddendumCheck, Protocol):
+    """The id of the key that signed a card or an addendum; BundleFault where no trusted key did."""
 
     def check(self, card: bytes, signature: bytes | None) -> str: ...
 
@@ -117,10 +125,16 @@ class Bundle(BaseModel):
     card: Card
     card_sha256: str
     signed_by: str | None = None
+    addenda: Addenda = Addenda()
 
     def saved_model(self, part: Part) -> Path:
         """The folder of one SavedModel, with the version number that TensorFlow Serving expects."""
         return self.folder / part / "1"
+
+
+def says_synthetic(words: str) -> bool:
+    """Whether a description of data says that they are no patients'."""
+    return any(word in words.lower() for word in _SYNTHETIC)
 
 
 def read_card(document: bytes | Mapping[str, Any]) -> Card:
@@ -137,7 +151,7 @@ def read_card(document: bytes | Mapping[str, Any]) -> Card:
 
 
 def open_bundle(folder: Path, trusted: SignatureCheck | None = None, copies: Copies | None = None) -> Bundle:
-    """Read a bundle's card, then verify its signature, then every file.
+    """Read a bundle's card, then verify its signature, then every file; then read its addenda.
 
     Parameters
     ----------
@@ -156,6 +170,8 @@ def open_bundle(folder: Path, trusted: SignatureCheck | None = None, copies: Cop
             signed_by = trusted.check(text, _read_signature(opened)) if trusted else None
             card = read_card(text)
             found = digest_files(opened, card.files, copies)
+            digest = hashlib.sha256(text).hexdigest()
+            addenda = read_addenda(folder, digest, trusted)
     except BundleFault as error:
         raise BundleError(f"{folder}: {error}") from None
     except ValidationError as error:
@@ -168,7 +184,7 @@ def open_bundle(folder: Path, trusted: SignatureCheck | None = None, copies: Cop
     for name in sorted(card.files):
         if found.get(name) != card.files[name]:
             raise BundleError(f"{folder}: {name!r} has another SHA-256 than {CARD_NAME} states; copy the bundle again")
-    return Bundle(folder=folder, card=card, card_sha256=hashlib.sha256(text).hexdigest(), signed_by=signed_by)
+    return Bundle(folder=folder, card=card, card_sha256=digest, signed_by=signed_by, addenda=addenda)
 
 
 def _read_card_bytes(folder: int) -> bytes:

@@ -3,8 +3,9 @@
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from services.common.addenda import Addendum, RefusedAddendum
 from services.common.api_keys import identify
 from services.common.card import Card
 from services.common.clients import Client
@@ -17,11 +18,15 @@ from services.gateway.report import ReportOptions
 
 
 class ServedModel(BaseModel):
-    """The served bundle, and the operating point of requests that name none."""
+    """The served bundle, its evaluations on patients, and the site's settings for readers."""
 
     sha256: str
-    operating_point: OperatingPoint
+    operating_point: OperatingPoint = Field(description="of requests that name none")
+    prevalence: float | None = Field(description="share of patients with a haemorrhage, as the site sets it")
     card: Card
+    card_measured_on_patients: bool = Field(description="whether the card's metrics are of patients, not of phantoms")
+    addenda: tuple[Addendum, ...] = Field(description="evaluations on a site's patients, for this card")
+    addenda_refused: tuple[RefusedAddendum, ...] = Field(description="addenda that are not used, and why")
 
 
 def prediction_service(request: Request) -> PredictionService:
@@ -64,7 +69,15 @@ async def predict(  # noqa: PLR0913 - each is a parameter of the API
 async def get_model(service: Service) -> ServedModel:
     """Reports name the bundle by the SHA-256 of its card."""
     served = await service.bundles.served()
-    return ServedModel(sha256=served.card_sha256, operating_point=service.settings.operating_point, card=served.card)
+    return ServedModel(
+        sha256=served.card_sha256,
+        operating_point=service.settings.operating_point,
+        prevalence=service.settings.prevalence,
+        card=served.card,
+        card_measured_on_patients=served.card.measured_on_patients,
+        addenda=served.addenda.accepted,
+        addenda_refused=served.addenda.refused,
+    )
 
 
 def _server_timing(timings_ms: Timings) -> str:
@@ -89,6 +102,6 @@ def add_prediction_routes(app: FastAPI, service: PredictionService) -> None:
         get_model,
         tags=["models"],
         operation_id="get_model",
-        summary="The card of the served bundle",
+        summary="The card of the served bundle, and its addenda",
         responses=MODEL_RESPONSES,
     )

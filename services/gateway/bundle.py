@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
+from services.common.addenda import Addenda
 from services.common.card import Card, read_card
 from services.common.problems import NotReady
 from services.gateway.stages.stage_client import Stages
@@ -16,10 +17,11 @@ from services.gateway.stages.stage_response import malformed
 
 @dataclass(frozen=True, slots=True)
 class ServedBundle:
-    """The card of the bundle that rnn serves, and the SHA-256 of its file."""
+    """The card of the bundle that rnn serves, the SHA-256 of its file, and its addenda; an older rnn states none."""
 
     card: Card
     card_sha256: str
+    addenda: Addenda = field(default_factory=Addenda)
 
 
 class Bundles:
@@ -78,6 +80,7 @@ class Bundles:
 
 def _served_bundle(parameters: Mapping[str, Any]) -> ServedBundle:
     try:
-        return ServedBundle(read_card(parameters["card"]), str(parameters["card_sha256"]))
+        addenda = Addenda.model_validate(parameters.get("addenda", {}))
+        return ServedBundle(read_card(parameters["card"]), str(parameters["card_sha256"]), addenda)
     except (KeyError, ValidationError) as error:
         raise malformed("rnn", "the metadata have no valid card") from error

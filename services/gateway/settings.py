@@ -111,6 +111,13 @@ class Settings(ConnectionSettings):
     operating_point: OperatingPoint = Field(
         default="default", description="Operating point of requests that name none."
     )
+    prevalence: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Share of the site's patients who have a haemorrhage, such as 0.1. The page computes predictive "
+        "values with it; a reader may choose another. Unset, a reader chooses one.",
+    )
     acceptance_file: Path | None = Field(
         default=None,
         description="TOML file whose table `[severity]` sets the site's severity of rules of acceptance; unset, each "

@@ -1,5 +1,6 @@
 """The rnn service: a scorer of series behind the Open Inference Protocol."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -19,6 +20,8 @@ from services.common.stage_app import stage_app
 from services.common.tensors import Message
 from services.rnn.model import GraphScorer
 from services.rnn.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class BundleMismatch(Problem):
@@ -57,9 +60,9 @@ class RnnModel:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The card, its SHA-256, and the engine."""
-        card = self._bundle.card.model_dump(mode="json")
-        return {"card_sha256": self._bundle.card_sha256, "card": card, **self._engine}
+        """The card, its SHA-256, the addenda and the engine."""
+        card, addenda = (part.model_dump(mode="json") for part in (self._bundle.card, self._bundle.addenda))
+        return {"card_sha256": self._bundle.card_sha256, "card": card, "addenda": addenda, **self._engine}
 
     def example(self) -> Message:
         """A series of one slice."""
@@ -102,6 +105,8 @@ def create() -> FastAPI:
     configure_logging("rnn")
     settings = Settings.read()
     with served_bundle(settings.bundle, settings.bundle_keys, "rnn") as bundle:
+        for refused in bundle.addenda.refused:
+            log.error("the addendum %s is refused: %s", refused.name, refused.why)
         options = EngineOptions(engine=settings.engine, cache=settings.engine_cache, device="cpu")
         network = load_network(bundle, "rnn", options)
     scorer = GraphScorer(network.call)

@@ -23,12 +23,14 @@ def verify(folder: Path, keys: Path | None = None) -> Iterator[str]:
     Raises
     ------
     TrainingError
-        the folder is no bundle, no trusted key signed it, a file differs from the card, or an output from its reference
+        the folder is no bundle, no trusted key signed it or an addendum, a file differs from the card, an addendum is
+        about another card, or an output differs from its reference
     """
     bundle = read_bundle(folder, _trusted(keys))
     if bundle.signed_by:
         yield f"{folder}: signed by key {bundle.signed_by}"
     yield f"{folder}: the card is valid, and all {len(bundle.card.files)} files match it"
+    yield from _addenda(bundle)
     differences = _replayed(bundle)
     if differences is None:
         yield f"{folder} holds no reference outputs: its networks are not checked"
@@ -38,6 +40,13 @@ def verify(folder: Path, keys: Path | None = None) -> Iterator[str]:
             raise TrainingError(f"{folder}: {each.part}: {each.output} differs from its reference by {each.share:g}.")
         yield f"{each.part}: {each.output} matches its reference within {each.share:.1e} (allowed {TOLERANCE:g})"
     yield f"data: {bundle.card.data_terms}"
+
+
+def _addenda(bundle: Bundle) -> Iterator[str]:
+    for refused in bundle.addenda.refused:
+        raise TrainingError(f"{bundle.folder}: the addendum {refused.name} is refused: {refused.why}.")
+    for each in bundle.addenda.accepted:
+        yield f"{bundle.folder}: the addendum {each.id} is about this card: {each.patients} patients, {each.data}"
 
 
 def _trusted(keys: Path | None) -> TrustedKeys | None:

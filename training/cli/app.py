@@ -33,6 +33,7 @@ COMMANDS: Final = (
     runs.whole,
     bundle.verify,
     bundle.sign,
+    bundle.attach_evaluation,
     bundle.update_graph,
     runs.default,
     runs.recalibrate,

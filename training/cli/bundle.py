@@ -1,6 +1,7 @@
 """Commands on a finished bundle."""
 
 import logging
+from collections.abc import Callable
 from getpass import getpass
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +20,7 @@ def verify(
         Path | None, help_text("PEM file of trusted public keys: one of them must have signed the bundle.")
     ] = None,
 ) -> None:
-    """Check a bundle's hashes, replay its reference predictions, and check its signature where keys are given."""
+    """Check a bundle's hashes, addenda and reference predictions, and its signatures where keys are given."""
     from training.bundle.verify import verify as verify_bundle
 
     for result in verify_bundle(bundle, keys):
@@ -36,18 +37,45 @@ def sign(
     ] = None,
 ) -> None:
     """Sign a bundle's card with an Ed25519 key, for services that trust the key (ICH_CNN_BUNDLE_KEYS)."""
-    from training.bundle.sign import read_private_key, read_secret, sign_bundle
+    from training.bundle.sign import read_private_key, sign_bundle
+
+    signed = sign_bundle(bundle, read_private_key(key, _passphrase(key, passphrase_file)))
+    LOG.info("%s: bundle %r, card %s, signed by key %s", bundle, signed.card.name, signed.card_sha256, signed.signed_by)
+
+
+def attach_evaluation(
+    bundle: Annotated[Path, help_text("Folder of the bundle that was measured.")],
+    run: Annotated[Path, help_text("Folder that `evaluate --files` wrote.")],
+    /,
+    *,
+    data: Annotated[str, help_text("Description of the patients for readers: site, dates, choice; no names.")],
+    key: Annotated[Path | None, help_text("PEM file of the private Ed25519 key that signs the addendum.")] = None,
+    passphrase_file: Annotated[
+        Path | None, help_text("File of the key's passphrase; without it you are asked.")
+    ] = None,
+) -> None:
+    """Attach an evaluation on a site's patients to the measured bundle, as an addendum; the card stays as it is."""
+    from training.bundle.attach_evaluation import attach_evaluation as attach
+    from training.bundle.sign import read_private_key
+
+    private = read_private_key(key, _passphrase(key, passphrase_file)) if key else None
+    path, addendum = attach(bundle, run, data, private)
+    LOG.info("%s: %s patients, %s series; restart rnn to serve it", path, addendum.patients, addendum.series)
+
+
+def _passphrase(key: Path, file: Path | None) -> Callable[[], bytes]:
+    """Read the passphrase of a key from its file, or ask for it."""
+    from training.bundle.sign import read_secret
 
     def passphrase() -> bytes:
-        if passphrase_file:
-            return read_secret(passphrase_file).rstrip(b"\r\n")
+        if file:
+            return read_secret(file).rstrip(b"\r\n")
         try:
             return getpass(f"Passphrase of {key}: ").encode()
         except EOFError:
             raise TrainingError(f"{key} is encrypted: give its passphrase by --passphrase-file.") from None
 
-    signed = sign_bundle(bundle, read_private_key(key, passphrase))
-    LOG.info("%s: bundle %r, card %s, signed by key %s", bundle, signed.card.name, signed.card_sha256, signed.signed_by)
+    return passphrase
 
 
 def update_graph(

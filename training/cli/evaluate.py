@@ -36,13 +36,18 @@ def evaluate(
 def _measure_files(
     bundle: Annotated[Path, help_text("Folder of the bundle.")], files: Path, labels: Path, out: Path
 ) -> None:
+    from training.bundle.attach_evaluation import ADDENDUM
     from training.evaluate.bundle_on_files import measure_site
+    from training.evaluate.served_bundle import read_bundle
+    from training.evaluate.site_addendum import site_addendum
     from training.runs.measure import write_page
 
-    card = measure_site(bundle, files, labels)
+    opened = read_bundle(bundle)
+    measured = measure_site(opened, files, labels)
     out.mkdir(parents=True, exist_ok=True)
-    write_page(card, out)
-    LOG.info("evaluate: the figures are in %s", out)
+    write_page(measured.card, out)
+    (out / ADDENDUM).write_text(site_addendum(opened, measured).model_dump_json(indent=1) + "\n")
+    LOG.info("evaluate: the figures are in %s; attach them by attach-evaluation %s %s", out, bundle, out)
 
 
 def evaluate_phantoms(

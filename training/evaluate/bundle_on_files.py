@@ -17,7 +17,7 @@ from services.common.schemas import SeriesHeader
 from training.evaluate.card_metrics import level_metrics
 from training.evaluate.labelled_files import KEY_WORDS, File, Row, Truth, any_of, of_slice, read_truth, site_files
 from training.evaluate.metrics import ScoredLabels
-from training.evaluate.served_bundle import ServedBundle, read_bundle
+from training.evaluate.served_bundle import ServedBundle
 from training.io.errors import TrainingError
 from training.io.progress import progress_bar
 
@@ -48,15 +48,22 @@ class PredictedSeries:
     labels: LabelledSeries
 
 
-def measure_site(folder: Path, data: Path, table: Path) -> Card:
-    """The bundle's card with the metrics of these data in place of its own.
+@dataclass(frozen=True, slots=True)
+class SiteMeasurement:
+    """The bundle's card with the metrics of a site's data in place of its own, and the predictions behind them."""
+
+    card: Card
+    predicted: Sequence[PredictedSeries]
+
+
+def measure_site(bundle: Bundle, data: Path, table: Path) -> SiteMeasurement:
+    """Measure a bundle on a site's files.
 
     Raises
     ------
     TrainingError
-        bundle, files or table can't be read, or the table has no row of a series that was assessed
+        files or table can't be read, or the table has no row of a series that was assessed
     """
-    bundle = read_bundle(folder)
     predicted, left_out = predict_site(bundle, data, table)
     metrics = {
         "data": f"a site's own, {data.name}",
@@ -66,7 +73,7 @@ def measure_site(folder: Path, data: Path, table: Path) -> Card:
     for level, labels in metrics["labels_without_rows"].items():
         if labels:
             LOG.warning("no %s has a known label for %s: they have no metrics", level, ", ".join(labels))
-    return bundle.card.model_copy(update={"metrics": metrics})
+    return SiteMeasurement(bundle.card.model_copy(update={"metrics": metrics}), predicted)
 
 
 def predict_site(bundle: Bundle, data: Path, table: Path) -> tuple[list[PredictedSeries], Counter[str]]:

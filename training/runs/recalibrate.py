@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from services.common.bundle_files import CARD_NAME, SIGNATURE_NAME
+from services.common.bundle_files import ADDENDA_NAME, CARD_NAME, SIGNATURE_NAME
 from services.common.card import Bundle, Card
 from services.common.engines import EngineSetting
 from services.common.labels import LABELS
@@ -168,7 +168,10 @@ def write_recalibrated(bundle: Bundle, out: Path, found: Recalibration) -> Card:
     Card.model_validate(document)
     if out.resolve() != bundle.folder.resolve():
         shutil.copytree(
-            bundle.folder, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CARD_NAME, SIGNATURE_NAME)
+            bundle.folder,
+            out,
+            dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns(CARD_NAME, SIGNATURE_NAME, ADDENDA_NAME),
         )
     content = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     write_atomically(out / CARD_NAME, lambda part: part.write_text(content))

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.common.bundle_files import CARD_NAME, SIGNATURE_NAME, hash_files
+from services.common.bundle_files import ADDENDA_NAME, CARD_NAME, SIGNATURE_NAME, hash_files
 from services.common.card import Bundle, Card
 from training.bundle.build_card import record_change, utc_now
 from training.bundle.export import replace_graph
@@ -33,7 +33,7 @@ def update_graph(folder: Path, out: Path, shape: CnnShape | ClassifierShape) -> 
         raise TrainingError(f"{out} exists: give a folder that does not.")
     cnn = build_cnn(shape) if isinstance(shape, CnnShape) else build_classifier(shape)
     load_bundle(folder, cnn)
-    shutil.copytree(folder, out, ignore=shutil.ignore_patterns(CARD_NAME, SIGNATURE_NAME))
+    shutil.copytree(folder, out, ignore=shutil.ignore_patterns(CARD_NAME, SIGNATURE_NAME, ADDENDA_NAME))
     replace_graph(out, cnn)
     content = _updated_card(bundle, out)
     write_atomically(out / CARD_NAME, lambda part: part.write_text(content))

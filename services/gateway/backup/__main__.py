@@ -44,7 +44,7 @@ def _create(options: argparse.Namespace) -> Summary:
         snapshot(options.jobs) as folder,
         ArchiveWriter(stream) as writer,
     ):
-        for name, content in settings_members(variables, options.settings):
+        for name, content in settings_members(variables, options.settings, options.bundle):
             if isinstance(content, Path):
                 writer.add(f"{SETTINGS}/{name}", content)
             else:
@@ -117,6 +117,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     create.add_argument(
         "--settings", type=Path, nargs="+", default=[], metavar="PATH", help="further files and folders to add"
+    )
+
+    create.add_argument(
+        "--bundle", type=Path, metavar="DIR", help="bundle whose addenda are added, in place of that of ICH_RNN_BUNDLE"
     )
 
     verify = commands.add_parser("verify", help="check an archive against its checksums")

@@ -3,6 +3,7 @@
 settings/environment.json    name and value of each variable
 settings/named/<VARIABLE>    the file that a variable names: API keys, secrets, severities
 settings/files/...           files and folders that the caller lists, such as the `/site` of Compose
+settings/addenda/...         evaluations that the site attached to its bundle
 """
 
 import json
@@ -15,12 +16,15 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from services.common.bundle_files import ADDENDA_NAME
 from services.common.private_folder import open_private
 from services.gateway.backup.errors import BackupError, DamagedArchive
 from services.gateway.backup.snapshot import files_of
 
 ENVIRONMENT: Final = "environment.json"
 SHELL: Final = "environment.sh"
+_BUNDLE: Final = "ICH_RNN_BUNDLE"
+_DEFAULT_BUNDLE: Final = "models/default"
 _NAMED: Final = "named"
 _FILES: Final = "files"
 _NAME: Final = re.compile(r"ICH_[A-Z0-9_]+")
@@ -47,8 +51,15 @@ def _environment_of(process_file: Path) -> dict[str, str] | None:
     return {name: value for name, _, value in pairs}
 
 
-def settings_members(variables: Mapping[str, str], files: Sequence[Path]) -> Iterator[tuple[str, Path | bytes]]:
+def settings_members(
+    variables: Mapping[str, str], files: Sequence[Path], bundle: Path | None = None
+) -> Iterator[tuple[str, Path | bytes]]:
     """Name below `settings/` and content of each member.
+
+    Parameters
+    ----------
+    bundle
+        folder of the served bundle, whose addenda are members; None takes that of the variables
 
     Raises
     ------
@@ -59,6 +70,8 @@ def settings_members(variables: Mapping[str, str], files: Sequence[Path]) -> Ite
     for name, value in variables.items():
         if path := _named_file(name, value):
             yield f"{_NAMED}/{name}", path
+    addenda = (bundle or Path(variables.get(_BUNDLE, _DEFAULT_BUNDLE))) / ADDENDA_NAME
+    yield from ((f"{ADDENDA_NAME}/{path.name}", _readable(path)) for path in files_of(addenda))
     for path in files:
         yield from ((f"{_FILES}/{name}", file) for name, file in _listed(path))
 

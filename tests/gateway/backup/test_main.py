@@ -99,6 +99,27 @@ def test_a_file_that_a_setting_names_and_that_is_missing_stops_the_backup(
     assert {path.name for path in tmp_path.iterdir()} == {"jobs"}
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_the_addenda_of_the_bundle_are_backed_up(
+    tmp_path: Path,
+    jobs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    named: bool,  # noqa: FBT001 - by option or by setting
+) -> None:
+    addenda = tmp_path / "bundle" / "addenda"
+    addenda.mkdir(parents=True)
+    (addenda / "site.json").write_text("{}")
+    (addenda.parent / "card.json").write_text("not an addendum")
+    options = ["--bundle", str(addenda.parent)] if named else []
+    if not named:
+        monkeypatch.setenv("ICH_RNN_BUNDLE", str(addenda.parent))
+    main(["create", str(tmp_path / "a.tar"), "--jobs", str(jobs), *options])
+    back = tmp_path / "back"
+    main(["restore", str(tmp_path / "a.tar"), "--jobs", str(tmp_path / "new"), "--settings", str(back)])
+    assert (back / "addenda" / "site.json").read_text() == "{}"
+    assert [path.name for path in back.rglob("card.json")] == []
+
+
 def test_every_setting_that_names_a_file_to_read_is_backed_up(tmp_path: Path) -> None:
     """A new setting of another name must be added to `settings_files.py`."""
     for settings in SETTINGS.values():

@@ -68,7 +68,7 @@ def _table(path: Path, rows: Sequence[str]) -> Path:
 def test_a_site_is_measured_as_the_services_assess_it(tmp_path: Path) -> None:
     data = _site(tmp_path / "site")
     rows = [f"{patient}-{number}.dcm,{patient},p{patient}" for patient in range(2) for number in range(6)]
-    card = measure_site(BUNDLE, data, _table(tmp_path / "labels.csv", rows))
+    card = measure_site(open_bundle(BUNDLE), data, _table(tmp_path / "labels.csv", rows)).card
     metrics = card.metrics
     assert metrics["data"] == "a site's own, site"
     assert metrics["left_out"] == {"files that are copies": 1, "files set aside": 1, "slices without labels": 0}
@@ -89,7 +89,7 @@ def test_series_and_slices_without_labels_are_counted(tmp_path: Path) -> None:
 def test_a_table_of_other_files_is_refused_without_their_names(tmp_path: Path) -> None:
     table = _table(tmp_path / "labels.csv", ["secret.dcm,1,p"])
     with pytest.raises(TrainingError, match="None of its 1 rows was found by its column file") as refused:
-        measure_site(BUNDLE, _site(tmp_path / "site"), table)
+        measure_site(open_bundle(BUNDLE), _site(tmp_path / "site"), table)
     assert "secret" not in str(refused.value)
     assert "0-0.dcm" not in str(refused.value)
 
