@@ -4,8 +4,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, cast, get_args
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -21,7 +22,28 @@ _THROTTLED: Final = (
     "key, wait {seconds} s, and stop programs that send old keys"
 )
 """The same text for a wrong and a right key: a difference would tell a guesser which one it was."""
-_LINE: Final = re.compile(rf"({SENDER_ID.pattern})\s+(\S{{16,}})")
+_LINE: Final = re.compile(rf"({SENDER_ID.pattern})\s+(\S{{16,}})(?:\s+([a-z_,]+))?")
+Role = Literal["read_all"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who sends a request. Everyone submits and reads jobs of their own; roles add to that.
+
+    roles : `read_all` reads all jobs; it neither changes nor deletes those of others
+    """
+
+    id: str
+    roles: frozenset[Role] = frozenset()
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether jobs of others may be read."""
+        return "read_all" in self.roles
+
+
+EVERYONE: Final = Principal(ANONYMOUS)  # where no key is required, all jobs are those of this one
 
 
 class Unauthorized(Problem):
@@ -45,20 +67,21 @@ class TooManyWrongKeys(Problem):
 
 
 class ApiKeys:
-    """Maps keys, which are held as SHA-256, to ids of senders. Without a file of keys every request has one sender."""
+    """Maps keys, which are held as SHA-256, to principals. Without a file of keys every request has one sender."""
 
-    def __init__(self, by_hash: Mapping[bytes, str] | None) -> None:
+    def __init__(self, by_hash: Mapping[bytes, Principal] | None) -> None:
         self._by_hash = by_hash
         self.throttle = KeyThrottle()
 
     @classmethod
     def read(cls, path: Path | None) -> "ApiKeys":
-        """Read a file with lines `id key`; `#` begins a comment.
+        """Read a file with lines `id key` or `id key role,role`; `#` begins a comment.
 
         Raises
         ------
         ValueError
-            a line has another form (keys have 16 characters or more; ids have letters, digits and hyphens)
+            a line has another form (keys have 16 characters or more; ids have letters, digits and hyphens), or names
+            an unknown role
         """
         if path is None:
             return cls(None)
@@ -67,9 +90,12 @@ class ApiKeys:
             text = line.partition("#")[0].strip()
             match = _LINE.fullmatch(text)
             if text and not match:
-                raise ValueError(f"{path.name}, line {number}: expected an id and a key of 16 characters or more")
+                raise ValueError(
+                    f"{path.name}, line {number}: expected an id, a key of 16 characters or more, and optionally roles "
+                    "separated by commas"
+                )
             if match:
-                found[_hash(match[2])] = match[1]
+                found[_hash(match[2])] = Principal(match[1], _roles(match[3] or "", f"{path.name}, line {number}"))
         return cls(found)
 
     @property
@@ -77,8 +103,8 @@ class ApiKeys:
         """Whether a request needs a key."""
         return self._by_hash is not None
 
-    def sender(self, key: str | None, address: str) -> str:
-        """The id of a key's sender. Every key is compared, so that the time tells nothing of the keys.
+    def principal(self, key: str | None, address: str) -> Principal:
+        """The principal of a key. Every key is compared, so that the time tells nothing of the keys.
 
         Parameters
         ----------
@@ -93,10 +119,10 @@ class ApiKeys:
             the key is unknown, or not tried, after too many unknown ones from the address
         """
         if self._by_hash is None:
-            return ANONYMOUS
+            return EVERYONE
         hashed, found = _hash(key or ""), None
-        for known, sender in self._by_hash.items():
-            found = sender if hmac.compare_digest(known, hashed) else found
+        for known, principal in self._by_hash.items():
+            found = principal if hmac.compare_digest(known, hashed) else found
         if found and self.throttle.accepts(address, hashed):
             return found
         retry_after_s = self.throttle.fail(address, hashed) if key else None
@@ -107,16 +133,17 @@ class ApiKeys:
 
 def authenticate(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
-) -> str:
-    """The id of a request's sender: a dependency of each route that needs a key. The audit log reads it too."""
+) -> Principal:
+    """Who sends a request: a dependency of each route that needs a key. The audit log reads the id too."""
     api_keys: ApiKeys = request.app.state.api_keys
-    request.state.sender = api_keys.sender(credentials.credentials if credentials else None, _address(request))
-    return str(request.state.sender)
+    principal = api_keys.principal(credentials.credentials if credentials else None, _address(request))
+    request.state.sender = principal.id
+    return principal
 
 
-def identify(request: Request, sender: Annotated[str, Depends(authenticate)]) -> Client:
+def identify(request: Request, principal: Annotated[Principal, Depends(authenticate)]) -> Client:
     """A request's sender and address: a dependency of each route that shares something among clients."""
-    return Client(sender, _address(request))
+    return Client(principal.id, _address(request))
 
 
 def mark_key_optional(document: dict[str, Any]) -> None:
@@ -125,6 +152,14 @@ def mark_key_optional(document: dict[str, Any]) -> None:
     for operation in operations:
         if security := operation.get("security"):
             security.append({})
+
+
+def _roles(words: str, line: str) -> frozenset[Role]:
+    """The roles in the third word of a line."""
+    names = set(filter(None, words.split(",")))
+    if not names <= set(ROLES):
+        raise ValueError(f"{line}: unknown role; known are {', '.join(ROLES)}")
+    return frozenset(cast("set[Role]", names))
 
 
 def _address(request: Request) -> str:

@@ -33,6 +33,7 @@ from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.metrics import QueueMetrics
 from services.gateway.jobs.ownership import owning
 from services.gateway.jobs.service import JobService
+from services.gateway.jobs.store import JobStore
 from services.gateway.middleware import gateway_middleware
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import PredictionService
@@ -45,6 +46,8 @@ from services.gateway.shares.upload_shares import Uploads
 from services.gateway.stages.stage_client import Stages, connect_all
 from services.gateway.static_files import CompressedFiles, compress_mount
 from services.gateway.uploads.spool import Spool
+from services.gateway.worklist.api import add_worklist_routes
+from services.gateway.worklist.service import Worklist
 
 _STACK_BYTES: Final = 2 * 1024**2  # of a thread; with the usual 8 MiB, a hundred threads reserve 800 MiB
 _PAGES: Final = Path(__file__).parent / "pages"
@@ -75,7 +78,9 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     redis = connect_redis(settings)
     uploads, registry = Uploads(settings), CollectorRegistry()
     audit = audit_log(settings, registry)
-    jobs = JobService.create(settings, redis, bundles, uploads, audit)
+    store = JobStore.at(settings.jobs_dir, settings.jobs_url)
+    worklist = Worklist.create(settings, store)
+    jobs = JobService.create(settings, redis, bundles, uploads, store, audit=audit, changed=worklist.tracker.changed)
     connections, proxies = ConnectionTable(ConnectionLimits.of(settings)), Proxies(settings.proxies)
 
     @asynccontextmanager
@@ -84,7 +89,8 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
             spool.open()
             with running_audit(audit, settings):
                 async with connections.sweeping(), jobs.running():
-                    yield {CONNECTIONS: connections, PROXIES: proxies}
+                    with worklist.running():
+                        yield {CONNECTIONS: connections, PROXIES: proxies}
         await stages.close()
         redis.close()
 
@@ -102,11 +108,12 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     compress_mount([*app.routes], _DOCS_ASSETS)
     add_prediction_routes(app, PredictionService(spool, uploads, pipeline, bundles, settings))
     add_job_routes(app, jobs)
+    add_worklist_routes(app, worklist)
     extend_openapi(app, declare_browser_checks)
     extend_openapi(app, declare_audit)
     if not jobs.api_keys.required:
         extend_openapi(app, mark_key_optional)
-    listeners, throttle = app.state.job_events.listeners, jobs.api_keys.throttle
+    listeners, throttle = app.state.events.listeners, jobs.api_keys.throttle
     app.state.metrics.registry.register(registry)
     app.state.metrics.registry.register(QueueMetrics(redis, jobs.store))
     app.state.metrics.registry.register(ShareMetrics(uploads, listeners))

@@ -16,17 +16,17 @@ from services.gateway.uploads.upload_problems import RefusedFile, TooCostly, ref
 Responses = dict[int | str, dict[str, Any]]
 
 _MISSPELT: Final = "unknown query parameter 'operating_piont'; did you mean 'operating_point'?"
-_INVALID_QUERY: Final = (
+INVALID_QUERY: Final = (
     UnknownParameter(_MISSPELT, fields=[{"field": "query.operating_piont", "reason": _MISSPELT}]),
     RepeatedParameter("query parameter 'images' is given 2 times; give it once"),
 )
 INVALID_PARAMETER: Final = openapi_problem(
-    BadRequest("query.limit: Input should be greater than or equal to 1"), *_INVALID_QUERY
+    BadRequest("query.limit: Input should be greater than or equal to 1"), *INVALID_QUERY
 )
 INVALID_UPLOAD: Final = openapi_problem(
     BadRequest("the multipart body is broken"),
     refused_files(UnknownField, [RefusedFile("part 2", UnknownField.code, "the form field 'note' is unknown")]),
-    *_INVALID_QUERY,
+    *INVALID_QUERY,
 )
 UNAUTHORIZED: Final = openapi_problem(
     Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this server knows")

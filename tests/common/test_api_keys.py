@@ -5,7 +5,7 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI
 
-from services.common.api_keys import ApiKeys, TooManyWrongKeys, Unauthorized, authenticate
+from services.common.api_keys import ApiKeys, Principal, TooManyWrongKeys, Unauthorized, authenticate
 from services.common.clients import ANONYMOUS
 from services.common.problems import Problem
 
@@ -32,8 +32,8 @@ async def sender_of(keys: ApiKeys, authorization: str | None) -> str:
     app.state.api_keys = keys
 
     @app.get("/")
-    def route(sender: Annotated[str, Depends(authenticate)]) -> str:
-        return sender
+    def route(principal: Annotated[Principal, Depends(authenticate)]) -> str:
+        return principal.id
 
     headers = {} if authorization is None else {"authorization": authorization}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
@@ -43,7 +43,7 @@ async def sender_of(keys: ApiKeys, authorization: str | None) -> str:
 async def test_a_key_gives_the_id_of_its_sender(keys_file: Path) -> None:
     keys = ApiKeys.read(keys_file)
     assert keys.required
-    assert keys.sender(ANNS, ADDRESS) == await sender_of(keys, f"Bearer {ANNS}") == "ann"
+    assert keys.principal(ANNS, ADDRESS).id == await sender_of(keys, f"Bearer {ANNS}") == "ann"
     assert await sender_of(keys, "bearer another-key-of-anns") == "ann"
     assert await sender_of(keys, f"Bearer {BOBS}") == "bob"
 
@@ -57,7 +57,7 @@ async def test_a_request_without_a_known_key_is_unauthorized(keys_file: Path, he
 @pytest.mark.parametrize("key", [None, "", f"{ANNS}x", "ann"])
 def test_an_unauthorized_problem_names_the_scheme_and_no_key(keys_file: Path, key: str | None) -> None:
     with pytest.raises(Problem) as error:
-        ApiKeys.read(keys_file).sender(key, ADDRESS)
+        ApiKeys.read(keys_file).principal(key, ADDRESS)
     assert error.value.headers() == {"www-authenticate": "Bearer"}
     assert ANNS not in error.value.detail
 
@@ -65,16 +65,35 @@ def test_an_unauthorized_problem_names_the_scheme_and_no_key(keys_file: Path, ke
 async def test_without_a_file_every_request_has_the_same_sender() -> None:
     keys = ApiKeys.read(None)
     assert not keys.required
-    assert keys.sender(None, ADDRESS) == await sender_of(keys, "Bearer what ever") == ANONYMOUS
+    assert keys.principal(None, ADDRESS).id == await sender_of(keys, "Bearer what ever") == ANONYMOUS
 
 
-@pytest.mark.parametrize("line", ["ann", "ann short", "a/b long-enough-key-000", "ann two words-and-more-000 x"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ann",
+        "ann short",
+        "a/b long-enough-key-000",
+        "ann two words-and-more-000 x",
+        f"ann {ANNS} admin",
+        f"ann {ANNS} read_all x",
+    ],
+)
 def test_a_malformed_line_stops_the_start_and_is_not_quoted(tmp_path: Path, line: str) -> None:
     path = tmp_path / "senders"
     path.write_text(f"ok {ANNS}\n{line}\n")
     with pytest.raises(ValueError, match="line 2") as error:
         ApiKeys.read(path)
     assert line not in str(error.value)
+
+
+def test_the_third_word_of_a_line_names_roles(tmp_path: Path) -> None:
+    path = tmp_path / "senders"
+    path.write_text(f"ann {ANNS}\nbob {BOBS} read_all  # the reading room\n")
+    keys = ApiKeys.read(path)
+    assert not keys.principal(ANNS, ADDRESS).reads_all
+    assert keys.principal(BOBS, ADDRESS) == Principal("bob", frozenset({"read_all"}))
+    assert not ApiKeys.read(None).principal(None, ADDRESS).roles
 
 
 async def test_wrong_keys_are_throttled_over_every_route(keys_file: Path) -> None:
@@ -97,14 +116,14 @@ async def test_requests_without_a_key_are_no_guesses(keys_file: Path) -> None:
 
 def test_after_many_guesses_a_right_key_from_a_foreign_address_is_answered_as_a_wrong_one(keys_file: Path) -> None:
     keys = ApiKeys.read(keys_file)
-    assert keys.sender(ANNS, ADDRESS) == "ann"
+    assert keys.principal(ANNS, ADDRESS).id == "ann"
     refusals = []
     for number in range(100):
         with pytest.raises(Problem) as wrong:
-            keys.sender(f"wrong-key-{number:010}", ADDRESS)
+            keys.principal(f"wrong-key-{number:010}", ADDRESS)
         refusals.append(wrong.value)
     with pytest.raises(TooManyWrongKeys) as right:
-        keys.sender(BOBS, ADDRESS)
+        keys.principal(BOBS, ADDRESS)
     assert right.value.document() == refusals[-1].document()
-    assert keys.sender(ANNS, ADDRESS) == "ann", "a sender of this address is not locked out"
-    assert keys.sender(BOBS, "192.0.2.2") == "bob"
+    assert keys.principal(ANNS, ADDRESS).id == "ann", "a sender of this address is not locked out"
+    assert keys.principal(BOBS, "192.0.2.2").id == "bob"

@@ -49,7 +49,8 @@ async def test_the_openapi_document_describes_every_response(client: httpx.Async
 
 def _operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     found = {f"{method} {path}": item for path, items in document["paths"].items() for method, item in items.items()}
-    assert len(found) == 13, "HEAD is not listed beside GET"
+    assert "get /v1/jobs" in found, found
+    assert not [name for name in found if name.startswith("head ")], "HEAD is not listed beside GET"
     return found
 
 
@@ -89,7 +90,7 @@ async def test_operations_declare_the_bearer_scheme(tmp_path: Path, *, keys: boo
     document = create_app(Stages(**stages), Settings(senders_file=file if keys else None)).openapi()
     assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
     for name, operation in _operations(document).items():
-        secured = "/v1/jobs" in name or "/v1/predictions" in name
+        secured = any(path in name for path in ("/v1/jobs", "/v1/predictions", "/v1/worklist"))
         assert operation.get("security") == ([{"key": []}, *([] if keys else [{}])] if secured else None), name
         assert ("401" in operation["responses"]) == secured
 

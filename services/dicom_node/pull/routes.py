@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, cast
 
 from fastapi import APIRouter, Depends, Path, Response
 
-from services.common.api_keys import authenticate
+from services.common.api_keys import Principal, authenticate
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import NotFound, Overloaded
 from services.dicom_node.pull.puller import Puller
@@ -17,7 +17,7 @@ from services.dicom_node.pull.schemas import (
 )
 from services.dicom_node.registry.pulls import Pull, TooManyPulls
 
-Sender = Annotated[str, Depends(authenticate)]
+Caller = Annotated[Principal, Depends(authenticate)]
 
 
 class UnknownPeer(NotFound):
@@ -46,7 +46,7 @@ def pull_router(puller: Puller, max_pulls: int) -> APIRouter:
     """
     router = APIRouter(prefix="/v1/pull", tags=["pull"])
 
-    def create_pull(request: PullRequest, sender: Sender, response: Response) -> PullDocument:
+    def create_pull(request: PullRequest, caller: Caller, response: Response) -> PullDocument:
         """The request is stored durably before the response. Repeating an unfinished one gives the same pull."""
         if request.from_ not in puller.peers:
             names = ", ".join(puller.peers) or "none (ICH_NODE_PEERS_FILE)"
@@ -56,7 +56,7 @@ def pull_router(puller: Puller, max_pulls: int) -> APIRouter:
             )
         series = request.series_instance_uid or ""
         try:
-            pull = puller.pulls.create(sender, request.from_, request.study_instance_uid, series, max_pulls)
+            pull = puller.pulls.create(caller.id, request.from_, request.study_instance_uid, series, max_pulls)
         except TooManyPulls:
             message = f"{max_pulls} pulls are unfinished; ask again when some have ended"
             raise Overloaded(message, retry_after_s=60) from None
@@ -64,9 +64,9 @@ def pull_router(puller: Puller, max_pulls: int) -> APIRouter:
         response.headers["location"] = f"/v1/pull/{pull.id}"
         return _document(puller, pull)
 
-    def get_pull(identifier: Annotated[str, Path(alias="id", max_length=64)], sender: Sender) -> PullDocument:
+    def get_pull(identifier: Annotated[str, Path(alias="id", max_length=64)], caller: Caller) -> PullDocument:
         """Series that were found, passed over, retrieved or failed, and the number of their instances."""
-        pull = puller.pulls.find(sender, identifier)
+        pull = puller.pulls.find(caller.id, identifier)
         if pull is None:
             raise UnknownPull("no pull of yours has this id; ended ones are kept for 7 days")
         return _document(puller, pull)

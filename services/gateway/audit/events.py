@@ -19,6 +19,8 @@ ACTIONS: Final[Mapping[str, str]] = {
     "get_blood": "read",
     "get_image": "read",
     "watch_job": "read",
+    "list_worklist": "read",
+    "watch_worklist": "read",
     "delete_job": "delete",
 }
 """The action of each audited operation, by its operation id."""
@@ -36,6 +38,7 @@ def request_event(  # noqa: PLR0913 - the members of a line
     code: str | None,
     *,
     sender: str | None,
+    owner: str | None = None,
     address: str | None,
     job: str | None,
     request_id: str,
@@ -47,6 +50,7 @@ def request_event(  # noqa: PLR0913 - the members of a line
     operation : operation id of the route
     code : of the problem that answers the request; None without one
     sender : id of the API key's owner; None where the key was refused
+    owner : sender of the job that is read; named where it is another one
     job : id as the path or `Location` holds it; any other text is left out, since a path may hold a name
     """
     return {
@@ -54,6 +58,7 @@ def request_event(  # noqa: PLR0913 - the members of a line
         "action": _action(operation, status, code),
         "operation": operation,
         "sender": sender,
+        **({"owner": owner} if owner not in (None, sender) else {}),
         "address": address,
         "job": job if job and _JOB_ID.fullmatch(job) else None,
         "request": request_id,

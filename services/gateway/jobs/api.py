@@ -10,12 +10,12 @@ from fastapi import Depends, FastAPI, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from services.common.api_keys import authenticate, identify
+from services.common.api_keys import Principal, authenticate, identify
 from services.common.clients import Client
 from services.common.operating_points import OperatingPoint
 from services.gateway.jobs import responses
 from services.gateway.jobs.attachments import open_blood, open_picture
-from services.gateway.jobs.events import JobEvents
+from services.gateway.jobs.events import EventStreams, job_update
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.report_formats import (
     CSV,
@@ -46,15 +46,23 @@ def job_service(request: Request) -> JobService:
 
 
 Service = Annotated[JobService, Depends(job_service)]
-Sender = Annotated[str, Depends(authenticate)]
+Caller = Annotated[Principal, Depends(authenticate)]
 
 
-def job_of_sender(job_id: str, sender: Sender, service: Service) -> Job:
-    """The job of a path, as a dependency; NotFound where the sender has no such job."""
-    return service.store.job(sender, job_id)
+def own_job(job_id: str, caller: Caller, service: Service) -> Job:
+    """The job of a path, to be changed or deleted, as a dependency; NotFound where the caller has no such job."""
+    return service.store.job(caller.id, job_id)
 
 
-JobOfSender = Annotated[Job, Depends(job_of_sender)]
+def readable_job(job_id: str, request: Request, caller: Caller, service: Service) -> Job:
+    """The job of a path, to be read, as a dependency; NotFound where the caller may read no such job."""
+    job = service.store.find(job_id) if caller.reads_all else service.store.job(caller.id, job_id)
+    request.state.owner = job.sender
+    return job
+
+
+OwnJob = Annotated[Job, Depends(own_job)]
+ReadableJob = Annotated[Job, Depends(readable_job)]
 
 
 async def create_job(  # noqa: PLR0913 - each is a parameter of the API
@@ -85,30 +93,30 @@ async def create_job(  # noqa: PLR0913 - each is a parameter of the API
     return await to_thread.run_sync(service.document, job)
 
 
-def delete_job(job: JobOfSender, service: Service) -> JobDocument | Response:
+def delete_job(job: OwnJob, service: Service) -> JobDocument | Response:
     """A cancelled job keeps its finished reports until it is deleted."""
     return service.cancel_or_delete(job) or Response(status_code=204)
 
 
 def list_jobs(
-    sender: Sender,
+    caller: Caller,
     service: Service,
     before: Annotated[str | None, Query(pattern="^[0-9a-f]{1,64}$")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     status: JobStatus | None = None,
 ) -> JobPage:
     """`next` of a page is the address of the page with older jobs."""
-    return service.list_page(sender, before, limit, status)
+    return service.list_page(caller.id, before, limit, status)
 
 
-def get_job(job: JobOfSender, service: Service) -> JobDocument:
+def get_job(job: ReadableJob, service: Service) -> JobDocument:
     """Progress counts series and slices; `left_out` lists files that belong to no series."""
     return service.document(job)
 
 
 def get_reports(
     request: Request,
-    job: JobOfSender,
+    job: ReadableJob,
     after: Annotated[int, Query(ge=-1, description="number of the last series that was read, from 0")] = -1,
     limit: Annotated[
         int | None, Query(ge=1, le=1000, description="most reports; default: 100 as JSON, all as NDJSON or CSV")
@@ -131,13 +139,13 @@ SeriesNumber = Annotated[
 ]
 
 
-def get_blood(job: JobOfSender, number: SeriesNumber) -> Response:
+def get_blood(job: ReadableJob, number: SeriesNumber) -> Response:
     """Little-endian float32, row-major; the report's member `blood` has shape, labels and grid."""
     return _streamed(open_blood(job, number), OCTET_STREAM)
 
 
 def get_image(
-    job: JobOfSender,
+    job: ReadableJob,
     number: SeriesNumber,
     index: Annotated[int, Path(ge=0, le=_MAX_NUMBER, description="`index` of the slice, from 0")],
 ) -> Response:
@@ -156,13 +164,13 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
         yield from iter(partial(file.read, _PIECE_BYTES), b"")
 
 
-def job_events(request: Request) -> JobEvents:
-    """The application's JobEvents, as a dependency."""
-    events: JobEvents = request.app.state.job_events
+def event_streams(request: Request) -> EventStreams:
+    """The application's EventStreams, as a dependency."""
+    events: EventStreams = request.app.state.events
     return events
 
 
-Events = Annotated[JobEvents, Depends(job_events)]
+Events = Annotated[EventStreams, Depends(event_streams)]
 
 
 async def listen(events: Events, client: Annotated[Client, Depends(identify)]) -> AsyncIterator[None]:
@@ -172,17 +180,17 @@ async def listen(events: Events, client: Annotated[Client, Depends(identify)]) -
 
 
 async def watch_job(
-    job: JobOfSender, service: Service, events: Events, _: Annotated[None, Depends(listen)]
+    job: ReadableJob, service: Service, events: Events, _: Annotated[None, Depends(listen)]
 ) -> AsyncIterator[ServerSentEvent]:
     """After a reconnection the first event has the present state; a comment every 15 s keeps the connection."""
-    async for event in events.watch(job.id, lambda: service.document(job)):
+    async for event in events.watch(job.id, lambda: job_update(service.document(job))):
         yield event
 
 
 def add_job_routes(app: FastAPI, service: JobService) -> None:
     """Serve jobs. The routes stand in the application's own router, whose dependencies and 405 they share."""
     app.state.jobs, app.state.api_keys = service, service.api_keys
-    app.state.job_events = JobEvents(service.settings, lambda: app.state.shutdown.draining)
+    app.state.events = EventStreams(service.settings, lambda: app.state.shutdown.draining)
     add = partial(app.add_api_route, tags=["jobs"])
     add(
         "/v1/jobs",

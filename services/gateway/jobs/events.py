@@ -1,9 +1,10 @@
-"""Server-sent events of jobs' progress. All listeners of a job share one poll of its document."""
+"""Server-sent events. All listeners of a topic, such as a job, share one poll of its state."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from anyio import CapacityLimiter, to_thread
@@ -18,12 +19,28 @@ from services.gateway.shares.fair_shares import FairShares
 
 log = logging.getLogger(__name__)
 _POLL_S: Final = 0.5
-_JOBS_PER_S: Final = 50  # that are polled; with more jobs each one is polled less often
+_TOPICS_PER_S: Final = 50  # that are polled; with more topics each one is polled less often
 _READERS: Final = 2  # out of 40 threads of the process
 _LISTENER_WEIGHT: Final = 2
 _RETRY_AFTER_S: Final = 10
 
-Read = Callable[[], JobDocument]
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The state of a topic as an event; the stream ends after the last one."""
+
+    event: str
+    data: str
+    last: bool = False
+
+
+Read = Callable[[], Update]
+
+
+def job_update(document: JobDocument) -> Update:
+    """A job's document as `progress`, or as `end`."""
+    data = on_one_line(document.model_dump_json().encode()).decode()
+    return Update("end" if document.ended else "progress", data, last=bool(document.ended))
 
 
 class TooManyListeners(Problem):
@@ -34,7 +51,7 @@ class TooManyListeners(Problem):
 
 
 class _Feed:
-    """The latest event of one job, for all its listeners."""
+    """The latest event of one topic, for all its listeners."""
 
     def __init__(self) -> None:
         self.listeners = 0
@@ -42,15 +59,14 @@ class _Feed:
         self.ended = False
         self.changed = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
-        self._document: JobDocument | None = None
+        self._update: Update | None = None
 
-    def publish(self, document: JobDocument) -> None:
-        """Give listeners the document where it has changed."""
-        if document == self._document:
+    def publish(self, update: Update) -> None:
+        """Give listeners the state where it has changed."""
+        if update == self._update:
             return
-        self._document, self.ended = document, bool(document.ended)
-        data = on_one_line(document.model_dump_json().encode()).decode()
-        self._notify(ServerSentEvent(event="end" if document.ended else "progress", raw_data=data))
+        self._update, self.ended = update, update.last
+        self._notify(ServerSentEvent(event=update.event, raw_data=update.data))
 
     def end(self, event: ServerSentEvent | None = None) -> None:
         """End the streams, after a last event if there is one."""
@@ -63,7 +79,7 @@ class _Feed:
         changed.set()
 
 
-class JobEvents:
+class EventStreams:
     """The streams of events of this process.
 
     Parameters
@@ -71,7 +87,7 @@ class JobEvents:
     draining
         whether the gateway is about to stop: streams end, and clients reconnect to the next gateway
     poll_s
-        seconds between two reads of a job, while few jobs have listeners
+        seconds between two reads of a topic, while few topics have listeners
     """
 
     def __init__(self, settings: Settings, draining: Callable[[], bool], *, poll_s: float = _POLL_S) -> None:
@@ -93,10 +109,10 @@ class JobEvents:
             no client has
         """
         if not self.listeners.has_room(1):
-            detail = f"{self.listeners.used} streams of events are open; read the job's document instead"
+            detail = f"{self.listeners.used} streams of events are open; read the document or the list instead"
             raise Overloaded(detail, retry_after_s=_RETRY_AFTER_S)
         if not self.listeners.fits(client, 1):
-            detail = f"{self.listeners.held(client)} are open; close one, or read the job's document instead"
+            detail = f"{self.listeners.held(client)} are open; close one, or read the document or the list instead"
             raise TooManyListeners(detail)
         self.listeners.add(client, 1)
         try:
@@ -104,14 +120,14 @@ class JobEvents:
         finally:
             self.listeners.add(client, -1)
 
-    async def watch(self, job_id: str, read: Read) -> AsyncIterator[ServerSentEvent]:
-        """A `progress` event for each change of the job's document, then `end`, or `gone` where the job was deleted.
+    async def watch(self, topic: str, read: Read) -> AsyncIterator[ServerSentEvent]:
+        """An event for the present state and for each change of it, to the last one, or `gone` after NotFound.
 
-        A client that reconnects gets the document as it stands, so events have no ids.
+        A client that reconnects gets the present state, so events have no ids.
 
-        read : reads the job's document; NotFound where the job is gone
+        read : reads the state of the topic; NotFound where it is gone
         """
-        feed, last = self._join(job_id, read), None
+        feed, last = self._join(topic, read), None
         try:
             while True:
                 if feed.event is not None and feed.event is not last:
@@ -122,23 +138,23 @@ class JobEvents:
                 else:
                     await feed.changed.wait()
         finally:
-            self._leave(job_id, feed)
+            self._leave(topic, feed)
 
-    def _join(self, job_id: str, read: Read) -> _Feed:
-        feed = self._feeds.get(job_id)
+    def _join(self, topic: str, read: Read) -> _Feed:
+        feed = self._feeds.get(topic)
         if feed is None or feed.ended:
-            feed = self._feeds[job_id] = _Feed()
+            feed = self._feeds[topic] = _Feed()
             feed.task = asyncio.create_task(self._poll(feed, read))
         feed.listeners += 1
         return feed
 
-    def _leave(self, job_id: str, feed: _Feed) -> None:
+    def _leave(self, topic: str, feed: _Feed) -> None:
         feed.listeners -= 1
         if not feed.listeners:
             if feed.task:
                 feed.task.cancel()
-            if self._feeds.get(job_id) is feed:
-                del self._feeds[job_id]
+            if self._feeds.get(topic) is feed:
+                del self._feeds[topic]
 
     async def _poll(self, feed: _Feed, read: Read) -> None:
         try:
@@ -148,14 +164,14 @@ class JobEvents:
         except NotFound as gone:
             feed.end(ServerSentEvent(event="gone", raw_data=gone.code))
         except Exception:
-            log.exception("a job could not be read for its events; clients reconnect")
+            log.exception("a state could not be read for its events; clients reconnect")
         finally:
             if not feed.ended:
                 feed.end(feed.event)
 
     async def _pause(self) -> None:
         """Pause until the next read, or until the gateway is about to stop."""
-        left = max(self._poll_s, len(self._feeds) / _JOBS_PER_S)
+        left = max(self._poll_s, len(self._feeds) / _TOPICS_PER_S)
         while left > 0 and not self._draining():
             pause = min(left, _POLL_S)
             await asyncio.sleep(pause)

@@ -6,7 +6,7 @@
 <job>/reports/000012.json   the report of series 12 ...
 <job>/attachments/000012.9f86d081884c7d65.blood    its blood map, with the first digits of the report's SHA-256 ...
 <job>/attachments/000012.9f86d081884c7d65.image-5  ... and the picture of its slice 5
-<job>/done/000012.failed... ... and its result, in the file's name: see `results.py`
+<job>/done/000012.failed... ... and its result, in the file's name: see `results.py`; the content is its summary
 <job>/models/9f86d08...     the name of a report's bundle, under its SHA-256
 <job>/ended.json            final status and time
 <job>/age/000001000000...   end by the retention clock, in milliseconds: see `retention.py`
@@ -25,6 +25,7 @@ from services.common.timestamps import utc_now
 from services.gateway.jobs.results import SeriesResult, model_of, parse_marker
 from services.gateway.jobs.schemas import OUTCOMES, FinalStatus, Manifest, Outcome, Plan, PlannedSeries, StoredFile
 from services.gateway.jobs.storage import Storage
+from services.gateway.jobs.summaries import SeriesSummary
 from services.gateway.uploads.spool import UploadedFile
 
 MANIFEST: Final = "manifest.jsonl"
@@ -86,6 +87,10 @@ class Job:
         """One series of the plan; NotFound where the job is gone."""
         return PlannedSeries.model_validate_json(self._read(PLAN).split(b"\n")[1 + number])
 
+    def all_planned_series(self) -> list[PlannedSeries]:
+        """All series of the plan, by number; NotFound where the job has no plan or is gone."""
+        return [PlannedSeries.model_validate_json(line) for line in self._read(PLAN).split(b"\n")[1:]]
+
     def create_plan(self, plan: Plan, series: Sequence[PlannedSeries]) -> bool:
         """Store the plan; False where the job has a plan or has ended."""
         lines = "\n".join(part.model_dump_json() for part in (plan, *series))
@@ -117,7 +122,7 @@ class Job:
         report = json.loads(document if first else self.report(number))
         self._create_model_name(report)
         marker = f"{_DONE}/{SeriesResult.of(report).name(number)}"
-        self._create_unless_cancelled(marker, b"")
+        self._create_unless_cancelled(marker, _summary(report))
         if not self._has(marker):  # the job was cancelled meanwhile
             self._remove(name)
             self._remove_attachments(number, document, attachments)
@@ -156,6 +161,21 @@ class Job:
         }
         return {number: result for number, result in found.items() if result}
 
+    def markers(self) -> dict[int, str]:
+        """The name of each result's marker, by number of the series."""
+        names = self._storage.names(f"{self.key}/{_DONE}")
+        return {marker[0]: name for name in names if (marker := parse_marker(name))}
+
+    def summary(self, number: int, marker: str) -> SeriesSummary:
+        """The summary of a listed report; NotFound where the job was cancelled or deleted meanwhile.
+
+        Markers of older versions are empty: the summary is made from the report.
+        """
+        try:
+            return SeriesSummary.model_validate_json(self._read(f"{_DONE}/{marker}"))
+        except ValueError:
+            return SeriesSummary.of(json.loads(self.report(number)))
+
     def _upgrade_marker(self, number: int, outcome: Outcome) -> SeriesResult | None:
         """Replace a marker of version 0.1.0, which had the outcome only, by one with the report's result."""
         try:
@@ -165,7 +185,7 @@ class Job:
         result = SeriesResult.of(report)
         with suppress(OSError):  # on a full disk, the next reader upgrades it
             self._create_model_name(report)
-            if self._create(f"{_DONE}/{result.name(number)}", b""):
+            if self._create(f"{_DONE}/{result.name(number)}", _summary(report)):
                 self._remove(f"{_DONE}/{number:06d}.{outcome}")
         return result
 
@@ -255,6 +275,10 @@ class Job:
 
     def _first_line(self, name: str) -> bytes:
         return self._read(name).partition(b"\n")[0]
+
+
+def _summary(report: Mapping[str, Any]) -> bytes:
+    return SeriesSummary.of(report).model_dump_json().encode()
 
 
 def _attachment(number: int, document: bytes, name: str) -> str:

@@ -96,8 +96,10 @@ WATCH_JOB: Final[Responses] = {
         "content": {"text/event-stream": {"itemSchema": _EVENT}},
     },
     **GET_JOB,
-    429: openapi_problem(TooManyListeners("64 are open; close one, or read the job's document instead"), WRONG_KEYS),
-    503: openapi_problem(Overloaded("512 streams of events are open; read the job's document instead")),
+    429: openapi_problem(
+        TooManyListeners("64 are open; close one, or read the document or the list instead"), WRONG_KEYS
+    ),
+    503: openapi_problem(Overloaded("512 streams of events are open; read the document or the list instead")),
 }
 GET_REPORTS: Final[Responses] = {
     200: {

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
@@ -37,6 +37,10 @@ _RECONCILE_INTERVAL_S: Final = 5.0
 _RECONCILES_PER_EXPIRY: Final = 12
 
 
+def _nobody(_: Job) -> None:
+    """Nobody listens to changes."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobService:
     """All operations of the gateway on jobs."""
@@ -50,13 +54,24 @@ class JobService:
     settings: Settings
     uploads: Uploads
     audit: AuditLog | None = None
+    changed: Callable[[Job], None] = _nobody
 
     @classmethod
-    def create(
-        cls, settings: Settings, redis: Redis, bundles: Bundles, uploads: Uploads, audit: AuditLog | None = None
+    def create(  # noqa: PLR0913 - the parts of the gateway that it connects
+        cls,
+        settings: Settings,
+        redis: Redis,
+        bundles: Bundles,
+        uploads: Uploads,
+        store: JobStore,
+        *,
+        audit: AuditLog | None = None,
+        changed: Callable[[Job], None] = _nobody,
     ) -> "JobService":
-        """With the storage and the queue that the settings name."""
-        store = JobStore.at(settings.jobs_dir, settings.jobs_url)
+        """With the queue that the settings name.
+
+        changed : gets each job that this gateway accepts, changes or deletes
+        """
         retention = Retention(store, RetentionClock(store.storage), settings.job_ttl_s)
         return cls(
             store,
@@ -68,6 +83,7 @@ class JobService:
             settings,
             uploads,
             audit,
+            changed,
         )
 
     async def check_options(self, operating_point: OperatingPoint | None, webhook: str | None) -> OperatingPoint:
@@ -117,6 +133,7 @@ class JobService:
                 return job, new  # `reconcile` will schedule it
             self._withdraw(job, options)
             raise QueueUnavailable("Redis is down or full; nothing was accepted, send the job again later") from error
+        self.changed(job)
         return job, new
 
     def _register_webhook(self, job: Job, options: JobOptions, *, new: bool) -> None:
@@ -146,8 +163,10 @@ class JobService:
         """Cancel a job; delete a job that has ended, and return None."""
         if job.ended():
             job.remove()
+            self.changed(job)
             return None
         self.store.cancel(job, job.manifest().priority)
+        self.changed(job)
         return self.document(job)
 
     def list_page(self, sender: str, before: str | None, limit: int, status: JobStatus | None) -> JobPage:
@@ -185,6 +204,7 @@ class JobService:
 
     def _remove_expired(self) -> None:
         for job in self.retention.sweep():
+            self.changed(job)
             if self.audit:
                 self.audit.post(expiry_event(job.sender, job.id))
 

@@ -12,12 +12,14 @@ incoming/                       uploads in progress, always in a local folder
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from services.common.operating_points import OperatingPoint
 from services.common.private_folder import FOLDER_MODE, open_private
+from services.common.problems import NotFound
 from services.common.timestamps import utc_now
 from services.gateway.jobs.fsspec_storage import FsspecStorage
 from services.gateway.jobs.idempotency import IdempotencyConflict, IdempotencyKeys, digests, webhook_digest
@@ -74,7 +76,7 @@ class JobStore:
         self.incoming.open()
         self.storage.remove_leftovers()
         open_ids = {key.rpartition("/")[2] for key in self._walk("open", 3)}
-        for job in self._all_jobs():
+        for job in self.all_jobs():
             if job.id not in open_ids and job.ended() is None:
                 job.remove()
 
@@ -111,6 +113,13 @@ class JobStore:
             raise job_not_found()
         return job
 
+    def find(self, job_id: str) -> Job:
+        """The job of any sender; NotFound where there is none."""
+        for sender in self.storage.names("jobs"):
+            with suppress(NotFound):
+                return self.job(sender, job_id)
+        raise job_not_found()
+
     def jobs(self, sender: str) -> list[Job]:
         """A sender's jobs, newest first."""
         return [Job(self.storage, sender, name) for name in reversed(self.storage.names(f"jobs/{sender}"))]
@@ -144,7 +153,7 @@ class JobStore:
 
     def remove_expired(self, is_expired: Callable[[Job, JobEnd], bool]) -> Iterator[Job]:
         """Delete the ended jobs for which this is true, and orphaned idempotency keys; yield each deleted job."""
-        expired = [job for job in self._all_jobs() if (end := job.ended()) and is_expired(job, end)]
+        expired = [job for job in self.all_jobs() if (end := job.ended()) and is_expired(job, end)]
         for job in expired:
             job.remove()
             yield job
@@ -158,7 +167,8 @@ class JobStore:
         for name in self.storage.names(key):
             yield from self._walk(f"{key}/{name}", levels - 1)
 
-    def _all_jobs(self) -> Iterator[Job]:
+    def all_jobs(self) -> Iterator[Job]:
+        """All jobs of all senders, by sender."""
         for key in self._walk("jobs", 2):
             _, sender, job_id = key.split("/")
             yield Job(self.storage, sender, job_id)

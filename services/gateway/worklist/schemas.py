@@ -61,4 +61,7 @@ class WorklistPage(_Frozen):
     positive: int = Field(description="of these, assessed with a haemorrhage predicted")
     not_assessed: int = Field(description="of these, not assessed or failed")
     waiting: int = Field(description="of these, queued or running")
+    complete: bool = Field(
+        description="false while the index is being built, after an update or its loss: entries may be missing"
+    )
     version: int = Field(description="grows with each change of the worklist; as in the events")

@@ -8,7 +8,7 @@ from fastapi.sse import ServerSentEvent
 
 from services.common.clients import Client
 from services.common.problems import Overloaded
-from services.gateway.jobs.events import JobEvents, TooManyListeners
+from services.gateway.jobs.events import EventStreams, TooManyListeners, Update, job_update
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import JobDocument
 from services.gateway.jobs.store import JobStore
@@ -30,12 +30,16 @@ def job(store: JobStore, tmp_path: Path) -> Job:
     return job_of(store, tmp_path, 2)
 
 
-def _events(draining: Callable[[], bool] = lambda: False) -> JobEvents:
-    return JobEvents(Settings(), draining, poll_s=0)
+def _events(draining: Callable[[], bool] = lambda: False) -> EventStreams:
+    return EventStreams(Settings(), draining, poll_s=0)
 
 
-async def _watch(events: JobEvents, read: Callable[[], JobDocument]) -> list[ServerSentEvent]:
-    return [event async for event in events.watch("job", read)]
+async def _watch(events: EventStreams, read: Callable[[], JobDocument]) -> list[ServerSentEvent]:
+    return [event async for event in events.watch("job", lambda: job_update(read()))]
+
+
+def _update(store: JobStore, job: Job) -> Update:
+    return job_update(job_document(store, job))
 
 
 def _states(store: JobStore, job: Job) -> Iterator[JobDocument]:
@@ -65,9 +69,9 @@ async def test_listeners_of_a_job_share_its_reads(store: JobStore, job: Job) -> 
 
 async def test_a_listener_that_comes_later_gets_the_present_state(store: JobStore, job: Job) -> None:
     events = _events()
-    first = events.watch("job", lambda: job_document(store, job))
+    first = events.watch("job", lambda: _update(store, job))
     assert (await anext(first)).event == "progress"
-    second = events.watch("job", lambda: job_document(store, job))
+    second = events.watch("job", lambda: _update(store, job))
     assert (await anext(second)).event == "progress"
     store.close(job, "routine", "finished")
     assert [event.event async for event in first] == [event.event async for event in second] == ["end"]
@@ -76,7 +80,7 @@ async def test_a_listener_that_comes_later_gets_the_present_state(store: JobStor
 
 async def test_without_listeners_nothing_is_polled(store: JobStore, job: Job) -> None:
     events = _events()
-    stream = events.watch("job", lambda: job_document(store, job))
+    stream = events.watch("job", lambda: _update(store, job))
     await anext(stream)
     await stream.aclose()  # type: ignore[attr-defined] # it is an async generator
     await asyncio.sleep(0)
@@ -105,7 +109,7 @@ async def test_a_failing_read_ends_the_streams(caplog: pytest.LogCaptureFixture)
 
 
 def test_a_client_and_all_clients_have_a_number_of_listeners() -> None:
-    events = JobEvents(Settings(max_listeners=9, max_listeners_per_client=3), lambda: False)
+    events = EventStreams(Settings(max_listeners=9, max_listeners_per_client=3), lambda: False)
     with ExitStack() as held:
         for _ in range(3):
             held.enter_context(events.listening(ANN))
@@ -114,6 +118,6 @@ def test_a_client_and_all_clients_have_a_number_of_listeners() -> None:
         assert refused.value.headers() == {"retry-after": "10"}
         held.enter_context(events.listening(BOB))
     assert events.listeners.used == 0
-    none = JobEvents(Settings(max_listeners=0), lambda: False)
+    none = EventStreams(Settings(max_listeners=0), lambda: False)
     with pytest.raises(Overloaded), none.listening(ANN):
         pass
