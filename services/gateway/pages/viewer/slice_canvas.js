@@ -32,7 +32,7 @@ export class SliceCanvas extends EventTarget {
   flipped = false;
   index = 0;
   /** Point of the slice at the middle of the canvas, as shares of its size. */
-  #centre = { x: 0.5, y: 0.5 };
+  centre = { x: 0.5, y: 0.5 };
   #canvas = element("canvas", { "aria-hidden": "true" });
   #context;
   #marks = SIDES.map((side) => element("span", { class: "mark", "data-side": side, "aria-hidden": "true" }));
@@ -122,7 +122,7 @@ export class SliceCanvas extends EventTarget {
 
   /** Fits the slice to the element, with the first window. */
   reset() {
-    [this.zoom, this.flipped, this.#centre] = [1, false, { x: 0.5, y: 0.5 }];
+    [this.zoom, this.flipped, this.centre] = [1, false, { x: 0.5, y: 0.5 }];
     this.setWindow(PRESETS[0].centre, PRESETS[0].width);
   }
 
@@ -148,7 +148,7 @@ export class SliceCanvas extends EventTarget {
   /** @param {number} x @param {number} y pixels of the slice */
   #moveCentre(x, y) {
     const { columns, rows } = this.size;
-    this.#centre = { x: clampShare(this.#centre.x + x / columns), y: clampShare(this.#centre.y + y / rows) };
+    this.centre = { x: clampShare(this.centre.x + x / columns), y: clampShare(this.centre.y + y / rows) };
     this.#changeView();
   }
 
@@ -170,7 +170,7 @@ export class SliceCanvas extends EventTarget {
     const [scaleX, scaleY] = [this.flipped ? -scale : scale, scale * unitY];
     const { x, y } = this.#middle;
     // Whole pixels: at 1:1 each pixel of the slice is one of the canvas.
-    return new DOMMatrix([scaleX, 0, 0, scaleY, Math.round(x - this.#centre.x * columns * scaleX), Math.round(y - this.#centre.y * rows * scaleY)]);
+    return new DOMMatrix([scaleX, 0, 0, scaleY, Math.round(x - this.centre.x * columns * scaleX), Math.round(y - this.centre.y * rows * scaleY)]);
   }
 
   /** @returns {DOMMatrix} */
@@ -209,6 +209,15 @@ export class SliceCanvas extends EventTarget {
       this.drawDurations.push(performance.now() - start);
       if (this.drawDurations.length > KEPT_DURATIONS) this.drawDurations.shift();
     });
+  }
+
+  /** The slice as drawn, with its layers, on a square of another size. @param {number} side */
+  snapshot(side) {
+    const [{ width, height }, copy] = [this.#canvas, new OffscreenCanvas(side, side)];
+    this.#resize(side, side);
+    copy.getContext("2d")?.drawImage(this.#canvas, 0, 0);
+    this.#resize(width, height);
+    return copy;
   }
 
   close() {
@@ -281,8 +290,13 @@ export class SliceCanvas extends EventTarget {
 
   #fit() {
     const { clientWidth, clientHeight } = this.element;
-    [this.#canvas.width, this.#canvas.height] = [Math.round(clientWidth * devicePixelRatio), Math.round(clientHeight * devicePixelRatio)];
-    this.#draw(); // before the next paint: resizing has cleared the canvas
+    this.#resize(Math.round(clientWidth * devicePixelRatio), Math.round(clientHeight * devicePixelRatio));
+  }
+
+  /** Draws before the next paint: resizing clears the canvas. @param {number} width @param {number} height */
+  #resize(width, height) {
+    [this.#canvas.width, this.#canvas.height] = [width, height];
+    this.#draw();
   }
 }
 
