@@ -150,7 +150,7 @@ format: $(VENV)/.dev ## Format the code and apply the fixes of the linter
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-reference: $(VENV)/.dev ## Generate docs/reference/: settings.md, openapi.json, acceptance.md
+reference: $(VENV)/.dev ## Generate settings.md, openapi.json and acceptance.md of docs/reference/, and the page's types.d.ts
 	$(BIN)/python -m tests.reference
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

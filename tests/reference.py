@@ -18,6 +18,7 @@ from services.gateway.settings import Settings as GatewaySettings
 from services.gateway.stages.stage_client import Stages, connect
 from services.preprocess.settings import Settings as PreprocessSettings
 from services.rnn.settings import Settings as RnnSettings
+from tests.page_types import page_types
 from tests.running import ROOT
 
 SETTINGS: Final[Mapping[str, type[ServiceSettings]]] = {
@@ -124,17 +125,18 @@ def openapi_as_json() -> str:
 
 
 DOCUMENTS: Final[Mapping[str, Callable[[], str]]] = {
-    "acceptance.md": rules_as_markdown,
-    "openapi.json": openapi_as_json,
-    "settings.md": settings_as_markdown,
+    "docs/reference/acceptance.md": rules_as_markdown,
+    "docs/reference/openapi.json": openapi_as_json,
+    "docs/reference/settings.md": settings_as_markdown,
+    "services/gateway/pages/types.d.ts": page_types,
 }
 
 
-def write_documents(folder: Path) -> None:
-    """Write every generated document of docs/reference/."""
+def write_documents(root: Path) -> None:
+    """Write every generated document."""
     for name, generate in DOCUMENTS.items():
-        (folder / name).write_text(generate())
+        (root / name).write_text(generate())
 
 
 if __name__ == "__main__":
-    write_documents(ROOT / "docs" / "reference")
+    write_documents(ROOT)
