@@ -1,30 +1,92 @@
-// The bearer key, where the gateway requires one: stored until the tab is closed, and sent with every request.
+// The bearer key or token, where the gateway requires one. This module's memory holds it, and nothing that lasts:
+// other tabs of this origin get it by BroadcastChannel, a reloaded tab from the memory of `key_worker.js`.
 
-import { byId, focusSection, show } from "./dom.js";
+import { RequestError } from "./errors.js";
+import { element } from "./dom.js";
+import { t } from "./i18n/i18n.js";
 
-const STORAGE_KEY = "ich-key";
+const ANSWER_MS = 300; // a tab that is open answers within a few milliseconds
 
-export function authHeaders() {
-  const key = sessionStorage.getItem(STORAGE_KEY);
-  return key ? { authorization: `Bearer ${key}` } : {};
+/** @type {string | undefined} */
+let key;
+/** @type {Promise<void> | undefined} */
+let renewal;
+const waiting = new EventTarget(); // `key`: another tab has sent one
+const tabs = new BroadcastChannel("ich-key");
+const workers = navigator.serviceWorker; // undefined where the page comes neither by HTTPS nor from this machine
+/** @type {ServiceWorkerRegistration | undefined} */
+let worker;
+
+tabs.addEventListener("message", ({ data }) => {
+  if (data.key) accept(data.key);
+  else if (key) tabs.postMessage({ key });
+});
+workers?.addEventListener("message", ({ data }) => data.key && accept(data.key));
+workers?.startMessages();
+addEventListener("pagehide", () => key && worker?.active?.postMessage({ key }));
+
+/** @returns {Record<string, string>} */
+export const authHeaders = () => (key ? { authorization: `Bearer ${key}` } : {});
+
+/**
+ * Waits for another key than the refused one: of another tab, else the reader's. One form serves all waiting requests.
+ * @param {Record<string, string>} refused headers of the refused request
+ * @throws {RequestError} where the reader closes the form
+ */
+export async function renewKey(refused) {
+  if (refused.authorization !== authHeaders().authorization) return;
+  renewal ??= askOthers()
+    .then((found) => found || askReader())
+    .finally(() => (renewal = undefined));
+  await renewal;
 }
 
-// Shows the form; calls `onKey()` after a key was entered.
-export function showKeyForm(onKey) {
-  const refused = sessionStorage.getItem(STORAGE_KEY) !== null;
-  byId("key-title").textContent = refused ? "Unknown key" : "Key required";
-  byId("key-input").value = "";
-  byId("key-form").onsubmit = (event) => {
-    event.preventDefault();
-    sessionStorage.setItem(STORAGE_KEY, byId("key-input").value.trim());
-    hideKeyForm();
-    onKey();
-  };
-  show(byId("key"));
-  focusSection(byId("key-title"), byId("key"));
-  byId("key-input").focus({ preventScroll: true });
+/** @param {string} found */
+function accept(found) {
+  if (found === key) return;
+  key = found;
+  workers?.register(new URL("key_worker.js", import.meta.url)).then((registration) => (worker = registration), () => undefined);
+  waiting.dispatchEvent(new Event("key"));
 }
 
-export function hideKeyForm() {
-  show(byId("key"), false);
+/** Whether a tab or the worker had a new key. @returns {Promise<boolean>} */
+async function askOthers() {
+  const refused = key;
+  const answered = new Promise((resolve) => waiting.addEventListener("key", resolve, { once: true }));
+  tabs.postMessage({});
+  workers?.getRegistration().then((found) => found?.active?.postMessage({}));
+  await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, ANSWER_MS))]);
+  return key !== refused;
+}
+
+/** @returns {Promise<void>} */
+function askReader() {
+  const input = element("input", { type: "password", id: "key-input", autocomplete: "off", spellcheck: "false", required: "" });
+  const form = element(
+    "form",
+    { method: "dialog" },
+    element("h2", { id: "key-title" }, t(key ? "key.unknown" : "key.required")),
+    element("p", { class: "hint" }, t("key.hint")),
+    element("label", { for: "key-input" }, t("key.label")),
+    element("p", { class: "row" }, input, element("button", { class: "primary" }, t("key.use"))),
+  );
+  const dialog = element("dialog", { id: "key", class: "card", "aria-labelledby": "key-title" }, form);
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve, reject) => {
+    const end = () => (dialog.remove(), resolve());
+    waiting.addEventListener("key", end, { once: true });
+    form.addEventListener("submit", (event) => (event.preventDefault(), share(input.value.trim())));
+    dialog.addEventListener("cancel", () => {
+      dialog.remove();
+      reject(new RequestError({ title: t("key.required"), detail: t("key.cancelled"), status: 401 }));
+    });
+  });
+}
+
+/** @param {string} entered */
+function share(entered) {
+  key = undefined; // the same key again is tried again
+  accept(entered);
+  tabs.postMessage({ key });
 }

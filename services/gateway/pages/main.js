@@ -7,7 +7,7 @@ import { RequestCancelled, RequestError } from "./errors.js";
 import { seriesTitle } from "./series_list.js";
 import { checkAccess } from "./jobs.js";
 import { JobView } from "./job_view.js";
-import { showKeyForm, hideKeyForm } from "./api_key.js";
+import { authHeaders, renewKey } from "./api_key.js";
 import { hideProblem, showProblem } from "./problem.js";
 import { Progress } from "./progress.js";
 import { downloadReport, fillReport } from "./report.js";
@@ -133,7 +133,7 @@ function handleError(error) {
     announce("Cancelled");
     byId("predict").focus();
   } else if (error.status === 401) {
-    showKeyForm(retry);
+    renewKey(authHeaders()).then(retry, showProblem);
   } else if (error instanceof RequestError) {
     showProblem(error, seriesChooser(error));
   } else {
@@ -142,7 +142,7 @@ function handleError(error) {
 }
 
 function handleJobError(error, onKey = route) {
-  if (error.status === 401) showKeyForm(onKey);
+  if (error.status === 401) renewKey(authHeaders()).then(onKey, showProblem);
   else if (error instanceof RequestError) showProblem(error);
   else showProblem(new RequestError(NO_RESPONSE));
 }
@@ -183,7 +183,6 @@ function closeReport() {
   report = jobReport = undefined;
   viewer.close();
   hideProblem();
-  hideKeyForm();
   jobView.list.highlight(undefined);
   show(byId("report"), false);
 }
