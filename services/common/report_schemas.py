@@ -69,8 +69,8 @@ class ReportSlice(Frozen):
     )
     geometry: SliceGeometry | None = Field(
         None,
-        description="maps the picture and the blood map to the stored frame; with `blood`, `images` or `key_images` "
-        "only, and null from an older preprocess",
+        description="maps the picture and the blood map to the stored frame; in every job, and in predictions with "
+        "`blood`, `images` or `key_images`. Older reports lack it",
     )
 
     @property

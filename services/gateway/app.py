@@ -43,6 +43,8 @@ from services.gateway.settings import Settings
 from services.gateway.severities import read_severities
 from services.gateway.shares.share_metrics import ShareMetrics
 from services.gateway.shares.upload_shares import Uploads
+from services.gateway.slices.api import add_slice_routes
+from services.gateway.slices.rendering import SliceRenderer
 from services.gateway.stages.stage_client import Stages, connect_all
 from services.gateway.static_files import CompressedFiles, compress_mount
 from services.gateway.uploads.spool import Spool
@@ -109,6 +111,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     add_prediction_routes(app, PredictionService(spool, uploads, pipeline, bundles, settings))
     add_job_routes(app, jobs)
     add_worklist_routes(app, worklist)
+    add_slice_routes(app, SliceRenderer(stages.preprocess, settings, registry))
     extend_openapi(app, declare_browser_checks)
     extend_openapi(app, declare_audit)
     if not jobs.api_keys.required:

@@ -76,6 +76,12 @@ class Settings(ConnectionSettings):
     slices_at_once: int = Field(
         default=32, description="Largest number of slices in preprocess and cnn at the same time, over all requests."
     )
+    slices_rendered_at_once: int = Field(
+        default=8,
+        ge=1,
+        description="Largest number of slices that preprocess renders for readers of jobs at the same time, beside "
+        "`slices_at_once`. Clients take turns; 32 times as many may wait, and a further one is answered with 503.",
+    )
     max_slices_in_flight: int = Field(
         default=512,
         description="Largest number of slices over all synchronous requests in progress. One client may use two "

@@ -1,7 +1,7 @@
 """The preprocess service: the models `series` and `slices` behind the Open Inference Protocol."""
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from services.common.observability import configure_logging
 from services.common.problems import BadRequest
 from services.common.recipe import DEFAULT_RECIPE, Recipe
 from services.common.runners import ThreadRunner
-from services.common.schemas import HeadersReport
+from services.common.schemas import Evidence, HeadersReport
 from services.common.stage import StageModel, TensorSpec
 from services.common.stage_app import stage_app
 from services.common.tensors import Buffer, Message, Tensor, bytes_elements, bytes_tensor
@@ -66,6 +66,9 @@ class SlicesModel:
     `slabs` are the ascending slab numbers of the frames, from 0. The frames of a slab are averaged along z, in
     Hounsfield units; `slices` and `pictures` then have one row per slab. `evidence` always has one item per frame.
 
+    With the parameter `hu`, the response has the output `hu` and `evidence` only: a 16-bit greyscale PNG of each frame,
+    value = HU + 32768, in patient orientation and not resampled; empty where the frame's evidence has `failed`.
+
     Without `frames`, the slices of the files' one series are returned in anatomical order, with the headers' report;
     none where the files are not one series, or its slices cost more to decode than `max_slices` of 512 x 512.
     """
@@ -89,6 +92,7 @@ class SlicesModel:
             TensorSpec("slices", "UINT8", (-1, recipe.rows, recipe.columns, 3)),
             TensorSpec("evidence", "BYTES", (-1,)),
             TensorSpec("pictures", "BYTES", (-1,)),
+            TensorSpec("hu", "BYTES", (-1,)),
             TensorSpec("report", "BYTES", (1,)),
         )
 
@@ -112,9 +116,11 @@ class SlicesModel:
         files = bytes_elements(message.tensor("files", "BYTES"))
         report = None if message.find("frames") else self._pipeline.report_on(files)
         frames = self._requested_frames(message, len(files)) if report is None else self._frames_of(report)
+        if message.parameters.get("hu"):
+            return Message(tuple(self._hounsfield(message, files, frames)), self.parameters)
         made = self._make_slices(message, files, frames)
         tensors = [output_tensor(message, "slices", made.slices)]
-        tensors.append(bytes_tensor("evidence", (item.model_dump_json().encode() for item in made.evidence)))
+        tensors.append(_evidence_tensor(made.evidence))
         tensors += [bytes_tensor("pictures", made.pictures)] if made.pictures else []
         tensors += [_report_tensor(report, self._uid_key)] if report else []
         return Message(tuple(tensors), self.parameters)
@@ -122,6 +128,11 @@ class SlicesModel:
     def count_slices(self, message: Message) -> int:
         """The number of frames requested; without `frames`, the number of files."""
         return (message.find("frames") or message.tensor("files", "BYTES")).shape[0]
+
+    def _hounsfield(self, message: Message, files: Sequence[Buffer], frames: NDArray[np.int32]) -> Iterator[Tensor]:
+        made = self._pipeline.encode_hu(files, frames, _partial_files(message, len(files)))
+        yield bytes_tensor("hu", made.pictures)
+        yield _evidence_tensor(made.evidence)
 
     def _make_slices(self, message: Message, files: Sequence[Buffer], frames: NDArray[np.int32]) -> Slices:
         slabs = read_array(message, "slabs", "INT32", (len(frames),)) if message.find("slabs") else None
@@ -159,6 +170,10 @@ def _partial_files(message: Message, files: int) -> dict[int, PartialFile]:
     sizes = read_array(message, "sizes", "INT64", (files,)).tolist()
     pixels_from = read_array(message, "pixels_from", "INT64", (files,)).tolist()
     return {file: PartialFile(sizes[file], first) for file, first in enumerate(pixels_from) if first}
+
+
+def _evidence_tensor(evidence: Sequence[Evidence]) -> Tensor:
+    return bytes_tensor("evidence", [item.model_dump_json().encode() for item in evidence])
 
 
 def _report_tensor(report: HeadersReport, uid_key: bytes | None) -> Tensor:

@@ -17,11 +17,12 @@ from services.common.tensors import Buffer
 from services.preprocess import png
 from services.preprocess.dataset_reader import ReadBudget, pydicom_silenced
 from services.preprocess.decoder_processes import DecoderProcesses
-from services.preprocess.dicom_file import DicomFile, PartialFile, open_dicom
+from services.preprocess.dicom_file import DecodedFrame, DicomFile, PartialFile, open_dicom
 from services.preprocess.errors import IncompleteHeader, UnreadableFile
 from services.preprocess.fair_threads import FairThreads
 from services.preprocess.header import DicomHeader
 from services.preprocess.header_reader import read_header
+from services.preprocess.hounsfield_png import encode_hounsfield
 from services.preprocess.pixel_evidence import measure_png, measure_slice
 from services.preprocess.resample import resample_and_pad
 from services.preprocess.series import PngEntry, group_into_series
@@ -49,6 +50,14 @@ class Slices:
     slices: NDArray[np.uint8]
     evidence: list[Evidence]
     pictures: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class HounsfieldPictures:
+    """Item i is of requested frame i: a 16-bit PNG, empty where the evidence has a code of a failure."""
+
+    pictures: list[bytes]
+    evidence: list[Evidence]
 
 
 class Pipeline:
@@ -104,11 +113,7 @@ class Pipeline:
             the current deadline ended the work: no further frame was begun, and decoders were killed
         """
         requested = [(int(file), int(frame)) for file, frame in frames]
-        if any(not 0 <= file < len(files) for file, _ in requested):
-            raise IndexError(f"frames must hold file indices from 0 to {len(files) - 1}")
-        sources = {
-            file: _source(files[file], partial.get(file), self._read) for file in {file for file, _ in requested}
-        }
+        sources = self._open(files, requested, partial)
         rows = _rows(len(requested), slabs)
         if slabs is not None and any(isinstance(source, Buffer) for source in sources.values()):
             raise InvalidSlabs("a slab must not hold PNG slices")
@@ -129,6 +134,35 @@ class Pipeline:
         made = self._threads.map(make, range(len(rows)))
         encoded = self._threads.map(lambda row: _picture(slices[row], made[row]), range(len(rows))) if pictures else []
         return Slices(slices, [item for row in made for item in row], encoded)
+
+    def encode_hu(
+        self, files: Sequence[Buffer], frames: NDArray[np.int32], partial: Mapping[int, PartialFile] = _NONE_PARTIAL
+    ) -> HounsfieldPictures:
+        """Decode the requested frames and encode their Hounsfield units, in patient orientation, not resampled.
+
+        Takes and raises as `make_slices`.
+        """
+        requested = [(int(file), int(frame)) for file, frame in frames]
+        sources = self._open(files, requested, partial)
+
+        def encode(place: tuple[int, int]) -> tuple[bytes, str | None]:
+            source, frame = sources[place[0]], place[1]
+            try:
+                return encode_hounsfield(self._decode(source, frame).hu), None
+            except UnreadableFile as error:
+                return b"", error.code
+
+        made = self._threads.map(encode, requested)
+        return HounsfieldPictures([picture for picture, _ in made], [Evidence(failed=code) for _, code in made])
+
+    def _open(
+        self, files: Sequence[Buffer], requested: Sequence[tuple[int, int]], partial: Mapping[int, PartialFile]
+    ) -> dict[int, Source]:
+        """The requested files with their headers read, by index."""
+        used = {file for file, _ in requested}
+        if any(not 0 <= file < len(files) for file in used):
+            raise IndexError(f"frames must hold file indices from 0 to {len(files) - 1}")
+        return {file: _source(files[file], partial.get(file), self._read) for file in used}
 
     @staticmethod
     def read_headers(heads: Sequence[Buffer], sizes: Sequence[int], read: ReadHeader = read_header) -> HeadersReport:
@@ -195,12 +229,15 @@ class Pipeline:
 
         Pixels, slabs and the mapping back onto the source grid all start here.
         """
-        if not isinstance(source, DicomFile):
-            raise UnreadableFile(source.code if isinstance(source, UnreadableFile) else "not_dicom")
-        image = source.decode(frame, self._decoders.decompress)
+        image = self._decode(source, frame)
         spacing_mm = image.row_spacing_mm, image.column_spacing_mm
         resampled = resample_and_pad(image.hu, *spacing_mm, self.recipe.rows, self.recipe.columns)
         return resampled, measure_slice(image.hu, compressed=image.compressed)
+
+    def _decode(self, source: Source, frame: int) -> DecodedFrame:
+        if not isinstance(source, DicomFile):
+            raise UnreadableFile(source.code if isinstance(source, UnreadableFile) else "not_dicom")
+        return source.decode(frame, self._decoders.decompress)
 
     def __enter__(self) -> Self:
         return self

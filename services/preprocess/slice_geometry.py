@@ -3,8 +3,8 @@
 from functools import lru_cache
 from typing import NamedTuple
 
-from services.common.orientation import InPlaneTransform, Vector, to_patient_orientation
-from services.common.slice_geometry import SliceGeometry
+from services.common.orientation import InPlaneTransform, Vector, to_patient_orientation, transform_orientation
+from services.common.slice_geometry import SliceGeometry, slice_marks
 from services.preprocess.frame_header import FrameHeader
 from services.preprocess.resample import fitted_shape, padding, usable_spacing_mm
 
@@ -36,15 +36,16 @@ def slice_geometry(rows: int, columns: int, frame: FrameHeader, side: int = 512)
     ----------
     side : rows and columns of the picture
     """
-    orientation, spacing_mm = frame.image_orientation, (frame.row_spacing_mm, frame.column_spacing_mm)
-    return _geometry(rows, columns, orientation, spacing_mm, side)
+    spacing_mm = (frame.row_spacing_mm, frame.column_spacing_mm) if frame.has_pixel_spacing else None
+    return _geometry(rows, columns, frame.image_orientation, spacing_mm, side)
 
 
 @lru_cache(maxsize=256)  # nearly all slices of a series have the same
 def _geometry(
-    rows: int, columns: int, orientation: Vector | None, spacing_mm: tuple[float, float], side: int
+    rows: int, columns: int, orientation: Vector | None, spacing_mm: tuple[float, float] | None, side: int
 ) -> SliceGeometry:
-    transform, row_mm, column_mm = _oriented(orientation, *spacing_mm)
+    transform, row_mm, column_mm = _oriented(orientation, *(spacing_mm or (1.0, 1.0)))
+    stated = spacing_mm is not None and usable_spacing_mm(*spacing_mm) == spacing_mm
     turned = (columns, rows) if transform.transpose else (rows, columns)
     height, width = fitted_shape(turned, row_mm, column_mm, side, side)
     top, left = padding((height, width), side, side)
@@ -58,9 +59,12 @@ def _geometry(
         left=left,
         height=height,
         width=width,
+        row_spacing_mm=row_mm if stated else None,
+        column_spacing_mm=column_mm if stated else None,
+        marks=slice_marks(orientation and transform_orientation(orientation, transform)),
     )
 
 
 def picture_geometry(side: int = 512) -> SliceGeometry:
     """Of a PNG, which is the picture."""
-    return _geometry(side, side, None, (1.0, 1.0), side)
+    return _geometry(side, side, None, None, side)

@@ -18,6 +18,8 @@ ACTIONS: Final[Mapping[str, str]] = {
     "get_reports": "read",
     "get_blood": "read",
     "get_image": "read",
+    "get_slice": "read",
+    "get_report": "read",
     "watch_job": "read",
     "list_worklist": "read",
     "watch_worklist": "read",

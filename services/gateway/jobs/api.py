@@ -14,7 +14,7 @@ from services.common.api_keys import Principal, authenticate, identify
 from services.common.clients import Client
 from services.common.operating_points import OperatingPoint
 from services.gateway.jobs import responses
-from services.gateway.jobs.attachments import open_blood, open_picture
+from services.gateway.jobs.attachments import open_blood
 from services.gateway.jobs.events import EventStreams, job_update
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.report_formats import (
@@ -33,7 +33,6 @@ from services.gateway.jobs.store import JobOptions
 
 _REPORTS_PER_PAGE: Final = 100
 OCTET_STREAM: Final = "application/octet-stream"
-PNG: Final = "image/png"
 _MAX_NUMBER: Final = 2**31 - 1
 _PIECE_BYTES: Final = 256 * 1024
 _VARY: Final = {"vary": "Accept"}
@@ -141,19 +140,10 @@ SeriesNumber = Annotated[
 
 def get_blood(job: ReadableJob, number: SeriesNumber) -> Response:
     """Little-endian float32, row-major; the report's member `blood` has shape, labels and grid."""
-    return _streamed(open_blood(job, number), OCTET_STREAM)
+    return streamed_file(open_blood(job, number), OCTET_STREAM)
 
 
-def get_image(
-    job: ReadableJob,
-    number: SeriesNumber,
-    index: Annotated[int, Path(ge=0, le=_MAX_NUMBER, description="`index` of the slice, from 0")],
-) -> Response:
-    """The three windows as channels, 512 x 512. An averaged slice has the picture of its slab."""
-    return _streamed(open_picture(job, number, index), PNG)
-
-
-def _streamed(file: BinaryIO, media_type: str) -> Response:
+def streamed_file(file: BinaryIO, media_type: str) -> Response:
     """A response with a file's content, in pieces: slow readers hold no whole files in memory."""
     headers = {"content-length": str(os.fstat(file.fileno()).st_size)}
     return StreamingResponse(_pieces(file), media_type=media_type, headers=headers)
@@ -240,14 +230,6 @@ def add_job_routes(app: FastAPI, service: JobService) -> None:
         summary="The blood map of a series, where the job was sent with blood=true",
         response_class=Response,
         responses=responses.GET_BLOOD,
-    )
-    add(
-        "/v1/jobs/{job_id}/series/{number}/slices/{index}/image",
-        get_image,
-        operation_id="get_image",
-        summary="The picture of a key slice, where the job was sent with key_images=true",
-        response_class=Response,
-        responses=responses.GET_IMAGE,
     )
     add(
         "/v1/jobs/{job_id}/events",

@@ -21,11 +21,6 @@ class NoBloodMap(NotFound):
     title = "This report has no blood map"
 
 
-class NoPicture(NotFound):
-    code = "no_picture"
-    title = "This slice has no picture"
-
-
 def attachments(pictures: Mapping[int, bytes], blood: BloodRows | None) -> dict[str, bytes]:
     """The files beside a report, by name."""
     named = {_picture(index): content for index, content in pictures.items()}
@@ -42,31 +37,26 @@ def open_blood(job: Job, number: int) -> BinaryIO:
     NoBloodMap
         the report has no blood map; the message says why
     """
-    document, report = _report(job, number)
+    document = read_report(job, number)
+    report = json.loads(document)
     content = job.open_attachment(number, document, BLOOD) if report.get("blood") else None
     if content is None:
         raise NoBloodMap(_why_no_blood(job, report))
     return content
 
 
-def open_picture(job: Job, number: int, index: int) -> BinaryIO:
-    """The picture of a key slice as PNG, open for reading; NoReport, or NoPicture where none is kept."""
-    document, report = _report(job, number)
-    kept = index in report.get("key_slices", ())
-    content = job.open_attachment(number, document, _picture(index)) if kept else None
-    if content is None:
-        raise NoPicture(_why_no_picture(job, report, index))
-    return content
+def open_picture(job: Job, number: int, index: int) -> BinaryIO | None:
+    """The kept picture of a key slice as PNG, open for reading; None where none is kept."""
+    return job.open_attachment(number, read_report(job, number), _picture(index))
 
 
-def _report(job: Job, number: int) -> tuple[bytes, dict[str, Any]]:
-    """A report that is listed, as stored and parsed."""
+def read_report(job: Job, number: int) -> bytes:
+    """A report that is listed, as stored; NoReport where the series has none."""
     if number not in job.outcomes():
         raise NoReport(
             f"series {number} of this job has no report yet, or the job has no such series; both count from 0"
         )
-    document = job.report(number)
-    return document, json.loads(document)
+    return job.report(number)
 
 
 def _why_no_blood(job: Job, report: Mapping[str, Any]) -> str:
@@ -74,13 +64,6 @@ def _why_no_blood(job: Job, report: Mapping[str, Any]) -> str:
         return "the job was sent without blood=true; send the files in a new job with it"
     notes = (reason["detail"] for reason in report.get("reasons", ()) if reason["code"] == NoBloodMap.code)
     return next(notes, f"the series is {_status(report)}, so there is no map")
-
-
-def _why_no_picture(job: Job, report: Mapping[str, Any], index: int) -> str:
-    if not job.manifest().key_images:
-        return "the job was sent without key_images=true; send the files in a new job with it"
-    kept = ", ".join(map(str, report.get("key_slices", ()))) or "none"
-    return f"slice {index} has none: pictures are kept of the report's key_slices only, which are {kept}"
 
 
 def _status(report: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from types import MappingProxyType
@@ -64,17 +64,22 @@ class Job:
         """The accepted request; NotFound where the job is gone."""
         return Manifest.model_validate_json(self._first_line(MANIFEST))
 
-    @contextmanager
-    def files(self, indices: Sequence[int] | None = None) -> Iterator[list[UploadedFile]]:
-        """Local copies of the files of these indices from 0, or of all files, for the time of the context."""
+    def stored_files(self, indices: Sequence[int] | None = None) -> list[StoredFile]:
+        """The files of these indices from 0, or all files; NotFound where the job is gone."""
         lines = self._read(MANIFEST).split(b"\n")[1:]
-        chosen = [
-            StoredFile.model_validate_json(lines[index])
-            for index in (range(len(lines)) if indices is None else indices)
-        ]
-        keys = [f"{self.key}/{FILES}/{file.number}" for file in chosen]
+        chosen = range(len(lines)) if indices is None else indices
+        return [StoredFile.model_validate_json(lines[index]) for index in chosen]
+
+    @contextmanager
+    def local_files(self, files: Sequence[StoredFile]) -> Iterator[list[UploadedFile]]:
+        """Local copies of some files for the time of the context."""
+        keys = [f"{self.key}/{FILES}/{file.number}" for file in files]
         with self._storage.local_copies(keys) as paths:
-            yield [UploadedFile(file.name, path, file.size) for file, path in zip(chosen, paths, strict=True)]
+            yield [UploadedFile(file.name, path, file.size) for file, path in zip(files, paths, strict=True)]
+
+    def files(self, indices: Sequence[int] | None = None) -> AbstractContextManager[list[UploadedFile]]:
+        """Local copies of the files of these indices from 0, or of all files, for the time of the context."""
+        return self.local_files(self.stored_files(indices))
 
     def plan(self) -> Plan | None:
         """None before the job is planned."""

@@ -162,8 +162,7 @@ async def _run_pipeline(task: Task, files: Sequence[UploadedFile], manifest: Man
             operating_point=check_operating_point(manifest.operating_point, bundle),
             timings=report_timings(assessment.work_ms, upload_s=0.0, total_s=time.perf_counter() - begin),
         )
-        if manifest.blood or manifest.key_images:
-            report = with_geometry(report, assessment.header)
+        report = with_geometry(report, assessment.header)
         indices = report.key_slices if manifest.key_images else ()
         pictures = await pipeline.make_pictures(files, assessment, indices, reservation)
     return _Made(report.status, report.model_dump_json().encode(), attachments(pictures, assessment.blood))

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import NotAcceptable, Overloaded, UnsupportedMediaType
-from services.gateway.jobs.attachments import NoBloodMap, NoPicture, NoReport
+from services.gateway.jobs.attachments import NoBloodMap, NoReport
 from services.gateway.jobs.events import TooManyListeners
 from services.gateway.jobs.idempotency import IdempotencyConflict
 from services.gateway.jobs.job import job_not_found
@@ -74,15 +74,6 @@ GET_BLOOD: Final[Responses] = {
         job_not_found(),
         NoReport("series 3 of this job has no report yet, or the job has no such series; both count from 0"),
         NoBloodMap("the job was sent without blood=true; send the files in a new job with it"),
-    ),
-}
-GET_IMAGE: Final[Responses] = {
-    200: {"description": "The picture", "content": {"image/png": _BINARY}},
-    **GET_JOB,
-    404: openapi_problem(
-        job_not_found(),
-        NoReport("series 3 of this job has no report yet, or the job has no such series; both count from 0"),
-        NoPicture("slice 9 has none: pictures are kept of the report's key_slices only, which are 3, 4"),
     ),
 }
 DELETE_JOB: Final[Responses] = {

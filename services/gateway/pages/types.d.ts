@@ -326,6 +326,16 @@ export interface SliceGeometry {
   left: number;
   height: number;
   width: number;
+  row_spacing_mm?: number | null;
+  column_spacing_mm?: number | null;
+  marks?: SliceMarks | null;
+}
+
+export interface SliceMarks {
+  left: "L" | "R" | "A" | "P" | "H" | "F";
+  right: "L" | "R" | "A" | "P" | "H" | "F";
+  top: "L" | "R" | "A" | "P" | "H" | "F";
+  bottom: "L" | "R" | "A" | "P" | "H" | "F";
 }
 
 export interface Thresholds {
@@ -386,5 +396,6 @@ export interface WorklistPage {
   positive: number;
   not_assessed: number;
   waiting: number;
+  complete: boolean;
   version: number;
 }
