@@ -25,6 +25,9 @@ class ServedModel(BaseModel):
     prevalence: float | None = Field(description="share of patients with a haemorrhage, as the site sets it")
     card: Card
     card_measured_on_patients: bool = Field(description="whether the card's metrics are of patients, not of phantoms")
+    engines: dict[str, str] = Field(
+        description="name and version of the engine of `cnn` and `rnn`, where they state it"
+    )
     addenda: tuple[Addendum, ...] = Field(description="evaluations on a site's patients, for this card")
     addenda_refused: tuple[RefusedAddendum, ...] = Field(description="addenda that are not used, and why")
 
@@ -75,6 +78,7 @@ async def get_model(service: Service) -> ServedModel:
         prevalence=service.settings.prevalence,
         card=served.card,
         card_measured_on_patients=served.card.measured_on_patients,
+        engines=await service.bundles.engines(),
         addenda=served.addenda.accepted,
         addenda_refused=served.addenda.refused,
     )

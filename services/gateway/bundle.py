@@ -52,6 +52,13 @@ class Bundles:
         self._served = None
         return await self.served()
 
+    async def engines(self) -> dict[str, str]:
+        """Name and version of the engine of each network, as the replica that answers states it; it may state none."""
+        stages = self._stages
+        found = await asyncio.gather(stages.cnn.metadata("cnn"), stages.rnn.metadata("rnn"), return_exceptions=True)
+        stated = zip(("cnn", "rnn"), found, strict=True)
+        return {name: str(each["engine"]) for name, each in stated if isinstance(each, Mapping) and "engine" in each}
+
     async def check_ready(self) -> None:
         """NotReady where `check` raises StageFault: the gateway's readiness."""
         try:

@@ -35,3 +35,9 @@ async def test_the_models_response_holds_the_addenda_of_the_card(attached: tuple
     assert [each["name"] for each in answer["addenda_refused"]] == ["of-another.json"]
     assert "another card" in answer["addenda_refused"][0]["why"]
     assert (answer["prevalence"], answer["card_measured_on_patients"]) == (None, False)
+
+
+async def test_the_models_response_names_the_engines_that_the_stages_state(chain: Chain) -> None:
+    app = create_rnn(FeatureScorer(), open_bundle(chain.bundle), RnnSettings(), "openvino 2026.4.1")
+    chain.transports["rnn"].inner = httpx.ASGITransport(app)
+    assert (await chain.client.get("/v1/models")).json()["engines"] == {"cnn": "means 1.0", "rnn": "openvino 2026.4.1"}

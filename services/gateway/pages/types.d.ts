@@ -312,6 +312,7 @@ export interface ServedModel {
   prevalence: number | null;
   card: Card;
   card_measured_on_patients: boolean;
+  engines: Record<string, string>;
   addenda: Addendum[];
   addenda_refused: RefusedAddendum[];
 }

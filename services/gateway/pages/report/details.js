@@ -3,6 +3,7 @@
 import { element } from "../dom.js";
 import { t } from "../i18n/i18n.js";
 import { formatMilliseconds, formatThreshold, formatTime, labelName } from "../text.js";
+import { dataTable } from "./data_table.js";
 
 const SHORT_SHA = 12;
 
@@ -55,16 +56,7 @@ export function definitionList(pairs) {
 
 /** @param {{ slice: Record<string, number>, series: Record<string, number> }} thresholds */
 function thresholdTable(thresholds) {
-  const head = [t("report.column_label"), t("details.slice"), t("details.series")].map((title) => element("th", { scope: "col" }, title));
-  const rows = Object.keys(thresholds.slice).map((label) =>
-    element(
-      "tr",
-      {},
-      element("th", { scope: "row" }, labelName(label)),
-      element("td", { class: "tabular" }, formatThreshold(thresholds.slice[label])),
-      element("td", { class: "tabular" }, formatThreshold(thresholds.series[label])),
-    ),
-  );
-  const caption = element("caption", { class: "visually-hidden" }, t("details.thresholds"));
-  return element("table", {}, caption, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
+  const head = [t("report.column_label"), t("details.slice"), t("details.series")];
+  const row = (/** @type {string} */ label) => [labelName(label), formatThreshold(thresholds.slice[label]), formatThreshold(thresholds.series[label])];
+  return dataTable(t("details.thresholds"), head, Object.keys(thresholds.slice).map(row));
 }

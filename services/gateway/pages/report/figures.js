@@ -7,6 +7,7 @@ import { element } from "../dom.js";
 import { t } from "../i18n/i18n.js";
 import { servedModel } from "../model/served_model.js";
 import { formatNumber, formatPercent, labelName } from "../text.js";
+import { dataTable } from "./data_table.js";
 import { afterResult, likelihoodRatios, share } from "./likelihood.js";
 
 /** @typedef {import("./likelihood.js").Counts} Counts */
@@ -83,11 +84,11 @@ function figures(report, { data, counts }, prevalence) {
   const fill = (/** @type {number} */ chosen) => after.replaceChildren(...(ratios ? predictive(ratios, present, chosen) : []));
   fill(prevalence);
   const rows = Object.entries(counts).map(([label, one]) => ratioRow(label, report.series.predictions[label], one));
-  const head = ["label", "result", "ratio"].map((name) => element("th", { scope: "col" }, t(/** @type {any} */ (`figures.column_${name}`))));
+  const head = [t("report.column_label"), t("figures.column_result"), t("figures.column_ratio")];
   return [
     element("p", { class: "hint" }, t("figures.data", { data, ...cases(counts.any) })),
     element("p", {}, rates(counts.any)),
-    element("table", {}, element("caption", { class: "visually-hidden" }, t("figures.title")), element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)),
+    dataTable(t("figures.title"), head, rows),
     prevalenceSlider(prevalence, fill),
     after,
     element("p", { class: "hint" }, t("figures.method")),
@@ -107,8 +108,7 @@ export function rates({ tp, fp, tn, fn }) {
 function ratioRow(label, present, counts) {
   const ratios = likelihoodRatios(counts);
   const value = ratios ? withInterval(ratios[present ? "positive" : "negative"], formatRatio) : t("unknown");
-  const words = [labelName(label), t(present ? "figures.positive" : "figures.negative"), value];
-  return element("tr", {}, element("th", { scope: "row" }, words[0]), ...words.slice(1).map((word) => element("td", { class: "tabular" }, word)));
+  return [labelName(label), t(present ? "figures.positive" : "figures.negative"), value];
 }
 
 /** @param {{ positive: Estimate, negative: Estimate }} ratios @param {boolean} present @param {number} prevalence */
@@ -140,10 +140,10 @@ function prevalenceSlider(prevalence, onChange) {
 }
 
 /** @param {Estimate} estimate @param {(value: number) => string} format */
-const withInterval = ({ value, low, high }, format) => t("figures.interval", { value: format(value), low: format(low), high: format(high) });
+export const withInterval = ({ value, low, high }, format) => t("figures.interval", { value: format(value), low: format(low), high: format(high) });
 
 /** @param {Estimate} estimate */
-const percentWithInterval = (estimate) => withInterval(estimate, formatPercent);
+export const percentWithInterval = (estimate) => withInterval(estimate, formatPercent);
 
 /** Two significant digits. @param {number} value */
-const formatRatio = (value) => formatNumber(Number(value.toPrecision(2)), 4);
+export const formatRatio = (value) => formatNumber(Number(value.toPrecision(2)), 4);

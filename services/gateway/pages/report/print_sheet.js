@@ -4,6 +4,7 @@ import { element } from "../dom.js";
 import { t } from "../i18n/i18n.js";
 import { getJson, request } from "../request.js";
 import { formatProbability, formatThreshold, formatTime, labelName } from "../text.js";
+import { dataTable } from "./data_table.js";
 import { definitionList, identifierFacts, modelFacts } from "./details.js";
 import { fillFigures } from "./figures.js";
 import { seriesTable, sliceTitle } from "./labels.js";
@@ -78,21 +79,16 @@ function sliceMatrix({ key_slices: keys, slices, thresholds }) {
   const shown = keys?.length > 0 ? keys.map((/** @type {number} */ index) => slices[index]) : highest;
   const names = shown.map(({ index }) => t("print.slice", { number: index + 1 }));
   const head = [t("report.column_label"), ...names, t("report.column_threshold")];
-  return element(
-    "table",
-    {},
-    element("thead", {}, element("tr", {}, ...head.map((title) => element("th", { scope: "col" }, title)))),
-    element("tbody", {}, ...Object.keys(thresholds.slice).map((label) => matrixRow(label, shown, thresholds.slice[label]))),
-  );
+  return dataTable(t("print.slices"), head, Object.keys(thresholds.slice).map((label) => matrixRow(label, shown, thresholds.slice[label])));
 }
 
 /** A probability of a predicted label is bold, with a mark. @param {string} label @param {any[]} slices @param {number} limit */
 function matrixRow(label, slices, limit) {
   const cells = slices.map(({ probabilities, predictions }) => {
     const value = formatProbability(probabilities[label]);
-    return element("td", { class: "tabular" }, predictions?.[label] ? element("strong", {}, `● ${value}`) : value);
+    return predictions?.[label] ? element("strong", {}, `● ${value}`) : value;
   });
-  return element("tr", {}, element("th", { scope: "row" }, labelName(label)), ...cells, element("td", { class: "tabular" }, formatThreshold(limit)));
+  return [labelName(label), ...cells, formatThreshold(limit)];
 }
 
 /** @param {string} job @param {number} number @param {any} report @param {number} index */

@@ -3,6 +3,7 @@
 import { element } from "../dom.js";
 import { t } from "../i18n/i18n.js";
 import { formatNumber, formatProbability, labelName, labelNames } from "../text.js";
+import { wideTable } from "./data_table.js";
 import { fillDetails } from "./details.js";
 import { createDownloads } from "./downloads.js";
 import { FeedbackForm } from "./feedback_form.js";
@@ -57,27 +58,14 @@ function seriesSection(report, onSlice) {
 /** @param {any} report @param {(index: number) => void} onSlice */
 function pictureTable({ slices }, onSlice) {
   const head = [t("report.picture"), labelName("any"), t("report.column_predicted")];
-  const table = element(
-    "table",
-    { class: "pictures" },
-    element("caption", { class: "visually-hidden" }, t("report.pictures")),
-    element("thead", {}, element("tr", {}, ...head.map((title) => element("th", { scope: "col" }, title)))),
-    element("tbody", {}, ...slices.map((/** @type {any} */ slice) => pictureRow(slice, onSlice))),
-  );
-  return element("div", { class: "scroller", tabindex: "0", role: "group", "aria-label": t("report.pictures") }, table);
+  return wideTable(t("report.pictures"), head, slices.map((/** @type {any} */ slice) => pictureRow(slice, onSlice)));
 }
 
 /** @param {any} slice @param {(index: number) => void} onSlice */
 function pictureRow({ index, file, probabilities, predictions }, onSlice) {
   const subtypes = predictedLabels(predictions).filter((label) => label !== "any");
-  const words = predictions ? [predictionMark(predictions.any), subtypes.length > 0 ? `: ${labelNames(subtypes)}` : ""] : ["–"];
-  return element(
-    "tr",
-    {},
-    element("th", { scope: "row" }, button(file, () => onSlice(index), "link-button path")),
-    element("td", { class: "tabular" }, probabilities ? formatProbability(probabilities.any) : "–"),
-    element("td", {}, ...words),
-  );
+  const words = element("span", {}, predictions ? predictionMark(predictions.any) : "–", subtypes.length > 0 ? `: ${labelNames(subtypes)}` : "");
+  return [button(file, () => onSlice(index), "link-button path"), probabilities ? formatProbability(probabilities.any) : "–", words];
 }
 
 /** @param {HTMLElement} section @param {any} report @param {number} index */
