@@ -92,7 +92,7 @@ function isOnSlice({ geometry }, row, column) {
  * @param {ReportSlice} slice @param {number} column of the picture @returns {"left" | "right" | "middle" | null}
  */
 export function patientSide({ geometry }, column) {
-  const marks = geometry?.marks;
+  const marks = /** @type {any} */ (geometry)?.marks;
   if (!geometry || !marks || !/^(RL|LR)$/.test(marks.left + marks.right)) return null;
   const place = (column - geometry.left) / geometry.width - 0.5;
   if (Math.abs(place) < 0.05) return "middle";

@@ -5,29 +5,69 @@ import { t } from "../i18n/i18n.js";
 import { request } from "../request.js";
 import { predictedLabels } from "../report/verdict.js";
 import { formatNumber, labelName } from "../text.js";
+import { BLOOD_HU, DensityTint } from "./density_tint.js";
+import { downloadKeySlice } from "./key_slice_download.js";
 import { HeatMap, patientSide } from "./heat_map.js";
 import { DEFAULT_THRESHOLD, LABEL_COLOURS, OverlayLayer } from "./overlay_layer.js";
 
 /** @typedef {import("../types.js").Report} Report */
 /** @typedef {import("./overlay_layer.js").OverlayOptions} OverlayOptions */
-/** `onKey` acts on a key and says whether it did. @typedef {HTMLElement & { onKey(key: string): boolean }} OverlayPanel */
+/** @typedef {import("./slice_canvas.js").SliceCanvas} SliceCanvas */
+/** `onKey` acts on a key and says whether it did. @typedef {HTMLElement & { onKey(event: KeyboardEvent): boolean }} OverlayPanel */
 
 /** How the map is drawn: value and text. */
 const FORMS = [["both", t("overlay.form_both")], ["tint", t("overlay.form_tint")], ["contour", t("overlay.form_contour")]];
 
-/** @param {any} canvas @param {string} job @param {number} number of the series @param {Report} report @returns {OverlayPanel} */
+/** @param {SliceCanvas} canvas @param {string} job @param {number} number of the series @param {Report} report @returns {OverlayPanel} */
 export function createOverlayPanel(canvas, job, number, report) {
-  const panel = element("section", { class: "overlay-panel", "aria-label": t("overlay.title") });
+  const density = new DensityControls(canvas);
   /** @type {HeatMapControls | undefined} */
-  let controls;
+  let heatMap;
+  const captions = () => [...(heatMap?.captions ?? []), ...density.captions];
+  const download = button(t("key_slice.download"), () => downloadKeySlice(canvas, job, number, captions()));
+  const panel = element("section", { class: "overlay-panel", "aria-label": t("overlay.title") }, density.element, download);
   loadMap(job, number, report).then(
     (map) => {
-      controls = new HeatMapControls(canvas, map, report);
-      panel.prepend(...controls.elements);
+      heatMap = new HeatMapControls(canvas, map, report);
+      panel.prepend(...heatMap.elements);
     },
     (error) => panel.prepend(whyNoMap(report, error)),
   );
-  return Object.assign(panel, { onKey: (/** @type {string} */ key) => controls?.onKey(key) ?? false });
+  return Object.assign(panel, { onKey: (/** @type {KeyboardEvent} */ { key }) => density.onKey(key) || (heatMap?.onKey(key) ?? false) });
+}
+
+/** The tint of plain density; hidden for pictures of PNG files, which have no Hounsfield units. */
+class DensityControls {
+  /** @type {SliceCanvas} */
+  #canvas;
+  /** @type {DensityTint} */
+  #tint;
+  #toggle = button(t("overlay.density", BLOOD_HU), () => this.#change());
+  element = element("div", { class: "overlay-controls" }, this.#toggle, element("span", { class: "hint" }, t("overlay.density_about")));
+
+  /** @param {SliceCanvas} canvas */
+  constructor(canvas) {
+    [this.#canvas, this.#tint] = [canvas, new DensityTint(canvas)];
+    canvas.addLayer(this.#tint);
+    canvas.addEventListener("load", () => (this.element.hidden = !!canvas.image?.rgb));
+    pressed(this.#toggle, false);
+  }
+
+  get captions() {
+    return this.#tint.visible ? [{ text: t("key_slice.density", BLOOD_HU) }] : [];
+  }
+
+  /** @param {string} key */
+  onKey(key) {
+    if (key === "d") this.#change();
+    return key === "d";
+  }
+
+  #change() {
+    this.#tint.visible = !this.#tint.visible;
+    pressed(this.#toggle, this.#tint.visible);
+    this.#canvas.requestDraw();
+  }
 }
 
 /** @param {string} job @param {number} number @param {Report} report */
@@ -48,16 +88,20 @@ function whyNoMap({ blood, status, reasons }, error) {
 }
 
 class HeatMapControls {
+  /** @type {SliceCanvas} */
   #canvas;
+  /** @type {HeatMap} */
   #map;
+  /** @type {Report} */
   #report;
+  /** @type {OverlayLayer} */
   #layer;
   #toggle = button(t("overlay.toggle"), () => this.#change({ visible: !this.#options.visible }));
   #legend = element("ul", { class: "overlay-legend" });
   #status = element("p", { class: "hint", role: "status" });
   #slices = element("span", { class: "hint" });
 
-  /** @param {any} canvas @param {HeatMap} map @param {Report} report */
+  /** @param {SliceCanvas} canvas @param {HeatMap} map @param {Report} report */
   constructor(canvas, map, report) {
     [this.#canvas, this.#map, this.#report] = [canvas, map, report];
     const label = predictedLabels(report.series?.predictions ?? {}).find((name) => map.labels.includes(name)) ?? "all";
@@ -90,6 +134,13 @@ class HeatMapControls {
     ];
   }
 
+  /** What a copy of the drawing must say: the highest value, the labels with their colours, the origin. */
+  get captions() {
+    if (!this.#options.visible) return [];
+    const legend = this.#layer.labels.map((label) => ({ text: labelName(label), label }));
+    return [{ text: this.#status.textContent ?? "" }, ...legend, { text: t("key_slice.heat_map", { threshold: this.#options.threshold }) }];
+  }
+
   /** @param {string} key */
   onKey(key) {
     if (key === "h") this.#change({ visible: !this.#options.visible });
@@ -101,7 +152,7 @@ class HeatMapControls {
   /** @param {Partial<OverlayOptions>} changed */
   #change(changed) {
     Object.assign(this.#options, changed);
-    this.#toggle.setAttribute("aria-pressed", String(this.#options.visible));
+    pressed(this.#toggle, this.#options.visible);
     this.#legend.replaceChildren(...this.#layer.labels.map(legendItem));
     this.#slices.textContent = t("overlay.slices", { count: this.#withBlood().length, threshold: formatNumber(this.#options.threshold, 2) });
     this.#describe();
@@ -159,6 +210,9 @@ function button(text, onClick) {
   made.addEventListener("click", onClick);
   return made;
 }
+
+/** @param {HTMLElement} toggle @param {boolean} on */
+const pressed = (toggle, on) => toggle.setAttribute("aria-pressed", String(on));
 
 /** @param {string} text @param {string[][]} options value and text @param {string} value @param {(value: string) => void} onChange */
 function choice(text, options, value, onChange) {
