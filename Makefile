@@ -138,12 +138,13 @@ fuzz: $(VENV)/.dev ## Fuzz the readers with 50,000 damaged files, by coverage an
 	$(BIN)/python -m tests.fuzz.guided --seconds 120
 	$(BIN)/python -m tests.fuzz.api --examples 200
 
-check: $(VENV)/.dev ## Check format, lint, types, imports, spelling, locks, Compose files and documents
+check: $(VENV)/.dev ## Check format, lint and types (also of JavaScript), imports, spelling, locks, Compose files and documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/typos
+	$(BIN)/python -m tests.javascript
 	$(BIN)/python -m pytest tests/test_requirements.py tests/test_compose.py tests/test_reference.py tests/test_prose.py tests/test_pre_commit.py tests/test_docs.py
 
 format: $(VENV)/.dev ## Format the code and apply the fixes of the linter

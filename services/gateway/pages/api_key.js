@@ -36,7 +36,7 @@ export const authHeaders = () => (key ? { authorization: `Bearer ${key}` } : {})
 export async function renewKey(refused) {
   if (refused.authorization !== authHeaders().authorization) return;
   renewal ??= askOthers()
-    .then((found) => found || askReader())
+    .then((found) => (found ? undefined : askReader()))
     .finally(() => (renewal = undefined));
   await renewal;
 }
@@ -74,9 +74,15 @@ function askReader() {
   document.body.append(dialog);
   dialog.showModal();
   return new Promise((resolve, reject) => {
-    const end = () => (dialog.remove(), resolve());
+    const end = () => {
+      dialog.remove();
+      resolve();
+    };
     waiting.addEventListener("key", end, { once: true });
-    form.addEventListener("submit", (event) => (event.preventDefault(), share(input.value.trim())));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      share(input.value.trim());
+    });
     dialog.addEventListener("cancel", () => {
       dialog.remove();
       reject(new RequestError({ title: t("key.required"), detail: t("key.cancelled"), status: 401 }));

@@ -1,33 +1,47 @@
 // Creates and shows elements. Texts of the server and file names are inserted as text, never as markup.
 
+/** @typedef {Record<string, string | number | boolean>} Attributes */
+/** @typedef {(Node | string)[]} Children */
+
 const SVG = "http://www.w3.org/2000/svg";
 
-export const byId = (id) => document.getElementById(id);
+/** An element that the document holds. @param {string} id */
+export const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
+/**
+ * @template {keyof HTMLElementTagNameMap} Name
+ * @param {Name} name @param {Attributes} attributes @param {Children} children
+ */
 export function element(name, attributes = {}, ...children) {
   return withContent(document.createElement(name), attributes, children);
 }
 
+/**
+ * @template {keyof SVGElementTagNameMap} Name
+ * @param {Name} name @param {Attributes} attributes @param {Children} children
+ */
 export function svgElement(name, attributes = {}, ...children) {
   return withContent(document.createElementNS(SVG, name), attributes, children);
 }
 
+/** @template {Element} Kind @param {Kind} node @param {Attributes} attributes @param {Children} children */
 function withContent(node, attributes, children) {
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, String(value));
   node.append(...children);
   return node;
 }
 
+/** @param {HTMLElement} node @param {boolean} visible */
 export function show(node, visible = true) {
   node.hidden = !visible;
 }
 
-// Announces a change to screen readers.
+/** Announces a change to screen readers. @param {string} text */
 export function announce(text) {
   byId("announcer").textContent = text;
 }
 
-// Scrolls to a new section and moves the focus to its heading.
+/** Scrolls to a new section and moves the focus to its heading. @param {HTMLElement} heading @param {Element} container */
 export function focusSection(heading, container) {
   const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
   heading.focus({ preventScroll: true });

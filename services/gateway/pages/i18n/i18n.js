@@ -5,7 +5,7 @@ import messages from "./messages.json" with { type: "json" };
 export const LANGUAGES = ["en", "de"];
 
 /** @type {"en" | "de"} */
-export let language = chosenLanguage();
+export const language = chosenLanguage();
 
 function chosenLanguage() {
   const asked = new URLSearchParams(location.search).get("lang") ?? navigator.language;

@@ -77,7 +77,7 @@ function sliceMatrix({ key_slices: keys, slices, thresholds }) {
   if (assessed.length === 0) return element("p", {}, t("report.no_probabilities"));
   const highest = [...assessed].sort((one, other) => other.probabilities.any - one.probabilities.any).slice(0, 5);
   const shown = keys?.length > 0 ? keys.map((/** @type {number} */ index) => slices[index]) : highest;
-  const names = shown.map(({ index }) => t("print.slice", { number: index + 1 }));
+  const names = shown.map((/** @type {any} */ { index }) => t("print.slice", { number: index + 1 }));
   const head = [t("report.column_label"), ...names, t("report.column_threshold")];
   return dataTable(t("print.slices"), head, Object.keys(thresholds.slice).map((label) => matrixRow(label, shown, thresholds.slice[label])));
 }

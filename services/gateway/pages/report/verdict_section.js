@@ -30,8 +30,9 @@ export function verdictSection(report) {
   );
 }
 
-/** An element with its children; nothing without them. @param {string} name @param {string} kind @param {(Node | string)[]} children */
+/** An element with its children; nothing without them. @param {keyof HTMLElementTagNameMap} name @param {string} kind @param {(Node | string)[]} children */
 function filled(name, kind, children, title = "") {
+  /** @type {Record<string, string>} */
   const named = title ? { "aria-label": title } : {};
   return children.length > 0 ? [element(name, { class: kind, ...named }, ...children)] : [];
 }

@@ -52,7 +52,7 @@ export class SliceCanvas extends EventTarget {
     super();
     this.report = report;
     this.index = index;
-    this.#context = this.#canvas.getContext("2d", { alpha: false });
+    this.#context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d", { alpha: false }));
     this.element.append(this.#canvas, ...this.#marks, this.#notice);
     this.#loader = new SliceLoader(job, number, report.slices.length);
     this.#loader.addEventListener("load", (event) => this.#onLoad(/** @type {CustomEvent<number>} */ (event).detail));
@@ -279,7 +279,7 @@ export class SliceCanvas extends EventTarget {
 
   #showMarks() {
     const { marks } = this;
-    for (const mark of this.#marks) mark.textContent = marks?.[mark.dataset.side] ?? "";
+    for (const mark of this.#marks) mark.textContent = marks?.[mark.dataset.side ?? ""] ?? "";
   }
 
   /** @param {number} index */
