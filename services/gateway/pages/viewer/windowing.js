@@ -29,7 +29,9 @@ export function greyLevels(centre, width) {
 
 /** RGBA pixels of a grey level as one number, for each value. @param {number} centre @param {number} width */
 export function greyPixels(centre, width) {
-  return Uint32Array.from(greyLevels(centre, width), (level) => OPAQUE | (level * 0x010101));
+  const [levels, pixels] = [greyLevels(centre, width), new Uint32Array(VALUES)];
+  for (let at = 0; at < VALUES; at += 1) pixels[at] = OPAQUE | (levels[at] * 0x010101);
+  return pixels;
 }
 
 /** @param {Int16Array} hounsfield @param {Uint32Array} table of `greyPixels` @param {Uint32Array} pixels */
