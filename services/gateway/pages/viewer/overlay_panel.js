@@ -144,7 +144,7 @@ class HeatMapControls {
   /** @param {string} key */
   onKey(key) {
     if (key === "h") this.#change({ visible: !this.#options.visible });
-    else if (key === "n" || key === "N") this.#goToBlood(key === "n" ? 1 : -1);
+    else if (key === "b" || key === "B") this.#goToBlood(key === "b" ? 1 : -1);
     else return false;
     return true;
   }

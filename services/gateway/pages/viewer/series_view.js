@@ -73,7 +73,7 @@ class SeriesView {
     for await (const { event, data } of events(`v1/jobs/${this.#job}/events`, this.#abort.signal)) {
       if (event === "gone") throw { title: t("viewer.gone"), detail: t("viewer.gone_detail") };
       if (event !== "progress" && event !== "end") continue;
-      progress.textContent = t("viewer.progress", { done: data.progress.series_done, total: data.progress.series_total ?? "?" });
+      progress.textContent = t("viewer.progress", { done: data.progress.series_done, total: data.progress.series ?? "?" });
       try {
         return await read();
       } catch (error) {

@@ -42,9 +42,9 @@ export class Stage {
     this.#keys = keyButtons(report.key_slices ?? [], (target) => this.canvas.go(target));
     this.#slider.max = String(report.slices.length - 1);
     this.#slider.addEventListener("input", () => this.canvas.go(Number(this.#slider.value)));
-    this.canvas.element.append(this.#readout, this.#view);
+    this.canvas.element.append(this.#place, this.#readout, this.#view);
     const steps = element("div", { class: "slider-row" }, this.#previous, this.#slider, this.#next);
-    this.element.append(createToolbar(this.canvas, this.#tools), this.canvas.element, this.#place, steps, this.#keys, this.#strip.element, layer.list);
+    this.element.append(createToolbar(this.canvas, this.#tools), this.canvas.element, steps, this.#keys, this.#strip.element, layer.list);
     this.#listen();
     this.#showSlice();
     this.#showView();
@@ -64,7 +64,10 @@ export class Stage {
 
   #listen() {
     this.canvas.addEventListener("slicechange", () => this.#showSlice());
-    this.canvas.addEventListener("load", () => this.#showProgress());
+    this.canvas.addEventListener("load", () => {
+      this.#showProgress();
+      this.#showView();
+    });
     this.canvas.addEventListener("viewchange", () => this.#showView());
     this.#tools.addEventListener("probe", (event) => {
       this.#readout.textContent = describePixel(this.canvas, /** @type {CustomEvent} */ (event).detail);
