@@ -7,6 +7,7 @@ from typing import Final
 
 from services.common.file_codes import UNUSABLE_FILES
 from services.common.schemas import HeadersReport, SeriesHeader, SetAsideFile
+from services.common.series_description import SeriesDescription
 from services.common.tensors import FilePart, Message
 from services.gateway.settings import Settings
 from services.gateway.stages.network_requests import WorkTimes
@@ -23,15 +24,27 @@ _LONG_HEADER_BYTES: Final = 4 * 1024**2  # the functional groups of 2,000 frames
 
 @dataclass(slots=True)
 class SeriesFiles:
-    """The files of one series by their index in the upload, and the number of slices in them."""
+    """The files of one series by their index in the upload, the number of slices in them, and texts about it.
+
+    patients : digests of the patients in its headers, which should be one
+    """
 
     files: list[int] = field(default_factory=list)
     slices: int = 0
+    description: SeriesDescription | None = None
+    patients: set[str] = field(default_factory=set)
 
     def add(self, start: int, series: SeriesHeader) -> None:
         """Add the part of the series in files from `start` on."""
         self.files += sorted({start + item.file for item in series.items})
         self.slices += len(series.items)
+        self.description = self.description or series.description
+        self.patients |= {series.patient_digest} if series.patient_digest else set()
+
+    @property
+    def patient_digest(self) -> str | None:
+        """The digest of its patient; None for none, and for several."""
+        return next(iter(self.patients)) if len(self.patients) == 1 else None
 
 
 async def read_headers(

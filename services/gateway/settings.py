@@ -149,6 +149,16 @@ class Settings(ConnectionSettings):
     job_ttl_s: float = Field(
         default=7 * 24 * 3600, description="Seconds from the end of a job until it is deleted with its reports."
     )
+    show_patient: bool = Field(
+        default=False,
+        description="Keep PatientName with each series of a job and show it in the worklist; otherwise it is dropped "
+        "when the job is planned. It is in no log, metric or audit line, nor in Redis.",
+    )
+    patient_key_file: Path | None = Field(
+        default=None,
+        description="File of a key of 32 bytes or more for the hashes by which the worklist finds series of the same "
+        "patient; unset, each folder of jobs has a key of its own. Gateways with one key have the same hashes.",
+    )
     job_lanes: int = Field(
         default=8,
         description="Largest number of a sender's series that are processed at the same time, for each priority.",

@@ -122,7 +122,7 @@ class SlicesModel:
         tensors = [output_tensor(message, "slices", made.slices)]
         tensors.append(_evidence_tensor(made.evidence))
         tensors += [bytes_tensor("pictures", made.pictures)] if made.pictures else []
-        tensors += [_report_tensor(report, self._uid_key)] if report else []
+        tensors += [_report_tensor(_without_texts(report), self._uid_key)] if report else []
         return Message(tuple(tensors), self.parameters)
 
     def count_slices(self, message: Message) -> int:
@@ -174,6 +174,12 @@ def _partial_files(message: Message, files: int) -> dict[int, PartialFile]:
 
 def _evidence_tensor(evidence: Sequence[Evidence]) -> Tensor:
     return bytes_tensor("evidence", [item.model_dump_json().encode() for item in evidence])
+
+
+def _without_texts(report: HeadersReport) -> HeadersReport:
+    """The report without texts about patients, which jobs alone keep: they read headers by the model `series`."""
+    series = (item.model_copy(update={"description": None, "patient_digest": None}) for item in report.series)
+    return report.model_copy(update={"series": tuple(series)})
 
 
 def _report_tensor(report: HeadersReport, uid_key: bytes | None) -> Tensor:

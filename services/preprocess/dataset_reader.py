@@ -34,8 +34,9 @@ _READ: Final = (
     "InstanceNumber ImagePositionPatient ImageOrientationPatient SamplesPerPixel PhotometricInterpretation "
     "NumberOfFrames Rows Columns PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue "
     "PixelPaddingRangeLimit RescaleIntercept RescaleSlope RescaleType SharedFunctionalGroupsSequence "
-    "PerFrameFunctionalGroupsSequence ExtendedOffsetTable ExtendedOffsetTableLengths PatientID "
-    "DirectoryRecordSequence"
+    "PerFrameFunctionalGroupsSequence ExtendedOffsetTable ExtendedOffsetTableLengths PatientID IssuerOfPatientID "
+    "PatientName AcquisitionDate AcquisitionTime AcquisitionDateTime SeriesDate SeriesTime StudyDate StudyTime "
+    "SpecificCharacterSet DirectoryRecordSequence"
 )
 _TAGS: Final = frozenset(int(Tag(keyword)) for keyword in _READ.split())  # ints hash and compare faster
 _PIXELS: Final = frozenset(int(Tag(keyword)) for keyword in ("FloatPixelData", "DoubleFloatPixelData", "PixelData"))

@@ -98,6 +98,13 @@ def binary(dataset: Dataset, keyword: str) -> bytes:
     return value if isinstance(value, bytes) else b""
 
 
+def stored_bytes(dataset: Dataset, keyword: str) -> bytes:
+    """The value as stored in the file; empty where it is absent or was converted."""
+    element = dataset._dict.get(_dictionary(keyword)[0])  # noqa: SLF001
+    value = element.value if isinstance(element, RawDataElement) else None
+    return value if isinstance(value, bytes) else b""
+
+
 def _is_blank(value: object) -> bool:
     return value in (None, b"") or (isinstance(value, str) and not value.strip(_BLANK))
 

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from pydicom import uid
 
 from services.preprocess.dataset_reader import PixelDataRange
+from services.preprocess.description import StoredTexts
 from services.preprocess.frame_header import FrameHeader
 
 NATIVE: Final = frozenset({uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian})
@@ -37,6 +38,7 @@ class DicomHeader:
     contrast_tags : keywords of the tags that record contrast agent
     pixel_padding : PixelPaddingValue and PixelPaddingRangeLimit, as 16-bit patterns
     axial_frames : indices into `frames` of the axial slices, from 0
+    texts : about the series and its patient, as stored
     extended_offsets : ExtendedOffsetTable and ExtendedOffsetTableLengths
     """
 
@@ -65,6 +67,7 @@ class DicomHeader:
     axial_frames: tuple[int, ...]
     pixel_data: PixelDataRange
     extended_offsets: tuple[bytes, bytes] | None
+    texts: StoredTexts
 
     @property
     def is_ct_slice(self) -> bool:

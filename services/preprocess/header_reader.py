@@ -18,6 +18,7 @@ from services.preprocess.dataset_reader import (
     read_until_pixel_data,
     sequence_items,
 )
+from services.preprocess.description import StoredTexts
 from services.preprocess.element_values import binary, integer, text, texts, unsigned_short
 from services.preprocess.errors import IncompleteHeader, UnreadableFile
 from services.preprocess.frame_header import frame_datasets, frame_header
@@ -144,6 +145,7 @@ def _header(file: BoundedReader, dataset: Dataset, pixel_data: PixelDataRange, t
         axial_frames=tuple(number for number, frame in enumerate(frames) if frame.is_slice),
         pixel_data=pixel_data,
         extended_offsets=offsets if all(offsets) else None,
+        texts=StoredTexts.of(dataset),
     )
 
 

@@ -96,7 +96,14 @@ def _series(slices: Sequence[Slice]) -> SeriesHeader:
             for file, header in headers.items()
             if header.native and header.number_of_frames > 1
         ),
+        description=header.texts.description(),
+        patient_digest=_patient_digest([item.header for item in by_key]),
     )
+
+
+def _patient_digest(headers: Sequence[DicomHeader]) -> str | None:
+    """The digest of the series' patient; None where its headers name several."""
+    return headers[0].texts.patient_digest() if len({header.patient for header in headers}) == 1 else None
 
 
 def _reference(item: Slice, geometry: int) -> SliceReference:

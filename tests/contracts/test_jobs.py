@@ -26,6 +26,7 @@ from services.common.retry_policy import RetryPolicy
 from services.common.version import VERSION
 from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.lane_state import Lane
+from services.gateway.jobs.patient_key import patient_key
 from services.gateway.jobs.processing import TaskContext, TaskResult, process_task
 from services.gateway.jobs.scheduler import FairScheduler, Task
 from services.gateway.jobs.store import JobStore
@@ -66,7 +67,7 @@ class Batch(QueueWorker):
     def __init__(self, chain: Chain, redis: Redis) -> None:
         store = JobStore.at(chain.settings.jobs_dir, chain.settings.jobs_url)
         super().__init__(FairScheduler(redis, store, chain.settings.job_lanes), redis)
-        self.chain = chain
+        self.chain, self.store = chain, store
         self.severities = DEFAULT_SEVERITIES
         clients = {
             name: httpx.AsyncClient(transport=transport, base_url=f"http://{name}", timeout=60)
@@ -93,7 +94,11 @@ class Batch(QueueWorker):
 
     def _run_task(self, done: list[str], task: Task) -> bool:
         def process(attempts: Attempts, lost_workers: int) -> TaskResult | None:
-            context = TaskContext(self.stages, self.chain.settings, attempts, RetryPolicy(0.001, 15), self.severities)
+            settings = self.chain.settings
+            key = patient_key(self.store.storage, settings.patient_key_file)
+            context = TaskContext(
+                self.stages, settings, attempts, RetryPolicy(0.001, 15), self.severities, patient_key=key
+            )
             return from_thread.run(process_task, task, context, lost_workers)
 
         done.append(task.id)

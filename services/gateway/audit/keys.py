@@ -1,32 +1,12 @@
 """The key of the audit log's hashes."""
 
 from pathlib import Path
-from typing import Final
 
-_MIN_BYTES: Final = 32
-_MAX_BYTES: Final = 4096
+from services.gateway.key_file import KeyUnusable, read_key
 
-
-class AuditKeyUnusable(Exception):
-    """The message names the file, the fault and the remedy."""
+AuditKeyUnusable = KeyUnusable
 
 
 def read_audit_key(path: Path) -> bytes:
-    """Read a key, without white space at its ends.
-
-    Raises
-    ------
-    AuditKeyUnusable
-        the file is unreadable, open to other users, or has fewer than 32 or more than 4,096 bytes
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-        is_open = path.stat().st_mode & 0o077
-    except OSError as error:
-        raise AuditKeyUnusable(f"{path}: the key of the audit log is not readable ({error.strerror})") from error
-    if is_open:
-        raise AuditKeyUnusable(f"{path}: the key of the audit log is open to other users: run `chmod 600` on it")
-    if not _MIN_BYTES <= len(content.strip()) <= _MAX_BYTES:
-        raise AuditKeyUnusable(f"{path}: the key must have 32 to 4096 bytes: write one by `openssl rand -hex 32`")
-    return content.strip()
+    """Read the key as `read_key` does, with the same errors."""
+    return read_key(path, "the key of the audit log")

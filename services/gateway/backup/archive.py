@@ -1,6 +1,6 @@
 """The archive: a tar file. `tar -x` and `sha256sum -c SHA256SUMS` read it without this program.
 
-jobs/ open/ keys/ hooks/ clock/    as in the folder of jobs
+jobs/ open/ keys/ hooks/ clock/ patient/    as in the folder of jobs
 settings/                          see `settings_files.py`
 SHA256SUMS                         a line for each file above, in their order
 backup.json                        always last: version, counts, SHA-256 of SHA256SUMS

@@ -18,10 +18,10 @@ from services.common.private_folder import FOLDER_MODE, make_private
 from services.gateway.backup.archive import SETTINGS, ArchiveReader, Summary
 from services.gateway.backup.errors import BackupError
 from services.gateway.backup.settings_files import write_shell_environment
-from services.gateway.backup.snapshot import KINDS, files_of, locked
+from services.gateway.backup.snapshot import KINDS, PATIENT, files_of, locked
 from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.storage_lease import StorageLease
-from services.gateway.jobs.store import RESTORING
+from services.gateway.jobs.store import RESTORING, WORKLIST
 
 _MOVING: Final = "moving"
 _JOBS: Final = "--jobs"
@@ -93,7 +93,7 @@ def undo(jobs_dir: Path) -> None:
 
 
 def _check_empty(jobs_dir: Path, settings_dir: Path | None, *, replace: bool) -> None:
-    if not replace and any(next(files_of(jobs_dir / kind), None) for kind in KINDS):
+    if not replace and any(next(files_of(jobs_dir / kind), None) for kind in KINDS if kind != PATIENT):
         raise BackupError(f"{jobs_dir} has jobs: name an empty folder, or give --replace, which deletes them")
     if settings_dir and settings_dir.exists() and any(settings_dir.iterdir()):
         raise BackupError(f"{settings_dir} has files: name another folder")
@@ -141,7 +141,8 @@ def _empty(folder: Path) -> None:
 
 
 def _finish(jobs_dir: Path, staging: Path) -> None:
-    """End the restore by one step, then remove what it replaced."""
+    """End the restore by one step, then remove the replaced jobs, and the worklist's index of them."""
+    shutil.rmtree(jobs_dir / WORKLIST, ignore_errors=True)
     _unmark(staging)
     shutil.rmtree(staging, ignore_errors=True)
     fsync(jobs_dir)

@@ -11,12 +11,14 @@ from typing import Final, TypeVar
 from services.common.file_codes import describe_file_code
 from services.common.problems import Problem
 from services.common.retry_policy import RetryPolicy
+from services.common.series_description import SeriesDescription
 from services.common.timestamps import utc_now
 from services.common.version import VERSION
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.attachments import attachments
 from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.job import NO_ATTACHMENTS, Job
+from services.gateway.jobs.patient_key import patient_hash
 from services.gateway.jobs.scheduler import Task
 from services.gateway.jobs.schemas import FailedReport, FailedSeries, LeftOut, Manifest, Outcome, Plan, PlannedSeries
 from services.gateway.pipeline import Pipeline
@@ -52,6 +54,7 @@ class TaskContext:
     """Everything that processing a task needs.
 
     retry : delays between attempts within one ticket; after `give_up_s` the task is deferred
+    patient_key : of patients' hashes, which no plan has without it
     """
 
     stages: Stages
@@ -59,6 +62,7 @@ class TaskContext:
     attempts: Attempts
     retry: RetryPolicy = RETRY_POLICY
     severities: Severities = field(default_factory=lambda: DEFAULT_SEVERITIES)
+    patient_key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ async def _plan(job: Job, context: TaskContext, lost_workers: int) -> tuple[Plan
             )
         except Problem as problem:
             return Plan(started=started, problem=problem.document()), ()
-    series = _planned_series(groups)
+    series = _planned_series(groups, context)
     left_out = (
         LeftOut(file=files[item.file].name, code=item.code, reason=describe_file_code(item.code, item.tag))
         for item in aside
@@ -130,12 +134,26 @@ async def _plan(job: Job, context: TaskContext, lost_workers: int) -> tuple[Plan
     return Plan(started=started, slices=tuple(part.slices for part in series), left_out=tuple(left_out)), series
 
 
-def _planned_series(groups: dict[SeriesKey, SeriesFiles]) -> list[PlannedSeries]:
+def _planned_series(groups: dict[SeriesKey, SeriesFiles], context: TaskContext) -> list[PlannedSeries]:
     """The series in the order of their first files in the upload."""
     return [
-        PlannedSeries(study_uid=study_uid, series_uid=series_uid, files=tuple(found.files), slices=found.slices)
+        PlannedSeries(
+            study_uid=study_uid,
+            series_uid=series_uid,
+            files=tuple(found.files),
+            slices=found.slices,
+            description=_stored_description(found.description, context.settings),
+            patient=patient_hash(context.patient_key, found.patient_digest),
+        )
         for (study_uid, series_uid), found in sorted(groups.items(), key=lambda item: min(item[1].files))
     ]
+
+
+def _stored_description(description: SeriesDescription | None, settings: Settings) -> SeriesDescription | None:
+    """The description as the site keeps it: without the patient's name unless it is shown."""
+    if description is None or settings.show_patient:
+        return description
+    return description.model_copy(update={"patient_name": None})
 
 
 async def _assess(task: Task, series: PlannedSeries, context: TaskContext, lost_workers: int) -> _Made:

@@ -5,8 +5,10 @@ open/<priority>/<sender>/<job>  marks a job that has not ended
 keys/<sender>/<hash>            idempotency keys, see `idempotency.py`
 hooks/<sender>/<job>            pending webhooks, see `webhook_delivery.py`
 clock/<milliseconds>            the retention clock, see `retention.py`
+patient/key                     key of patients' hashes, see `patient_key.py`
 owner/...                       the gateway that owns a shared storage, see `storage_lease.py`
 incoming/                       uploads in progress, always in a local folder
+worklist/                       the worklist's index, always in a local folder
 """
 
 import secrets
@@ -29,6 +31,7 @@ from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.uploads.spool import Spool, SpoolFolder, UploadedFile
 
 _MAX_ID_LENGTH: Final = 64  # file systems refuse long names
+WORKLIST: Final = "worklist"  # in the folder of jobs: the worklist's index, which can be made again
 RESTORING: Final = ".restoring"  # in the folder of jobs, while a backup is restored
 
 

@@ -16,6 +16,7 @@ from services.gateway.jobs import metrics
 from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.lane_state import Lane
+from services.gateway.jobs.patient_key import patient_key
 from services.gateway.jobs.processing import Deferred, TaskContext, TaskResult, process_task
 from services.gateway.jobs.scheduler import FairScheduler, Task
 from services.gateway.jobs.schemas import Priority
@@ -37,12 +38,14 @@ def run_ticket(priority: Priority, sender: str, number: int, ticket: str) -> Non
     """
     settings = read_settings()
     redis = connect_redis(settings)
-    scheduler = FairScheduler(redis, JobStore.at(settings.jobs_dir, settings.jobs_url), settings.job_lanes)
+    store = JobStore.at(settings.jobs_dir, settings.jobs_url)
+    scheduler = FairScheduler(redis, store, settings.job_lanes)
     with asyncio.Runner() as runner:
         stages = connect_all(settings)
 
         def process(task: Task, attempts: Attempts, lost_workers: int) -> TaskResult | None:
-            context = TaskContext(stages, settings, attempts, severities=read_site_severities())
+            key = patient_key(store.storage, settings.patient_key_file)
+            context = TaskContext(stages, settings, attempts, severities=read_site_severities(), patient_key=key)
             return runner.run(process_task(task, context, lost_workers))
 
         try:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from services.gateway.jobs.store import WORKLIST
 from services.gateway.worklist.database import Database
 from services.gateway.worklist.rows import COLUMNS, UNPLANNED, Row
 
-FILE: Final = "worklist/index.sqlite"  # in the folder of jobs
+FILE: Final = f"{WORKLIST}/index.sqlite"
 _PUT: Final = (
     f"INSERT OR REPLACE INTO entries ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"  # noqa: S608 - names of columns
 )

@@ -43,7 +43,7 @@ class InvalidCursor(BadRequest):
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Conditions, all of which an entry meets; None for no condition.
+    """Conditions. An entry meets all of them; None is no condition.
 
     sender : whose jobs; None for all
     since, until : bounds of the time of reception, UTC, ISO 8601; `until` is excluded

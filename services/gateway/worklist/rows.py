@@ -39,6 +39,7 @@ class JobState:
     priority: Priority
     plan: Plan | None
     end: JobEnd | None
+    show_patient: bool = False
 
 
 def job_row(state: JobState) -> Row:
@@ -85,7 +86,7 @@ def series_row(
     description = planned.description
     texts = (description.series_description, description.study_description) if description else (None, None)
     acquired = description.acquired if description else None
-    name = description.patient_name if description else None
+    name = description.patient_name if description and state.show_patient else None
     row = _row(state, number, status) | _sort_keys(state, status, " ".join(filter(None, texts)), acquired)
     row |= {
         "slices": planned.slices,

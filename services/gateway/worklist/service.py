@@ -9,17 +9,15 @@ from urllib.parse import urlencode
 
 from services.common.labels import LABELS
 from services.gateway.jobs.events import Update
+from services.gateway.jobs.patient_key import patient_key
 from services.gateway.jobs.store import JobStore
 from services.gateway.settings import Settings
 from services.gateway.worklist.index import WorklistIndex
 from services.gateway.worklist.query import Filters, Sorting
 from services.gateway.worklist.rows import UNPLANNED
 from services.gateway.worklist.schemas import FeedbackCounts, WorklistEntry, WorklistPage
-from services.gateway.worklist.tracker import Tracker
+from services.gateway.worklist.tracker import LOCAL_TIMES, REMOTE_TIMES, Tracker
 
-_POLL_S: Final = 0.25  # a local listing takes microseconds
-_REMOTE_POLL_S: Final = 2.0
-_REMOTE_RESCAN_S: Final = 300.0
 _COUNTS: Final = """count(*) AS total, ifnull(sum(present), 0) AS positive,
     ifnull(sum(status IN ('not_assessed', 'failed')), 0) AS not_assessed,
     ifnull(sum(status IN ('queued', 'running')), 0) AS waiting"""
@@ -50,18 +48,26 @@ class Worklist:
 
     index: WorklistIndex
     tracker: Tracker
+    store: JobStore
+    settings: Settings
 
     @classmethod
     def create(cls, settings: Settings, store: JobStore) -> "Worklist":
         """In the folder of the settings' jobs."""
-        index = WorklistIndex(settings.jobs_dir, "")
-        if settings.jobs_url:
-            return cls(index, Tracker(store, index, _none, poll_s=_REMOTE_POLL_S, rescan_s=_REMOTE_RESCAN_S))
-        return cls(index, Tracker(store, index, _none, poll_s=_POLL_S))
+        index = WorklistIndex(settings.jobs_dir, f"show_patient={settings.show_patient}")
+        times = REMOTE_TIMES if settings.jobs_url else LOCAL_TIMES
+        return cls(index, Tracker(store, index, times, show_patient=settings.show_patient), store, settings)
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Bring the index up to date until the context ends."""
+        """Bring the index up to date until the context ends.
+
+        Raises
+        ------
+        KeyUnusable
+            the file of the key of patients' hashes is unusable
+        """
+        patient_key(self.store.storage, self.settings.patient_key_file)
         self.index.open()
         try:
             with self.tracker.running():
@@ -127,7 +133,3 @@ def _by_label(row: sqlite3.Row, prefix: str) -> dict[Any, Any] | None:
 
 def _boolean(value: int | None) -> bool | None:
     return None if value is None else bool(value)
-
-
-def _none(_: object) -> dict[Any, Any]:
-    return {}

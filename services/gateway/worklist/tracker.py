@@ -22,13 +22,29 @@ from services.gateway.worklist.index import Changes, WorklistIndex
 from services.gateway.worklist.rows import JobState, Row, job_row, series_row, unreadable_row
 
 log = logging.getLogger(__name__)
-_RESCAN_S: Final = 30.0
 _CHECKED_PER_RESCAN: Final = 100
 _JOBS_PER_PASS: Final = 100  # of a rebuild
 _IDLE_SHARE: Final = 0.1  # largest share of a core, while nothing is to be rebuilt
 _REBUILD_SHARE: Final = 0.5
 
 Opinions = Callable[[Job], Mapping[int, Mapping[Opinion, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds between two passes, and between two listings of all jobs."""
+
+    poll_s: float
+    rescan_s: float
+
+
+LOCAL_TIMES: Final = Times(0.25, 30.0)  # a local listing takes microseconds
+REMOTE_TIMES: Final = Times(2.0, 300.0)  # an object storage has a price for each request
+
+
+def no_opinions(_: Job) -> Mapping[int, Mapping[Opinion, int]]:
+    """Of jobs without feedback."""
+    return {}
 
 
 @dataclass(slots=True)
@@ -53,16 +69,21 @@ class Tracker:
 
     Parameters
     ----------
-    poll_s : seconds between two passes
-    rescan_s : seconds between two listings of all jobs
+    show_patient : whether rows hold PatientName
     opinions : counts of readers' opinions on a job's series, by number
     """
 
     def __init__(
-        self, store: JobStore, index: WorklistIndex, opinions: Opinions, *, poll_s: float, rescan_s: float = _RESCAN_S
+        self,
+        store: JobStore,
+        index: WorklistIndex,
+        times: Times,
+        *,
+        show_patient: bool = False,
+        opinions: Opinions = no_opinions,
     ) -> None:
-        self._store, self._index, self._opinions = store, index, opinions
-        self._poll_s, self._rescan_s = poll_s, rescan_s
+        self._store, self._index, self._times, self._opinions = store, index, times, opinions
+        self._show_patient = show_patient
         self._open: dict[str, _Tracked] = {}
         self._backlog: list[Job] = []
         self._requests: SimpleQueue[tuple[Job, int | None]] = SimpleQueue()
@@ -102,7 +123,7 @@ class Tracker:
                 log.warning("the worklist could not be brought up to date", extra={"fields": fields})
             share = _REBUILD_SHARE if self._backlog else _IDLE_SHARE
             rest_s = (time.thread_time() - begin) * (1 / share - 1)
-            self._woken.wait(rest_s if self._backlog else max(self._poll_s, rest_s))
+            self._woken.wait(rest_s if self._backlog else max(self._times.poll_s, rest_s))
 
     def look(self) -> None:
         """One pass: open jobs, changed jobs, and a part of the jobs that are to be read anew."""
@@ -155,7 +176,7 @@ class Tracker:
         unread += [stored[job.job] for job in again if job.job in stored]
         waiting = {job.id for job in self._backlog} | set(self._open)
         self._backlog += sorted((job for job in unread if job.id not in waiting), key=lambda job: job.id, reverse=True)
-        self._rescan_at = time.monotonic() + self._rescan_s
+        self._rescan_at = time.monotonic() + self._times.rescan_s
 
     def _observe(self, tracked: _Tracked, changes: Changes) -> None:
         """Add the rows of a job that have changed since it was observed last, or all rows."""
@@ -184,7 +205,9 @@ class Tracker:
         job = tracked.job
         end = None if tracked.listed else job.ended()
         every = self._learn(tracked)
-        state = JobState(tracked.manifest or job.manifest(), tracked.priority or "routine", tracked.plan, end)
+        state = JobState(
+            tracked.manifest or job.manifest(), tracked.priority or "routine", tracked.plan, end, self._show_patient
+        )
         if not tracked.series:
             return ([job_row(state)] if every or end else []), end
         markers = job.markers()

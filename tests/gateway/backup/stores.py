@@ -5,12 +5,13 @@ from pathlib import Path
 
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.outbox import Outbox
+from services.gateway.jobs.patient_key import patient_key
 from services.gateway.jobs.retention import RetentionClock
 from services.gateway.jobs.store import JobOptions, JobStore
 from tests.gateway.jobs.factories import job_of, plan_of, report_of, unsynced, upload
 
 ATTACHMENTS = {"blood": b"a map", "image-3": b"a picture"}
-KINDS = ("jobs", "open", "keys", "hooks", "clock")
+KINDS = ("jobs", "open", "keys", "hooks", "clock", "patient")
 OPTIONS = JobOptions("ann", "urgent", "default", "key", "https://receiver.example.org/")
 
 
@@ -25,6 +26,7 @@ def filled_store(folder: Path) -> tuple[JobStore, Job, Job]:
     accepted, _ = upload(store, folder / "incoming", {"a.dcm": b"1", "b.dcm": b"22"}, OPTIONS)
     Outbox(store.storage).add("ann", accepted.id, str(OPTIONS.webhook))
     RetentionClock(store.storage).tick()
+    patient_key(store.storage, None)
     return store, finished, accepted
 
 
