@@ -11,7 +11,8 @@ const waiting = new Map();
 /** @param {Uint8Array<ArrayBuffer>} file @returns {Promise<SliceImage>} */
 export function decodeInWorker(file) {
   worker ??= startWorker();
-  const id = (last += 1);
+  last += 1;
+  const id = last;
   worker.postMessage({ id, file }, [file.buffer]);
   return new Promise((resolve, reject) => waiting.set(id, { resolve, reject }));
 }

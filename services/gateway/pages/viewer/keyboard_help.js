@@ -15,7 +15,7 @@ const ROWS = /** @type {const} */ ([
   ["+ − 0", "viewer.help_zoom"],
   ["Shift + ↓ → ↑ ←", "viewer.help_pan"],
   ["f r", "viewer.help_view"],
-  ["h b B", "viewer.help_overlay"],
+  ["h d b B", "viewer.help_overlay"],
   ["Esc", "viewer.help_escape"],
 ]);
 

@@ -33,7 +33,8 @@ class SeriesView {
 
   /** @param {HTMLElement} container @param {string} job @param {number} number */
   constructor(container, job, number) {
-    [this.#job, this.#number] = [job, number];
+    this.#job = job;
+    this.#number = number;
     this.#title.textContent = t("viewer.title", { number: number + 1 });
     this.#links.append(element("a", { href: routeAddress("/") }, t("viewer.back")));
     container.append(element("header", { class: "series-head" }, this.#links, this.#title), this.#body);
@@ -105,7 +106,7 @@ class SeriesView {
     };
     stage.canvas.addEventListener("slicechange", update);
     stage.element.addEventListener("keydown", (event) => {
-      if (isForControl(event) || !(stage.onKey(event) || overlay.onKey(event.key))) return;
+      if (isForControl(event) || !(stage.onKey(event) || overlay.onKey(event))) return;
       event.preventDefault();
     });
     update();
@@ -130,7 +131,7 @@ class SeriesView {
   async #linkPrior(entry) {
     const { entries } = await getJson(`v1/worklist?patient=${entry.patient}&sort=acquired&limit=100`, this.#options);
     const prior = lastBefore(entry, entries);
-    if (!prior) return;
+    if (!prior || prior.number === null) return;
     const path = `/compare/${this.#job}/${this.#number}/${prior.job}/${prior.number}`;
     const text = [prior.series_description ?? t("viewer.title", { number: prior.number + 1 }), timeOf(prior).slice(0, 10)].join(", ");
     this.#links.append(element("a", { href: routeAddress(path) }, t("viewer.compare", { text })));

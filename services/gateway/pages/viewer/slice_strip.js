@@ -18,7 +18,8 @@ export class SliceStrip {
 
   /** @param {any} report @param {(index: number) => void} onSlice */
   constructor(report, onSlice) {
-    [this.#report, this.#onSlice] = [report, onSlice];
+    this.#report = report;
+    this.#onSlice = onSlice;
     const labels = Object.keys(report.thresholds.slice);
     this.#select = element("select", {}, ...labels.map((label) => element("option", { value: label }, labelName(label))));
     this.#select.addEventListener("change", () => this.#draw());

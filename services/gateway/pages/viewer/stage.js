@@ -14,9 +14,6 @@ import { Tools, describePixel } from "./tools.js";
 
 /** @typedef {import("../types.js").ReportSlice} ReportSlice */
 
-/** @type {Record<string, any>} */
-const DIRECTIONS = { L: "viewer.side_L", R: "viewer.side_R", A: "viewer.side_A", P: "viewer.side_P", H: "viewer.side_H", F: "viewer.side_F" };
-
 export class Stage {
   element = element("section", { class: "stage", "aria-label": t("viewer.slices") });
   canvas;
@@ -123,11 +120,16 @@ export class Stage {
     const { predictions } = /** @type {any} */ (slice);
     const labels = predictedLabels(predictions);
     const found = !predictions ? t("verdict.not_assessed") : labels.length > 0 ? t("viewer.predicted", { labels: labelNames(labels) }) : t("viewer.nothing_predicted");
-    const names = marks && { left: t(DIRECTIONS[marks.left]), right: t(DIRECTIONS[marks.right]), top: t(DIRECTIONS[marks.top]), bottom: t(DIRECTIONS[marks.bottom]) };
-    const sides = names ? t("viewer.sides", names) : t("viewer.no_sides");
+    const sides = marks ? t("viewer.sides", mapped(marks, directionName)) : t("viewer.no_sides");
     this.canvas.element.setAttribute("aria-label", [sliceTitle(slice, this.#report), found, sides, t("viewer.keys_hint")].join(". "));
   }
 }
+
+/** @param {string} mark L, R, A, P, H or F */
+const directionName = (mark) => t(/** @type {any} */ (`viewer.side_${mark.toLowerCase()}`));
+
+/** @param {Record<string, string>} values @param {(value: string) => string} change */
+const mapped = (values, change) => Object.fromEntries(Object.entries(values).map(([key, value]) => [key, change(value)]));
 
 /** @param {string} symbol @param {string} name @param {() => void} onClick */
 function stepButton(symbol, name, onClick) {

@@ -53,7 +53,7 @@ function windowGroup(canvas) {
 function numberInput(key, side, canvas) {
   const input = element("input", { type: "number", step: 5, min: side === "width" ? 1 : -2000, max: 8000 });
   input.addEventListener("input", () => {
-    const { centre, width } = { ...canvas.window, [side]: input.valueAsNumber };
+    const [centre, width] = side === "centre" ? [input.valueAsNumber, canvas.window.width] : [canvas.window.centre, input.valueAsNumber];
     if (Number.isFinite(centre) && width >= 1) canvas.setWindow(centre, width);
   });
   return { input, side, label: element("label", {}, t(key), input) };

@@ -12,6 +12,9 @@ import { PRESETS } from "./windowing.js";
 /** @typedef {import("./measurements.js").Point} Point */
 /** @typedef {"window" | "pan" | "scroll" | "ruler" | "ellipse"} Tool */
 
+/** `sum` of pixels that moved no slice yet; `open` where a click had set the first point.
+ * @typedef {{ act: Tool, start: PointerEvent, last: PointerEvent, sum: number, open: boolean }} Drag */
+
 /** Tools and their keys. @type {readonly { name: Tool, key: string }[]} */
 export const TOOLS = [
   { name: "window", key: "w" },
@@ -36,14 +39,15 @@ export class Tools extends EventTarget {
   #layer;
   /** @type {Map<number, PointerEvent>} */
   #pointers = new Map();
-  /** @type {{ act: Tool, start: PointerEvent, last: PointerEvent, sum: number, open: boolean } | null} */
+  /** @type {Drag | null} */
   #drag = null;
   #wheel = 0;
 
   /** @param {SliceCanvas} canvas @param {MeasurementLayer} layer */
   constructor(canvas, layer) {
     super();
-    [this.#canvas, this.#layer] = [canvas, layer];
+    this.#canvas = canvas;
+    this.#layer = layer;
     const { element } = canvas;
     element.addEventListener("pointerdown", (event) => this.#onDown(event));
     element.addEventListener("pointermove", (event) => this.#onMove(event));
@@ -97,7 +101,7 @@ export class Tools extends EventTarget {
     const point = this.#pointAt(event);
     if (!this.hasCross) this.#probe(point);
     if (this.#layer.draft && (this.#drag === null || isMeasure(this.#drag.act))) this.#stretch(point);
-    else if (this.#drag && this.#pointers.size === 1) this.#dragTo(event);
+    else if (this.#drag && this.#pointers.size === 1) this.#dragTo(this.#drag, event);
   }
 
   /** @param {PointerEvent} event */
@@ -124,9 +128,8 @@ export class Tools extends EventTarget {
     this.#layer.draft = null;
   }
 
-  /** @param {PointerEvent} event */
-  #dragTo(event) {
-    const drag = /** @type {NonNullable<typeof this.#drag>} */ (this.#drag);
+  /** @param {Drag} drag @param {PointerEvent} event */
+  #dragTo(drag, event) {
     const [x, y] = [event.clientX - drag.last.clientX, event.clientY - drag.last.clientY];
     drag.last = event;
     if (drag.act === "pan") this.#canvas.panBy(x * devicePixelRatio, y * devicePixelRatio);
