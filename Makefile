@@ -191,7 +191,8 @@ TRAINING := $(if $(wildcard $(VENV)/.dev),,$(VENV)/.training)
 train-default: $(VENV)/.dev ## Train models/default on synthetic head CT (an hour and a half on two cores); LARGE=1 BEGIN=a bundle SOUP=a bundle on a GPU, as for the committed bundle
 	$(BIN)/python -m training default $(if $(LARGE),--large) $(if $(BEGIN),--begin $(BEGIN)) $(if $(SOUP),--soup $(SOUP))
 
-train-smoke: $(VENV)/.dev ## Train from a generated archive to a served bundle, without a break and with a kill at every step
+train-smoke: $(VENV)/.dev ## Train from a generated archive to a served bundle, without a break and with a kill at every step; compare weights with recorded ones
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m train tests/training
 	$(BIN)/python -m tests.train_smoke $(or $(OUT),.run/train-smoke)
 
 phantoms: $(TRAINING) ## Write N=100 phantom studies in the layout of RSNA's archive to OUT=phantoms.zip; SEED, TRAPS=1 for faulty files, MASKS=1, SIZE=512, BROAD=1, SMALL=1 or a share

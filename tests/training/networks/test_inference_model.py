@@ -65,7 +65,10 @@ def _nodes(folder: Path) -> list[Any]:
     return [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(
+    "name",
+    ["smoke", "default", *(pytest.param(name, marks=pytest.mark.train) for name in ("rsna", "source"))],
+)
 def test_the_bundle_of_every_configuration_runs_on_both_engines(
     name: str, slices: NDArray[np.uint8], tmp_path: Path
 ) -> None:

@@ -13,6 +13,8 @@ from training.io.errors import TrainingError
 from training.networks.extractor import extractor
 from training.train.phantom_cnn import fit_phantom_cnn
 
+pytestmark = pytest.mark.train
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -28,6 +28,7 @@ from training.train.phantom_cnn import fit_phantom_cnn
 from training.train.rnn import fit_rnn
 from training.train.shard_cnn import fit_shard_cnn
 
+pytestmark = pytest.mark.train
 STREAM: Final = StreamOptions(
     studies_a_round=3, slices_a_study=4, steps_a_round=2, rounds_kept=3, rounds_at_first=3, first_seed=9_700_000
 )

@@ -125,6 +125,7 @@ def test_untrained_networks_predict_the_base_rates() -> None:
     np.testing.assert_allclose(1 / (1 + np.exp(-logits)), np.tile(rates, (2, 1)), rtol=1e-5)
 
 
+@pytest.mark.train
 def test_two_devices_train_as_one() -> None:
     program = [sys.executable, "-m", "tests.training.train.two_devices"]  # devices are split before TensorFlow begins
     done = subprocess.run(program, capture_output=True, text=True, check=False)
