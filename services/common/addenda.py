@@ -17,6 +17,7 @@ MAX_ADDENDUM_BYTES: Final = 256 * 1024
 MAX_ADDENDA: Final = 20
 _MAX_SIGNATURE_BYTES: Final = 4096
 _SUFFIX: Final = ".json"
+_Z: Final = 1.959964  # 97.5th percentile of the normal distribution
 INTERVALS: Final = (
     "rates: Wilson's score interval, 95 %, cases as independent; AUC: 95 % bootstrap interval that draws whole patients"
 )
@@ -37,6 +38,17 @@ class Rate(_Frozen):
     high: Share
 
 
+def wilson(hits: int, cases: int) -> Rate | None:
+    """A share of cases with Wilson's 95 % score interval (J Am Stat Assoc 1927;22:209); None without cases."""
+    if not cases:
+        return None
+    value = hits / cases
+    centre = value + _Z**2 / (2 * cases)
+    reach = _Z * (value * (1 - value) / cases + _Z**2 / (4 * cases**2)) ** 0.5
+    low, high = ((centre + side * reach) / (1 + _Z**2 / cases) for side in (-1, 1))
+    return Rate(value=round(value, 4), low=round(max(low, 0.0), 4), high=round(min(high, 1.0), 4))
+
+
 class PointFigures(_Frozen):
     """Cases of one label at one operating point: true and false positives, true and false negatives."""
 
@@ -46,6 +58,11 @@ class PointFigures(_Frozen):
     fn: int = Field(ge=0)
     sensitivity: Rate | None = Field(description="null without positive cases")
     specificity: Rate | None = Field(description="null without negative cases")
+
+    @classmethod
+    def of(cls, tp: int, fp: int, tn: int, fn: int) -> Self:
+        """The figures of these counts."""
+        return cls(tp=tp, fp=fp, tn=tn, fn=fn, sensitivity=wilson(tp, tp + fn), specificity=wilson(tn, tn + fp))
 
 
 class LabelFigures(_Frozen):

@@ -12,7 +12,14 @@ from typing import Any, Final, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from services.common.addenda import Addenda, AddendumCheck, read_addenda
+from services.common.addenda import (
+    Addenda,
+    AddendumCheck,
+    LabelFigures,
+    LevelFigures,
+    PointFigures,
+    read_addenda,
+)
 from services.common.bundle_files import (
     CARD_NAME,
     MAX_CARD_BYTES,
@@ -24,7 +31,7 @@ from services.common.bundle_files import (
     read_file,
 )
 from services.common.labels import LABELS, Label
-from services.common.operating_points import OperatingPoint, Points, Thresholds, clamped, out_of_order
+from services.common.operating_points import LEVELS, OperatingPoint, Points, Thresholds, clamped, out_of_order
 from services.common.predictions import PREDICTION_RULE
 from services.common.recipe import Recipe
 
@@ -78,10 +85,28 @@ class Card(_Frozen):
     limits_of_use: tuple[str, ...]
 
     @property
-    def measured_on_patients(self) -> bool:
-        """Whether the metrics count patients, and no word calls their data or the training data synthetic."""
+    def patient_figures(self) -> LevelFigures | None:
+        """The metrics as figures on patients; None unless they count patients, and no word calls the data synthetic."""
         words = f"{self.data_terms} {self.metrics.get('data', '')}"
-        return isinstance(self.metrics.get("patients"), int) and not says_synthetic(words)
+        if not isinstance(self.metrics.get("patients"), int) or says_synthetic(words):
+            return None
+        try:
+            levels = {level: {label: self._figures(self.metrics[level][label]) for label in LABELS} for level in LEVELS}
+            return LevelFigures.model_validate(levels)
+        except (KeyError, TypeError, ValueError):  # a card of another version: unknown
+            return None
+
+    def _figures(self, metrics: Mapping[str, Any]) -> LabelFigures:
+        positives, negatives = metrics["positives"], metrics["negatives"]
+        points = {}
+        for point in (name for name in self.thresholds if name in metrics):
+            sensitivity, specificity = (metrics[point][name] or 0.0 for name in ("sensitivity", "specificity"))
+            tp, tn = round(sensitivity * positives), round(specificity * negatives)  # the rates have four digits
+            points[point] = PointFigures.of(tp, negatives - tn, tn, positives - tp)
+        interval = metrics["auc_95_interval"]
+        return LabelFigures(
+            positives=positives, negatives=negatives, auc=metrics["auc"], auc_95_interval=interval, points=points
+        )
 
     @field_validator("thresholds")
     @classmethod

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from services.common.addenda import Addendum, RefusedAddendum
+from services.common.addenda import Addendum, LevelFigures, RefusedAddendum
 from services.common.api_keys import identify
 from services.common.card import Card
 from services.common.clients import Client
@@ -24,7 +24,7 @@ class ServedModel(BaseModel):
     operating_point: OperatingPoint = Field(description="of requests that name none")
     prevalence: float | None = Field(description="share of patients with a haemorrhage, as the site sets it")
     card: Card
-    card_measured_on_patients: bool = Field(description="whether the card's metrics are of patients, not of phantoms")
+    card_figures: LevelFigures | None = Field(description="the card's metrics, where they are of patients; else null")
     engines: dict[str, str] = Field(
         description="name and version of the engine of `cnn` and `rnn`, where they state it"
     )
@@ -77,7 +77,7 @@ async def get_model(service: Service) -> ServedModel:
         operating_point=service.settings.operating_point,
         prevalence=service.settings.prevalence,
         card=served.card,
-        card_measured_on_patients=served.card.measured_on_patients,
+        card_figures=served.card.patient_figures,
         engines=await service.bundles.engines(),
         addenda=served.addenda.accepted,
         addenda_refused=served.addenda.refused,

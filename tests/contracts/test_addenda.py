@@ -34,7 +34,7 @@ async def test_the_models_response_holds_the_addenda_of_the_card(attached: tuple
     assert answer["addenda"] == [addendum.model_dump(mode="json")]
     assert [each["name"] for each in answer["addenda_refused"]] == ["of-another.json"]
     assert "another card" in answer["addenda_refused"][0]["why"]
-    assert (answer["prevalence"], answer["card_measured_on_patients"]) == (None, False)
+    assert (answer["prevalence"], answer["card_figures"]) == (None, None)
 
 
 async def test_the_models_response_names_the_engines_that_the_stages_state(chain: Chain) -> None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.common.addenda import Addendum, LabelFigures, LevelFigures, PointFigures, Rate
+from services.common.addenda import Addendum, LabelFigures, LevelFigures, PointFigures
 from services.common.card import Bundle
 from services.common.labels import LABELS
 from services.common.operating_points import LEVELS, Points
@@ -16,8 +16,6 @@ from services.common.version import VERSION
 from training.evaluate.apply_thresholds import predict_studies
 from training.evaluate.bundle_on_files import PredictedSeries, SiteMeasurement, scored_levels
 from training.evaluate.metrics import Predicted, ScoredLabels
-
-Z: Final = 1.959964  # 97.5th percentile of the normal distribution
 
 
 def site_addendum(bundle: Bundle, measured: SiteMeasurement) -> Addendum:
@@ -69,15 +67,4 @@ def point_figures(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Poi
     """Counts and rates of one label, (m,) each."""
     tp, fp = int((predicted & truth).sum()), int((predicted & ~truth).sum())
     fn, tn = int(truth.sum()) - tp, int((~truth).sum()) - fp
-    return PointFigures(tp=tp, fp=fp, tn=tn, fn=fn, sensitivity=rate(tp, tp + fn), specificity=rate(tn, tn + fp))
-
-
-def rate(hits: int, cases: int) -> Rate | None:
-    """A share of cases with Wilson's 95 % score interval (J Am Stat Assoc 1927;22:209); None without cases."""
-    if not cases:
-        return None
-    value = hits / cases
-    centre = value + Z**2 / (2 * cases)
-    reach = Z * (value * (1 - value) / cases + Z**2 / (4 * cases**2)) ** 0.5
-    low, high = ((centre + side * reach) / (1 + Z**2 / cases) for side in (-1, 1))
-    return Rate(value=round(value, 4), low=round(max(low, 0.0), 4), high=round(min(high, 1.0), 4))
+    return PointFigures.of(tp, fp, tn, fn)

@@ -1,12 +1,11 @@
 """Counts and rates of an evaluation on a site's files."""
 
 import numpy as np
-import pytest
 
 from services.common.labels import LABELS
 from services.common.operating_points import Thresholds
 from training.evaluate.bundle_on_files import LabelledSeries, PredictedSeries, site_metrics
-from training.evaluate.site_addendum import rate, site_figures
+from training.evaluate.site_addendum import site_figures
 
 EVEN = dict.fromkeys(LABELS, 0.5)
 POINTS = {"default": Thresholds(slice=EVEN, series=EVEN)}
@@ -17,21 +16,6 @@ def _series(patient: str, *, score: float, truth: bool | None) -> PredictedSerie
     row = (truth,) * len(LABELS)
     scores = np.full((2, 6), score, np.float32)
     return PredictedSeries(scores, scores[0], LabelledSeries((row, row), row, patient))
-
-
-@pytest.mark.parametrize(
-    ("hits", "cases", "low", "high"),
-    [  # Newcombe, Stat Med 1998;17:857, table I: method 3
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_wilson_intervals_are_those_of_newcombe(hits: int, cases: int, low: float, high: float) -> None:
-    found = rate(hits, cases)
-    assert found is not None
-    assert (found.low, found.high) == (low, high)
 
 
 def test_series_and_slices_are_counted_where_the_label_is_known() -> None:
