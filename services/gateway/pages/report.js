@@ -3,7 +3,7 @@
 import { fillDetails } from "./report/details.js";
 import { byId, element } from "./dom.js";
 import { describeEvidence } from "./report/evidence.js";
-import { labelTable, notAssessed, predictionMark, titleWithWarnings } from "./report/labels.js";
+import { predictionMark, seriesTable, titleWithWarnings } from "./report/labels.js";
 import { predictedLabels, verdictFor } from "./report/verdict.js";
 import { formatProbability, joinLabels } from "./text.js";
 
@@ -45,11 +45,6 @@ function findingRow(line) {
 function fillSeries(report, onSlice) {
   byId("series-title").textContent = report.series ? "The series" : "The pictures";
   byId("series-table").replaceChildren(report.series ? seriesTable(report) : picturesTable(report, onSlice));
-}
-
-function seriesTable({ series, thresholds }) {
-  if (!series.probabilities) return notAssessed();
-  return labelTable("Probabilities of the series", series, thresholds.series);
 }
 
 function picturesTable({ slices }, onSlice) {

@@ -311,7 +311,7 @@ export interface ServedModel {
   operating_point: "default" | "sensitive" | "specific";
   prevalence: number | null;
   card: Card;
-  card_measured_on_patients: boolean;
+  card_figures: LevelFigures | null;
   engines: Record<string, string>;
   addenda: Addendum[];
   addenda_refused: RefusedAddendum[];

@@ -1,7 +1,7 @@
 // The viewer of one slice: picture, position and probabilities.
 
 import { byId, element, show } from "./dom.js";
-import { labelTable, notAssessed } from "./report/labels.js";
+import { labelTable } from "./report/labels.js";
 import { paint, Pictures } from "./pictures.js";
 import { SliceStrip } from "./slice_strip.js";
 import { sliceTable } from "./report.js";
@@ -73,7 +73,7 @@ export class Viewer {
     byId("slice-slab").textContent = describeSlab(slice, slices);
     byId("slice-file").textContent = slice.file;
     byId("slice-title").textContent = number;
-    const table = slice.probabilities ? labelTable(number, slice, thresholds.slice) : notAssessed();
+    const table = labelTable(number, slice, thresholds.slice);
     byId("slice-table").replaceChildren(table);
     this.updateControls(slice, `${number}, ${describePrediction(slice)}`);
   }

@@ -2,10 +2,10 @@
 
 import { getJson } from "../request.js";
 
-/** @type {Promise<any> | undefined} */
+/** @type {Promise<import("../types.js").ServedModel> | undefined} */
 let served;
 
-/** The answer of `GET /v1/models`; after an error the next call asks again. @returns {Promise<any>} */
+/** The answer of `GET /v1/models`; after an error the next call asks again. */
 export function servedModel() {
   served ??= getJson("v1/models").catch((error) => {
     served = undefined;

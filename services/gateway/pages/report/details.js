@@ -7,7 +7,9 @@ import { dataTable } from "./data_table.js";
 
 const SHORT_SHA = 12;
 
-/** @param {HTMLElement} body @param {any} report a Report; those of older versions lack some members */
+/** @typedef {import("../types.js").Report} Report */
+
+/** Reports of older versions lack some members. @param {HTMLElement} body @param {Report} report */
 export function fillDetails(body, report) {
   body.replaceChildren(
     element("div", {}, element("h3", {}, t("details.model")), definitionList(modelFacts(report))),
@@ -23,7 +25,7 @@ export function fillDetails(body, report) {
   );
 }
 
-/** @param {any} report */
+/** @param {Report} report */
 export function modelFacts({ model, thresholds, version }) {
   return [
     [t("details.name"), model.name],
@@ -35,10 +37,10 @@ export function modelFacts({ model, thresholds, version }) {
   ];
 }
 
-/** @param {Record<string, number>} timings */
-const timeFacts = (timings) => Object.entries(timings ?? {}).map(([stage, ms]) => [stage, formatMilliseconds(ms)]);
+/** @param {import("../types.js").Timings} timings */
+const timeFacts = (timings) => Object.entries(timings).map(([stage, ms]) => [stage, formatMilliseconds(ms)]);
 
-/** @param {any} report */
+/** @param {Report} report */
 export function identifierFacts({ id, created, series }) {
   return [
     [t("details.report"), id],

@@ -4,92 +4,82 @@ import { element } from "../dom.js";
 import { t } from "../i18n/i18n.js";
 import { getJson, request } from "../request.js";
 import { labelName } from "../text.js";
+import { sliceTitle } from "./labels.js";
 
-/** @typedef {import("../types.js").Feedback} Feedback */
+/** @typedef {import("../types.js").FeedbackList} FeedbackList */
+/** @typedef {{ label: string, slice: number | null }} About `slice` is null for the series */
 
-const OPINIONS = /** @type {const} */ (["agree", "disagree", "uncertain"]);
-const SYMBOLS = { agree: "✓", disagree: "✗", uncertain: "?" };
+const OPINIONS = /** @type {const} */ ({ agree: "✓", disagree: "✗", uncertain: "?" });
 
 export class FeedbackForm {
-  element = element("section", { class: "feedback" });
   #address;
   #report;
   #index = 0;
-  #reader = "";
-  /** @type {Feedback[]} */
-  #given = [];
-  #series = opinionGroup();
-  #slice = opinionGroup();
+  /** @type {FeedbackList} */
+  #given = { reader: "", feedback: [] };
+  #groups = [opinionGroup(), opinionGroup()];
   #problem = element("p", { class: "problem-note", role: "alert" });
+  element = element("section", { class: "feedback" }, element("h3", {}, t("feedback.title")), element("p", { class: "hint" }, t("feedback.hint")), this.#problem);
 
-  /** @param {string} job @param {number} number @param {any} report */
+  /** @param {string} job @param {number} number @param {import("../types.js").Report} report */
   constructor(job, number, report) {
     this.#address = `v1/jobs/${job}/series/${number}/feedback`;
     this.#report = report;
+    this.element.append(...this.#groups.map(({ details }) => details));
     this.element.hidden = report.status !== "assessed";
-    const hint = element("p", { class: "hint" }, t("feedback.hint"));
-    this.element.append(element("h3", {}, t("feedback.title")), hint, this.#problem, this.#series.details, this.#slice.details);
-    if (!this.element.hidden) this.#send(() => getJson(this.#address));
+    if (!this.element.hidden) this.#load();
   }
 
   /** Shows the opinions on another slice. @param {number} index */
   show(index) {
     this.#index = index;
-    this.#draw();
+    const { series, slices } = this.#report;
+    this.#fill(0, t("feedback.series"), series?.predictions, null);
+    this.#fill(1, slices[index] ? sliceTitle(slices[index], this.#report) : "", slices[index]?.predictions, index);
   }
 
-  /** @param {() => Promise<any>} load resolves with a FeedbackList */
-  async #send(load) {
+  /** Reads all opinions, after one was stored. @param {RequestInit & { headers?: Record<string, string> }} [change] */
+  async #load(change) {
     try {
-      const { reader, feedback } = await load();
-      [this.#reader, this.#given] = [reader, feedback];
+      if (change) await request(this.#address, change);
+      this.#given = await getJson(this.#address);
       this.#problem.textContent = "";
     } catch (error) {
       const { title, detail } = /** @type {any} */ (error);
       this.#problem.textContent = t("feedback.problem", { title: title ?? String(error), detail: detail ?? "" });
     }
-    this.#draw();
-  }
-
-  #draw() {
-    const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.opinion : undefined;
-    const { series, slices } = this.#report;
-    this.#fill(this.#series, t("feedback.series"), series, null);
-    this.#fill(this.#slice, t("report.slice", { number: this.#index + 1, total: slices.length }), slices[this.#index], this.#index);
+    const focused = document.activeElement?.getAttribute("data-opinion");
+    this.show(this.#index);
     if (focused) /** @type {HTMLElement | null} */ (this.element.querySelector(`[data-opinion="${focused}"]`))?.focus();
   }
 
-  /** @param {ReturnType<typeof opinionGroup>} group @param {string} title @param {any} level @param {number | null} slice `index`, or null for the series */
-  #fill({ details, summary, list }, title, level, slice) {
-    const predictions = level?.predictions ?? {};
-    details.hidden = !level?.predictions;
+  /** @param {number} group @param {string} title @param {Record<string, boolean> | null | undefined} predictions @param {number | null} slice */
+  #fill(group, title, predictions, slice) {
+    const { details, summary, list } = this.#groups[group];
+    details.hidden = !predictions;
     summary.textContent = title;
-    list.replaceChildren(...Object.keys(predictions).map((label) => this.#row(label, predictions[label], slice)));
+    list.replaceChildren(...Object.entries(predictions ?? {}).map(([label, present]) => this.#row({ label, slice }, present)));
   }
 
-  /** @param {string} label @param {boolean} present @param {number | null} slice */
-  #row(label, present, slice) {
-    const about = this.#given.filter((one) => one.label === label && one.slice === slice);
-    const own = about.find(({ reader }) => reader === this.#reader)?.opinion;
-    const others = about.filter(({ reader }) => reader !== this.#reader);
-    const words = t(present ? "feedback.present" : "feedback.absent", { label: labelName(label) });
-    const buttons = OPINIONS.map((opinion) => this.#button(opinion, own === opinion, { label, slice }));
-    const said = others.map(({ reader, opinion }) => `${reader}: ${t(`feedback.${opinion ?? "uncertain"}`)}`).join(", ");
-    const notes = said ? [element("span", { class: "hint path others" }, t("feedback.others", { said }))] : [];
-    return element("li", {}, element("span", {}, words), element("span", { role: "group", "aria-label": words }, ...buttons), ...notes);
+  /** @param {About} about @param {boolean} present */
+  #row(about, present) {
+    const { reader, feedback } = this.#given;
+    const given = feedback.filter(({ label, slice }) => label === about.label && (slice ?? null) === about.slice);
+    const own = given.find((one) => one.reader === reader)?.opinion;
+    const said = given.flatMap((one) => (one.reader === reader || !one.opinion ? [] : [`${one.reader}: ${t(`feedback.${one.opinion}`)}`])).join(", ");
+    const words = t(present ? "feedback.present" : "feedback.absent", { label: labelName(about.label) });
+    const buttons = /** @type {(keyof typeof OPINIONS)[]} */ (Object.keys(OPINIONS)).map((opinion) => this.#button(about, opinion, own === opinion));
+    const others = said ? [element("span", { class: "hint path others" }, t("feedback.others", { said }))] : [];
+    return element("li", {}, element("span", {}, words), element("span", { role: "group", "aria-label": words }, ...buttons), ...others);
   }
 
-  /** @param {typeof OPINIONS[number]} opinion @param {boolean} pressed @param {{ label: string, slice: number | null }} about */
-  #button(opinion, pressed, about) {
-    const place = `${about.slice ?? "series"}-${about.label}-${opinion}`;
-    const names = { "aria-label": t(`feedback.${opinion}`), title: t(`feedback.${opinion}`), "data-opinion": place };
-    const button = element("button", { type: "button", "aria-pressed": String(pressed), ...names }, SYMBOLS[opinion]);
+  /** @param {About} about @param {keyof typeof OPINIONS} opinion @param {boolean} pressed */
+  #button(about, opinion, pressed) {
+    const name = t(`feedback.${opinion}`);
+    const attributes = { type: "button", title: name, "aria-label": name, "aria-pressed": pressed, "data-opinion": `${about.slice}-${about.label}-${opinion}` };
+    const button = element("button", attributes, OPINIONS[opinion]);
     const body = JSON.stringify({ ...about, opinion: pressed ? null : opinion });
-    const headers = { "content-type": "application/json" };
-    button.addEventListener("click", () => this.#send(async () => {
-      await request(this.#address, { method: "PUT", body, headers });
-      return getJson(this.#address);
-    }));
+    button.addEventListener("click", () => this.#load({ method: "PUT", body, headers: { "content-type": "application/json" } }));
     return button;
   }
 }

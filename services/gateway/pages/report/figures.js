@@ -1,132 +1,103 @@
 // How much a verdict tells on patients: likelihood ratios, and predictive values at a prevalence.
 //
-// Only figures on patients count: those of a signed addendum of the site, or of a card that was measured on patients.
-// For others the words are "unknown on patients". Figures of phantoms never stand here.
+// Only figures on patients count: those of a site's addendum, or of a card that was measured on patients. For others
+// the words are "unknown on patients". Figures of phantoms never stand here.
 
 import { element } from "../dom.js";
 import { t } from "../i18n/i18n.js";
 import { servedModel } from "../model/served_model.js";
 import { formatNumber, formatPercent, labelName } from "../text.js";
 import { dataTable } from "./data_table.js";
-import { afterResult, likelihoodRatios, share } from "./likelihood.js";
+import { afterResult, likelihoodRatios } from "./likelihood.js";
 
-/** @typedef {import("./likelihood.js").Counts} Counts */
-/** @typedef {import("./likelihood.js").Estimate} Estimate */
-/** The figures of series at one operating point, by label. @typedef {{ data: string, counts: Record<string, Counts> }} Evaluation */
+/** @typedef {import("../types.js").Report} Report */
+/** @typedef {import("../types.js").ServedModel} ServedModel */
+/** @typedef {import("../types.js").PointFigures} PointFigures */
+/** @typedef {import("../types.js").Rate} Rate */
+/** Figures of series at one operating point, by label. @typedef {{ data: string, points: [string, PointFigures][] }} Evaluation */
 
-const LARGEST_PREVALENCE = 0.6;
-
-/** @param {any} report */
+/** @param {Report} report */
 export function createFigures(report) {
-  const section = element("section", { class: "figures" }, element("h3", {}, t("figures.title")));
+  const body = element("div", { class: "figures-body" });
+  const section = element("section", { class: "figures" }, element("h3", {}, t("figures.title")), body);
   section.hidden = report.status !== "assessed";
-  if (section.hidden) return section;
-  const body = element("div", {});
-  section.append(body);
   fillFigures(body, report);
   return section;
 }
 
-/** @param {HTMLElement} body @param {any} report */
+/** @param {HTMLElement} body @param {Report} report */
 export async function fillFigures(body, report) {
   try {
     const served = await servedModel();
-    const [evaluation] = evaluationsOf(report, served);
-    if (evaluation) body.replaceChildren(...figures(report, evaluation, served.prevalence ?? 0));
-    else body.replaceChildren(unknown(report, served));
+    const evaluation = evaluationFor(report, served);
+    body.replaceChildren(...(evaluation ? figures(report, evaluation, served.prevalence ?? 0) : unknown(report, served)));
   } catch {
     body.replaceChildren(element("p", { class: "hint" }, t("figures.not_loaded")));
   }
 }
 
 /**
- * Evaluations on patients that hold for a report, newest first: of its bundle and operating point, and for series of
+ * The newest evaluation on patients that holds for a report: of its bundle and operating point, and for series of
  * several slices alone, as they were measured.
- * @param {any} report @param {any} served the answer of `GET /v1/models` @returns {Evaluation[]}
+ * @param {Report} report @param {ServedModel} served @returns {Evaluation | undefined}
  */
-export function evaluationsOf({ model, series, slices, thresholds }, { sha256, card, addenda, card_measured_on_patients: measured }) {
-  if (model.sha256 !== sha256 || !series || slices.length < 2) return [];
-  const point = thresholds.operating_point;
-  const attached = [...(addenda ?? [])].sort((one, other) => other.created.localeCompare(one.created)).map(({ data, figures }) => ({
+export function evaluationFor({ model, series, slices, thresholds }, { sha256, card, card_figures: own, addenda }) {
+  if (model.sha256 !== sha256 || !series || slices.length < 2) return undefined;
+  const attached = [...addenda].sort((one, other) => other.created.localeCompare(one.created));
+  const found = [...attached, ...(own ? [{ data: `${card.metrics.data}`, figures: own }] : [])].map(({ data, figures: levels }) => ({
     data,
-    counts: byLabel(figures.series, (figure) => figure.points[point]),
+    points: Object.entries(levels.series).flatMap(([label, { points }]) => at(label, points[thresholds.operating_point])),
   }));
-  const own = measured ? [{ data: card.metrics.data, counts: byLabel(card.metrics.series, (figure) => countsOf(figure, point)) }] : [];
-  return [...attached, ...own].filter(({ counts }) => counts.any);
+  return found.find(({ points }) => points.some(([label, counts]) => label === "any" && likelihoodRatios(counts)));
 }
 
-/** @param {Record<string, any>} figures @param {(figure: any) => Counts | undefined} counts @returns {Record<string, Counts>} */
-function byLabel(figures, counts) {
-  const found = Object.entries(figures).map(([label, figure]) => [label, counts(figure)]);
-  return Object.fromEntries(found.filter(([, one]) => one));
-}
+/** @param {string} label @param {PointFigures | undefined} counts @returns {[string, PointFigures][]} */
+const at = (label, counts) => (counts ? [[label, counts]] : []);
 
-/** The counts behind a card's rates, which have four digits. @param {any} figure @param {string} point @returns {Counts | undefined} */
-function countsOf({ positives, negatives, ...points }, point) {
-  const { sensitivity, specificity } = points[point] ?? {};
-  if (!positives || !negatives || typeof sensitivity !== "number" || typeof specificity !== "number") return undefined;
-  const [tp, tn] = [Math.round(sensitivity * positives), Math.round(specificity * negatives)];
-  return { tp, fn: positives - tp, tn, fp: negatives - tn };
-}
-
-/** @param {any} report @param {any} served */
+/** @param {Report} report @param {ServedModel} served */
 function unknown({ model, series, slices }, { sha256 }) {
   const several = series && slices.length > 1;
   const why = !several ? "figures.no_series" : model.sha256 === sha256 ? "figures.no_evaluation" : "figures.other_bundle";
-  return element("p", {}, element("strong", {}, t("figures.unknown")), ` ${t(why)}`);
+  return [element("p", {}, element("strong", {}, t("figures.unknown")), ` ${t(why)}`)];
 }
 
-/** @param {any} report @param {Evaluation} evaluation @param {number} prevalence */
-function figures(report, { data, counts }, prevalence) {
+/** @param {Report} report @param {Evaluation} evaluation @param {number} prevalence */
+function figures({ series }, { data, points }, prevalence) {
+  const any = /** @type {PointFigures} */ (points.find(([label]) => label === "any")?.[1]);
   const after = element("p", { role: "status" });
-  const present = report.series.predictions.any;
-  const ratios = likelihoodRatios(counts.any);
-  const fill = (/** @type {number} */ chosen) => after.replaceChildren(...(ratios ? predictive(ratios, present, chosen) : []));
-  fill(prevalence);
-  const rows = Object.entries(counts).map(([label, one]) => ratioRow(label, report.series.predictions[label], one));
-  const head = [t("report.column_label"), t("figures.column_result"), t("figures.column_ratio")];
+  const present = (/** @type {string} */ label) => series?.predictions?.[label] ?? false;
+  const rows = points.map(([label, counts]) => ratioRow(label, present(label), counts));
   return [
-    element("p", { class: "hint" }, t("figures.data", { data, ...cases(counts.any) })),
-    element("p", {}, rates(counts.any)),
-    dataTable(t("figures.title"), head, rows),
-    prevalenceSlider(prevalence, fill),
+    element("p", { class: "hint" }, t("figures.data", { data, positives: any.tp + any.fn, negatives: any.fp + any.tn })),
+    element("p", {}, t("figures.rates", { sensitivity: percentWithInterval(any.sensitivity), specificity: percentWithInterval(any.specificity) })),
+    dataTable(t("figures.title"), [t("report.column_label"), t("figures.column_result"), t("figures.column_ratio")], rows),
+    prevalenceSlider(prevalence, (chosen) => after.replaceChildren(...predictive(any, present("any"), chosen))),
     after,
     element("p", { class: "hint" }, t("figures.method")),
   ];
 }
 
-/** @param {Counts} counts */
-const cases = ({ tp, fn, fp, tn }) => ({ positives: tp + fn, negatives: fp + tn });
-
-/** @param {Counts} counts */
-export function rates({ tp, fp, tn, fn }) {
-  const words = (/** @type {number} */ hits, /** @type {number} */ all) => (all > 0 ? percentWithInterval(share(hits, all)) : t("unknown"));
-  return t("figures.rates", { sensitivity: words(tp, tp + fn), specificity: words(tn, tn + fp) });
-}
-
-/** @param {string} label @param {boolean} present @param {Counts} counts */
+/** @param {string} label @param {boolean} present @param {PointFigures} counts */
 function ratioRow(label, present, counts) {
+  const ratio = likelihoodRatios(counts)?.[present ? "positive" : "negative"];
+  return [labelName(label), t(present ? "figures.positive" : "figures.negative"), ratioWithInterval(ratio)];
+}
+
+/** @param {PointFigures} counts @param {boolean} present @param {number} prevalence */
+function predictive(counts, present, prevalence) {
   const ratios = likelihoodRatios(counts);
-  const value = ratios ? withInterval(ratios[present ? "positive" : "negative"], formatRatio) : t("unknown");
-  return [labelName(label), t(present ? "figures.positive" : "figures.negative"), value];
-}
-
-/** @param {{ positive: Estimate, negative: Estimate }} ratios @param {boolean} present @param {number} prevalence */
-function predictive({ positive, negative }, present, prevalence) {
-  if (prevalence === 0) return [t("figures.choose_prevalence")];
-  const [ill, missed] = [afterResult(positive, prevalence), afterResult(negative, prevalence)];
+  if (prevalence === 0 || !ratios) return [t("figures.choose_prevalence")];
+  const [ill, missed] = [afterResult(ratios.positive, prevalence), afterResult(ratios.negative, prevalence)];
   const healthy = { value: 1 - missed.value, low: 1 - missed.high, high: 1 - missed.low };
-  const words = t("figures.predictive", { ppv: percentWithInterval(ill), npv: percentWithInterval(healthy) });
-  const here = present ? ill : missed;
-  const count = t("figures.of_hundred", { number: formatNumber(100 * here.value, 1), low: formatNumber(100 * here.low, 1), high: formatNumber(100 * here.high, 1) });
-  return [element("strong", {}, count), ` ${words}`];
+  const [number, low, high] = [present ? ill : missed].flatMap((rate) => [rate.value, rate.low, rate.high]).map((one) => formatNumber(100 * one, 1));
+  const both = t("figures.predictive", { ppv: percentWithInterval(ill), npv: percentWithInterval(healthy) });
+  return [element("strong", {}, t("figures.of_hundred", { number, low, high })), ` ${both}`];
 }
 
-/** @param {number} prevalence @param {(chosen: number) => void} onChange */
+/** @param {number} prevalence 0 where none is set @param {(chosen: number) => void} onChange */
 function prevalenceSlider(prevalence, onChange) {
-  const bounds = { min: "0", max: String(LARGEST_PREVALENCE), step: "0.005" };
-  const slider = element("input", { type: "range", ...bounds, value: String(prevalence) });
-  const output = element("output", {});
+  const slider = element("input", { type: "range", min: 0, max: 0.6, step: 0.005, value: prevalence });
+  const output = element("output");
   const show = () => {
     const chosen = Number(slider.value);
     output.textContent = chosen === 0 ? t("figures.not_set") : formatPercent(chosen);
@@ -139,11 +110,13 @@ function prevalenceSlider(prevalence, onChange) {
   return element("label", { class: "prevalence" }, element("span", {}, t("figures.prevalence")), slider, output);
 }
 
-/** @param {Estimate} estimate @param {(value: number) => string} format */
-export const withInterval = ({ value, low, high }, format) => t("figures.interval", { value: format(value), low: format(low), high: format(high) });
+/** @param {Rate | null | undefined} rate @param {(value: number) => string} format */
+function withInterval(rate, format) {
+  return rate ? t("figures.interval", { value: format(rate.value), low: format(rate.low), high: format(rate.high) }) : t("unknown");
+}
 
-/** @param {Estimate} estimate */
-export const percentWithInterval = (estimate) => withInterval(estimate, formatPercent);
+/** @param {Rate | null | undefined} rate */
+export const percentWithInterval = (rate) => withInterval(rate, formatPercent);
 
-/** Two significant digits. @param {number} value */
-export const formatRatio = (value) => formatNumber(Number(value.toPrecision(2)), 4);
+/** With two significant digits. @param {Rate | null | undefined} ratio */
+export const ratioWithInterval = (ratio) => withInterval(ratio, (value) => formatNumber(Number(value.toPrecision(2)), 4));

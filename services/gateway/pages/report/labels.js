@@ -5,16 +5,15 @@ import { t } from "../i18n/i18n.js";
 import { formatProbability, formatThreshold, labelName } from "../text.js";
 import { warningCount } from "./verdict.js";
 
+/** @typedef {import("../types.js").Report} Report */
+
 const COLUMNS = /** @type {const} */ (["label", "probability", "threshold", "predicted"]);
 
-/**
- * @param {string} caption
- * @param {{ probabilities?: any, predictions?: any }} level the series or a slice, assessed
- * @param {Record<string, number>} thresholds
- */
+/** @param {string} caption @param {Pick<import("../types.js").ReportSlice, "probabilities" | "predictions">} level @param {Record<string, number>} thresholds */
 export function labelTable(caption, { probabilities, predictions }, thresholds) {
+  if (!probabilities) return element("p", { class: "hint" }, t("report.no_probabilities"));
   const labels = Object.keys(thresholds);
-  const rows = labels.map((label) => labelRow(label, probabilities[label], thresholds[label], predictions[label]));
+  const rows = labels.map((label) => labelRow(label, probabilities[label], thresholds[label], predictions?.[label] ?? false));
   return element(
     "table",
     { class: "labels" },
@@ -24,15 +23,11 @@ export function labelTable(caption, { probabilities, predictions }, thresholds) 
   );
 }
 
-/** @param {any} report */
-export function seriesTable({ series, thresholds }) {
-  return series.probabilities ? labelTable(t("report.series_table"), series, thresholds.series) : notAssessed();
-}
+/** @param {Report} report of a series */
+export const seriesTable = ({ series, thresholds }) => labelTable(t("report.series_table"), series ?? {}, thresholds.series);
 
-/** @param {any} slice @param {any} report */
-export const sliceTitle = (slice, report) => t("report.slice", { number: slice.index + 1, total: report.slices.length });
-
-export const notAssessed = () => element("p", { class: "hint" }, t("report.no_probabilities"));
+/** @param {import("../types.js").ReportSlice} slice @param {Report} report */
+export const sliceTitle = ({ index }, { slices }) => t("report.slice", { number: index + 1, total: slices.length });
 
 /** @param {typeof COLUMNS[number]} column */
 const headerCell = (column) => element("th", { scope: "col", class: `column-${column}` }, t(`report.column_${column}`));
@@ -51,7 +46,7 @@ function labelRow(label, probability, limit, present) {
   );
 }
 
-/** A verdict's title, followed by the number of warnings in another colour. @param {string} title @param {any} report */
+/** A verdict's title, followed by the number of warnings in another colour. @param {string} title @param {Report | import("../types.js").FailedReport} report */
 export function titleWithWarnings(title, report) {
   const warnings = warningCount(report);
   if (warnings === "") return [title];
@@ -60,7 +55,7 @@ export function titleWithWarnings(title, report) {
 
 /** A word and a symbol, so that colour is not needed. @param {boolean} present */
 export function predictionMark(present) {
-  const symbol = element("span", { "aria-hidden": "true" }, present ? "● " : "○ ");
+  const symbol = element("span", { "aria-hidden": true }, present ? "● " : "○ ");
   return element("span", { class: `prediction ${present ? "present" : "absent"}` }, symbol, t(present ? "report.yes" : "report.no"));
 }
 
@@ -70,5 +65,5 @@ export function probabilityBar(probability, limit) {
   const tick = element("span", { class: "tick" });
   fill.style.width = `${100 * probability}%`;
   tick.style.left = `${100 * limit}%`;
-  return element("span", { class: "bar", "aria-hidden": "true" }, fill, tick);
+  return element("span", { class: "bar", "aria-hidden": true }, fill, tick);
 }

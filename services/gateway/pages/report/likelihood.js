@@ -1,28 +1,17 @@
 // Likelihood ratios and predictive values from the counts of an evaluation, with 95 % intervals. Pure functions.
 //
-// Sensitivity, specificity: Wilson's score interval (J Am Stat Assoc 1927;22:209).
-// Likelihood ratios: log method (Simel et al., J Clin Epidemiol 1991;44:763); where a count is 0, 0.5 is added to all four.
+// Ratios: log method (Simel et al., J Clin Epidemiol 1991;44:763); where a count is 0, 0.5 is added to all four.
 // Predictive values: Bayes' theorem at a known prevalence, applied to the ratio and to both ends of its interval.
 
 /** @typedef {{ tp: number, fp: number, tn: number, fn: number }} Counts */
-/** @typedef {{ value: number, low: number, high: number }} Estimate */
+/** @typedef {import("../types.js").Rate} Rate */
 
-const Z = 1.959964;
-
-/** A share of cases. @param {number} hits @param {number} cases above 0 @returns {Estimate} */
-export function share(hits, cases) {
-  const value = hits / cases;
-  const centre = value + Z ** 2 / (2 * cases);
-  const reach = Z * Math.sqrt((value * (1 - value)) / cases + Z ** 2 / (4 * cases ** 2));
-  const scale = 1 + Z ** 2 / cases;
-  return { value, low: Math.max((centre - reach) / scale, 0), high: Math.min((centre + reach) / scale, 1) };
-}
+const Z = 1.959964; // 97.5th percentile of the normal distribution
 
 /**
  * How much a result changes the odds of a haemorrhage: of a positive one, sensitivity / (1 - specificity); of a
  * negative one, (1 - sensitivity) / specificity. Null without positive or without negative cases.
  * @param {Counts} counts
- * @returns {{ positive: Estimate, negative: Estimate } | null}
  */
 export function likelihoodRatios({ tp, fp, tn, fn }) {
   if (tp + fn === 0 || fp + tn === 0) return null;
@@ -31,14 +20,14 @@ export function likelihoodRatios({ tp, fp, tn, fn }) {
   return { positive: ratio(tp + more, ill, fp + more, healthy), negative: ratio(fn + more, ill, tn + more, healthy) };
 }
 
-/** @param {number} some @param {number} ill @param {number} others @param {number} healthy @returns {Estimate} */
+/** @param {number} some @param {number} ill @param {number} others @param {number} healthy @returns {Rate} */
 function ratio(some, ill, others, healthy) {
   const value = some / ill / (others / healthy);
   const reach = Math.exp(Z * Math.sqrt(1 / some - 1 / ill + 1 / others - 1 / healthy));
   return { value, low: value / reach, high: value * reach };
 }
 
-/** The share of haemorrhages among patients with the result. @param {Estimate} ratio @param {number} prevalence 0 to 1 @returns {Estimate} */
+/** The share with a haemorrhage among patients with the result. @param {Rate} ratio @param {number} prevalence 0 to 1 @returns {Rate} */
 export function afterResult({ value, low, high }, prevalence) {
   const odds = prevalence / (1 - prevalence);
   const share = (/** @type {number} */ one) => (one * odds) / (1 + one * odds);

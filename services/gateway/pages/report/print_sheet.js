@@ -4,102 +4,116 @@ import { element } from "../dom.js";
 import { t } from "../i18n/i18n.js";
 import { getJson, request } from "../request.js";
 import { formatProbability, formatThreshold, formatTime, labelName } from "../text.js";
+import { HeatMap, PICTURE_SIDE } from "../viewer/heat_map.js";
+import { DEFAULT_THRESHOLD, OverlayLayer } from "../viewer/overlay_layer.js";
 import { dataTable } from "./data_table.js";
 import { definitionList, identifierFacts, modelFacts } from "./details.js";
 import { fillFigures } from "./figures.js";
 import { seriesTable, sliceTitle } from "./labels.js";
 import { verdictSection } from "./verdict_section.js";
 
-/** Opens the print dialog; the sheet is removed after it. @param {string} job @param {number} number @param {any} report */
+/** @typedef {import("../types.js").Report} Report */
+/** @typedef {import("../types.js").ReportSlice} ReportSlice */
+
+/** Opens the print dialog; the sheet is removed after it. @param {string} job @param {number} number @param {Report} report */
 export async function printReport(job, number, report) {
-  const sheet = await createSheet(job, number, report);
+  const sheet = await createSheet(`v1/jobs/${job}`, number, report);
   const title = document.title;
   document.title = `report-${report.id}`; // the browser's name of the PDF
   document.body.append(sheet);
   document.body.classList.add("printing");
-  addEventListener("afterprint", () => {
+  const remove = () => {
     document.body.classList.remove("printing");
     document.title = title;
-    for (const { src } of sheet.querySelectorAll("img")) URL.revokeObjectURL(src);
     sheet.remove();
-  }, { once: true });
+  };
+  addEventListener("afterprint", remove, { once: true });
   print();
 }
 
-/** @param {string} job @param {number} number @param {any} report */
+/** @param {string} job address of the job @param {number} number @param {Report} report */
 async function createSheet(job, number, report) {
   const figures = element("div");
-  const entry = await describedBy(job, number);
-  const pictures = await Promise.all((report.key_slices ?? []).map((/** @type {number} */ index) => keyPicture(job, number, report, index)));
-  await fillFigures(figures, report);
+  const [facts, pictures] = await Promise.all([seriesFacts(job, number), keyPictures(`${job}/series/${number}`, report), fillFigures(figures, report)]);
   const body = element(
     "div",
     { class: "print-body" },
     element("h1", {}, t("print.title")),
-    definitionList(seriesFacts(entry)),
+    definitionList(facts),
     verdictSection(report),
-    ...(report.series ? [section("report.series", seriesTable(report))] : []),
-    section("print.slices", sliceMatrix(report)),
-    ...(pictures.length > 0 ? [section("report.key_slices", element("div", { class: "print-pictures" }, ...pictures))] : []),
-    section("figures.title", figures),
-    section("details.model", definitionList(modelFacts(report))),
-    section("details.identifiers", definitionList(identifierFacts(report))),
+    ...(report.series ? section(t("report.series"), seriesTable(report)) : []),
+    ...section(t("print.slices"), ...sliceTable(report)),
+    ...section(t("report.key_slices"), ...pictures),
+    ...(report.status === "assessed" ? section(t("figures.title"), figures) : []),
+    ...section(t("details.model"), definitionList(modelFacts(report))),
+    ...section(t("details.identifiers"), definitionList(identifierFacts(report))),
     element("p", { class: "hint" }, t("report.rule")),
   );
-  const disclaimer = element("p", { class: "print-disclaimer" }, report.disclaimer ?? t("app.disclaimer"));
-  return element("article", { class: "print-sheet" }, body, disclaimer);
+  return element("article", { class: "print-sheet" }, body, element("p", { class: "print-disclaimer" }, report.disclaimer));
 }
 
-/** @param {any} key @param {Node} content */
-const section = (key, content) => element("section", {}, element("h2", {}, t(key)), content);
+/** Nothing without content. @param {string} title @param {...Node} content */
+const section = (title, ...content) => (content.length > 0 ? [element("section", {}, element("h2", {}, title), ...content)] : []);
 
-/** The series' entry of the worklist; null where the worklist cannot be read. @param {string} job @param {number} number */
-async function describedBy(job, number) {
-  const { entries } = await getJson(`v1/worklist?job=${job}`).catch(() => ({ entries: [] }));
-  return entries.find((/** @type {any} */ entry) => entry.number === number) ?? null;
-}
-
-/** The patient's name is there only where the site shows names. @param {any} entry WorklistEntry or null */
-function seriesFacts(entry) {
+/** Descriptions, and the patient's name where the site shows names; empty where the worklist cannot be read. @param {string} job @param {number} number */
+async function seriesFacts(job, number) {
+  const { entries } = await getJson(`v1/worklist?job=${job.slice(job.lastIndexOf("/") + 1)}`).catch(() => ({ entries: [] }));
+  /** @type {import("../types.js").WorklistEntry | undefined} */
+  const entry = entries.find((/** @type {import("../types.js").WorklistEntry} */ one) => one.number === number);
   const facts = [
-    ["print.study_description", entry?.study_description],
-    ["print.series_description", entry?.series_description],
-    ["print.acquired", entry?.acquired?.replace("T", " ")],
-    ["print.received", entry?.received && formatTime(entry.received)],
-    ["print.patient_name", entry?.patient_name],
+    [t("print.patient_name"), entry?.patient_name],
+    [t("print.study_description"), entry?.study_description],
+    [t("print.series_description"), entry?.series_description],
+    [t("print.acquired"), entry?.acquired?.replace("T", " ")],
+    [t("print.received"), entry && formatTime(entry.received)],
   ];
-  return facts.filter(([, value]) => value).map(([key, value]) => [t(key), value]);
+  return /** @type {string[][]} */ (facts.filter(([, value]) => value));
 }
 
-/** The key slices, else those with the highest probability of any, as columns. @param {any} report */
-function sliceMatrix({ key_slices: keys, slices, thresholds }) {
-  const assessed = slices.filter((/** @type {any} */ slice) => slice.probabilities);
-  if (assessed.length === 0) return element("p", {}, t("report.no_probabilities"));
-  const highest = [...assessed].sort((one, other) => other.probabilities.any - one.probabilities.any).slice(0, 5);
-  const shown = keys?.length > 0 ? keys.map((/** @type {number} */ index) => slices[index]) : highest;
-  const names = shown.map((/** @type {any} */ { index }) => t("print.slice", { number: index + 1 }));
-  const head = [t("report.column_label"), ...names, t("report.column_threshold")];
-  return dataTable(t("print.slices"), head, Object.keys(thresholds.slice).map((label) => matrixRow(label, shown, thresholds.slice[label])));
+/** The key slices as columns; a predicted label is bold, with a mark. @param {Report} report */
+function sliceTable({ key_slices: keys, slices, thresholds }) {
+  const shown = keys.map((index) => slices[index]);
+  if (shown.length === 0) return [];
+  const head = [t("report.column_label"), ...shown.map(({ index }) => t("print.slice", { number: index + 1 })), t("report.column_threshold")];
+  const rows = Object.entries(thresholds.slice).map(([label, limit]) => [labelName(label), ...shown.map((slice) => cell(slice, label)), formatThreshold(limit)]);
+  return [dataTable(t("print.slices"), head, rows)];
 }
 
-/** A probability of a predicted label is bold, with a mark. @param {string} label @param {any[]} slices @param {number} limit */
-function matrixRow(label, slices, limit) {
-  const cells = slices.map(({ probabilities, predictions }) => {
-    const value = formatProbability(probabilities[label]);
-    return predictions?.[label] ? element("strong", {}, `● ${value}`) : value;
-  });
-  return [labelName(label), ...cells, formatThreshold(limit)];
+/** @param {ReportSlice} slice @param {string} label */
+function cell({ probabilities, predictions }, label) {
+  const value = formatProbability(probabilities?.[label] ?? 0);
+  return predictions?.[label] ? element("strong", {}, `● ${value}`) : value;
 }
 
-/** @param {string} job @param {number} number @param {any} report @param {number} index */
-async function keyPicture(job, number, report, index) {
-  const caption = element("figcaption", {}, sliceTitle(report.slices[index], report));
-  try {
-    const picture = await (await request(`v1/jobs/${job}/series/${number}/slices/${index}/image`)).blob();
-    const image = element("img", { src: URL.createObjectURL(picture), alt: caption.textContent });
-    await image.decode();
-    return element("figure", {}, image, caption);
-  } catch {
-    return element("figure", {}, element("p", {}, t("print.no_picture")), caption);
-  }
+/** Each key slice as it is, and beside it with the heat map where the job keeps one. @param {string} series its address @param {Report} report */
+async function keyPictures(series, report) {
+  const { blood, key_slices: keys, slices } = report;
+  const content = blood && keys.length > 0 ? await request(`${series}/blood`).then((response) => response.arrayBuffer(), () => null) : null;
+  const options = { visible: true, label: "all", opacity: 0.5, threshold: DEFAULT_THRESHOLD, tint: true, contour: true };
+  const layer = blood && content ? new OverlayLayer(new HeatMap(blood, content), options) : null;
+  const rows = await Promise.all(keys.map((index) => keyPicture(series, slices[index], layer)));
+  return rows.map((pictures, at) => element("figure", { class: "print-pictures" }, ...pictures, element("figcaption", {}, sliceTitle(slices[keys[at]], report), layer ? `. ${t("print.overlay")}` : "")));
+}
+
+/** @param {string} series @param {ReportSlice} slice @param {OverlayLayer | null} layer */
+async function keyPicture(series, slice, layer) {
+  const file = await request(`${series}/slices/${slice.index}/image`).then((response) => response.blob(), () => null);
+  if (!file) return [element("p", {}, t("print.no_picture"))];
+  const bitmap = await createImageBitmap(file);
+  const plain = draw(bitmap);
+  if (!layer) return [plain.canvas];
+  const fused = draw(bitmap);
+  layer.draw(fused, { slice, pictureToCanvas: new DOMMatrix() });
+  return [plain.canvas, fused.canvas];
+}
+
+/** The subdural window in grey. @param {ImageBitmap} bitmap of the three windows */
+function draw(bitmap) {
+  const canvas = element("canvas", { width: PICTURE_SIDE, height: PICTURE_SIDE });
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
+  context.drawImage(bitmap, 0, 0);
+  const image = context.getImageData(0, 0, PICTURE_SIDE, PICTURE_SIDE);
+  for (let at = 0; at < image.data.length; at += 4) image.data.fill(image.data[at + 1], at, at + 3);
+  context.putImageData(image, 0, 0);
+  return context;
 }

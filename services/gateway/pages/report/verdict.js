@@ -4,11 +4,15 @@ import { t } from "../i18n/i18n.js";
 import { labelNames } from "../text.js";
 
 /** @typedef {import("../types.js").Report} Report */
+/** @typedef {import("../types.js").FailedReport} FailedReport */
 /** @typedef {{ kind: "present" | "absent" | "unknown", title: string, detail: string }} Verdict */
 
-/** @param {any} report a Report, or a FailedReport in its place @returns {Verdict} */
+/** Whether a series failed. @param {Report | FailedReport} report @returns {report is FailedReport} */
+export const failedReport = (report) => report.status === "failed";
+
+/** @param {Report | FailedReport} report @returns {Verdict} */
 export function verdictFor(report) {
-  if (report.status === "failed") return { kind: "unknown", title: t("verdict.failed"), detail: report.problem?.detail ?? "" };
+  if (failedReport(report)) return { kind: "unknown", title: t("verdict.failed"), detail: `${report.problem.detail ?? report.problem.title ?? ""}` };
   if (report.status !== "assessed") return notAssessed(report);
   return report.series ? seriesVerdict(report) : picturesVerdict(report);
 }
@@ -18,9 +22,9 @@ function notAssessed(report) {
   return { kind: "unknown", title: t("verdict.not_assessed"), detail: t("verdict.not_assessed_detail", { slices: sliceCount(report) }) };
 }
 
-/** @param {any} report @returns {Verdict} */
+/** @param {Report} report @returns {Verdict} */
 function seriesVerdict(report) {
-  const labels = predictedLabels(report.series.predictions);
+  const labels = predictedLabels(report.series?.predictions);
   const detail = t("verdict.series_detail", { slices: sliceCount(report), ...origin(report) });
   if (labels.length > 0) return { kind: "present", title: t("verdict.present", { types: subtypeList(labels) }), detail };
   return { kind: "absent", title: t("verdict.absent"), detail: `${detail}${sliceWarning(report)}` };
@@ -44,9 +48,9 @@ function picturesVerdict(report) {
   return { kind: "present", title: t("verdict.pictures_present", { positive: positive.length, pictures: all, types }), detail };
 }
 
-/** "3 warnings"; empty for none. @param {{ reasons?: readonly { severity: string }[] }} report */
-export function warningCount({ reasons = [] }) {
-  const count = reasons.filter(({ severity }) => severity === "warn").length;
+/** "3 warnings"; empty for none. @param {Report | FailedReport} report */
+export function warningCount(report) {
+  const count = (failedReport(report) ? [] : report.reasons).filter(({ severity }) => severity === "warn").length;
   return count > 0 ? t("count.warnings", { count }) : "";
 }
 

@@ -6,69 +6,67 @@ import { formatNumber, labelName, labelNames } from "../text.js";
 import { describeEvidence } from "./evidence.js";
 import { titleWithWarnings } from "./labels.js";
 import { describePlace } from "./place.js";
-import { verdictFor } from "./verdict.js";
+import { failedReport, verdictFor } from "./verdict.js";
+
+/** @typedef {import("../types.js").Report} Report */
+/** @typedef {import("../types.js").Reason} Reason */
 
 const SYMBOLS = { present: "!", absent: "–", unknown: "?" };
 const SEVERITIES = ["refuse", "warn", "note"];
 
-/** Verdict, reasons with remedies, measurements and findings; as strong for `not assessed` as for a haemorrhage. @param {any} report */
+/** As strong for `not assessed` as for a haemorrhage. @param {Report | import("../types.js").FailedReport} report */
 export function verdictSection(report) {
   const { kind, title, detail } = verdictFor(report);
-  return element(
-    "section",
-    { class: "verdict", "data-kind": kind },
-    element("span", { class: "symbol", "aria-hidden": "true" }, SYMBOLS[kind]),
-    element(
-      "div",
-      {},
-      element("h2", { tabindex: "-1" }, ...titleWithWarnings(title, report)),
-      element("p", {}, detail),
-      ...filled("ul", "reasons", bySeverity(report.reasons ?? []).map(reasonRow), t("report.reasons")),
-      ...filled("p", "hint", [describeEvidence(report.evidence)].filter(Boolean)),
-      ...filled("ul", "findings", findings(report), t("report.findings")),
-    ),
-  );
+  const parts = failedReport(report) ? failedFiles(report.problem) : explanations(report);
+  const heading = element("h2", { tabindex: -1 }, ...titleWithWarnings(title, report));
+  const symbol = element("span", { class: "symbol", "aria-hidden": true }, SYMBOLS[kind]);
+  return element("section", { class: "verdict", "data-kind": kind }, symbol, element("div", {}, heading, element("p", {}, detail), ...parts));
 }
 
-/** An element with its children; nothing without them. @param {keyof HTMLElementTagNameMap} name @param {string} kind @param {(Node | string)[]} children */
-function filled(name, kind, children, title = "") {
-  /** @type {Record<string, string>} */
-  const named = title ? { "aria-label": title } : {};
-  return children.length > 0 ? [element(name, { class: kind, ...named }, ...children)] : [];
+/** @param {Report} report */
+function explanations(report) {
+  return [
+    ...list("reasons", bySeverity(report.reasons).map(reasonRow), t("report.reasons")),
+    element("p", { class: "hint" }, describeEvidence(report.evidence)),
+    ...list("findings", findings(report), t("report.findings")),
+  ];
 }
 
-/** @param {readonly { code: string, detail: string, severity: string }[]} reasons */
+/** Nothing without rows. @param {string} kind @param {Node[]} rows @param {string} name */
+const list = (kind, rows, name) => (rows.length > 0 ? [element("ul", { class: kind, "aria-label": name }, ...rows)] : []);
+
+/** @param {Record<string, any>} problem of a series that failed */
+function failedFiles({ code, files = [] }) {
+  const rows = files.map((/** @type {{ file: string, reason?: string }} */ { file, reason }) => element("li", { class: "path", lang: "en" }, [file, reason].filter(Boolean).join(": ")));
+  return [...list("reasons", rows, t("report.reasons")), element("code", {}, code ?? "")];
+}
+
+/** @param {Reason[]} reasons */
 function bySeverity(reasons) {
   return [...reasons].sort((one, other) => SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity));
 }
 
-/** The service words a reason in English; the remedy is in the reader's language. @param {{ code: string, detail: string, severity: any }} reason */
+/** The service words a reason in English; the remedy is in the reader's language. @param {Reason} reason */
 function reasonRow({ code, detail, severity }) {
-  const remedy = `remedy.${code}`;
-  return element(
-    "li",
-    { "data-severity": severity },
-    element("strong", { class: "severity" }, SEVERITIES.includes(severity) ? t(/** @type {any} */ (`severity.${severity}`)) : severity),
-    " ",
-    element("span", { lang: "en" }, detail),
-    has(remedy) ? ` ${t(/** @type {any} */ (remedy))} ` : " ",
-    element("code", {}, code),
-  );
+  const remedy = /** @type {any} */ (`remedy.${code}`);
+  const parts = [element("strong", { class: "severity" }, t(`severity.${severity}`)), " ", element("span", { lang: "en" }, detail), " "];
+  return element("li", { "data-severity": severity }, ...parts, has(remedy) ? `${t(remedy)} ` : "", element("code", {}, code));
 }
 
-/** A line for each label that is present, with its place, and one for the others. @param {any} report */
-function findings(report) {
-  const levels = report.series ? [report.series] : report.slices;
-  if (report.status !== "assessed") return [];
-  const labels = Object.keys(report.thresholds.slice);
-  const count = (/** @type {string} */ label) => levels.filter((/** @type {any} */ level) => level.predictions?.[label]).length;
-  const highest = (/** @type {string} */ label) => Math.max(...levels.map((/** @type {any} */ level) => level.probabilities?.[label] ?? 0));
-  const present = labels.filter((label) => count(label) > 0);
-  const rows = present.map((label) => {
-    const inPictures = report.series ? "" : `, ${t("report.in_pictures", { positive: count(label), count: levels.length })}`;
-    const words = t("report.finding", { label: labelName(label), probability: formatNumber(highest(label), 2, 2) });
-    return element("li", { class: "present" }, `${words}${inPictures}`, ...describePlace(report.locations?.[label], report));
+/** A line for each label that is present, with its place, and one for the others. @param {Report} report */
+function findings({ status, series, slices, thresholds, ...report }) {
+  if (status !== "assessed") return [];
+  const levels = series ? [series] : slices;
+  const found = Object.keys(thresholds.slice).map((label) => ({
+    label,
+    positive: levels.filter(({ predictions }) => predictions?.[label]).length,
+    probability: formatNumber(Math.max(...levels.map(({ probabilities }) => probabilities?.[label] ?? 0)), 2, 2),
+  }));
+  const rows = found.filter(({ positive }) => positive > 0).map(({ label, positive, probability }) => {
+    const words = t("report.finding", { label: labelName(label), probability });
+    const where = series ? describePlace(/** @type {any} */ (report).locations?.[label]) : `, ${t("report.in_pictures", { positive, count: slices.length })}`;
+    return element("li", { class: "present" }, words, where);
   });
-  const others = labels.filter((label) => !present.includes(label));
+  const others = found.filter(({ positive }) => positive === 0).map(({ label }) => label);
   return others.length > 0 ? [...rows, element("li", {}, t("report.not_predicted", { labels: labelNames(others) }))] : rows;
 }
