@@ -48,7 +48,8 @@ SERIES_TOO_LARGE: Final = openapi_problem(
     _LARGE_ZIP,
     TooCostly("decoding the 1900 slices takes as long as 121600 slices of 512 x 512 ..."),
 )
-CROSS_ORIGIN: Final = openapi_problem(CrossOriginRequest("the request comes from a page of another origin"))
+CROSS_ORIGIN: Final = CrossOriginRequest("the request comes from a page of another origin")
+_CROSS_ORIGIN: Final = openapi_problem(CROSS_ORIGIN)
 UNKNOWN_HOST: Final = openapi_problem(UnknownHost("the header Host names 'evil.example.org', which is no host ..."))
 UNSUPPORTED_UPLOADS: Final[tuple[Problem, ...]] = (
     refused_files(
@@ -71,5 +72,5 @@ def declare_browser_checks(document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             if path.startswith("/v1/"):
-                checks = {} if method.upper() in SAFE_METHODS else {"403": CROSS_ORIGIN}
-                operation["responses"] |= {**checks, "421": UNKNOWN_HOST}
+                checks = {} if method.upper() in SAFE_METHODS else {"403": _CROSS_ORIGIN}
+                operation["responses"] = {**checks, **operation["responses"], "421": UNKNOWN_HOST}

@@ -28,7 +28,8 @@ from tests.scans import ct_slice
 
 pytestmark = pytest.mark.anyio
 
-KEYS = {"ann": "a-key-of-anns-0001", "bob": "a-key-of-bobs-0001"}
+KEYS = {"ann": "a-key-of-anns-0001", "bob": "a-key-of-bobs-0001", "eve": "a-key-of-eves-0001"}
+ROLES = {"eve": "read_all"}
 SECRET = f"whsec_{b64encode(bytes(range(32))).decode()}"
 NAME = "Doe^Jane-MRN.dcm"
 
@@ -43,7 +44,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 def gateway_settings(gateway_settings: Settings, redis: Redis, tmp_path: Path) -> Settings:
     redis.flushall()
     senders = tmp_path / "senders"
-    senders.write_text("\n".join(f"{sender} {key}" for sender, key in KEYS.items()))
+    senders.write_text("\n".join(f"{sender} {key} {ROLES.get(sender, '')}" for sender, key in KEYS.items()))
     senders.chmod(0o600)
     changed = {
         "redis_url": redis_url(redis),
@@ -133,6 +134,20 @@ async def test_each_access_is_a_line_before_its_response(signed_in: Chain) -> No
     assert (await chain.client.get(f"/v1/jobs/{job}")).status_code == 404
     line = last_line(settings)
     assert (line["action"], line["status"], line["code"], line["job"]) == ("read", 404, "not_found", job)
+
+
+async def test_a_read_of_another_senders_job_names_reader_and_owner(signed_in: Chain) -> None:
+    job = await _job(signed_in)
+    for sender, status, owner in (("ann", 200, None), ("bob", 404, None), ("eve", 200, "ann")):
+        sign_in(signed_in.client, sender)
+        assert (await signed_in.client.get(f"/v1/jobs/{job}")).status_code == status
+        line = last_line(signed_in.settings)
+        assert (line["sender"], line.get("owner"), line["job"]) == (sender, owner, job)
+    assert (await signed_in.client.get(f"/v1/worklist?text={NAME}")).status_code == 200
+    line = last_line(signed_in.settings)
+    assert (line["action"], line["operation"], line["sender"]) == ("read", "list_worklist", "eve")
+    assert signed_in.settings.audit_file is not None
+    assert "Doe" not in signed_in.settings.audit_file.read_text()
 
 
 async def test_a_stream_of_events_is_a_line_when_it_begins(signed_in: Chain) -> None:

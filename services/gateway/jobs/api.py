@@ -16,7 +16,7 @@ from services.common.operating_points import OperatingPoint
 from services.gateway.jobs import responses
 from services.gateway.jobs.attachments import open_blood
 from services.gateway.jobs.events import EventStreams, job_update
-from services.gateway.jobs.job import Job
+from services.gateway.jobs.job import NOT_YOURS, Job, NotYourJob
 from services.gateway.jobs.report_formats import (
     CSV,
     JSON,
@@ -48,11 +48,6 @@ Service = Annotated[JobService, Depends(job_service)]
 Caller = Annotated[Principal, Depends(authenticate)]
 
 
-def own_job(job_id: str, caller: Caller, service: Service) -> Job:
-    """The job of a path, to be changed or deleted, as a dependency; NotFound where the caller has no such job."""
-    return service.store.job(caller.id, job_id)
-
-
 def readable_job(job_id: str, request: Request, caller: Caller, service: Service) -> Job:
     """The job of a path, to be read, as a dependency; NotFound where the caller may read no such job."""
     job = service.store.find(job_id) if caller.reads_all else service.store.job(caller.id, job_id)
@@ -60,8 +55,25 @@ def readable_job(job_id: str, request: Request, caller: Caller, service: Service
     return job
 
 
-OwnJob = Annotated[Job, Depends(own_job)]
 ReadableJob = Annotated[Job, Depends(readable_job)]
+
+
+def own_job(job: ReadableJob, caller: Caller) -> Job:
+    """The job of a path, to be changed or deleted, as a dependency.
+
+    Raises
+    ------
+    NotFound
+        the caller may read no such job
+    NotYourJob
+        another sender has sent it
+    """
+    if job.sender != caller.id:
+        raise NotYourJob(NOT_YOURS)
+    return job
+
+
+OwnJob = Annotated[Job, Depends(own_job)]
 
 
 async def create_job(  # noqa: PLR0913 - each is a parameter of the API

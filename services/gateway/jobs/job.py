@@ -20,7 +20,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, BinaryIO, Final
 
-from services.common.problems import NotFound
+from services.common.problems import NotFound, Problem
 from services.common.timestamps import utc_now
 from services.gateway.jobs.results import SeriesResult, model_of, parse_marker
 from services.gateway.jobs.schemas import OUTCOMES, FinalStatus, Manifest, Outcome, Plan, PlannedSeries, StoredFile
@@ -37,6 +37,15 @@ _AGE: Final = "age"
 _ATTACHMENTS: Final = "attachments"
 _DIGEST_DIGITS: Final = 16
 NO_ATTACHMENTS: Final[Mapping[str, bytes]] = MappingProxyType({})
+
+
+NOT_YOURS: Final = "only the sender of a job may change, cancel or delete it: use that sender's key"
+
+
+class NotYourJob(Problem):
+    status = 403
+    code = "not_your_job"
+    title = "You may read this job only"
 
 
 @dataclass(frozen=True, slots=True)

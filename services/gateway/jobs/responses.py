@@ -7,10 +7,11 @@ from services.common.problems import NotAcceptable, Overloaded, UnsupportedMedia
 from services.gateway.jobs.attachments import NoBloodMap, NoReport
 from services.gateway.jobs.events import TooManyListeners
 from services.gateway.jobs.idempotency import IdempotencyConflict
-from services.gateway.jobs.job import job_not_found
+from services.gateway.jobs.job import NOT_YOURS, NotYourJob, job_not_found
 from services.gateway.jobs.scheduler import QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument
 from services.gateway.responses import (
+    CROSS_ORIGIN,
     INVALID_PARAMETER,
     INVALID_UPLOAD,
     TOO_MANY_UPLOADS,
@@ -39,6 +40,7 @@ _EVENT: Final[dict[str, Any]] = {  # as FastAPI describes events; OpenAPI 3.2 ha
 }
 LIST_JOBS: Final[Responses] = {400: INVALID_PARAMETER, 401: UNAUTHORIZED, 429: TOO_MANY_WRONG_KEYS}
 GET_JOB: Final[Responses] = {**LIST_JOBS, 404: openapi_problem(job_not_found())}
+CHANGE_JOB: Final[Responses] = {**GET_JOB, 403: openapi_problem(NotYourJob(NOT_YOURS), CROSS_ORIGIN)}
 CREATE_JOB: Final[Responses] = {
     400: INVALID_UPLOAD,
     401: UNAUTHORIZED,
@@ -79,7 +81,7 @@ GET_BLOOD: Final[Responses] = {
 DELETE_JOB: Final[Responses] = {
     200: {"model": JobDocument, "description": "Cancelled: the files are removed, finished reports stay"},
     204: {"description": "Deleted"},
-    **GET_JOB,
+    **CHANGE_JOB,
 }
 WATCH_JOB: Final[Responses] = {
     200: {
