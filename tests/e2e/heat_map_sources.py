@@ -51,7 +51,7 @@ class Geometry:
 GEOMETRIES: Final = {
     "plain": Geometry(),
     "oblique, padded, pixels not square": Geometry(crop=(14, 246), tall=2, tilt_deg=18),
-    "768 x 512, turned by 90 degrees": Geometry(crop=(43, 213), wide=3, tall=3, transpose=True, reverse_rows=True),
+    "768 x 512, turned by 90 degrees": Geometry(tall=3, wide=2, transpose=True, reverse_rows=True),
     "mirrored, feet first": Geometry(reverse_columns=True, wide=2, tags={"PatientPosition": "FFS"}),
     "turned by 180 degrees, thin": Geometry(reverse_rows=True, reverse_columns=True, thin=5),
 }
@@ -107,7 +107,7 @@ def _squares(crop: tuple[int, int]) -> dict[int, NDArray[np.float64]]:
     """Masks of squares near three corners of the cropped phantom, by their side."""
     first, last = crop[0] + 16, crop[1] - 26
     made = {}
-    for side, (row, column) in zip(SQUARES, ((16, first), (16, last), (230, first)), strict=True):
+    for side, (row, column) in zip(SQUARES, ((16, first), (16, last), (200, first)), strict=True):
         made[side] = np.zeros((256, 256))
         made[side][row : row + side, column : column + side] = 1
     return made
