@@ -2,16 +2,16 @@
 
 import { element } from "../dom.js";
 import { t } from "../i18n/i18n.js";
-import { verdictSection } from "../report/verdict_section.js";
 import { getJson } from "../request.js";
 import { routeAddress } from "../router.js";
 import { formatNumber } from "../text.js";
 import { CompareLink } from "./compare_link.js";
 import { createOverlayPanel } from "./overlay_panel.js";
-import { SliceCanvas } from "./slice_canvas.js";
+import { banner, isForControl } from "./series_view.js";
+import { Stage } from "./stage.js";
 
 /** @typedef {import("../types.js").WorklistEntry} WorklistEntry */
-/** @typedef {{ element: HTMLElement, entry: WorklistEntry | undefined, canvas?: SliceCanvas, overlay?: import("./overlay_panel.js").OverlayPanel }} Pane */
+/** @typedef {{ element: HTMLElement, entry: WorklistEntry | undefined, stage?: Stage }} Pane */
 
 /** @type {import("../router.js").OpenView} */
 export function openCompareView(container, { job, number, otherJob, otherNumber }) {
@@ -27,7 +27,6 @@ export function openCompareView(container, { job, number, otherJob, otherNumber 
     },
     (error) => closing.signal.aborted || container.append(element("p", { class: "card", role: "alert" }, `${error.message}. ${error.detail ?? ""}`)),
   );
-  addEventListener("keydown", (event) => onKey(event, panes), { signal: closing.signal });
   const close = () => {
     closing.abort();
     closePanes(panes);
@@ -37,7 +36,7 @@ export function openCompareView(container, { job, number, otherJob, otherNumber 
 
 /** @param {Pane[]} panes */
 function closePanes(panes) {
-  for (const { canvas } of panes) canvas?.close();
+  for (const { stage } of panes) stage?.close();
 }
 
 /** @param {string} job @param {number} number @param {AbortSignal} signal @returns {Promise<Pane>} */
@@ -48,12 +47,15 @@ async function openPane(job, number, signal) {
   ]);
   const entry = list.entries.find((/** @type {WorklistEntry} */ one) => one.number === number);
   const title = element("h2", {}, element("a", { href: routeAddress(`/jobs/${job}/series/${number}`) }, describe(entry, number)));
-  const pane = element("section", { class: "compare-pane", "aria-label": title.textContent ?? "" }, title, verdictSection(report));
+  const pane = element("section", { class: "compare-pane", "aria-label": title.textContent ?? "" }, title, banner(report));
   if (!report.slices?.length) return { element: pane, entry };
-  const canvas = new SliceCanvas({ job, number, report, index: report.key_slices?.[0] ?? 0 });
-  const overlay = createOverlayPanel(canvas, job, number, report);
-  pane.append(canvas.element, place(canvas), overlay);
-  return { element: pane, entry, canvas, overlay };
+  const stage = new Stage({ job, number, report, index: report.key_slices?.[0] ?? report.slices.length >> 1 });
+  const overlay = createOverlayPanel(stage.canvas, job, number, report);
+  stage.element.addEventListener("keydown", (event) => {
+    if (!isForControl(event) && (stage.onKey(event) || overlay.onKey(event))) event.preventDefault();
+  });
+  pane.append(stage.element, overlay);
+  return { element: pane, entry, stage };
 }
 
 /** Description and date of a series. @param {WorklistEntry | undefined} entry @param {number} number */
@@ -61,18 +63,6 @@ function describe(entry, number) {
   const words = [entry?.study_description, entry?.series_description].filter(Boolean).join(", ");
   const date = entry?.acquired ?? entry?.received ?? "";
   return `${words || t("compare.series", { number: number + 1 })} ${date.replace("T", " ").slice(0, 16)}`.trim();
-}
-
-/** @param {SliceCanvas} canvas */
-function place(canvas) {
-  const line = element("p", { class: "hint tabular", role: "status" });
-  const update = () => {
-    const { index, position_mm } = canvas.slice;
-    line.textContent = t("compare.place", { slice: index + 1, count: canvas.report.slices.length, position: formatNumber(position_mm, 1, 1) });
-  };
-  canvas.addEventListener("slicechange", update);
-  update();
-  return line;
 }
 
 /** @param {Pane[]} panes */
@@ -84,9 +74,9 @@ function heading([{ entry }, { entry: other }]) {
 }
 
 /** @param {Pane[]} panes */
-function linkControls([{ canvas }, { canvas: other }]) {
-  if (!canvas || !other) return [];
-  const link = new CompareLink([canvas, other]);
+function linkControls([{ stage }, { stage: other }]) {
+  if (!stage || !other) return [];
+  const link = new CompareLink([stage.canvas, other.canvas]);
   const offset = element("span", { class: "hint tabular", role: "status" });
   const show = () => (offset.textContent = t("compare.offset", { offset: formatNumber(link.offset, 1, 1) }));
   link.addEventListener("offset", show);
@@ -104,11 +94,4 @@ function check(text, onChange) {
   box.checked = true;
   box.addEventListener("change", () => onChange(box.checked));
   return element("label", {}, box, text);
-}
-
-/** @param {KeyboardEvent} event @param {Pane[]} panes */
-function onKey(event, panes) {
-  if (event.ctrlKey || event.metaKey || event.altKey || /** @type {HTMLElement} */ (event.target).closest("input, select, textarea")) return;
-  const acted = panes.map(({ overlay }) => overlay?.onKey(event));
-  if (acted.some(Boolean)) event.preventDefault();
 }

@@ -121,16 +121,15 @@ class HeatMapControls {
       button(t(/** @type {any} */ (text)), () => this.#goToBlood(Number(step))));
     return [
       element("p", { class: "hint" }, t("overlay.about")),
+      element("div", { class: "overlay-controls" }, this.#toggle, choice(t("overlay.label"), this.#labelNames(), label, (chosen) => this.#change({ label: chosen }))),
       element("div", { class: "overlay-controls" },
-        this.#toggle,
-        choice(t("overlay.label"), this.#labelNames(), label, (chosen) => this.#change({ label: chosen })),
         choice(t("overlay.form"), FORMS, "both", (form) => this.#change({ tint: form !== "contour", contour: form !== "tint" })),
         slider(t("overlay.opacity"), opacity, (value) => this.#change({ opacity: value })),
         slider(t("overlay.threshold"), threshold, (value) => this.#change({ threshold: value }), t("overlay.threshold_hint")),
       ),
       this.#legend,
       this.#status,
-      element("div", { class: "overlay-controls" }, ...steps, this.#slices),
+      element("div", { class: "overlay-controls" }, this.#slices, ...steps),
     ];
   }
 

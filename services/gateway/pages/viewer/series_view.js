@@ -146,7 +146,7 @@ class SeriesView {
 }
 
 /** The verdict above the slices; where nothing was assessed, with the reasons. @param {any} report */
-function banner(report) {
+export function banner(report) {
   const { kind, title, detail } = verdictFor(report);
   const reasons = kind === "unknown" ? (report.reasons ?? []).filter((/** @type {any} */ { severity }) => severity === "refuse") : [];
   return element(
@@ -183,7 +183,7 @@ const timeOf = ({ acquired, received }) => acquired ?? received;
 const isWaiting = ({ status, code }) => status === 404 && code === "no_report";
 
 /** Keys that a control needs itself. @param {KeyboardEvent} event */
-function isForControl({ target, key, ctrlKey, metaKey, altKey }) {
+export function isForControl({ target, key, ctrlKey, metaKey, altKey }) {
   if (ctrlKey || metaKey || altKey) return true;
   if (target instanceof HTMLButtonElement) return key === "Enter" || key === " ";
   return target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
