@@ -1,15 +1,39 @@
-// The page: opens the view that the address names.
+// The page: its frame, and the view that the address names.
 
-import { byId } from "./dom.js";
+import { byId, element } from "./dom.js";
+import { LANGUAGES, language, t } from "./i18n/i18n.js";
 import { startRouter } from "./router.js";
 import { openModelView } from "./model/model_view.js";
 import { openCompareView } from "./viewer/compare_view.js";
 import { openSeriesView } from "./viewer/series_view.js";
 import { openWorklistView } from "./worklist/worklist_view.js";
 
-startRouter(byId("view"), {
-  series: openSeriesView,
-  compare: openCompareView,
-  model: openModelView,
-  worklist: openWorklistView,
-});
+const NAMES = { en: "English", de: "Deutsch" };
+
+document.documentElement.lang = language;
+byId("disclaimer").textContent = t("app.disclaimer");
+byId("disclaimer").setAttribute("aria-label", t("nav.disclaimer"));
+byId("title").textContent = t("app.title");
+
+const links = {
+  worklist: element("a", { href: "#/" }, t("nav.worklist")),
+  model: element("a", { href: "#/model" }, t("nav.model")),
+  api: element("a", { href: "docs" }, t("nav.api")),
+};
+byId("navigation").setAttribute("aria-label", t("nav.label"));
+byId("navigation").append(...Object.values(links), ...LANGUAGES.filter((other) => other !== language).map(languageLink));
+
+/** Keeps the view: the address behind `#` is read at the click. @param {string} other */
+function languageLink(other) {
+  const link = element("a", { href: `?lang=${other}`, lang: other, hreflang: other }, NAMES[/** @type {"en"} */ (other)]);
+  link.addEventListener("click", () => link.setAttribute("href", `?lang=${other}${location.hash}`));
+  return link;
+}
+
+startRouter(
+  byId("view"),
+  { series: openSeriesView, compare: openCompareView, model: openModelView, worklist: openWorklistView },
+  (view) => {
+    for (const [name, link] of Object.entries(links)) link.setAttribute("aria-current", name === view ? "page" : "false");
+  },
+);

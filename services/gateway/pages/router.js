@@ -6,6 +6,8 @@
 //   #/compare/{job}/{n}/{job}/{n}     two series side by side
 //   #/model                           the model card
 
+import { t } from "./i18n/i18n.js";
+
 /**
  * A view fills the container and returns what ends it.
  * @typedef {(container: HTMLElement, parameters: Record<string, string>) => ({ close(): void })} OpenView
@@ -15,6 +17,7 @@ const ROUTES = [
   { view: "series", pattern: /^\/jobs\/(?<job>[0-9a-z]+)\/series\/(?<number>\d+)$/ },
   { view: "compare", pattern: /^\/compare\/(?<job>[0-9a-z]+)\/(?<number>\d+)\/(?<otherJob>[0-9a-z]+)\/(?<otherNumber>\d+)$/ },
   { view: "model", pattern: /^\/model$/ },
+  { view: "worklist", pattern: /^job=(?<job>[0-9a-z]+)$/ }, // of versions before 0.5
   { view: "worklist", pattern: /^\/jobs\/(?<job>[0-9a-z]+)$/ },
   { view: "worklist", pattern: /^/ },
 ];
@@ -41,8 +44,8 @@ export function replaceAddress(/** @type {string} */ address) {
   history.replaceState(null, "", address);
 }
 
-/** @param {HTMLElement} container @param {Record<string, OpenView>} views */
-export function startRouter(container, views) {
+/** @param {HTMLElement} container the page's <main> @param {Record<string, OpenView>} views @param {(view: string) => void} onOpen */
+export function startRouter(container, views, onOpen) {
   /** @type {{ close(): void } | undefined} */
   let current;
   const open = () => {
@@ -50,8 +53,13 @@ export function startRouter(container, views) {
     current?.close();
     container.replaceChildren();
     container.dataset.view = view;
+    document.title = t("app.title");
     current = views[view](container, parameters);
+    onOpen(view);
   };
-  addEventListener("hashchange", open);
+  addEventListener("hashchange", () => {
+    open();
+    if (document.activeElement === document.body) container.focus({ preventScroll: true });
+  });
   open();
 }

@@ -67,7 +67,7 @@ const sliceCount = (report) => t("count.slices", { count: report.slices.length }
 const origin = ({ model, thresholds }) => ({ model: model.name, point: thresholds.operating_point });
 
 /** @param {string[]} labels */
-function subtypeList(labels) {
+export function subtypeList(labels) {
   const subtypes = labels.filter((label) => label !== "any");
   return subtypes.length > 0 ? `: ${labelNames(subtypes)}` : t("verdict.type_uncertain");
 }

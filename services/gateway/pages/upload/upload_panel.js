@@ -1,0 +1,160 @@
+// Sends files as a job: choose or drop, send, and see the series as soon as it is known. One panel for the page's life:
+// an upload goes on while the reader looks at a series.
+
+import { announce, element, show } from "../dom.js";
+import { RequestCancelled, RequestError } from "../errors.js";
+import { t } from "../i18n/i18n.js";
+import { servedModel } from "../model/served_model.js";
+import { events } from "../request.js";
+import { formatBytes, formatThreshold } from "../text.js";
+import { onFilesDropped } from "./drag_and_drop.js";
+import { problemSection } from "./problem.js";
+import { FileSelection } from "./selection.js";
+import { sendJob } from "./upload.js";
+
+const MODEL_RETRY_MS = 5000;
+
+/** @type {UploadPanel | undefined} */
+let panel;
+
+export function createUploadPanel() {
+  panel ??= new UploadPanel();
+  return { element: panel.element, close() {} };
+}
+
+class UploadPanel {
+  element = element("section", { class: "card upload", "aria-labelledby": "upload-title" });
+  #selection = new FileSelection(() => this.#onSelection());
+  #point = element("select", { id: "operating-point", "aria-describedby": "operating-point-hint" });
+  #pointHint = element("p", { class: "hint", id: "operating-point-hint" });
+  #model = element("p", { class: "hint", id: "served-model" }, t("upload.loading_model"));
+  #urgent = element("input", { type: "checkbox" });
+  #send = element("button", { type: "button", class: "primary" }, t("upload.send"));
+  #clear = element("button", { type: "button", class: "link-button" }, t("upload.clear"));
+  #activity = element("strong", { id: "upload-activity" });
+  #amount = element("span", { class: "tabular" });
+  #bar = element("progress", { max: "1", "aria-labelledby": "upload-activity" });
+  #cancel = element("button", { type: "button" }, t("upload.cancel"));
+  #outcome = element("div", { class: "outcome" });
+  #options;
+  #progress;
+  /** @type {AbortController | undefined} */
+  #call;
+
+  constructor() {
+    this.#options = element(
+      "div",
+      { class: "upload-options", hidden: "" },
+      element("p", { class: "row" }, this.#selection.summary, this.#clear),
+      element("p", { class: "row" }, element("label", { for: "operating-point" }, t("upload.operating_point")), this.#point, element("label", { class: "check" }, this.#urgent, t("upload.urgent")), this.#send),
+      this.#pointHint,
+      this.#selection.list,
+    );
+    this.#progress = element("div", { class: "upload-progress", hidden: "" }, element("p", { class: "row" }, this.#activity, this.#amount, this.#cancel), this.#bar);
+    const choose = element("div", { class: "row choose" }, this.#selection.chooseFiles, this.#selection.chooseFolder, element("span", { class: "hint" }, t("upload.hint")));
+    this.element.append(element("h2", { id: "upload-title" }, t("upload.title")), choose, this.#options, this.#progress, this.#outcome, this.#model);
+    this.#send.addEventListener("click", () => this.#upload());
+    this.#clear.addEventListener("click", () => this.#selection.replace([]));
+    this.#cancel.addEventListener("click", () => this.#call?.abort());
+    this.#point.addEventListener("change", () => this.#explainPoint());
+    onFilesDropped((entries) => this.#drop(entries), (detail) => this.#fail(new RequestError({ title: t("upload.not_opened"), detail, status: 400 })));
+    this.#loadModel();
+  }
+
+  /** @param {import("./upload.js").Entry[]} entries */
+  #drop(entries) {
+    if (this.#call || entries.length === 0) return;
+    if (!this.element.isConnected) location.hash = "#/";
+    this.#selection.replace(entries);
+  }
+
+  #onSelection() {
+    const chosen = this.#selection.entries.length > 0;
+    show(this.#options, chosen);
+    this.#outcome.replaceChildren();
+    if (chosen) this.#send.focus();
+  }
+
+  async #upload() {
+    const { entries, token } = this.#selection;
+    this.#call = new AbortController();
+    this.#setBusy(true);
+    const callbacks = { onProgress: (/** @type {number} */ sent, /** @type {number} */ total) => this.#showSent(sent, total), onSent: () => this.#show(t("upload.storing")) };
+    this.#showSent(0, this.#selection.bytes);
+    this.#cancel.focus();
+    try {
+      const options = { operatingPoint: this.#point.value, urgent: this.#urgent.checked, token };
+      const job = await sendJob(entries, options, callbacks, this.#call.signal);
+      this.#selection.renewToken();
+      await this.#await(job.id, this.#call.signal);
+    } catch (error) {
+      this.#fail(/** @type {any} */ (error));
+    }
+    this.#call = undefined;
+    this.#setBusy(false);
+  }
+
+  /** Opens the only series, or the list of several, as soon as the job's series are known. @param {string} id @param {AbortSignal} signal */
+  async #await(id, signal) {
+    this.#show(t("job.finding"));
+    for await (const { data } of events(`v1/jobs/${id}/events`, signal)) {
+      if (!data?.progress || (data.progress.series === null && data.ended === null)) continue;
+      const address = data.progress.series === 1 ? `#/jobs/${id}/series/0` : `#/jobs/${id}`;
+      this.#selection.replace([]);
+      this.#outcome.replaceChildren(element("p", {}, element("a", { href: address }, t("upload.open"))));
+      if (this.element.isConnected) location.hash = address;
+      return;
+    }
+    this.#outcome.replaceChildren(element("p", {}, element("a", { href: `#/jobs/${id}` }, t("upload.open"))));
+  }
+
+  /** @param {number} sent @param {number} total bytes */
+  #showSent(sent, total) {
+    this.#show(t("upload.sending"), t("upload.amount", { sent: formatBytes(sent), total: formatBytes(total) }));
+    this.#bar.value = total > 0 ? sent / total : 0;
+  }
+
+  /** @param {string} activity of unknown duration, without an amount */
+  #show(activity, amount = "") {
+    if (this.#activity.textContent !== activity) announce(activity);
+    this.#activity.textContent = activity;
+    this.#amount.textContent = amount;
+    if (!amount) this.#bar.removeAttribute("value");
+  }
+
+  /** @param {boolean} busy */
+  #setBusy(busy) {
+    show(this.#progress, busy);
+    show(this.#options, !busy && this.#selection.entries.length > 0);
+    for (const button of this.element.querySelectorAll(".choose button")) /** @type {HTMLButtonElement} */ (button).disabled = busy;
+    if (busy) this.#outcome.replaceChildren();
+  }
+
+  /** @param {any} error */
+  #fail(error) {
+    if (error instanceof RequestCancelled) return announce(t("upload.cancelled"));
+    const known = error instanceof RequestError ? error : new RequestError({ title: String(error) });
+    this.#outcome.replaceChildren(problemSection(known, () => this.#upload()));
+    /** @type {HTMLElement} */ (this.#outcome.querySelector("h3")).focus();
+  }
+
+  /** Waits while the service starts. */
+  async #loadModel() {
+    const served = await servedModel().catch(() => undefined);
+    if (!served) return void setTimeout(() => this.#loadModel(), MODEL_RETRY_MS, this.#model.replaceChildren(t("upload.model_not_ready")));
+    const { card, sha256, operating_point: site } = served;
+    this.#thresholds = card.thresholds;
+    this.#point.replaceChildren(...Object.keys(card.thresholds).map((point) => element("option", { value: point }, t(/** @type {any} */ (`point.${point}`)))));
+    this.#point.value = site;
+    this.#explainPoint();
+    this.#model.replaceChildren(t("upload.model", { name: card.name, sha256: sha256.slice(0, 12) }), " ", element("span", { lang: "en" }, card.description));
+  }
+
+  /** @type {Record<string, any>} */
+  #thresholds = {};
+
+  #explainPoint() {
+    const any = this.#thresholds[this.#point.value]?.series.any;
+    this.#pointHint.textContent = any === undefined ? "" : t("upload.rule", { any: formatThreshold(any) });
+  }
+}

@@ -1,0 +1,149 @@
+// One series of the worklist as a row of cells, and the row of titles by which the reader sorts.
+
+import { element } from "../dom.js";
+import { language, t } from "../i18n/i18n.js";
+import { predictedLabels, subtypeList } from "../report/verdict.js";
+import { routeAddress } from "../router.js";
+import { formatProbability, labelName } from "../text.js";
+import { ariaSort, LABELS } from "./filters.js";
+
+/** @typedef {import("../types.js").WorklistEntry} Entry */
+/** @typedef {{ onMark(): void, onUrgent(): void, onPatient(): void, marked: boolean }} Actions */
+
+const SYMBOLS = { queued: "◌", running: "◐", assessed: "✓", not_assessed: "?", failed: "✕", cancelled: "–" };
+const COLUMNS = /** @type {const} */ (["mark", "status", "urgent", "received", "source", "description", "slices", "verdict", "probability", "feedback"]);
+const SORTED = ["status", "urgent", "received", "description"];
+const OPINIONS = /** @type {const} */ ([["agree", "✓"], ["disagree", "✗"], ["uncertain", "?"]]);
+const TIME = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "short" });
+
+/** @param {import("./filters.js").Query} filters @param {(column: string) => void} onSort */
+export function titleCells(filters, onSort) {
+  return COLUMNS.map((column) => {
+    const cell = element("div", { role: "columnheader", class: `cell-${column}` });
+    if (SORTED.includes(column)) {
+      cell.setAttribute("aria-sort", ariaSort(filters, column));
+      cell.append(sortButton(column === "urgent" ? "⚑" : t(`list.column_${column}`), () => onSort(column), t(`list.column_${column}`)));
+    } else if (column === "probability") cell.append(...labelTitles(filters, onSort));
+    else cell.append(element("span", { class: column === "mark" ? "visually-hidden" : "" }, t(`list.column_${column}`)));
+    return cell;
+  });
+}
+
+/** @param {string} text @param {() => void} onClick @param {string} title */
+function sortButton(text, onClick, title = text) {
+  const button = element("button", { type: "button", title, "aria-label": title }, text);
+  button.addEventListener("click", onClick);
+  return button;
+}
+
+/** @param {import("./filters.js").Query} filters @param {(column: string) => void} onSort */
+const labelTitles = (filters, onSort) =>
+  LABELS.map((label) => {
+    const sort = `probability:${label}`;
+    const button = sortButton(t(/** @type {any} */ (`short.${label}`)), () => onSort(sort), t("list.sort_label", { label: labelName(label) }));
+    button.setAttribute("aria-pressed", String(filters.sort === sort));
+    return button;
+  });
+
+/** The address of a series; of its job where it has no number yet. @param {Entry} entry */
+export const entryAddress = ({ job, number }) => routeAddress(number === null ? `/jobs/${job}` : `/jobs/${job}/series/${number}`);
+
+/** @param {HTMLElement} row @param {Entry | undefined} entry @param {Actions} actions */
+export function fillRow(row, entry, actions) {
+  row.setAttribute("aria-busy", String(entry === undefined));
+  row.dataset.kind = entry ? kindOf(entry) : "";
+  row.setAttribute("aria-selected", String(actions.marked));
+  if (!entry) return row.replaceChildren(element("div", { role: "gridcell", class: "cell-description" }, "…"));
+  const contents = {
+    mark: [markBox(entry, actions)],
+    status: [symbol(SYMBOLS[entry.status]), t(`status.${entry.status}`)],
+    urgent: [urgentButton(entry, actions)],
+    received: [element("time", { datetime: entry.received, title: entry.received }, TIME.format(new Date(entry.received)))],
+    source: [entry.source ? t(`source.${entry.source}`) : "–"],
+    description: description(entry, actions),
+    slices: [entry.slices === null ? "–" : String(entry.slices)],
+    verdict: verdict(entry),
+    probability: entry.probabilities ? bars(entry.probabilities, entry.predictions ?? {}) : ["–"],
+    feedback: feedback(entry.feedback),
+  };
+  row.replaceChildren(...COLUMNS.map((column) => element("div", { role: "gridcell", class: `cell-${column}` }, ...contents[column])));
+}
+
+/** @param {Entry} entry */
+function kindOf({ status, present }) {
+  if (status === "assessed") return present ? "present" : "absent";
+  return status === "not_assessed" || status === "failed" ? "unknown" : "waiting";
+}
+
+/** @param {string} character */
+const symbol = (character) => element("span", { class: "symbol-small", "aria-hidden": "true" }, character);
+
+/** Out of the tab order: the row's keys do the same. @param {Entry} entry @param {Actions} actions */
+function markBox({ number }, { marked, onMark }) {
+  const box = element("input", { type: "checkbox", tabindex: "-1", "aria-label": t("list.mark") });
+  box.checked = marked;
+  box.disabled = number === null;
+  box.addEventListener("change", onMark);
+  return box;
+}
+
+/** @param {Entry} entry @param {Actions} actions */
+function urgentButton({ priority }, { onUrgent }) {
+  const urgent = priority === "urgent";
+  const name = t(urgent ? "list.urgent" : "list.routine");
+  const button = element("button", { type: "button", tabindex: "-1", class: "flag", "aria-pressed": String(urgent), title: t("list.urgent_hint") });
+  button.append(element("span", { "aria-hidden": "true" }, urgent ? "⚑" : "⚐"), element("span", { class: urgent ? "" : "visually-hidden" }, ` ${name}`));
+  button.addEventListener("click", onUrgent);
+  return button;
+}
+
+/** @param {Entry} entry @param {Actions} actions */
+function description(entry, { onPatient }) {
+  const title = entry.series_description || t("list.no_description");
+  const link = element("a", { href: entryAddress(entry), tabindex: "-1", title }, title);
+  const more = [entry.patient_name, entry.study_description, entry.acquired?.replace("T", " ")].filter(Boolean).join(" · ");
+  const below = element("span", { class: "hint", title: more }, more);
+  if (entry.patient) {
+    const same = element("button", { type: "button", class: "link-button", tabindex: "-1", title: t("list.same_patient_hint") }, t("list.same_patient"));
+    same.addEventListener("click", onPatient);
+    below.append(more ? " · " : "", same);
+  }
+  return [element("strong", {}, link), below];
+}
+
+/** @param {Entry} entry */
+function verdict({ status, present, predictions, warnings, reason_detail: detail }) {
+  if (status === "assessed") {
+    const types = subtypeList(predictedLabels(predictions));
+    const title = present ? t("verdict.present", { types }) : t("verdict.absent");
+    const note = warnings > 0 ? [element("span", { class: "warnings" }, t("count.warnings", { count: warnings }))] : [];
+    return [element("strong", { title }, symbol(present ? "●" : "○"), title), ...note];
+  }
+  if (status !== "not_assessed" && status !== "failed") return ["–"];
+  const title = t(status === "failed" ? "verdict.failed" : "verdict.not_assessed");
+  return [element("strong", {}, symbol(SYMBOLS[status]), title), element("span", { class: "hint", title: detail ?? "" }, detail ?? "")];
+}
+
+/** @param {Record<string, number>} probabilities @param {Record<string, boolean>} predictions */
+function bars(probabilities, predictions) {
+  const text = LABELS.map((label) => `${labelName(label)} ${formatProbability(probabilities[label])}`).join(", ");
+  const columns = LABELS.map((label) => {
+    const fill = element("span", { class: predictions[label] ? "fill present" : "fill" });
+    fill.style.height = `${100 * probabilities[label]}%`;
+    return element("span", { class: "tower", "aria-hidden": "true", title: `${labelName(label)} ${formatProbability(probabilities[label])}` }, fill);
+  });
+  return [...columns, element("span", { class: "visually-hidden" }, text)];
+}
+
+/** @param {Entry["feedback"]} counts */
+function feedback(counts) {
+  const given = OPINIONS.filter(([opinion]) => counts[opinion] > 0);
+  return given.map(([opinion, mark]) =>
+    element(
+      "span",
+      { class: "opinion", title: `${counts[opinion]} ${t(`feedback.${opinion}`)}` },
+      element("span", { "aria-hidden": "true" }, `${mark}${counts[opinion]}`),
+      element("span", { class: "visually-hidden" }, `${counts[opinion]} ${t(`feedback.${opinion}`)}`),
+    ),
+  );
+}
