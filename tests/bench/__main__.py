@@ -10,7 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
-from tests.bench import chain, cnn, gpu, growth, hops, jobs, load, memory, node, peer, preprocess, requests, rnn, start
+from tests.bench import (
+    chain,
+    cnn,
+    gpu,
+    growth,
+    hops,
+    jobs,
+    load,
+    memory,
+    node,
+    peer,
+    preprocess,
+    requests,
+    rnn,
+    start,
+    worklist,
+)
 from tests.bench.figures import JSON_NAME, TABLE_NAME, Curve, Figure, Note, table, write_json
 from tests.bench.plan import SCANS, Plan, machine
 
@@ -30,6 +46,7 @@ _PARTS: Final[Mapping[str, Callable[[Plan], Iterator[Figure | Curve | Note]]]] =
     "growth": growth.measure,
     "jobs": jobs.measure,
     "node": node.measure,
+    "worklist": worklist.measure,
     "gpu": gpu.measure,
 }
 

@@ -82,7 +82,7 @@ class Tracker:
         show_patient: bool = False,
         opinions: Opinions = no_opinions,
     ) -> None:
-        self._store, self._index, self._times, self._opinions = store, index, times, opinions
+        self._store, self._index, self.times, self._opinions = store, index, times, opinions
         self._show_patient = show_patient
         self._open: dict[str, _Tracked] = {}
         self._backlog: list[Job] = []
@@ -123,7 +123,7 @@ class Tracker:
                 log.warning("the worklist could not be brought up to date", extra={"fields": fields})
             share = _REBUILD_SHARE if self._backlog else _IDLE_SHARE
             rest_s = (time.thread_time() - begin) * (1 / share - 1)
-            self._woken.wait(rest_s if self._backlog else max(self._times.poll_s, rest_s))
+            self._woken.wait(rest_s if self._backlog else max(self.times.poll_s, rest_s))
 
     def look(self) -> None:
         """One pass: open jobs, changed jobs, and a part of the jobs that are to be read anew."""
@@ -176,7 +176,7 @@ class Tracker:
         unread += [stored[job.job] for job in again if job.job in stored]
         waiting = {job.id for job in self._backlog} | set(self._open)
         self._backlog += sorted((job for job in unread if job.id not in waiting), key=lambda job: job.id, reverse=True)
-        self._rescan_at = time.monotonic() + self._times.rescan_s
+        self._rescan_at = time.monotonic() + self.times.rescan_s
 
     def _observe(self, tracked: _Tracked, changes: Changes) -> None:
         """Add the rows of a job that have changed since it was observed last, or all rows."""
