@@ -10,6 +10,7 @@ from services.common.predictions import PREDICTION_RULE
 from services.common.schemas import Frozen, Reason
 from services.common.slice_geometry import SliceGeometry
 
+Side = Literal["left", "right", "midline", "both"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -103,6 +104,23 @@ class BloodMap(Frozen):
     )
 
 
+class Location(Frozen):
+    """Where a predicted label is, by the slices' predictions and the blood map."""
+
+    first: int = Field(description="`index` of the first slice where the label is predicted")
+    last: int = Field(description="`index` of the last one")
+    most: int | None = Field(
+        description="`index` of the slice with the most blood of the label, the middle one of its slab; null where the "
+        "map shows none"
+    )
+    side: Side | None = Field(
+        description="of the patient: `left` or `right` holds at least 80 % of the map over these slices; else at least "
+        "80 % lies near the head's midline, or blood is on `both` sides. Null where the map shows no blood, the "
+        "orientation is unknown, or the midline is uncertain"
+    )
+    text: str = Field(description="in English, for people: slices count from 1")
+
+
 class ReportModel(Frozen):
     """The bundle that was used."""
 
@@ -151,6 +169,9 @@ class Report(Frozen):
     )
     blood: BloodMap | None = Field(
         None, description="the blood map; on request, and null where nothing was assessed or the bundle has none"
+    )
+    locations: dict[Label, Location] | None = Field(
+        None, description="of each predicted label; null without a blood map, and in older reports"
     )
     model: ReportModel
     thresholds: ReportThresholds

@@ -103,6 +103,15 @@ class HeadersReport(_FromStage):
     incomplete: tuple[int, ...] = Field((), description="files whose header exceeds the bytes sent")
 
 
+class Midline(_FromStage):
+    """The head's midline in the recipe's picture of a slice: a line through `row`, `column`."""
+
+    row: float
+    column: float
+    angle_deg: float = Field(description="from the picture's vertical; positive where its lower end is further right")
+    contrast: float = Field(ge=0, description="by how much the best axis of symmetry exceeds the others; 0 is not")
+
+
 class Evidence(_FromStage):
     """Measurements of one slice's pixels, as shares of the picture. `failed` is a code of `UNUSABLE_FILES`."""
 
@@ -114,4 +123,5 @@ class Evidence(_FromStage):
     air_hu: float | None = Field(None, description="median of the air, in HU; null where it is little or clipped")
     constant: bool = False
     compressed: bool = False
+    midline: Midline | None = Field(None, description="on request; null without a head")
     failed: str | None = None

@@ -94,7 +94,7 @@ class ChunkProcessor:
 
     async def preprocess(self, tensors: Sequence[Tensor], rows: int, upload: Upload, lease: Lease) -> StageResponse:
         """Request slices, at most `rows`."""
-        message = Message(tuple(tensors), {"pictures": upload.pictures})
+        message = Message(tuple(tensors), {"pictures": upload.pictures, "midlines": upload.blood_grid is not None})
         output = shared_slices(rows)
         return upload.work.add(await self._stages.preprocess.infer("slices", message, lease, output))
 

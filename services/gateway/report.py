@@ -27,6 +27,7 @@ from services.common.series_evidence import series_evidence
 from services.common.version import VERSION
 from services.gateway.assessment import Assessment
 from services.gateway.bundle import ServedBundle
+from services.gateway.locations import find_locations
 from services.gateway.stages.network_requests import BloodRows
 
 _KEY_SLICES: Final = 5
@@ -80,6 +81,7 @@ def build_report(
         findings=_findings(series, slices),
         key_slices=_key_slices(slices),
         blood=_blood_map(assessment.blood, bundle.card.recipe) if assessment.blood else None,
+        locations=find_locations(assessment, slices) if assessment.blood else None,
         model=_model(bundle, assessment),
         thresholds=ReportThresholds(operating_point=operating_point, slice=thresholds.slice, series=thresholds.series),
         timings_ms=timings,

@@ -66,6 +66,8 @@ class SlicesModel:
     `slabs` are the ascending slab numbers of the frames, from 0. The frames of a slab are averaged along z, in
     Hounsfield units; `slices` and `pictures` then have one row per slab. `evidence` always has one item per frame.
 
+    With the parameter `midlines`, the evidence has the head's midline in each slice.
+
     With the parameter `hu`, the response has the output `hu` and `evidence` only: a 16-bit greyscale PNG of each frame,
     value = HU + 32768, in patient orientation and not resampled; empty where the frame's evidence has `failed`.
 
@@ -145,6 +147,7 @@ class SlicesModel:
                 partial=partial,
                 slabs=slabs,
                 pictures=pictures,
+                midlines=bool(message.parameters.get("midlines")),
                 allocate=lambda shape: output_array(message, "slices", shape),
             )
         except InvalidSlabs as error:

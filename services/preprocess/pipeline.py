@@ -23,6 +23,7 @@ from services.preprocess.fair_threads import FairThreads
 from services.preprocess.header import DicomHeader
 from services.preprocess.header_reader import read_header
 from services.preprocess.hounsfield_png import encode_hounsfield
+from services.preprocess.midline import find_midline
 from services.preprocess.pixel_evidence import measure_png, measure_slice
 from services.preprocess.resample import resample_and_pad
 from services.preprocess.series import PngEntry, group_into_series
@@ -82,7 +83,7 @@ class Pipeline:
         self._threads = FairThreads(threads)
         self._decoders = decoders or DecoderProcesses()
 
-    def make_slices(
+    def make_slices(  # noqa: PLR0913 - each is an option of the request
         self,
         files: Sequence[Buffer],
         frames: NDArray[np.int32],
@@ -90,6 +91,7 @@ class Pipeline:
         partial: Mapping[int, PartialFile] = _NONE_PARTIAL,
         slabs: NDArray[np.int32] | None = None,
         pictures: bool = False,
+        midlines: bool = False,
         allocate: Allocate = _allocate,
     ) -> Slices:
         """Decode, resample and window the requested frames, or slabs of them.
@@ -101,6 +103,7 @@ class Pipeline:
         partial : by index in `files`, the parts that were sent
         slabs : (m,) int32, ascending from 0: frames of one slab are averaged in Hounsfield units
         pictures : also encode each slice as a PNG
+        midlines : also find the head's midline in each slice; not in PNGs
         allocate : returns the array of the slices, uint8 of the given shape
 
         Raises
@@ -126,7 +129,11 @@ class Pipeline:
             if too_slow.is_set():
                 slices[row] = 0
                 return [Evidence(failed=TOO_SLOW)] * len(own)
-            made = [self._make_slice(*own[0], slices[row])] if slabs is None else self._make_slab(own, slices[row])
+            out = slices[row]
+            if slabs is None:
+                made = [self._make_slice(*own[0], out, midlines=midlines)]
+            else:
+                made = self._make_slab(own, out, midlines=midlines)
             if any(item.failed == TOO_SLOW for item in made):
                 too_slow.set()
             return made
@@ -186,31 +193,33 @@ class Pipeline:
         self._threads.close()
         self._decoders.close()
 
-    def _make_slice(self, source: Source, frame: int, out: NDArray[np.uint8]) -> Evidence:
+    def _make_slice(self, source: Source, frame: int, out: NDArray[np.uint8], *, midlines: bool) -> Evidence:
         """Write one slice into `out`, (512, 512, 3) uint8, and measure it."""
         try:
-            return self._window(source, frame, out)
+            return self._window(source, frame, out, midlines=midlines)
         except UnreadableFile as error:
             out[:] = 0
             return Evidence(failed=error.code)
 
-    def _window(self, source: Source, frame: int, out: NDArray[np.uint8]) -> Evidence:
+    def _window(self, source: Source, frame: int, out: NDArray[np.uint8], *, midlines: bool) -> Evidence:
         if isinstance(source, Buffer):
             out[:] = png.decode(source)
             if not could_be_windowed(out, self.recipe):
                 raise UnreadableFile("png_other_picture")
             return measure_png(out, self.recipe)
-        hu, evidence = self._hounsfield(source, frame)
+        hu, evidence = self._hounsfield(source, frame, midlines=midlines)
         apply_windows(hu, self.recipe, out)
         return evidence
 
-    def _make_slab(self, frames: Sequence[tuple[Source, int]], out: NDArray[np.uint8]) -> list[Evidence]:
+    def _make_slab(
+        self, frames: Sequence[tuple[Source, int]], out: NDArray[np.uint8], *, midlines: bool
+    ) -> list[Evidence]:
         """Write the mean of frames into `out`, (512, 512, 3) uint8, and measure each frame."""
         mean, measured = SliceMean(self.recipe.rows, self.recipe.columns), []
         for source, frame in frames:
             current_deadline().check()
             try:
-                hu, evidence = self._hounsfield(source, frame)
+                hu, evidence = self._hounsfield(source, frame, midlines=midlines)
                 mean.add(hu)
             except UnreadableFile as error:
                 evidence = Evidence(failed=error.code)
@@ -224,15 +233,18 @@ class Pipeline:
             apply_windows(mean.hu(), self.recipe, out)
         return measured
 
-    def _hounsfield(self, source: Source, frame: int) -> tuple[NDArray[np.int16], Evidence]:
+    def _hounsfield(self, source: Source, frame: int, *, midlines: bool) -> tuple[NDArray[np.int16], Evidence]:
         """A frame resampled to (512, 512) int16 Hounsfield units, and its evidence from before resampling.
+
+        The midline is that of the resampled picture.
 
         Pixels, slabs and the mapping back onto the source grid all start here.
         """
         image = self._decode(source, frame)
         spacing_mm = image.row_spacing_mm, image.column_spacing_mm
         resampled = resample_and_pad(image.hu, *spacing_mm, self.recipe.rows, self.recipe.columns)
-        return resampled, measure_slice(image.hu, compressed=image.compressed)
+        evidence = measure_slice(image.hu, compressed=image.compressed)
+        return resampled, evidence.model_copy(update={"midline": find_midline(resampled)}) if midlines else evidence
 
     def _decode(self, source: Source, frame: int) -> DecodedFrame:
         if not isinstance(source, DicomFile):

@@ -151,6 +151,14 @@ export interface LevelFigures {
   series: Record<string, LabelFigures>;
 }
 
+export interface Location {
+  first: number;
+  last: number;
+  most: number | null;
+  side: "left" | "right" | "midline" | "both" | null;
+  text: string;
+}
+
 export interface PointFigures {
   tp: number;
   fp: number;
@@ -247,6 +255,7 @@ export interface Report {
   findings: string[];
   key_slices: number[];
   blood?: BloodMap | null;
+  locations?: Record<string, Location> | null;
   model: ReportModel;
   thresholds: ReportThresholds;
   timings_ms: Timings;
