@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, s
 
 from tests.e2e.containers import Containers, running_containers
 from tests.e2e.page_driver import PageDriver, record_errors
+from tests.e2e.send_job import finished_job
 from tests.receiver import Receiver, receiving
 from tests.running import NAMES, ROOT, Service, running_service
 
@@ -79,6 +80,13 @@ def driver(context: BrowserContext, service: Service) -> Iterator[PageDriver]:
     expect(page.locator("#served-model")).to_contain_text("Served model")
     yield PageDriver(page)
     assert errors == []
+
+
+@pytest.fixture(scope="session")
+def sample_address(service: Service, study: list[Path]) -> str:
+    """Address of the sample series in the page."""
+    job = finished_job(service, {path.name: path.read_bytes() for path in study})
+    return f"{service.url}/worklist.html#/jobs/{job}/series/0"
 
 
 @pytest.fixture(scope="session")

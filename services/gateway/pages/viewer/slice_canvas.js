@@ -15,7 +15,7 @@ import { PRESETS, greyPixels, paintChannels, paintWindow } from "./windowing.js"
 /** @typedef {{ x: number, y: number }} Point */
 
 const PICTURE_SIDE = 512;
-const ZOOM_LIMITS = [0.5, 32];
+const ZOOM_LIMITS = [0.05, 32];
 const KEPT_DURATIONS = 1000;
 const SIDES = /** @type {const} */ (["left", "right", "top", "bottom"]);
 
