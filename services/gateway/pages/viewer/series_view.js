@@ -12,6 +12,7 @@ import { Stage } from "./stage.js";
 
 /** @typedef {import("../types.js").WorklistEntry} WorklistEntry */
 
+const SETTLING_MS = 300; // after the last change of the slice
 const SYMBOLS = { present: "!", absent: "–", unknown: "?" };
 
 /** @type {import("../router.js").OpenView} */
@@ -30,6 +31,7 @@ class SeriesView {
   #body = element("div", { class: "series-body" });
   /** @type {Stage | undefined} */
   #stage;
+  #settling = 0;
 
   /** @param {HTMLElement} container @param {string} job @param {number} number */
   constructor(container, job, number) {
@@ -54,6 +56,7 @@ class SeriesView {
 
   close() {
     this.#abort.abort();
+    clearTimeout(this.#settling);
     this.#stage?.close();
   }
 
@@ -100,17 +103,23 @@ class SeriesView {
     const stage = new Stage({ job: this.#job, number: this.#number, report, index });
     this.#stage = stage;
     const overlay = createOverlayPanel(stage.canvas, this.#job, this.#number, report);
-    const update = () => {
+    stage.canvas.addEventListener("slicechange", () => {
       panel.update(stage.canvas.index);
-      replaceAddress(routeAddress(`/jobs/${this.#job}/series/${this.#number}`, { slice: stage.canvas.index }));
-    };
-    stage.canvas.addEventListener("slicechange", update);
+      clearTimeout(this.#settling);
+      this.#settling = setTimeout(() => this.#settle(stage), SETTLING_MS);
+    });
+    panel.update(index);
     stage.element.addEventListener("keydown", (event) => {
       if (isForControl(event) || !(stage.onKey(event) || overlay.onKey(event))) return;
       event.preventDefault();
     });
-    update();
     return [stage.element, element("div", { class: "side-panel" }, overlay, panel)];
+  }
+
+  /** Browsers refuse many changes of the address a second, and a screen reader has no time for each slice. @param {Stage} stage */
+  #settle(stage) {
+    replaceAddress(routeAddress(`/jobs/${this.#job}/series/${this.#number}`, { slice: stage.canvas.index }));
+    announce(stage.summary);
   }
 
   /** Title and links from the worklist; the view works without them. */

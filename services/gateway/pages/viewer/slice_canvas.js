@@ -52,6 +52,7 @@ export class SliceCanvas extends EventTarget {
     super();
     this.report = report;
     this.index = index;
+    Object.assign(this.element, { sliceCanvas: this }); // for tests, and for readers with a console
     this.#context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d", { alpha: false }));
     this.element.append(this.#canvas, ...this.#marks, this.#notice);
     this.#loader = new SliceLoader(job, number, report.slices.length);
@@ -235,7 +236,7 @@ export class SliceCanvas extends EventTarget {
     if (!image) return;
     this.#paint(image);
     const matrix = image.hounsfield ? sliceToCanvas : pictureToCanvas;
-    context.imageSmoothingEnabled = Math.abs(matrix.a) !== 1 || matrix.d !== 1;
+    context.imageSmoothingEnabled = Math.abs(matrix.a) !== 1; // at 1:1 every pixel has a level of the slice
     context.setTransform(matrix);
     context.drawImage(this.#bitmap, 0, 0);
     for (const layer of this.#layers) this.#drawLayer(layer, { slice: this.slice, report: this.report, sliceToCanvas, pictureToCanvas });

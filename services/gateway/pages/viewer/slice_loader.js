@@ -6,9 +6,9 @@ import { decodeInWorker } from "./decode.js";
 /** @typedef {import("./png.js").SliceImage} SliceImage */
 
 const PARALLEL = 3;
-const CACHE_BYTES = 192 * 1024 ** 2;
+const CACHE_BYTES = 128 * 1024 ** 2;
 const ASSUMED_BYTES = 512 * 512 * 2;
-const FINAL = new Set([403, 404, 410, 422]); // statuses that another attempt would repeat
+const RETRY_S = 5; // where the response names no time
 
 /** Dispatches `load` with each slice that arrived or failed. */
 export class SliceLoader extends EventTarget {
@@ -24,6 +24,7 @@ export class SliceLoader extends EventTarget {
   #running = new Map();
   #hounsfield = true;
   #closed = false;
+  #timer = 0;
 
   /** @param {string} job @param {number} number @param {number} count slices of the series */
   constructor(job, number, count) {
@@ -56,7 +57,6 @@ export class SliceLoader extends EventTarget {
   /** Loads this slice first, then its neighbours; ends requests for distant ones. @param {number} index */
   moveTo(index) {
     this.#index = index;
-    if (!FINAL.has(this.#errors.get(index)?.status)) this.#errors.delete(index);
     const wanted = this.#wanted();
     const first = new Set(wanted.slice(0, PARALLEL));
     for (const [other, controller] of this.#running) if (!first.has(other) && this.#running.size >= PARALLEL) this.#end(other, controller);
@@ -65,6 +65,7 @@ export class SliceLoader extends EventTarget {
 
   close() {
     this.#closed = true;
+    clearTimeout(this.#timer);
     for (const [index, controller] of this.#running) this.#end(index, controller);
     this.#images.clear();
   }
@@ -97,12 +98,23 @@ export class SliceLoader extends EventTarget {
       const image = await this.#fetch(index, controller.signal);
       if (!controller.signal.aborted) this.#keep(index, image);
     } catch (error) {
-      if (!controller.signal.aborted) this.#errors.set(index, error);
+      if (!controller.signal.aborted) this.#fail(index, error);
     }
     if (controller.signal.aborted) return;
     this.#running.delete(index);
     this.dispatchEvent(new CustomEvent("load", { detail: index }));
     this.#start();
+  }
+
+  /** A slice that the service cannot send now is asked for again later. @param {number} index @param {any} error */
+  #fail(index, error) {
+    this.#errors.set(index, error);
+    if (isFinal(error)) return;
+    this.#timer ||= setTimeout(() => {
+      this.#timer = 0;
+      for (const [other, kept] of this.#errors) if (!isFinal(kept)) this.#errors.delete(other);
+      this.#start();
+    }, 1000 * (error.retryAfterSeconds ?? RETRY_S));
   }
 
   /** Hounsfield units; of a PNG upload its picture of three windows. @param {number} index @param {AbortSignal} signal @returns {Promise<SliceImage>} */
@@ -130,6 +142,9 @@ export class SliceLoader extends EventTarget {
     }
   }
 }
+
+/** @param {any} error */
+const isFinal = ({ status = 0 }) => status >= 400 && status < 500 && status !== 429;
 
 /** @param {SliceImage} image */
 const sizeOf = ({ hounsfield, rgb }) => (hounsfield ?? rgb)?.byteLength ?? 0;

@@ -114,14 +114,19 @@ export class Stage {
     this.#nameCanvas();
   }
 
-  /** For screen readers: slice, prediction, and which side of the patient is where. */
-  #nameCanvas() {
-    const { slice, marks } = this.canvas;
-    const { predictions } = /** @type {any} */ (slice);
+  /** "Slice 12 of 34. Predicted: subdural". */
+  get summary() {
+    const { predictions } = this.canvas.slice;
     const labels = predictedLabels(predictions);
     const found = !predictions ? t("verdict.not_assessed") : labels.length > 0 ? t("viewer.predicted", { labels: labelNames(labels) }) : t("viewer.nothing_predicted");
+    return `${sliceTitle(this.canvas.slice, this.#report)}. ${found}`;
+  }
+
+  /** For screen readers: slice, prediction, and which side of the patient is where. */
+  #nameCanvas() {
+    const { marks } = this.canvas;
     const sides = marks ? t("viewer.sides", mapped(marks, directionName)) : t("viewer.no_sides");
-    this.canvas.element.setAttribute("aria-label", [sliceTitle(slice, this.#report), found, sides, t("viewer.keys_hint")].join(". "));
+    this.canvas.element.setAttribute("aria-label", [this.summary, sides, t("viewer.keys_hint")].join(". "));
   }
 }
 

@@ -90,7 +90,9 @@ export class Tools extends EventTarget {
     const act = event.button === 2 ? "window" : event.button === 1 || event.shiftKey ? "pan" : this.tool;
     const open = this.#layer.draft !== null; // its first point was set by a click
     this.#drag = { act, start: event, last: event, sum: 0, open };
-    if (isMeasure(act) && !open) this.#startDraft(act, this.#pointAt(event));
+    if (!isMeasure(act)) return;
+    if (open) this.#stretch(this.#pointAt(event));
+    else this.#startDraft(act, this.#pointAt(event));
   }
 
   /** @param {PointerEvent} event */
