@@ -1,5 +1,5 @@
 // Sends files as a job: choose or drop, send, and see the series as soon as it is known. One panel for the page's life:
-// an upload goes on while the reader looks at a series.
+// an upload continues while the reader looks at a series.
 
 import { announce, element, show } from "../dom.js";
 import { RequestCancelled, RequestError } from "../errors.js";

@@ -19,11 +19,12 @@ const ROWS = /** @type {const} */ ([
   ["Esc", "viewer.help_escape"],
 ]);
 
-export function openKeyboardHelp() {
-  const rows = ROWS.flatMap(([keys, text]) => [element("dt", {}, element("kbd", {}, keys)), element("dd", {}, t(text))]);
+/** @param {readonly (readonly [string, any])[]} keys with the key of each one's text @param {Node | string} more below them */
+export function openKeyboardHelp(keys = ROWS, more = t("viewer.help_pointer")) {
+  const rows = keys.flatMap(([names, text]) => [element("dt", {}, element("kbd", {}, names)), element("dd", {}, t(text))]);
   const close = element("button", { type: "button", class: "primary" }, t("viewer.help_close"));
   const heading = element("h2", { id: "keyboard-help" }, t("viewer.help"));
-  const dialog = element("dialog", { class: "keyboard-help", "aria-labelledby": "keyboard-help" }, heading, element("dl", {}, ...rows), element("p", {}, t("viewer.help_pointer")), close);
+  const dialog = element("dialog", { class: "keyboard-help", "aria-labelledby": "keyboard-help" }, heading, element("dl", {}, ...rows), element("p", {}, more), close);
   close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("keydown", (event) => event.stopPropagation());
   dialog.addEventListener("close", () => dialog.remove());

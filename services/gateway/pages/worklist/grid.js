@@ -1,4 +1,4 @@
-// A grid of rows of equal height, of which only the shown ones are in the document (ARIA grid, roving focus).
+// A grid of rows of equal height: only the shown ones are in the document (ARIA grid, roving focus).
 
 import { element } from "../dom.js";
 

@@ -1,7 +1,7 @@
 // One series of the worklist as a row of cells, and the row of titles by which the reader sorts.
 
 import { element } from "../dom.js";
-import { language, t } from "../i18n/i18n.js";
+import { t } from "../i18n/i18n.js";
 import { predictedLabels, subtypeList } from "../report/verdict.js";
 import { routeAddress } from "../router.js";
 import { formatProbability, labelName } from "../text.js";
@@ -14,7 +14,6 @@ const SYMBOLS = { queued: "◌", running: "◐", assessed: "✓", not_assessed: 
 const COLUMNS = /** @type {const} */ (["mark", "status", "urgent", "received", "source", "description", "slices", "verdict", "probability", "feedback"]);
 const SORTED = ["status", "urgent", "received", "description"];
 const OPINIONS = /** @type {const} */ ([["agree", "✓"], ["disagree", "✗"], ["uncertain", "?"]]);
-const TIME = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "short" });
 
 /** @param {import("./filters.js").Query} filters @param {(column: string) => void} onSort */
 export function titleCells(filters, onSort) {
@@ -58,7 +57,7 @@ export function fillRow(row, entry, actions) {
     mark: [markBox(entry, actions)],
     status: [symbol(SYMBOLS[entry.status]), t(`status.${entry.status}`)],
     urgent: [urgentButton(entry, actions)],
-    received: [element("time", { datetime: entry.received, title: entry.received }, TIME.format(new Date(entry.received)))],
+    received: [element("time", { datetime: entry.received, title: entry.received }, localTime(entry.received))],
     source: [entry.source ? t(`source.${entry.source}`) : "–"],
     description: description(entry, actions),
     slices: [entry.slices === null ? "–" : String(entry.slices)],
@@ -73,6 +72,12 @@ export function fillRow(row, entry, actions) {
 function kindOf({ status, present }) {
   if (status === "assessed") return present ? "present" : "absent";
   return status === "not_assessed" || status === "failed" ? "unknown" : "waiting";
+}
+
+/** 2026-01-31 08:00 in the reader's zone: one form for all languages. @param {string} time UTC */
+function localTime(time) {
+  const date = new Date(time);
+  return new Date(date.getTime() - 60_000 * date.getTimezoneOffset()).toISOString().slice(0, 16).replace("T", " ");
 }
 
 /** @param {string} character */
@@ -101,7 +106,7 @@ function urgentButton({ priority }, { onUrgent }) {
 function description(entry, { onPatient }) {
   const title = entry.series_description || t("list.no_description");
   const link = element("a", { href: entryAddress(entry), tabindex: "-1", title }, title);
-  const more = [entry.patient_name, entry.study_description, entry.acquired?.replace("T", " ")].filter(Boolean).join(" · ");
+  const more = [entry.patient_name, entry.study_description, entry.acquired?.replace("T", " ").slice(0, 16)].filter(Boolean).join(" · ");
   const below = element("span", { class: "hint", title: more }, more);
   if (entry.patient) {
     const same = element("button", { type: "button", class: "link-button", tabindex: "-1", title: t("list.same_patient_hint") }, t("list.same_patient"));

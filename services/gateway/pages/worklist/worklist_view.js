@@ -5,16 +5,27 @@ import { t } from "../i18n/i18n.js";
 import { replaceAddress, routeAddress } from "../router.js";
 import { getJson, request } from "../request.js";
 import { createUploadPanel } from "../upload/upload_panel.js";
+import { openKeyboardHelp } from "../viewer/keyboard_help.js";
 import { FilterBar } from "./filter_bar.js";
 import { apiQuery, isFiltered, parseFilters, quickFilter, sortedBy } from "./filters.js";
 import { Grid } from "./grid.js";
-import { openHelp, shortcuts } from "./help.js";
 import { createJobPanel } from "./job_panel.js";
 import { watchWorklist } from "./live.js";
 import { keyOf, WorklistPages } from "./pages.js";
 import { entryAddress, fillRow, titleCells } from "./row.js";
 
 const REFRESH_MS = 1000; // at most one refresh in this time
+const KEYS = /** @type {const} */ ([
+  ["j k ↓ ↑", "list.key_move"],
+  ["Enter", "list.key_open"],
+  ["x", "list.key_mark"],
+  ["c", "list.key_compare"],
+  ["u", "list.urgent_hint"],
+  ["p", "list.same_patient_hint"],
+  ["/", "list.key_search"],
+  ["?", "list.key_help"],
+]);
+let singleKeys = true; // the reader may switch them off (WCAG 2.1.4)
 
 /**
  * @typedef {import("../types.js").WorklistEntry} Entry
@@ -45,7 +56,7 @@ class WorklistView {
   #timer = 0;
   #note = element("button", { type: "button", class: "primary new-rows", hidden: "" });
   #compare = element("p", { class: "row compare-bar", hidden: "" });
-  #hint = element("p", { class: "hint", hidden: "" });
+  #hint = element("p", { class: "hint" });
   #state = element("span", { class: "hint live", role: "status" });
   #problem = element("p", { class: "problem-note", role: "alert" });
   #empty = element("section", { class: "card empty", hidden: "" });
@@ -82,7 +93,7 @@ class WorklistView {
   }
 
   #bars() {
-    const help = element("button", { type: "button", class: "link-button" }, t("help.open"));
+    const help = element("button", { type: "button", class: "link-button" }, t("list.keys"));
     help.addEventListener("click", openHelp);
     this.#note.addEventListener("click", () => this.#showNew());
     return element("div", { class: "row list-bar" }, this.#hint, this.#note, this.#compare, this.#state, help);
@@ -106,8 +117,6 @@ class WorklistView {
     this.#drawTitles();
     this.#setAdded(0);
     this.#grid.active = place?.at ?? 0;
-    this.#hint.textContent = filters.sort?.startsWith("probability") ? t("list.sorted_by_score") : filters.patient ? t("list.one_patient") : "";
-    show(this.#hint, this.#hint.textContent !== "");
     await this.#sync();
     this.#grid.element.scrollTop = place?.scrollTop ?? 0;
     if (place) this.#grid.focus(place.at);
@@ -166,6 +175,9 @@ class WorklistView {
     const counts = quick ? await getJson(`v1/worklist?${apiQuery(whole)}&limit=1`, { signal: this.#stop.signal }) : latest;
     this.#bar.showCounts(counts);
     document.title = counts.positive > 0 ? `${t("list.positive", { count: counts.positive })} · ${t("app.title")}` : t("app.title");
+    const { sort, patient } = this.#filters;
+    const hints = [!latest.complete && t("list.incomplete"), sort?.startsWith("probability") && t("list.sorted_by_score"), patient && t("list.one_patient")];
+    this.#hint.textContent = hints.filter(Boolean).join(" ");
     show(this.#grid.element, latest.total > 0);
     show(this.#empty, latest.total === 0);
     this.#empty.replaceChildren(...this.#emptyTexts());
@@ -251,7 +263,7 @@ class WorklistView {
   #onKey(event) {
     const { target, key } = event;
     const typing = target instanceof Element && target.matches("input:not([type=checkbox]), select, textarea, dialog *");
-    if (typing || !shortcuts.on || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (typing || !singleKeys || event.ctrlKey || event.altKey || event.metaKey) return;
     const entry = this.#grid.focused ? this.#pages.entry(this.#grid.active) : undefined;
     if (key === "/") this.#bar.search.focus();
     else if (key === "?") openHelp();
@@ -270,4 +282,11 @@ class WorklistView {
     if (this.#stop.signal.aborted || error.name === "AbortError") return;
     this.#problem.textContent = [error.title ?? String(error), error.detail].filter(Boolean).join(": ");
   }
+}
+
+function openHelp() {
+  const box = element("input", { type: "checkbox" });
+  box.checked = singleKeys;
+  box.addEventListener("change", () => (singleKeys = box.checked));
+  openKeyboardHelp(KEYS, element("label", { class: "check" }, box, t("list.single_keys")));
 }
