@@ -159,6 +159,18 @@ class Settings(ConnectionSettings):
         description="File of a key of 32 bytes or more for the hashes by which the worklist finds series of the same "
         "patient; unset, each folder of jobs has a key of its own. Gateways with one key have the same hashes.",
     )
+    job_files_ttl_s: float | None = Field(
+        default=None,
+        ge=0,
+        description="Seconds from the end of a job until its uploaded files are removed; then viewers get 404 "
+        "`no_files` in place of pictures. Unset, files stay as long as the reports.",
+    )
+    job_files_quota_bytes: int | None = Field(
+        default=None,
+        ge=0,
+        description="Largest size of the uploaded files of all ended jobs, in bytes; beyond it, the files of the jobs "
+        "that ended first are removed. Unset, there is no limit.",
+    )
     job_lanes: int = Field(
         default=8,
         description="Largest number of a sender's series that are processed at the same time, for each priority.",

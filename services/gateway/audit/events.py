@@ -82,6 +82,11 @@ def expiry_event(owner: str, job: str) -> Event:
     return {"time": utc_now(), "action": "expire", "sender": SYSTEM, "owner": owner, "job": job}
 
 
+def files_expiry_event(owner: str, job: str) -> Event:
+    """The event of a job whose files retention removes."""
+    return {**expiry_event(owner, job), "action": "expire_files"}
+
+
 def system_event(action: str, **fields: Any) -> Event:
     """An event of the process: start, stop, rotate, reopen, lost."""
     return {"time": utc_now(), "action": action, "sender": SYSTEM, **fields}

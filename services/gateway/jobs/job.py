@@ -248,6 +248,10 @@ class Job:
         """Whether the job was accepted and not deleted."""
         return self._has(MANIFEST)
 
+    def has_files(self) -> bool:
+        """Whether the uploaded files were not removed."""
+        return bool(self._storage.names(f"{self.key}/{FILES}"))
+
     def remove_files(self) -> None:
         """Remove the uploaded files; plan and reports stay until the job is deleted."""
         self._remove(FILES)

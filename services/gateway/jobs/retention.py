@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from services.common.elapsed import Reading, elapsed_s
+from services.gateway.jobs.file_retention import FileRetention
 from services.gateway.jobs.job import Job, JobEnd
 from services.gateway.jobs.storage import Storage
 from services.gateway.jobs.store import JobStore
@@ -70,25 +71,40 @@ class Retention:
     ----------
     ttl_s
         seconds from the end of a job until it is deleted
+    files
+        removes files of jobs earlier
     """
 
-    def __init__(self, store: JobStore, clock: RetentionClock, ttl_s: float) -> None:
+    def __init__(
+        self, store: JobStore, clock: RetentionClock, ttl_s: float, files: FileRetention | None = None
+    ) -> None:
         self._store = store
         self._clock = clock
         self._ttl_s = ttl_s
         self._ends: dict[str, int] = {}  # milliseconds of the retention clock at the end, by the job's key
+        self._files = files or FileRetention()
+        self._kept: list[tuple[Job, float]] = []  # ended jobs that the latest sweep left, and the seconds since
 
     def sweep(self) -> Iterator[Job]:
         """Delete the expired jobs, and yield each after its deletion."""
         seen: set[str] = set()
+        kept: list[tuple[Job, float]] = []
 
         def is_expired(job: Job, end: JobEnd) -> bool:
             seen.add(job.key)
-            return self.age_s(job, end) > self._ttl_s
+            if (age_s := self.age_s(job, end)) > self._ttl_s:
+                return True
+            kept.append((job, age_s))
+            return False
 
         yield from self._store.remove_expired(is_expired)
+        self._kept = kept
         self._ends = {key: end for key, end in self._ends.copy().items() if key in seen}
         self._clock.tick()
+
+    def sweep_files(self) -> Iterator[Job]:
+        """Remove files of the ended jobs that the latest sweep left; yield each job whose files were removed."""
+        yield from self._files.sweep(self._kept)
 
     def age_s(self, job: Job, end: JobEnd) -> float:
         """Seconds since the job ended. The first call stores the end by the retention clock."""

@@ -16,9 +16,10 @@ from services.common.api_keys import ApiKeys
 from services.common.clients import Client
 from services.common.operating_points import OperatingPoint
 from services.common.problems import NotFound
-from services.gateway.audit.events import expiry_event
+from services.gateway.audit.events import expiry_event, files_expiry_event
 from services.gateway.audit.log import AuditLog
 from services.gateway.bundle import Bundles
+from services.gateway.jobs.file_retention import FileRetention
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.retention import Retention, RetentionClock
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
@@ -72,7 +73,8 @@ class JobService:
 
         changed : gets each job that this gateway accepts, changes or deletes
         """
-        retention = Retention(store, RetentionClock(store.storage), settings.job_ttl_s)
+        files = FileRetention(settings.job_files_ttl_s, settings.job_files_quota_bytes)
+        retention = Retention(store, RetentionClock(store.storage), settings.job_ttl_s, files)
         return cls(
             store,
             FairScheduler(redis, store, settings.job_lanes),
@@ -207,6 +209,9 @@ class JobService:
             self.changed(job)
             if self.audit:
                 self.audit.post(expiry_event(job.sender, job.id))
+        for job in self.retention.sweep_files():
+            if self.audit:
+                self.audit.post(files_expiry_event(job.sender, job.id))
 
     async def _reconcile_forever(self) -> None:
         count = 0
