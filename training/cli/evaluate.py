@@ -46,8 +46,13 @@ def _measure_files(
     measured = measure_site(opened, files, labels)
     out.mkdir(parents=True, exist_ok=True)
     write_page(measured.card, out)
-    (out / ADDENDUM).write_text(site_addendum(opened, measured).model_dump_json(indent=1) + "\n")
-    LOG.info("evaluate: the figures are in %s; attach them by attach-evaluation %s %s", out, bundle, out)
+    (out / ADDENDUM).unlink(missing_ok=True)
+    if measured.phantoms:
+        LOG.warning("%d series are phantoms: no %s is written, which is for patients", measured.phantoms, ADDENDUM)
+    else:
+        (out / ADDENDUM).write_text(site_addendum(opened, measured).model_dump_json(indent=1) + "\n")
+        LOG.info("evaluate: attach the figures by `python -m training attach-evaluation %s %s`", bundle, out)
+    LOG.info("evaluate: the figures are in %s", out)
 
 
 def evaluate_phantoms(

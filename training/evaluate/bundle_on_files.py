@@ -20,6 +20,7 @@ from training.evaluate.metrics import ScoredLabels
 from training.evaluate.served_bundle import ServedBundle
 from training.io.errors import TrainingError
 from training.io.progress import progress_bar
+from training.phantom.dicom_files import SERIES_DESCRIPTION
 
 LOG = logging.getLogger(__name__)
 UNKNOWN: Final[Row] = (None,) * len(LABELS)
@@ -41,11 +42,15 @@ class LabelledSeries:
 
 @dataclass(frozen=True, slots=True)
 class PredictedSeries:
-    """Probabilities of a series' slices, (n, 6), and of the whole, (6,), beside its labels."""
+    """Probabilities of a series' slices, (n, 6), and of the whole, (6,), beside its labels.
+
+    phantom : whether its header says that this project made it
+    """
 
     slices: NDArray[np.float32]
     series: NDArray[np.float32]
     labels: LabelledSeries
+    phantom: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,11 @@ class SiteMeasurement:
 
     card: Card
     predicted: Sequence[PredictedSeries]
+
+    @property
+    def phantoms(self) -> int:
+        """The number of series that are phantoms of this project."""
+        return sum(each.phantom for each in self.predicted)
 
 
 def measure_site(bundle: Bundle, data: Path, table: Path) -> SiteMeasurement:
@@ -108,8 +118,12 @@ def _predict(bundle: Bundle, files: Sequence[File], truth: Truth, left_out: Coun
                     left_out["without labels" if labels.unlabelled else "not assessed"] += 1
                 else:
                     left_out["slices without labels"] += labels.rows.count(UNKNOWN)
-                    yield PredictedSeries(*prediction, labels)
+                    yield PredictedSeries(*prediction, labels, _is_phantom(header))
                 progress.update(1)
+
+
+def _is_phantom(header: SeriesHeader) -> bool:
+    return header.description is not None and header.description.series_description == SERIES_DESCRIPTION
 
 
 def _labels(header: SeriesHeader, files: Sequence[File], truth: Truth) -> LabelledSeries:

@@ -15,6 +15,7 @@ from training.phantom.study import Study
 
 INTERCEPT_HU: Final = -1024
 CREATED: Final = datetime(2019, 9, 24, 12, 0, 0, tzinfo=UTC)  # fixed, so that files are reproducible
+SERIES_DESCRIPTION: Final = "Synthetic phantom, no patient"
 
 
 def dicom_files(study: Study, name: str) -> list[bytes]:
@@ -57,7 +58,7 @@ def _identify(dataset: Dataset, uids: dict[str, UID], index: int) -> None:
     dataset.SeriesNumber, dataset.AcquisitionNumber, dataset.InstanceNumber = 1, 1, index + 1
     dataset.Modality, dataset.Manufacturer, dataset.BodyPartExamined = "CT", "synthetic", "HEAD"
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-    dataset.SeriesDescription = "Synthetic phantom, no patient"
+    dataset.SeriesDescription = SERIES_DESCRIPTION
 
 
 def _place(dataset: Dataset, scan: Scan, position_mm: float) -> None:

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
+from services.common.addenda import Addendum
 from services.common.card import open_bundle
 from services.common.labels import LABELS, Label
 from services.common.operating_points import Thresholds
+from training.cli.app import main
 from training.evaluate.bundle_on_files import LabelledSeries, PredictedSeries, measure_site, predict_site, site_metrics
 from training.evaluate.labelled_files import Row, any_of
 from training.io.errors import TrainingError
@@ -68,14 +70,35 @@ def _table(path: Path, rows: Sequence[str]) -> Path:
 def test_a_site_is_measured_as_the_services_assess_it(tmp_path: Path) -> None:
     data = _site(tmp_path / "site")
     rows = [f"{patient}-{number}.dcm,{patient},p{patient}" for patient in range(2) for number in range(6)]
-    card = measure_site(open_bundle(BUNDLE), data, _table(tmp_path / "labels.csv", rows)).card
-    metrics = card.metrics
+    measured = measure_site(open_bundle(BUNDLE), data, _table(tmp_path / "labels.csv", rows))
+    assert measured.phantoms == 2
+    metrics = measured.card.metrics
     assert metrics["data"] == "a site's own, site"
     assert metrics["left_out"] == {"files that are copies": 1, "files set aside": 1, "slices without labels": 0}
     assert (metrics["studies"], metrics["slices"], metrics["patients"]) == (2, 12, 2)
     assert metrics["slice"]["any"]["positives"] == 6
     assert metrics["labels_without_rows"]["slice"] == list(LABELS[1:])
-    assert card.thresholds == open_bundle(BUNDLE).card.thresholds
+    assert measured.card.thresholds == open_bundle(BUNDLE).card.thresholds
+
+
+def test_files_of_patients_give_an_addendum_and_phantoms_none(tmp_path: Path) -> None:
+    data = _site(tmp_path / "site")
+    rows = [f"{patient}-{number}.dcm,{patient},p{patient}" for patient in range(2) for number in range(6)]
+    table, out = _table(tmp_path / "labels.csv", rows), tmp_path / "out"
+    command = ["evaluate", "--files", str(data), "--labels", str(table), "--out", str(out)]
+    main(command)
+    assert not (out / "addendum.json").exists()
+    (data / "copy.dcm").unlink()
+    for path in data.glob("*.dcm"):
+        dataset = dcmread(path)
+        dataset.SeriesDescription = "Head native"
+        dataset.save_as(path)
+    main(command)
+    found = Addendum.model_validate_json((out / "addendum.json").read_bytes())
+    assert (found.patients, found.series, found.slices) == (2, 2, 12)
+    assert found.card_sha256 == open_bundle(BUNDLE).card_sha256
+    any_of_series = found.figures.series["any"]
+    assert (any_of_series.positives, any_of_series.negatives) == (1, 1)
 
 
 def test_series_and_slices_without_labels_are_counted(tmp_path: Path) -> None:

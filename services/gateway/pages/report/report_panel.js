@@ -30,7 +30,6 @@ export function createReportPanel({ job, number, report, onSlice }) {
   panel.append(
     element("section", {}, element("h3", {}, t(report.series ? "report.series" : "report.pictures")), report.series ? seriesTable(report) : pictureTable(report, onSlice)),
     slice,
-    ...keySlices(report, onSlice),
     createFigures(report),
     feedback.element,
     createDownloads(job, number, report),
@@ -67,15 +66,6 @@ function sliceFacts({ file, frame, position_mm: position, slab }, { series }) {
   const place = series ? [t("report.position", { mm: formatNumber(position, 1) })] : [];
   const averaged = typeof slab === "number" ? [t("report.slab", { number: slab + 1 })] : [];
   return [...place, ...averaged, frame ? t("report.frame", { file, number: frame + 1 }) : file].join(", ");
-}
-
-/** @param {Report} report @param {OnSlice} onSlice */
-function keySlices({ key_slices: keys, slices }, onSlice) {
-  const buttons = keys.map((index) => {
-    const probability = formatNumber(slices[index].probabilities?.any ?? 0, 2, 2);
-    return button(t("report.key_slice", { number: index + 1, probability }), () => onSlice(index));
-  });
-  return buttons.length > 0 ? [element("section", {}, element("h3", {}, t("report.key_slices")), element("p", { class: "row" }, ...buttons))] : [];
 }
 
 /** @param {string} text @param {() => void} onClick */
