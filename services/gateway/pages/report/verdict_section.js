@@ -54,7 +54,7 @@ function reasonRow({ code, detail, severity }) {
 }
 
 /** A line for each label that is present, with its place, and one for the others. @param {Report} report */
-function findings({ status, series, slices, thresholds, ...report }) {
+function findings({ status, series, slices, thresholds, locations }) {
   if (status !== "assessed") return [];
   const levels = series ? [series] : slices;
   const found = Object.keys(thresholds.slice).map((label) => ({
@@ -64,7 +64,7 @@ function findings({ status, series, slices, thresholds, ...report }) {
   }));
   const rows = found.filter(({ positive }) => positive > 0).map(({ label, positive, probability }) => {
     const words = t("report.finding", { label: labelName(label), probability });
-    const where = series ? describePlace(/** @type {any} */ (report).locations?.[label]) : `, ${t("report.in_pictures", { positive, count: slices.length })}`;
+    const where = series ? describePlace(locations?.[label]) : `, ${t("report.in_pictures", { positive, count: slices.length })}`;
     return element("li", { class: "present" }, words, where);
   });
   const others = found.filter(({ positive }) => positive === 0).map(({ label }) => label);
