@@ -14,7 +14,7 @@ from training.phantom.study_options import StudyOptions
 
 SEED: Final = 9_400_112  # a haemorrhage in the brain, 28 mm from the middle
 SQUARE_HU: Final = 1000
-SQUARES: Final = (4, 7, 10)  # pixels of the phantom; by their sizes they are told apart
+SQUARES: Final = (6, 9, 12)  # pixels of the phantom; their sizes tell which is which
 
 
 @dataclass(frozen=True, slots=True)
