@@ -52,13 +52,11 @@ export class Grid extends EventTarget {
 
   /** Moves the focus, and scrolls where the row is not in view. @param {number} at */
   focus(at) {
-    this.active = Math.max(0, Math.min(at, this.#rows.total - 1));
-    const [top, height] = [this.active * this.#height, this.#height];
-    const room = this.element.clientHeight - this.#head.offsetHeight;
-    const { scrollTop } = this.element;
-    this.element.scrollTop = Math.max(Math.min(scrollTop, top), top + height - room);
+    this.active = at;
     this.render();
-    this.#node(this.active)?.focus({ preventScroll: true });
+    const node = this.#node(this.active);
+    node?.focus({ preventScroll: true });
+    node?.scrollIntoView({ block: "nearest" });
     this.dispatchEvent(new Event("need"));
   }
 

@@ -49,6 +49,7 @@ class WorklistView {
   #filters;
   /** @type {Map<string, Entry>} */
   #marked = new Map();
+  #address = "";
   #added = 0; // rows above that came while the reader looked at others
   #busy = false;
   #stale = false;
@@ -80,12 +81,12 @@ class WorklistView {
     const heading = element("h2", { class: "visually-hidden" }, t("list.title"));
     container.append(this.#panel.element, heading, this.#bar.element, this.#bars(), this.#problem, this.#empty, this.#grid.element);
     this.#listen();
-    this.#apply(this.#filters, left?.address === location.hash ? left : undefined);
+    this.#apply(this.#filters, left?.address === (location.hash || "#/") ? left : undefined);
     watchWorklist((state) => this.#onLive(state), this.#stop.signal).catch((error) => this.#fail(error));
   }
 
   close() {
-    left = { address: location.hash, at: this.#grid.active, scrollTop: this.#grid.element.scrollTop };
+    left = { address: this.#address, at: this.#grid.active, scrollTop: this.#grid.element.scrollTop };
     this.#stop.abort();
     this.#panel.close();
     this.#bar.close();
@@ -111,7 +112,8 @@ class WorklistView {
   async #apply(filters, place = undefined) {
     this.#filters = filters;
     const { job, ...query } = filters;
-    if (!place) replaceAddress(routeAddress(job ? `/jobs/${job}` : "/", query));
+    this.#address = routeAddress(job ? `/jobs/${job}` : "/", query);
+    if (!place) replaceAddress(this.#address);
     this.#pages = new WorklistPages(apiQuery(filters), this.#stop.signal);
     this.#bar.show(filters);
     this.#drawTitles();
