@@ -101,9 +101,10 @@ class Job:
         """One series of the plan; NotFound where the job is gone."""
         return PlannedSeries.model_validate_json(self._read(PLAN).split(b"\n")[1 + number])
 
-    def all_planned_series(self) -> list[PlannedSeries]:
-        """All series of the plan, by number; NotFound where the job has no plan or is gone."""
-        return [PlannedSeries.model_validate_json(line) for line in self._read(PLAN).split(b"\n")[1:]]
+    def planned_series_of(self, numbers: Iterable[int]) -> list[PlannedSeries]:
+        """Some series of the plan; NotFound where the job has no plan or is gone."""
+        lines = self._read(PLAN).split(b"\n")
+        return [PlannedSeries.model_validate_json(lines[1 + number]) for number in numbers]
 
     def create_plan(self, plan: Plan, series: Sequence[PlannedSeries]) -> bool:
         """Store the plan; False where the job has a plan or has ended."""

@@ -24,7 +24,7 @@ from services.gateway.responses import (
 from services.gateway.worklist import query
 from services.gateway.worklist.query import SORTS, Filters, InvalidCursor, InvalidFilter, Sorting
 from services.gateway.worklist.schemas import WorklistPage
-from services.gateway.worklist.service import PageRequest, Worklist
+from services.gateway.worklist.service import PageRequest, Worklist, WorklistUnavailable
 
 _EVENT: Final[dict[str, Any]] = {
     "type": "object",
@@ -42,6 +42,7 @@ _LIST: Final[Responses] = {
         BadRequest("query.limit: Input should be less than or equal to 500"),
         *INVALID_QUERY,
     ),
+    503: openapi_problem(WorklistUnavailable("the index of the worklist is made again; try again in some seconds")),
 }
 _WATCH: Final[Responses] = {
     200: {

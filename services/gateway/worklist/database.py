@@ -60,6 +60,13 @@ class Database:
             self._remove()
             self.writer = self._usable()
 
+    def replace(self) -> None:
+        """Make the file anew; connections that read the old one are not used again."""
+        self.writer.close()
+        self._remove()
+        self._readers = SimpleQueue()
+        self.open()
+
     def _usable(self) -> sqlite3.Connection:
         """The writing connection; the file is made, for this user only, where it is absent or has other contents.
 
@@ -100,8 +107,9 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection for one thread at a time; all queries of the context see the same state."""
+        readers = self._readers
         try:
-            connection = self._readers.get_nowait()
+            connection = readers.get_nowait()
         except Empty:
             connection = self._connect()
             self._open_readers.append(connection)
@@ -109,8 +117,9 @@ class Database:
             connection.execute("BEGIN")
             yield connection
         finally:
-            connection.execute("ROLLBACK")
-            self._readers.put(connection)
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            readers.put(connection)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -131,3 +140,5 @@ class Database:
         """Close all connections."""
         for connection in (*self._open_readers, self.writer):
             connection.close()
+        self._open_readers.clear()
+        self._readers = SimpleQueue()

@@ -1,5 +1,6 @@
 """The worklist's index: rows that a background thread writes, and pages that requests read."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Iterable
@@ -12,9 +13,10 @@ from services.gateway.worklist.database import Database
 from services.gateway.worklist.rows import COLUMNS, UNPLANNED, Row
 
 FILE: Final = f"{WORKLIST}/index.sqlite"
-_PUT: Final = (
-    f"INSERT OR REPLACE INTO entries ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"  # noqa: S608 - names of columns
-)
+_VALUES: Final = [name for name in COLUMNS if name not in ("job", "number")]
+_PUT: Final = f"""INSERT INTO entries ({", ".join(COLUMNS)}) VALUES ({", ".join(f":{name}" for name in COLUMNS)})
+    ON CONFLICT DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _VALUES)}
+    WHERE ({", ".join(_VALUES)}) IS NOT ({", ".join(f"excluded.{name}" for name in _VALUES)})"""  # noqa: S608 - names of columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,17 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.rows or self.observed or self.removed)
 
+    def rows_of(self, sender: str) -> list[Row]:
+        """The rows of a sender's jobs."""
+        return [row for row in self.rows if row["sender"] == sender]
+
+    def removed_of(self, sender: str) -> list[tuple[str]]:
+        """The removed jobs of a sender."""
+        return [(job,) for job, owner in self.removed.items() if owner == sender]
+
     @property
     def senders(self) -> set[str]:
-        """Senders whose lists change."""
+        """Senders whose lists may change."""
         return {row["sender"] for row in self.rows} | set(self.removed.values())
 
 
@@ -67,6 +77,7 @@ class WorklistIndex:
 
     def open(self) -> None:
         """Open the file, or make it."""
+        self.complete = False
         self.database.open()
 
     def close(self) -> None:
@@ -79,18 +90,24 @@ class WorklistIndex:
             return self._latest if sender is None else self._versions.get(sender, self._first)
 
     def apply(self, changes: Changes) -> None:
-        """Write the changes, and count a version where they change the list."""
-        now = time.time()
-        observed = [(job, sender, settled, now) for job, (sender, settled) in changes.observed.items()]
+        """Write the changes, and count a version for each sender whose list they change."""
+        observed = [(job, sender, settled, time.time()) for job, (sender, settled) in changes.observed.items()]
         with self.database.writing() as connection:
-            for table in ("entries", "jobs"):
-                connection.executemany(f"DELETE FROM {table} WHERE job = ?", [(job,) for job in changes.removed])  # noqa: S608
+            changed = [sender for sender in changes.senders if _apply_to_sender(connection, changes, sender)]
             connection.executemany(
                 "DELETE FROM entries WHERE job = ? AND number = ?", [(job, UNPLANNED) for job in changes.planned]
             )
+            connection.executemany("DELETE FROM jobs WHERE job = ?", [(job,) for job in changes.removed])
             connection.executemany("INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?)", observed)
-            connection.executemany(_PUT, changes.rows)
-        self._count(changes.senders)
+        self._count(changed)
+        if changes.removed:
+            self.database.truncate_log()
+
+    def replace(self) -> None:
+        """Replace a damaged file by an empty one."""
+        self.database.replace()
+        self.complete = False
+        self._count(self._versions)
 
     def set_complete(self) -> None:
         """All jobs are in the index."""
@@ -113,3 +130,9 @@ class WorklistIndex:
         """Settled jobs whose files were not read for the longest time."""
         query = "SELECT job, sender, settled FROM jobs WHERE settled ORDER BY checked LIMIT ?"
         return [KnownJob(*row) for row in self.database.writer.execute(query, (count,))]
+
+
+def _apply_to_sender(connection: sqlite3.Connection, changes: Changes, sender: str) -> bool:
+    """Write the rows of one sender; whether any differs from before."""
+    removed = connection.executemany("DELETE FROM entries WHERE job = ?", changes.removed_of(sender)).rowcount
+    return connection.executemany(_PUT, changes.rows_of(sender)).rowcount + removed > 0

@@ -1,5 +1,6 @@
 """The worklist: its index, the thread that keeps it, and its pages."""
 
+import logging
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,16 +9,19 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from services.common.labels import LABELS
+from services.common.problems import Problem
 from services.gateway.jobs.events import Update
 from services.gateway.jobs.patient_key import patient_key
 from services.gateway.jobs.store import JobStore
 from services.gateway.settings import Settings
 from services.gateway.worklist.index import WorklistIndex
+from services.gateway.worklist.job_reader import JobReader
 from services.gateway.worklist.query import Filters, Sorting
 from services.gateway.worklist.rows import UNPLANNED
 from services.gateway.worklist.schemas import FeedbackCounts, WorklistEntry, WorklistPage
 from services.gateway.worklist.tracker import LOCAL_TIMES, REMOTE_TIMES, Tracker
 
+log = logging.getLogger(__name__)
 _COUNTS: Final = """count(*) AS total, ifnull(sum(present), 0) AS positive,
     ifnull(sum(status IN ('not_assessed', 'failed')), 0) AS not_assessed,
     ifnull(sum(status IN ('queued', 'running')), 0) AS waiting"""
@@ -25,6 +29,13 @@ _SAME: Final = (
     *("job", "status", "received", "reported", "priority", "source", "slices", "warnings", "reason", "reason_detail"),
     *("key_slice", "series_description", "study_description", "acquired", "patient", "patient_name"),
 )
+
+
+class WorklistUnavailable(Problem):
+    status = 503
+    code = "worklist_unavailable"
+    title = "The worklist cannot be read now"
+    retry_after_s = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,7 @@ class Worklist:
         """In the folder of the settings' jobs."""
         index = WorklistIndex(settings.jobs_dir, f"show_patient={settings.show_patient}")
         times = REMOTE_TIMES if settings.jobs_url else LOCAL_TIMES
-        return cls(index, Tracker(store, index, times, show_patient=settings.show_patient), store, settings)
+        return cls(index, Tracker(store, index, JobReader(settings.show_patient), times), store, settings)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -82,7 +93,17 @@ class Worklist:
         ------
         InvalidCursor
             the cursor is broken, or belongs to another order
+        WorklistUnavailable
+            the index is damaged
         """
+        try:
+            return self._page(request)
+        except sqlite3.DatabaseError as error:
+            log.exception("the index of the worklist cannot be read; it is made again")
+            self.tracker.replace_soon()
+            raise WorklistUnavailable("the index of the worklist is made again; try again in some seconds") from error
+
+    def _page(self, request: PageRequest) -> WorklistPage:
         sorting, (where, parameters) = request.sorting, request.filters.where()
         version = self.index.version(request.filters.sender)  # read first: later changes have later ones
         with self.index.database.reading() as connection:

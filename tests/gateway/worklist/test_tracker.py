@@ -1,11 +1,16 @@
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.gateway.jobs.schemas import Plan
+from services.gateway.jobs.storage import Storage
 from services.gateway.jobs.store import JobOptions, JobStore
+from services.gateway.settings import Settings
 from services.gateway.worklist.schemas import WorklistEntry
-from services.gateway.worklist.service import Worklist
+from services.gateway.worklist.service import Worklist, WorklistUnavailable
 from tests.gateway.jobs.factories import job_of, plan_of, report_of, upload
 from tests.gateway.worklist.conftest import page_of
 
@@ -17,6 +22,11 @@ def _entries(worklist: Worklist) -> list[WorklistEntry]:
 
 def _statuses(worklist: Worklist) -> list[tuple[int | None, str]]:
     return [(entry.number, entry.status) for entry in _entries(worklist)]
+
+
+def wait_for(is_true: Callable[[], bool]) -> None:
+    while not is_true():
+        time.sleep(0.005)
 
 
 def test_a_job_is_followed_from_its_acceptance_to_its_end(worklist: Worklist, store: JobStore, tmp_path: Path) -> None:
@@ -81,3 +91,93 @@ def test_an_unreadable_job_is_an_entry_that_says_so(
     found = {entry.job: (entry.status, entry.reason) for entry in _entries(worklist)}
     assert found == {job.id: ("failed", "unreadable_job"), other.id: ("running", None)}
     assert "Doe" not in caplog.text
+
+
+def test_a_reading_without_changes_is_no_new_version(worklist: Worklist, store: JobStore, tmp_path: Path) -> None:
+    for number in range(3):
+        job = job_of(store, tmp_path, 2)
+        job.create_report(0, report_of("assessed"))
+        if number:
+            store.cancel(job, "routine")
+    _entries(worklist)
+    version = worklist.index.version("ann")
+    worklist.tracker.rescan_soon()
+    worklist.tracker.changed(job)
+    assert len(_entries(worklist)) == 6
+    assert worklist.index.version("ann") == worklist.index.version(None) == version
+
+
+def test_each_sender_has_a_version_of_its_own(worklist: Worklist, store: JobStore, tmp_path: Path) -> None:
+    job_of(store, tmp_path, sender="ann")
+    worklist.tracker.look()
+    before = worklist.index.version("ann"), worklist.index.version(None)
+    job_of(store, tmp_path, sender="bob")
+    worklist.tracker.look()
+    assert worklist.index.version("ann") == before[0]
+    assert worklist.index.version("bob") == worklist.index.version(None) > before[1]
+
+
+@pytest.mark.parametrize("damage", [b"no database", b"", None])
+def test_the_index_is_made_again_where_it_is_missing_or_damaged(
+    store: JobStore, tmp_path: Path, damage: bytes | None
+) -> None:
+    job_of(store, tmp_path, 3)
+    worklist = Worklist.create(Settings(jobs_dir=tmp_path / "store"), store)
+    path = worklist.index.database.path
+    with worklist.running():
+        wait_for(lambda: worklist.index.complete)
+    path.unlink() if damage is None else path.write_bytes(damage)
+    with worklist.running():
+        wait_for(lambda: page_of(worklist).total == 3)
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_an_index_that_is_damaged_meanwhile_is_made_again(store: JobStore, tmp_path: Path) -> None:
+    job_of(store, tmp_path, 3)
+    worklist = Worklist.create(Settings(jobs_dir=tmp_path / "store"), store)
+    with worklist.running():
+        wait_for(lambda: worklist.index.complete)
+        worklist.index.database.writer.execute("DROP TABLE entries")
+        with pytest.raises(WorklistUnavailable):
+            page_of(worklist)
+        wait_for(lambda: _total(worklist) == 3)
+
+
+def _total(worklist: Worklist) -> int:
+    try:
+        return page_of(worklist).total
+    except WorklistUnavailable:
+        return -1
+
+
+class FullDisk:
+    """A storage that fails for a while."""
+
+    def __init__(self, inner: Storage) -> None:
+        self._inner, self.fails = inner, False
+
+    def __getattr__(self, name: str) -> Any:
+        if self.fails:
+            raise OSError(5, "Doe^Jane")
+        return getattr(self._inner, name)
+
+
+def test_what_was_read_in_a_pass_that_failed_is_read_again(
+    worklist: Worklist, store: JobStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = job_of(store, tmp_path, 1)
+    _entries(worklist)
+    job.create_report(0, report_of("assessed"))
+    worklist.index.database.writer.execute("PRAGMA query_only = ON")
+    assert not worklist.tracker.try_to_look()
+    worklist.index.database.writer.execute("PRAGMA query_only = OFF")
+    assert worklist.tracker.try_to_look()
+    assert _statuses(worklist) == [(0, "assessed")]
+    store.storage = FullDisk(store.storage)
+    store.storage.fails = True
+    assert not worklist.tracker.try_to_look()
+    assert not worklist.tracker.try_to_look()
+    store.storage.fails = False
+    assert _statuses(worklist) == [(0, "assessed")]
+    assert "Doe" not in caplog.text
+    assert len([record for record in caplog.records if "tried again" in record.message]) == 2
