@@ -41,7 +41,7 @@ def encode_hounsfield(hu: NDArray[np.int16]) -> bytes:
 
 def _filtered(hu: NDArray[np.int16]) -> NDArray[np.uint8]:
     """(rows, 1 + 2 * columns) uint8: the filter type, then the difference of each byte from the byte above."""
-    pixels = (hu.view(np.uint16) ^ _HIGHEST_BIT).astype(">u2").view(np.uint8)
+    pixels = (hu.view(np.uint16) ^ _HIGHEST_BIT).astype(">u2", order="C").view(np.uint8)
     filtered = np.empty((pixels.shape[0], pixels.shape[1] + 1), np.uint8)
     filtered[:, 0] = _UP
     filtered[0, 1:] = pixels[0]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.slice_geometry import SliceGeometry
+from services.common.slice_geometry import SliceGeometry, slice_marks
 
 SIZES = st.integers(1, 2000)
 PLACES = st.floats(-1000, 3000)
@@ -40,3 +40,24 @@ def test_the_corners_of_the_scaled_slice_are_those_of_the_frame(geometry: SliceG
         for below, right in product((0, geometry.height), (0, geometry.width))
     }
     assert found == set(product((0.0, float(geometry.rows)), (0.0, float(geometry.columns))))
+
+
+@pytest.mark.parametrize(
+    ("orientation", "letters"),
+    [
+        ((1, 0, 0, 0, 1, 0), "RLAP"),
+        ((0.96, 0.28, 0, -0.26, 0.9, 0.35), "RLAP"),
+        ((1, 0, 0, 0, 0, -1), "RLHF"),
+        ((0, -1, 0, 0, 0, 1), "PAFH"),
+        ((-1, 0, 0, 0, -1, 0), "LRPA"),
+    ],
+)
+def test_marks_are_the_closest_directions(orientation: tuple[float, ...], letters: str) -> None:
+    marks = slice_marks(orientation)
+    assert marks
+    assert "".join((marks.left, marks.right, marks.top, marks.bottom)) == letters
+
+
+@pytest.mark.parametrize("orientation", [None, (0, 0, 0, 0, 0, 0), (1, 0, 0, 1, 0, 0)])
+def test_without_an_orientation_there_are_no_marks(orientation: tuple[float, ...] | None) -> None:
+    assert slice_marks(orientation) is None

@@ -189,11 +189,11 @@ async def check_slices(batch: Batch, series: str, report: Mapping[str, Any], fil
 
 
 @pytest.mark.parametrize("jobs_url", [None], indirect=True)
-@pytest.mark.parametrize("source", SOURCES)
-async def test_a_slice_has_the_pixels_of_its_source(batch: Batch, source: str) -> None:
-    files = {f"{number}.dcm": data for number, data in enumerate(reversed(SOURCES[source]))}
-    series, report = await finished(batch, files)
-    await check_slices(batch, series, report, files)
+async def test_a_slice_has_the_pixels_of_its_source(batch: Batch) -> None:
+    for source in SOURCES.values():
+        files = {f"{number}.dcm": data for number, data in enumerate(reversed(source))}
+        series, report = await finished(batch, files)
+        await check_slices(batch, series, report, files)
 
 
 async def test_headers_identify_files_of_equal_names_and_duplicates(batch: Batch) -> None:

@@ -64,3 +64,21 @@ def test_frames_of_an_enhanced_file_have_their_own() -> None:
 def test_a_png_is_its_own_picture() -> None:
     (geometry,) = _series(picture()).geometries
     assert geometry.to_source(10.5, 20.5) == (10.5, 20.5)
+    assert (geometry.marks, geometry.row_spacing_mm, geometry.column_spacing_mm) == (None, None, None)
+
+
+@pytest.mark.parametrize("orientation", AXIAL, ids=str)
+def test_spacings_and_marks_are_of_the_turned_pixels(orientation: list[float]) -> None:
+    found = _series(ct_slice(0, hu=_marked((10, 70)), ImageOrientationPatient=orientation, PixelSpacing=[0.5, 1.25]))
+    (geometry,) = found.geometries
+    spacings = (geometry.row_spacing_mm, geometry.column_spacing_mm)
+    assert spacings == ((1.25, 0.5) if geometry.transpose else (0.5, 1.25))
+    assert geometry.marks
+    assert (geometry.marks.left, geometry.marks.right) == ("R", "L")
+    assert (geometry.marks.top, geometry.marks.bottom) == ("A", "P")
+
+
+@pytest.mark.parametrize("spacing", [None, [0, 0]], ids=["absent", "unusable"])
+def test_spacings_that_the_header_does_not_state_are_null(spacing: list[float] | None) -> None:
+    (geometry,) = _series(ct_slice(0, PixelSpacing=spacing)).geometries
+    assert (geometry.row_spacing_mm, geometry.column_spacing_mm) == (None, None)

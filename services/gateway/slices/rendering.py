@@ -37,10 +37,11 @@ from services.gateway.stages.stage_response import malformed
 from services.gateway.uploads.duplicate_files import find_duplicates, with_upload_numbers
 from services.gateway.uploads.spool import UploadedFile
 from services.gateway.uploads.upload_check import single_series
-from services.gateway.uploads.upload_problems import UnusableUpload, bad_file
+from services.gateway.uploads.upload_problems import UnsupportedFile, UnusableUpload, bad_file
 
 _CACHED_SERIES: Final = 32
 _QUEUED: Final = 32  # slices that may wait for each that is rendered
+_HEADERS_COST: Final = 4  # of the headers of a series, in slices
 _HU: Final = "hu"
 _PICTURES: Final = "pictures"
 SeriesKey = tuple[str, int]
@@ -75,7 +76,7 @@ class SliceRenderer:
         Overloaded
             the client's share of waiting slices is used up
         """
-        series = await self.source_slices(job, number)
+        series = await self._source_slices(job, number, client)
         item = series.item(index)
         if not series.has_hu:
             raise NoHounsfieldUnits("the slice is an uploaded PNG of three windows: its picture is all there is")
@@ -83,34 +84,44 @@ class SliceRenderer:
 
     async def picture(self, job: Job, number: int, index: int, client: Client) -> bytes:
         """The three windows of a slice, or of its slab, as PNG; raises as `hounsfield_units`."""
-        series = await self.source_slices(job, number)
+        series = await self._source_slices(job, number, client)
         return await self._render(job, series, series.slab(index), _PICTURES, client)
 
-    async def source_slices(self, job: Job, number: int) -> SourceSlices:
+    async def _source_slices(self, job: Job, number: int, client: Client) -> SourceSlices:
         """The slices of a series' report; reports never change, so they are cached."""
         key = job.key, number
         if key not in self._series:
-            try:
-                self._series[key] = await self._find(job, number)
-            except StageFault as fault:
-                raise _unavailable(fault) from fault
+            self._series[key] = await self._find(job, number, client)
             while len(self._series) > _CACHED_SERIES:
                 self._series.popitem(last=False)
         self._series.move_to_end(key)
         return self._series[key]
 
-    async def _find(self, job: Job, number: int) -> SourceSlices:
+    async def _find(self, job: Job, number: int, client: Client) -> SourceSlices:
         report, files = await to_thread.run_sync(_report_and_files, job, number)
         found = slices_by_name(report, files)
         if found is None:
-            async with local_files(job, files) as local:
+            async with self._turn(_HEADERS_COST, client), local_files(job, files) as local:
                 return await self._by_header(report, files, local)
         large = found.large_files
         if not large:
             return found
-        async with local_files(job, [files[number] for number in large]) as local:
+        async with self._turn(_HEADERS_COST, client), local_files(job, [files[number] for number in large]) as local:
             headers = await read_headers(self._preprocess, local, self._settings, WorkTimes())
         return found.with_stacks(large, [stack for series in headers.series for stack in series.stacks])
+
+    @asynccontextmanager
+    async def _turn(self, cost: int, client: Client) -> AsyncIterator[None]:
+        """A turn of the client, for so many slices; a fault of the stage becomes SliceUnavailable."""
+        with self._admission.reserve(client) as reservation:
+            reservation.update(cost)
+            async with self._limiter.acquire(cost, client):
+                try:
+                    yield
+                except StageFault as fault:
+                    raise SliceUnavailable(
+                        f"{fault.detail}; try again later", cause=fault.code, **fault.extra
+                    ) from fault
 
     async def _by_header(
         self, report: dict[str, Any], files: Sequence[StoredFile], local: Sequence[UploadedFile]
@@ -124,21 +135,16 @@ class SliceRenderer:
                 rest = [local[number] for number in kept]
                 header = single_series(rest, await read_headers(self._preprocess, rest, self._settings, WorkTimes()))
                 header = with_upload_numbers(header, kept)
-        except UnusableUpload as error:
+        except (UnusableUpload, UnsupportedFile) as error:
             raise AmbiguousSlice(f"the headers cannot be read again: {error.detail}") from error
         return slices_by_header(report, files, header)
 
     async def _render(
         self, job: Job, series: SourceSlices, items: Sequence[SliceReference], kind: str, client: Client
     ) -> bytes:
-        cost, begin = sum(item.cost for item in items), time.perf_counter()
-        with self._admission.reserve(client) as reservation:
-            reservation.update(cost)
-            async with self._limiter.acquire(cost, client):
-                try:
-                    picture = await self._request(job, series, items, kind)
-                except StageFault as fault:
-                    raise _unavailable(fault) from fault
+        begin = time.perf_counter()
+        async with self._turn(sum(item.cost for item in items), client):
+            picture = await self._request(job, series, items, kind)
         self._seconds.labels(kind).observe(time.perf_counter() - begin)
         return picture
 
@@ -185,7 +191,3 @@ async def local_files(job: Job, files: Sequence[StoredFile]) -> AsyncIterator[li
 def _report_and_files(job: Job, number: int) -> tuple[dict[str, Any], list[StoredFile]]:
     report = json.loads(read_report(job, number))
     return report, job.stored_files(job.planned_series(number).files)
-
-
-def _unavailable(fault: StageFault) -> SliceUnavailable:
-    return SliceUnavailable(f"{fault.detail}; try again later", cause=fault.code, **fault.extra)
