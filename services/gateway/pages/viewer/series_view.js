@@ -75,7 +75,7 @@ class SeriesView {
     const progress = element("p", { class: "card", role: "status" }, t("viewer.waiting"));
     this.#body.replaceChildren(progress);
     for await (const { event, data } of events(`v1/jobs/${this.#job}/events`, this.#abort.signal)) {
-      if (event === "gone") throw { title: t("viewer.gone"), detail: t("viewer.gone_detail") };
+      if (event === "gone" || data?.status === "cancelled") throw { title: t("viewer.gone"), detail: t("viewer.gone_detail") };
       if (event !== "progress" && event !== "end") continue;
       progress.textContent = t("viewer.progress", { done: data.progress.series_done, total: data.progress.series ?? "?" });
       try {

@@ -1,7 +1,7 @@
 // Loads the slices of a series around the current one, few at a time, into a bounded cache.
 
 import { request } from "../request.js";
-import { decodeInWorker } from "./decode.js";
+import { decodeSlice } from "./png.js";
 
 /** @typedef {import("./png.js").SliceImage} SliceImage */
 
@@ -122,7 +122,7 @@ export class SliceLoader extends EventTarget {
     const [address, hounsfield] = [`${this.#address}/${index}`, this.#hounsfield];
     try {
       const response = await request(hounsfield ? address : `${address}/image`, { signal });
-      return await decodeInWorker(new Uint8Array(await response.arrayBuffer()));
+      return await decodeSlice(new Uint8Array(await response.arrayBuffer()));
     } catch (error) {
       if (/** @type {any} */ (error).code !== "no_hounsfield_units" || !hounsfield) throw error;
       this.#hounsfield = false;
