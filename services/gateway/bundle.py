@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -13,6 +13,8 @@ from services.common.problems import NotReady
 from services.gateway.stages.stage_client import Stages
 from services.gateway.stages.stage_problems import BundleMismatch, RecipeMismatch, StageFault
 from services.gateway.stages.stage_response import malformed
+
+_ENGINES_TIMEOUT_S: Final = 2.0  # for information only: the card does not wait for a slow stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,9 @@ class Bundles:
 
     async def engines(self) -> dict[str, str]:
         """Name and version of the engine of each network, as the replica that answers states it; it may state none."""
-        stages = self._stages
-        found = await asyncio.gather(stages.cnn.metadata("cnn"), stages.rnn.metadata("rnn"), return_exceptions=True)
-        stated = zip(("cnn", "rnn"), found, strict=True)
+        asked = (self._stages.cnn.metadata("cnn"), self._stages.rnn.metadata("rnn"))
+        limited = (asyncio.wait_for(each, _ENGINES_TIMEOUT_S) for each in asked)
+        stated = zip(("cnn", "rnn"), await asyncio.gather(*limited, return_exceptions=True), strict=True)
         return {name: str(each["engine"]) for name, each in stated if isinstance(each, Mapping) and "engine" in each}
 
     async def check_ready(self) -> None:

@@ -77,40 +77,28 @@ function performance({ metrics, thresholds, labels }, level) {
   const figures = /** @type {Record<string, any> | undefined} */ (metrics[level]);
   if (!figures) return [hint(t("unknown"))];
   const points = Object.keys(thresholds);
-  const name = t(`model.performance_${level}`);
-  const head = [t("report.column_label"), t("model.cases"), t("model.auc"), ...points.map((point) => t("model.rates", { point }))];
-  const errors = [t("report.column_label"), t("model.calibration_error"), t("model.chance_error"), t("model.log_loss")];
-  const amounts = { data: `${metrics.data ?? t("unknown")}`, studies: count(metrics.studies), slices: count(metrics.slices) };
-  return [
-    hint(t("model.data", amounts)),
-    wideTable(name, head, labels.map((label) => [labelName(label), ...rates(figures[label] ?? {}, points)])),
-    element("h3", {}, t("model.calibration")),
-    wideTable(`${t("model.calibration")}, ${name}`, errors, labels.map((label) => [labelName(label), ...calibration(figures[label] ?? {})])),
-  ];
+  const rates = points.map((point) => t("model.rates", { point }));
+  const head = [t("report.column_label"), t("model.cases"), t("model.auc"), ...rates, t("model.calibration_error"), t("model.chance_error"), t("model.log_loss")];
+  const [data, studies, slices] = [metrics.data, metrics.studies, metrics.slices].map((value) => /** @type {any} */ (value ?? t("unknown")));
+  const rows = labels.map((label) => [labelName(label), ...performanceOf(figures[label] ?? {}, points)]);
+  return [hint(t("model.data", { data, studies, slices })), wideTable(t(`model.performance_${level}`), head, rows)];
 }
 
 /** @param {Record<string, any>} figures of a label @param {string[]} points */
-function rates({ positives, negatives, auc, auc_95_interval: interval, ...others }, points) {
+function performanceOf(figures, points) {
+  const { positives, negatives, auc, auc_95_interval: interval } = figures;
   const cases = Number.isInteger(positives) ? t("model.positives_of", { positives, cases: positives + negatives }) : t("unknown");
-  const pairs = points.map((point) => [others[point]?.sensitivity, others[point]?.specificity].map(percent).join(" / "));
-  return [cases, decimalWithInterval(auc, interval), ...pairs];
+  const rates = points.map((point) => [figures[point]?.sensitivity, figures[point]?.specificity].map((rate) => known(rate, formatPercent)).join(" / "));
+  const calibration = [figures.calibration_error, figures.chance_calibration_error, figures.log_loss].map((value) => known(value));
+  return [cases, knownWithInterval(auc, interval), ...rates, ...calibration];
 }
 
-/** @param {Record<string, any>} figures of a label */
-const calibration = (figures) => ["calibration_error", "chance_calibration_error", "log_loss"].map((name) => decimal(figures[name]));
-
 /** @param {unknown} value */
-const count = (value) => (typeof value === "number" ? value : t("unknown"));
-
-/** @param {unknown} value */
-const percent = (value) => (typeof value === "number" ? formatPercent(value) : t("unknown"));
-
-/** @param {unknown} value */
-const decimal = (value) => (typeof value === "number" ? formatNumber(value, 3, 3) : t("unknown"));
+const known = (value, format = (/** @type {number} */ number) => formatNumber(number, 3, 3)) => (typeof value === "number" ? format(value) : t("unknown"));
 
 /** @param {unknown} value @param {any} interval */
-function decimalWithInterval(value, [low, high] = []) {
-  return typeof low === "number" ? t("figures.interval", { value: decimal(value), low: decimal(low), high: decimal(high) }) : decimal(value);
+function knownWithInterval(value, [low, high] = []) {
+  return typeof low === "number" ? t("figures.interval", { value: known(value), low: known(low), high: known(high) }) : known(value);
 }
 
 /** @param {Addendum} addendum */
@@ -131,7 +119,7 @@ function addendumRows(figures) {
       const ratios = likelihoodRatios({ tp, fp, tn, fn });
       const shares = [sensitivity, specificity].map(percentWithInterval);
       const likelihoods = [ratios?.positive, ratios?.negative].map(ratioWithInterval);
-      return [`${labelName(label)}, ${point}`, `${tp} / ${fp} / ${tn} / ${fn}`, ...shares, ...likelihoods, decimalWithInterval(auc, interval)];
+      return [`${labelName(label)}, ${point}`, `${tp} / ${fp} / ${tn} / ${fn}`, ...shares, ...likelihoods, knownWithInterval(auc, interval)];
     }),
   );
 }
@@ -147,9 +135,9 @@ function shifts({ metrics }) {
   if (found.length === 0) return [hint(t("model.no_shifts"))];
   const rows = found.map(([name, shift]) => [
     has(`shift.${name}`) ? t(/** @type {any} */ (`shift.${name}`)) : name,
-    decimal(shift.series_auc?.any),
-    decimalWithInterval(shift.slice_auc?.any, shift.any_slice_auc_95_interval),
-    decimalWithInterval(shift.any_slice_auc_lost, shift.any_slice_auc_lost_95_interval),
+    known(shift.series_auc?.any),
+    knownWithInterval(shift.slice_auc?.any, shift.any_slice_auc_95_interval),
+    knownWithInterval(shift.any_slice_auc_lost, shift.any_slice_auc_lost_95_interval),
   ]);
   return [hint(t("model.shifts_hint")), wideTable(t("model.shifts"), [t("model.shift"), t("model.auc_series"), t("model.auc_slice"), t("model.auc_lost")], rows)];
 }

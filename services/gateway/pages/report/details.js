@@ -2,8 +2,7 @@
 
 import { element } from "../dom.js";
 import { t } from "../i18n/i18n.js";
-import { formatMilliseconds, formatThreshold, formatTime, labelName } from "../text.js";
-import { dataTable } from "./data_table.js";
+import { formatMilliseconds, formatTime } from "../text.js";
 
 const SHORT_SHA = 12;
 
@@ -14,14 +13,7 @@ export function fillDetails(body, report) {
   body.replaceChildren(
     element("div", {}, element("h3", {}, t("details.model")), definitionList(modelFacts(report))),
     element("div", {}, element("h3", {}, t("details.time")), definitionList(timeFacts(report.timings_ms))),
-    element(
-      "div",
-      {},
-      element("h3", {}, t("details.thresholds")),
-      thresholdTable(report.thresholds),
-      element("p", { class: "hint" }, t("report.rule")),
-    ),
-    element("div", { class: "wide" }, element("h3", {}, t("details.identifiers")), definitionList(identifierFacts(report))),
+    element("div", { class: "wide" }, element("h3", {}, t("details.identifiers")), definitionList(identifierFacts(report)), element("p", { class: "hint" }, t("report.rule"))),
   );
 }
 
@@ -54,11 +46,4 @@ export function identifierFacts({ id, created, series }) {
 export function definitionList(pairs) {
   const rows = pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", { class: "tabular path" }, value)]);
   return element("dl", {}, ...rows);
-}
-
-/** @param {{ slice: Record<string, number>, series: Record<string, number> }} thresholds */
-function thresholdTable(thresholds) {
-  const head = [t("report.column_label"), t("details.slice"), t("details.series")];
-  const row = (/** @type {string} */ label) => [labelName(label), formatThreshold(thresholds.slice[label]), formatThreshold(thresholds.series[label])];
-  return dataTable(t("details.thresholds"), head, Object.keys(thresholds.slice).map(row));
 }

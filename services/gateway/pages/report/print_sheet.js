@@ -20,6 +20,7 @@ export async function printReport(job, number, report) {
   const sheet = await createSheet(`v1/jobs/${job}`, number, report);
   const title = document.title;
   document.title = `report-${report.id}`; // the browser's name of the PDF
+  document.querySelector(".print-sheet")?.remove(); // of another click
   document.body.append(sheet);
   document.body.classList.add("printing");
   const remove = () => {
