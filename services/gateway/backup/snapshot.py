@@ -20,14 +20,14 @@ from typing import Final
 
 from services.common.private_folder import FOLDER_MODE
 from services.gateway.backup.errors import BackupError
-from services.gateway.jobs.job import MANIFEST
+from services.gateway.jobs.job import DESCRIPTIONS, MANIFEST, PLAN
 
 PATIENT: Final = "patient"  # the key of patients' hashes, which a gateway makes before it has jobs
 KINDS: Final = ("jobs", "open", "keys", "hooks", "clock", PATIENT)  # folders of the store, see `jobs/store.py`
 _LOCK: Final = ".backup-lock"
 _PREFIX: Final = ".snapshot-"
 _ENDED: Final = "ended.json"
-_LAST: Final = ("done", "models", "reports", "attachments", "plan.jsonl", "files", MANIFEST)
+_LAST: Final = ("done", "models", "reports", "attachments", PLAN, DESCRIPTIONS, "files", MANIFEST)
 _ATTEMPTS: Final = 10
 
 

@@ -2,6 +2,7 @@
 
 <job>/manifest.jsonl        the accepted request: a line for the job, then a line for each file
 <job>/files/000001          its files by number
+<job>/descriptions.jsonl    texts and patients of its series: a line for each; older versions ignore it
 <job>/plan.jsonl            its series: a line for all, then a line for each
 <job>/reports/000012.json   the report of series 12 ...
 <job>/attachments/000012.9f86d081884c7d65.blood    its blood map, with the first digits of the report's SHA-256 ...
@@ -30,12 +31,14 @@ from services.gateway.uploads.spool import UploadedFile
 
 MANIFEST: Final = "manifest.jsonl"
 PLAN: Final = "plan.jsonl"
+DESCRIPTIONS: Final = "descriptions.jsonl"
 FILES: Final = "files"
 _DONE: Final = "done"
 _MODELS: Final = "models"
 _AGE: Final = "age"
 _ATTACHMENTS: Final = "attachments"
 _DIGEST_DIGITS: Final = 16
+_DESCRIBED: Final = {"description", "patient"}  # kept apart from the plan, which older versions read
 NO_ATTACHMENTS: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
@@ -98,18 +101,34 @@ class Job:
             return None
 
     def planned_series(self, number: int) -> PlannedSeries:
-        """One series of the plan; NotFound where the job is gone."""
+        """One series of the plan, without its description; NotFound where the job is gone."""
         return PlannedSeries.model_validate_json(self._read(PLAN).split(b"\n")[1 + number])
 
     def planned_series_of(self, numbers: Iterable[int]) -> list[PlannedSeries]:
-        """Some series of the plan; NotFound where the job has no plan or is gone."""
-        lines = self._read(PLAN).split(b"\n")
-        return [PlannedSeries.model_validate_json(lines[1 + number]) for number in numbers]
+        """Some series of the plan, with their descriptions; NotFound where the job has no plan or is gone."""
+        planned, described = self._read(PLAN).split(b"\n")[1:], self._descriptions()
+        return [
+            PlannedSeries(**json.loads(planned[number]), **(json.loads(described[number]) if described else {}))
+            for number in numbers
+        ]
+
+    def _descriptions(self) -> list[bytes]:
+        """A line for each series; none in jobs of older versions, and where nothing is described."""
+        try:
+            return self._read(DESCRIPTIONS).split(b"\n")
+        except NotFound:
+            return []
 
     def create_plan(self, plan: Plan, series: Sequence[PlannedSeries]) -> bool:
-        """Store the plan; False where the job has a plan or has ended."""
-        lines = "\n".join(part.model_dump_json() for part in (plan, *series))
-        return self._create_unless_cancelled(PLAN, lines.encode())
+        """Store the plan; False where the job has a plan or has ended.
+
+        The descriptions are written first: a plan has its descriptions, also after a crash between the two.
+        """
+        described = [part.model_dump_json(include=_DESCRIBED) for part in series]
+        if any(part.description or part.patient for part in series):
+            self._create_unless_cancelled(DESCRIPTIONS, "\n".join(described).encode())
+        lines = (plan.model_dump_json(), *(part.model_dump_json(exclude=_DESCRIBED) for part in series))
+        return self._create_unless_cancelled(PLAN, "\n".join(lines).encode())
 
     def create_report(self, number: int, document: bytes, attachments: Mapping[str, bytes] = NO_ATTACHMENTS) -> bool:
         """Store a series' report; False where the series has a report or the job has ended.

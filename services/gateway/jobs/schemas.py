@@ -61,7 +61,7 @@ class PlannedSeries(_Frozen):
     series_uid: str | None
     files: tuple[int, ...]
     slices: int
-    description: SeriesDescription | None = Field(None, description="for people; plans of older versions lack it")
+    description: SeriesDescription | None = Field(None, description="for people; jobs of older versions lack it")
     patient: str | None = Field(None, description="keyed hash of PatientID and its issuer")
 
 

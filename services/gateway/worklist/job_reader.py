@@ -52,7 +52,7 @@ class JobReader:
         ------
         NotFound
             the job is gone
-        ValueError, KeyError, TypeError
+        ValueError, LookupError, TypeError
             a file of the job has another form
         """
         end = None if tracked.listed else tracked.job.ended()

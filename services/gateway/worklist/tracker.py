@@ -205,7 +205,7 @@ class Tracker:
             changes.removed[job.id] = job.sender
             self._open.pop(job.id, None)
             return
-        except (ValueError, KeyError, TypeError) as error:  # of a later version, or damaged
+        except (ValueError, LookupError, TypeError) as error:  # of a later version, or damaged
             if job.id not in self._unreadable:
                 _warn("a job is unreadable", error, job=job.id)
             self._unreadable.add(job.id)

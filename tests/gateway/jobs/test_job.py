@@ -1,4 +1,4 @@
-"""Jobs that are cancelled during a write, and jobs of version 0.1.0."""
+"""Jobs that are cancelled during a write, jobs of version 0.1.0, and files beside plan and reports."""
 
 import json
 from dataclasses import replace
@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from services.common.problems import NotFound
+from services.common.series_description import SeriesDescription
 from services.gateway.jobs.idempotency import IdempotencyConflict
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.report_formats import COLUMNS, csv_lines, read_reports
+from services.gateway.jobs.schemas import Plan, PlannedSeries
 from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.jobs.views import job_document
@@ -74,6 +76,35 @@ def test_a_cancelled_job_expires(store: JobStore, tmp_path: Path) -> None:
     assert len(list(store.remove_expired(lambda *_: False))) == 0
     assert len(list(store.remove_expired(lambda *_: True))) == 1
     assert not job.exists()
+
+
+def test_descriptions_are_kept_apart_from_the_plan_which_earlier_versions_read(store: JobStore, tmp_path: Path) -> None:
+    job, _ = upload(store, tmp_path, {"a.dcm": b"1"}, JobOptions("ann", "routine", "default"))
+    described = PlannedSeries(
+        study_uid="2.25.1",
+        series_uid="2.25.2",
+        files=(0,),
+        slices=1,
+        description=SeriesDescription(series_description="Head"),
+        patient="0f",
+    )
+    assert job.create_plan(Plan(started="2026-01-01T00:00:00.000Z", slices=(1,)), [described])
+    line = (tmp_path / "store" / job.key / "plan.jsonl").read_text().splitlines()[1]
+    assert set(json.loads(line)) == {"study_uid", "series_uid", "files", "slices"}
+    assert job.planned_series_of([0]) == [described]
+    (tmp_path / "store" / job.key / "descriptions.jsonl").unlink()
+    assert job.planned_series_of([0]) == [job.planned_series(0)]
+
+
+def test_a_marker_holds_the_summary_of_its_report(store: JobStore, tmp_path: Path) -> None:
+    job = job_of(store, tmp_path, 2)
+    for number, status in enumerate(("assessed", "failed")):
+        job.create_report(number, report_of(status, number, present=True))  # type: ignore[arg-type] # of OUTCOMES
+    stored = {number: job.summary(number, marker) for number, marker in job.markers().items()}
+    for path in (tmp_path / "store" / job.key / "done").iterdir():
+        path.write_bytes(b"")
+    assert {number: job.summary(number, marker) for number, marker in job.markers().items()} == stored
+    assert (stored[0].present, stored[1].outcome) == (True, "failed")
 
 
 @pytest.fixture
