@@ -152,6 +152,12 @@ class Settings(ConnectionSettings):
     priority: Literal["routine", "urgent"] = Field(
         default="routine", description="Queue of the gateway in which the node's series wait."
     )
+    keep_jobs: bool = Field(
+        default=True,
+        description="Leave jobs at the gateway after their results are fetched, so that its worklist shows them; they "
+        "hold a second copy of the images until the gateway's `job_ttl_s`, or a later assessment of the series. Off, "
+        "the node deletes them.",
+    )
     submissions: int = Field(
         default=4, ge=1, description="Largest number of series in transfer to or from the gateway at a time."
     )

@@ -49,6 +49,11 @@ class Settings(ConnectionSettings):
         description="Largest shared memory of one gateway or worker, in bytes. Each chunk in progress takes 1.5 MiB "
         "for each of `chunk_slices`, and travels over HTTP where it gets none.",
     )
+    keep_blood: bool = Field(
+        default=True,
+        description="Keep the blood map with each series of jobs that do not say `blood`; the page draws it as a heat "
+        "map. It takes 20 KiB a slice, and a tenth more time of a processor.",
+    )
     max_blood_bytes: int = Field(
         default=64 * 1024**2,
         ge=0,

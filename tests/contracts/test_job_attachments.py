@@ -95,7 +95,7 @@ async def test_a_job_keeps_maps_and_pictures(batch: Batch) -> None:
 
 
 async def test_what_a_job_does_not_keep_is_said_by_name(batch: Batch) -> None:
-    plain = await batch.send(series(0, 3))
+    plain = await batch.send(series(0, 3), blood=False)
     refused = await batch.send(series(1, 3, BodyPartExamined="FOOT"), blood=True, key_images=True)
     await batch.work()
     assert await problem(batch, f"{plain}/series/0/blood") == (
@@ -109,13 +109,20 @@ async def test_what_a_job_does_not_keep_is_said_by_name(batch: Batch) -> None:
     )
 
 
+async def test_maps_are_kept_where_a_request_says_nothing(batch: Batch) -> None:
+    address = await batch.send(series(0, 3), source="batch")
+    await batch.work()
+    assert (await batch.chain.client.get(f"{address}/series/0/blood")).status_code == 200
+    assert batch.store.jobs("anybody")[0].manifest().source == "batch"
+
+
 async def test_a_key_belongs_to_one_choice_of_what_is_kept(batch: Batch) -> None:
     async def send(**query: Any) -> httpx.Response:
         parts = [("files", (name, content)) for name, content in series(0).items()]
         headers = {"idempotency-key": "one"}
         return await batch.chain.client.post("/v1/jobs", files=parts, params=query, headers=headers)
 
-    first, again, other = await send(blood=True), await send(blood=True), await send(key_images=True)
+    first, again, other = await send(blood=True), await send(blood=True), await send(blood=False, key_images=True)
     assert (first.status_code, again.headers["location"]) == (202, first.headers["location"])
     assert other.status_code == 409
     assert [item["what"] for item in other.json()["differences"]] == ["blood", "key_images"]

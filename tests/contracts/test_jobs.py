@@ -147,7 +147,7 @@ async def test_thin_slices_are_averaged_in_a_job_as_in_a_synchronous_request(bat
         f"{index}.dcm": ct_slice(index, hu=head(64), PixelSpacing=[3.9, 3.9], ImagePositionPatient=[0, 0, 1.25 * index])
         for index in range(10)
     }
-    address = await batch.send(files)
+    address = await batch.send(files, blood=False)
     await batch.work()
     (report,) = (await batch.get(f"{address}/reports"))["reports"]
     waited = (await batch.chain.predict(files)).json()

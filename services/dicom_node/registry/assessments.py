@@ -117,22 +117,30 @@ def mark_submitted(connection: Connection, assessment: Assessment, job_id: str, 
 
 
 def mark_reported(
-    connection: Connection, assessment: Assessment, warnings: Sequence[Reason], code: str | None = None
+    connection: Connection,
+    assessment: Assessment,
+    warnings: Sequence[Reason],
+    code: str | None = None,
+    *,
+    keep_job: bool = False,
 ) -> bool:
-    """Note that the report is in the assessment's folder; the gateway's job is to be deleted.
+    """Note that the report is in the assessment's folder; the gateway's job is to be deleted, unless it is kept.
+
+    A kept job is deleted with its series, or where a later assessment supersedes it.
 
     Parameters
     ----------
     warnings : further ones, of the job
     code : why the gateway gave no report, where the node wrote one itself
+    keep_job : for the gateway's worklist
     """
     listed = json.dumps([warning.model_dump() for warning in (*assessment.warnings, *warnings)])
     changed = connection.execute(
-        "UPDATE assessments SET step = 'reported', step_at = ?, attempts = 0, next_attempt_s = 0, job_id = NULL, "
+        "UPDATE assessments SET step = 'reported', step_at = ?, attempts = 0, next_attempt_s = 0, job_id = ?, "
         "warnings = ?, error_code = ? WHERE id = ? AND step = ?",
-        (utc_now(), listed, code, assessment.id, assessment.step),
+        (utc_now(), assessment.job_id if keep_job else None, listed, code, assessment.id, assessment.step),
     ).rowcount
-    if assessment.job_id is not None:
+    if assessment.job_id is not None and not (keep_job and changed):
         delete_job(connection, assessment.job_id)
     return bool(changed)
 

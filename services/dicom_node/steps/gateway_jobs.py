@@ -61,7 +61,7 @@ class HttpGatewayJobs:
     def submit(self, key: str, files: Sequence[JobFile]) -> str:
         """Stream the files from the disk, one open at a time."""
         parts = [("files", (file.name, cast("Any", LazyFile(file.path, file.size)))) for file in files]
-        query = {"blood": "true", "key_images": "true", "priority": self._settings.priority}
+        query = {"blood": "true", "key_images": "true", "priority": self._settings.priority, "source": "dicom_node"}
         try:
             return str(
                 self._request("POST", "/v1/jobs", params=query, files=parts, key=key, timeout=_UPLOAD_TIMEOUT).json()[

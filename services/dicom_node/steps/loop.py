@@ -79,7 +79,7 @@ class StepLoop:
             settings.build_memory_bytes,
             settings.first_series_number,
         )
-        submitting = Submitting(registry, gateway, f"blood key_images {settings.priority}")
+        submitting = Submitting(registry, gateway, f"blood key_images {settings.priority}", settings.keep_jobs)
         steps = Steps(registry, submitting, building, wake_sender)
         completing = Completing(registry, selection, settings)
         return cls(registry, steps, completing, settings, stop_builds=builder.stop, close=http.close)

@@ -33,12 +33,14 @@ class Submitting:
     """Submits an assessment, and fetches its report. Errors of the gateway are raised, for the caller to retry.
 
     options : of jobs; they are part of the Idempotency-Key
+    keep_jobs : whether jobs stay at the gateway, for its worklist
     polls : seconds until the next look at the job of an assessment
     """
 
     registry: Registry
     gateway: GatewayJobs
     options: str
+    keep_jobs: bool = False
     polls: dict[int, float] = field(default_factory=dict)
 
     def submit(self, assessment: Assessment) -> None:
@@ -88,7 +90,8 @@ class Submitting:
             return
         missing = self._write_report(assessment, job_id, outcome)
         with self.registry.database.write() as connection:
-            assessments.mark_reported(connection, assessment, (*outcome.warnings, *missing))
+            listed = (*outcome.warnings, *missing)
+            assessments.mark_reported(connection, assessment, listed, keep_job=self.keep_jobs)
 
     def _write_report(self, assessment: Assessment, job_id: str, outcome: Reported) -> list[Reason]:
         """The report last: a folder with a report is complete. Warnings of parts that the job does not have."""
@@ -112,7 +115,7 @@ class Submitting:
         report = not_assessed_report(assessment, reasons, sum(one.frames for one in instances))
         write_file(self._empty_folder(assessment).report_file, report.model_dump_json().encode())
         with self.registry.database.write() as connection:
-            assessments.mark_reported(connection, assessment, (), reasons[0].code)
+            assessments.mark_reported(connection, assessment, (), reasons[0].code, keep_job=self.keep_jobs)
         log.warning("a series was not assessed", extra={"fields": {"code": reasons[0].code, "id": assessment.id}})
 
     def _empty_folder(self, assessment: Assessment) -> AssessmentFolder:

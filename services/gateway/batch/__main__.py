@@ -120,7 +120,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--together", type=_positive, metavar="LEVEL", help="keep files together below this level of folders")
     add("--split", action="store_true", help="cut folders that are larger than a job may be")
     add("--ahead", type=_positive, default=4, metavar="N", help="most jobs at the gateway at once (%(default)s)")
-    add("--keep", action="store_true", help="do not delete jobs from the gateway after reading their reports")
+    add(
+        "--keep",
+        action="store_true",
+        help="leave jobs at the gateway after reading their reports: its worklist shows them",
+    )
     add("--patience", type=float, default=3600, metavar="SECONDS", help="longest outage of the gateway (%(default)s)")
     return parser
 

@@ -46,7 +46,7 @@ class RunOptions:
     @property
     def query(self) -> dict[str, str]:
         point = {"operating_point": self.operating_point} if self.operating_point else {}
-        return {"priority": self.priority, **point}
+        return {"priority": self.priority, "source": "batch", **point}
 
 
 @dataclass

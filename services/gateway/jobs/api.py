@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, BinaryIO, Final
 
@@ -27,7 +28,7 @@ from services.gateway.jobs.report_formats import (
     preferred_media_type,
     read_reports,
 )
-from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus, Priority, ReportPage
+from services.gateway.jobs.schemas import JobDocument, JobPage, JobSource, JobStatus, Priority, ReportPage
 from services.gateway.jobs.service import JobService
 from services.gateway.jobs.store import JobOptions
 
@@ -93,12 +94,17 @@ async def create_job(  # noqa: PLR0913 - each is a parameter of the API
         str | None,
         Query(max_length=2000, description="address on this site's list; it gets a message at the job's end"),
     ] = None,
-    blood: Annotated[bool, Query(description="keep the blood map of each series with the job")] = False,
+    blood: Annotated[
+        bool | None,
+        Query(description="keep the blood map of each series with the job; default: the site's setting `keep_blood`"),
+    ] = None,
     key_images: Annotated[bool, Query(description="keep the pictures of each report's `key_slices`")] = False,
+    source: Annotated[JobSource, Query(description="what sends the job, for the worklist")] = "upload",
 ) -> JobDocument:
     """The files and the manifest are stored durably before the response is sent."""
     point = await service.check_options(operating_point, webhook)
-    options = JobOptions(client.sender, priority, point, idempotency_key, webhook, blood, key_images)
+    options = JobOptions(client.sender, priority, point, idempotency_key, webhook, blood, key_images, source)
+    options = replace(options, keep_blood=service.settings.keep_blood)
     job, _ = await service.accept(request, client, options)
     response.headers["location"] = f"/v1/jobs/{job.id}"
     return await to_thread.run_sync(service.document, job)

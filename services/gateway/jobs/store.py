@@ -26,7 +26,7 @@ from services.common.timestamps import utc_now
 from services.gateway.jobs.fsspec_storage import FsspecStorage
 from services.gateway.jobs.idempotency import IdempotencyConflict, IdempotencyKeys, digests, webhook_digest
 from services.gateway.jobs.job import FILES, MANIFEST, Job, JobEnd, job_not_found
-from services.gateway.jobs.schemas import FinalStatus, Manifest, Priority, StoredFile
+from services.gateway.jobs.schemas import FinalStatus, JobSource, Manifest, Priority, StoredFile
 from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.uploads.spool import Spool, SpoolFolder, UploadedFile
 
@@ -41,15 +41,20 @@ class UnfinishedRestore(Exception):
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """Options of a request for a job, and its sender."""
+    """Options of a request for a job, and its sender.
+
+    keep_blood : the site's setting, where `blood` is None
+    """
 
     sender: str
     priority: Priority
     operating_point: OperatingPoint
     idempotency_key: str | None = None
     webhook: str | None = None
-    blood: bool = False
+    blood: bool | None = None
     key_images: bool = False
+    source: JobSource | None = None
+    keep_blood: bool = False
 
 
 class JobStore:
@@ -212,8 +217,9 @@ def _manifest(job: Job, files: Sequence[UploadedFile], options: JobOptions) -> M
         priority=options.priority,
         operating_point=options.operating_point,
         created=utc_now(),
-        blood=options.blood,
+        blood=options.keep_blood if options.blood is None else options.blood,
         key_images=options.key_images,
+        source=options.source,
         files=len(files),
         webhook_digest=webhook_digest(options.webhook),
         **(digests(files, *digested) if options.idempotency_key else {}),

@@ -182,9 +182,9 @@ class Everything:
 class Pipeline:
     """The steps of a node, taken one after the other."""
 
-    def __init__(self, node: Node, crashes: Crashes | None = None, **settings: Any) -> None:
+    def __init__(self, node: Node, crashes: Crashes | None = None, *, keep_jobs: bool = False, **settings: Any) -> None:
         self.node, self.crashes = node, crashes or Crashes()
-        self.settings = Settings(data_dir=node.path, **settings)
+        self.settings = Settings(data_dir=node.path, keep_jobs=keep_jobs, **settings)
         self.fake_gateway, self.fake_builder = FakeGateway(self.crashes), FakeBuilder(self.crashes)
         self.gateway: GatewayJobs = self.fake_gateway
         self.builder: Builder = self.fake_builder
@@ -196,7 +196,7 @@ class Pipeline:
         """Compose the steps over the node's registry, as after a start."""
         registry = self.node.registry
         building = Building(registry, self.builder, self.destinations, KINDS, 1024**3)
-        self.steps = Steps(registry, Submitting(registry, self.gateway, "options"), building)
+        self.steps = Steps(registry, Submitting(registry, self.gateway, "options", self.settings.keep_jobs), building)
         self.completing = Completing(registry, self.selection, self.settings)
 
     def restart(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 from services.common.report_schemas import Report
 from services.dicom_node.assessment_folder import AssessmentFolder
 from services.dicom_node.registry.assessments import due_assessments
+from services.dicom_node.registry.commands import forget
 from services.dicom_node.registry.received import begin_assessment, study_summaries, waiting_series
 from services.dicom_node.selection.verdict import SeriesSummary, Verdict
 from services.dicom_node.steps.building import BuildFailed, BuildStopped
@@ -46,6 +47,21 @@ def test_the_files_are_sent_in_order_under_numbers(pipeline: Pipeline) -> None:
     (job,) = pipeline.fake_gateway.jobs.values()
     assert job["names"] == ["00001.dcm", "00002.dcm", "00003.dcm"]
     assert job["contents"] == [b"1", b"2", b"3"]
+
+
+def test_a_kept_job_is_deleted_with_its_assessment(node: Node) -> None:
+    pipeline = Pipeline(node, keep_jobs=True)
+    transfer = node.receive_series([1, 2])
+    pipeline.run()
+    (first,) = pipeline.fake_gateway.jobs
+    node.receive(transfer, 3)
+    pipeline.run()
+    (second,) = pipeline.fake_gateway.jobs
+    assert second != first
+    assert [row[:2] for row in pipeline.assessments] == [(1, "superseded"), (2, "built")]
+    forget(node.registry.database, node.path, 1)
+    pipeline.run()
+    assert pipeline.fake_gateway.jobs == {}
 
 
 def test_a_result_set_names_the_instances_by_their_own_uids(pipeline: Pipeline) -> None:

@@ -177,7 +177,8 @@ def test_options_are_sent_and_jobs_can_be_kept(source: Path, out: Path) -> None:
         options=RunOptions(OPTIONS.limits, 4, keep=True, priority="urgent", operating_point="sensitive"),
     )
     assert len(gateway.jobs) == JOBS
-    assert all(job.query == {"priority": "urgent", "operating_point": "sensitive"} for job in gateway.jobs.values())
+    sent = {"priority": "urgent", "source": "batch", "operating_point": "sensitive"}
+    assert all(job.query == sent for job in gateway.jobs.values())
 
 
 def test_a_second_run_sends_new_files_and_changed_folders_whole(source: Path, out: Path) -> None:
