@@ -5,7 +5,7 @@ import { t } from "../i18n/i18n.js";
 import { sliceTitle } from "../report/labels.js";
 import { predictedLabels } from "../report/verdict.js";
 import { formatNumber, labelNames } from "../text.js";
-import { openKeyboardHelp } from "./keyboard_help.js";
+import { createCommands, openViewerHelp } from "./commands.js";
 import { MeasurementLayer } from "./measurement_layer.js";
 import { SliceCanvas } from "./slice_canvas.js";
 import { SliceStrip } from "./slice_strip.js";
@@ -19,6 +19,8 @@ export class Stage {
   canvas;
   #report;
   #tools;
+  #commands;
+  #openHelp = () => openViewerHelp(this.#commands);
   #strip;
   #slider = element("input", { type: "range", min: 0 });
   #previous = stepButton("‹", t("viewer.previous"), () => this.canvas.go(this.canvas.index - 1));
@@ -35,13 +37,14 @@ export class Stage {
     this.canvas = new SliceCanvas({ job, number, report, index });
     const layer = new MeasurementLayer(this.canvas);
     this.#tools = new Tools(this.canvas, layer);
+    this.#commands = createCommands(this.canvas, this.#tools);
     this.#strip = new SliceStrip(report, (target) => this.canvas.go(target));
     this.#keys = keyButtons(report.key_slices ?? [], (target) => this.canvas.go(target));
     this.#slider.max = String(report.slices.length - 1);
     this.#slider.addEventListener("input", () => this.canvas.go(Number(this.#slider.value)));
     this.canvas.element.append(this.#place, this.#readout, this.#view);
     const steps = element("div", { class: "slider-row" }, this.#previous, this.#slider, this.#next);
-    this.element.append(createToolbar(this.canvas, this.#tools), this.canvas.element, steps, this.#keys, this.#strip.element, layer.list);
+    this.element.append(createToolbar(this.canvas, this.#tools, this.#commands, this.#openHelp), this.canvas.element, steps, this.#keys, this.#strip.element, layer.list);
     this.#listen();
     this.#showSlice();
     this.#showView();
@@ -49,8 +52,11 @@ export class Stage {
 
   /** Acts on a key and says whether it did. @param {KeyboardEvent} event */
   onKey(event) {
-    if (event.key === "n" || event.key === "p") this.#goToKeySlice(event.key === "n" ? 1 : -1);
-    else if (event.key === "?") openKeyboardHelp();
+    const { key } = event;
+    const command = this.#commands.find((one) => one.key === (key === "=" ? "+" : key));
+    if (command) command.run();
+    else if (key === "n" || key === "p") this.#goToKeySlice(key === "n" ? 1 : -1);
+    else if (key === "?") this.#openHelp();
     else return this.#tools.onKey(event);
     return true;
   }

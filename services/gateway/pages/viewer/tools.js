@@ -5,7 +5,6 @@
 
 import { announce } from "../dom.js";
 import { t } from "../i18n/i18n.js";
-import { PRESETS } from "./windowing.js";
 
 /** @typedef {import("./slice_canvas.js").SliceCanvas} SliceCanvas */
 /** @typedef {import("./measurement_layer.js").MeasurementLayer} MeasurementLayer */
@@ -15,17 +14,8 @@ import { PRESETS } from "./windowing.js";
 /** `sum` of pixels that moved no slice yet; `open` where a click had set the first point.
  * @typedef {{ act: Tool, start: PointerEvent, last: PointerEvent, sum: number, open: boolean }} Drag */
 
-/** Tools and their keys. @type {readonly { name: Tool, key: string }[]} */
-export const TOOLS = [
-  { name: "window", key: "w" },
-  { name: "pan", key: "m" },
-  { name: "scroll", key: "s" },
-  { name: "ruler", key: "l" },
-  { name: "ellipse", key: "e" },
-];
 const STEPS = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
 const DIRECTIONS = { ArrowDown: [0, 1], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowLeft: [-1, 0] };
-const ZOOM_STEP = 1.25;
 const WHEEL_STEP_PX = 40;
 const SCROLL_STEP_PX = 10;
 const CLICK_PX = 4;
@@ -169,37 +159,16 @@ export class Tools extends EventTarget {
     this.#wheel = 0;
   }
 
-  /** Acts on a key and says whether it did. @param {KeyboardEvent} event */
-  onKey(event) {
-    const { key, shiftKey } = event;
-    const preset = PRESETS[Number(key) - 1];
-    const tool = TOOLS.find((one) => one.key === key);
-    if (preset && this.#canvas.image?.hounsfield) this.#canvas.setWindow(preset.centre, preset.width);
-    else if (tool) this.choose(tool.name);
-    else if (key in DIRECTIONS && (this.hasCross || shiftKey)) this.#onDirection(/** @type {keyof typeof DIRECTIONS} */ (key), shiftKey);
+  /** Acts on a key that moves or measures, and says whether it did. @param {KeyboardEvent} event */
+  onKey({ key, shiftKey }) {
+    if (key in DIRECTIONS && (this.hasCross || shiftKey)) this.#onDirection(/** @type {keyof typeof DIRECTIONS} */ (key), shiftKey);
     else if (key in STEPS) this.#canvas.go(this.#canvas.index + STEPS[/** @type {keyof typeof STEPS} */ (key)]);
-    else return this.#onCommand(key);
+    else if (key === "Delete" || key === "Backspace") this.#layer.remove();
+    else if (key === "Enter") this.#setPoint();
+    else if (key === "Escape" && this.#layer.draft) this.choose(this.tool);
+    else if (key === "Escape" && this.hasCross) this.toggleCross();
+    else return false;
     return true;
-  }
-
-  /** @param {string} key */
-  #onCommand(key) {
-    /** @type {Record<string, () => void>} */
-    const commands = {
-      "+": () => this.#canvas.zoomBy(ZOOM_STEP),
-      "=": () => this.#canvas.zoomBy(ZOOM_STEP),
-      "-": () => this.#canvas.zoomBy(1 / ZOOM_STEP),
-      0: () => this.#canvas.zoomToPixels(),
-      r: () => this.#canvas.reset(),
-      f: () => this.#canvas.flip(),
-      c: () => this.toggleCross(),
-      Delete: () => this.#layer.remove(),
-      Backspace: () => this.#layer.remove(),
-      Escape: () => (this.#layer.draft ? this.choose(this.tool) : this.hasCross && this.toggleCross()),
-      Enter: () => this.#setPoint(),
-    };
-    commands[key]?.();
-    return key in commands;
   }
 
   /** Moves the cross hair by a pixel, with Shift by ten; without a cross hair the slice. @param {keyof typeof DIRECTIONS} key @param {boolean} far */

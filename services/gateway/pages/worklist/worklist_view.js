@@ -290,5 +290,5 @@ function openHelp() {
   const box = element("input", { type: "checkbox" });
   box.checked = singleKeys;
   box.addEventListener("change", () => (singleKeys = box.checked));
-  openKeyboardHelp(KEYS, element("label", { class: "check" }, box, t("list.single_keys")));
+  openKeyboardHelp(KEYS.map(([keys, text]) => [keys, t(text)]), element("label", { class: "check" }, box, t("list.single_keys")));
 }
