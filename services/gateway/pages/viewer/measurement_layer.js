@@ -19,6 +19,8 @@ export class MeasurementLayer {
   #canvas;
   /** @type {Map<number, Measurement[]>} */
   #bySlice = new Map();
+  /** Texts of measurements, which never change. @type {WeakMap<Measurement, string>} */
+  #texts = new WeakMap();
 
   /** @param {import("./slice_canvas.js").SliceCanvas} canvas */
   constructor(canvas) {
@@ -76,7 +78,14 @@ export class MeasurementLayer {
   }
 
   /** @param {Measurement} measurement */
-  describe({ kind, from, to }) {
+  describe(measurement) {
+    const text = this.#texts.get(measurement) ?? this.#measure(measurement);
+    if (this.#canvas.image) this.#texts.set(measurement, text);
+    return text;
+  }
+
+  /** @param {Measurement} measurement */
+  #measure({ kind, from, to }) {
     const [size, { image }] = [this.#canvas.size, this.#canvas];
     if (kind === "ruler") return inUnit(lengthOf(from, to, size));
     const area = inUnit(ellipseArea(from, to, size));

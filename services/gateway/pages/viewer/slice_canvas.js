@@ -6,6 +6,7 @@
 import { element } from "../dom.js";
 import { t } from "../i18n/i18n.js";
 import { SliceLoader } from "./slice_loader.js";
+import { sliceSource } from "./slice_source.js";
 import { PRESETS, greyPixels, paintChannels, paintWindow } from "./windowing.js";
 
 /** @typedef {import("../types.js").ReportSlice} ReportSlice */
@@ -21,7 +22,7 @@ const SIDES = /** @type {const} */ (["left", "right", "top", "bottom"]);
 
 /** Dispatches `slicechange`, `viewchange` (window, zoom, pan, flip), `load` and `draw`. */
 export class SliceCanvas extends EventTarget {
-  element = element("div", { class: "slice-canvas", tabindex: "0", role: "group" });
+  element = element("div", { class: "slice-canvas", tabindex: "0", role: "application" });
   /** Milliseconds of the last draws. @type {number[]} */
   drawDurations = [];
   /** HU. @type {{ centre: number, width: number }} */
@@ -55,7 +56,7 @@ export class SliceCanvas extends EventTarget {
     Object.assign(this.element, { sliceCanvas: this }); // for tests, and for readers with a console
     this.#context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d", { alpha: false }));
     this.element.append(this.#canvas, ...this.#marks, this.#notice);
-    this.#loader = new SliceLoader(job, number, report.slices.length);
+    this.#loader = new SliceLoader(sliceSource(job, number), report.slices.length);
     this.#loader.addEventListener("load", (event) => this.#onLoad(/** @type {CustomEvent<number>} */ (event).detail));
     this.#resizing = new ResizeObserver(() => this.#fit());
     this.#resizing.observe(this.element);

@@ -1,18 +1,16 @@
 // Loads the slices of a series around the current one, few at a time, into a bounded cache.
 
-import { request } from "../request.js";
-import { decodeSlice } from "./png.js";
-
 /** @typedef {import("./png.js").SliceImage} SliceImage */
 
 const PARALLEL = 3;
+const NEAR = 8; // slices; requests for more distant ones are aborted
 const CACHE_BYTES = 128 * 1024 ** 2;
 const ASSUMED_BYTES = 512 * 512 * 2;
 const RETRY_S = 5; // where the response names no time
 
 /** Dispatches `load` with each slice that arrived or failed. */
 export class SliceLoader extends EventTarget {
-  #address;
+  #load;
   #count;
   #index = 0;
   #bytes = 0;
@@ -22,14 +20,13 @@ export class SliceLoader extends EventTarget {
   #errors = new Map();
   /** @type {Map<number, AbortController>} */
   #running = new Map();
-  #hounsfield = true;
   #closed = false;
   #timer = 0;
 
-  /** @param {string} job @param {number} number @param {number} count slices of the series */
-  constructor(job, number, count) {
+  /** @param {(index: number, signal: AbortSignal) => Promise<SliceImage>} load @param {number} count slices of the series */
+  constructor(load, count) {
     super();
-    this.#address = `v1/jobs/${job}/series/${number}/slices`;
+    this.#load = load;
     this.#count = count;
   }
 
@@ -57,10 +54,14 @@ export class SliceLoader extends EventTarget {
   /** Loads this slice first, then its neighbours; ends requests for distant ones. @param {number} index */
   moveTo(index) {
     this.#index = index;
-    const wanted = this.#wanted();
-    const first = new Set(wanted.slice(0, PARALLEL));
-    for (const [other, controller] of this.#running) if (!first.has(other) && this.#running.size >= PARALLEL) this.#end(other, controller);
+    const farthestFirst = [...this.#running].sort(([one], [other]) => Math.abs(other - index) - Math.abs(one - index));
+    for (const [other, controller] of farthestFirst) if (Math.abs(other - index) > NEAR || this.#isBlocked(index)) this.#end(other, controller);
     this.#start();
+  }
+
+  /** Whether the slice has to wait for others. @param {number} index */
+  #isBlocked(index) {
+    return this.#running.size >= PARALLEL && this.#wanted().includes(index) && !this.#running.has(index);
   }
 
   close() {
@@ -80,7 +81,7 @@ export class SliceLoader extends EventTarget {
     if (this.#closed) return;
     for (const index of this.#wanted()) {
       if (this.#running.size >= PARALLEL) return;
-      if (!this.#running.has(index)) this.#load(index);
+      if (!this.#running.has(index)) this.#run(index);
     }
   }
 
@@ -91,11 +92,11 @@ export class SliceLoader extends EventTarget {
   }
 
   /** @param {number} index */
-  async #load(index) {
+  async #run(index) {
     const controller = new AbortController();
     this.#running.set(index, controller);
     try {
-      const image = await this.#fetch(index, controller.signal);
+      const image = await this.#load(index, controller.signal);
       if (!controller.signal.aborted) this.#keep(index, image);
     } catch (error) {
       if (!controller.signal.aborted) this.#fail(index, error);
@@ -115,19 +116,6 @@ export class SliceLoader extends EventTarget {
       for (const [other, kept] of this.#errors) if (!isFinal(kept)) this.#errors.delete(other);
       this.#start();
     }, 1000 * (error.retryAfterSeconds ?? RETRY_S));
-  }
-
-  /** Hounsfield units; of a PNG upload its picture of three windows. @param {number} index @param {AbortSignal} signal @returns {Promise<SliceImage>} */
-  async #fetch(index, signal) {
-    const [address, hounsfield] = [`${this.#address}/${index}`, this.#hounsfield];
-    try {
-      const response = await request(hounsfield ? address : `${address}/image`, { signal });
-      return await decodeSlice(new Uint8Array(await response.arrayBuffer()));
-    } catch (error) {
-      if (/** @type {any} */ (error).code !== "no_hounsfield_units" || !hounsfield) throw error;
-      this.#hounsfield = false;
-      return this.#fetch(index, signal);
-    }
   }
 
   /** @param {number} index @param {SliceImage} image */

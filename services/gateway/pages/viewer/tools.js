@@ -44,6 +44,7 @@ export class Tools extends EventTarget {
     element.addEventListener("pointerup", (event) => this.#onUp(event));
     element.addEventListener("pointercancel", (event) => this.#cancel(event));
     element.addEventListener("pointerleave", () => this.#probe(this.#layer.cross));
+    element.addEventListener("mousedown", (event) => event.preventDefault()); // no automatic scrolling by the middle button
     element.addEventListener("contextmenu", (event) => event.preventDefault());
     element.addEventListener("wheel", (event) => this.#onWheel(event), { passive: false });
   }
@@ -72,10 +73,9 @@ export class Tools extends EventTarget {
 
   /** @param {PointerEvent} event */
   #onDown(event) {
-    this.#canvas.element.focus();
+    this.#canvas.element.focus({ preventScroll: true });
     this.#canvas.element.setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, event);
-    if (event.button === 1) event.preventDefault();
     if (this.#pointers.size > 1) return this.#abandon();
     const act = event.button === 2 ? "window" : event.button === 1 || event.shiftKey ? "pan" : this.tool;
     const open = this.#layer.draft !== null; // its first point was set by a click
