@@ -270,7 +270,7 @@ _RULES: Final = (
     Rule(
         "no_blood_map",
         "note",
-        "The report has no blood map, though it was requested: {why}.",
+        "The report has no blood map: {why}.",
         "A CNN need not give one, and a map of very many slices would fill the memory. The probabilities are the same.",
         "the bundle's card (`blood_grid`)",
     ),

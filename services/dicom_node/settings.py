@@ -154,9 +154,9 @@ class Settings(ConnectionSettings):
     )
     keep_jobs: bool = Field(
         default=True,
-        description="Leave jobs at the gateway after their results are fetched, so that its worklist shows them; they "
-        "hold a second copy of the images until the gateway's `job_ttl_s`, or a later assessment of the series. Off, "
-        "the node deletes them.",
+        description="Leave jobs at the gateway after their results are fetched, so that its worklist shows them. "
+        "They hold a second copy of the images, 15 MB for 28 slices, until the gateway's `job_ttl_s`, or until the "
+        "report of a later assessment. Off, the node deletes them.",
     )
     submissions: int = Field(
         default=4, ge=1, description="Largest number of series in transfer to or from the gateway at a time."

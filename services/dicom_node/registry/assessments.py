@@ -124,25 +124,34 @@ def mark_reported(
     *,
     keep_job: bool = False,
 ) -> bool:
-    """Note that the report is in the assessment's folder; the gateway's job is to be deleted, unless it is kept.
-
-    A kept job is deleted with its series, or where a later assessment supersedes it.
+    """Note that the report is in the assessment's folder.
 
     Parameters
     ----------
     warnings : further ones, of the job
     code : why the gateway gave no report, where the node wrote one itself
-    keep_job : for the gateway's worklist
+    keep_job : leave the gateway's job there, and delete those of the series' earlier assessments
     """
     listed = json.dumps([warning.model_dump() for warning in (*assessment.warnings, *warnings)])
+    kept = assessment.job_id if keep_job else None
     changed = connection.execute(
         "UPDATE assessments SET step = 'reported', step_at = ?, attempts = 0, next_attempt_s = 0, job_id = ?, "
         "warnings = ?, error_code = ? WHERE id = ? AND step = ?",
-        (utc_now(), assessment.job_id if keep_job else None, listed, code, assessment.id, assessment.step),
+        (utc_now(), kept, listed, code, assessment.id, assessment.step),
     ).rowcount
-    if assessment.job_id is not None and not (keep_job and changed):
+    if changed and kept is not None:
+        _delete_earlier_jobs(connection, assessment)
+    elif assessment.job_id is not None:
         delete_job(connection, assessment.job_id)
     return bool(changed)
+
+
+def _delete_earlier_jobs(connection: Connection, assessment: Assessment) -> None:
+    """Replace the kept jobs of a series by the one of its latest assessment, which covers more instances."""
+    earlier = "FROM assessments WHERE series = ? AND number < ? AND job_id IS NOT NULL"
+    values = assessment.series, assessment.number
+    connection.execute(f"INSERT OR IGNORE INTO jobs_to_delete SELECT job_id {earlier}", values)
+    connection.execute("UPDATE assessments SET job_id = NULL WHERE series = ? AND number < ?", values)
 
 
 def submit_again(connection: Connection, assessment: Assessment, code: str, faults: int) -> None:

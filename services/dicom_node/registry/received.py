@@ -110,8 +110,7 @@ def begin_assessment(
 ) -> int | None:
     """Begin the next assessment of a series, over all its instances; its id.
 
-    Earlier assessments that have no results yet are superseded, and the jobs of all earlier ones are to be deleted.
-    None where an instance came meanwhile.
+    Earlier assessments that have no results yet are superseded. None where an instance came meanwhile.
     """
     (latest,) = connection.execute("SELECT max(id) FROM instances WHERE series = ?", (series.id,)).fetchone()
     if latest != series.last_instance:
@@ -121,12 +120,13 @@ def begin_assessment(
         (bool(verdict.ours), json.dumps(verdict.reasons), series.id),
     )
     connection.execute(
-        "INSERT OR IGNORE INTO jobs_to_delete SELECT job_id FROM assessments WHERE series = ? AND job_id IS NOT NULL",
+        "INSERT OR IGNORE INTO jobs_to_delete SELECT job_id FROM assessments "
+        "WHERE series = ? AND step IN ('complete', 'submitted') AND job_id IS NOT NULL",
         (series.id,),
     )
-    connection.execute("UPDATE assessments SET job_id = NULL WHERE series = ?", (series.id,))
     connection.execute(
-        "UPDATE assessments SET step = 'superseded', step_at = ? "
+        "UPDATE assessments SET step = 'superseded', step_at = ?, "
+        "job_id = CASE WHEN step IN ('complete', 'submitted') THEN NULL ELSE job_id END "
         "WHERE series = ? AND step IN ('complete', 'submitted', 'reported', 'dead')",
         (utc_now(), series.id),
     )

@@ -88,7 +88,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     CREATE INDEX assessments_in_work ON assessments (id) WHERE step IN ('complete', 'submitted', 'reported');
     CREATE INDEX assessments_by_step ON assessments (step);
 
-    CREATE TABLE jobs_to_delete (                                -- at the gateway: fetched, superseded or forgotten
+    CREATE TABLE jobs_to_delete (                                -- at the gateway: not kept, superseded or forgotten
         job_id TEXT PRIMARY KEY
     ) STRICT, WITHOUT ROWID;
 

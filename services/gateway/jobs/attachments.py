@@ -61,7 +61,7 @@ def read_report(job: Job, number: int) -> bytes:
 
 def _why_no_blood(job: Job, report: Mapping[str, Any]) -> str:
     if not job.manifest().blood:
-        return "the job was sent without blood=true; send the files in a new job with it"
+        return "the job keeps no blood maps; send the files in a new job with blood=true"
     notes = (reason["detail"] for reason in report.get("reasons", ()) if reason["code"] == NoBloodMap.code)
     return next(notes, f"the series is {_status(report)}, so there is no map")
 

@@ -75,7 +75,7 @@ GET_BLOOD: Final[Responses] = {
     404: openapi_problem(
         job_not_found(),
         NoReport("series 3 of this job has no report yet, or the job has no such series; both count from 0"),
-        NoBloodMap("the job was sent without blood=true; send the files in a new job with it"),
+        NoBloodMap("the job keeps no blood maps; send the files in a new job with blood=true"),
     ),
 }
 DELETE_JOB: Final[Responses] = {

@@ -140,6 +140,7 @@ class JobDocument(_Frozen):
     id: str
     status: JobStatus
     priority: Priority
+    source: JobSource | None = Field(description="what sent the job; null for jobs of older versions")
     operating_point: OperatingPoint
     files: int
     progress: Progress

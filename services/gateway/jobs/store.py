@@ -53,7 +53,7 @@ class JobOptions:
     webhook: str | None = None
     blood: bool | None = None
     key_images: bool = False
-    source: JobSource | None = None
+    source: JobSource = "upload"
     keep_blood: bool = False
 
 

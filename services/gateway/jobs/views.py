@@ -27,6 +27,7 @@ def job_document(store: JobStore, job: Job) -> JobDocument:
         id=job.id,
         status=_status(plan, end),
         priority=manifest.priority,
+        source=manifest.source,
         operating_point=manifest.operating_point,
         files=manifest.files,
         progress=_progress(plan, results),

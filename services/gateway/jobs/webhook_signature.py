@@ -55,6 +55,8 @@ def signed_message(job: JobDocument, secret: bytes, timestamp: int) -> WebhookMe
     content = {
         "job": job.id,
         "status": job.status,
+        "priority": job.priority,
+        "source": job.source,
         "counts": job.counts.model_dump(),
         "series_present": job.series_present,
         "series_with_warnings": job.series_with_warnings,

@@ -110,6 +110,7 @@ export interface JobDocument {
   id: string;
   status: "queued" | "running" | "finished" | "failed" | "cancelled";
   priority: "urgent" | "routine";
+  source: "upload" | "batch" | "dicom_node" | null;
   operating_point: "default" | "sensitive" | "specific";
   files: number;
   progress: Progress;

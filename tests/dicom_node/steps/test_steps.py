@@ -407,6 +407,24 @@ def test_a_late_slice_replaces_an_assessment_in_work(pipeline: Pipeline) -> None
     assert pipeline.node.rows("SELECT count(*) FROM objects WHERE assessment = 1") == [(0,)]
 
 
+def test_the_job_of_an_earlier_assessment_stays_until_the_next_report(node: Node) -> None:
+    pipeline = Pipeline(node, keep_jobs=True)
+    pipeline.node.receive_series([1, 2])
+    pipeline.run()
+    (first,) = pipeline.fake_gateway.jobs
+    pipeline.fake_gateway.running = 10**9
+    pipeline.node.receive_series([3])
+    pipeline.run()
+    assert [row[1] for row in pipeline.assessments] == ["built", "submitted"]
+    assert first in pipeline.fake_gateway.jobs, "readers still see the earlier result"
+    for job in pipeline.fake_gateway.jobs.values():
+        job["looks"] = 0
+    pipeline.run()
+    (second,) = pipeline.fake_gateway.jobs
+    assert second != first
+    assert [row[1] for row in pipeline.assessments][-1] == "built"
+
+
 def test_an_instance_that_comes_while_the_series_is_judged_is_not_left_out(pipeline: Pipeline) -> None:
     node = pipeline.node
     node.receive_series([1])

@@ -1,3 +1,6 @@
+import json
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,26 @@ CONFLICTS: list[tuple[dict[str, bytes], JobOptions, list[dict[str, str]]]] = [
         [{"what": "webhook"}],
     ),
 ]
+
+
+def test_a_repetition_of_a_request_of_an_older_version_gives_its_job(store: JobStore, tmp_path: Path) -> None:
+    """It had no source, and no blood map unless it said so; the site keeps maps by default now."""
+    first, _ = upload(store, tmp_path, FILES, OPTIONS)
+    lines = [{"name": name, "sha256": sha256(content).hexdigest()} for name, content in FILES.items()]
+    whole = sha256(b"routine default None")
+    for line in lines:
+        whole.update(json.dumps([line["name"], line["sha256"]]).encode())
+    assert first.manifest().digest == whole.hexdigest(), "as version 0.2.0 computed it"
+    again, new = upload(store, tmp_path, FILES, replace(OPTIONS, source="batch", keep_blood=True))
+    assert (again.id, new) == (first.id, False)
+
+
+@pytest.mark.parametrize(("blood", "site", "kept"), [(None, True, True), (None, False, False), (False, True, False)])
+def test_the_site_decides_about_the_blood_map_where_the_request_does_not(
+    store: JobStore, tmp_path: Path, *, blood: bool | None, site: bool, kept: bool
+) -> None:
+    job, _ = upload(store, tmp_path, FILES, replace(OPTIONS, blood=blood, keep_blood=site))
+    assert job.manifest().blood is kept
 
 
 @pytest.mark.parametrize(("files", "options", "differences"), CONFLICTS)

@@ -21,6 +21,7 @@ def test_a_message_holds_ids_counts_and_codes_only() -> None:
         id="01a2",
         status="finished",
         priority="routine",
+        source="batch",
         operating_point="default",
         files=3,
         progress=Progress(series_done=1, series=1, slices_done=3, slices=3),
@@ -41,6 +42,8 @@ def test_a_message_holds_ids_counts_and_codes_only() -> None:
     assert json.loads(sent.body) == {
         "job": "01a2",
         "status": "finished",
+        "priority": "routine",
+        "source": "batch",
         "counts": {"assessed": 1, "not_assessed": 0, "failed": 0},
         "series_present": 1,
         "series_with_warnings": 0,
