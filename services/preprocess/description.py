@@ -44,7 +44,7 @@ class StoredTexts(NamedTuple):
     @classmethod
     def of(cls, dataset: Dataset) -> "StoredTexts":
         """From a file's attributes."""
-        return cls(tuple(stored_bytes(dataset, keyword)[:_MAX_BYTES] for keyword in _KEYWORDS))
+        return cls(tuple(value[:_MAX_BYTES] for value in stored_bytes(dataset, _KEYWORDS)))
 
     def description(self) -> SeriesDescription:
         """The texts, decoded."""

@@ -98,11 +98,19 @@ def binary(dataset: Dataset, keyword: str) -> bytes:
     return value if isinstance(value, bytes) else b""
 
 
-def stored_bytes(dataset: Dataset, keyword: str) -> bytes:
-    """The value as stored in the file; empty where it is absent or was converted."""
-    element = dataset._dict.get(_dictionary(keyword)[0])  # noqa: SLF001
-    value = element.value if isinstance(element, RawDataElement) else None
-    return value if isinstance(value, bytes) else b""
+def stored_bytes(dataset: Dataset, keywords: tuple[str, ...]) -> tuple[bytes, ...]:
+    """The values of tags as stored in the file; empty where they are absent or were converted."""
+    elements = dataset._dict  # noqa: SLF001
+    return tuple(_stored(elements.get(tag)) for tag in _tags(keywords))
+
+
+def _stored(element: DataElement | RawDataElement | None) -> bytes:
+    return (element.value or b"") if isinstance(element, RawDataElement) else b""
+
+
+@cache
+def _tags(keywords: tuple[str, ...]) -> tuple[BaseTag, ...]:
+    return tuple(_dictionary(keyword)[0] for keyword in keywords)
 
 
 def _is_blank(value: object) -> bool:
