@@ -15,9 +15,10 @@ from tests.scans import ct_slice, head, zipped
 
 NAME: Final = "Canarini^Cantarella"
 PATIENT_ID: Final = "CANARY-ID-0815"
+DESCRIPTION: Final = "canary-description"
 FILE: Final = "canary-file-name"
 UID: Final = "2.25.4711081547110815"
-WORDS: Final = tuple(word.encode() for word in (*NAME.split("^"), PATIENT_ID, FILE, UID))
+WORDS: Final = tuple(word.encode() for word in (*NAME.split("^"), PATIENT_ID, DESCRIPTION, FILE, UID))
 _ZLIB: Final = re.compile(rb"\x78[\x01\x5e\x9c\xda]")
 _ZLIB_AS_BASE64: Final = re.compile(rb"eJ[A-Za-z0-9+/]{6,}={0,2}")
 
@@ -33,6 +34,7 @@ class Found:
 def marked_upload() -> list[tuple[str, tuple[str, bytes]]]:
     """Files with canary words: a good series, a corrupt file, a text and an archive."""
     tags = {"PatientName": NAME, "PatientID": PATIENT_ID, "StudyInstanceUID": UID, "SeriesInstanceUID": f"{UID}.1"}
+    tags |= {"SeriesDescription": DESCRIPTION, "StudyDescription": DESCRIPTION, "IssuerOfPatientID": PATIENT_ID}
     good = [ct_slice(index, head(128), **tags, SOPInstanceUID=f"{UID}.{index + 2}") for index in range(3)]
     other = ct_slice(0, head(128), **{**tags, "SeriesInstanceUID": f"{UID}.9"})
     files = {f"{FILE}-{index}.dcm": data for index, data in enumerate(good)}

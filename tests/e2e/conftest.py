@@ -38,6 +38,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Ite
     webhooks = {
         "ICH_GATEWAY_WEBHOOKS_ALLOWED": f'["{receiver.url}/hooks"]',
         "ICH_GATEWAY_WEBHOOK_SECRET_FILE": str(folder / "secret"),
+        "ICH_GATEWAY_SHOW_PATIENT": "true",  # with names in the worklist, they are nowhere else
     }
     no_drain = {f"ICH_{name.upper()}_DRAIN_S": "0" for name in NAMES}
     with running_service(folder / "log", more=webhooks | no_drain) as running:

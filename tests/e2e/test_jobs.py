@@ -154,6 +154,16 @@ def test_a_worker_loses_nothing_after_sigterm(service: Service, client: httpx.Cl
     assert sender.tally() == Tally(accepted=16, reported=16, lost=0, duplicated=0)
 
 
+def _listed(client: httpx.Client, job: str, **query: str) -> list[dict[str, Any]]:
+    """The worklist's entries of a job, when all have a report."""
+    while True:
+        page = client.get("/v1/worklist", params={"job": job, **query}).raise_for_status().json()
+        if page["entries"] and not page["waiting"]:
+            entries: list[dict[str, Any]] = page["entries"]
+            return entries
+        time.sleep(0.05)
+
+
 def test_no_patient_or_file_name_leaves_the_job_store(
     service: Service, client: httpx.Client, receiver: Receiver
 ) -> None:
@@ -161,6 +171,14 @@ def test_no_patient_or_file_name_leaves_the_job_store(
     document = _ended(client, job, 120)
     for name, data in canary.broken_uploads():
         assert canary.FILE in client.post("/v1/jobs", files=[("files", (name, data))]).json()["detail"]
+
+    listed = _listed(client, document["id"], text=canary.NAME.split("^")[0].lower())
+    assert {entry["patient_name"] for entry in listed} == {", ".join(canary.NAME.split("^"))}
+    assert {entry["series_description"] for entry in listed} == {canary.DESCRIPTION}
+    assert len({entry["patient"] for entry in listed}) == 1
+    with client.stream("GET", "/v1/worklist/events") as events:
+        assert next(events.iter_lines()) == "event: changed"
+    assert client.get("/v1/worklist", params={"sort": canary.DESCRIPTION}).json()["code"] == "invalid_filter"
 
     webhook = _webhook(receiver, document["id"])
     fields = {name: document[name] for name in _WEBHOOK_FIELDS}
