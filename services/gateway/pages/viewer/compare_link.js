@@ -9,43 +9,49 @@ export function nearestSlice(slices, position) {
   return slices.reduce((best, slice) => (distance(slice) < distance(best) ? slice : best)).index;
 }
 
-// Positions of two scans have no common zero: tables move. Scans of heads end near the vertex, so the highest slices meet.
-/** Position in the other series less that in the first, in mm. @param {Position[]} slices @param {Position[]} others */
-export const initialOffset = (slices, others) => highest(others) - highest(slices);
+/**
+ * Position in the other series less that in the first, in mm. Positions of two studies have no common zero: tables move.
+ * Scans of heads end near the vertex, so their highest slices meet.
+ * @param {any} report @param {any} other
+ */
+export function initialOffset(report, other) {
+  const highest = (/** @type {Position[]} */ slices) => Math.max(...slices.map(({ position_mm }) => position_mm));
+  const study = report.series?.study_instance_uid;
+  return study && study === other.series?.study_instance_uid ? 0 : highest(other.slices) - highest(report.slices);
+}
 
-/** @param {Position[]} slices */
-const highest = (slices) => Math.max(...slices.map(({ position_mm }) => position_mm));
+/** Pictures of PNG files have no positions. @param {any} report */
+const hasPositions = (report) => !!report.series?.series_instance_uid;
 
-/** Dispatches `offset` where the offset has changed. */
-export class CompareLink extends EventTarget {
-  scrolls = true;
+export class CompareLink {
   views = true;
-  offset;
   #canvases;
   #following = false;
 
   /** @param {[SliceCanvas, SliceCanvas]} canvases */
   constructor(canvases) {
-    super();
+    const [one, other] = canvases;
     this.#canvases = canvases;
-    this.offset = initialOffset(canvases[0].report.slices, canvases[1].report.slices);
-    canvases.forEach((canvas, at) => {
-      canvas.addEventListener("slicechange", () => this.#follow(() => this.scrolls && this.scroll(at)));
+    this.positions = hasPositions(one.report) && hasPositions(other.report);
+    this.scrolls = this.positions;
+    this.offset = initialOffset(one.report, other.report);
+    for (const [at, canvas] of canvases.entries()) {
+      canvas.addEventListener("slicechange", () => this.#follow(() => this.scroll(at)));
       canvas.addEventListener("viewchange", () => this.#follow(() => this.views && copyView(canvas, canvases[1 - at])));
-    });
+    }
     this.scroll(0);
   }
 
   /** Takes the two current slices for the same place. */
   linkHere() {
     this.offset = this.#canvases[1].slice.position_mm - this.#canvases[0].slice.position_mm;
-    this.dispatchEvent(new Event("offset"));
   }
 
   /** Moves the other canvas to the position of this one. @param {number} at 0 or 1 */
   scroll(at) {
     const [from, to] = [this.#canvases[at], this.#canvases[1 - at]];
-    to.go(nearestSlice(to.report.slices, from.slice.position_mm + (at === 0 ? this.offset : -this.offset)));
+    const position = from.slice.position_mm + (at === 0 ? this.offset : -this.offset);
+    if (this.scrolls) to.go(nearestSlice(to.report.slices, position));
   }
 
   /** The other canvas' own events must not move the first one back. @param {() => void} move */
@@ -59,20 +65,15 @@ export class CompareLink extends EventTarget {
 
 /** Shows the same window and, in mm, the same part of the plane. @param {SliceCanvas} from @param {SliceCanvas} to */
 function copyView(from, to) {
-  to.flipped = from.flipped;
-  to.channel = from.channel;
+  const inMm = extent(from).known && extent(to).known;
+  const scale = (/** @type {SliceCanvas} */ canvas) => (inMm ? (Math.abs(canvas.sliceToCanvas.a) * canvas.size.columns) / extent(canvas).x : canvas.zoom);
+  [to.flipped, to.channel] = [from.flipped, from.channel];
   to.setWindow(from.window.centre, from.window.width);
-  to.zoomBy(pixelsPerMm(from) / pixelsPerMm(to));
-  const [one, other] = [extent(from), extent(to)];
-  to.centre = { x: 0.5 + ((from.centre.x - 0.5) * one.x) / other.x, y: 0.5 + ((from.centre.y - 0.5) * one.y) / other.y };
+  to.zoomBy(scale(from) / scale(to));
+  const share = (/** @type {"x" | "y"} */ axis) => (inMm ? extent(from)[axis] / extent(to)[axis] : 1);
+  to.centre = { x: 0.5 + (from.centre.x - 0.5) * share("x"), y: 0.5 + (from.centre.y - 0.5) * share("y") };
   to.requestDraw();
 }
 
-// Without spacings the width of the slice stands for a head's field of view.
 /** Width and height of the slice in mm. @param {SliceCanvas} canvas */
-function extent({ size: { columns, rows, columnMm, rowMm } }) {
-  return columnMm && rowMm ? { x: columns * columnMm, y: rows * rowMm } : { x: 250, y: (250 * rows) / columns };
-}
-
-/** @param {SliceCanvas} canvas */
-const pixelsPerMm = (canvas) => (Math.abs(canvas.sliceToCanvas.a) * canvas.size.columns) / extent(canvas).x;
+const extent = ({ size: { columns, rows, columnMm, rowMm } }) => ({ x: columns * (columnMm ?? 1), y: rows * (rowMm ?? 1), known: !!(columnMm && rowMm) });

@@ -11,6 +11,7 @@ import { banner, isForControl } from "./series_view.js";
 import { Stage } from "./stage.js";
 
 /** @typedef {import("../types.js").WorklistEntry} WorklistEntry */
+/** @typedef {{ job: string, number: number, report: any, entry: WorklistEntry | undefined }} Series */
 /** @typedef {{ element: HTMLElement, entry: WorklistEntry | undefined, stage?: Stage }} Pane */
 
 /** @type {import("../router.js").OpenView} */
@@ -18,34 +19,33 @@ export function openCompareView(container, { job, number, otherJob, otherNumber 
   const closing = new AbortController();
   /** @type {Pane[]} */
   let panes = [];
-  const opened = Promise.all([openPane(job, Number(number), closing.signal), openPane(otherJob, Number(otherNumber), closing.signal)]);
-  opened.then(
+  const read = Promise.all([readSeries(job, Number(number), closing.signal), readSeries(otherJob, Number(otherNumber), closing.signal)]);
+  read.then(
     (both) => {
-      panes = both;
-      if (closing.signal.aborted) return closePanes(panes);
-      container.append(heading(panes), ...linkControls(panes), element("div", { class: "compare" }, ...panes.map((pane) => pane.element)));
+      if (closing.signal.aborted) return;
+      panes = both.map(openPane);
+      container.append(patientNote(panes), ...linkControls(panes), element("div", { class: "compare" }, ...panes.map((pane) => pane.element)));
     },
     (error) => closing.signal.aborted || container.append(element("p", { class: "card", role: "alert" }, `${error.message}. ${error.detail ?? ""}`)),
   );
   const close = () => {
     closing.abort();
-    closePanes(panes);
+    for (const { stage } of panes) stage?.close();
   };
   return { close };
 }
 
-/** @param {Pane[]} panes */
-function closePanes(panes) {
-  for (const { stage } of panes) stage?.close();
-}
-
-/** @param {string} job @param {number} number @param {AbortSignal} signal @returns {Promise<Pane>} */
-async function openPane(job, number, signal) {
+/** @param {string} job @param {number} number @param {AbortSignal} signal @returns {Promise<Series>} */
+async function readSeries(job, number, signal) {
   const [report, list] = await Promise.all([
     getJson(`v1/jobs/${job}/series/${number}/report`, { signal }),
     getJson(`v1/worklist?job=${job}&limit=500`, { signal }),
   ]);
-  const entry = list.entries.find((/** @type {WorklistEntry} */ one) => one.number === number);
+  return { job, number, report, entry: list.entries.find((/** @type {WorklistEntry} */ one) => one.number === number) };
+}
+
+/** @param {Series} series @returns {Pane} */
+function openPane({ job, number, report, entry }) {
   const title = element("h2", {}, element("a", { href: routeAddress(`/jobs/${job}/series/${number}`) }, describe(entry, number)));
   const pane = element("section", { class: "compare-pane", "aria-label": title.textContent ?? "" }, title, banner(report));
   if (!report.slices?.length) return { element: pane, entry };
@@ -60,17 +60,16 @@ async function openPane(job, number, signal) {
 
 /** Description and date of a series. @param {WorklistEntry | undefined} entry @param {number} number */
 function describe(entry, number) {
-  const words = [entry?.study_description, entry?.series_description].filter(Boolean).join(", ");
-  const date = entry?.acquired ?? entry?.received ?? "";
-  return `${words || t("compare.series", { number: number + 1 })} ${date.replace("T", " ").slice(0, 16)}`.trim();
+  const words = [entry?.study_description, entry?.series_description].filter(Boolean).join(", ") || t("compare.series", { number: number + 1 });
+  const time = (entry?.acquired ?? entry?.received ?? "").replace("T", " ").slice(0, 16);
+  return [words, entry && !entry.acquired ? t("compare.received", { time }) : time].filter(Boolean).join(", ");
 }
 
 /** @param {Pane[]} panes */
-function heading([{ entry }, { entry: other }]) {
-  const same = entry?.patient && entry.patient === other?.patient;
-  const known = entry?.patient && other?.patient;
-  const text = same ? t("compare.same") : known ? t("compare.different") : t("compare.unknown");
-  return element("p", same ? { class: "hint" } : { class: "compare-warning", role: "alert" }, text);
+function patientNote([{ entry }, { entry: other }]) {
+  if (!entry?.patient || !other?.patient) return element("p", { class: "compare-warning", role: "alert" }, t("compare.unknown"));
+  if (entry.patient !== other.patient) return element("p", { class: "compare-warning", role: "alert" }, t("compare.different"));
+  return element("p", { class: "hint" }, t("compare.same"));
 }
 
 /** @param {Pane[]} panes */
@@ -78,14 +77,23 @@ function linkControls([{ stage }, { stage: other }]) {
   if (!stage || !other) return [];
   const link = new CompareLink([stage.canvas, other.canvas]);
   const offset = element("span", { class: "hint tabular", role: "status" });
-  const show = () => (offset.textContent = t("compare.offset", { offset: formatNumber(link.offset, 1, 1) }));
-  link.addEventListener("offset", show);
-  show();
+  const show = () => {
+    offset.textContent = t("compare.offset", { offset: formatNumber(link.offset, 1, 1) });
+  };
   const here = element("button", { type: "button", title: t("compare.here_hint") }, t("compare.here"));
-  here.addEventListener("click", () => link.linkHere());
-  const scrolls = check(t("compare.scrolls"), (on) => (link.scrolls = on));
-  const views = check(t("compare.views"), (on) => (link.views = on));
-  return [element("div", { class: "overlay-controls" }, scrolls, here, offset, views)];
+  here.addEventListener("click", () => {
+    link.linkHere();
+    show();
+  });
+  show();
+  const scrolls = check(t("compare.scrolls"), (on) => {
+    link.scrolls = on;
+  });
+  const views = check(t("compare.views"), (on) => {
+    link.views = on;
+  });
+  const scrolling = link.positions ? [scrolls, here, offset] : [element("span", { class: "hint" }, t("compare.no_positions"))];
+  return [element("div", { class: "overlay-controls" }, views, ...scrolling)];
 }
 
 /** @param {string} text @param {(on: boolean) => void} onChange */

@@ -7,9 +7,7 @@ const TINT = 0x8ca779cc; // (204, 121, 167), the colour of the palette that no l
 
 /** @param {Int16Array} hounsfield @param {Uint32Array} pixels RGBA as one number, all zero */
 export function paintDensity(hounsfield, pixels) {
-  for (let at = 0; at < hounsfield.length; at += 1) {
-    if (hounsfield[at] >= BLOOD_HU.from && hounsfield[at] <= BLOOD_HU.to) pixels[at] = TINT;
-  }
+  for (let at = 0; at < hounsfield.length; at += 1) if (hounsfield[at] >= BLOOD_HU.from && hounsfield[at] <= BLOOD_HU.to) pixels[at] = TINT;
 }
 
 export class DensityTint {
@@ -28,17 +26,17 @@ export class DensityTint {
   draw(context, { sliceToCanvas }) {
     const { image } = this.#canvas;
     if (!this.visible || !image?.hounsfield) return;
-    if (image !== this.#painted) this.#paint(image);
+    if (image !== this.#painted) this.#paint(image.width, image.height, image.hounsfield);
+    this.#painted = image;
     context.setTransform(sliceToCanvas);
     context.drawImage(this.#bitmap, 0, 0);
   }
 
-  /** @param {import("./png.js").SliceImage} image */
-  #paint(image) {
-    const pixels = new ImageData(image.width, image.height);
-    if (image.hounsfield) paintDensity(image.hounsfield, new Uint32Array(pixels.data.buffer));
-    this.#bitmap = new OffscreenCanvas(image.width, image.height);
+  /** @param {number} width @param {number} height @param {Int16Array} hounsfield */
+  #paint(width, height, hounsfield) {
+    const pixels = new ImageData(width, height);
+    paintDensity(hounsfield, new Uint32Array(pixels.data.buffer));
+    this.#bitmap = new OffscreenCanvas(width, height);
     this.#bitmap.getContext("2d")?.putImageData(pixels, 0, 0);
-    this.#painted = image;
   }
 }

@@ -1,37 +1,28 @@
 // The current slice as drawn, with legend, probabilities and disclaimer burned in, as a PNG to download.
 
-import { element } from "../dom.js";
 import { t } from "../i18n/i18n.js";
+import { saveFile } from "../report/downloads.js";
 import { formatProbability, labelName } from "../text.js";
-import { LABEL_COLOURS } from "./overlay_layer.js";
+import { colourOf } from "./overlay_layer.js";
 
 /** @typedef {import("./slice_canvas.js").SliceCanvas} SliceCanvas */
 /** Text of a line, and the label whose colour stands before it. @typedef {{ text: string, label?: string }} Line */
 
 const SIDE = 1024;
-const LINE_PX = 30;
-const MARGIN_PX = 24;
+const [LINE_PX, MARGIN_PX] = [30, 24];
 
 /** @param {SliceCanvas} canvas @param {string} job @param {number} number of the series @param {Line[]} captions of the overlays */
 export async function downloadKeySlice(canvas, job, number, captions) {
-  const picture = keySlicePicture(canvas, captions);
-  const address = URL.createObjectURL(await picture.convertToBlob({ type: "image/png" }));
-  element("a", { href: address, download: `key-slice-${job}-${number}-${canvas.index + 1}.png` }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 1000);
-}
-
-/** @param {SliceCanvas} canvas @param {Line[]} captions */
-function keySlicePicture(canvas, captions) {
   const measure = styled(new OffscreenCanvas(1, 1));
   const lines = [...describe(canvas), ...captions, { text: canvas.report.disclaimer }].flatMap((line) => wrap(line, measure));
   const picture = new OffscreenCanvas(SIDE, SIDE + lines.length * LINE_PX + MARGIN_PX);
   const context = styled(picture);
-  context.fillStyle = "black";
   context.fillRect(0, 0, picture.width, picture.height);
   context.drawImage(canvas.snapshot(SIDE), 0, 0);
+  context.fillStyle = "white";
   drawMarks(context, canvas.marks);
   for (const [at, line] of lines.entries()) drawLine(context, line, SIDE + (at + 1) * LINE_PX);
-  return picture;
+  saveFile(await picture.convertToBlob({ type: "image/png" }), `key-slice-${job}-${number}-${canvas.index + 1}.png`);
 }
 
 /** @param {SliceCanvas} canvas @returns {Line[]} */
@@ -63,18 +54,15 @@ function wrap({ text, label }, context) {
 
 /** @param {OffscreenCanvasRenderingContext2D} context @param {Line} line @param {number} y of the baseline */
 function drawLine(context, { text, label }, y) {
-  if (label) {
-    context.fillStyle = `rgb(${LABEL_COLOURS[label].join(" ")})`;
-    context.fillRect(MARGIN_PX, y - 16, 18, 18);
-  }
+  context.fillStyle = label ? colourOf(label) : "white";
+  if (label) context.fillRect(MARGIN_PX, y - 16, 18, 18);
   context.fillStyle = "white";
   context.fillText(text, MARGIN_PX + (label ? 28 : 0), y);
 }
 
-/** @param {OffscreenCanvasRenderingContext2D} context @param {any} marks */
+/** @param {OffscreenCanvasRenderingContext2D} context @param {SliceCanvas["marks"]} marks */
 function drawMarks(context, marks) {
-  context.fillStyle = "white";
-  for (const [side, x, y] of /** @type {const} */ ([["left", 16, SIDE / 2], ["right", SIDE - 32, SIDE / 2], ["top", SIDE / 2, 32], ["bottom", SIDE / 2, SIDE - 16]])) {
-    context.fillText(marks?.[side] ?? "", x, y);
-  }
+  const [middle, end] = [SIDE / 2, SIDE - MARGIN_PX];
+  const places = /** @type {const} */ ([["left", 10, middle], ["right", end, middle], ["top", middle, MARGIN_PX + 4], ["bottom", middle, SIDE - 10]]);
+  for (const [side, x, y] of places) context.fillText(marks?.[side] ?? "", x, y);
 }
