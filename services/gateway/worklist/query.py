@@ -29,6 +29,7 @@ _KEYS: Final[
 }
 SORTS: Final = tuple(_KEYS)
 _ESCAPE: Final = "\\"
+_LARGEST: Final = 2**63
 
 
 class InvalidFilter(BadRequest):
@@ -134,7 +135,7 @@ class Sorting:
             padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
             place: list[Any]
             sort, ascending, *place = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        except (binascii.Error, ValueError, TypeError):
+        except (binascii.Error, ValueError, TypeError, RecursionError):
             raise InvalidCursor("the cursor is broken; follow the address in `next`, or begin without one") from None
         if (sort, ascending) != (self.sort, self.ascending) or not _fits(place, self.keys):
             raise InvalidCursor(
@@ -145,10 +146,15 @@ class Sorting:
 
 def _fits(place: Sequence[Any], keys: Sequence[str]) -> bool:
     """Whether the values of a place have the types of its keys."""
-    expected = [(str,) if key in ("job", "description_key") else (int, float) for key in keys]
+    texts = [key in ("job", "description_key") for key in keys]
     return len(place) == len(keys) and all(
-        isinstance(value, kinds) and not isinstance(value, bool) for value, kinds in zip(place, expected, strict=True)
+        isinstance(value, str) if is_text else _is_number(value) for value, is_text in zip(place, texts, strict=True)
     )
+
+
+def _is_number(value: object) -> bool:
+    """Whether SQLite takes the value as a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _pattern(text: str) -> str:
