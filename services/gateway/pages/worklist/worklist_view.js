@@ -78,6 +78,7 @@ class WorklistView {
       fill: (row, found) => fillRow(row, found, this.#actions(found)),
     });
     this.#panel = this.#filters.job ? createJobPanel(this.#filters.job, this.#stop.signal) : createUploadPanel();
+    show(this.#grid.element, false);
     const heading = element("h2", { class: "visually-hidden" }, t("list.title"));
     container.append(this.#panel.element, heading, this.#bar.element, this.#bars(), this.#problem, this.#empty, this.#grid.element);
     this.#listen();
@@ -150,6 +151,8 @@ class WorklistView {
     if (this.#stale) await this.#refresh(first, last);
     else await pages.load(first, last);
     if (pages !== this.#pages) return;
+    show(this.#grid.element, pages.total > 0);
+    show(this.#empty, pages.total === 0);
     this.#grid.render();
     if (pages.latest !== before) await this.#drawCounts();
     this.#problem.textContent = "";
@@ -174,14 +177,13 @@ class WorklistView {
     if (!latest) return;
     const whole = { ...this.#filters, status: undefined, present: undefined };
     const quick = quickFilter(this.#filters) !== "total";
-    const counts = quick ? await getJson(`v1/worklist?${apiQuery(whole)}&limit=1`, { signal: this.#stop.signal }) : latest;
+    const query = new URLSearchParams([...apiQuery(whole), ["limit", "1"]]);
+    const counts = quick ? await getJson(`v1/worklist?${query}`, { signal: this.#stop.signal }) : latest;
     this.#bar.showCounts(counts);
     document.title = counts.positive > 0 ? `${t("list.positive", { count: counts.positive })} · ${t("app.title")}` : t("app.title");
     const { sort, patient } = this.#filters;
     const hints = [!latest.complete && t("list.incomplete"), sort?.startsWith("probability") && t("list.sorted_by_score"), patient && t("list.one_patient")];
     this.#hint.textContent = hints.filter(Boolean).join(" ");
-    show(this.#grid.element, latest.total > 0);
-    show(this.#empty, latest.total === 0);
     this.#empty.replaceChildren(...this.#emptyTexts());
   }
 
