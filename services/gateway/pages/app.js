@@ -3,10 +3,6 @@
 import { byId, element } from "./dom.js";
 import { LANGUAGES, language, t } from "./i18n/i18n.js";
 import { startRouter } from "./router.js";
-import { openModelView } from "./model/model_view.js";
-import { openCompareView } from "./viewer/compare_view.js";
-import { openSeriesView } from "./viewer/series_view.js";
-import { openWorklistView } from "./worklist/worklist_view.js";
 
 const NAMES = { en: "English", de: "Deutsch" };
 
@@ -32,7 +28,12 @@ function languageLink(other) {
 
 startRouter(
   byId("view"),
-  { series: openSeriesView, compare: openCompareView, model: openModelView, worklist: openWorklistView },
+  {
+    series: async () => (await import("./viewer/series_view.js")).openSeriesView,
+    compare: async () => (await import("./viewer/compare_view.js")).openCompareView,
+    model: async () => (await import("./model/model_view.js")).openModelView,
+    worklist: async () => (await import("./worklist/worklist_view.js")).openWorklistView,
+  },
   (view) => {
     for (const [name, link] of Object.entries(links)) link.setAttribute("aria-current", name === view ? "page" : "false");
   },

@@ -39,26 +39,36 @@ export function routeAddress(path, query = {}) {
   return `#${path}${text ? `?${text}` : ""}`;
 }
 
+/** The worklist as the reader left it: with filters and order. */
+export const lastWorklist = { address: "#/" };
+
 /** Changes the query of the present address without opening the view again: a slice, a filter. */
 export function replaceAddress(/** @type {string} */ address) {
   history.replaceState(null, "", address);
 }
 
-/** @param {HTMLElement} container the page's <main> @param {Record<string, OpenView>} views @param {(view: string) => void} onOpen */
+/**
+ * @param {HTMLElement} container the page's <main>
+ * @param {Record<string, () => Promise<OpenView>>} views loaded when they are opened
+ * @param {(view: string) => void} onOpen
+ */
 export function startRouter(container, views, onOpen) {
   /** @type {{ close(): void } | undefined} */
   let current;
-  const open = () => {
-    const { view, parameters } = parseRoute(location.hash);
+  const open = async () => {
+    const { hash } = location;
+    const { view, parameters } = parseRoute(hash);
+    const openView = await views[view]();
+    if (location.hash !== hash) return; // the reader has chosen another one meanwhile
     current?.close();
     container.replaceChildren();
     container.dataset.view = view;
     document.title = t("app.title");
-    current = views[view](container, parameters);
+    current = openView(container, parameters);
     onOpen(view);
   };
-  addEventListener("hashchange", () => {
-    open();
+  addEventListener("hashchange", async () => {
+    await open();
     if (document.activeElement === document.body) container.focus({ preventScroll: true });
   });
   open();

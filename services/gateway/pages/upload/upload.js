@@ -17,7 +17,7 @@ import { request } from "../request.js";
  */
 export async function sendJob(entries, { operatingPoint, urgent, token }, callbacks, signal) {
   await request("v1/jobs?limit=1", { signal }).catch(cancelled); // asks for the key before a long upload
-  const query = new URLSearchParams({ blood: "true", priority: urgent ? "urgent" : "routine" });
+  const query = new URLSearchParams({ blood: "true", source: "upload", priority: urgent ? "urgent" : "routine" });
   if (operatingPoint) query.set("operating_point", operatingPoint);
   for (;;) {
     const auth = authHeaders();

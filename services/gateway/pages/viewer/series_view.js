@@ -6,7 +6,7 @@ import { titleWithWarnings } from "../report/labels.js";
 import { createReportPanel } from "../report/report_panel.js";
 import { verdictFor } from "../report/verdict.js";
 import { events, getJson } from "../request.js";
-import { replaceAddress, routeAddress } from "../router.js";
+import { lastWorklist, replaceAddress, routeAddress } from "../router.js";
 import { createOverlayPanel } from "./overlay_panel.js";
 import { Stage } from "./stage.js";
 
@@ -38,7 +38,7 @@ class SeriesView {
     this.#job = job;
     this.#number = number;
     this.#title.textContent = t("viewer.title", { number: number + 1 });
-    this.#links.append(element("a", { href: routeAddress("/") }, t("viewer.back")));
+    this.#links.append(element("a", { href: lastWorklist.address }, t("viewer.back")));
     container.append(element("header", { class: "series-head" }, this.#links, this.#title), this.#body);
   }
 

@@ -2,7 +2,7 @@
 
 import { announce, element, show } from "../dom.js";
 import { t } from "../i18n/i18n.js";
-import { replaceAddress, routeAddress } from "../router.js";
+import { lastWorklist, replaceAddress, routeAddress } from "../router.js";
 import { getJson, request } from "../request.js";
 import { createUploadPanel } from "../upload/upload_panel.js";
 import { openKeyboardHelp } from "../viewer/keyboard_help.js";
@@ -113,7 +113,7 @@ class WorklistView {
   async #apply(filters, place = undefined) {
     this.#filters = filters;
     const { job, ...query } = filters;
-    this.#address = routeAddress(job ? `/jobs/${job}` : "/", query);
+    this.#address = lastWorklist.address = routeAddress(job ? `/jobs/${job}` : "/", query);
     if (!place) replaceAddress(this.#address);
     this.#pages = new WorklistPages(apiQuery(filters), this.#stop.signal);
     this.#bar.show(filters);
