@@ -197,7 +197,7 @@ async def test_probes_metrics_documents_and_the_page_leave_no_line(chain: Chain)
         "/docs",
         "/openapi.json",
         "/",
-        "/main.js",
+        "/app.js",
         "/v1/models",
         "/v1/nothing",
     ):

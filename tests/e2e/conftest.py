@@ -87,7 +87,7 @@ def driver(context: BrowserContext, service: Service) -> Iterator[PageDriver]:
 def sample_address(service: Service, study: list[Path]) -> str:
     """Address of the sample series in the page."""
     job = finished_job(service, {path.name: path.read_bytes() for path in study})
-    return f"{service.url}/worklist.html#/jobs/{job}/series/0"
+    return f"{service.url}/#/jobs/{job}/series/0"
 
 
 @pytest.fixture(scope="session")

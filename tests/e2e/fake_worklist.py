@@ -76,7 +76,9 @@ def entry(number: int) -> WorklistEntry:
 
 
 def _page(found: list[WorklistEntry], entries: tuple[WorklistEntry, ...]) -> WorklistPage:
-    count: Callable[[Callable[[WorklistEntry], Any]], int] = lambda is_one: sum(map(bool, map(is_one, found)))
+    def count(is_one: Callable[[WorklistEntry], Any]) -> int:
+        return sum(map(bool, map(is_one, found)))
+
     return WorklistPage(
         entries=entries,
         next=None,

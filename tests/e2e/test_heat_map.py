@@ -40,7 +40,7 @@ def viewer(context: BrowserContext, service: Service) -> Iterator[ViewerDriver]:
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_the_maximum_lies_in_the_haemorrhage(viewer: ViewerDriver, service: Service, phantom: Study, name: str) -> None:
     source = store(phantom, GEOMETRIES[name])
-    viewer.open(f"{service.url}/worklist.html#/jobs/{finished_job(service, source.files)}/series/0?slice=2")
+    viewer.open(f"{service.url}/#/jobs/{finished_job(service, source.files)}/series/0?slice=2")
     viewer.page.get_by_label("Drawn as").select_option("tint")
     for label, value in (("Shown above", "0"), ("Opacity", "0.95")):
         viewer.page.get_by_label(label).fill(value)
@@ -129,7 +129,7 @@ def test_the_panel_says_where_and_goes_to_slices_with_blood(
     viewer: ViewerDriver, service: Service, phantom: Study
 ) -> None:
     files = store(phantom, GEOMETRIES["mirrored, feet first"]).files
-    viewer.open(f"{service.url}/worklist.html#/jobs/{finished_job(service, files)}/series/0?slice=2")
+    viewer.open(f"{service.url}/#/jobs/{finished_job(service, files)}/series/0?slice=2")
     panel = viewer.page.get_by_label("Overlays")
     expect(panel).to_contain_text("Heat map of intraparenchymal: highest")
     expect(panel).to_contain_text("on the patient's left, slice 3.")
@@ -143,7 +143,7 @@ def test_the_panel_says_where_and_goes_to_slices_with_blood(
 
 def test_the_tint_of_density_needs_no_network(viewer: ViewerDriver, service: Service, phantom: Study) -> None:
     files = store(phantom, GEOMETRIES["plain"]).files
-    viewer.open(f"{service.url}/worklist.html#/jobs/{finished_job(service, files)}/series/0?slice=2")
+    viewer.open(f"{service.url}/#/jobs/{finished_job(service, files)}/series/0?slice=2")
     viewer.hide_heat_map()
     plain = viewer.pixels()
     viewer.press("d")
@@ -157,7 +157,7 @@ def test_the_downloaded_slice_holds_the_overlay_and_the_disclaimer(
 ) -> None:
     files = store(phantom, GEOMETRIES["plain"]).files
     job = finished_job(service, files)
-    viewer.open(f"{service.url}/worklist.html#/jobs/{job}/series/0?slice=2")
+    viewer.open(f"{service.url}/#/jobs/{job}/series/0?slice=2")
     sizes = []
     for _ in range(2):
         with viewer.page.expect_download() as download:

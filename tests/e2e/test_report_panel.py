@@ -133,7 +133,7 @@ def _stored() -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("name", sorted(_stored()))
 def test_reports_of_older_versions_are_shown(page: Page, service: Service, name: str) -> None:
     report = _stored()[name]
-    page.goto(f"{service.url}/worklist.html?lang=de#/model")
+    page.goto(f"{service.url}/?lang=de#/model")
     page.evaluate(_SHOW, report)
     titles = {"assessed": r"Blutung vorhergesagt", "not_assessed": "^Nicht beurteilt", "failed": "^Konnte nicht"}
     heading = page.locator(".report-panel .verdict h2")
@@ -181,7 +181,7 @@ def test_an_addendum_gives_likelihood_ratios_and_predictive_values(
 
 
 def test_the_model_page_tells_first_that_it_learnt_from_phantoms(page: Page, service: Service) -> None:
-    page.goto(f"{service.url}/worklist.html#/model")
+    page.goto(f"{service.url}/#/model")
     model = page.locator(".model-page")
     expect(model.get_by_role("heading", name="Model ‘default’")).to_be_visible(timeout=WAIT_MS)
     overview = model.locator("section").first
@@ -201,7 +201,7 @@ def test_the_model_page_says_unknown_where_the_card_says_nothing(page: Page, ser
     bare = served["card"] | {"metrics": {}, "training": {}, "versions": {}, "limits_of_use": [], "spacing_mm": None}
     page.route("**/v1/models", lambda route: route.fulfill(json=served | {"card": bare, "engines": {}}))
     page.set_viewport_size({"width": 360, "height": 740})
-    page.goto(f"{service.url}/worklist.html#/model")
+    page.goto(f"{service.url}/#/model")
     expect(page.locator(".model-page section").nth(1)).to_contain_text("unknown", timeout=WAIT_MS)
     expect(page.locator(".model-page section").nth(2)).to_contain_text("unknown")
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
@@ -211,7 +211,7 @@ def test_the_model_page_shows_addenda_and_names_refused_ones(
     page: Page, service: Service, with_addendum: Callable[[Mapping[str, Any]], Addendum]
 ) -> None:
     addendum = with_addendum({"addenda_refused": [{"name": "old.json", "why": "it is about another card"}]})
-    page.goto(f"{service.url}/worklist.html#/model")
+    page.goto(f"{service.url}/#/model")
     expect(page.get_by_role("heading", name=addendum.data)).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_role("row", name="any, default").first).to_contain_text("45 / 20 / 180 / 5")
     expect(page.locator(".model-page")).to_contain_text("old.json is not used: it is about another card")

@@ -94,7 +94,7 @@ def test_pixels_are_in_patient_orientation(
 ) -> None:
     source = sample_slices[14:18]
     turned = edited(source, reoriented(transpose=True, flip_rows=False, flip_columns=True))
-    viewer.open(f"{service.url}/worklist.html#/jobs/{finished_job(service, encoded(turned))}/series/0")
+    viewer.open(f"{service.url}/#/jobs/{finished_job(service, encoded(turned))}/series/0")
     viewer.press("0", "5")
     for number, item in enumerate(source, 1):
         viewer.go(number)
@@ -123,7 +123,7 @@ def test_a_frame_of_512_x_512_with_overlay(
     files = encoded(edited(sample_slices[10:20], _doubled))
     viewer.page.set_viewport_size({"width": 1100, "height": 1000})
     viewer.page.add_init_script(f"({TIME_FRAMES})()")
-    viewer.open(f"{service.url}/worklist.html#/jobs/{finished_job(service, files)}/series/0")
+    viewer.open(f"{service.url}/#/jobs/{finished_job(service, files)}/series/0")
     viewer.press("0")
     expect(viewer.heat_map).to_have_attribute("aria-pressed", "true")
     viewer.page.evaluate("window.frames_ms.length = 0")

@@ -17,7 +17,7 @@ from tests.running import Service
 from tests.scans import ct_slice, head, picture
 
 pytestmark = pytest.mark.e2e
-_PAGE: Final = "worklist.html"
+_PAGE: Final = ""
 _SLICES: Final = 12
 _ROWS, _COLUMNS = 200, 160
 _SPACING: Final = (0.9, 0.6)  # mm of rows and of columns

@@ -15,7 +15,6 @@ from tests.e2e.send_job import finished_job
 from tests.running import Service
 
 pytestmark = pytest.mark.e2e
-_PAGE: Final = "worklist.html"
 _KEY: Final = "open-sesame-open"
 _MANY: Final = 10_000
 _PAINTED: Final = """new MutationObserver(() => {
@@ -43,7 +42,7 @@ def page(context: BrowserContext, service: Service) -> Iterator[Page]:
 def test_ten_thousand_series_need_few_rows(page: Page, service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     fake = FakeWorklist(page, _MANY)
     page.add_init_script(_PAINTED)
-    page.goto(f"{service.url}/{_PAGE}")
+    page.goto(f"{service.url}/")
     grid = page.get_by_role("grid")
     expect(grid).to_have_attribute("aria-rowcount", str(_MANY + 1))
     expect(page.get_by_role("link", name="Series 9999")).to_be_visible()
@@ -59,7 +58,7 @@ def test_ten_thousand_series_need_few_rows(page: Page, service: Service, capsys:
 
 def test_new_series_do_not_move_the_row_under_the_readers_hands(page: Page, service: Service) -> None:
     fake = FakeWorklist(page, 200)
-    page.goto(f"{service.url}/{_PAGE}")
+    page.goto(f"{service.url}/")
     expect(page.get_by_role("link", name="Series 199")).to_be_visible()
     fake.add(1)
     expect(page.get_by_role("link", name="Series 200")).to_be_visible()  # at the top they appear
@@ -84,7 +83,7 @@ def test_new_series_do_not_move_the_row_under_the_readers_hands(page: Page, serv
 
 def test_filters_and_order_stand_in_the_address(page: Page, service: Service) -> None:
     fake = FakeWorklist(page, 200)
-    page.goto(f"{service.url}/{_PAGE}")
+    page.goto(f"{service.url}/")
     page.get_by_role("button", name="not assessed").click()
     expect(page).to_have_url(re.compile(r"#/\?status=not_assessed%2Cfailed$"))
     expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", "51")
@@ -106,7 +105,7 @@ def test_filters_and_order_stand_in_the_address(page: Page, service: Service) ->
 
 def test_keys_open_mark_and_compare_and_the_way_back_keeps_the_place(page: Page, service: Service) -> None:
     FakeWorklist(page, 200)
-    page.goto(f"{service.url}/{_PAGE}#/?sort=urgent")
+    page.goto(f"{service.url}/#/?sort=urgent")
     page.get_by_role("row", name=re.compile("Series 199")).focus()
     page.keyboard.press("End")
     expect(page.locator(".grid-row:focus")).to_contain_text("Series 0")
@@ -127,7 +126,7 @@ def test_keys_open_mark_and_compare_and_the_way_back_keeps_the_place(page: Page,
 
 
 def test_a_job_sent_by_a_program_appears_live(page: Page, service: Service, study: list[Path]) -> None:
-    page.goto(f"{service.url}/{_PAGE}")
+    page.goto(f"{service.url}/")
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     job = finished_job(service, {path.name: path.read_bytes() for path in study}, source="batch", priority="urgent")
     row = page.locator(f".grid-row:has([href='#/jobs/{job}/series/0'])")
@@ -150,7 +149,7 @@ def test_a_second_tab_and_a_reload_need_no_key(context: BrowserContext, page: Pa
 
     context.route("**/v1/worklist**", check)
     context.route("**/v1/jobs**", check)
-    page.goto(f"{service.url}/{_PAGE}")
+    page.goto(f"{service.url}/")
     expect(page.get_by_role("dialog")).to_have_count(1)  # one form for all waiting requests
     page.get_by_label("Key", exact=True).fill("wrong")
     page.keyboard.press("Enter")
@@ -160,7 +159,7 @@ def test_a_second_tab_and_a_reload_need_no_key(context: BrowserContext, page: Pa
     live = page.get_by_text("Live", exact=True)
     expect(live).to_be_visible()
     other = context.new_page()
-    other.goto(f"{service.url}/{_PAGE}")
+    other.goto(f"{service.url}/")
     expect(other.get_by_role("grid").or_(other.locator(".empty")).filter(visible=True)).to_be_visible()
     other.close()
     page.reload()
@@ -173,7 +172,7 @@ def test_a_second_tab_and_a_reload_need_no_key(context: BrowserContext, page: Pa
 
 def test_a_job_of_an_earlier_address_opens(page: Page, service: Service, study: list[Path]) -> None:
     job = finished_job(service, {path.name: path.read_bytes() for path in study})
-    page.goto(f"{service.url}/{_PAGE}#job={job}")
+    page.goto(f"{service.url}/#job={job}")
     expect(page.get_by_role("heading", name="The series is done")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Table (CSV)").click()

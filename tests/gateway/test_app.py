@@ -107,7 +107,7 @@ async def test_the_page_is_served(client: httpx.AsyncClient) -> None:
     assert "not a medical device" in page.text
     assert page.headers["cache-control"] == "no-cache"
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
-    assert (await client.get("/main.js")).headers["x-content-type-options"] == "nosniff"
+    assert (await client.get("/app.js")).headers["x-content-type-options"] == "nosniff"
 
 
 async def test_without_stages_it_is_alive_and_not_ready(client: httpx.AsyncClient) -> None:

@@ -152,7 +152,7 @@ async def test_documents_allow_their_own_inline_scripts_only(client: httpx.Async
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/main.js", "/docs", "/docs-assets/swagger-ui.css", "/v1/jobs", "/livez", "/none"]
+    "path", ["/", "/app.js", "/docs", "/docs-assets/swagger-ui.css", "/v1/jobs", "/livez", "/none"]
 )
 async def test_every_response_restricts_browsers(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
@@ -161,7 +161,7 @@ async def test_every_response_restricts_browsers(client: httpx.AsyncClient, path
     assert "default-src 'self'" in policy or "default-src 'none'" in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
-    is_file = path in ("/", "/main.js", "/docs-assets/swagger-ui.css")
+    is_file = path in ("/", "/app.js", "/docs-assets/swagger-ui.css")
     assert answer.headers["cache-control"] == ("no-cache" if is_file else "no-store")
 
 
@@ -181,7 +181,7 @@ async def test_responses_of_the_api_are_never_cached(client: httpx.AsyncClient, 
         ("/openapi.json?images=true", "gzip", False),
         ("/openapi.json?images=1", "gzip", False),
         ("/openapi.json?images=False", "gzip", True),
-        ("/main.js", "gzip", True),
+        ("/app.js", "gzip", True),
         ("/livez", "gzip", False),
     ],
 )
@@ -206,7 +206,7 @@ async def test_text_of_a_kilobyte_is_compressed_where_the_client_accepts_it(
         ("PUT", "/v1/jobs/none", "DELETE, GET, HEAD"),
         ("GET", "/v1/predictions", "POST"),
         ("HEAD", "/v1/predictions", "POST"),
-        ("POST", "/main.js", "GET, HEAD"),
+        ("POST", "/app.js", "GET, HEAD"),
         ("POST", "/docs-assets/v1/jobs", "GET, HEAD"),
     ],
 )
@@ -217,7 +217,7 @@ async def test_allow_lists_the_methods_of_every_route_of_the_path(
     assert (answer.status_code, answer.headers["allow"]) == (405, status)
 
 
-@pytest.mark.parametrize("path", ["/", "/main.js", "/docs", "/openapi.json", "/livez", "/readyz", "/v1/models"])
+@pytest.mark.parametrize("path", ["/", "/app.js", "/docs", "/openapi.json", "/livez", "/readyz", "/v1/models"])
 async def test_head_has_the_headers_of_get(client: httpx.AsyncClient, path: str) -> None:
     get, head = await client.get(path), await client.head(path)
     assert (head.status_code, head.content) == (get.status_code, b"")

@@ -13,7 +13,7 @@ PAGES = Path(services.gateway.__file__).parent / "pages"
 
 def test_the_page_knows_every_code_of_a_file_that_is_set_aside() -> None:
     """Any other is shown as damage: a series may lack a slice."""
-    (listed,) = re.findall(r"const SET_ASIDE_CODES = (\[[^]]*\])", (PAGES / "job_view.js").read_text())
+    (listed,) = re.findall(r"const SET_ASIDE_CODES = (\[[^]]*\])", (PAGES / "worklist" / "job_panel.js").read_text())
     assert set(re.findall(r'"(\w+)"', listed)) == set(SET_ASIDE_FILES)
 
 

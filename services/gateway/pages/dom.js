@@ -47,3 +47,10 @@ export function focusSection(heading, container) {
   heading.focus({ preventScroll: true });
   container.scrollIntoView({ behavior: reducedMotion ? "auto" : "smooth", block: "start" });
 }
+
+/** @param {Blob} blob @param {string} name */
+export function saveFile(blob, name) {
+  const address = URL.createObjectURL(blob);
+  element("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 1000);
+}

@@ -1,10 +1,9 @@
 // The model card as a page. It states what the card holds; what the card lacks is said to be unknown.
 
-import { element } from "../dom.js";
+import { element, saveFile } from "../dom.js";
 import { has, t } from "../i18n/i18n.js";
 import { wideTable } from "../report/data_table.js";
 import { definitionList } from "../report/details.js";
-import { saveFile } from "../report/downloads.js";
 import { percentWithInterval, ratioWithInterval } from "../report/figures.js";
 import { likelihoodRatios } from "../report/likelihood.js";
 import { formatNumber, formatPercent, formatThreshold, formatTime, labelName } from "../text.js";

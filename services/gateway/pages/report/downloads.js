@@ -1,6 +1,6 @@
 // Downloads of a report: JSON, CSV of this series, and a sheet to print or to save as PDF by the browser.
 
-import { element } from "../dom.js";
+import { element, saveFile } from "../dom.js";
 import { t } from "../i18n/i18n.js";
 import { request } from "../request.js";
 import { printReport } from "./print_sheet.js";
@@ -37,11 +37,4 @@ export function createDownloads(job, number, report) {
 async function saveCsv(job, number, report) {
   const response = await request(`v1/jobs/${job}/reports?after=${number - 1}&limit=1`, { headers: { accept: "text/csv" } });
   saveFile(await response.blob(), `report-${report.id}.csv`);
-}
-
-/** @param {Blob} blob @param {string} name */
-export function saveFile(blob, name) {
-  const address = URL.createObjectURL(blob);
-  element("a", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 1000);
 }

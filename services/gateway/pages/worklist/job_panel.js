@@ -1,8 +1,7 @@
 // One job above its series: progress, counts, warnings, files in no series, downloads, priority, cancellation, deletion.
 
-import { announce, element, show } from "../dom.js";
+import { announce, element, saveFile, show } from "../dom.js";
 import { t } from "../i18n/i18n.js";
-import { saveFile } from "../report/downloads.js";
 import { events, request } from "../request.js";
 
 /** @typedef {import("../types.js").JobDocument} Job */
