@@ -17,7 +17,7 @@ from services.gateway.audit.log import AuditLog
 from services.gateway.audit.middleware import AuditMiddleware
 from services.gateway.settings import Settings
 
-_METHODS: Final = ("GET", "HEAD", "POST", "DELETE")
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _ALLOWED_HEADERS: Final = ("authorization", "content-type", "idempotency-key", "x-request-id")
 _EXPOSED_HEADERS: Final = ("x-request-id", "location", "retry-after", "server-timing")
 _MIN_BYTES: Final = 1000

@@ -6,7 +6,7 @@ from services.common.api_keys import TooManyWrongKeys, Unauthorized
 from services.common.cross_origin import SAFE_METHODS, CrossOriginRequest
 from services.common.host_check import UnknownHost
 from services.common.problem_schemas import openapi_problem
-from services.common.problems import BadRequest, ContentTooLarge, Problem
+from services.common.problems import BadRequest, ContentTooLarge, Problem, UnsupportedMediaType
 from services.gateway.query import RepeatedParameter, UnknownParameter
 from services.gateway.shares.upload_shares import TooManyUploads, UploadEnded
 from services.gateway.uploads.archives import UnsupportedArchive
@@ -23,6 +23,11 @@ INVALID_QUERY: Final = (
 INVALID_PARAMETER: Final = openapi_problem(
     BadRequest("query.limit: Input should be greater than or equal to 1"), *INVALID_QUERY
 )
+INVALID_JSON: Final[Responses] = {
+    400: openapi_problem(BadRequest("body.priority: Input should be 'urgent' or 'routine'"), *INVALID_QUERY),
+    413: openapi_problem(ContentTooLarge("the request body exceeds 16384 bytes")),
+    415: openapi_problem(UnsupportedMediaType("send the header 'Content-Type: application/json'")),
+}
 INVALID_UPLOAD: Final = openapi_problem(
     BadRequest("the multipart body is broken"),
     refused_files(UnknownField, [RefusedFile("part 2", UnknownField.code, "the form field 'note' is unknown")]),

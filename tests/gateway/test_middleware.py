@@ -106,7 +106,8 @@ FOREIGN = [
 
 @pytest.mark.parametrize("headers", FOREIGN)
 @pytest.mark.parametrize(
-    ("method", "path"), [("POST", "/v1/jobs"), ("POST", "/v1/predictions"), ("DELETE", "/v1/jobs/none")]
+    ("method", "path"),
+    [("POST", "/v1/jobs"), ("POST", "/v1/predictions"), ("DELETE", "/v1/jobs/none"), ("PATCH", "/v1/jobs/none")],
 )
 async def test_pages_of_other_origins_change_no_state(
     client: httpx.AsyncClient, headers: dict[str, str], method: str, path: str
@@ -203,7 +204,7 @@ async def test_text_of_a_kilobyte_is_compressed_where_the_client_accepts_it(
     [
         ("GET", "/livez", "GET, HEAD"),
         ("DELETE", "/v1/jobs", "GET, HEAD, POST"),
-        ("PUT", "/v1/jobs/none", "DELETE, GET, HEAD"),
+        ("PUT", "/v1/jobs/none", "DELETE, GET, HEAD, PATCH"),
         ("GET", "/v1/predictions", "POST"),
         ("HEAD", "/v1/predictions", "POST"),
         ("POST", "/app.js", "GET, HEAD"),

@@ -23,6 +23,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "watch_job": "read",
     "list_worklist": "read",
     "watch_worklist": "read",
+    "change_job": "change_priority",
     "delete_job": "delete",
 }
 """The action of each audited operation, by its operation id."""

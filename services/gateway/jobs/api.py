@@ -28,9 +28,10 @@ from services.gateway.jobs.report_formats import (
     preferred_media_type,
     read_reports,
 )
-from services.gateway.jobs.schemas import JobDocument, JobPage, JobSource, JobStatus, Priority, ReportPage
+from services.gateway.jobs.schemas import JobChanges, JobDocument, JobPage, JobSource, JobStatus, Priority, ReportPage
 from services.gateway.jobs.service import JobService
 from services.gateway.jobs.store import JobOptions
+from services.gateway.json_body import declared_body, json_body
 
 _REPORTS_PER_PAGE: Final = 100
 OCTET_STREAM: Final = "application/octet-stream"
@@ -113,6 +114,13 @@ async def create_job(  # noqa: PLR0913 - each is a parameter of the API
 def delete_job(job: OwnJob, service: Service) -> JobDocument | Response:
     """A cancelled job keeps its finished reports until it is deleted."""
     return service.cancel_or_delete(job) or Response(status_code=204)
+
+
+def change_job(
+    job: OwnJob, service: Service, changes: Annotated[JobChanges, Depends(json_body(JobChanges))]
+) -> JobDocument:
+    """Waiting series move at once; a series in progress is finished first. The same request may be repeated."""
+    return service.change_priority(job, changes.priority)
 
 
 def list_jobs(
@@ -218,6 +226,15 @@ def add_job_routes(app: FastAPI, service: JobService) -> None:
         summary="Cancel a job and remove its files, or delete an ended job with its reports",
         response_model=None,
         responses=responses.DELETE_JOB,
+    )
+    add(
+        "/v1/jobs/{job_id}",
+        change_job,
+        methods=["PATCH"],
+        operation_id="change_job",
+        summary="Change the priority of a job that has not ended",
+        responses=responses.PATCH_JOB,
+        openapi_extra=declared_body(JobChanges),
     )
     add(
         "/v1/jobs",

@@ -9,6 +9,7 @@
 <job>/attachments/000012.9f86d081884c7d65.image-5  ... and the picture of its slice 5
 <job>/done/000012.failed... ... and its result, in the file's name: see `results.py`; the content is its summary
 <job>/models/9f86d08...     the name of a report's bundle, under its SHA-256
+<job>/priority/000001.urgent   a later priority than the manifest's; the last name counts
 <job>/ended.json            final status and time
 <job>/age/000001000000...   end by the retention clock, in milliseconds: see `retention.py`
 """
@@ -24,7 +25,17 @@ from typing import Any, BinaryIO, Final
 from services.common.problems import NotFound, Problem
 from services.common.timestamps import utc_now
 from services.gateway.jobs.results import SeriesResult, model_of, parse_marker
-from services.gateway.jobs.schemas import OUTCOMES, FinalStatus, Manifest, Outcome, Plan, PlannedSeries, StoredFile
+from services.gateway.jobs.schemas import (
+    OUTCOMES,
+    PRIORITIES,
+    FinalStatus,
+    Manifest,
+    Outcome,
+    Plan,
+    PlannedSeries,
+    Priority,
+    StoredFile,
+)
 from services.gateway.jobs.storage import Storage
 from services.gateway.jobs.summaries import SeriesSummary
 from services.gateway.uploads.spool import UploadedFile
@@ -36,6 +47,7 @@ FILES: Final = "files"
 _DONE: Final = "done"
 _MODELS: Final = "models"
 _AGE: Final = "age"
+_PRIORITY: Final = "priority"
 _ATTACHMENTS: Final = "attachments"
 _DIGEST_DIGITS: Final = 16
 _DESCRIBED: Final = {"description", "patient"}  # kept apart from the plan, which older versions read
@@ -49,6 +61,12 @@ class NotYourJob(Problem):
     status = 403
     code = "not_your_job"
     title = "You may read this job only"
+
+
+class JobEnded(Problem):
+    status = 409
+    code = "job_ended"
+    title = "The job has ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +93,17 @@ class Job:
     def manifest(self) -> Manifest:
         """The accepted request; NotFound where the job is gone."""
         return Manifest.model_validate_json(self._first_line(MANIFEST))
+
+    def priority(self, manifest: Manifest | None = None) -> Priority:
+        """The present priority: the manifest's, which is read unless it is given, or a later one."""
+        changes = self._storage.names(f"{self.key}/{_PRIORITY}")
+        return _changed_priority(changes) or (manifest or self.manifest()).priority
+
+    def create_priority(self, priority: Priority) -> None:
+        """Store another priority. Of two at the same time one wins, for every reader the same."""
+        latest = self._storage.names(f"{self.key}/{_PRIORITY}")[-1:]
+        number = 1 + sum(int(name.partition(".")[0]) for name in latest)
+        self._create(f"{_PRIORITY}/{number:06d}.{priority}", b"")
 
     def stored_files(self, indices: Sequence[int] | None = None) -> list[StoredFile]:
         """The files of these indices from 0, or all files; NotFound where the job is gone."""
@@ -322,6 +351,11 @@ def _summary(report: Mapping[str, Any]) -> bytes:
 def _attachment(number: int, document: bytes, name: str) -> str:
     """The path of an attachment of a report, which holds the digest of the report's bytes."""
     return f"{_ATTACHMENTS}/{number:06d}.{sha256(document).hexdigest()[:_DIGEST_DIGITS]}.{name}"
+
+
+def _changed_priority(names: Sequence[str]) -> Priority | None:
+    found = (name.partition(".")[2] for name in reversed(names))
+    return next((priority for name in found for priority in PRIORITIES if priority == name), None)
 
 
 def job_not_found() -> NotFound:

@@ -7,11 +7,12 @@ from services.common.problems import NotAcceptable, Overloaded, UnsupportedMedia
 from services.gateway.jobs.attachments import NoBloodMap, NoReport
 from services.gateway.jobs.events import TooManyListeners
 from services.gateway.jobs.idempotency import IdempotencyConflict
-from services.gateway.jobs.job import NOT_YOURS, NotYourJob, job_not_found
+from services.gateway.jobs.job import NOT_YOURS, JobEnded, NotYourJob, job_not_found
 from services.gateway.jobs.scheduler import QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument
 from services.gateway.responses import (
     CROSS_ORIGIN,
+    INVALID_JSON,
     INVALID_PARAMETER,
     INVALID_UPLOAD,
     TOO_MANY_UPLOADS,
@@ -41,6 +42,11 @@ _EVENT: Final[dict[str, Any]] = {  # as FastAPI describes events; OpenAPI 3.2 ha
 LIST_JOBS: Final[Responses] = {400: INVALID_PARAMETER, 401: UNAUTHORIZED, 429: TOO_MANY_WRONG_KEYS}
 GET_JOB: Final[Responses] = {**LIST_JOBS, 404: openapi_problem(job_not_found())}
 CHANGE_JOB: Final[Responses] = {**GET_JOB, 403: openapi_problem(NotYourJob(NOT_YOURS), CROSS_ORIGIN)}
+PATCH_JOB: Final[Responses] = {
+    **CHANGE_JOB,
+    **INVALID_JSON,
+    409: openapi_problem(JobEnded("all its series are done, or it was cancelled: its priority has no effect any more")),
+}
 CREATE_JOB: Final[Responses] = {
     400: INVALID_UPLOAD,
     401: UNAUTHORIZED,

@@ -158,6 +158,12 @@ class JobDocument(_Frozen):
     problem: dict[str, Any] | None = Field(description="why the job failed, where a stage failed")
 
 
+class JobChanges(_Frozen):
+    """Members of a job that its sender may change."""
+
+    priority: Priority
+
+
 class JobPage(_Frozen):
     """Jobs, newest first; `next` is the address of the page with older jobs."""
 

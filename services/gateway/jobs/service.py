@@ -23,7 +23,7 @@ from services.gateway.jobs.file_retention import FileRetention
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.retention import Retention, RetentionClock
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
-from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus
+from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus, Priority
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.jobs.views import job_document
 from services.gateway.jobs.webhook_delivery import Webhooks
@@ -167,7 +167,16 @@ class JobService:
             job.remove()
             self.changed(job)
             return None
-        self.store.cancel(job, job.manifest().priority)
+        self.store.cancel(job, job.priority())
+        self.changed(job)
+        return self.document(job)
+
+    def change_priority(self, job: Job, priority: Priority) -> JobDocument:
+        """Move an open job to another priority; see `JobStore.change_priority`."""
+        with full_disk_as_problem("jobs"):
+            self.store.change_priority(job, priority)
+        with suppress(RedisError):  # `reconcile` will schedule it
+            self.scheduler.schedule(priority, job.sender)
         self.changed(job)
         return self.document(job)
 

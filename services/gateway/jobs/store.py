@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from services.common.operating_points import OperatingPoint
@@ -25,8 +26,8 @@ from services.common.problems import NotFound
 from services.common.timestamps import utc_now
 from services.gateway.jobs.fsspec_storage import FsspecStorage
 from services.gateway.jobs.idempotency import IdempotencyConflict, IdempotencyKeys, digests, webhook_digest
-from services.gateway.jobs.job import FILES, MANIFEST, Job, JobEnd, job_not_found
-from services.gateway.jobs.schemas import FinalStatus, JobSource, Manifest, Priority, StoredFile
+from services.gateway.jobs.job import FILES, MANIFEST, Job, JobEnd, JobEnded, job_not_found
+from services.gateway.jobs.schemas import PRIORITIES, FinalStatus, JobSource, Manifest, Priority, StoredFile
 from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.uploads.spool import Spool, SpoolFolder, UploadedFile
 
@@ -64,6 +65,7 @@ class JobStore:
         self.storage = storage
         self.incoming = incoming
         self._idempotency_keys = IdempotencyKeys(storage)
+        self._changing = Lock()
 
     @classmethod
     def at(cls, folder: Path, url: str | None = None) -> "JobStore":
@@ -102,12 +104,12 @@ class JobStore:
         job = self._new_job(sender)
         manifest = _manifest(job, files, options)
         if key and (existing := self._idempotency_keys.find(sender, key, manifest)):
-            return self._reopen(existing, options), False
+            return self._reopen(existing), False
         try:
             self._store_files(job, folder, files, manifest)
             if key and (existing := self._idempotency_keys.claim(sender, key, job, manifest)):
                 job.remove()
-                return self._reopen(existing, options), False
+                return self._reopen(existing), False
             self.mark_open(options.priority, job)
         except (OSError, IdempotencyConflict):
             job.remove()
@@ -147,6 +149,31 @@ class JobStore:
     def unmark_open(self, priority: Priority, job: Job) -> None:
         """Hide a job from workers."""
         self.storage.remove(_open_key(priority, job))
+
+    def change_priority(self, job: Job, priority: Priority) -> None:
+        """Move an open job to the lanes of a priority; a series in progress is finished where it is.
+
+        A job without a mark would be lost, so the new mark comes first. After a crash the job may have two marks: two
+        lanes may then assess one series, and one report is stored.
+
+        Raises
+        ------
+        JobEnded
+            there is nothing left to process
+        NotFound
+            the job was deleted meanwhile
+        """
+        with self._changing:
+            if job.ended():
+                raise JobEnded("all its series are done, or it was cancelled: its priority has no effect any more")
+            if job.priority() != priority:
+                self.mark_open(priority, job)
+                job.create_priority(priority)
+            present = job.priority()
+            self.mark_open(present, job)
+            for other in PRIORITIES:
+                if other != present:
+                    self.unmark_open(other, job)
 
     def close(self, job: Job, priority: Priority, status: FinalStatus) -> bool:
         """End a job; False where it had ended before."""
@@ -197,10 +224,10 @@ class JobStore:
             listing.write("\n".join(lines).encode())
         self.storage.store_folder(job_folder, job.key)
 
-    def _reopen(self, job: Job, options: JobOptions) -> Job:
+    def _reopen(self, job: Job) -> Job:
         """An accepted job, marked open again where a crash came before its mark."""
         if job.ended() is None:
-            self.mark_open(options.priority, job)
+            self.mark_open(job.priority(), job)
         return job
 
 

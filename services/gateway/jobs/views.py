@@ -19,14 +19,15 @@ _MAX_LEFT_OUT: Final = 100
 def job_document(store: JobStore, job: Job) -> JobDocument:
     """A job's present state; NotFound where the job is gone."""
     manifest, plan, results, end = job.manifest(), job.plan(), job.results(), job.ended()
-    unfinished = [other.id for other in store.open_jobs(manifest.priority, manifest.sender)]
+    priority = job.priority(manifest)
+    unfinished = [other.id for other in store.open_jobs(priority, manifest.sender)]
     counts = Counter(result.outcome for result in results.values())
     left_out = plan.left_out if plan else ()
     models = _models(job.models(), results.values())
     return JobDocument(
         id=job.id,
         status=_status(plan, end),
-        priority=manifest.priority,
+        priority=priority,
         source=manifest.source,
         operating_point=manifest.operating_point,
         files=manifest.files,

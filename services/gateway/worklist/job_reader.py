@@ -78,7 +78,7 @@ class JobReader:
         """Read manifest, priority and plan where they are not known; the job's state, and whether all rows change."""
         job, before = tracked.job, (tracked.manifest, tracked.priority, tracked.plan)
         manifest = tracked.manifest = tracked.manifest or job.manifest()
-        priority = tracked.priority = tracked.listed or manifest.priority
+        priority = tracked.priority = tracked.listed or job.priority(manifest)
         tracked.plan = tracked.plan or job.plan()
         state = JobState(manifest, priority, tracked.plan, end, self.show_patient)
         return state, before != (manifest, priority, tracked.plan)

@@ -127,6 +127,39 @@ async def test_a_request_without_a_key_is_401(client: httpx.AsyncClient) -> None
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
+async def test_a_priority_is_changed(client: httpx.AsyncClient) -> None:
+    address = (await send(client)).headers["location"]
+    for priority in ("urgent", "urgent", "routine"):
+        answer = await client.patch(address, json={"priority": priority})
+        assert (answer.status_code, answer.json()["priority"]) == (200, priority)
+        assert (await client.get(address)).json()["priority"] == priority
+    await client.delete(address)
+    ended = await client.patch(address, json={"priority": "urgent"})
+    assert (ended.status_code, ended.json()["code"]) == (409, "job_ended")
+    assert (await client.patch("/v1/jobs/none", json={"priority": "urgent"})).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "status", "detail"),
+    [
+        (b'{"priority": "now"}', "application/json", 400, "body.priority: Input should be 'urgent' or 'routine'"),
+        (b'{"priority": "urgent", "Doe^Jane": 1}', "application/json; charset=utf-8", 400, "body: a member is unknown"),
+        (b"{", "application/json", 400, "body: Invalid JSON"),
+        (b'{"priority": "urgent"}', "text/plain", 415, "Content-Type: application/json"),
+        (b" " * 20_000, "application/json", 413, "16384 bytes"),
+    ],
+)
+async def test_a_change_of_another_form_is_refused(
+    client: httpx.AsyncClient, body: bytes, media_type: str, status: int, detail: str
+) -> None:
+    address = (await send(client)).headers["location"]
+    answer = await client.patch(address, content=body, headers={"content-type": media_type})
+    assert answer.status_code == status
+    assert detail in answer.json()["detail"]
+    assert "Doe" not in answer.text
+    assert (await client.get(address)).json()["priority"] == "routine"
+
+
 async def test_list_jobs_has_pages_and_a_status_filter(client: httpx.AsyncClient, store: JobStore) -> None:
     jobs = [await planned_job(client, store) for _ in range(5)]
     for job in jobs[:3]:
