@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from services.gateway.feedback.schemas import Opinion
-from services.gateway.jobs.job import Job, JobEnd
+from services.gateway.jobs.job import Job, JobEnd, job_not_found
 from services.gateway.jobs.schemas import Manifest, Plan, Priority
 from services.gateway.worklist.rows import JobState, Row, job_row, series_row
 
@@ -55,7 +55,7 @@ class JobReader:
         ValueError, LookupError, TypeError
             a file of the job has another form
         """
-        end = None if tracked.listed else tracked.job.ended()
+        end = None if tracked.listed else _end_of(tracked.job)
         state, every = self._learn(tracked, end)
         if not (state.plan and state.plan.slices):
             return ([job_row(state)] if every or end else []), end
@@ -82,3 +82,11 @@ class JobReader:
         tracked.plan = tracked.plan or job.plan()
         state = JobState(manifest, priority, tracked.plan, end, self.show_patient)
         return state, before != (manifest, priority, tracked.plan)
+
+
+def _end_of(job: Job) -> JobEnd | None:
+    """The end of a job that is not marked open; NotFound where it was deleted."""
+    end = job.ended()
+    if end is None and not job.exists():
+        raise job_not_found()
+    return end

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.common.series_description import SeriesDescription
 from services.gateway.jobs.schemas import Plan
 from services.gateway.jobs.storage import Storage
 from services.gateway.jobs.store import JobOptions, JobStore
@@ -181,3 +182,36 @@ def test_what_was_read_in_a_pass_that_failed_is_read_again(
     assert _statuses(worklist) == [(0, "assessed")]
     assert "Doe" not in caplog.text
     assert len([record for record in caplog.records if "tried again" in record.message]) == 2
+
+
+def test_jobs_in_an_object_storage_are_listed(tmp_path: Path) -> None:
+    settings = Settings(jobs_dir=tmp_path / "store", jobs_url=f"local://{tmp_path}/bucket")
+    store = JobStore.at(settings.jobs_dir, settings.jobs_url)
+    store.recover()
+    worklist = Worklist.create(settings, store)
+    with worklist.running():
+        wait_for(lambda: worklist.index.complete)
+        job = job_of(store, tmp_path, 2)
+        job.create_report(0, report_of("assessed", present=True))
+        worklist.tracker.changed(job)
+        wait_for(lambda: page_of(worklist).positive == 1)
+        store.close(job, "routine", "finished")
+        job.remove()
+        worklist.tracker.changed(job)
+        wait_for(lambda: page_of(worklist).total == 0)
+    assert (tmp_path / "bucket" / "patient" / "key").exists()
+    assert not (tmp_path / "store" / "patient").exists()
+
+
+def test_rows_of_a_deleted_job_are_overwritten(worklist: Worklist, store: JobStore, tmp_path: Path) -> None:
+    job, _ = upload(store, tmp_path / "incoming", {"a.dcm": b"1"}, JobOptions("ann", "routine", "default"))
+    plan, (series,) = plan_of(1)
+    described = SeriesDescription(series_description="Canarini Cantarella")
+    job.create_plan(plan, [series.model_copy(update={"description": described})])
+    assert [entry.series_description for entry in _entries(worklist)] == ["Canarini Cantarella"]
+    store.cancel(job, "routine")
+    job.remove()
+    assert _entries(worklist) == []
+    worklist.index.database.truncate_log()
+    content = b"".join(path.read_bytes() for path in worklist.index.database.path.parent.iterdir())
+    assert b"anarini" not in content
