@@ -1,7 +1,7 @@
 // The current slice as drawn, with legend, probabilities and disclaimer burned in, as a PNG to download.
 
 import { t } from "../i18n/i18n.js";
-import { saveFile } from "../report/downloads.js";
+import { saveFile } from "../dom.js";
 import { formatProbability, labelName } from "../text.js";
 import { colourOf } from "./overlay_layer.js";
 
