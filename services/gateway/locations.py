@@ -4,7 +4,7 @@ import sys
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 from typing import Final
 
 from services.common.labels import LABELS, SUBTYPES, Label
@@ -23,11 +23,11 @@ _WORDS: Final[dict[Side, str]] = {"left": "left", "right": "right", "midline": "
 def find_locations(assessment: Assessment, slices: Sequence[ReportSlice]) -> dict[Label, Location]:
     """The location of each label that is predicted in a slice, for an assessment with a blood map."""
     assert assessment.blood  # noqa: S101 - for the type checker: the caller has checked
-    rows = _Rows(assessment.blood, slices, _midline(assessment))
-    found = {}
+    rows = _Rows(assessment.blood, _midline(assessment))
+    found, across = {}, rows.across()
     for label in LABELS:
         if predicted := [item for item in slices if item.predictions and item.predictions[label]]:
-            found[label] = _location(rows, label, predicted)
+            found[label] = _location(rows, label, predicted, across)
     return found
 
 
@@ -42,10 +42,9 @@ def _midline(assessment: Assessment) -> HeadMidline | None:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Values of the blood map by the slices of a series."""
+    """Values of a series' blood map, and the head's midline."""
 
     blood: BloodRows
-    slices: Sequence[ReportSlice]
     midline: HeadMidline | None
 
     def cells(self, row: int, label: Label) -> Iterator[tuple[int, float]]:
@@ -58,20 +57,46 @@ class _Rows:
         chosen = map(max, *planes) if label == "any" else planes[SUBTYPES.index(label)]
         return ((cell, value) for cell, value in enumerate(chosen) if value >= _SHOWN)
 
-    def left_share(self, cell: int, position_mm: float) -> tuple[float, float]:
-        """The share of a cell on the patient's left, and the distance of its centre from the midline, in pixels."""
-        assert self.midline  # noqa: S101 - for the type checker: the caller has checked
+    def across(self) -> tuple[float, ...]:
+        """The place of each cell's centre across the midline's direction, in pixels; nothing without a midline."""
+        if self.midline is None:
+            return ()
         rows, columns = self.blood.grid
         height, width = DEFAULT_RECIPE.rows / rows, DEFAULT_RECIPE.columns / columns
-        row, column = divmod(cell, columns)
-        left = self.midline.left_of((row + 0.5) * height, (column + 0.5) * width, position_mm)
-        return min(max(0.5 + left / width, 0.0), 1.0), abs(left)
+        centres = product(range(rows), range(columns))
+        return tuple(self.midline.across((row + 0.5) * height, (column + 0.5) * width) for row, column in centres)
 
 
-def _location(rows: _Rows, label: Label, predicted: Sequence[ReportSlice]) -> Location:
+@dataclass(slots=True)
+class _Sides:
+    """Blood on the patient's left, near the midline, and in all. A cell on the midline is shared."""
+
+    cell_width: float
+    left: float = 0.0
+    near: float = 0.0
+    total: float = 0.0
+
+    def add(self, value: float, distance: float) -> None:
+        """Add a cell, by the distance of its centre from the midline in pixels, positive on the left."""
+        self.left += value * min(max(0.5 + distance / self.cell_width, 0.0), 1.0)
+        self.near += value if abs(distance) <= _NEAR_MIDLINE else 0.0
+        self.total += value
+
+    def side(self) -> Side | None:
+        """None without blood."""
+        if not self.total:
+            return None
+        if self.left >= _ONE_SIDE * self.total:
+            return "left"
+        if self.left <= (1 - _ONE_SIDE) * self.total:
+            return "right"
+        return "midline" if self.near >= _ONE_SIDE * self.total else "both"
+
+
+def _location(rows: _Rows, label: Label, predicted: Sequence[ReportSlice], across: Sequence[float]) -> Location:
     first, last = predicted[0].index, predicted[-1].index
     most, highest = None, 0.0
-    left = near = total = 0.0
+    sides = _Sides(DEFAULT_RECIPE.columns / rows.blood.grid[1])
     for number, group in groupby(predicted, lambda item: item.blood_row):
         own = list(group)
         middle = own[len(own) // 2]
@@ -79,20 +104,12 @@ def _location(rows: _Rows, label: Label, predicted: Sequence[ReportSlice]) -> Lo
         amount = sum(value for _, value in cells)
         if amount > highest:
             most, highest = middle.index, amount
-        for cell, value in cells if rows.midline else ():
-            share, distance = rows.left_share(cell, middle.position_mm)
-            left, total = left + share * value * len(own), total + value * len(own)
-            near += value * len(own) if distance <= _NEAR_MIDLINE else 0
-    side = _side(left / total, near / total) if total else None
+        if rows.midline:
+            place = rows.midline.place(middle.position_mm)
+            for cell, value in cells:
+                sides.add(value * len(own), across[cell] - place)
+    side = sides.side()
     return Location(first=first, last=last, most=most, side=side, text=_text(first, last, side))
-
-
-def _side(left: float, near: float) -> Side:
-    if left >= _ONE_SIDE:
-        return "left"
-    if 1 - left >= _ONE_SIDE:
-        return "right"
-    return "midline" if near >= _ONE_SIDE else "both"
 
 
 def _text(first: int, last: int, side: Side | None) -> str:

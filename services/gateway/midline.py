@@ -27,9 +27,13 @@ class HeadMidline:
     at_zero: float
     per_mm: float
 
-    def left_of(self, row: float, column: float, position_mm: float) -> float:
-        """Pixels by which a point of the picture is further right than the midline: further to the patient's left."""
-        return _across(row, column, self.angle) - self.at_zero - self.per_mm * position_mm
+    def across(self, row: float, column: float) -> float:
+        """The place of a point of the picture across the midline's direction, in pixels."""
+        return _across(row, column, self.angle)
+
+    def place(self, position_mm: float) -> float:
+        """The place of the midline in the slice at a position; places beyond it are further to the patient's left."""
+        return self.at_zero + self.per_mm * position_mm
 
 
 def head_midline(midlines: Sequence[Midline | None], position_mm: Sequence[float]) -> HeadMidline | None:

@@ -14,7 +14,7 @@ def test_the_plane_leans_with_the_head_and_outliers_do_not_count() -> None:
     found = head_midline([*midlines, None], [5.0 * index for index in range(9)])
     assert found
     assert found.angle == 0
-    assert found.left_of(100, 270, 20.0) == pytest.approx(270 - 258)
+    assert found.across(100, 270) - found.place(20.0) == pytest.approx(270 - 258)
 
 
 @pytest.mark.parametrize(
