@@ -50,6 +50,25 @@ class MultiFrameFile(_FromStage):
     pixels_at: int
     frame_bytes: int
 
+    def frame_range(self, frame: int) -> tuple[int, int]:
+        """First byte of a frame, and of the next one."""
+        return self.pixels_at + frame * self.frame_bytes, self.pixels_at + (frame + 1) * self.frame_bytes
+
+
+class EncapsulatedFile(_FromStage):
+    """A file of several compressed frames: the fragments of frame i are bytes `frames_at[i]` to `frames_at[i + 1]`.
+
+    It is known where the whole file was sent.
+    """
+
+    file: int
+    pixels_at: int
+    frames_at: tuple[int, ...]
+
+    def frame_range(self, frame: int) -> tuple[int, int]:
+        """First byte of a frame's fragments, and of the next frame's."""
+        return self.frames_at[frame], self.frames_at[frame + 1]
+
 
 class SeriesHeader(_FromStage):
     """One series by its headers, sorted along the slice normal towards the head. PNG slices have no UIDs."""
@@ -65,6 +84,9 @@ class SeriesHeader(_FromStage):
     derived: bool = False
     stacks: tuple[MultiFrameFile, ...] = Field(
         (), description="files that can be sent in part, for some of their frames"
+    )
+    encapsulated: tuple[EncapsulatedFile, ...] = Field(
+        (), description="files that can be sent in part, for one of their frames"
     )
     geometries: tuple[SliceGeometry, ...] = Field((), description="each once: most series have one")
     description: SeriesDescription | None = Field(None, description="for people; null from an older preprocess")

@@ -13,7 +13,7 @@ from services.common.tensors import Buffer
 from services.preprocess.codestream import check_codestream
 from services.preprocess.dataset_reader import BoundedReader, pydicom_silenced
 from services.preprocess.decompression import Decompress, decompress_in_process
-from services.preprocess.encapsulated_pixel_data import count_frames, is_followed_by_file
+from services.preprocess.encapsulated_pixel_data import count_frames, is_followed_by_file, join_fragments
 from services.preprocess.errors import UnreadableFile
 from services.preprocess.header import DicomHeader
 from services.preprocess.header_reader import read_header
@@ -42,6 +42,8 @@ class DecodedFrame:
 class PartialFile(NamedTuple):
     """The parts of a file that were sent: the bytes before its pixels, then the pixels from byte `pixels_from`.
 
+    Of compressed pixels, these are the fragments of one frame, the only one that can be decoded.
+
     size : bytes of the whole file
     """
 
@@ -53,7 +55,8 @@ class PartialFile(NamedTuple):
 class DicomFile:
     """A file whose header is read: its frames can be decoded in any order, from several threads.
 
-    skipped : bytes missing at the start of uncompressed pixels, a multiple of a frame's; the end may be missing too
+    skipped : bytes missing at the start of the pixels; of uncompressed ones a multiple of a frame's, and the end may be
+        missing too; of compressed ones, all but the fragments of one frame are missing
     """
 
     header: DicomHeader
@@ -105,7 +108,9 @@ class DicomFile:
         return decompress(codestream, self.header.frame_format)
 
     def _codestream(self, frame: int) -> bytes:
-        """The fragments of one frame, by the basic or extended offset table (PS3.5 A.4)."""
+        """The fragments of one frame, by the basic or extended offset table (PS3.5 A.4); all fragments of a part."""
+        if self.skipped:
+            return join_fragments(self.data, self.header.pixel_data.start)
         header, file = self.header, BoundedReader(self.data, self.header.pixel_data.start, len(self.data))
         try:
             with pydicom_silenced():

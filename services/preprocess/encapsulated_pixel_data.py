@@ -1,4 +1,4 @@
-"""Counts the frames in encapsulated pixel data (PS3.5 A.4), to detect more frames than NumberOfFrames."""
+"""Frames in encapsulated pixel data (PS3.5 A.4): their number, to detect more than NumberOfFrames, and places."""
 
 from collections.abc import Iterator
 from struct import unpack_from
@@ -27,6 +27,38 @@ def count_frames(data: memoryview, start: int, transfer_syntax: str) -> int:
         return len(table) // 4
     starts_frame = _starts_run_lengths if transfer_syntax == RLELossless else _starts_jpeg
     return sum(starts_frame(bytes(fragment[:_HEAD_BYTES])) for fragment in fragments)
+
+
+def frame_places(data: memoryview, start: int, transfer_syntax: str, frames: int) -> tuple[int, ...]:
+    """Where the fragments of each frame begin, and where the last ones end; nothing where that is uncertain.
+
+    By the basic offset table; where it is empty, by the fragments that start a frame.
+
+    Parameters
+    ----------
+    data : the whole file
+    start : offset of the value of PixelData
+    frames : number of frames by the header
+    """
+    table, *fragments = list(_items(data, start)) or [memoryview(b"")]
+    first, at = start + _HEAD_BYTES + len(table), 0
+    starts_frame = _starts_run_lengths if transfer_syntax == RLELossless else _starts_jpeg
+    places: dict[int, bool] = {}
+    for fragment in fragments:
+        places[at] = starts_frame(bytes(fragment[:_HEAD_BYTES]))
+        at += _HEAD_BYTES + len(fragment)
+    offsets = list(unpack_from(f"<{len(table) // 4}L", table)) or [
+        offset for offset, begins in places.items() if begins
+    ]
+    ascending = offsets == sorted(set(offsets)) and offsets[:1] == [0]
+    if len(offsets) != frames or not ascending or not places.keys() >= set(offsets):
+        return ()
+    return tuple(first + offset for offset in (*offsets, at))
+
+
+def join_fragments(data: memoryview, start: int) -> bytes:
+    """The values of all fragments from `start` on: the codestream of a frame that was sent alone."""
+    return b"".join(_items(data, start))
 
 
 def is_followed_by_file(data: memoryview, start: int) -> bool:

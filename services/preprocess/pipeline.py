@@ -18,6 +18,7 @@ from services.preprocess import png
 from services.preprocess.dataset_reader import ReadBudget, pydicom_silenced
 from services.preprocess.decoder_processes import DecoderProcesses
 from services.preprocess.dicom_file import DecodedFrame, DicomFile, PartialFile, open_dicom
+from services.preprocess.encapsulated_pixel_data import frame_places
 from services.preprocess.errors import IncompleteHeader, UnreadableFile
 from services.preprocess.fair_threads import FairThreads
 from services.preprocess.header import DicomHeader
@@ -182,7 +183,11 @@ class Pipeline:
         budget = ReadBudget(len(heads))
         with pydicom_silenced():  # once for all files
             entries = [_entry(head, size, budget, read) for head, size in zip(heads, sizes, strict=True)]
-        return group_into_series(entries)
+        places = {
+            number: _frame_places(head, size, entries[number])
+            for number, (head, size) in enumerate(zip(heads, sizes, strict=True))
+        }
+        return group_into_series(entries, places)
 
     def report_on(self, files: Sequence[Buffer]) -> HeadersReport:
         """Group whole files into series by their headers."""
@@ -271,6 +276,13 @@ def _entry(
     except (UnreadableFile, IncompleteHeader) as error:
         return error
     return PngEntry()
+
+
+def _frame_places(head: Buffer, size: int, entry: object) -> tuple[int, ...]:
+    """The places of a whole file's compressed frames; nothing for any other file."""
+    if not isinstance(entry, DicomHeader) or entry.native or entry.number_of_frames == 1 or len(head) < size:
+        return ()
+    return frame_places(memoryview(head), entry.pixel_data.start, entry.transfer_syntax, entry.number_of_frames)
 
 
 def _source(file: Buffer, partial: PartialFile | None, read: ReadHeader) -> Source:

@@ -1,11 +1,14 @@
 """Groups headers into series by UID, each ordered along the slice normal towards the head."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from services.common.convolution_kernel import read_kernel
 from services.common.schemas import (
+    EncapsulatedFile,
     FramesCode,
     HeadersReport,
     MultiFrameFile,
@@ -22,17 +25,26 @@ from services.preprocess.header_reasons import header_reasons
 from services.preprocess.slice_geometry import picture_geometry, slice_geometry
 from services.preprocess.slice_order import Slice, order_slices
 
+_NONE_KNOWN: Final[Mapping[int, tuple[int, ...]]] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class PngEntry:
     """A PNG, which has no header."""
 
 
-def group_into_series(entries: Sequence[DicomHeader | PngEntry | UnreadableFile | IncompleteHeader]) -> HeadersReport:
+def group_into_series(
+    entries: Sequence[DicomHeader | PngEntry | UnreadableFile | IncompleteHeader],
+    frames_at: Mapping[int, tuple[int, ...]] = _NONE_KNOWN,
+) -> HeadersReport:
     """Sort the headers of files, in upload order, into series and files to set aside.
 
     Series stand in the order of their UIDs, PNG slices after them. Every axial frame is a slice. Other frames are set
     aside, or the whole file where it has no axial frame.
+
+    Parameters
+    ----------
+    frames_at : by file, the places of compressed frames, see `frame_places`
     """
     groups: defaultdict[tuple[str, str], list[Slice]] = defaultdict(list)
     set_aside: list[SetAsideFile] = []
@@ -52,7 +64,7 @@ def group_into_series(entries: Sequence[DicomHeader | PngEntry | UnreadableFile 
             slices = [Slice(file, frame, entry) for frame in entry.axial_frames]
             groups[entry.study_instance_uid, entry.series_instance_uid] += slices
             frames_set_aside += _other_frames(file, entry)
-    series = [_series(groups[uids]) for uids in sorted(groups)]
+    series = [_series(groups[uids], frames_at) for uids in sorted(groups)]
     return HeadersReport(
         series=(*series, *_png_series(png_slices)),
         set_aside=tuple(set_aside),
@@ -70,7 +82,7 @@ def _other_frames(file: int, header: DicomHeader) -> list[SetAsideFrames]:
     return [SetAsideFrames(file=file, frames=frames, code=code) for code, frames in found if frames]
 
 
-def _series(slices: Sequence[Slice]) -> SeriesHeader:
+def _series(slices: Sequence[Slice], frames_at: Mapping[int, tuple[int, ...]]) -> SeriesHeader:
     ordered, position_mm, order_reasons = order_slices(slices)
     by_key = sorted(ordered, key=lambda item: item.sort_key)
     headers = {item.file: item.header for item in by_key}
@@ -95,6 +107,11 @@ def _series(slices: Sequence[Slice]) -> SeriesHeader:
             MultiFrameFile(file=file, pixels_at=header.pixel_data.start, frame_bytes=header.frame_bytes)
             for file, header in headers.items()
             if header.native and header.number_of_frames > 1
+        ),
+        encapsulated=tuple(
+            EncapsulatedFile(file=file, pixels_at=header.pixel_data.start, frames_at=frames_at[file])
+            for file, header in headers.items()
+            if frames_at.get(file)
         ),
         description=header.texts.description(),
         patient_digest=_patient_digest([item.header for item in by_key]),

@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom.encaps import generate_frames
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 from redis import Redis
 
@@ -223,18 +223,36 @@ async def test_a_job_of_an_older_version_has_its_slices(batch: Batch) -> None:
     await check_slices(batch, series, report, files)
 
 
-async def test_only_the_bytes_of_a_frame_are_sent(batch: Batch) -> None:
-    counting = Counting(batch.chain.transports["preprocess"].inner)
+def large_stack(kind: str) -> bytes:
+    """Twenty frames of noise, with the offset table or without."""
     found = enhanced(20, Rows=512, Columns=512)
-    found.PixelData = np.random.default_rng(1).integers(0, 4096, (20, 512, 512)).astype("<u2").tobytes()
-    files = {"stack.dcm": written(found)}
+    pixels = np.random.default_rng(1).integers(0, 4096, (20, 512, 512)).astype("<u2")
+    found.PixelData = pixels.tobytes()
+    if kind == "native":
+        return written(found)
+    alone = [compressed(dataset(Rows=512, Columns=512, PixelData=frame.tobytes()), JPEGLSLossless) for frame in pixels]
+    streams = [pydicom.dcmread(BytesIO(file)).PixelData for file in alone]
+    frames = [next(generate_frames(stream, number_of_frames=1)) for stream in streams]
+    file = encapsulated(found, JPEGLSLossless, frames)
+    if kind == "offset table":
+        return file
+    found.PixelData = encapsulate(frames, has_bot=False)
+    return written(found, JPEGLSLossless)
+
+
+@pytest.mark.parametrize("jobs_url", [None], indirect=True)
+@pytest.mark.parametrize("kind", ["native", "offset table", "no offset table"])
+async def test_only_the_bytes_of_a_frame_are_sent(batch: Batch, kind: str) -> None:
+    counting = Counting(batch.chain.transports["preprocess"].inner)
+    files = {"stack.dcm": large_stack(kind)}
     series, _ = await finished(batch, files)
     batch.chain.transports["preprocess"].inner = counting
-    for index in (13, 2):
+    for index in (13, 2, 19, 0):
         hu = hu_of(await batch.chain.client.get(f"{series}/slices/{index}"))
         assert np.array_equal(hu, expected_hu(files["stack.dcm"], index))
-    assert len(counting.sent_bytes) == 3, "the header once, then two frames"
-    assert max(counting.sent_bytes) < 2 * 512 * 512 + 64 * 1024
+    frames = counting.sent_bytes[-4:]
+    assert len(counting.sent_bytes) - 4 == (1 if kind == "native" else 2), "the headers, and compressed frames' places"
+    assert max(frames) < 2 * 512 * 512 + 64 * 1024
 
 
 @pytest.mark.parametrize("jobs_url", [None], indirect=True)

@@ -1,11 +1,13 @@
 """Compressed frames are counted before decoding."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from services.preprocess.dicom_file import open_dicom
-from services.preprocess.encapsulated_pixel_data import count_frames
+from services.preprocess.encapsulated_pixel_data import count_frames, frame_places, join_fragments
 from services.preprocess.errors import UnreadableFile
 from tests.preprocess.dicom_files import COMPRESSED, ct, encapsulated, enhanced
 
@@ -57,3 +59,38 @@ def test_another_file_after_the_fragments_is_refused(syntax: str, more: bytes) -
         open_dicom(ct(syntax) + more)
     assert caught.value.code == "surplus_pixels"
     assert open_dicom(ct(syntax) + bytes(1000)).header.rows
+
+
+FRAMES = st.lists(st.lists(st.binary(max_size=6), min_size=1, max_size=3), min_size=1, max_size=5)
+
+
+def item(value: bytes) -> bytes:
+    return b"\xfe\xff\x00\xe0" + len(value).to_bytes(4, "little") + value
+
+
+@given(FRAMES, st.binary(max_size=9))
+def test_the_fragments_at_a_frames_place_are_its_own(frames: list[list[bytes]], head: bytes) -> None:
+    parts = [b"".join(map(item, fragments)) for fragments in frames]
+    offsets = [len(b"".join(parts[:number])) for number in range(len(parts))]
+    table = item(b"".join(offset.to_bytes(4, "little") for offset in offsets))
+    data = head + table + b"".join(parts) + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    places = frame_places(memoryview(data), len(head), JPEGLosslessSV1, len(frames))
+    assert len(places) == len(frames) + 1
+    for number, fragments in enumerate(frames):
+        alone = head + data[places[number] : places[number + 1]]
+        assert join_fragments(memoryview(alone), len(head)) == b"".join(fragments)
+
+
+@pytest.mark.parametrize(
+    ("table", "frames"),
+    [([0, 10], 3), ([0, 9], 2), ([10, 0], 2), ([2, 10], 2), ([0, 0], 2), ([], 2)],
+    ids=["too few", "inside a fragment", "descending", "not from the start", "equal", "no codestreams"],
+)
+def test_uncertain_places_are_not_given(table: list[int], frames: int) -> None:
+    data = item(b"".join(offset.to_bytes(4, "little") for offset in table)) + item(b"ab") + item(b"cd")
+    assert frame_places(memoryview(data), 0, JPEGLosslessSV1, frames) == ()
+
+
+@given(st.binary(max_size=60), st.integers(1, 4))
+def test_any_bytes_have_places_or_none(data: bytes, frames: int) -> None:
+    assert len(frame_places(memoryview(data), 0, RLELossless, frames)) in (0, frames + 1)

@@ -28,9 +28,10 @@ from services.gateway.slices.problems import (
     no_files,
     unreadable,
 )
-from services.gateway.slices.source_slices import SourceSlices, slices_by_header, slices_by_name
+from services.gateway.slices.source_slices import SourceSlices, Stack, slices_by_header, slices_by_name
 from services.gateway.stages.network_requests import WorkTimes
-from services.gateway.stages.preprocess_requests import slab_tensor, slices_request
+from services.gateway.stages.preprocess_requests import first_bytes, headers_request, slab_tensor, slices_request
+from services.gateway.stages.preprocess_responses import headers_report
 from services.gateway.stages.stage_client import StageClient
 from services.gateway.stages.stage_problems import StageFault
 from services.gateway.stages.stage_response import malformed
@@ -107,8 +108,20 @@ class SliceRenderer:
         if not large:
             return found
         async with self._turn(_HEADERS_COST, client), local_files(job, [files[number] for number in large]) as local:
-            headers = await read_headers(self._preprocess, local, self._settings, WorkTimes())
-        return found.with_stacks(large, [stack for series in headers.series for stack in series.stacks])
+            return found.with_stacks(large, await self._stacks(local))
+
+    async def _stacks(self, files: Sequence[UploadedFile]) -> list[Stack]:
+        """How files can be sent in part: compressed ones must be sent whole to find their frames, once."""
+        headers = await read_headers(self._preprocess, files, self._settings, WorkTimes())
+        found: list[Stack] = [stack for series in headers.series for stack in series.stacks]
+        native = {stack.file for stack in found}
+        for number in set(range(len(files))) - native:
+            message = Message(headers_request([files[number]], [first_bytes(files[number], files[number].size)]))
+            report = headers_report(await self._preprocess.infer("series", message), 1)
+            found += [
+                stack.model_copy(update={"file": number}) for series in report.series for stack in series.encapsulated
+            ]
+        return found
 
     @asynccontextmanager
     async def _turn(self, cost: int, client: Client) -> AsyncIterator[None]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, Final
 
-from services.common.schemas import MultiFrameFile, SeriesHeader, SliceReference
+from services.common.schemas import EncapsulatedFile, MultiFrameFile, SeriesHeader, SliceReference
 from services.gateway.jobs.schemas import StoredFile
 from services.gateway.slices.problems import AmbiguousSlice, NoPicture
 
 _PIXELS: Final = 512 * 512
+Stack = MultiFrameFile | EncapsulatedFile
 _LARGE_FILE_BYTES: Final = 2 * 1024**2  # such a file is likely to have many frames
 
 
@@ -28,7 +29,7 @@ class SourceSlices:
     slabs: tuple[int | None, ...]
     key_slices: frozenset[int]
     has_hu: bool
-    stacks: tuple[MultiFrameFile, ...] = ()
+    stacks: tuple[Stack, ...] = ()
 
     def item(self, index: int) -> SliceReference:
         """One slice; NoPicture where there is none of this index."""
@@ -49,7 +50,7 @@ class SourceSlices:
         """Files that probably have many frames, by index in `files`."""
         return [number for number in {item.file for item in self.items} if self.files[number].size > _LARGE_FILE_BYTES]
 
-    def with_stacks(self, numbers: Sequence[int], found: Sequence[MultiFrameFile]) -> "SourceSlices":
+    def with_stacks(self, numbers: Sequence[int], found: Sequence[Stack]) -> "SourceSlices":
         """With the stacks of some files, which count from 0 in `numbers`."""
         stacks = (stack.model_copy(update={"file": numbers[stack.file]}) for stack in found)
         return replace(self, stacks=tuple(stacks))
@@ -89,7 +90,7 @@ def slices_by_header(report: Mapping[str, Any], files: Sequence[StoredFile], hea
             "files of this series have equal names, and their headers do not tell which is which; send the files in a "
             "new job, each with a name of its own"
         )
-    return replace(_source_slices(report, files, header.items), stacks=header.stacks)
+    return replace(_source_slices(report, files, header.items), stacks=(*header.stacks, *header.encapsulated))
 
 
 def _source_slices(

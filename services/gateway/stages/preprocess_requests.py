@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Sequence
 
-from services.common.schemas import MultiFrameFile, SliceReference
+from services.common.schemas import EncapsulatedFile, MultiFrameFile, SliceReference
 from services.common.tensors import FilePart, Tensor, bytes_tensor
 from services.gateway.stages.region_pool import SLICE_BYTES
 from services.gateway.stages.shared_tensors import SharedOutput
@@ -21,9 +21,14 @@ def headers_request(files: Sequence[UploadedFile], heads: Sequence[FilePart]) ->
 
 
 def slices_request(
-    files: Sequence[UploadedFile], items: Sequence[SliceReference], stacks: Sequence[MultiFrameFile]
+    files: Sequence[UploadedFile],
+    items: Sequence[SliceReference],
+    stacks: Sequence[MultiFrameFile | EncapsulatedFile],
 ) -> tuple[Tensor, ...]:
-    """The files of some slices, each once; of a file in `stacks` only the header and the needed frames."""
+    """The files of some slices, each once; of a file in `stacks` only the header and the needed frames.
+
+    A compressed file is sent in part only for one frame of it.
+    """
     used = sorted({item.file for item in items})
     index_of = {file: index for index, file in enumerate(used)}
     frames = array("i", (number for item in items for number in (index_of[item.file], item.frame)))
@@ -50,10 +55,10 @@ def slab_tensor(slabs: Sequence[range]) -> Tensor:
     return Tensor("slabs", "INT32", (len(numbers),), (numbers.tobytes(),))
 
 
-def _part(file: UploadedFile, frames: Sequence[int], stack: MultiFrameFile | None) -> FilePart:
-    if stack is None:
+def _part(file: UploadedFile, frames: Sequence[int], stack: MultiFrameFile | EncapsulatedFile | None) -> FilePart:
+    if stack is None or (isinstance(stack, EncapsulatedFile) and len(frames) > 1):
         return FilePart(file.path, file.size)
-    start, end = (stack.pixels_at + frame * stack.frame_bytes for frame in (min(frames), max(frames) + 1))
+    start, end = stack.frame_range(min(frames))[0], stack.frame_range(max(frames))[1]
     return FilePart(file.path, end, gap=(stack.pixels_at, start))
 
 
