@@ -6,30 +6,18 @@ import { formatNumber, formatPercent } from "../text.js";
 const SHARES = /** @type {const} */ (["bone", "brain", "air", "centre_air", "metal"]);
 const LENGTHS = /** @type {const} */ (["thickness", "spacing", "length"]);
 
-/** @typedef {import("../types.js").SeriesEvidence} SeriesEvidence */
-
-/** Empty for reports of older versions, which have no evidence. @param {SeriesEvidence | null | undefined} evidence */
+/** Empty for reports of older versions, which have no evidence. @param {import("../types.js").SeriesEvidence | null | undefined} evidence */
 export function describeEvidence(evidence) {
   if (!evidence) return "";
-  const parts = [...describePixels(evidence), ...describeGeometry(evidence)];
-  return parts.length > 0 ? t("evidence.measured", { parts: parts.join(", ") }) : "";
-}
-
-/** @param {SeriesEvidence} evidence */
-function describePixels(evidence) {
-  const { slices_read: read, constant_slices: constant, air_hu: airHu } = evidence;
-  if (read === 0) return [t("evidence.no_pixels")];
-  const shares = SHARES.flatMap((name) => (Number.isFinite(evidence[name]) ? [`${t(`evidence.${name}`)} ${formatPercent(evidence[name] ?? 0)}`] : []));
+  const { slices_read: read, constant_slices: constant, air_hu: air } = evidence;
   const slices = t("count.slices", { count: read });
-  const air = typeof airHu === "number" ? [t("evidence.air_hu", { hu: Math.round(airHu) })] : [];
-  const uniform = constant > 0 ? [t("evidence.uniform", { constant, slices })] : [];
-  return [t("evidence.medians", { slices, shares: shares.join(", ") }), ...air, ...uniform];
-}
-
-/** @param {SeriesEvidence} evidence */
-function describeGeometry(evidence) {
-  return LENGTHS.flatMap((name) => {
-    const value = evidence[`${name}_mm`];
-    return value ? [`${t(`evidence.${name}`)} ${formatNumber(value, 2)}\u00a0mm`] : [];
-  });
+  const shares = SHARES.map((name) => ({ name, share: evidence[name] })).filter(({ share }) => typeof share === "number");
+  const listed = shares.map(({ name, share }) => `${t(`evidence.${name}`)} ${formatPercent(share ?? 0)}`).join(", ");
+  const parts = [
+    read === 0 ? t("evidence.no_pixels") : t("evidence.medians", { slices, shares: listed }),
+    read > 0 && typeof air === "number" && t("evidence.air_hu", { hu: Math.round(air) }),
+    read > 0 && constant > 0 && t("evidence.uniform", { constant, slices }),
+    ...LENGTHS.map((name) => evidence[`${name}_mm`] && `${t(`evidence.${name}`)} ${formatNumber(evidence[`${name}_mm`] ?? 0, 2)}\u00a0mm`),
+  ];
+  return t("evidence.measured", { parts: parts.filter(Boolean).join(", ") });
 }

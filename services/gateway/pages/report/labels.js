@@ -18,7 +18,7 @@ export function labelTable(caption, { probabilities, predictions }, thresholds) 
     "table",
     { class: "labels" },
     element("caption", { class: "visually-hidden" }, caption),
-    element("thead", {}, element("tr", {}, ...COLUMNS.map(headerCell))),
+    element("thead", {}, element("tr", {}, ...COLUMNS.map((column) => element("th", { scope: "col", class: `column-${column}` }, t(`report.column_${column}`))))),
     element("tbody", {}, ...rows),
   );
 }
@@ -28,9 +28,6 @@ export const seriesTable = ({ series, thresholds }) => labelTable(t("report.seri
 
 /** @param {import("../types.js").ReportSlice} slice @param {Report} report */
 export const sliceTitle = ({ index }, { slices }) => t("report.slice", { number: index + 1, total: slices.length });
-
-/** @param {typeof COLUMNS[number]} column */
-const headerCell = (column) => element("th", { scope: "col", class: `column-${column}` }, t(`report.column_${column}`));
 
 /** @param {string} label @param {number} probability @param {number} limit @param {boolean} present */
 function labelRow(label, probability, limit, present) {

@@ -5,7 +5,6 @@ import { has, t } from "../i18n/i18n.js";
 import { formatNumber, labelName, labelNames } from "../text.js";
 import { describeEvidence } from "./evidence.js";
 import { titleWithWarnings } from "./labels.js";
-import { describePlace } from "./place.js";
 import { failedReport, verdictFor } from "./verdict.js";
 
 /** @typedef {import("../types.js").Report} Report */
@@ -69,4 +68,12 @@ function findings({ status, series, slices, thresholds, locations }) {
   });
   const others = found.filter(({ positive }) => positive === 0).map(({ label }) => label);
   return others.length > 0 ? [...rows, element("li", {}, t("report.not_predicted", { labels: labelNames(others) }))] : rows;
+}
+
+/** The slices and the side; empty for reports of older versions, and without a blood map. @param {import("../types.js").Location | undefined} location */
+function describePlace(location) {
+  if (!location) return "";
+  const { first, last, side } = location;
+  const slices = t("place.slices", { count: last - first + 1, first: first + 1, last: last + 1 });
+  return `: ${slices}${side ? `, ${t(`place.${side}`)}` : ""}`;
 }
