@@ -90,21 +90,21 @@ function cell({ probabilities, predictions }, label) {
 async function keyPictures(series, report) {
   const { blood, key_slices: keys, slices } = report;
   const content = blood && keys.length > 0 ? await request(`${series}/blood`).then((response) => response.arrayBuffer(), () => null) : null;
-  const options = { visible: true, label: "all", opacity: 0.5, threshold: DEFAULT_THRESHOLD, tint: true, contour: true };
+  const options = { visible: true, label: "all", opacity: 0.5, threshold: DEFAULT_THRESHOLD, form: "both" };
   const layer = blood && content ? new OverlayLayer(new HeatMap(blood, content), options) : null;
-  const rows = await Promise.all(keys.map((index) => keyPicture(series, slices[index], layer)));
+  const rows = await Promise.all(keys.map((index) => keyPicture(series, slices[index], report, layer)));
   return rows.map((pictures, at) => element("figure", { class: "print-pictures" }, ...pictures, element("figcaption", {}, sliceTitle(slices[keys[at]], report), layer ? `. ${t("print.overlay")}` : "")));
 }
 
-/** @param {string} series @param {ReportSlice} slice @param {OverlayLayer | null} layer */
-async function keyPicture(series, slice, layer) {
+/** @param {string} series @param {ReportSlice} slice @param {Report} report @param {OverlayLayer | null} layer */
+async function keyPicture(series, slice, report, layer) {
   const file = await request(`${series}/slices/${slice.index}/image`).then((response) => response.blob(), () => null);
   if (!file) return [element("p", {}, t("print.no_picture"))];
   const bitmap = await createImageBitmap(file);
   const plain = draw(bitmap);
   if (!layer) return [plain.canvas];
   const fused = draw(bitmap);
-  layer.draw(fused, { slice, pictureToCanvas: new DOMMatrix() });
+  layer.draw(fused, { slice, report, pictureToCanvas: new DOMMatrix(), sliceToCanvas: new DOMMatrix() });
   return [plain.canvas, fused.canvas];
 }
 
