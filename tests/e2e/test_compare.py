@@ -38,7 +38,7 @@ def jobs(service: Service) -> dict[str, str]:
 
 def _open(page: Page, service: Service, one: str, other: str) -> list[Locator]:
     """The places of both pictures."""
-    page.goto(f"{service.url}/worklist.html#/compare/{one}/0/{other}/0")
+    page.goto(f"{service.url}/#/compare/{one}/0/{other}/0")
     expect(page.locator(".slice-canvas")).to_have_count(2, timeout=WAIT_MS)
     return page.locator(".slice-canvas").all()
 

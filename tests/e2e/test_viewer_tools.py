@@ -17,7 +17,6 @@ from tests.running import Service
 from tests.scans import ct_slice, head, picture
 
 pytestmark = pytest.mark.e2e
-_PAGE: Final = ""
 _SLICES: Final = 12
 _ROWS, _COLUMNS = 200, 160
 _SPACING: Final = (0.9, 0.6)  # mm of rows and of columns
@@ -69,7 +68,7 @@ def page(context: BrowserContext, service: Service) -> Iterator[Page]:
 
 def _open(page: Page, service: Service, job: str, query: str = "") -> Locator:
     """The canvas of a job's first series."""
-    page.goto(f"{service.url}/{_PAGE}#/jobs/{job}/series/0{query}")
+    page.goto(f"{service.url}/#/jobs/{job}/series/0{query}")
     view = page.locator(".slice-canvas")
     expect(view.locator(".notice")).to_be_empty(timeout=WAIT_MS)
     expect(view).to_be_focused()
@@ -160,7 +159,7 @@ def test_fast_scrolling_never_shows_another_slice(page: Page, service: Service, 
 def test_a_slice_that_fails_says_why_and_the_others_are_shown(page: Page, service: Service, job: str) -> None:
     problem = {"title": "This slice cannot be decoded", "detail": "3.dcm is cut", "code": "unreadable_slice"}
     page.route(re.compile(r"/slices/3$"), lambda route: route.fulfill(status=422, json=problem))
-    page.goto(f"{service.url}/{_PAGE}#/jobs/{job}/series/0?slice=3")
+    page.goto(f"{service.url}/#/jobs/{job}/series/0?slice=3")
     view = page.locator(".slice-canvas")
     expect(view.locator(".notice")).to_contain_text(
         "Slice 4 could not be shown. This slice cannot be decoded: 3.dcm is cut"
@@ -247,5 +246,5 @@ def test_a_picture_of_three_windows_says_that_it_has_no_hounsfield_units(page: P
 
 
 def test_a_deleted_job_is_said_to_be_gone(page: Page, service: Service) -> None:
-    page.goto(f"{service.url}/{_PAGE}#/jobs/01a223f9771c53de759ed1414c67/series/0")
+    page.goto(f"{service.url}/#/jobs/01a223f9771c53de759ed1414c67/series/0")
     expect(page.get_by_role("alert").filter(has_text="does not exist any more")).to_be_visible()
