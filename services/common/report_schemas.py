@@ -171,7 +171,7 @@ class Report(Frozen):
         None, description="the blood map; on request, and null where nothing was assessed or the bundle has none"
     )
     locations: dict[Label, Location] | None = Field(
-        None, description="of each predicted label; null without a blood map, and in older reports"
+        None, description="of each predicted label of a series; null without a blood map, and in older reports"
     )
     model: ReportModel
     thresholds: ReportThresholds

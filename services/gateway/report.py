@@ -81,7 +81,7 @@ def build_report(
         findings=_findings(series, slices),
         key_slices=_key_slices(slices),
         blood=_blood_map(assessment.blood, bundle.card.recipe) if assessment.blood else None,
-        locations=find_locations(assessment, slices) if assessment.blood else None,
+        locations=find_locations(assessment, slices) if assessment.blood and series else None,
         model=_model(bundle, assessment),
         thresholds=ReportThresholds(operating_point=operating_point, slice=thresholds.slice, series=thresholds.series),
         timings_ms=timings,

@@ -101,7 +101,7 @@ async def test_what_a_job_does_not_keep_is_said_by_name(batch: Batch) -> None:
     assert await problem(batch, f"{plain}/series/0/blood") == (
         404,
         "no_blood_map",
-        "the job was sent without blood=true; send the files in a new job with it",
+        "the job keeps no blood maps; send the files in a new job with blood=true",
     )
     assert (await problem(batch, f"{refused}/series/0/blood"))[1:] == (
         "no_blood_map",
