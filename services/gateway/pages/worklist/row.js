@@ -30,7 +30,7 @@ export function titleCells(filters, onSort) {
 
 /** @param {string} text @param {() => void} onClick @param {string} title */
 function sortButton(text, onClick, title = text) {
-  const button = element("button", { type: "button", title, "aria-label": title }, text);
+  const button = element("button", { type: "button", title, "aria-label": title === text ? text : `${text}: ${title}` }, text);
   button.addEventListener("click", onClick);
   return button;
 }
