@@ -31,6 +31,13 @@ function withContent(node, attributes, children) {
   return node;
 }
 
+/** @param {Node | string} content @param {(event: MouseEvent) => void} onClick @param {Attributes} attributes */
+export function button(content, onClick, attributes = {}) {
+  const node = element("button", { type: "button", ...attributes }, content);
+  node.addEventListener("click", onClick);
+  return node;
+}
+
 /** @param {HTMLElement} node @param {boolean} visible */
 export function show(node, visible = true) {
   node.hidden = !visible;
@@ -39,13 +46,6 @@ export function show(node, visible = true) {
 /** Announces a change to screen readers. @param {string} text */
 export function announce(text) {
   byId("announcer").textContent = text;
-}
-
-/** Scrolls to a new section and moves the focus to its heading. @param {HTMLElement} heading @param {Element} container */
-export function focusSection(heading, container) {
-  const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  heading.focus({ preventScroll: true });
-  container.scrollIntoView({ behavior: reducedMotion ? "auto" : "smooth", block: "start" });
 }
 
 /** @param {Blob} blob @param {string} name */

@@ -4,20 +4,15 @@ import { t } from "./i18n/i18n.js";
 
 /**
  * Members of a problem document (RFC 9457) that the page shows; `status` is missing where no response came.
- * @typedef {object} Problem
- * @property {string} title
- * @property {string} [detail]
- * @property {number} [status]
- * @property {string} [code]
- * @property {{ file: string, reason?: string }[]} [files]
- * @property {string} [requestId]
- * @property {number} [retryAfterSeconds]
+ * @typedef {{ title: string, detail?: string, status?: number, code?: string, files?: { file: string, reason?: string }[],
+ *   requestId?: string, retryAfterSeconds?: number }} Problem
  */
 
 export class RequestError extends Error {
   /** @param {Problem} problem */
-  constructor({ title, detail = "", status, code, files = [], requestId, retryAfterSeconds, ...more }) {
-    super(title);
+  constructor(problem) {
+    super(problem.title);
+    const { title, detail = "", status, code, files = [], requestId, retryAfterSeconds } = problem;
     this.title = title;
     this.detail = detail;
     this.status = status;
@@ -25,11 +20,13 @@ export class RequestError extends Error {
     this.files = files;
     this.requestId = requestId;
     this.retryAfterSeconds = retryAfterSeconds;
-    Object.assign(this, { series: [] }, more);
   }
 }
 
 export class RequestCancelled extends Error {}
+
+/** Title and detail in one line. @param {any} error */
+export const problemText = (error) => [error.title ?? String(error), error.detail].filter(Boolean).join(": ");
 
 /**
  * The error of a response, from its status, its body and its header `Retry-After`.

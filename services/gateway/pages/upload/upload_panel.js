@@ -1,7 +1,7 @@
 // Sends files as a job: choose or drop, send, and see the series as soon as it is known. One panel for the page's life:
 // an upload continues while the reader looks at a series.
 
-import { announce, element, show } from "../dom.js";
+import { announce, button, element, show } from "../dom.js";
 import { RequestCancelled, RequestError } from "../errors.js";
 import { t } from "../i18n/i18n.js";
 import { servedModel } from "../model/served_model.js";
@@ -19,44 +19,36 @@ let panel;
 
 export function createUploadPanel() {
   panel ??= new UploadPanel();
-  return { element: panel.element, close() {} };
+  return panel.element;
 }
 
 class UploadPanel {
-  element = element("section", { class: "card upload", "aria-labelledby": "upload-title" });
   #selection = new FileSelection(() => this.#onSelection());
   #point = element("select", { id: "operating-point", "aria-describedby": "operating-point-hint" });
   #pointHint = element("p", { class: "hint", id: "operating-point-hint" });
   #model = element("p", { class: "hint", id: "served-model" }, t("upload.loading_model"));
   #urgent = element("input", { type: "checkbox" });
-  #send = element("button", { type: "button", class: "primary" }, t("upload.send"));
-  #clear = element("button", { type: "button", class: "link-button" }, t("upload.clear"));
+  #send = button(t("upload.send"), () => this.#upload(), { class: "primary" });
   #activity = element("strong", { id: "upload-activity" });
   #amount = element("span", { class: "tabular" });
   #bar = element("progress", { max: "1", "aria-labelledby": "upload-activity" });
-  #cancel = element("button", { type: "button" }, t("upload.cancel"));
+  #cancel = button(t("upload.cancel"), () => this.#call?.abort());
   #outcome = element("div", { class: "outcome" });
-  #options;
-  #progress;
+  #choose = element("fieldset", { class: "row" }, this.#selection.chooseFiles, this.#selection.chooseFolder, element("span", { class: "hint" }, t("upload.hint")));
+  #options = element(
+    "div",
+    { class: "upload-options", hidden: "" },
+    element("p", { class: "row" }, this.#selection.summary, button(t("upload.clear"), () => this.#selection.replace([]), { class: "link-button" })),
+    element("p", { class: "row" }, element("label", { for: "operating-point" }, t("upload.operating_point")), this.#point, element("label", { class: "check" }, this.#urgent, t("upload.urgent")), this.#send),
+    this.#pointHint,
+    this.#selection.list,
+  );
+  #progress = element("div", { class: "upload-progress", hidden: "" }, element("p", { class: "row" }, this.#activity, this.#amount, this.#cancel), this.#bar);
+  element = element("section", { class: "card upload", "aria-labelledby": "upload-title" }, element("h2", { id: "upload-title" }, t("upload.title")), this.#choose, this.#options, this.#progress, this.#outcome, this.#model);
   /** @type {AbortController | undefined} */
   #call;
 
   constructor() {
-    this.#options = element(
-      "div",
-      { class: "upload-options", hidden: "" },
-      element("p", { class: "row" }, this.#selection.summary, this.#clear),
-      element("p", { class: "row" }, element("label", { for: "operating-point" }, t("upload.operating_point")), this.#point, element("label", { class: "check" }, this.#urgent, t("upload.urgent")), this.#send),
-      this.#pointHint,
-      this.#selection.list,
-    );
-    this.#progress = element("div", { class: "upload-progress", hidden: "" }, element("p", { class: "row" }, this.#activity, this.#amount, this.#cancel), this.#bar);
-    const choose = element("div", { class: "row choose" }, this.#selection.chooseFiles, this.#selection.chooseFolder, element("span", { class: "hint" }, t("upload.hint")));
-    this.element.append(element("h2", { id: "upload-title" }, t("upload.title")), choose, this.#options, this.#progress, this.#outcome, this.#model);
-    this.#send.addEventListener("click", () => this.#upload());
-    this.#clear.addEventListener("click", () => this.#selection.replace([]));
-    this.#cancel.addEventListener("click", () => this.#call?.abort());
-    this.#point.addEventListener("change", () => this.#explainPoint());
     onFilesDropped((entries) => this.#drop(entries), (detail) => this.#fail(new RequestError({ title: t("upload.not_opened"), detail, status: 400 })));
     this.#loadModel();
   }
@@ -76,36 +68,40 @@ class UploadPanel {
   }
 
   async #upload() {
-    const { entries, token } = this.#selection;
+    const { entries, token, bytes } = this.#selection;
     this.#call = new AbortController();
+    const { signal } = this.#call;
     this.#setBusy(true);
-    const callbacks = { onProgress: (/** @type {number} */ sent, /** @type {number} */ total) => this.#showSent(sent, total), onSent: () => this.#show(t("upload.storing")) };
-    this.#showSent(0, this.#selection.bytes);
+    this.#showSent(0, bytes);
     this.#cancel.focus();
     try {
       const options = { operatingPoint: this.#point.value, urgent: this.#urgent.checked, token };
-      const job = await sendJob(entries, options, callbacks, this.#call.signal);
-      this.#selection.renewToken();
-      await this.#await(job.id, this.#call.signal);
+      const onProgress = this.#showSent.bind(this);
+      const job = await sendJob(entries, options, { onProgress, onSent: () => this.#show(t("upload.storing")), signal });
+      this.#selection.replace([]);
+      this.#open(await this.#address(job.id, signal));
     } catch (error) {
-      this.#fail(/** @type {any} */ (error));
+      this.#fail(error);
     }
     this.#call = undefined;
     this.#setBusy(false);
   }
 
-  /** Opens the only series, or the list of several, as soon as the job's series are known. @param {string} id @param {AbortSignal} signal */
-  async #await(id, signal) {
+  /** Of the only series, or of the list of several, as soon as the job's series are known. @param {string} id @param {AbortSignal} signal */
+  async #address(id, signal) {
     this.#show(t("job.finding"));
     for await (const { data } of events(`v1/jobs/${id}/events`, signal)) {
-      if (!data?.progress || (data.progress.series === null && data.ended === null)) continue;
-      const address = data.progress.series === 1 ? `#/jobs/${id}/series/0` : `#/jobs/${id}`;
-      this.#selection.replace([]);
-      this.#outcome.replaceChildren(element("p", {}, element("a", { href: address }, t("upload.open"))));
-      if (this.element.isConnected) location.hash = address;
-      return;
+      if (data?.progress?.series === 1) return `#/jobs/${id}/series/0`;
+      if (data?.progress?.series > 1 || data?.ended) break;
     }
-    this.#outcome.replaceChildren(element("p", {}, element("a", { href: `#/jobs/${id}` }, t("upload.open"))));
+    return `#/jobs/${id}`;
+  }
+
+  /** Not while the reader looks at another view. @param {string} href */
+  #open(href) {
+    this.#outcome.replaceChildren(element("p", {}, element("a", { href }, t("upload.open"))));
+    if (this.element.isConnected) location.hash = href;
+    else announce(t("upload.open"));
   }
 
   /** @param {number} sent @param {number} total bytes */
@@ -126,13 +122,13 @@ class UploadPanel {
   #setBusy(busy) {
     show(this.#progress, busy);
     show(this.#options, !busy && this.#selection.entries.length > 0);
-    for (const button of this.element.querySelectorAll(".choose button")) /** @type {HTMLButtonElement} */ (button).disabled = busy;
+    this.#choose.disabled = busy;
     if (busy) this.#outcome.replaceChildren();
   }
 
   /** @param {any} error */
   #fail(error) {
-    if (error instanceof RequestCancelled) return announce(t("upload.cancelled"));
+    if (error instanceof RequestCancelled || error.name === "AbortError") return announce(t("upload.cancelled"));
     const known = error instanceof RequestError ? error : new RequestError({ title: String(error) });
     this.#outcome.replaceChildren(problemSection(known, () => this.#upload()));
     /** @type {HTMLElement} */ (this.#outcome.querySelector("h3")).focus();
@@ -141,20 +137,17 @@ class UploadPanel {
   /** Waits while the service starts. */
   async #loadModel() {
     const served = await servedModel().catch(() => undefined);
-    if (!served) return void setTimeout(() => this.#loadModel(), MODEL_RETRY_MS, this.#model.replaceChildren(t("upload.model_not_ready")));
+    if (!served) {
+      this.#model.textContent = t("upload.model_not_ready");
+      setTimeout(() => this.#loadModel(), MODEL_RETRY_MS);
+      return;
+    }
     const { card, sha256, operating_point: site } = served;
-    this.#thresholds = card.thresholds;
     this.#point.replaceChildren(...Object.keys(card.thresholds).map((point) => element("option", { value: point }, t(/** @type {any} */ (`point.${point}`)))));
     this.#point.value = site;
-    this.#explainPoint();
+    const explain = () => (this.#pointHint.textContent = t("upload.rule", { any: formatThreshold(card.thresholds[this.#point.value].series.any) }));
+    this.#point.addEventListener("change", explain);
+    explain();
     this.#model.replaceChildren(t("upload.model", { name: card.name, sha256: sha256.slice(0, 12) }), " ", element("span", { lang: "en" }, card.description));
-  }
-
-  /** @type {Record<string, any>} */
-  #thresholds = {};
-
-  #explainPoint() {
-    const any = this.#thresholds[this.#point.value]?.series.any;
-    this.#pointHint.textContent = any === undefined ? "" : t("upload.rule", { any: formatThreshold(any) });
   }
 }

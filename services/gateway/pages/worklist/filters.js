@@ -5,6 +5,7 @@
 export const LABELS = ["any", "epidural", "intraparenchymal", "intraventricular", "subarachnoid", "subdural"];
 export const STATUSES = ["queued", "running", "assessed", "not_assessed", "failed", "cancelled"];
 const FILTERS = ["status", "present", "label", "text", "urgent", "from", "to", "patient", "job"];
+const ASCENDING = ["description", "status"]; // other orders begin with the newest, the urgent, the highest
 
 /** Quick filters by their name in the header's counts. @type {Record<string, Query>} */
 export const QUICK_FILTERS = {
@@ -15,10 +16,8 @@ export const QUICK_FILTERS = {
 };
 
 /** The known members of an address. @param {Query} parameters @returns {Query} */
-export function parseFilters(parameters) {
-  const known = [...FILTERS, "sort", "order"].filter((name) => parameters[name]);
-  return Object.fromEntries(known.map((name) => [name, parameters[name]]));
-}
+export const parseFilters = (parameters) =>
+  Object.fromEntries([...FILTERS, "sort", "order"].filter((name) => parameters[name]).map((name) => [name, parameters[name]]));
 
 /** The query of the API: days are the reader's, the API's times are UTC. @param {Query} filters */
 export function apiQuery({ from, to, ...filters }) {
@@ -29,7 +28,7 @@ export function apiQuery({ from, to, ...filters }) {
 /** @param {string | undefined} day @param {number} later days */
 function midnight(day, later) {
   const date = new Date(`${day}T00:00`);
-  if (!day || Number.isNaN(date.getTime())) return undefined;
+  if (Number.isNaN(date.getTime())) return undefined;
   date.setDate(date.getDate() + later);
   return date.toISOString();
 }
@@ -38,12 +37,8 @@ function midnight(day, later) {
 export const isFiltered = (filters) => FILTERS.some((name) => name !== "job" && filters[name]);
 
 /** The name of the quick filter that stands in the filters. @param {Query} filters */
-export function quickFilter({ status, present }) {
-  const matches = (/** @type {Query} */ quick) => quick.status === status && quick.present === present;
-  return Object.keys(QUICK_FILTERS).find((name) => matches(QUICK_FILTERS[name]));
-}
-
-const ASCENDING = ["description", "status"]; // the others begin with the newest, the urgent, the highest
+export const quickFilter = ({ status, present }) =>
+  Object.keys(QUICK_FILTERS).find((name) => QUICK_FILTERS[name].status === status && QUICK_FILTERS[name].present === present);
 
 /** The order after a click on a column's title; a second click reverses it. @param {Query} filters @param {string} column */
 export function sortedBy(filters, column) {

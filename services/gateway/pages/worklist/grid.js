@@ -7,7 +7,7 @@ const MARGIN = 4; // rows that are kept before and behind the shown ones
 /**
  * @template T
  * @typedef {object} Rows what the grid shows
- * @property {number} total
+ * @property {() => number} total
  * @property {(at: number) => T | undefined} entry undefined where it is not loaded
  * @property {(entry: T) => string} key
  * @property {(row: HTMLElement, entry: T | undefined) => void} fill
@@ -30,8 +30,7 @@ export class Grid extends EventTarget {
     super();
     this.#rows = rows;
     this.#head = head;
-    const group = element("div", { role: "rowgroup", class: "grid-head" }, head);
-    this.element = element("div", { role: "grid", class: "grid", "aria-label": label }, group, this.#body);
+    this.element = element("div", { role: "grid", class: "grid", "aria-label": label }, element("div", { role: "rowgroup", class: "grid-head" }, head), this.#body);
     this.element.addEventListener("scroll", () => this.#schedule());
     this.element.addEventListener("keydown", (event) => this.#onKey(event));
     this.#body.addEventListener("focusin", ({ target }) => this.#activate(/** @type {Element} */ (target)));
@@ -43,7 +42,7 @@ export class Grid extends EventTarget {
   get shown() {
     const first = Math.floor(this.element.scrollTop / this.#height);
     const count = Math.ceil((this.element.clientHeight - this.#head.offsetHeight) / this.#height);
-    return [first, Math.max(Math.min(first + count, this.#rows.total - 1), first)];
+    return [first, Math.max(Math.min(first + count, this.#rows.total() - 1), first)];
   }
 
   get focused() {
@@ -54,15 +53,14 @@ export class Grid extends EventTarget {
   focus(at) {
     this.active = at;
     this.render();
-    const node = this.#node(this.active);
-    node?.focus({ preventScroll: true });
-    node?.scrollIntoView({ block: "nearest" });
+    this.#activeNode?.focus({ preventScroll: true });
+    this.#activeNode?.scrollIntoView({ block: "nearest" });
     this.dispatchEvent(new Event("need"));
   }
 
   /** Keeps the shown rows where they are, after some came before them. @param {number} places */
   shift(places) {
-    this.#body.style.height = `${this.#rows.total * this.#height}px`;
+    this.#body.style.height = `${this.#rows.total() * this.#height}px`;
     this.element.scrollTop += places * this.#height;
     this.active = Math.max(0, this.active + places);
   }
@@ -70,7 +68,7 @@ export class Grid extends EventTarget {
   /** Draws the rows that are shown, and the active one. @param {boolean} anew also those whose entry is the same */
   render(anew = false) {
     if (anew) for (const drawn of this.#nodes.values()) drawn.content = "";
-    const { total } = this.#rows;
+    const total = this.#rows.total();
     this.#height = parseFloat(getComputedStyle(this.element).getPropertyValue("--row-height")) || this.#height;
     const [first, last] = this.shown;
     const focused = this.focused;
@@ -80,7 +78,7 @@ export class Grid extends EventTarget {
     const places = new Set([this.active]);
     for (let at = Math.max(first - MARGIN, 0); at <= last + MARGIN; at++) places.add(at);
     this.#place([...places].filter((at) => at < total).sort((one, other) => one - other));
-    if (focused && !this.focused) this.#node(this.active)?.focus({ preventScroll: true });
+    if (focused && !this.focused) this.#activeNode?.focus({ preventScroll: true });
   }
 
   /** @param {number[]} places */
@@ -114,15 +112,13 @@ export class Grid extends EventTarget {
     return entry ? this.#rows.key(entry) : `at ${at}`;
   }
 
-  /** @param {number} at */
-  #node(at) {
-    return this.#nodes.get(this.#keyAt(at))?.node;
+  get #activeNode() {
+    return this.#nodes.get(this.#keyAt(this.active))?.node;
   }
 
   /** @param {Element} target */
   #activate(target) {
-    const row = target.closest("[aria-rowindex]");
-    const at = Number(row?.getAttribute("aria-rowindex")) - 2;
+    const at = Number(target.closest("[aria-rowindex]")?.getAttribute("aria-rowindex")) - 2;
     if (at === this.active) return;
     this.active = at;
     this.render();
@@ -139,12 +135,12 @@ export class Grid extends EventTarget {
   /** @param {KeyboardEvent} event */
   #onKey(event) {
     if (event.ctrlKey || event.altKey || event.metaKey || !this.focused) return;
-    const page = Math.max(this.shown[1] - this.shown[0] - 1, 1);
-    const { active } = this;
-    const [key, last] = [event.key, this.#rows.total - 1];
-    const moves = { ArrowDown: active + 1, j: active + 1, ArrowUp: active - 1, k: active - 1, PageDown: active + page, PageUp: active - page, Home: 0, End: last };
-    if (key in moves) this.focus(moves[/** @type {"j"} */ (key)]);
-    else if (key === "Enter" && !isControl(event.target)) this.dispatchEvent(new Event("open"));
+    const { active, shown } = this;
+    const page = Math.max(shown[1] - shown[0] - 1, 1);
+    const [up, down, last] = [active - 1, active + 1, this.#rows.total() - 1];
+    const moves = { ArrowDown: down, j: down, ArrowUp: up, k: up, PageDown: active + page, PageUp: active - page, Home: 0, End: last };
+    if (event.key in moves) this.focus(moves[/** @type {"j"} */ (event.key)]);
+    else if (event.key === "Enter" && !isControl(event.target)) this.dispatchEvent(new Event("open"));
     else return;
     event.preventDefault();
   }

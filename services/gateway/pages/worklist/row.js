@@ -1,6 +1,6 @@
 // One series of the worklist as a row of cells, and the row of titles by which the reader sorts.
 
-import { element } from "../dom.js";
+import { button, element } from "../dom.js";
 import { t } from "../i18n/i18n.js";
 import { predictedLabels, subtypeList } from "../report/verdict.js";
 import { routeAddress } from "../router.js";
@@ -29,19 +29,15 @@ export function titleCells(filters, onSort) {
 }
 
 /** @param {string} text @param {() => void} onClick @param {string} title */
-function sortButton(text, onClick, title = text) {
-  const button = element("button", { type: "button", title, "aria-label": title === text ? text : `${text}: ${title}` }, text);
-  button.addEventListener("click", onClick);
-  return button;
-}
+const sortButton = (text, onClick, title = text) => button(text, onClick, { title, "aria-label": title === text ? text : `${text}: ${title}` });
 
 /** @param {import("./filters.js").Query} filters @param {(column: string) => void} onSort */
 const labelTitles = (filters, onSort) =>
   LABELS.map((label) => {
     const sort = `probability:${label}`;
-    const button = sortButton(t(/** @type {any} */ (`short.${label}`)), () => onSort(sort), t("list.sort_label", { label: labelName(label) }));
-    button.setAttribute("aria-pressed", String(filters.sort === sort));
-    return button;
+    const node = sortButton(t(/** @type {any} */ (`short.${label}`)), () => onSort(sort), t("list.sort_label", { label: labelName(label) }));
+    node.setAttribute("aria-pressed", String(filters.sort === sort));
+    return node;
   });
 
 /** The address of a series; of its job where it has no number yet. @param {Entry} entry */
@@ -56,7 +52,7 @@ export function fillRow(row, entry, actions) {
   const contents = {
     mark: [markBox(entry, actions)],
     status: [symbol(SYMBOLS[entry.status]), t(`status.${entry.status}`)],
-    urgent: [urgentButton(entry, actions)],
+    urgent: [urgentFlag(entry, actions)],
     received: [element("time", { datetime: entry.received, title: entry.received }, localTime(entry.received))],
     source: [entry.source ? t(`source.${entry.source}`) : "–"],
     description: description(entry, actions),
@@ -92,28 +88,22 @@ function markBox({ number }, { marked, onMark }) {
   return box;
 }
 
-/** @param {Entry} entry @param {Actions} actions */
-function urgentButton({ priority }, { onUrgent }) {
+/** A button as long as the job waits. @param {Entry} entry @param {Actions} actions */
+function urgentFlag({ priority, status }, { onUrgent }) {
   const urgent = priority === "urgent";
-  const name = t(urgent ? "list.urgent" : "list.routine");
-  const button = element("button", { type: "button", tabindex: "-1", class: "flag", "aria-pressed": String(urgent), title: t("list.urgent_hint") });
-  button.append(element("span", { "aria-hidden": "true" }, urgent ? "⚑" : "⚐"), element("span", { class: urgent ? "" : "visually-hidden" }, ` ${name}`));
-  button.addEventListener("click", onUrgent);
-  return button;
+  const word = element("span", { class: urgent ? "" : "visually-hidden" }, t(urgent ? "list.urgent" : "list.routine"));
+  const flag = element("span", { class: urgent ? "flag urgent" : "flag" }, element("span", { "aria-hidden": "true" }, urgent ? "⚑ " : "⚐ "), word);
+  if (status !== "queued" && status !== "running") return urgent ? flag : word;
+  return button(flag, onUrgent, { tabindex: "-1", "aria-pressed": String(urgent), title: t("list.urgent_hint") });
 }
 
 /** @param {Entry} entry @param {Actions} actions */
 function description(entry, { onPatient }) {
   const title = entry.series_description || t("list.no_description");
-  const link = element("a", { href: entryAddress(entry), tabindex: "-1", title }, title);
   const more = [entry.patient_name, entry.study_description, entry.acquired?.replace("T", " ").slice(0, 16)].filter(Boolean).join(" · ");
-  const below = element("span", { class: "hint", title: more }, more);
-  if (entry.patient) {
-    const same = element("button", { type: "button", class: "link-button", tabindex: "-1", title: t("list.same_patient_hint") }, t("list.same_patient"));
-    same.addEventListener("click", onPatient);
-    below.append(more ? " · " : "", same);
-  }
-  return [element("strong", {}, link), below];
+  const same = button(t("list.same_patient"), onPatient, { class: "link-button", tabindex: "-1", title: t("list.same_patient_hint") });
+  const link = element("a", { href: entryAddress(entry), tabindex: "-1", title }, title);
+  return [element("strong", {}, link), element("span", { class: "hint", title: more }, ...(entry.patient ? [same, " "] : []), more)];
 }
 
 /** @param {Entry} entry */
@@ -131,24 +121,21 @@ function verdict({ status, present, predictions, warnings, reason_detail: detail
 
 /** @param {Record<string, number>} probabilities @param {Record<string, boolean>} predictions */
 function bars(probabilities, predictions) {
-  const text = LABELS.map((label) => `${labelName(label)} ${formatProbability(probabilities[label])}`).join(", ");
-  const columns = LABELS.map((label) => {
+  const texts = LABELS.map((label) => `${labelName(label)} ${formatProbability(probabilities[label])}`);
+  const towers = LABELS.map((label, at) => {
     const fill = element("span", { class: predictions[label] ? "fill present" : "fill" });
     fill.style.height = `${100 * probabilities[label]}%`;
-    return element("span", { class: "tower", "aria-hidden": "true", title: `${labelName(label)} ${formatProbability(probabilities[label])}` }, fill);
+    return element("span", { class: "tower", "aria-hidden": "true", title: texts[at] }, fill);
   });
-  return [...columns, element("span", { class: "visually-hidden" }, text)];
+  return [...towers, element("span", { class: "visually-hidden" }, texts.join(", "))];
 }
 
 /** @param {Entry["feedback"]} counts */
 function feedback(counts) {
   const given = OPINIONS.filter(([opinion]) => counts[opinion] > 0);
-  return given.map(([opinion, mark]) =>
-    element(
-      "span",
-      { class: "opinion", title: `${counts[opinion]} ${t(`feedback.${opinion}`)}` },
-      element("span", { "aria-hidden": "true" }, `${mark}${counts[opinion]}`),
-      element("span", { class: "visually-hidden" }, `${counts[opinion]} ${t(`feedback.${opinion}`)}`),
-    ),
-  );
+  return given.map(([opinion, mark]) => {
+    const text = `${counts[opinion]} ${t(`feedback.${opinion}`)}`;
+    const short = element("span", { "aria-hidden": "true" }, `${mark}${counts[opinion]}`);
+    return element("span", { class: "opinion", title: text }, short, element("span", { class: "visually-hidden" }, text));
+  });
 }

@@ -1,9 +1,10 @@
 // The worklist: all series that the reader may see, live, by keyboard and by mouse; with a job's id, those of one job.
 
-import { announce, element, show } from "../dom.js";
+import { announce, button, element, show } from "../dom.js";
+import { problemText } from "../errors.js";
 import { t } from "../i18n/i18n.js";
 import { lastWorklist, replaceAddress, routeAddress } from "../router.js";
-import { getJson, request } from "../request.js";
+import { getJson } from "../request.js";
 import { createUploadPanel } from "../upload/upload_panel.js";
 import { openKeyboardHelp } from "../viewer/keyboard_help.js";
 import { FilterBar } from "./filter_bar.js";
@@ -11,7 +12,7 @@ import { apiQuery, isFiltered, parseFilters, quickFilter, sortedBy } from "./fil
 import { Grid } from "./grid.js";
 import { createJobPanel } from "./job_panel.js";
 import { watchWorklist } from "./live.js";
-import { keyOf, WorklistPages } from "./pages.js";
+import { keyOf, togglePriority, WorklistPages } from "./pages.js";
 import { entryAddress, fillRow, titleCells } from "./row.js";
 
 const REFRESH_MS = 1000; // at most one refresh in this time
@@ -55,32 +56,29 @@ class WorklistView {
   #stale = false;
   #again = false;
   #timer = 0;
-  #note = element("button", { type: "button", class: "primary new-rows", hidden: "" });
+  #note = button("", () => this.#showNew(), { class: "primary new-rows", hidden: "" });
   #compare = element("p", { class: "row compare-bar", hidden: "" });
   #hint = element("p", { class: "hint" });
   #state = element("span", { class: "hint live", role: "status" });
   #problem = element("p", { class: "problem-note", role: "alert" });
   #empty = element("section", { class: "card empty", hidden: "" });
-  #panel;
 
   /** @param {HTMLElement} container @param {Query} parameters */
   constructor(container, parameters) {
     this.#filters = parseFilters(parameters);
     this.#pages = new WorklistPages(apiQuery(this.#filters), this.#stop.signal);
-    const entry = (/** @type {number} */ at) => this.#pages.entry(at);
-    const total = () => this.#pages.total;
     this.#grid = new Grid(this.#titles, t("list.title"), {
-      get total() {
-        return total();
-      },
-      entry,
+      total: () => this.#pages.total,
+      entry: (at) => this.#pages.entry(at),
       key: keyOf,
-      fill: (row, found) => fillRow(row, found, this.#actions(found)),
+      fill: (row, entry) => fillRow(row, entry, this.#actions(entry)),
     });
-    this.#panel = this.#filters.job ? createJobPanel(this.#filters.job, this.#stop.signal) : createUploadPanel();
+    const panel = this.#filters.job ? createJobPanel(this.#filters.job, this.#stop.signal) : createUploadPanel();
     show(this.#grid.element, false);
     const heading = element("h2", { class: "visually-hidden" }, t("list.title"));
-    container.append(this.#panel.element, heading, this.#bar.element, this.#bars(), this.#problem, this.#empty, this.#grid.element);
+    const help = button(t("list.keys"), openHelp, { class: "link-button" });
+    const line = element("div", { class: "row list-bar" }, this.#hint, this.#note, this.#compare, this.#state, help);
+    container.append(panel, heading, this.#bar.element, line, this.#problem, this.#empty, this.#grid.element);
     this.#listen();
     this.#apply(this.#filters, left?.address === (location.hash || "#/") ? left : undefined);
     watchWorklist((state) => this.#onLive(state), this.#stop.signal).catch((error) => this.#fail(error));
@@ -89,16 +87,8 @@ class WorklistView {
   close() {
     left = { address: this.#address, at: this.#grid.active, scrollTop: this.#grid.element.scrollTop };
     this.#stop.abort();
-    this.#panel.close();
     this.#bar.close();
     clearTimeout(this.#timer);
-  }
-
-  #bars() {
-    const help = element("button", { type: "button", class: "link-button" }, t("list.keys"));
-    help.addEventListener("click", openHelp);
-    this.#note.addEventListener("click", () => this.#showNew());
-    return element("div", { class: "row list-bar" }, this.#hint, this.#note, this.#compare, this.#state, help);
   }
 
   #listen() {
@@ -240,21 +230,17 @@ class WorklistView {
     if (!this.#marked.delete(key)) this.#marked.set(key, entry);
     if (this.#marked.size > 2) this.#marked.delete([...this.#marked.keys()][0]);
     const [one, other] = this.#marked.values();
+    const href = other && routeAddress(`/compare/${one.job}/${one.number}/${other.job}/${other.number}`);
+    this.#compare.replaceChildren(href ? element("a", { href, class: "button" }, t("list.compare")) : element("span", { class: "hint" }, t("list.mark_another")));
     show(this.#compare, one !== undefined);
-    if (other) {
-      const href = routeAddress(`/compare/${one.job}/${one.number}/${other.job}/${other.number}`);
-      this.#compare.replaceChildren(element("a", { href, class: "button" }, t("list.compare")));
-    } else this.#compare.replaceChildren(element("span", { class: "hint" }, t("list.mark_another")));
     this.#grid.render(true);
     announce(t("list.marked", { count: this.#marked.size }));
   }
 
   /** @param {Entry} entry */
   async #toggleUrgent(entry) {
-    const priority = entry.priority === "urgent" ? "routine" : "urgent";
     try {
-      const body = JSON.stringify({ priority });
-      await request(`v1/jobs/${entry.job}`, { method: "PATCH", body, headers: { "content-type": "application/json" } });
+      const { priority } = await togglePriority(entry.job, entry.priority);
       announce(t(priority === "urgent" ? "list.urgent" : "list.routine"));
       this.#stale = true;
       await this.#sync();
@@ -284,7 +270,7 @@ class WorklistView {
   /** @param {any} error */
   #fail(error) {
     if (this.#stop.signal.aborted || error.name === "AbortError") return;
-    this.#problem.textContent = [error.title ?? String(error), error.detail].filter(Boolean).join(": ");
+    this.#problem.textContent = problemText(error);
   }
 }
 
