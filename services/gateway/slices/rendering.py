@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from prometheus_client import CollectorRegistry, Histogram
 
 from services.common.clients import Client
@@ -40,7 +40,8 @@ from services.gateway.uploads.spool import UploadedFile
 from services.gateway.uploads.upload_check import single_series
 from services.gateway.uploads.upload_problems import UnsupportedFile, UnusableUpload, bad_file
 
-_CACHED_SERIES: Final = 32
+_CACHED_SLICES: Final = 20_000  # of all series; a series beyond it is kept until the next one
+_REPORTS_AT_ONCE: Final = 2  # a report of 50,000 pictures takes 200 MB while it is read
 _QUEUED: Final = 32  # slices that may wait for each that is rendered
 _HEADERS_COST: Final = 4  # of the headers of a series, in slices
 _HU: Final = "hu"
@@ -56,6 +57,7 @@ class SliceRenderer:
         self._settings = settings
         self._limiter = FairLimiter(settings.slices_rendered_at_once)
         self._admission = Admission(settings.slices_rendered_at_once * _QUEUED)
+        self._reading = CapacityLimiter(_REPORTS_AT_ONCE)
         self._series: OrderedDict[SeriesKey, SourceSlices] = OrderedDict()
         self._seconds = Histogram(
             "ich_slice_render_seconds",
@@ -93,14 +95,14 @@ class SliceRenderer:
         key = job.key, number
         if key not in self._series:
             self._series[key] = await self._find(job, number, client)
-            while len(self._series) > _CACHED_SERIES:
+            self._series.move_to_end(key)
+            while len(self._series) > 1 and sum(len(found.items) for found in self._series.values()) > _CACHED_SLICES:
                 self._series.popitem(last=False)
         self._series.move_to_end(key)
         return self._series[key]
 
     async def _find(self, job: Job, number: int, client: Client) -> SourceSlices:
-        report, files = await to_thread.run_sync(_report_and_files, job, number)
-        found = slices_by_name(report, files)
+        report, files, found = await to_thread.run_sync(_read_report, job, number, limiter=self._reading)
         if found is None:
             async with self._turn(_HEADERS_COST, client), local_files(job, files) as local:
                 return await self._by_header(report, files, local)
@@ -201,6 +203,8 @@ async def local_files(job: Job, files: Sequence[StoredFile]) -> AsyncIterator[li
         await to_thread.run_sync(context.__exit__, None, None, None)
 
 
-def _report_and_files(job: Job, number: int) -> tuple[dict[str, Any], list[StoredFile]]:
+def _read_report(job: Job, number: int) -> tuple[dict[str, Any], list[StoredFile], SourceSlices | None]:
+    """A report, the files of its series, and its slices, unless names leave a doubt."""
     report = json.loads(read_report(job, number))
-    return report, job.stored_files(job.planned_series(number).files)
+    files = job.stored_files(job.planned_series(number).files)
+    return report, files, slices_by_name(report, files)
