@@ -28,6 +28,9 @@ from services.gateway.api import add_prediction_routes
 from services.gateway.audit.openapi import declare_audit
 from services.gateway.audit.trail import audit_log, running_audit
 from services.gateway.bundle import Bundles
+from services.gateway.feedback.api import add_feedback_routes
+from services.gateway.feedback.metrics import FeedbackMetrics
+from services.gateway.feedback.service import FeedbackService, job_opinions
 from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.metrics import QueueMetrics
@@ -81,7 +84,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     uploads, registry = Uploads(settings), CollectorRegistry()
     audit = audit_log(settings, registry)
     store = JobStore.at(settings.jobs_dir, settings.jobs_url)
-    worklist = Worklist.create(settings, store)
+    worklist = Worklist.create(settings, store, job_opinions)
     jobs = JobService.create(settings, redis, bundles, uploads, store, audit=audit, changed=worklist.tracker.changed)
     connections, proxies = ConnectionTable(ConnectionLimits.of(settings)), Proxies(settings.proxies)
 
@@ -111,6 +114,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     add_prediction_routes(app, PredictionService(spool, uploads, pipeline, bundles, settings))
     add_job_routes(app, jobs)
     add_worklist_routes(app, worklist)
+    add_feedback_routes(app, FeedbackService(store, redis, worklist.tracker.changed, settings.max_job_feedback))
     add_slice_routes(app, SliceRenderer(stages.preprocess, settings, registry))
     extend_openapi(app, declare_browser_checks)
     extend_openapi(app, declare_audit)
@@ -119,6 +123,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     listeners, throttle = app.state.events.listeners, jobs.api_keys.throttle
     app.state.metrics.registry.register(registry)
     app.state.metrics.registry.register(QueueMetrics(redis, jobs.store))
+    app.state.metrics.registry.register(FeedbackMetrics(redis))
     app.state.metrics.registry.register(ShareMetrics(uploads, listeners))
     app.state.metrics.registry.register(ConnectionMetrics(connections, throttle))
     app.mount("/", _Pages(directory=_PAGES, html=True))

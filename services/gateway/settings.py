@@ -176,6 +176,13 @@ class Settings(ConnectionSettings):
         description="Largest size of the uploaded files of all ended jobs, in bytes; beyond it, the files of the jobs "
         "that ended first are removed. Unset, there is no limit.",
     )
+    max_job_feedback: int = Field(
+        default=10_000,
+        ge=1,
+        le=999_999,
+        description="Largest number of readers' opinions that a job keeps, with those that were replaced; a further "
+        "one is answered with 409.",
+    )
     job_lanes: int = Field(
         default=8,
         description="Largest number of a sender's series that are processed at the same time, for each priority.",

@@ -107,7 +107,13 @@ FOREIGN = [
 @pytest.mark.parametrize("headers", FOREIGN)
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/v1/jobs"), ("POST", "/v1/predictions"), ("DELETE", "/v1/jobs/none"), ("PATCH", "/v1/jobs/none")],
+    [
+        ("POST", "/v1/jobs"),
+        ("POST", "/v1/predictions"),
+        ("DELETE", "/v1/jobs/none"),
+        ("PATCH", "/v1/jobs/none"),
+        ("PUT", "/v1/jobs/none/series/0/feedback"),
+    ],
 )
 async def test_pages_of_other_origins_change_no_state(
     client: httpx.AsyncClient, headers: dict[str, str], method: str, path: str

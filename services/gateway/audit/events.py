@@ -24,6 +24,10 @@ ACTIONS: Final[Mapping[str, str]] = {
     "list_worklist": "read",
     "watch_worklist": "read",
     "change_job": "change_priority",
+    "give_feedback": "feedback",
+    "get_feedback": "read",
+    "export_feedback": "read",
+    "get_agreement": "read",
     "delete_job": "delete",
 }
 """The action of each audited operation, by its operation id."""

@@ -2,8 +2,8 @@
 
 Files of jobs are created once and never changed, so a link keeps the content. The order matters instead:
 
-1. `hooks`, `open`, `keys`, then each job, then `hooks` again, `clock` and `patient`. A job that ends meanwhile has its
-   `ended.json`. A webhook whose job is in the snapshot is in it too, unless it was delivered.
+1. `hooks`, `open`, `keys`, then each job, then `hooks` again, `clock`, `feedback` and `patient`. A job that ends
+   meanwhile has its `ended.json`. A webhook whose job is in the snapshot is in it too, unless it was delivered.
 2. Of a job: a file that needs others is linked before these. So markers have their reports, and reports their plan.
 3. A job that ended or lost a file meanwhile is linked again. One that was deleted is left out. So is one that was
    accepted after step 1: it has no mark in `open`, and a gateway would take it for an upload that was cut off.
@@ -23,7 +23,15 @@ from services.gateway.backup.errors import BackupError
 from services.gateway.jobs.job import DESCRIPTIONS, MANIFEST, PLAN
 
 PATIENT: Final = "patient"  # the key of patients' hashes, which a gateway makes before it has jobs
-KINDS: Final = ("jobs", "open", "keys", "hooks", "clock", PATIENT)  # folders of the store, see `jobs/store.py`
+KINDS: Final = (
+    "jobs",
+    "open",
+    "keys",
+    "hooks",
+    "clock",
+    "feedback",
+    PATIENT,
+)  # folders of the store, see `jobs/store.py`
 _LOCK: Final = ".backup-lock"
 _PREFIX: Final = ".snapshot-"
 _ENDED: Final = "ended.json"
@@ -72,7 +80,7 @@ def _link_store(store: Path, folder: Path) -> None:
         target = folder / "jobs" / job.parent.name / job.name
         if _link_job(job, target) and not (target / _ENDED).exists() and job.name not in open_ids:
             shutil.rmtree(target)
-    for kind in ("hooks", "clock", PATIENT):
+    for kind in ("hooks", "clock", "feedback", PATIENT):
         _link_marks(store / kind, folder / kind)
     _remove_stale_marks(folder)
 

@@ -1,1 +1,1 @@
-"""Readers' feedback on reports: agree, disagree or uncertain, by label, for a series or one of its slices."""
+"""Readers' opinions on predictions: stored with the jobs, exported as labels, counted over time."""

@@ -10,6 +10,7 @@
 <job>/done/000012.failed... ... and its result, in the file's name: see `results.py`; the content is its summary
 <job>/models/9f86d08...     the name of a report's bundle, under its SHA-256
 <job>/priority/000001.urgent   a later priority than the manifest's; the last name counts
+<job>/feedback/000003.179...   a reader's opinion, in the file's name: see `feedback/opinions.py`
 <job>/ended.json            final status and time
 <job>/age/000001000000...   end by the retention clock, in milliseconds: see `retention.py`
 """
@@ -49,6 +50,7 @@ _MODELS: Final = "models"
 _AGE: Final = "age"
 _PRIORITY: Final = "priority"
 _ATTACHMENTS: Final = "attachments"
+_FEEDBACK: Final = "feedback"
 _DIGEST_DIGITS: Final = 16
 _DESCRIBED: Final = {"description", "patient"}  # kept apart from the plan, which older versions read
 NO_ATTACHMENTS: Final[Mapping[str, bytes]] = MappingProxyType({})
@@ -269,6 +271,15 @@ class Job:
                 return path.open("rb")  # it stays readable after a copy is removed
         except FileNotFoundError:
             return None
+
+    def opinions(self) -> list[str]:
+        """Sorted names of readers' opinions."""
+        return self._storage.names(f"{self.key}/{_FEEDBACK}")
+
+    def create_opinion(self, name: str) -> None:
+        """Store a reader's opinion; NotFound where the job is gone."""
+        if not self._create(f"{_FEEDBACK}/{name}", b"") and not self.exists():
+            raise job_not_found()
 
     def ended(self) -> JobEnd | None:
         """None until the job ends."""

@@ -3,6 +3,7 @@
 jobs/<sender>/<job>/...         files of a job, see `job.py`
 open/<priority>/<sender>/<job>  marks a job that has not ended
 keys/<sender>/<hash>            idempotency keys, see `idempotency.py`
+feedback/<sender>/<job>         marks a job with readers' opinions, see `feedback/opinions.py`
 hooks/<sender>/<job>            pending webhooks, see `webhook_delivery.py`
 clock/<milliseconds>            the retention clock, see `retention.py`
 patient/key                     key of patients' hashes, see `patient_key.py`
@@ -32,6 +33,7 @@ from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.uploads.spool import Spool, SpoolFolder, UploadedFile
 
 _MAX_ID_LENGTH: Final = 64  # file systems refuse long names
+_FEEDBACK: Final = "feedback"
 WORKLIST: Final = "worklist"  # in the folder of jobs: the worklist's index, which can be made again
 RESTORING: Final = ".restoring"  # in the folder of jobs, while a backup is restored
 
@@ -150,6 +152,16 @@ class JobStore:
         """Hide a job from workers."""
         self.storage.remove(_open_key(priority, job))
 
+    def mark_feedback(self, job: Job) -> None:
+        """List a job among those with readers' opinions."""
+        self.storage.create(f"{_FEEDBACK}/{job.sender}/{job.id}", b"")
+
+    def jobs_with_feedback(self, sender: str | None) -> Iterator[Job]:
+        """The jobs of a sender, or of all senders for None, that have readers' opinions, or had some."""
+        for name in self.storage.names(_FEEDBACK) if sender is None else [sender]:
+            for job_id in self.storage.names(f"{_FEEDBACK}/{name}"):
+                yield Job(self.storage, name, job_id)
+
     def change_priority(self, job: Job, priority: Priority) -> None:
         """Move an open job to the lanes of a priority; a series in progress is finished where it is.
 
@@ -187,13 +199,16 @@ class JobStore:
         job.remove_files()
 
     def remove_expired(self, is_expired: Callable[[Job, JobEnd], bool]) -> Iterator[Job]:
-        """Delete the ended jobs for which this is true, and orphaned idempotency keys; yield each deleted job."""
+        """Delete the ended jobs for which this is true, and orphaned keys and marks; yield each deleted job."""
         expired = [job for job in self.all_jobs() if (end := job.ended()) and is_expired(job, end)]
         for job in expired:
             job.remove()
             yield job
         for key in self._walk("keys", 2):
             self._idempotency_keys.remove_if_orphaned(key)
+        for job in self.jobs_with_feedback(None):
+            if not job.exists():
+                self.storage.remove(f"{_FEEDBACK}/{job.sender}/{job.id}")
 
     def _walk(self, key: str, levels: int) -> Iterator[str]:
         if levels == 0:

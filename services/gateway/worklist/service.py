@@ -15,7 +15,7 @@ from services.gateway.jobs.patient_key import patient_key
 from services.gateway.jobs.store import JobStore
 from services.gateway.settings import Settings
 from services.gateway.worklist.index import WorklistIndex
-from services.gateway.worklist.job_reader import JobReader
+from services.gateway.worklist.job_reader import JobReader, Opinions, no_opinions
 from services.gateway.worklist.query import Filters, Sorting
 from services.gateway.worklist.rows import UNPLANNED
 from services.gateway.worklist.schemas import FeedbackCounts, WorklistEntry, WorklistPage
@@ -63,11 +63,14 @@ class Worklist:
     settings: Settings
 
     @classmethod
-    def create(cls, settings: Settings, store: JobStore) -> "Worklist":
-        """In the folder of the settings' jobs."""
+    def create(cls, settings: Settings, store: JobStore, opinions: Opinions = no_opinions) -> "Worklist":
+        """In the folder of the settings' jobs.
+
+        opinions : counts of readers' opinions on a job's series, by number
+        """
         index = WorklistIndex(settings.jobs_dir, f"show_patient={settings.show_patient}")
         times = REMOTE_TIMES if settings.jobs_url else LOCAL_TIMES
-        return cls(index, Tracker(store, index, JobReader(settings.show_patient), times), store, settings)
+        return cls(index, Tracker(store, index, JobReader(settings.show_patient, opinions), times), store, settings)
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from services.gateway.jobs.store import JobOptions, JobStore
 from tests.gateway.jobs.factories import job_of, plan_of, report_of, unsynced, upload
 
 ATTACHMENTS = {"blood": b"a map", "image-3": b"a picture"}
-KINDS = ("jobs", "open", "keys", "hooks", "clock", "patient")
+KINDS = ("jobs", "open", "keys", "hooks", "clock", "feedback", "patient")
 OPTIONS = JobOptions("ann", "urgent", "default", "key", "https://receiver.example.org/")
 
 
@@ -22,6 +22,8 @@ def filled_store(folder: Path) -> tuple[JobStore, Job, Job]:
     finished = job_of(store, folder, count=2, sender="bob")
     for number in range(2):
         finished.create_report(number, report_of("assessed", number), ATTACHMENTS)
+    store.mark_feedback(finished)
+    finished.create_opinion("000000.1795554948123.000000.-.any.agree.present.ann")
     store.close(finished, "routine", "finished")
     accepted, _ = upload(store, folder / "incoming", {"a.dcm": b"1", "b.dcm": b"22"}, OPTIONS)
     Outbox(store.storage).add("ann", accepted.id, str(OPTIONS.webhook))

@@ -21,7 +21,7 @@ KEYS: Final = {"ann": "a-key-of-anns-0001", "bob": "a-key-of-bobs-0001", "eve": 
 OPEN: Final = {"livez", "readyz", "metrics", "get_model"}
 CHANGES: Final = {"delete_job", "change_job"}
 """Operations on a job that only its sender may do; those on a job that are not GET must be here or in OPINIONS."""
-OPINIONS: Final = {"give_feedback", "put_feedback", "post_feedback"}
+OPINIONS: Final = {"give_feedback"}
 REFUSALS: Final = {"unauthorized", "not_found", "not_your_job"}
 
 
