@@ -114,9 +114,10 @@ def test_slices_change_by_keys_wheel_and_buttons(page: Page, service: Service, j
     for key, number in (("ArrowDown", 6), ("ArrowUp", 5), ("PageDown", 12), ("Home", 1), ("End", 12)):
         page.keyboard.press(key)
         _shows(view, number)
-    view.hover()
+    page.mouse.move(*_point(view, 80.5, 100.5))
     page.mouse.wheel(0, -60)
     _shows(view, 11)
+    expect(view.locator(".readout")).to_have_text(f"Column 81, row 101: {_hu(10)[100, 80]} HU")
     page.get_by_role("button", name="Next slice", exact=True).click()
     _shows(view, 12)
     expect(view).to_have_attribute("aria-label", re.compile("Left in the picture is the patient's right"))

@@ -7,7 +7,7 @@ import { routeAddress } from "../router.js";
 import { formatNumber } from "../text.js";
 import { CompareLink } from "./compare_link.js";
 import { createOverlayPanel } from "./overlay_panel.js";
-import { banner, isForControl } from "./series_view.js";
+import { banner } from "./series_view.js";
 import { Stage } from "./stage.js";
 
 /** @typedef {import("../types.js").WorklistEntry} WorklistEntry */
@@ -50,11 +50,8 @@ function openPane({ job, number, report, entry }) {
   const pane = element("section", { class: "compare-pane", "aria-label": title.textContent ?? "" }, title, banner(report));
   if (!report.slices?.length) return { element: pane, entry };
   const stage = new Stage({ job, number, report, index: report.key_slices?.[0] ?? report.slices.length >> 1 });
-  const overlay = createOverlayPanel(stage.canvas, job, number, report);
-  stage.element.addEventListener("keydown", (event) => {
-    if (!isForControl(event) && (stage.onKey(event) || overlay.onKey(event))) event.preventDefault();
-  });
-  pane.append(stage.element, overlay);
+  stage.overlay = createOverlayPanel(stage.canvas, job, number, report);
+  pane.append(stage.element, stage.overlay);
   return { element: pane, entry, stage };
 }
 

@@ -102,18 +102,14 @@ class SeriesView {
   #showStage(report, index, panel) {
     const stage = new Stage({ job: this.#job, number: this.#number, report, index });
     this.#stage = stage;
-    const overlay = createOverlayPanel(stage.canvas, this.#job, this.#number, report);
+    stage.overlay = createOverlayPanel(stage.canvas, this.#job, this.#number, report);
     stage.canvas.addEventListener("slicechange", () => {
       panel.update(stage.canvas.index);
       clearTimeout(this.#settling);
       this.#settling = setTimeout(() => this.#settle(stage), SETTLING_MS);
     });
     panel.update(index);
-    stage.element.addEventListener("keydown", (event) => {
-      if (isForControl(event) || !(stage.onKey(event) || overlay.onKey(event))) return;
-      event.preventDefault();
-    });
-    return [stage.element, element("div", { class: "side-panel" }, overlay, panel)];
+    return [stage.element, element("div", { class: "side-panel" }, stage.overlay, panel)];
   }
 
   /** Browsers refuse many changes of the address a second, and a screen reader has no time for each slice. @param {Stage} stage */
@@ -190,10 +186,3 @@ const timeOf = ({ acquired, received }) => acquired ?? received;
 
 /** @param {any} error */
 const isWaiting = ({ status, code }) => status === 404 && code === "no_report";
-
-/** Keys that a control needs itself. @param {KeyboardEvent} event */
-export function isForControl({ target, key, ctrlKey, metaKey, altKey }) {
-  if (ctrlKey || metaKey || altKey) return true;
-  if (target instanceof HTMLButtonElement) return key === "Enter" || key === " ";
-  return target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
-}

@@ -17,6 +17,8 @@ import { Tools, describePixel } from "./tools.js";
 export class Stage {
   element = element("section", { class: "stage", "aria-label": t("viewer.slices") });
   canvas;
+  /** Its keys work on the stage. @type {import("./overlay_panel.js").OverlayPanel | undefined} */
+  overlay;
   #report;
   #tools;
   #commands;
@@ -51,13 +53,13 @@ export class Stage {
   }
 
   /** Acts on a key and says whether it did. @param {KeyboardEvent} event */
-  onKey(event) {
+  #onKey(event) {
     const { key } = event;
     const command = this.#commands.find((one) => one.key === (key === "=" ? "+" : key));
     if (command) command.run();
     else if (key === "n" || key === "p") this.#goToKeySlice(key === "n" ? 1 : -1);
     else if (key === "?") this.#openHelp();
-    else return this.#tools.onKey(event);
+    else return this.#tools.onKey(event) || Boolean(this.overlay?.onKey(event));
     return true;
   }
 
@@ -66,6 +68,9 @@ export class Stage {
   }
 
   #listen() {
+    this.element.addEventListener("keydown", (event) => {
+      if (!isForControl(event) && this.#onKey(event)) event.preventDefault();
+    });
     this.canvas.addEventListener("slicechange", () => this.#showSlice());
     this.canvas.addEventListener("load", () => {
       this.#showProgress();
@@ -93,7 +98,6 @@ export class Stage {
     this.#slider.setAttribute("aria-valuetext", title);
     [this.#previous.disabled, this.#next.disabled] = [index === 0, index === this.#report.slices.length - 1];
     for (const button of this.#keys.querySelectorAll("button")) button.setAttribute("aria-pressed", String(Number(button.dataset.index) === index));
-    this.#readout.textContent = "";
     this.#nameCanvas();
     this.#showProgress();
   }
@@ -159,4 +163,11 @@ function keyButtons(keys, onSlice) {
   const row = element("div", { class: "key-slices", role: "group", "aria-label": t("report.key_slices") }, element("span", { class: "hint" }, t("viewer.key_slices")), ...buttons);
   row.hidden = keys.length === 0;
   return row;
+}
+
+/** Keys that a control needs itself. @param {KeyboardEvent} event */
+function isForControl({ target, key, ctrlKey, metaKey, altKey }) {
+  if (ctrlKey || metaKey || altKey) return true;
+  if (target instanceof HTMLButtonElement) return key === "Enter" || key === " ";
+  return target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
 }

@@ -32,6 +32,8 @@ export class Tools extends EventTarget {
   /** @type {Drag | null} */
   #drag = null;
   #wheel = 0;
+  /** Point of the slice that is read. @type {Point | null} */
+  #probed = null;
 
   /** @param {SliceCanvas} canvas @param {MeasurementLayer} layer */
   constructor(canvas, layer) {
@@ -47,6 +49,7 @@ export class Tools extends EventTarget {
     element.addEventListener("mousedown", (event) => event.preventDefault()); // no automatic scrolling by the middle button
     element.addEventListener("contextmenu", (event) => event.preventDefault());
     element.addEventListener("wheel", (event) => this.#onWheel(event), { passive: false });
+    for (const name of ["slicechange", "load"]) canvas.addEventListener(name, () => this.#probe(this.#probed));
   }
 
   /** @param {Tool} tool */
@@ -225,6 +228,7 @@ export class Tools extends EventTarget {
 
   /** @param {Point | null} point */
   #probe(point) {
+    this.#probed = point;
     this.dispatchEvent(new CustomEvent("probe", { detail: point }));
   }
 }
