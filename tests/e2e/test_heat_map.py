@@ -1,12 +1,13 @@
 """The heat map lies on the anatomy: its maximum, as drawn on the canvas, is in the painted haemorrhage."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import BrowserContext, expect
+from PIL import Image
+from playwright.sync_api import BrowserContext, Route, expect
 
 from tests.e2e.heat_map_sources import GEOMETRIES, SQUARES, Source, centre, make_phantom, store
 from tests.e2e.page_driver import record_errors
@@ -152,17 +153,63 @@ def test_the_tint_of_density_needs_no_network(viewer: ViewerDriver, service: Ser
     assert (viewer.pixels() == plain).all()
 
 
+def _coloured(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(rows, columns): pixels that are not grey."""
+    return np.ptp(picture.astype(int), axis=-1) > 30
+
+
 def test_the_downloaded_slice_holds_the_overlay_and_the_disclaimer(
     viewer: ViewerDriver, service: Service, phantom: Study
 ) -> None:
-    files = store(phantom, GEOMETRIES["plain"]).files
-    job = finished_job(service, files)
+    job = finished_job(service, store(phantom, GEOMETRIES["plain"]).files)
     viewer.open(f"{service.url}/#/jobs/{job}/series/0?slice=2")
-    sizes = []
-    for _ in range(2):
-        with viewer.page.expect_download() as download:
-            viewer.button("Download this slice as PNG").click()
-        assert download.value.suggested_filename == f"key-slice-{job}-0-3.png"
-        sizes.append(download.value.path().read_bytes())
-        viewer.hide_heat_map() if len(sizes) == 1 else None
-    assert sizes[0] != sizes[1]
+    before = viewer.pixels()
+    drawn = _download(viewer, job)
+    viewer.hide_heat_map()
+    plain = _download(viewer, job)
+    viewer.press("h")
+    assert (viewer.pixels() == before).all(), "the download changed the canvas"
+    for picture in (drawn, plain):
+        assert picture.shape[1] == 1024
+        assert (picture[1024:] > 200).any(), "the text below the slice"
+    assert _coloured(drawn)[:1024].mean() > 0.02
+    assert not _coloured(plain).any()
+
+
+def _download(viewer: ViewerDriver, job: str) -> NDArray[np.uint8]:
+    """(rows, columns, 3) of the key slice."""
+    with viewer.page.expect_download() as download:
+        viewer.button("Download this slice as PNG").click()
+    assert download.value.suggested_filename == f"key-slice-{job}-0-3.png"
+    return np.asarray(Image.open(download.value.path()).convert("RGB"))
+
+
+WITHOUT_MAP: Final[dict[str, dict[str, Any]]] = {
+    "the job was sent without blood=true": {},
+    "this bundle gives none": {
+        "reasons": [{"code": "no_blood_map", "detail": "this bundle gives none", "severity": "note"}]
+    },
+    "the series is not assessed": {"status": "not_assessed"},
+}
+
+
+@pytest.mark.parametrize("why", WITHOUT_MAP)
+def test_a_series_without_a_map_says_why(viewer: ViewerDriver, sample_address: str, why: str) -> None:
+    def answer(route: Route) -> None:
+        report = route.fetch().json()
+        route.fulfill(json=report | {"blood": None} | WITHOUT_MAP[why])
+
+    viewer.page.route("**/series/0/report", answer)
+    viewer.open(sample_address)
+    expect(viewer.page.get_by_label("Overlays")).to_contain_text(why)
+
+
+def test_a_comma_of_the_language_leaves_the_threshold_a_number(
+    viewer: ViewerDriver, service: Service, phantom: Study
+) -> None:
+    job = finished_job(service, store(phantom, GEOMETRIES["plain"]).files)
+    viewer.open(f"{service.url}/?lang=de#/jobs/{job}/series/0?slice=2")
+    viewer.page.get_by_label("Gezeigt ab").fill("0.25")
+    panel = viewer.page.get_by_label("Überlagerungen")
+    expect(panel).to_contain_text("Blut über 0,25 in 6 Schichten")
+    expect(panel).to_contain_text("links am Patienten, Schicht 3.")
