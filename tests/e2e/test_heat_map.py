@@ -155,7 +155,8 @@ def test_the_tint_of_density_needs_no_network(viewer: ViewerDriver, service: Ser
 
 def _coloured(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """(rows, columns): pixels that are not grey."""
-    return np.ptp(picture.astype(int), axis=-1) > 30
+    coloured: NDArray[np.bool_] = np.ptp(picture.astype(int), axis=-1) > 30
+    return coloured
 
 
 def test_the_downloaded_slice_holds_the_overlay_and_the_disclaimer(
