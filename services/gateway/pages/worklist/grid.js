@@ -30,7 +30,7 @@ export class Grid extends EventTarget {
     super();
     this.#rows = rows;
     this.#head = head;
-    this.element = element("div", { role: "grid", class: "grid", "aria-label": label }, element("div", { role: "rowgroup", class: "grid-head" }, head), this.#body);
+    this.element = element("div", { role: "grid", class: "grid", "aria-label": label, "aria-multiselectable": "true" }, element("div", { role: "rowgroup", class: "grid-head" }, head), this.#body);
     this.element.addEventListener("scroll", () => this.#schedule());
     this.element.addEventListener("keydown", (event) => this.#onKey(event));
     this.#body.addEventListener("focusin", ({ target }) => this.#activate(/** @type {Element} */ (target)));

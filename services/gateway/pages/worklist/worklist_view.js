@@ -52,7 +52,9 @@ class WorklistView {
   #marked = new Map();
   #address = "";
   #added = 0; // rows above that came while the reader looked at others
-  #busy = false;
+  /** @type {Promise<void> | undefined} */
+  #running;
+  #failed = false;
   #stale = false;
   #again = false;
   #timer = 0;
@@ -110,8 +112,10 @@ class WorklistView {
     this.#drawTitles();
     this.#setAdded(0);
     this.#grid.active = place?.at ?? 0;
+    this.#problem.textContent = "";
+    if (!place) this.#grid.element.scrollTop = 0;
     await this.#sync();
-    this.#grid.element.scrollTop = place?.scrollTop ?? 0;
+    if (place) this.#grid.element.scrollTop = place.scrollTop;
     if (place) this.#grid.focus(place.at);
     else announce(t("list.count", { count: this.#pages.total }));
   }
@@ -123,15 +127,21 @@ class WorklistView {
   }
 
   /** Fetches and draws what is shown, one round at a time: a fast scroll fetches the first and the last place. */
-  async #sync() {
+  #sync() {
     this.#again = true;
-    if (this.#busy) return;
-    this.#busy = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #run() {
     while (this.#again && !this.#stop.signal.aborted) {
       this.#again = false;
-      await this.#round().catch((error) => this.#fail(error));
+      const failed = await this.#round().catch((error) => this.#fail(error));
+      if (!failed && this.#failed) this.#problem.textContent = "";
+      this.#failed = failed ?? false;
     }
-    this.#busy = false;
   }
 
   async #round() {
@@ -145,17 +155,15 @@ class WorklistView {
     show(this.#empty, pages.total === 0);
     this.#grid.render();
     if (pages.latest !== before) await this.#drawCounts();
-    this.#problem.textContent = "";
   }
 
   /** Reads the shown rows again; those under the reader's hands stay where they are. @param {number} first @param {number} last */
   async #refresh(first, last) {
     this.#stale = false;
     const [grid, pages] = [this.#grid, this.#pages];
-    const at = grid.focused ? grid.active : first;
+    const at = grid.focused && grid.active >= first && grid.active <= last ? grid.active : first;
     const entry = grid.focused || grid.element.scrollTop > 0 ? pages.entry(at) : undefined;
-    const anchor = entry && { key: keyOf(entry), at };
-    const moved = await pages.refresh(Math.min(first, at), Math.max(last, at), anchor);
+    const moved = await pages.refresh(first, last, entry && { key: keyOf(entry), at });
     if (pages !== this.#pages || moved === 0) return;
     grid.shift(moved);
     this.#setAdded(this.#added + moved);
@@ -239,6 +247,7 @@ class WorklistView {
 
   /** @param {Entry} entry */
   async #toggleUrgent(entry) {
+    this.#problem.textContent = "";
     try {
       const { priority } = await togglePriority(entry.job, entry.priority);
       announce(t(priority === "urgent" ? "list.urgent" : "list.routine"));
@@ -267,10 +276,10 @@ class WorklistView {
     event.preventDefault();
   }
 
-  /** @param {any} error */
+  /** @param {any} error @returns {true} */
   #fail(error) {
-    if (this.#stop.signal.aborted || error.name === "AbortError") return;
-    this.#problem.textContent = problemText(error);
+    if (!this.#stop.signal.aborted) this.#problem.textContent = problemText(error);
+    return true;
   }
 }
 
