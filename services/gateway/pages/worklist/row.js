@@ -109,10 +109,11 @@ function description(entry, { onPatient }) {
 /** @param {Entry} entry */
 function verdict({ status, present, predictions, warnings, reason_detail: detail }) {
   if (status === "assessed") {
-    const types = subtypeList(predictedLabels(predictions));
-    const title = present ? t("verdict.present", { types }) : t("verdict.absent");
-    const note = warnings > 0 ? [element("span", { class: "warnings" }, t("count.warnings", { count: warnings }))] : [];
-    return [element("strong", { title }, symbol(present ? "●" : "○"), title), ...note];
+    const title = present ? t("verdict.present", { types: "" }) : t("verdict.absent");
+    const types = present ? subtypeList(predictedLabels(predictions)).slice(2) : ""; // behind ": " or ", "
+    const noted = element("span", { class: "warnings" }, warnings > 0 ? t("count.warnings", { count: warnings }) : "");
+    const below = element("span", { class: "below", title: types }, element("b", {}, types), types && warnings > 0 ? ", " : "", noted);
+    return [element("strong", { title }, symbol(present ? "●" : "○"), title), below];
   }
   if (status !== "not_assessed" && status !== "failed") return ["–"];
   const title = t(status === "failed" ? "verdict.failed" : "verdict.not_assessed");
