@@ -4,12 +4,12 @@ import { element, svgElement } from "../dom.js";
 import { t } from "../i18n/i18n.js";
 import { getJson } from "../request.js";
 import { wideTable } from "../report/data_table.js";
-import { formatPercent } from "../text.js";
+import { percentWithInterval } from "../report/figures.js";
 
 const OPINIONS = /** @type {const} */ (["agree", "uncertain", "disagree"]);
 const GAP = 0.2;
 
-/** @typedef {{ start: string, agree: number, disagree: number, uncertain: number }} Period */
+/** @typedef {import("../types.js").AgreementPeriod} Period */
 
 export function createAgreement() {
   const box = element("div", { class: "agreement" }, element("p", { class: "hint" }, t("model.loading")));
@@ -24,7 +24,7 @@ export function createAgreement() {
 function content(periods) {
   if (periods.length === 0) return [element("p", { class: "hint" }, t("model.no_feedback"))];
   const head = [t("model.period"), ...OPINIONS.map((opinion) => t(`feedback.${opinion}`)), t("model.share_agree")];
-  const rows = periods.map((period) => [period.start, ...OPINIONS.map((opinion) => `${period[opinion]}`), formatPercent(period.agree / total(period))]);
+  const rows = periods.map((period) => [period.week, ...OPINIONS.map((opinion) => `${period[opinion]}`), percentWithInterval(period.rate)]);
   const labels = { role: "img", "aria-label": t("model.agreement_chart") };
   const chart = svgElement("svg", { viewBox: `0 0 ${periods.length} 1`, preserveAspectRatio: "none", ...labels }, ...periods.flatMap(bars));
   return [chart, element("p", { class: "hint" }, t("model.agreement_legend")), wideTable(t("model.agreement"), head, rows)];

@@ -2,7 +2,7 @@
 
 import { element } from "../dom.js";
 import { t } from "../i18n/i18n.js";
-import { getJson, request } from "../request.js";
+import { getJson } from "../request.js";
 import { labelName } from "../text.js";
 import { sliceTitle } from "./labels.js";
 
@@ -38,11 +38,10 @@ export class FeedbackForm {
     this.#fill(1, slices[index] ? sliceTitle(slices[index], this.#report) : "", slices[index]?.predictions, index);
   }
 
-  /** Reads all opinions, after one was stored. @param {RequestInit & { headers?: Record<string, string> }} [change] */
+  /** Reads all opinions; a PUT answers with them, too. @param {RequestInit & { headers?: Record<string, string> }} [change] */
   async #load(change) {
     try {
-      if (change) await request(this.#address, change);
-      this.#given = await getJson(this.#address);
+      this.#given = await getJson(this.#address, change);
       this.#problem.textContent = "";
     } catch (error) {
       const { title, detail } = /** @type {any} */ (error);
