@@ -11,17 +11,9 @@ export function formatBytes(count) {
   return `${formatNumber(value, unit === 0 || value >= 100 ? 0 : 1, unit === 0 || value >= 100 ? 0 : 1)} ${UNITS[unit]}`;
 }
 
-/** @param {number} count @param {string} one */
-export function pluralize(count, one, many = `${one}s`) {
-  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
-}
-
 /** With at most, and at least, some decimals. @param {number} value @param {number} most */
 export const formatNumber = (value, most, least = 0) =>
   value.toLocaleString(language, { maximumFractionDigits: most, minimumFractionDigits: least });
-
-/** @param {number} milliseconds */
-export const formatSeconds = (milliseconds) => `${formatNumber(milliseconds / 1000, 1, 1)} s`;
 
 /** @param {number} value */
 export const formatMilliseconds = (value) => `${formatNumber(value, 1)} ms`;
@@ -37,9 +29,6 @@ export const formatProbability = (value) => formatNumber(value, 4, 4);
 
 /** At most four digits, without trailing zeros: 0.3127, 0.5. @param {number} value */
 export const formatThreshold = (value) => formatNumber(value, 4);
-
-/** @param {string[]} labels */
-export const joinLabels = (labels) => labels.map((label) => label.replaceAll("_", " ")).join(", ");
 
 /** @param {any} label */
 export const labelName = (label) => t(/** @type {any} */ (`label.${label}`));

@@ -8,13 +8,15 @@ const SHORT_SHA = 12;
 
 /** @typedef {import("../types.js").Report} Report */
 
-/** Reports of older versions lack some members. @param {HTMLElement} body @param {Report} report */
-export function fillDetails(body, report) {
-  body.replaceChildren(
-    element("div", {}, element("h3", {}, t("details.model")), definitionList(modelFacts(report))),
-    element("div", {}, element("h3", {}, t("details.time")), definitionList(timeFacts(report.timings_ms))),
-    element("div", { class: "wide" }, element("h3", {}, t("details.identifiers")), definitionList(identifierFacts(report)), element("p", { class: "hint" }, t("report.rule"))),
-  );
+/** Folded until a reader asks. @param {Report} report */
+export function createDetails(report) {
+  const parts = [
+    [t("details.model"), modelFacts(report)],
+    [t("details.time"), Object.entries(report.timings_ms).map(([stage, ms]) => [stage, formatMilliseconds(ms)])],
+    [t("details.identifiers"), identifierFacts(report)],
+  ].map(([title, facts]) => element("div", {}, element("h3", {}, `${title}`), definitionList(/** @type {string[][]} */ (facts))));
+  const rule = element("p", { class: "hint" }, t("report.rule"));
+  return element("details", {}, element("summary", {}, t("report.details")), element("div", { class: "details" }, ...parts), rule);
 }
 
 /** @param {Report} report */
@@ -28,9 +30,6 @@ export function modelFacts({ model, thresholds, version }) {
     [t("details.software"), version ?? t("unknown")],
   ];
 }
-
-/** @param {import("../types.js").Timings} timings */
-const timeFacts = (timings) => Object.entries(timings).map(([stage, ms]) => [stage, formatMilliseconds(ms)]);
 
 /** @param {Report} report */
 export function identifierFacts({ id, created, series }) {

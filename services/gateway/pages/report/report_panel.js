@@ -4,7 +4,7 @@ import { element } from "../dom.js";
 import { t } from "../i18n/i18n.js";
 import { formatNumber, formatProbability, labelName, labelNames } from "../text.js";
 import { wideTable } from "./data_table.js";
-import { fillDetails } from "./details.js";
+import { createDetails } from "./details.js";
 import { createDownloads } from "./downloads.js";
 import { FeedbackForm } from "./feedback_form.js";
 import { createFigures } from "./figures.js";
@@ -33,7 +33,7 @@ export function createReportPanel({ job, number, report, onSlice }) {
     createFigures(report),
     feedback.element,
     createDownloads(job, number, report),
-    details(report),
+    createDetails(report),
     element("p", { class: "hint", lang: "en" }, report.disclaimer),
   );
   update(report.key_slices[0] ?? 0);
@@ -73,11 +73,4 @@ function button(text, onClick, kind = "") {
   const made = element("button", { type: "button", class: kind }, text);
   made.addEventListener("click", onClick);
   return made;
-}
-
-/** @param {Report} report */
-function details(report) {
-  const body = element("div", { class: "details" });
-  fillDetails(body, report);
-  return element("details", {}, element("summary", {}, t("report.details")), body);
 }
