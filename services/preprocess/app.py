@@ -19,9 +19,10 @@ from services.common.stage_app import stage_app
 from services.common.tensors import Buffer, Message, Tensor, bytes_elements, bytes_tensor
 from services.preprocess.dicom_file import PartialFile
 from services.preprocess.header_cache import HeaderCache
-from services.preprocess.pipeline import Pipeline, ReadHeader, Slices
+from services.preprocess.pipeline import Pipeline, Slices
 from services.preprocess.settings import Settings
 from services.preprocess.slab_averaging import InvalidSlabs
+from services.preprocess.sources import ReadHeader
 from services.preprocess.uid_hashing import hash_uids, read_uid_key
 
 _NO_FRAMES = np.zeros((0, 2), np.int32)

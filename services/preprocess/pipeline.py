@@ -15,24 +15,20 @@ from services.common.recipe import Recipe
 from services.common.schemas import Evidence, HeadersReport
 from services.common.tensors import Buffer
 from services.preprocess import png
-from services.preprocess.dataset_reader import ReadBudget, pydicom_silenced
 from services.preprocess.decoder_processes import DecoderProcesses
-from services.preprocess.dicom_file import DecodedFrame, DicomFile, PartialFile, open_dicom
-from services.preprocess.encapsulated_pixel_data import frame_places
-from services.preprocess.errors import IncompleteHeader, UnreadableFile
+from services.preprocess.dicom_file import DecodedFrame, DicomFile, PartialFile
+from services.preprocess.errors import UnreadableFile
 from services.preprocess.fair_threads import FairThreads
-from services.preprocess.header import DicomHeader
 from services.preprocess.header_reader import read_header
 from services.preprocess.hounsfield_png import encode_hounsfield
 from services.preprocess.midline import find_midline
 from services.preprocess.pixel_evidence import measure_png, measure_slice
 from services.preprocess.resample import resample_and_pad
-from services.preprocess.series import PngEntry, group_into_series
+from services.preprocess.series import group_into_series
 from services.preprocess.slab_averaging import InvalidSlabs, SliceMean, slab_rows
+from services.preprocess.sources import ReadHeader, Source, open_source, places_of_frames, read_entries
 from services.preprocess.windowing import apply_windows, could_be_windowed
 
-Source = DicomFile | Buffer | UnreadableFile
-ReadHeader = Callable[..., DicomHeader]  # as `read_header`
 Allocate = Callable[[tuple[int, ...]], NDArray[np.uint8]]
 _NONE_PARTIAL: Final[Mapping[int, PartialFile]] = MappingProxyType({})
 
@@ -170,7 +166,7 @@ class Pipeline:
         used = {file for file, _ in requested}
         if any(not 0 <= file < len(files) for file in used):
             raise IndexError(f"frames must hold file indices from 0 to {len(files) - 1}")
-        return {file: _source(files[file], partial.get(file), self._read) for file in used}
+        return {file: open_source(files[file], partial.get(file), self._read) for file in used}
 
     @staticmethod
     def read_headers(heads: Sequence[Buffer], sizes: Sequence[int], read: ReadHeader = read_header) -> HeadersReport:
@@ -180,13 +176,9 @@ class Pipeline:
         ----------
         sizes : bytes of each whole file
         """
-        budget = ReadBudget(len(heads))
-        with pydicom_silenced():  # once for all files
-            entries = [_entry(head, size, budget, read) for head, size in zip(heads, sizes, strict=True)]
-        places = {
-            number: _frame_places(head, size, entries[number])
-            for number, (head, size) in enumerate(zip(heads, sizes, strict=True))
-        }
+        entries = read_entries(heads, sizes, read)
+        sent = zip(heads, sizes, entries, strict=True)
+        places = {number: places_of_frames(head, size, entry) for number, (head, size, entry) in enumerate(sent)}
         return group_into_series(entries, places)
 
     def report_on(self, files: Sequence[Buffer]) -> HeadersReport:
@@ -263,36 +255,6 @@ class Pipeline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _entry(
-    head: Buffer, size: int, budget: ReadBudget, read: ReadHeader
-) -> DicomHeader | PngEntry | UnreadableFile | IncompleteHeader:
-    current_deadline().check()
-    try:
-        if not png.is_png(head):
-            return read(head, size, budget)
-        png.check_header(head)
-    except (UnreadableFile, IncompleteHeader) as error:
-        return error
-    return PngEntry()
-
-
-def _frame_places(head: Buffer, size: int, entry: object) -> tuple[int, ...]:
-    """The places of a whole file's compressed frames; nothing for any other file."""
-    if not isinstance(entry, DicomHeader) or entry.native or entry.number_of_frames == 1 or len(head) < size:
-        return ()
-    return frame_places(memoryview(head), entry.pixel_data.start, entry.transfer_syntax, entry.number_of_frames)
-
-
-def _source(file: Buffer, partial: PartialFile | None, read: ReadHeader) -> Source:
-    """A DICOM file with its header read once for all frames, the bytes of a PNG, or the error."""
-    try:
-        return file if png.is_png(file) else open_dicom(file, partial, read)
-    except UnreadableFile as error:
-        return error
-    except IncompleteHeader:
-        return UnreadableFile("truncated")
 
 
 def _rows(frames: int, slabs: NDArray[np.int32] | None) -> list[range]:
