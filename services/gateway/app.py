@@ -93,9 +93,8 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         async with owning(settings):
             spool.open()
             with running_audit(audit, settings):
-                async with connections.sweeping(), jobs.running():
-                    with worklist.running():
-                        yield {CONNECTIONS: connections, PROXIES: proxies}
+                async with connections.sweeping(), jobs.running(), worklist.running_beside():
+                    yield {CONNECTIONS: connections, PROXIES: proxies}
         await stages.close()
         redis.close()
 

@@ -2,11 +2,13 @@
 
 import logging
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
+
+from anyio import to_thread
 
 from services.common.labels import LABELS
 from services.common.problems import Problem
@@ -88,6 +90,16 @@ class Worklist:
                 yield
         finally:
             self.index.close()
+
+    @asynccontextmanager
+    async def running_beside(self) -> AsyncIterator[None]:
+        """As `running`, for an event loop, which does not wait for the disk."""
+        context = self.running()
+        await to_thread.run_sync(context.__enter__)
+        try:
+            yield
+        finally:
+            await to_thread.run_sync(context.__exit__, None, None, None)
 
     def page(self, request: PageRequest) -> WorklistPage:
         """A page of entries, with the counts of all entries that match.
