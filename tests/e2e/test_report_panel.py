@@ -119,6 +119,32 @@ def test_each_printed_page_holds_the_disclaimer(
     expect(page.locator(".print-sheet")).not_to_be_attached()
 
 
+def test_an_opinion_is_given_seen_by_all_withdrawn_and_counted(
+    page: Page, panel: Locator, service: Service, sample_address: str
+) -> None:
+    path = sample_address.partition("#/")[2].partition("?")[0]
+    feedback = f"{service.url}/v1/{path}/feedback"
+    of_series = panel.get_by_role("group", name="any: predicted").first
+    agree = of_series.get_by_role("button", name="agree", exact=True)
+    agree.press("Enter")
+    expect(agree).to_have_attribute("aria-pressed", "true")
+    expect(agree).to_be_focused()
+    of_slice = panel.get_by_role("group", name="subdural: not predicted").last
+    of_slice.get_by_role("button", name="disagree").press("Space")
+    expect(of_slice.get_by_role("button", name="disagree")).to_have_attribute("aria-pressed", "true")
+    given = httpx.get(feedback).raise_for_status().json()["feedback"]
+    index = int(panel.locator(".this-slice h3").inner_text().split()[1]) - 1
+    found = {(each["label"], each["slice"], each["opinion"]) for each in given}
+    assert found == {("any", None, "agree"), ("subdural", index, "disagree")}
+
+    agree.press("Enter")
+    expect(agree).to_have_attribute("aria-pressed", "false")
+    assert [each["label"] for each in httpx.get(feedback).json()["feedback"]] == ["subdural"]
+    page.goto(f"{service.url}/#/model")
+    expect(page.locator(".agreement rect.disagree")).to_have_count(1, timeout=WAIT_MS)
+    expect(page.locator(".agreement tbody")).to_contain_text(re.compile(r"\d{4}-W\d\d"))
+
+
 def _stored() -> dict[str, dict[str, Any]]:
     """Reports that version 0.2.0 stored, by status and verdict, and one with the members that version 0.1.0 knew."""
     reports = [json.loads(path.read_bytes()) for path in sorted(STORED.glob("*/store/jobs/*/*/reports/*.json"))]
@@ -134,6 +160,7 @@ def _stored() -> dict[str, dict[str, Any]]:
 def test_reports_of_older_versions_are_shown(page: Page, service: Service, name: str) -> None:
     report = _stored()[name]
     page.goto(f"{service.url}/?lang=de#/model")
+    expect(page.get_by_role("heading", name="Modell „default“")).to_be_visible(timeout=WAIT_MS)
     page.evaluate(_SHOW, report)
     titles = {"assessed": r"Blutung vorhergesagt", "not_assessed": "^Nicht beurteilt", "failed": "^Konnte nicht"}
     heading = page.locator(".report-panel .verdict h2")

@@ -9,7 +9,7 @@ import { percentWithInterval } from "../report/figures.js";
 const OPINIONS = /** @type {const} */ (["agree", "uncertain", "disagree"]);
 const GAP = 0.2;
 
-/** Opinions of a week. @typedef {{ week: string, agree: number, disagree: number, uncertain: number, rate: import("../types.js").Rate | null }} Period */
+/** @typedef {import("../types.js").AgreementPeriod} Period */
 
 export function createAgreement() {
   const box = element("div", { class: "agreement" }, element("p", { class: "hint" }, t("model.loading")));
