@@ -1,8 +1,11 @@
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from services.gateway.jobs.fsspec_storage import FsspecStorage
 from services.gateway.jobs.store import JobStore
+from services.gateway.uploads.spool import Spool
 from tests.gateway.feedback.counters import CountersInMemory
 from tests.gateway.jobs.factories import unsynced
 
@@ -12,6 +15,12 @@ def store(tmp_path: Path) -> JobStore:
     found = unsynced(tmp_path / "store")
     found.recover()
     return found
+
+
+@pytest.fixture
+def remote_store(tmp_path: Path) -> JobStore:
+    """In an object storage."""
+    return JobStore(FsspecStorage(f"memory://{uuid4().hex}", tmp_path / "fetched"), Spool(tmp_path / "incoming"))
 
 
 @pytest.fixture

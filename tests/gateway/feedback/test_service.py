@@ -52,6 +52,20 @@ def test_a_later_opinion_replaces_the_readers_own_only(
     assert [one.id for one in changed] == [job.id] * 4
 
 
+def test_an_object_storage_keeps_opinions_with_the_job(
+    remote_store: JobStore, counters: CountersInMemory, tmp_path: Path
+) -> None:
+    job, service = assessed_job(remote_store, tmp_path), FeedbackService(remote_store, counters, lambda _: None, 5)
+    for opinion in ("agree", "disagree"):
+        service.give(job, 0, asked("any", opinion), "ann")
+    assert said(service, job) == [("any", None, "disagree", "ann", True)]
+    assert [len(found) for _, found in service.of_all_jobs(None)] == [1]
+    job.remove()
+    assert list(service.of_all_jobs(None)) == []
+    assert list(remote_store.remove_expired(lambda *_: False)) == []
+    assert list(remote_store.jobs_with_feedback(None)) == []
+
+
 def test_a_repeated_opinion_changes_nothing_and_null_withdraws(
     service: FeedbackService, store: JobStore, tmp_path: Path, changed: list[Job]
 ) -> None:

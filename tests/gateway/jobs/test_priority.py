@@ -3,11 +3,13 @@
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from redis import Redis
 
 from services.common.problems import NotFound
+from services.gateway.jobs.fsspec_storage import FsspecStorage
 from services.gateway.jobs.job import Job, JobEnded
 from services.gateway.jobs.scheduler import FairScheduler, Task
 from services.gateway.jobs.schemas import PRIORITIES, Priority
@@ -36,6 +38,16 @@ def test_a_job_moves_to_the_other_lanes_and_back(store: JobStore, tmp_path: Path
         store.change_priority(job, priority)
         assert (job.priority(), marks(store, job)) == (priority, {priority})
     assert job.manifest().priority == "routine"
+
+
+def test_a_job_in_an_object_storage_moves(tmp_path: Path) -> None:
+    storage = FsspecStorage(f"memory://{uuid4().hex}", tmp_path / "fetched")
+    store = JobStore(storage, Spool(tmp_path / "incoming"))
+    job = job_of(store, tmp_path)
+    priorities: list[Priority] = ["urgent", "urgent", "routine"]
+    for priority in priorities:
+        store.change_priority(job, priority)
+        assert (job.priority(), marks(store, job)) == (priority, {priority})
 
 
 def test_its_waiting_series_are_processed_before_others(worker: Worker, store: JobStore, tmp_path: Path) -> None:
