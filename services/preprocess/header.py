@@ -1,6 +1,6 @@
 """The header of a DICOM file as values: everything that ordering, acceptance and decoding need."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from pydicom import uid
@@ -67,7 +67,7 @@ class DicomHeader:
     axial_frames: tuple[int, ...]
     pixel_data: PixelDataRange
     extended_offsets: tuple[bytes, bytes] | None
-    texts: StoredTexts
+    texts: StoredTexts = field(repr=False)
 
     @property
     def is_ct_slice(self) -> bool:
