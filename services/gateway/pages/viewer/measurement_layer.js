@@ -98,7 +98,6 @@ export class MeasurementLayer {
   /** @param {CanvasRenderingContext2D} context @param {{ sliceToCanvas: DOMMatrix }} scene */
   draw(context, { sliceToCanvas }) {
     const drawn = this.draft ? [...this.#measurements, this.draft] : this.#measurements;
-    context.lineWidth = 1.5 * devicePixelRatio;
     context.font = `${13 * devicePixelRatio}px system-ui, sans-serif`;
     for (const measurement of drawn) this.#drawOne(context, sliceToCanvas, measurement);
     if (this.cross) drawCross(context, sliceToCanvas.transformPoint({ x: this.cross.x + 0.5, y: this.cross.y + 0.5 }));
@@ -115,7 +114,10 @@ export class MeasurementLayer {
     strokeOutlined(context, path);
     const text = this.describe(measurement);
     const x = Math.max(4, Math.min(Math.max(from.x, to.x) + 6, context.canvas.width - context.measureText(text).width - 4));
-    outlinedText(context, text, x, Math.max(from.y, to.y) + 4);
+    const y = Math.max(from.y, to.y) + 4;
+    [context.strokeStyle, context.fillStyle, context.lineWidth, context.lineJoin] = ["#000", COLOUR, 4, "round"];
+    context.strokeText(text, x, y);
+    context.fillText(text, x, y);
   }
 }
 
@@ -124,22 +126,10 @@ const inUnit = ({ value, unit }) => `${formatNumber(value, 1)}\u00a0${unit}`;
 
 /** @param {CanvasRenderingContext2D} context @param {Path2D} path */
 function strokeOutlined(context, path) {
-  const { lineWidth } = context;
-  for (const [style, width] of /** @type {const} */ ([["rgb(0 0 0 / 0.7)", 2.5], [COLOUR, 1]])) {
-    context.strokeStyle = style;
-    context.lineWidth = lineWidth * width;
+  for (const [style, width] of /** @type {const} */ ([["rgb(0 0 0 / 0.7)", 4], [COLOUR, 1.5]])) {
+    [context.strokeStyle, context.lineWidth] = [style, width * devicePixelRatio];
     context.stroke(path);
   }
-  context.lineWidth = lineWidth;
-}
-
-/** @param {CanvasRenderingContext2D} context @param {string} text @param {number} x @param {number} y */
-function outlinedText(context, text, x, y) {
-  context.save();
-  [context.strokeStyle, context.fillStyle, context.lineWidth, context.lineJoin] = ["#000", COLOUR, 4, "round"];
-  context.strokeText(text, x, y);
-  context.fillText(text, x, y);
-  context.restore();
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Point} point */

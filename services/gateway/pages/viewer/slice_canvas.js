@@ -32,6 +32,7 @@ export class SliceCanvas extends EventTarget {
   zoom = 1;
   flipped = false;
   index = 0;
+  loader;
   /** Point of the slice at the middle of the canvas, as shares of its size. */
   centre = { x: 0.5, y: 0.5 };
   #canvas = element("canvas", { "aria-hidden": "true" });
@@ -43,7 +44,6 @@ export class SliceCanvas extends EventTarget {
   #bitmap = new OffscreenCanvas(1, 1);
   #painted = "";
   #frame = 0;
-  #loader;
   #resizing;
   /** @type {Uint32Array | null} */
   #table = null;
@@ -56,11 +56,11 @@ export class SliceCanvas extends EventTarget {
     Object.assign(this.element, { sliceCanvas: this }); // for tests, and for readers with a console
     this.#context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d", { alpha: false }));
     this.element.append(this.#canvas, ...this.#marks, this.#notice);
-    this.#loader = new SliceLoader(sliceSource(job, number), report.slices.length);
-    this.#loader.addEventListener("load", (event) => this.#onLoad(/** @type {CustomEvent<number>} */ (event).detail));
+    this.loader = new SliceLoader(sliceSource(job, number), report.slices.length);
+    this.loader.addEventListener("load", (event) => this.#onLoad(/** @type {CustomEvent<number>} */ (event).detail));
     this.#resizing = new ResizeObserver(() => this.#fit());
     this.#resizing.observe(this.element);
-    this.#loader.moveTo(index);
+    this.loader.moveTo(index);
     this.requestDraw();
   }
 
@@ -71,12 +71,7 @@ export class SliceCanvas extends EventTarget {
 
   /** The slice's pixels; undefined until they are loaded. */
   get image() {
-    return this.#loader.image(this.index);
-  }
-
-  /** Slices that are loaded, and slices that are kept at once. */
-  get progress() {
-    return { loaded: this.#loader.loaded, capacity: this.#loader.capacity };
+    return this.loader.image(this.index);
   }
 
   /** Columns and rows of the slice, and millimetres of a pixel; null where the header states none. */
@@ -99,7 +94,7 @@ export class SliceCanvas extends EventTarget {
     const target = Math.min(Math.max(index, 0), this.report.slices.length - 1);
     if (target === this.index) return;
     this.index = target;
-    this.#loader.moveTo(target);
+    this.loader.moveTo(target);
     this.requestDraw();
     this.dispatchEvent(new Event("slicechange"));
   }
@@ -225,12 +220,12 @@ export class SliceCanvas extends EventTarget {
   close() {
     cancelAnimationFrame(this.#frame);
     this.#resizing.disconnect();
-    this.#loader.close();
+    this.loader.close();
   }
 
   #draw() {
     const [context, { sliceToCanvas, pictureToCanvas, image }] = [this.#context, this];
-    this.#showMarks();
+    for (const [at, side] of SIDES.entries()) this.#marks[at].textContent = this.marks?.[side] ?? "";
     this.#notice.textContent = image ? "" : this.#whyEmpty();
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.fillRect(0, 0, this.#canvas.width, this.#canvas.height);
@@ -240,16 +235,13 @@ export class SliceCanvas extends EventTarget {
     context.imageSmoothingEnabled = Math.abs(matrix.a) !== 1; // at 1:1 every pixel has a level of the slice
     context.setTransform(matrix);
     context.drawImage(this.#bitmap, 0, 0);
-    for (const layer of this.#layers) this.#drawLayer(layer, { slice: this.slice, report: this.report, sliceToCanvas, pictureToCanvas });
+    for (const layer of this.#layers) {
+      context.save();
+      context.resetTransform();
+      layer.draw(context, { slice: this.slice, report: this.report, sliceToCanvas, pictureToCanvas });
+      context.restore();
+    }
     this.dispatchEvent(new Event("draw"));
-  }
-
-  /** @param {Layer} layer @param {Scene} scene */
-  #drawLayer(layer, scene) {
-    this.#context.save();
-    this.#context.resetTransform();
-    layer.draw(this.#context, scene);
-    this.#context.restore();
   }
 
   /** Windows the slice; nothing is to do where only the place has changed. @param {SliceImage} image */
@@ -268,7 +260,7 @@ export class SliceCanvas extends EventTarget {
   }
 
   #whyEmpty() {
-    const error = this.#loader.error(this.index);
+    const error = this.loader.error(this.index);
     const number = this.index + 1;
     return error ? t("viewer.slice_failed", { number, title: error.title ?? String(error), detail: error.detail ?? "" }) : t("viewer.slice_loading", { number });
   }
@@ -277,11 +269,6 @@ export class SliceCanvas extends EventTarget {
   get marks() {
     const marks = /** @type {any} */ (this.slice.geometry)?.marks;
     return marks && this.flipped ? { ...marks, left: marks.right, right: marks.left } : (marks ?? null);
-  }
-
-  #showMarks() {
-    const { marks } = this;
-    for (const mark of this.#marks) mark.textContent = marks?.[mark.dataset.side ?? ""] ?? "";
   }
 
   /** @param {number} index */

@@ -113,7 +113,7 @@ export class Stage {
   }
 
   #showProgress() {
-    const { loaded, capacity } = this.canvas.progress;
+    const { loaded, capacity } = this.canvas.loader;
     this.#progress.textContent = loaded < capacity ? t("viewer.loaded", { loaded, total: this.#report.slices.length }) : "";
   }
 

@@ -79,13 +79,16 @@ export class Tools extends EventTarget {
     this.#canvas.element.focus({ preventScroll: true });
     this.#canvas.element.setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, event);
-    if (this.#pointers.size > 1) return this.#abandon();
+    if (this.#pointers.size > 1) {
+      [this.#drag, this.#layer.draft] = [null, null]; // a second finger ends the action of the first
+      return;
+    }
     const act = event.button === 2 ? "window" : event.button === 1 || event.shiftKey ? "pan" : this.tool;
     const open = this.#layer.draft !== null; // its first point was set by a click
     this.#drag = { act, start: event, last: event, sum: 0, open };
     if (!isMeasure(act)) return;
     if (open) this.#stretch(this.#pointAt(event));
-    else this.#startDraft(act, this.#pointAt(event));
+    else this.#layer.draft = { kind: act, from: this.#pointAt(event), to: this.#pointAt(event) };
   }
 
   /** @param {PointerEvent} event */
@@ -115,12 +118,6 @@ export class Tools extends EventTarget {
   #cancel({ pointerId }) {
     this.#pointers.delete(pointerId);
     this.#drag = null;
-  }
-
-  /** A second finger ends the action of the first. */
-  #abandon() {
-    this.#drag = null;
-    this.#layer.draft = null;
   }
 
   /** @param {Drag} drag @param {PointerEvent} event */
@@ -201,12 +198,7 @@ export class Tools extends EventTarget {
     const { cross, draft } = this.#layer;
     if (!cross || !isMeasure(this.tool)) return;
     if (draft) announce(this.#layer.finish() ?? "");
-    else this.#startDraft(this.tool, centreOf(cross));
-  }
-
-  /** @param {Tool} kind @param {Point} point */
-  #startDraft(kind, point) {
-    if (isMeasure(kind)) this.#layer.draft = { kind, from: point, to: point };
+    else this.#layer.draft = { kind: this.tool, from: centreOf(cross), to: centreOf(cross) };
   }
 
   /** @param {Point} point */
