@@ -249,3 +249,35 @@ def test_a_picture_of_three_windows_says_that_it_has_no_hounsfield_units(page: P
 def test_a_deleted_job_is_said_to_be_gone(page: Page, service: Service) -> None:
     page.goto(f"{service.url}/#/jobs/01a223f9771c53de759ed1414c67/series/0")
     expect(page.get_by_role("alert").filter(has_text="does not exist any more")).to_be_visible()
+
+
+def test_a_series_without_a_report_waits_and_opens(page: Page, service: Service, job: str) -> None:
+    answers = iter([{"status": 404, "json": {"title": "No report", "code": "no_report"}}])
+    page.route(re.compile(r"/series/0/report$"), lambda route: _fulfil_once(route, answers))
+    _open(page, service, job)
+    assert next(answers, None) is None
+
+
+def _fulfil_once(route: Route, answers: Iterator[dict[str, Any]]) -> None:
+    answer = next(answers, None)
+    route.fulfill(**answer) if answer else route.continue_()
+
+
+def test_the_same_patient_s_earlier_series_is_linked(page: Page, service: Service) -> None:
+    def series(day: int) -> dict[str, bytes]:
+        tags: dict[str, Any] = {
+            "PatientID": "4711",
+            "SeriesDescription": f"Head {day}",
+            "AcquisitionDate": f"2026010{day}",
+        }
+        uid = f"2.25.88{day}"
+        one: dict[str, Any] = {"SeriesInstanceUID": uid, "StudyInstanceUID": f"{uid}.1"}
+        return {
+            f"{index}.dcm": ct_slice(index, SOPInstanceUID=f"{uid}.{index + 2}", **one, **tags) for index in range(2)
+        }
+
+    _, early, late = (_send(service, series(day)) for day in (1, 2, 3))
+    _open(page, service, late)
+    expect(page.get_by_role("heading", name="Head 3")).to_be_visible()
+    page.get_by_role("link", name="Compare with Head 2, 2026-01-02").click()
+    expect(page).to_have_url(re.compile(f"#/compare/{late}/0/{early}/0$"))
