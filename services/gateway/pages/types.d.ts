@@ -17,6 +17,27 @@ export interface Addendum {
   figures: LevelFigures;
 }
 
+export interface Agreement {
+  periods: AgreementPeriod[];
+}
+
+export interface AgreementCounts {
+  agree: number;
+  disagree: number;
+  uncertain: number;
+  rate: Rate | null;
+}
+
+export interface AgreementPeriod {
+  agree: number;
+  disagree: number;
+  uncertain: number;
+  rate: Rate | null;
+  week: string;
+  start: string;
+  labels: Record<string, AgreementCounts>;
+}
+
 export interface Bases {
   slice: Record<string, "goal_met" | "clamped" | "not_reached" | "too_few_cases">;
   series: Record<string, "goal_met" | "clamped" | "not_reached" | "too_few_cases">;
