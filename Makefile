@@ -151,6 +151,9 @@ format: $(VENV)/.dev ## Format the code and apply the fixes of the linter
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+screenshots: $(VENV)/.dev ## Draw the pictures of the page in docs/ (needs Chromium)
+	$(BIN)/python -m tests.e2e.screenshots
+
 reference: $(VENV)/.dev ## Generate settings.md, openapi.json and acceptance.md of docs/reference/, and the page's types.d.ts
 	$(BIN)/python -m tests.reference
 

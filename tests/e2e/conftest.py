@@ -77,7 +77,7 @@ def driver(context: BrowserContext, service: Service) -> Iterator[PageDriver]:
     """The open page; fails the test where the page had an error."""
     page = context.new_page()
     errors = record_errors(page, service.url)
-    page.goto(service.url)
+    page.goto(f"{service.url}/")
     expect(page.locator("#served-model")).to_contain_text("Served model")
     yield PageDriver(page)
     assert errors == []

@@ -1,5 +1,6 @@
 """Controls the page as a user does, and reads it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -7,24 +8,22 @@ from typing import Any, Final
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 WAIT_MS: Final = 60_000
-_CHECKSUM: Final = """canvas => {
-    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
-    copy.drawImage(canvas, 0, 0);
-    const pixels = copy.getImageData(0, 0, canvas.width, canvas.height).data;
-    let sum = 0;
-    for (let at = 0; at < pixels.length; at += 4) sum += pixels[at] * 3 + pixels[at + 1] * 5 + pixels[at + 2] * 7;
-    return [sum, new Set(pixels).size];
-}"""
+SERIES: Final = re.compile(r"#/jobs/[0-9a-f]+/series/0")
+JOB: Final = re.compile(r"#/jobs/[0-9a-f]+$")
 
 
 class PageDriver:
-    """Controls one open page."""
+    """Controls one open page: the upload, the worklist, the panel of a job, and the verdict of a series."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.verdict = page.locator("#verdict-title")
-        self.problem = page.locator("#problem")
-        self.picture = page.locator("#picture")
+        self.upload = page.locator("section.upload")
+        self.selection = page.locator(".selection-summary")
+        self.problem = page.locator("section.problem")
+        self.grid = page.get_by_role("grid")
+        self.rows = page.locator(".grid-body .grid-row")
+        self.job = page.locator("section.job")
+        self.verdict = page.locator(".report-panel .verdict")
 
     def choose(self, files: Sequence[Path] | Mapping[str, bytes]) -> None:
         """Select files with the button "Choose files"; a mapping has names as keys and contents as values."""
@@ -32,58 +31,63 @@ class PageDriver:
             self.button("Choose files").click()
         chooser.value.set_files(_payloads(files) if isinstance(files, Mapping) else list(files))
 
-    def predict(self) -> None:
-        """Press Predict and wait for the report or the problem."""
-        self.button("Predict").click()
-        expect(self.verdict.or_(self.problem).filter(visible=True)).to_be_visible(timeout=WAIT_MS)
+    def choose_folder(self, folder: Path, files: Mapping[str, bytes] | None = None) -> None:
+        """Select a folder, after writing files into it."""
+        for name, content in (files or {}).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        with self.page.expect_file_chooser() as chooser:
+            self.button("Choose a folder").click()
+        chooser.value.set_files(folder)
+
+    def send(self) -> None:
+        """Press Send and wait for the series, for the list of several, or for a problem."""
+        self.button("Send").click()
+        expect(self.upload).to_be_hidden(timeout=WAIT_MS)
+
+    def send_series(self) -> None:
+        """Send one series and wait for its report."""
+        self.send()
+        expect(self.page).to_have_url(SERIES)
+        expect(self.verdict).to_be_visible(timeout=WAIT_MS)
+
+    def send_job(self, title: str) -> None:
+        """Send several series and wait until the panel of the job has this title."""
+        self.send()
+        expect(self.page).to_have_url(JOB)
+        expect(self.job.get_by_role("heading", name=title)).to_be_visible(timeout=WAIT_MS)
+
+    def send_refused(self) -> None:
+        """Press Send and wait for the problem."""
+        self.button("Send").click()
+        expect(self.problem).to_be_visible(timeout=WAIT_MS)
+
+    def back(self) -> None:
+        """Return to the worklist by its link."""
+        self.page.get_by_role("link", name="Worklist", exact=True).click()
+        expect(self.grid.or_(self.page.locator("section.empty")).filter(visible=True)).to_be_visible()
 
     def button(self, name: str) -> Locator:
         """A button by its exact name."""
         return self.page.get_by_role("button", name=name, exact=True)
 
-    def select_window(self, name: str) -> None:
-        """Select another window."""
-        self.page.get_by_role("radio", name=name, exact=True).check()
-
-    def slice_number(self) -> int:
-        """Number of the current slice, from 1."""
-        return int(self.page.locator("#slice-number").inner_text().split()[1])
-
-    def expect_slice(self, number: int) -> None:
-        """Wait for a slice by its number, from 1."""
-        expect(self.page.locator("#slice-number")).to_contain_text(f" {number} of ")
-
-    def picture_checksum(self) -> tuple[int, int]:
-        """Checksum of the picture, and its number of brightness levels."""
-        checksum, levels = self.picture.evaluate(_CHECKSUM)
-        return checksum, levels
-
-    def expect_picture(self, other_than: int = 0) -> int:
-        """Wait for a picture with another checksum; the new checksum."""
-        for _ in range(100):
-            checksum, levels = self.picture_checksum()
-            if levels > 16 and checksum != other_than:
-                return checksum
-            self.page.wait_for_timeout(50)
-        raise AssertionError("no new picture was drawn")
-
-    def horizontal_overflow_px(self) -> int:
+    def overflow_px(self) -> int:
         """Pixels by which the page is wider than its window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
-    def fake_response(
-        self, status: int, body: str, content_type: str, headers: Mapping[str, str] | None = None
-    ) -> None:
-        """Predictions get this response instead of the service's."""
+    def fake_jobs(self, status: int, body: str, content_type: str, headers: Mapping[str, str] | None = None) -> None:
+        """Uploads get this response instead of the service's."""
 
         def fulfil(route: Route) -> None:
-            route.fulfill(status=status, body=body, content_type=content_type, headers=dict(headers or {}))
+            if route.request.method != "POST":
+                return route.fallback()
+            return route.fulfill(status=status, body=body, content_type=content_type, headers=dict(headers or {}))
 
-        self.page.route("**/v1/predictions*", fulfil)
+        self.page.route("**/v1/jobs*", fulfil)
 
     def restore_service(self) -> None:
-        """Predictions get the service's response again."""
-        self.page.unroute("**/v1/predictions*")
+        """Uploads get the service's response again."""
+        self.page.unroute("**/v1/jobs*")
 
 
 def _payloads(files: Mapping[str, bytes]) -> list[FilePayload]:

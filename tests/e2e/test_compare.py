@@ -71,13 +71,6 @@ def test_another_patient_and_a_refused_series_are_named(page: Page, service: Ser
     expect(page.get_by_role("alert")).to_contain_text("Not known to be the same patient")
 
 
-def test_a_series_without_a_report_leaves_the_other(page: Page, service: Service, jobs: dict[str, str]) -> None:
-    page.goto(f"{service.url}/#/compare/{jobs['thick']}/0/{jobs['thick']}/7")
-    panes = page.locator(".compare-pane")
-    expect(panes.nth(0).locator(".slice-canvas")).to_be_visible(timeout=WAIT_MS)
-    expect(panes.nth(1).get_by_role("alert")).to_contain_text("This series has no report")
-
-
 def test_panes_stand_one_above_the_other_on_a_phone(page: Page, service: Service, jobs: dict[str, str]) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     thick, thin = _open(page, service, jobs["thick"], jobs["thin"])

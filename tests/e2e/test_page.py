@@ -1,262 +1,217 @@
-"""The page in a real browser, in front of the real services."""
+"""The page in a real browser, in front of the real services: sending files, and the report of a series."""
 
 import json
+import re
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from services.common.labels import LABELS
-from services.common.predictions import PREDICTION_RULE
 from services.common.report_schemas import Report
 from tests.e2e.page_driver import WAIT_MS, PageDriver, read_label_table
+from tests.e2e.send_job import finished_job
+from tests.e2e.viewer_driver import ViewerDriver
 from tests.running import Service
 from tests.scans import ct_slice, picture, series, zipped
 
 pytestmark = pytest.mark.e2e
-PHONE: ViewportSize = {"width": 360, "height": 740}
+
+
+def _report(service: Service, job: str) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{service.url}/v1/jobs/{job}/series/0/report", timeout=60).json()
+    return found
+
+
+def _fake_report(page: Page, report: dict[str, Any]) -> None:
+    """The page gets this report of every series."""
+
+    def fulfil(route: Route) -> None:
+        route.fulfill(json=report)
+
+    page.route("**/series/0/report", fulfil)
 
 
 @pytest.fixture
-def report_page(driver: PageDriver, study: list[Path]) -> PageDriver:
-    """The page with the report of the sample series."""
-    driver.choose(study)
-    driver.predict()
+def sample_page(driver: PageDriver, sample_address: str) -> PageDriver:
+    """The page with the sample series."""
+    driver.page.goto(sample_address)
+    ViewerDriver(driver.page).wait_for_picture()
     return driver
 
 
-def test_a_series_is_selected_and_assessed(driver: PageDriver, study: list[Path]) -> None:
-    expect(driver.button("Predict")).to_be_disabled()
-    driver.choose(study)
-    expect(driver.page.locator("#selection-summary")).to_have_text("28 files, 3.7 MB")
-    driver.predict()
-
-    expect(driver.verdict).to_contain_text("Haemorrhage predicted: intraparenchymal")
-    expect(driver.verdict).to_be_focused()
-    expect(driver.page.locator("#findings li")).to_have_count(6)
-    expect(driver.page.locator("#strip rect.column")).to_have_count(28)
+def test_a_folder_is_sent_and_its_series_opens(driver: PageDriver, study: list[Path]) -> None:
+    driver.choose_folder(study[0].parent)
+    expect(driver.selection).to_have_text("28 files, 3.7 MB")
+    expect(driver.button("Send")).to_be_focused()
+    driver.send_series()
+    expect(driver.page.locator(".series-banner")).to_contain_text("Haemorrhage predicted: intraparenchymal")
     expect(driver.page.get_by_text("Research software, not a medical device.", exact=True)).to_be_in_viewport()
-    shown = read_label_table(driver.page.locator("#series-table"))
+    ViewerDriver(driver.page).wait_for_picture()
+    shown = read_label_table(driver.page.locator("table.labels").first)
     assert tuple(shown) == LABELS
     assert shown["any"][0] > 0.5
     assert shown["any"][1] == "● yes"
+    expect(driver.page.locator(".report-panel")).to_contain_text("series/")
+    driver.back()
+    expect(driver.rows.first).to_contain_text("Haemorrhage predicted")
 
 
-def test_the_report_can_be_downloaded(report_page: PageDriver) -> None:
-    with report_page.page.expect_download() as download:
-        report_page.button("Download report (JSON)").click()
+def test_a_zip_gives_the_same_report(driver: PageDriver, study: list[Path], sample_address: str) -> None:
+    driver.choose({"study.zip": zipped({path.name: path.read_bytes() for path in study})})
+    driver.send_series()
+    zipped_series = read_label_table(driver.page.locator("table.labels").first)
+    driver.page.goto(sample_address)
+    expect(driver.verdict).to_be_visible(timeout=WAIT_MS)
+    assert read_label_table(driver.page.locator("table.labels").first) == zipped_series
 
-    text = Path(download.value.path()).read_text()
-    report = Report.model_validate_json(text)
-    assert download.value.suggested_filename == f"report-{report.id}.json"
+
+def test_the_report_can_be_downloaded(sample_page: PageDriver) -> None:
+    page = sample_page.page
+    with page.expect_download() as download:
+        sample_page.button("Report (JSON)").click()
+    report = Report.model_validate_json(Path(download.value.path()).read_text())
     assert report.series is not None
     assert report.series.probabilities is not None
-    assert [item.image for item in report.slices] == [None] * 28
-    shown = read_label_table(report_page.page.locator("#series-table"))
+    shown = read_label_table(page.locator("table.labels").first)
     assert shown == {
         label: (round(p, 4), "● yes" if p > report.thresholds.series[label] else "○ no")
         for label, p in report.series.probabilities.items()
     }
-    report_page.page.get_by_text("Report details").click()
-    expect(report_page.page.locator("#details-body")).to_contain_text(report.model.sha256[:12])
-    expect(report_page.page.locator("#details-body")).to_contain_text(report.model.recipe)
-    expect(report_page.page.locator("#details-body")).to_contain_text(PREDICTION_RULE.replace("`", ""))
-    above = sum(bool(item.predictions and item.predictions["any"]) for item in report.slices)
-    expect(report_page.page.locator("#strip-hint")).to_have_text(f"{above} slices positive")
+    with page.expect_download() as download:
+        sample_page.button("Table (CSV)").click()
+    assert len(Path(download.value.path()).read_text().splitlines()) >= 2
+    page.get_by_text("Model, times and identifiers").click()
+    details = page.locator(".details")
     assert report.created
-    for text in (f"Software{report.version}", f"Created{report.created[:10]} {report.created[11:19]} UTC"):
-        expect(report_page.page.locator("#details-body")).to_contain_text(text)
+    for text in (report.model.sha256[:12], report.model.recipe, str(report.version), report.created[:10]):
+        expect(details).to_contain_text(text)
 
 
-def test_the_slice_is_drawn_in_every_window(report_page: PageDriver) -> None:
-    pictures = [report_page.expect_picture()]
-    for name in ("Soft tissue", "Bone", "Composite"):
-        report_page.select_window(name)
-        pictures.append(report_page.expect_picture(other_than=pictures[-1]))
-    assert len(set(pictures)) == 4
+def test_the_fused_key_slice_can_be_downloaded(sample_page: PageDriver) -> None:
+    with sample_page.page.expect_download() as download:
+        sample_page.button("Download this slice as PNG").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
 
 
-def test_keys_wheel_slider_strip_and_buttons_change_the_slice(report_page: PageDriver) -> None:
-    page, start = report_page.page, report_page.slice_number()
-    first = report_page.expect_picture()
-    report_page.picture.press("ArrowRight")
-    report_page.expect_slice(start + 1)
-    assert report_page.expect_picture(other_than=first) != first
-    report_page.picture.press("ArrowDown")
-    report_page.expect_slice(start)
-    report_page.picture.press("End")
-    report_page.expect_slice(28)
-    expect(report_page.button("Next slice")).to_be_disabled()
-    report_page.button("Previous slice").click()
-    report_page.expect_slice(27)
-    page.get_by_role("slider", name="Slice").press("Home")
-    report_page.expect_slice(1)
-    report_page.picture.hover()
+def test_key_slices_strip_slider_and_buttons_change_the_slice(sample_page: PageDriver) -> None:
+    page, viewer = sample_page.page, ViewerDriver(sample_page.page)
+    viewer.expect_slice(17)
+    sample_page.button("Next slice").click()
+    viewer.expect_slice(18)
+    expect(page).to_have_url(re.compile("slice=17"))
+    page.get_by_role("slider", name="Slice").press("End")
+    viewer.expect_slice(28)
+    expect(sample_page.button("Next slice")).to_be_disabled()
+    viewer.stage.hover()
     page.mouse.wheel(0, -120)
-    report_page.expect_slice(2)
-    strip = page.locator("#strip")
-    box = strip.bounding_box()
-    assert box is not None
-    strip.click(position={"x": box["width"] * 9.5 / 28, "y": box["height"] / 2})
-    report_page.expect_slice(10)
-    report_page.button(f"Key slice {start}").click()
-    report_page.expect_slice(start)
+    viewer.expect_slice(27)
+    sample_page.button("Key slice 17").click()
+    viewer.expect_slice(17)
+    expect(page).to_have_url(re.compile("slice=16"))
+    page.reload()
+    viewer.wait_for_picture()
+    viewer.expect_slice(17)
 
 
-def test_the_strip_shows_the_selected_label(report_page: PageDriver) -> None:
-    heights = "rects => rects.map(rect => rect.getAttribute('height'))"
-    columns = report_page.page.locator("#strip rect.column")
-    of_any = columns.evaluate_all(heights)
-    report_page.page.get_by_label("Probability by slice").select_option("epidural")
-    assert columns.evaluate_all(heights) != of_any
-
-
-def test_a_zip_and_a_folder_give_the_same_report(report_page: PageDriver, study: list[Path]) -> None:
-    direct = read_label_table(report_page.page.locator("#series-table"))
-    report_page.choose({"study.zip": zipped({path.name: path.read_bytes() for path in study})})
-    expect(report_page.page.locator("#report")).to_be_hidden()
-    report_page.predict()
-    assert read_label_table(report_page.page.locator("#series-table")) == direct
-
-    with report_page.page.expect_file_chooser() as chooser:
-        report_page.button("Choose a folder").click()
-    chooser.value.set_files(study[0].parent)
-    expect(report_page.page.locator("#selection-summary")).to_contain_text("28 files")
-    report_page.predict()
-    assert read_label_table(report_page.page.locator("#series-table")) == direct
-    expect(report_page.page.locator("#slice-file")).to_contain_text("series/")
-
-
-def test_one_or_several_pictures_are_assessed(driver: PageDriver, samples: Path) -> None:
-    driver.choose([samples / "slice.png"])
-    driver.predict()
-    expect(driver.page.locator("#series-title")).to_have_text("The series")
-    driver.expect_picture()
-
+def test_pictures_are_assessed_each_alone(driver: PageDriver, samples: Path) -> None:
     driver.choose({"normal.png": picture(), "haemorrhage.png": (samples / "slice.png").read_bytes()})
-    driver.predict()
+    driver.send_series()
     expect(driver.verdict).to_contain_text("of 2 pictures")
-    expect(driver.page.locator("#series-table tbody tr")).to_have_count(2)
+    page, viewer = driver.page, ViewerDriver(driver.page)
+    viewer.wait_for_picture()
     for number, name in ((2, "normal.png"), (1, "haemorrhage.png")):
         driver.button(name).click()
-        driver.expect_slice(number)
-        expect(driver.page.locator("#slice-file")).to_have_text(name)
-
-
-def test_a_bad_file_is_named_and_a_good_one_is_accepted_next(driver: PageDriver, samples: Path) -> None:
-    driver.choose({"notes.dcm": b"just text"})
-    driver.predict()
-    expect(driver.problem).to_contain_text("notes.dcm: neither DICOM nor PNG")
-    expect(driver.problem).to_contain_text("try again")
-    expect(driver.page.locator("#problem-title")).to_be_focused()
-
-    with driver.page.expect_file_chooser() as chooser:
-        driver.button("Choose other files").click()
-    chooser.value.set_files(samples / "slice.dcm")
-    expect(driver.problem).to_be_hidden()
-    driver.predict()
-    expect(driver.verdict).to_contain_text("predicted")
+        viewer.expect_slice(number)
+        expect(page.locator(".this-slice")).to_contain_text(name)
+    expect(page.get_by_text("it has no Hounsfield units")).to_be_visible()
+    expect(viewer.stage.locator("[data-side=left]")).to_be_empty()
 
 
 @pytest.mark.parametrize(
     ("files", "texts"),
     [
-        ({"scout.dcm": ct_slice(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])}, ["scout.dcm", "localizer"]),
-        ({**series(4), "cut.dcm": ct_slice(9)[:-1], "empty.dcm": b""}, ["cut.dcm", "empty.dcm", "the file is empty"]),
-        ({"one.dcm": ct_slice(0), "two.dcm": ct_slice(1, SeriesInstanceUID="2.25.77")}, ["2.25.77", "1 slice"]),
+        (
+            {"notes.dcm": b"just text"},
+            ["No series found", "1 file in no series", "notes.dcm", "the DICOM header cannot be read"],
+        ),
         ({"broken.zip": b"PK\x03\x04" + bytes(100)}, ["broken.zip"]),
     ],
 )
-def test_the_problem_names_every_bad_file_and_series(
-    driver: PageDriver, files: dict[str, bytes], texts: list[str]
-) -> None:
+def test_files_without_a_series_are_named(driver: PageDriver, files: dict[str, bytes], texts: list[str]) -> None:
     driver.choose(files)
-    driver.predict()
+    driver.button("Send").click()
+    shown = driver.job.or_(driver.problem).filter(visible=True)
     for text in texts:
-        expect(driver.problem).to_contain_text(text)
-    expect(driver.page.locator("#report")).to_be_hidden()
-    expect(driver.button("Predict")).to_be_enabled()
+        expect(shown).to_contain_text(text, timeout=WAIT_MS)
 
 
-def test_one_of_several_series_can_be_chosen(driver: PageDriver) -> None:
-    thin = {f"thin {index}.dcm": ct_slice(index, SeriesInstanceUID="2.25.77", SliceThickness=1) for index in range(9)}
-    driver.choose({**series(10), **thin})
-    driver.predict()
-    expect(driver.problem.get_by_role("listitem").filter(has_text="2.25.10")).to_contain_text("Best:")
-    driver.button("Predict these 9 slices").click()
-    expect(driver.verdict).to_be_visible(timeout=WAIT_MS)
-    expect(driver.page.locator("#selection-summary")).to_contain_text("9 files")
-    expect(driver.page.locator("#slice-number")).to_contain_text("of 9")
+def test_a_localizer_alone_and_cut_files_are_named(driver: PageDriver) -> None:
+    scout = ct_slice(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    driver.choose({**series(4), "scout.dcm": scout, "cut.dcm": ct_slice(9)[:-1], "empty.dcm": b""})
+    driver.button("Send").click()
+    expect(driver.upload).to_be_hidden(timeout=WAIT_MS)
+    driver.page.goto(driver.page.url.split("/series/")[0])
+    files = driver.job.locator("ul.files")
+    for text in ("scout.dcm", "empty.dcm"):
+        expect(files).to_contain_text(text, timeout=WAIT_MS)
 
 
-def test_several_series_in_a_zip_are_listed_without_buttons(driver: PageDriver) -> None:
-    driver.choose({"study.zip": zipped({"one.dcm": ct_slice(0), "two.dcm": ct_slice(1, SeriesInstanceUID="2.25.77")})})
-    driver.predict()
-    expect(driver.problem).to_contain_text("2.25.77")
-    expect(driver.problem.get_by_role("button", name="Predict these")).to_have_count(0)
-
-
-def test_a_refused_series_is_not_shown_as_negative(driver: PageDriver) -> None:
+def test_a_refused_series_is_as_prominent_as_a_positive_and_can_be_looked_at(driver: PageDriver) -> None:
     blank = ct_slice().replace(ct_slice()[-512 * 512 * 2 :], bytes(512 * 512 * 2))
     driver.choose({"blank.dcm": blank})
-    driver.predict()
-    expect(driver.verdict).to_have_text("Not assessed")
-    expect(driver.page.locator("#verdict-detail")).to_contain_text("not a negative result")
-    expect(driver.page.locator("#reasons")).to_contain_text("constant_image")
-    expect(driver.page.locator("#evidence")).to_contain_text("Measured: medians over 1 slice: bone")
-    expect(driver.page.locator("#strip-section")).to_be_hidden()
+    driver.send_series()
+    banner = driver.page.locator(".series-banner")
+    expect(banner).to_contain_text("Not assessed")
+    expect(banner).to_contain_text("This is not a negative result")
+    expect(driver.verdict).to_contain_text("constant_image")
+    expect(driver.verdict).to_contain_text("Measured: medians over 1 slice: bone")
+    ViewerDriver(driver.page).wait_for_picture()
+    driver.back()
+    expect(driver.rows.first).to_contain_text("Not assessed")
 
 
 def test_a_positive_slice_of_a_negative_series_is_pointed_out(
-    driver: PageDriver, service: Service, samples: Path
+    driver: PageDriver, service: Service, sample_address: str
 ) -> None:
-    parts = [("files", ("slice.dcm", (samples / "slice.dcm").read_bytes()))]
-    report = httpx.post(f"{service.url}/v1/predictions", files=parts, timeout=60).json()
+    report = _report(service, sample_address.split("/")[-3])
     report["series"]["predictions"] = dict.fromkeys(LABELS, False)
-    report["slices"][0]["predictions"] = dict.fromkeys(LABELS, True)
-    driver.fake_response(200, json.dumps(report), "application/json")
-    driver.choose([samples / "slice.dcm"])
-    driver.predict()
-    expect(driver.verdict).to_have_text("No haemorrhage predicted")
-    expect(driver.page.locator("#verdict-detail")).to_contain_text("but 1 slice exceeds its own: check it")
+    for item in report["slices"]:
+        item["predictions"] = dict.fromkeys(LABELS, item["index"] == 3)
+    _fake_report(driver.page, report)
+    driver.page.goto(sample_address)
+    expect(driver.verdict).to_contain_text("No haemorrhage predicted", timeout=WAIT_MS)
+    expect(driver.verdict).to_contain_text("but 1 slice exceeds its own: check it")
 
 
-def test_the_size_of_a_slab_is_shown(driver: PageDriver, service: Service, samples: Path) -> None:
-    parts = [("files", (path.name, path.read_bytes())) for path in sorted((samples / "series").glob("*.dcm"))[:3]]
-    report = httpx.post(f"{service.url}/v1/predictions", files=parts, timeout=60).json()
-    for item, slab in zip(report["slices"], (0, 0, None), strict=True):
-        item["slab"] = slab
-    driver.fake_response(200, json.dumps(report), "application/json")
-    driver.choose([samples / "slice.dcm"])
-    driver.predict()
-    driver.page.get_by_role("slider", name="Slice").press("Home")
-    expect(driver.page.locator("#slice-slab")).to_have_text("slab of 2 slices")
-    driver.page.get_by_role("slider", name="Slice").press("End")
-    expect(driver.page.locator("#slice-slab")).to_be_empty()
-
-
-def test_a_report_of_an_older_version_is_shown(driver: PageDriver, service: Service, samples: Path) -> None:
-    parts = [("files", ("slice.dcm", (samples / "slice.dcm").read_bytes()))]
-    report = httpx.post(f"{service.url}/v1/predictions", files=parts, timeout=60).json()
-    older = {name: value for name, value in report.items() if name not in ("created", "version", "evidence")}
-    driver.fake_response(200, json.dumps(older), "application/json")
-    driver.choose([samples / "slice.dcm"])
-    driver.predict()
-    driver.page.get_by_text("Report details").click()
-    expect(driver.page.locator("#details-body")).to_contain_text("Softwareunknown")
+def test_a_slab_and_a_report_of_an_older_version_are_shown(
+    driver: PageDriver, service: Service, sample_address: str
+) -> None:
+    report = _report(service, sample_address.split("/")[-3])
+    new = ("created", "version", "evidence", "blood", "locations")
+    older = {name: value for name, value in report.items() if name not in new}
+    for item in older["slices"]:
+        item["slab"] = item["index"] // 2
+        del item["geometry"], item["frame"]
+    _fake_report(driver.page, older)
+    driver.page.goto(sample_address)
+    ViewerDriver(driver.page).wait_for_picture()
+    expect(driver.page.locator(".stage")).to_contain_text("in a slab of 2 slices")
+    driver.page.get_by_text("Model, times and identifiers").click()
+    expect(driver.page.locator(".details")).to_contain_text("unknown")
 
 
 def test_files_can_be_removed_from_the_selection(driver: PageDriver) -> None:
     driver.choose({"a.dcm": ct_slice(0), "b.dcm": ct_slice(1)})
     driver.page.get_by_text("Show the files").click()
     driver.button("Remove a.dcm").click()
-    expect(driver.page.locator("#selection-summary")).to_contain_text("1 file,")
+    expect(driver.selection).to_contain_text("1 file,")
     expect(driver.button("Remove b.dcm")).to_be_focused()
     driver.button("Clear").click()
-    expect(driver.page.locator("#selection-summary")).to_have_text("No files chosen")
-    expect(driver.button("Predict")).to_be_disabled()
+    expect(driver.button("Send")).to_be_hidden()
 
 
 def test_a_folder_can_be_dropped(driver: PageDriver, context: BrowserContext, study: list[Path]) -> None:
@@ -267,95 +222,72 @@ def test_a_folder_can_be_dropped(driver: PageDriver, context: BrowserContext, st
     expect(driver.page.get_by_text("Drop files here")).to_be_visible()
     mouse.send("Input.dispatchDragEvent", {"type": "drop", "x": 600, "y": 400, "data": folder})
     expect(driver.page.get_by_text("Drop files here")).to_be_hidden()
-    expect(driver.page.locator("#selection-summary")).to_have_text("28 files, 3.7 MB")
+    expect(driver.selection).to_have_text("28 files, 3.7 MB")
     driver.page.get_by_text("Show the files").click()
-    expect(driver.page.locator("#selection-files li").first).to_contain_text("series/01.dcm")
+    expect(driver.upload.locator("ul.files li").first).to_contain_text("series/01.dcm")
 
 
-def test_a_new_operating_point_needs_a_new_prediction(report_page: PageDriver) -> None:
-    epidural = report_page.page.locator("#series-table td.column-threshold").nth(LABELS.index("epidural"))
-    before = epidural.inner_text()
-    report_page.page.get_by_label("Operating point").select_option("sensitive")
-    expect(report_page.page.locator("#stale-hint")).to_contain_text("Press Predict for ‘sensitive’")
-    report_page.predict()
-    expect(report_page.page.locator("#verdict-detail")).to_contain_text("‘sensitive’")
-    assert float(epidural.inner_text()) < float(before)
-    expect(report_page.page.locator("#stale-hint")).to_be_empty()
-
-
-def test_the_page_works_by_keyboard_alone(driver: PageDriver, study: list[Path]) -> None:
-    page = driver.page
-    with page.expect_file_chooser() as chooser:
-        _tab_to(page, "choose-files")
-        page.keyboard.press("Enter")
-    chooser.value.set_files(study)
-    _tab_to(page, "predict")
-    page.keyboard.press("Enter")
-    expect(driver.verdict).to_be_focused(timeout=WAIT_MS)
-    _tab_to(page, "picture")
-    number = driver.slice_number()
-    page.keyboard.press("ArrowUp")
-    driver.expect_slice(number + 1)
-    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-
-
-def _tab_to(page: Page, name: str) -> None:
-    for _ in range(30):
-        if page.evaluate("document.activeElement.id") == name:
-            return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"the tab key does not reach {name}")
+def test_another_operating_point_has_other_thresholds(
+    driver: PageDriver, study: list[Path], sample_address: str
+) -> None:
+    driver.choose(study)
+    driver.page.get_by_label("Operating point").select_option("sensitive")
+    driver.send_series()
+    expect(driver.verdict).to_contain_text("‘sensitive’")
+    epidural = driver.page.locator("table.labels").first.locator("td.column-threshold").nth(LABELS.index("epidural"))
+    sensitive = float(epidural.inner_text())
+    driver.page.goto(sample_address)
+    expect(driver.verdict).to_contain_text("‘default’", timeout=WAIT_MS)
+    assert sensitive < float(epidural.inner_text())
 
 
 def test_file_names_are_text_and_never_markup(driver: PageDriver) -> None:
     name = "<img src=x onerror=document.title='owned'>.dcm"
     driver.choose({name: b"just text"})
     driver.page.get_by_text("Show the files").click()
-    driver.predict()
-    expect(driver.problem).to_contain_text(name)
+    expect(driver.upload.locator("ul.files")).to_contain_text(name)
+    driver.button("Send").click()
+    expect(driver.job.locator("ul.files").or_(driver.problem).filter(visible=True)).to_contain_text(
+        name, timeout=WAIT_MS
+    )
     expect(driver.page.locator("img")).to_have_count(0)
-    assert driver.page.title() == "Intracranial haemorrhage on head CT"
+    assert "owned" not in driver.page.title()
 
 
-def test_progress_is_shown_and_can_be_cancelled(driver: PageDriver, study: list[Path]) -> None:
-    driver.page.route("**/v1/predictions*", lambda _: None)
-    driver.choose(study)
-    driver.button("Predict").click()
-    expect(driver.page.locator("#progress")).to_be_visible()
+def test_an_upload_can_be_cancelled(driver: PageDriver, samples: Path) -> None:
+    driver.page.route("**/v1/jobs?blood*", lambda _: None)
+    driver.choose([samples / "slice.dcm"])
+    driver.button("Send").click()
+    expect(driver.page.locator(".upload-progress")).to_be_visible()
     expect(driver.button("Cancel")).to_be_focused()
-    expect(driver.button("Predict")).to_be_disabled()
     driver.button("Cancel").click()
-    expect(driver.page.locator("#progress")).to_be_hidden()
-    expect(driver.button("Predict")).to_be_focused()
-
-    driver.restore_service()
-    driver.predict()
-    expect(driver.verdict).to_contain_text("Haemorrhage predicted")
+    expect(driver.page.locator(".upload-progress")).to_be_hidden()
+    driver.page.unroute("**/v1/jobs?blood*")
+    driver.send_series()
 
 
 # Records all progress texts: polling would miss short ones.
 RECORD_PROGRESS = """() => {
-    const text = document.getElementById("progress-text"), amount = document.getElementById("progress-amount");
     window.progressTexts = [];
-    new MutationObserver(() => window.progressTexts.push([text.textContent, amount.textContent]))
-        .observe(document.getElementById("progress"), { subtree: true, childList: true, characterData: true });
+    const progress = document.querySelector(".upload-progress");
+    const texts = () => [...progress.querySelectorAll("p > *")].map(one => one.textContent);
+    new MutationObserver(() => window.progressTexts.push(texts()))
+        .observe(progress, { subtree: true, childList: true, characterData: true });
 }"""
 
 
-def test_a_slow_upload_shows_bytes_and_then_a_clock(driver: PageDriver, context: BrowserContext, samples: Path) -> None:
+def test_a_slow_upload_shows_bytes(driver: PageDriver, context: BrowserContext, samples: Path) -> None:
     network = context.new_cdp_session(driver.page)
     network.send("Network.enable")
     slow = {"offline": False, "latency": 400, "downloadThroughput": -1, "uploadThroughput": 128 * 1024}
     network.send("Network.emulateNetworkConditions", slow)
     driver.choose([samples / "slice.dcm"])
     driver.page.evaluate(RECORD_PROGRESS)
-    driver.button("Predict").click()
-    expect(driver.verdict).to_be_visible(timeout=WAIT_MS)
+    driver.send_series()
     texts = driver.page.evaluate("window.progressTexts")
-    assert [text for text, _ in groupby(text for text, _ in texts)] == ["Uploading", "Analysing", ""]
-    amounts = [{amount for text, amount in texts if text == activity} for activity in ("Uploading", "Analysing")]
-    assert any(amount.endswith("of 133 kB") for amount in amounts[0])
-    assert len([amount for amount in amounts[1] if amount.endswith(" s")]) > 1  # a clock that runs
+    activities = [text for text, _ in groupby(activity for activity, *_ in texts)]
+    assert activities == ["Uploading", "Storing", "Finding the series"]
+    assert any(amount.endswith("of 133 kB") for activity, amount, *_ in texts if activity == "Uploading")
 
 
 @pytest.mark.parametrize(
@@ -375,55 +307,38 @@ def test_a_slow_upload_shows_bytes_and_then_a_clock(driver: PageDriver, context:
 def test_responses_of_a_proxy_are_shown(
     driver: PageDriver, samples: Path, status: int, body: str, content_type: str, text: str
 ) -> None:
-    driver.fake_response(status, body, content_type, {"retry-after": "7"})
+    driver.fake_jobs(status, body, content_type, {"retry-after": "7"})
     driver.choose([samples / "slice.dcm"])
-    driver.predict()
+    driver.send_refused()
     expect(driver.problem).to_contain_text(text)
+    expect(driver.problem.get_by_role("heading")).to_be_focused()
     driver.restore_service()
-    driver.predict()
-    expect(driver.verdict).to_be_visible()
+    driver.send_series()
 
 
 def test_a_lost_connection_is_shown_and_can_be_retried(driver: PageDriver, samples: Path) -> None:
-    driver.page.route("**/v1/predictions*", lambda route: route.abort("connectionreset"))
+    driver.page.route("**/v1/jobs?blood*", lambda route: route.abort("connectionreset"))
     driver.choose([samples / "slice.dcm"])
-    driver.predict()
+    driver.send_refused()
     expect(driver.problem).to_contain_text("Connection lost")
-    driver.restore_service()
+    driver.page.unroute("**/v1/jobs?blood*")
     driver.button("Try again").click()
     expect(driver.verdict).to_be_visible(timeout=WAIT_MS)
 
 
-def test_the_page_loads_before_the_service_is_ready(context: BrowserContext, service: Service, samples: Path) -> None:
+def test_the_page_loads_before_the_service_is_ready(context: BrowserContext, service: Service) -> None:
     page = context.new_page()
-    driver = PageDriver(page)
     page.clock.install()
     page.route("**/v1/models", lambda route: route.fulfill(status=503, body=""))
-    page.goto(service.url)
+    page.goto(f"{service.url}/")
     expect(page.locator("#served-model")).to_contain_text("not ready yet")
-    driver.choose([samples / "slice.dcm"])
     page.unroute("**/v1/models")
     page.clock.fast_forward("00:05")
     expect(page.locator("#served-model")).to_contain_text("Served model", timeout=WAIT_MS)
-    driver.predict()
-    expect(driver.verdict).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits_a_phone_in_light_and_dark(
-    browser: Browser, service: Service, study: list[Path], scheme: str
-) -> None:
-    context = browser.new_context(viewport=PHONE, color_scheme="dark" if scheme == "dark" else "light", has_touch=True)
-    page = context.new_page()
-    driver = PageDriver(page)
-    page.goto(service.url)
-    assert driver.horizontal_overflow_px() == 0
-    driver.choose(study)
-    driver.predict()
-    page.get_by_text("Report details").click()
-    assert driver.horizontal_overflow_px() == 0
-    for table in page.locator("table.labels").all():
-        assert table.evaluate("table => table.scrollWidth - table.parentElement.clientWidth") <= 0
-    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (sum(map(int, ground[4:-1].split(","))) < 128) == (scheme == "dark")
-    context.close()
+def test_a_deleted_series_says_so(driver: PageDriver, service: Service) -> None:
+    job = finished_job(service, {"a.dcm": ct_slice()})
+    httpx.delete(f"{service.url}/v1/jobs/{job}")
+    driver.page.goto(f"{service.url}/#/jobs/{job}/series/0")
+    expect(driver.page.get_by_role("alert")).to_contain_text("This series does not exist any more", timeout=WAIT_MS)

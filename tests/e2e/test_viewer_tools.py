@@ -3,14 +3,14 @@
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Any, Final
 
 import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, Route, ViewportSize, expect
+from playwright.sync_api import BrowserContext, Error, Locator, Page, Route, expect
 
 from tests.e2e.page_driver import WAIT_MS, record_errors
 from tests.running import Service
@@ -281,26 +281,3 @@ def test_the_same_patient_s_earlier_series_is_linked(page: Page, service: Servic
     expect(page.get_by_role("heading", name="Head 3")).to_be_visible()
     page.get_by_role("link", name="Compare with Head 2, 2026-01-02").click()
     expect(page).to_have_url(re.compile(f"#/compare/{late}/0/{early}/0$"))
-
-
-def test_fingers_change_slices_and_zoom(browser: Browser, service: Service, job: str) -> None:
-    phone: ViewportSize = {"width": 360, "height": 740}
-    with closing(browser.new_context(viewport=phone, has_touch=True, is_mobile=True)) as context:
-        page = context.new_page()
-        view = _open(page, service, job, "?slice=4")
-        assert page.evaluate("document.documentElement.scrollWidth") == phone["width"]
-        view.scroll_into_view_if_needed()
-        session = context.new_cdp_session(page)
-        x, y = _point(view, 80, 100)
-
-        def touch(*steps: list[tuple[float, float]]) -> None:
-            for at, points in enumerate([*steps, []]):
-                kind = "touchStart" if at == 0 else "touchMove" if points else "touchEnd"
-                fingers = [{"x": x + dx, "y": y + dy, "id": finger} for finger, (dx, dy) in enumerate(points)]
-                session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
-
-        touch([(0, 0)], [(0, 15)], [(0, 32)])
-        _shows(view, 8)
-        touch([(-20, 0), (20, 0)], [(-30, 0), (30, 0)], [(-40, 0), (40, 0)])
-        expect(view.locator(".view-state")).to_contain_text("zoom 200 %")
-        _shows(view, 8)

@@ -11,7 +11,7 @@ import { banner } from "./series_view.js";
 import { Stage } from "./stage.js";
 
 /** @typedef {import("../types.js").WorklistEntry} WorklistEntry */
-/** @typedef {{ job: string, number: number, report: any, error?: any, entry: WorklistEntry | undefined }} Series */
+/** @typedef {{ job: string, number: number, report: any, entry: WorklistEntry | undefined }} Series */
 /** @typedef {{ element: HTMLElement, entry: WorklistEntry | undefined, stage?: Stage }} Pane */
 
 /** @type {import("../router.js").OpenView} */
@@ -19,12 +19,15 @@ export function openCompareView(container, { job, number, otherJob, otherNumber 
   const closing = new AbortController();
   /** @type {Pane[]} */
   let panes = [];
-  const read = [[job, number], [otherJob, otherNumber]].map(([id, at]) => readSeries(id, Number(at), closing.signal));
-  Promise.all(read).then((both) => {
-    if (closing.signal.aborted) return;
-    panes = both.map(openPane);
-    container.append(patientNote(panes), ...linkControls(panes), element("div", { class: "compare" }, ...panes.map((pane) => pane.element)));
-  });
+  const read = Promise.all([readSeries(job, Number(number), closing.signal), readSeries(otherJob, Number(otherNumber), closing.signal)]);
+  read.then(
+    (both) => {
+      if (closing.signal.aborted) return;
+      panes = both.map(openPane);
+      container.append(patientNote(panes), ...linkControls(panes), element("div", { class: "compare" }, ...panes.map((pane) => pane.element)));
+    },
+    (error) => closing.signal.aborted || container.append(element("p", { class: "card", role: "alert" }, `${error.message}. ${error.detail ?? ""}`)),
+  );
   const close = () => {
     closing.abort();
     for (const { stage } of panes) stage?.close();
@@ -32,22 +35,20 @@ export function openCompareView(container, { job, number, otherJob, otherNumber 
   return { close };
 }
 
-/** A series whose report or entry cannot be read hides the other one in no case. @param {string} job @param {number} number @param {AbortSignal} signal @returns {Promise<Series>} */
+/** @param {string} job @param {number} number @param {AbortSignal} signal @returns {Promise<Series>} */
 async function readSeries(job, number, signal) {
-  const [report, list] = await Promise.allSettled([
+  const [report, list] = await Promise.all([
     getJson(`v1/jobs/${job}/series/${number}/report`, { signal }),
     getJson(`v1/worklist?job=${job}&limit=500`, { signal }),
   ]);
-  const entry = list.status === "fulfilled" ? list.value.entries.find((/** @type {WorklistEntry} */ one) => one.number === number) : undefined;
-  return report.status === "fulfilled" ? { job, number, entry, report: report.value } : { job, number, entry, report: null, error: report.reason };
+  return { job, number, report, entry: list.entries.find((/** @type {WorklistEntry} */ one) => one.number === number) };
 }
 
 /** @param {Series} series @returns {Pane} */
-function openPane({ job, number, report, error, entry }) {
+function openPane({ job, number, report, entry }) {
   const title = element("h2", {}, element("a", { href: routeAddress(`/jobs/${job}/series/${number}`) }, describe(entry, number)));
-  const verdict = report ? banner(report) : element("p", { class: "card", role: "alert" }, `${error.message}. ${error.detail ?? ""}`);
-  const pane = element("section", { class: "compare-pane", "aria-label": title.textContent ?? "" }, title, verdict);
-  if (!report?.slices?.length) return { element: pane, entry };
+  const pane = element("section", { class: "compare-pane", "aria-label": title.textContent ?? "" }, title, banner(report));
+  if (!report.slices?.length) return { element: pane, entry };
   const stage = new Stage({ job, number, report, index: report.key_slices?.[0] ?? report.slices.length >> 1 });
   stage.overlay = createOverlayPanel(stage.canvas, job, number, report);
   pane.append(stage.element, stage.overlay);

@@ -11,17 +11,14 @@ const tabs = new BroadcastChannel("ich-worklist");
  * @returns {Promise<void>} rejects with the RequestError of a refusal
  */
 export async function watchWorklist(onState, signal) {
-  /** @type {"changed" | "disconnected" | undefined} of the stream that this tab holds */
-  let held;
+  tabs.addEventListener("message", ({ data }) => onState(data), { signal });
   const follow = async () => {
     for await (const { event } of events("v1/worklist/events", signal)) {
-      held = event === "changed" ? "changed" : "disconnected";
-      tabs.postMessage(held);
-      onState(held);
+      const state = event === "changed" ? "changed" : "disconnected";
+      tabs.postMessage(state);
+      onState(state);
     }
   };
-  tabs.addEventListener("message", ({ data }) => (data === "ask" ? held && tabs.postMessage(held) : onState(data)), { signal });
-  tabs.postMessage("ask");
   try {
     await (navigator.locks ? navigator.locks.request("ich-worklist", { signal }, follow) : follow());
   } catch (error) {

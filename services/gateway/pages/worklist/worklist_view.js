@@ -227,7 +227,7 @@ class WorklistView {
       marked: entry !== undefined && this.#marked.has(keyOf(entry)),
       onMark: run((found) => this.#mark(found)),
       onUrgent: run((found) => this.#toggleUrgent(found)),
-      onPatient: run(({ patient }) => showPatient(patient)),
+      onPatient: run(({ patient }) => patient && this.#apply({ patient })),
     };
   }
 
@@ -271,7 +271,7 @@ class WorklistView {
     else if (!entry) return;
     else if (key === "u") this.#toggleUrgent(entry);
     else if (key === "x") this.#mark(entry);
-    else if (key === "p") showPatient(entry.patient);
+    else if (key === "p" && entry.patient) this.#apply({ patient: entry.patient });
     else return;
     event.preventDefault();
   }
@@ -281,11 +281,6 @@ class WorklistView {
     if (!this.#stop.signal.aborted) this.#problem.textContent = problemText(error);
     return true;
   }
-}
-
-/** @param {string | null} patient */
-function showPatient(patient) {
-  if (patient) location.hash = routeAddress("/", { patient });
 }
 
 function openHelp() {
