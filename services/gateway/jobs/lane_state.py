@@ -1,6 +1,7 @@
 """Lanes, and their state in Redis.
 
 ich:lane:<priority>:<sender>:<number>    `waiting:<ticket>`, or `running:<ticket>` with a time to live
+ich:work:<task>                          the priority of the lane that processes the task, with a time to live
 """
 
 import threading
@@ -19,6 +20,7 @@ _RENEW_INTERVAL_S: Final = 4.0
 _WAITING: Final = "waiting:"
 _RUNNING: Final = "running:"
 _KEY: Final = "ich:lane"
+_WORK: Final = "ich:work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +75,40 @@ class LaneStates:
         if self.waiting_ticket(lane) != ticket:
             yield False
             return
+        with self._renewed(lane.key, _RUNNING + ticket):
+            yield True
+
+    @contextmanager
+    def working(self, lane: Lane, task_id: str) -> Iterator[None]:
+        """Say that a lane processes a task, so that lanes of the other priority leave it out."""
+        key = f"{_WORK}:{task_id}"
+        try:
+            with self._renewed(key, lane.priority):
+                yield
+        finally:
+            with suppress(RedisError):
+                self._redis.delete(key)
+
+    def is_worked_elsewhere(self, lane: Lane, task_id: str) -> bool:
+        """Whether a lane of the other priority processes a task: the job's priority was changed meanwhile."""
+        found = self._redis.get(f"{_WORK}:{task_id}")
+        return isinstance(found, bytes) and found != lane.priority.encode()
+
+    @contextmanager
+    def _renewed(self, key: str, value: str) -> Iterator[None]:
+        """Hold a key while this process lives."""
         ended = threading.Event()
-        self._redis.set(lane.key, _RUNNING + ticket, ex=LEASE_S)
+        self._redis.set(key, value, ex=LEASE_S)
 
         def renew() -> None:
             while not ended.wait(_RENEW_INTERVAL_S):
                 with suppress(RedisError):
-                    self._redis.set(lane.key, _RUNNING + ticket, ex=LEASE_S)
+                    self._redis.set(key, value, ex=LEASE_S)
 
         thread = threading.Thread(target=renew, daemon=True)
         thread.start()
         try:
-            yield True
+            yield
         finally:
             ended.set()
             thread.join()

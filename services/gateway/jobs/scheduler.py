@@ -135,7 +135,8 @@ class FairScheduler:
     def _process_tasks(self, lane: Lane, process: Callable[[Task], bool]) -> None:
         deadline = time.monotonic() + self._ticket_s
         while task := self.next_task(lane):
-            proceed = process(task)
+            with self._states.working(lane, task.id):
+                proceed = process(task)
             if task.number is None:
                 self.schedule(lane.priority, lane.sender)
             if not proceed or time.monotonic() >= deadline or self._others_wait(lane):
@@ -165,25 +166,30 @@ class FairScheduler:
         return Queue(queue_name(priority), connection=self._redis, serializer=JSONSerializer)
 
     def next_task(self, lane: Lane) -> Task | None:
-        """The lane's next task, from the store alone. Closes jobs without further tasks."""
+        """The lane's next task, from the store. Closes jobs without further tasks.
+
+        Tasks are left out that lanes of the other priority process, which the job had before.
+        """
         for job in self._store.open_jobs(lane.priority, lane.sender):
             if job.ended() or not job.exists():
                 self._store.unmark_open(lane.priority, job)  # a process died after it ended the job
                 continue
             plan = job.plan()
-            if task := self._task_of(job, plan, lane.number):
+            if task := self._task_of(job, plan, lane):
                 return task
             if plan and len(job.outcomes()) >= len(plan.series):
                 self._store.close(job, lane.priority, "finished" if plan.series else "failed")
         return None
 
-    def _task_of(self, job: Job, plan: Plan | None, lane_number: int) -> Task | None:
+    def _task_of(self, job: Job, plan: Plan | None, lane: Lane) -> Task | None:
         """The job's next task in a lane. Lanes share its series in turn; its id decides which lane is first."""
-        first = (lane_number - crc32(job.id.encode())) % self._lanes
+        first = (lane.number - crc32(job.id.encode())) % self._lanes
         if plan is None:
-            return Task(job) if first == 0 else None
-        done = job.outcomes()
-        return next((Task(job, number) for number in plan.series[first :: self._lanes] if number not in done), None)
+            tasks = iter([Task(job)] if first == 0 else [])
+        else:
+            done = job.outcomes()
+            tasks = (Task(job, number) for number in plan.series[first :: self._lanes] if number not in done)
+        return next((task for task in tasks if not self._states.is_worked_elsewhere(lane, task.id)), None)
 
     def _queued(self, priority: Priority) -> set[str]:
         """The ids in a queue; an entry of another program may be no text."""

@@ -42,6 +42,16 @@ def test_keys_and_values_are_those_of_version_0_2_0(states: LaneStates, redis: R
         assert redis.get("ich:lane:urgent:ann:3") == b"running:first"
 
 
+def test_a_task_in_progress_is_left_to_its_lane(states: LaneStates, redis: Redis) -> None:
+    other = Lane("routine", "ann", 3)
+    with states.working(LANE, "job-000001"):
+        assert redis.get("ich:work:job-000001") == b"urgent"
+        assert 0 < redis.ttl("ich:work:job-000001") <= 20, "a killed worker's tasks are free soon"
+        assert states.is_worked_elsewhere(other, "job-000001")
+        assert not states.is_worked_elsewhere(LANE, "job-000001")
+    assert not states.is_worked_elsewhere(other, "job-000001")
+
+
 def test_a_lease_that_a_jump_of_redis_clock_made_longer_is_shortened(states: LaneStates, redis: Redis) -> None:
     redis.set(LANE.key, "running:first", ex=86_400)
     states.bound_lease(LANE)

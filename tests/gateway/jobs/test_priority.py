@@ -82,6 +82,45 @@ def test_a_series_in_progress_is_finished_where_it_is(worker: Worker, store: Job
     assert marks(store, job) == set()
 
 
+def test_a_series_in_progress_is_not_assessed_twice(worker: Worker, store: JobStore, tmp_path: Path) -> None:
+    job, begun = job_of(store, tmp_path, 2), list[str]()
+    worker.scheduler.schedule("routine", "ann")
+
+    def process(task: Task) -> bool:
+        begun.append(task.id)
+        store.change_priority(job, "urgent")
+        worker.scheduler.schedule("urgent", "ann")
+        begun.extend(f"{each.id}-{number:06d}" for each in worker.drain() for number in sorted(job.outcomes()))
+        return report(task)
+
+    worker.process_one(process)
+    worker.scheduler.reconcile()
+    worker.drain()
+    worker.scheduler.reconcile()
+    assert sorted(begun) == [f"{job.id}-000000", f"{job.id}-000001"]
+    assert job.ended()
+    assert marks(store, job) == set()
+
+
+def test_a_series_that_its_lane_gives_back_is_taken_by_the_other(
+    worker: Worker, store: JobStore, tmp_path: Path
+) -> None:
+    job = job_of(store, tmp_path)
+    worker.scheduler.schedule("routine", "ann")
+
+    def process(_: Task) -> bool:
+        store.change_priority(job, "urgent")
+        worker.scheduler.schedule("urgent", "ann")
+        assert worker.pop() is None, "no lane takes it meanwhile"
+        return False
+
+    worker.process_one(process)
+    worker.scheduler.reconcile()
+    assert [each.id for each in worker.drain()] == [job.id]
+    worker.scheduler.reconcile()
+    assert job.ended()
+
+
 def test_an_ended_or_deleted_job_keeps_its_priority(store: JobStore, tmp_path: Path) -> None:
     job = job_of(store, tmp_path)
     store.close(job, "routine", "finished")
