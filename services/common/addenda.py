@@ -13,7 +13,7 @@ from services.common.bundle_files import BundleFault, open_addenda, read_file
 from services.common.labels import LABELS, Label
 from services.common.operating_points import OperatingPoint
 
-MAX_ADDENDUM_BYTES: Final = 256 * 1024
+MAX_ADDENDUM_BYTES: Final = 64 * 1024  # one with three operating points has about 14 kB
 MAX_ADDENDA: Final = 20
 _MAX_SIGNATURE_BYTES: Final = 4096
 _SUFFIX: Final = ".json"

@@ -68,7 +68,7 @@ def test_links_and_large_files_are_not_read(tmp_path: Path) -> None:
     (real.parent / "large.json").write_bytes(b" " * 300_000)
     refused = _refused(bundle)
     assert "symbolic link" in refused[real.name]
-    assert "262144 bytes" in refused["large.json"]
+    assert "65536 bytes" in refused["large.json"]
 
 
 def test_a_bundle_whose_addenda_are_no_folder_is_refused(tmp_path: Path) -> None:
