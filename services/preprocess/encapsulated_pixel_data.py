@@ -8,6 +8,8 @@ from pydicom.uid import RLELossless
 
 _ITEM: Final = 0xE000FFFE  # as a little-endian number
 _HEAD_BYTES: Final = 8
+_MAX_FRAGMENTS: Final = 64  # of a frame whose place is given
+MAX_ITEMS: Final = 100_000  # in a file: 50 fragments of each of 2,000 frames
 _MAX_SEGMENTS: Final = 15
 _FIRST_SEGMENT: Final = (64).to_bytes(4, "little")
 _STARTS: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")  # of a JPEG, of a JPEG 2000 codestream
@@ -16,6 +18,8 @@ _STARTS: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")  # of a JPEG, of a JPEG 
 def count_frames(data: memoryview, start: int, transfer_syntax: str) -> int:
     """The number of frames by the basic offset table or, where it is empty, by the fragments that start a frame.
 
+    Pixel data of more items than any frames need count as so many frames.
+
     Parameters
     ----------
     data : the file, whole or truncated
@@ -23,6 +27,8 @@ def count_frames(data: memoryview, start: int, transfer_syntax: str) -> int:
     transfer_syntax : its UID
     """
     table, *fragments = list(_items(data, start)) or [memoryview(b"")]
+    if len(fragments) + 1 == MAX_ITEMS:
+        return MAX_ITEMS
     if len(table):
         return len(table) // 4
     starts_frame = _starts_run_lengths if transfer_syntax == RLELossless else _starts_jpeg
@@ -41,6 +47,8 @@ def frame_places(data: memoryview, start: int, transfer_syntax: str, frames: int
     frames : number of frames by the header
     """
     table, *fragments = list(_items(data, start)) or [memoryview(b"")]
+    if len(fragments) > _MAX_FRAGMENTS * frames:
+        return ()
     first, at = start + _HEAD_BYTES + len(table), 0
     starts_frame = _starts_run_lengths if transfer_syntax == RLELossless else _starts_jpeg
     places: dict[int, bool] = {}
@@ -82,7 +90,10 @@ def _starts_run_lengths(head: bytes) -> bool:
 
 
 def _items(data: memoryview, at: int) -> Iterator[memoryview]:
-    while at + _HEAD_BYTES <= len(data):
+    """The values of the items, at most `MAX_ITEMS`: each takes time and memory, and a crafted file has millions."""
+    for _ in range(MAX_ITEMS):
+        if at + _HEAD_BYTES > len(data):
+            return
         tag, length = unpack_from("<LL", data, at)
         if tag != _ITEM:
             return

@@ -7,7 +7,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from services.preprocess.dicom_file import open_dicom
-from services.preprocess.encapsulated_pixel_data import count_frames, frame_places, join_fragments
+from services.preprocess.encapsulated_pixel_data import MAX_ITEMS, count_frames, frame_places, join_fragments
 from services.preprocess.errors import UnreadableFile
 from tests.preprocess.dicom_files import COMPRESSED, ct, encapsulated, enhanced
 
@@ -94,3 +94,12 @@ def test_uncertain_places_are_not_given(table: list[int], frames: int) -> None:
 @given(st.binary(max_size=60), st.integers(1, 4))
 def test_any_bytes_have_places_or_none(data: bytes, frames: int) -> None:
     assert len(frame_places(memoryview(data), 0, RLELossless, frames)) in (0, frames + 1)
+
+
+def test_more_items_than_frames_need_are_surplus() -> None:
+    """Millions of empty fragments would take seconds and gigabytes."""
+    pixels = memoryview(item(b"") * (MAX_ITEMS + 10))
+    assert count_frames(pixels, 0, JPEGLSLossless) == MAX_ITEMS
+    assert frame_places(pixels, 0, JPEGLSLossless, 20) == ()
+    table = memoryview(item(bytes(4)) + item(b"") * (MAX_ITEMS + 10))
+    assert count_frames(table, 0, JPEGLSLossless) == MAX_ITEMS
