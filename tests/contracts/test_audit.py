@@ -18,6 +18,7 @@ from services.gateway.audit.events import ACTIONS, NOT_AUDITED
 from services.gateway.audit.file import AuditFileUnusable
 from services.gateway.audit.keys import AuditKeyUnusable
 from services.gateway.audit.verify import read_heads, verify
+from services.gateway.jobs.file_retention import FileRetention
 from services.gateway.jobs.retention import Retention, RetentionClock
 from services.gateway.jobs.store import JobStore
 from services.gateway.settings import Settings
@@ -121,7 +122,12 @@ async def test_each_access_is_a_line_before_its_response(signed_in: Chain) -> No
         assert (await chain.client.get(f"/v1/jobs/{job}{path}")).status_code == 200
         line = last_line(settings)
         assert (line["action"], line["operation"], line["job"]) == ("read", operation, job)
-    for path, operation in (("/blood", "get_blood"), ("/slices/0/image", "get_image")):
+    for path, operation in (
+        ("/blood", "get_blood"),
+        ("/report", "get_report"),
+        ("/slices/0", "get_slice"),
+        ("/slices/0/image", "get_image"),
+    ):
         assert (await chain.client.get(f"/v1/jobs/{job}/series/0{path}")).status_code == 404
         line = last_line(settings)
         assert (line["action"], line["operation"], line["code"]) == ("read", operation, "no_report")
@@ -227,6 +233,20 @@ async def test_expiry_is_a_line_of_the_system(signed_in: Chain) -> None:
     await signed_in.client.get("/v1/jobs")
     line = next(line for line in lines_of(signed_in.settings) if line["action"] == "expire")
     assert (line["sender"], line["owner"], line["job"]) == ("system", "ann", job)
+
+
+async def test_the_removal_of_files_is_a_line_of_the_system(signed_in: Chain) -> None:
+    found = await _job(signed_in)
+    service = signed_in.gateway.state.jobs
+    job = service.store.job("ann", found)
+    service.store.close(job, "routine", "finished")
+    files = FileRetention(ttl_s=0, quota_bytes=0)
+    expiring = Retention(service.store, RetentionClock(service.store.storage), 3600.0, files)
+    replace(service, retention=expiring)._remove_expired()
+    assert (job.has_files(), job.exists()) == (False, True)
+    await signed_in.client.get("/v1/jobs")
+    (line,) = (line for line in lines_of(signed_in.settings) if line["action"] == "expire_files")
+    assert (line["sender"], line["owner"], line["job"]) == ("system", "ann", found)
 
 
 async def test_the_client_address_is_the_one_behind_a_proxy(gateway_settings: Settings, tmp_path: Path) -> None:
