@@ -124,10 +124,10 @@ class Settings(ConnectionSettings):
     )
     prevalence: float | None = Field(
         default=None,
-        gt=0,
-        lt=1,
-        description="Share of the site's patients who have a haemorrhage, such as 0.1. The page computes predictive "
-        "values with it; a reader may choose another. Unset, a reader chooses one.",
+        ge=0.001,
+        le=0.999,
+        description="Share of the site's patients who have a haemorrhage, from 0.001 to 0.999. The page computes "
+        "predictive values with it; a reader may choose another. Unset, a reader chooses one.",
     )
     acceptance_file: Path | None = Field(
         default=None,

@@ -203,8 +203,18 @@ def test_an_addendum_gives_likelihood_ratios_and_predictive_values(
     slider.press("Home")
     expect(figures.get_by_role("status")).to_have_text("Set the prevalence to see predictive values.")
     slider.press("End")
-    expect(slider).to_have_attribute("aria-valuetext", "60\u00a0%")
-    expect(figures.get_by_role("status")).to_contain_text("93.1")
+    expect(slider).to_have_attribute("aria-valuetext", "99.9\u00a0%")
+    expect(figures.get_by_role("status")).to_contain_text("Of 100 such patients with this result, 100 (100 to 100)")
+
+
+def test_a_site_s_prevalence_is_taken_as_it_is(
+    page: Page, sample_address: str, with_addendum: Callable[[Mapping[str, Any]], Addendum]
+) -> None:
+    with_addendum({"prevalence": 0.8})
+    page.goto(sample_address)
+    figures = page.locator(".figures")
+    expect(figures.get_by_role("slider")).to_have_attribute("aria-valuetext", "80\u00a0%", timeout=WAIT_MS)
+    expect(figures.get_by_role("status")).to_contain_text("Of 100 such patients with this result, 97.3")
 
 
 def test_the_model_page_tells_first_that_it_learnt_from_phantoms(page: Page, service: Service) -> None:

@@ -96,7 +96,7 @@ function predictive(counts, present, prevalence) {
 
 /** @param {number} prevalence 0 where none is set @param {(chosen: number) => void} onChange */
 function prevalenceSlider(prevalence, onChange) {
-  const slider = element("input", { type: "range", min: 0, max: 0.6, step: 0.005, value: prevalence });
+  const slider = element("input", { type: "range", min: 0, max: 0.999, step: 0.001, value: prevalence });
   const output = element("span", { class: "tabular", "aria-hidden": true });
   const show = () => {
     const chosen = Number(slider.value);
