@@ -12,7 +12,7 @@ from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.settings import Settings
 from services.gateway.worklist.schemas import WorklistEntry
 from services.gateway.worklist.service import Worklist, WorklistUnavailable
-from tests.gateway.jobs.factories import job_of, plan_of, report_of, upload
+from tests.gateway.jobs.factories import job_of, job_of_0_1_0, plan_of, report_of, upload
 from tests.gateway.worklist.conftest import page_of
 
 
@@ -215,3 +215,12 @@ def test_rows_of_a_deleted_job_are_overwritten(worklist: Worklist, store: JobSto
     worklist.index.database.truncate_log()
     content = b"".join(path.read_bytes() for path in worklist.index.database.path.parent.iterdir())
     assert b"anarini" not in content
+
+
+def test_a_job_of_version_0_1_0_has_the_rows_of_its_reports(
+    worklist: Worklist, store: JobStore, tmp_path: Path
+) -> None:
+    found = {"assessed": report_of("assessed", 0, present=True, warnings=1), "failed": report_of("failed", 1)}
+    job_of_0_1_0(store, tmp_path / "store", "0198f00000000123456789abcdef", found)
+    entries = [(entry.status, entry.present, entry.warnings, entry.source) for entry in _entries(worklist)]
+    assert entries == [("assessed", True, 1, None), ("failed", None, 0, None), ("running", None, 0, None)]
