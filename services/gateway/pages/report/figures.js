@@ -44,7 +44,7 @@ export async function fillFigures(body, report) {
 export function evaluationFor({ model, series, slices, thresholds }, { sha256, card, card_figures: own, addenda }) {
   if (model.sha256 !== sha256 || !series || slices.length < 2) return undefined;
   const attached = [...addenda].sort((one, other) => other.created.localeCompare(one.created));
-  const found = [...attached, ...(own ? [{ data: `${card.metrics.data}`, figures: own }] : [])].map(({ data, figures: levels }) => ({
+  const found = [...attached, ...(own ? [{ data: `${card.metrics.data ?? t("unknown")}`, figures: own }] : [])].map(({ data, figures: levels }) => ({
     data,
     points: Object.entries(levels.series).flatMap(([label, { points }]) => at(label, points[thresholds.operating_point])),
   }));
