@@ -83,20 +83,15 @@ function linkControls([{ stage }, { stage: other }]) {
     show();
   });
   show();
-  const scrolls = check(t("compare.scrolls"), (on) => {
-    link.scrolls = on;
-  });
-  const views = check(t("compare.views"), (on) => {
-    link.views = on;
-  });
-  const scrolling = link.positions ? [scrolls, here, offset] : [element("span", { class: "hint" }, t("compare.no_positions"))];
-  return [element("div", { class: "overlay-controls" }, views, ...scrolling)];
+  const scrolling = link.positions ? [check(t("compare.scrolls"), link, "scrolls"), here, offset] : [element("span", { class: "hint" }, t("compare.no_positions"))];
+  return [element("div", { class: "overlay-controls" }, check(t("compare.views"), link, "views"), ...scrolling)];
 }
 
-/** @param {string} text @param {(on: boolean) => void} onChange */
-function check(text, onChange) {
-  const box = element("input", { type: "checkbox" });
-  box.checked = true;
-  box.addEventListener("change", () => onChange(box.checked));
+/** @param {string} text @param {CompareLink} link @param {"scrolls" | "views"} name */
+function check(text, link, name) {
+  const box = element("input", { type: "checkbox", checked: "" });
+  box.addEventListener("change", () => {
+    link[name] = box.checked;
+  });
   return element("label", {}, box, text);
 }
