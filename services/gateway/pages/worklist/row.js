@@ -111,8 +111,8 @@ function verdict({ status, present, predictions, warnings, reason_detail: detail
   if (status === "assessed") {
     const title = present ? t("verdict.present", { types: "" }) : t("verdict.absent");
     const types = present ? subtypeList(predictedLabels(predictions)).slice(2) : ""; // behind ": " or ", "
-    const noted = element("span", { class: "warnings" }, warnings > 0 ? t("count.warnings", { count: warnings }) : "");
-    const below = element("span", { class: "below", title: types }, element("b", {}, types), types && warnings > 0 ? ", " : "", noted);
+    const noted = warnings > 0 ? [types ? ", " : "", element("span", { class: "warnings" }, t("count.warnings", { count: warnings }))] : [];
+    const below = element("span", { class: "below", title: types }, element("b", {}, types), ...noted);
     return [element("strong", { title }, symbol(present ? "●" : "○"), title), below];
   }
   if (status !== "not_assessed" && status !== "failed") return ["–"];
