@@ -113,7 +113,7 @@ async def test_maps_are_kept_where_a_request_says_nothing(batch: Batch) -> None:
     address = await batch.send(series(0, 3), source="batch")
     await batch.work()
     assert (await batch.chain.client.get(f"{address}/series/0/blood")).status_code == 200
-    assert batch.store.jobs("anybody")[0].manifest().source == "batch"
+    assert batch.store.jobs("anybody")[0].source() == "batch"
 
 
 async def test_a_key_belongs_to_one_choice_of_what_is_kept(batch: Batch) -> None:

@@ -1,6 +1,7 @@
 """One job in the storage.
 
 <job>/manifest.jsonl        the accepted request: a line for the job, then a line for each file
+<job>/source                the program that sent it; earlier versions ignore it
 <job>/files/000001          its files by number
 <job>/descriptions.jsonl    texts and patients of its series: a line for each; older versions ignore it
 <job>/plan.jsonl            its series: a line for all, then a line for each
@@ -27,9 +28,11 @@ from services.common.problems import NotFound, Problem
 from services.common.timestamps import utc_now
 from services.gateway.jobs.results import SeriesResult, model_of, parse_marker
 from services.gateway.jobs.schemas import (
+    JOB_SOURCES,
     OUTCOMES,
     PRIORITIES,
     FinalStatus,
+    JobSource,
     Manifest,
     Outcome,
     Plan,
@@ -44,6 +47,7 @@ from services.gateway.uploads.spool import UploadedFile
 MANIFEST: Final = "manifest.jsonl"
 PLAN: Final = "plan.jsonl"
 DESCRIPTIONS: Final = "descriptions.jsonl"
+SOURCE: Final = "source"
 FILES: Final = "files"
 _DONE: Final = "done"
 _MODELS: Final = "models"
@@ -95,6 +99,13 @@ class Job:
     def manifest(self) -> Manifest:
         """The accepted request; NotFound where the job is gone."""
         return Manifest.model_validate_json(self._first_line(MANIFEST))
+
+    def source(self) -> JobSource | None:
+        """The program that sent the job; None for jobs of older versions."""
+        with suppress(FileNotFoundError):
+            stored = self._storage.get(f"{self.key}/{SOURCE}").decode(errors="replace")
+            return next((source for source in JOB_SOURCES if source == stored), None)
+        return None
 
     def priority(self, manifest: Manifest | None = None) -> Priority:
         """The present priority: the manifest's, which is read unless it is given, or a later one."""

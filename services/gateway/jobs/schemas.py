@@ -12,6 +12,7 @@ from services.common.series_description import SeriesDescription
 Priority = Literal["urgent", "routine"]
 PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
 JobSource = Literal["upload", "batch", "dicom_node"]
+JOB_SOURCES: Final[tuple[JobSource, ...]] = get_args(JobSource)
 FinalStatus = Literal["finished", "failed", "cancelled"]
 JobStatus = Literal["queued", "running"] | FinalStatus
 Outcome = Literal["assessed", "not_assessed", "failed"]
@@ -45,13 +46,11 @@ class Manifest(_Frozen):
     key_images: bool = Field(
         default=False, description="keep the pictures of key slices; jobs of older versions lack it"
     )
-    source: JobSource | None = Field(None, description="what sent the job; jobs of older versions lack it")
     files: int
 
     def stored(self) -> str:
         """In JSON, without options of later versions that are off: an older version can read it."""
-        later = ("blood", "key_images", "source")
-        return self.model_dump_json(exclude={name for name in later if not getattr(self, name)})
+        return self.model_dump_json(exclude={name for name in ("blood", "key_images") if not getattr(self, name)})
 
 
 class PlannedSeries(_Frozen):

@@ -27,7 +27,7 @@ from services.common.problems import NotFound
 from services.common.timestamps import utc_now
 from services.gateway.jobs.fsspec_storage import FsspecStorage
 from services.gateway.jobs.idempotency import IdempotencyConflict, IdempotencyKeys, digests, webhook_digest
-from services.gateway.jobs.job import FILES, MANIFEST, Job, JobEnd, JobEnded, job_not_found
+from services.gateway.jobs.job import FILES, MANIFEST, SOURCE, Job, JobEnd, JobEnded, job_not_found
 from services.gateway.jobs.schemas import PRIORITIES, FinalStatus, JobSource, Manifest, Priority, StoredFile
 from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.uploads.spool import Spool, SpoolFolder, UploadedFile
@@ -108,7 +108,7 @@ class JobStore:
         if key and (existing := self._idempotency_keys.find(sender, key, manifest)):
             return self._reopen(existing), False
         try:
-            self._store_files(job, folder, files, manifest)
+            self._store_files(job, folder, files, manifest, options.source)
             if key and (existing := self._idempotency_keys.claim(sender, key, job, manifest)):
                 job.remove()
                 return self._reopen(existing), False
@@ -227,13 +227,17 @@ class JobStore:
         """A job whose id begins with the time, so that ids sort by age."""
         return Job(self.storage, sender, f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}")
 
-    def _store_files(self, job: Job, folder: SpoolFolder, files: Sequence[UploadedFile], manifest: Manifest) -> None:
+    def _store_files(
+        self, job: Job, folder: SpoolFolder, files: Sequence[UploadedFile], manifest: Manifest, source: JobSource
+    ) -> None:
         stored = (StoredFile(name=file.name, number=file.path.name, size=file.size) for file in files)
         job_folder = folder.path / "job"
         for made in (job_folder, job_folder / FILES):
             made.mkdir(FOLDER_MODE)
         for file in files:
             file.path.rename(job_folder / FILES / file.path.name)
+        with open(job_folder / SOURCE, "xb", opener=open_private) as file_of_source:
+            file_of_source.write(source.encode())
         with open(job_folder / MANIFEST, "xb", opener=open_private) as listing:
             lines = (manifest.stored(), *(line.model_dump_json() for line in stored))
             listing.write("\n".join(lines).encode())
@@ -261,7 +265,6 @@ def _manifest(job: Job, files: Sequence[UploadedFile], options: JobOptions) -> M
         created=utc_now(),
         blood=options.keep_blood if options.blood is None else options.blood,
         key_images=options.key_images,
-        source=options.source,
         files=len(files),
         webhook_digest=webhook_digest(options.webhook),
         **(digests(files, *digested) if options.idempotency_key else {}),

@@ -28,7 +28,7 @@ def job_document(store: JobStore, job: Job) -> JobDocument:
         id=job.id,
         status=_status(plan, end),
         priority=priority,
-        source=manifest.source,
+        source=job.source(),
         operating_point=manifest.operating_point,
         files=manifest.files,
         progress=_progress(plan, results),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from services.gateway.feedback.schemas import Opinion
 from services.gateway.jobs.job import Job, JobEnd, job_not_found
-from services.gateway.jobs.schemas import Manifest, Plan, Priority
+from services.gateway.jobs.schemas import JobSource, Manifest, Plan, Priority
 from services.gateway.worklist.rows import JobState, Row, job_row, series_row
 
 Opinions = Callable[[Job], Mapping[int, Mapping[Opinion, int]]]
@@ -26,6 +26,7 @@ class TrackedJob:
 
     job: Job
     manifest: Manifest | None = None
+    source: JobSource | None = None
     priority: Priority | None = None
     plan: Plan | None = None
     done: set[int] = field(default_factory=set)
@@ -77,10 +78,12 @@ class JobReader:
     def _learn(self, tracked: TrackedJob, end: JobEnd | None) -> tuple[JobState, bool]:
         """Read manifest, priority and plan where they are not known; the job's state, and whether all rows change."""
         job, before = tracked.job, (tracked.manifest, tracked.priority, tracked.plan)
-        manifest = tracked.manifest = tracked.manifest or job.manifest()
+        if tracked.manifest is None:
+            tracked.manifest, tracked.source = job.manifest(), job.source()
+        manifest = tracked.manifest
         priority = tracked.priority = tracked.listed or job.priority(manifest)
         tracked.plan = tracked.plan or job.plan()
-        state = JobState(manifest, priority, tracked.plan, end, self.show_patient)
+        state = JobState(manifest, priority, tracked.plan, end, tracked.source, self.show_patient)
         return state, before != (manifest, priority, tracked.plan)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from services.common.labels import LABELS
 from services.gateway.feedback.schemas import Opinion
 from services.gateway.jobs.job import JobEnd
-from services.gateway.jobs.schemas import Manifest, Plan, PlannedSeries, Priority
+from services.gateway.jobs.schemas import JobSource, Manifest, Plan, PlannedSeries, Priority
 from services.gateway.jobs.summaries import SeriesSummary
 from services.gateway.worklist.schemas import SeriesStatus
 
@@ -39,6 +39,7 @@ class JobState:
     priority: Priority
     plan: Plan | None
     end: JobEnd | None
+    source: JobSource | None = None
     show_patient: bool = False
 
 
@@ -145,7 +146,7 @@ def _row(state: JobState, number: int, status: SeriesStatus) -> Row:
         "status": status,
         "received": manifest.created,
         "priority": state.priority,
-        "source": manifest.source,
+        "source": state.source,
         "warnings": 0,
         "blood": False,
         **dict.fromkeys(_OPINIONS, 0),

@@ -9,7 +9,7 @@ import pytest
 
 from services.common.labels import LABELS
 from services.common.series_description import SeriesDescription
-from services.gateway.jobs.schemas import Manifest, Plan, PlannedSeries
+from services.gateway.jobs.schemas import JobSource, Manifest, Plan, PlannedSeries
 from services.gateway.jobs.summaries import SeriesSummary
 from services.gateway.worklist.index import Changes
 from services.gateway.worklist.query import (
@@ -57,13 +57,13 @@ def rows_of(number: int) -> list[Row]:
         priority=NUMBERS.choice(["urgent", "routine"]),
         operating_point="default",
         created=f"2026-01-{day:02}T0{number % 10}:00:00.000Z",
-        source=NUMBERS.choice(["upload", "batch", "dicom_node", None]),
         files=2,
     )
-    state = JobState(manifest, manifest.priority, None, None)
+    source: JobSource | None = NUMBERS.choice(["upload", "batch", "dicom_node", None])
+    state = JobState(manifest, manifest.priority, None, None, source)
     if number % 5 == 0:
         return [job_row(state)]
-    planned = JobState(manifest, manifest.priority, Plan(started="", slices=(1, 1)), None)
+    planned = JobState(manifest, manifest.priority, Plan(started="", slices=(1, 1)), None, source)
     return [series_row(planned, index, _series(), _summary(), {"agree": index}) for index in range(2)]
 
 
