@@ -96,9 +96,12 @@ def test_keys_open_mark_and_compare_and_the_way_back_keeps_the_place(page: Page,
 
 
 def test_a_second_tab_and_a_reload_need_no_key(context: BrowserContext, page: Page, service: Service) -> None:
+    wrong: list[str] = []
+
     def check(route: Route, request: Request) -> None:
         if request.headers.get("authorization") == f"Bearer {_KEY}":
             return route.continue_()
+        wrong.extend(value for name, value in request.headers.items() if name == "authorization")
         problem = {"title": "Key required", "status": 401, "detail": "send a key", "code": "unauthorized"}
         return route.fulfill(status=401, json=problem, content_type="application/problem+json")
 
@@ -109,6 +112,7 @@ def test_a_second_tab_and_a_reload_need_no_key(context: BrowserContext, page: Pa
     page.get_by_label("Key", exact=True).fill("wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Unknown key")).to_be_visible()
+    assert wrong == ["Bearer wrong"]  # the gateway counts wrong keys
     page.get_by_label("Key", exact=True).fill(_KEY)
     page.keyboard.press("Enter")
     live = page.get_by_text("Live", exact=True)

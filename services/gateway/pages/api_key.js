@@ -1,7 +1,7 @@
 // The bearer key or token, where the gateway requires one. This module's memory holds it, and nothing that lasts:
 // other tabs of this origin get it by BroadcastChannel, a reloaded tab from the memory of `key_worker.js`.
 
-import { RequestError } from "./errors.js";
+import { parseJson, RequestError } from "./errors.js";
 import { element } from "./dom.js";
 import { t } from "./i18n/i18n.js";
 
@@ -43,7 +43,6 @@ export async function renewKey(refused) {
 
 /** @param {string} found */
 function accept(found) {
-  if (found === key) return;
   key = found;
   workers?.register(new URL("key_worker.js", import.meta.url)).then((registration) => (worker = registration), () => undefined);
   waiting.dispatchEvent(new Event("key"));
@@ -62,11 +61,14 @@ async function askOthers() {
 /** @returns {Promise<void>} */
 function askReader() {
   const input = element("input", { type: "password", id: "key-input", autocomplete: "off", spellcheck: "false", required: "" });
+  const title = element("h2", { id: "key-title" }, t(key ? "key.unknown" : "key.required"));
+  const problem = element("p", { class: "problem-note", role: "alert" });
   const form = element(
     "form",
     { method: "dialog" },
-    element("h2", { id: "key-title" }, t(key ? "key.unknown" : "key.required")),
+    title,
     element("p", { class: "hint" }, t("key.hint")),
+    problem,
     element("label", { for: "key-input" }, t("key.label")),
     element("p", { class: "row" }, input, element("button", { class: "primary" }, t("key.use"))),
   );
@@ -79,9 +81,14 @@ function askReader() {
       resolve();
     };
     waiting.addEventListener("key", end, { once: true });
-    form.addEventListener("submit", (event) => {
+    form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      share(input.value.trim());
+      const entered = input.value.trim();
+      const refusal = await refusalOf(entered);
+      if (refusal === undefined) return share(entered);
+      title.textContent = t("key.unknown");
+      problem.textContent = refusal;
+      input.select();
     });
     dialog.addEventListener("cancel", () => {
       dialog.remove();
@@ -90,9 +97,18 @@ function askReader() {
   });
 }
 
+/** Why the gateway refuses a key, by one request: it counts wrong ones. @param {string} entered */
+async function refusalOf(entered) {
+  try {
+    const response = await fetch("v1/jobs?limit=1", { headers: { authorization: `Bearer ${entered}` }, cache: "no-store" });
+    return [401, 429].includes(response.status) ? String(parseJson(await response.text())?.detail ?? "") : undefined;
+  } catch (error) {
+    return String(error); // no answer, or a character that no header takes
+  }
+}
+
 /** @param {string} entered */
 function share(entered) {
-  key = undefined; // the same key again is tried again
   accept(entered);
   tabs.postMessage({ key });
 }
