@@ -137,8 +137,8 @@ def _focused(page: Page, selector: str, text: str = "") -> Callable[[], bool]:
 def test_the_page_works_by_keyboard_alone(driver: PageDriver, study: list[Path]) -> None:
     """From the start to a report, then to a slice, an opinion and back."""
     page, viewer = driver.page, ViewerDriver(driver.page)
-    _tab_to(page, _focused(page, "button", "Choose a folder"))
-    with page.expect_file_chooser() as chooser:
+    with page.expect_file_chooser() as chooser:  # the browser hears of it some time before the key
+        _tab_to(page, _focused(page, "button", "Choose a folder"))
         page.keyboard.press("Enter")
     chooser.value.set_files(study[0].parent)
     expect(driver.button("Send")).to_be_focused()
