@@ -25,7 +25,7 @@ class JobPanel {
   #title = element("h2", { id: "job-title", tabindex: "-1" }, t("job.loading"));
   #bar = element("progress", { max: "1", "aria-labelledby": "job-title" });
   #summary = element("p", { class: "hint" });
-  #warnings = element("p", { class: "warning-note" });
+  #warnings = element("p", { class: "warning-note", lang: "en" });
   #leftOut = element("details", { hidden: "" });
   #problem = element("p", { class: "problem-note", role: "alert" });
   #tools = {

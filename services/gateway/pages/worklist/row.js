@@ -117,7 +117,7 @@ function verdict({ status, present, predictions, warnings, reason_detail: detail
   }
   if (status !== "not_assessed" && status !== "failed") return ["–"];
   const title = t(status === "failed" ? "verdict.failed" : "verdict.not_assessed");
-  return [element("strong", {}, symbol(SYMBOLS[status]), title), element("span", { class: "hint", title: detail ?? "" }, detail ?? "")];
+  return [element("strong", {}, symbol(SYMBOLS[status]), title), element("span", { class: "hint", title: detail ?? "", lang: "en" }, detail ?? "")];
 }
 
 /** @param {Record<string, number>} probabilities @param {Record<string, boolean>} predictions */
