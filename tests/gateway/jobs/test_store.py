@@ -129,7 +129,7 @@ def test_a_cancelled_job_keeps_its_reports_and_accepts_no_more(store: JobStore, 
     with pytest.raises(NotFound):
         job.report(1)
     left = {path.name for path in (tmp_path / "store/jobs/ann" / job.id).iterdir()}
-    assert left == {"manifest.jsonl", "plan.jsonl", "reports", "done", "models", "ended.json"}
+    assert left == {"source", "manifest.jsonl", "plan.jsonl", "reports", "done", "models", "ended.json"}
     assert store.open_jobs("routine", "ann") == []
     assert not store.close(job, "routine", "finished")
 
