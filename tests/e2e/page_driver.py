@@ -7,7 +7,10 @@ from typing import Any, Final
 
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
+from services.common.labels import LABELS
+
 WAIT_MS: Final = 60_000
+expect.set_options(timeout=30_000)  # of everything else: a loaded machine may take longer than Playwright's 5 s
 SERIES: Final = re.compile(r"#/jobs/[0-9a-f]+/series/0")
 JOB: Final = re.compile(r"#/jobs/[0-9a-f]+$")
 
@@ -95,7 +98,8 @@ def _payloads(files: Mapping[str, bytes]) -> list[FilePayload]:
 
 
 def read_label_table(table: Locator) -> dict[str, tuple[float, str]]:
-    """Probability and prediction by label."""
+    """Probability and prediction by label, as soon as all labels are there."""
+    expect(table.locator("tbody tr")).to_have_count(len(LABELS))
     rows: list[list[str]] = table.locator("tbody tr").evaluate_all(
         "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
     )
