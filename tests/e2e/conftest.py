@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, sync_playwright
 
@@ -84,10 +85,17 @@ def driver(context: BrowserContext, service: Service) -> Iterator[PageDriver]:
 
 
 @pytest.fixture(scope="session")
-def sample_address(service: Service, study: list[Path]) -> str:
-    """Address of the sample series in the page."""
-    job = finished_job(service, {path.name: path.read_bytes() for path in study})
-    return f"{service.url}/#/jobs/{job}/series/0"
+def sample_jobs() -> list[str]:
+    """Jobs of the sample series, the latest last."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def sample_address(service: Service, study: list[Path], sample_jobs: list[str]) -> str:
+    """Address of the sample series in the page; sent again where a test has deleted all jobs."""
+    if not any(httpx.get(f"{service.url}/v1/jobs/{job}", timeout=60).is_success for job in sample_jobs[-1:]):
+        sample_jobs.append(finished_job(service, {path.name: path.read_bytes() for path in study}))
+    return f"{service.url}/#/jobs/{sample_jobs[-1]}/series/0"
 
 
 @pytest.fixture(scope="session")

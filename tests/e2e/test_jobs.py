@@ -24,7 +24,7 @@ _PATIENTS: Final = 50
 _SERIES_A_PATIENT: Final = 4
 _ROUTINE: Final = 500
 _FEW: Final = 10
-_WEBHOOK_FIELDS: Final = ("status", "counts", "series_present", "series_with_warnings")
+_WEBHOOK_FIELDS: Final = ("priority", "source", "status", "counts", "series_present", "series_with_warnings")
 Parts = list[tuple[str, tuple[str, bytes]]]
 Files = dict[str, bytes]
 
