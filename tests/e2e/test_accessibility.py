@@ -46,6 +46,7 @@ def places(service: Service, sample_address: str) -> dict[str, str]:
 
 
 def _open(page: Page, places: dict[str, str], name: str, language: str = "en") -> None:
+    page.goto("about:blank")  # another part behind `#` loads nothing: the view before would be read
     page.goto(places[name].replace("LANG", language))
     shown = {
         "worklist": ".grid-row[data-kind=present]",
