@@ -148,8 +148,13 @@ def _fits(place: Sequence[Any], keys: Sequence[str]) -> bool:
     """Whether the values of a place have the types of its keys."""
     texts = [key in ("job", "description_key") for key in keys]
     return len(place) == len(keys) and all(
-        isinstance(value, str) if is_text else _is_number(value) for value, is_text in zip(place, texts, strict=True)
+        _is_text(value) if is_text else _is_number(value) for value, is_text in zip(place, texts, strict=True)
     )
+
+
+def _is_text(value: object) -> bool:
+    """Whether SQLite takes the value as text: UTF-8 has no halves of surrogate pairs, but JSON has."""
+    return isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def _is_number(value: object) -> bool:

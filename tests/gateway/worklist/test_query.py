@@ -214,6 +214,13 @@ def test_a_forged_cursor_is_refused(place: list[Any]) -> None:
         Sorting().place(Sorting().cursor(place))
 
 
+def test_a_cursor_with_half_of_a_surrogate_pair_is_refused() -> None:
+    sorting = Sorting("description")
+    for place in (["\ud800", 0, "a", 0], ["a", 0, "\udfff", 0]):
+        with pytest.raises(InvalidCursor):
+            sorting.place(sorting.cursor(place))
+
+
 @pytest.mark.parametrize("cursor", ["", "!", "WzFd", "bnVsbA", "ew", "A" * 999, "W1tb" * 249, "W10", "[]"])
 def test_a_broken_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidCursor):
