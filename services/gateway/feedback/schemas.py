@@ -17,7 +17,7 @@ class FeedbackRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: Label
-    slice: int | None = Field(None, ge=0, description="`index` of the slice; null for the series")
+    slice: int | None = Field(None, ge=0, strict=True, description="`index` of the slice; null for the series")
     opinion: Opinion | None = Field(description="null withdraws the opinion")
 
 
