@@ -32,10 +32,14 @@ class Tally:
 
 @dataclass
 class Sender:
-    """Sends jobs to one gateway, and records the accepted series."""
+    """Sends jobs to one gateway, and records the accepted series.
+
+    others : jobs that were there before, which are not counted
+    """
 
     client: httpx.Client
     deadline: float
+    others: frozenset[str] = frozenset()
     jobs: dict[str, set[str]] = field(default_factory=dict)
     refusals: list[str] = field(default_factory=list)
 
@@ -105,7 +109,7 @@ class Sender:
     def tally(self) -> Tally:
         """Compare reports with accepted series. A `failed` report counts as lost, since the series are valid."""
         accepted = {uid for uids in self.jobs.values() for uid in uids}
-        known = {job["id"] for job in self.client.get("/v1/jobs?limit=200").json()["jobs"]}
+        known = set(job_ids(self.client)) - self.others
         reports = [report for job_id in known for report in self.reports(job_id)]
         times = Counter(report["series"]["series_instance_uid"] for report in reports if report["status"] != "failed")
         double = sum(count - 1 for count in times.values()) + len(known - set(self.jobs))
@@ -122,6 +126,15 @@ class Sender:
         for job_id in self.jobs:
             while self.client.delete(f"/v1/jobs/{job_id}").status_code == httpx.codes.OK:
                 pass
+
+
+def job_ids(client: httpx.Client) -> Iterator[str]:
+    """The ids of all jobs that the gateway lists."""
+    address: str | None = "/v1/jobs?limit=100"
+    while address:
+        page = client.get(address).raise_for_status().json()
+        yield from (job["id"] for job in page["jobs"])
+        address = page["next"]
 
 
 def series_uids(count: int) -> set[str]:

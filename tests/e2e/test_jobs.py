@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from services.common.labels import LABELS
-from tests.drill.sender import ENDED, Sender, Tally
+from tests.drill.sender import ENDED, Sender, Tally, job_ids
 from tests.e2e import canary
 from tests.receiver import Received, Receiver
 from tests.running import Service
@@ -36,21 +36,11 @@ def client(service: Service) -> Iterator[httpx.Client]:
     """A client; deletes the jobs of the test. Other files share the product and its jobs."""
     service.wait_until_ready(60)
     with httpx.Client(base_url=service.url, timeout=120) as client:
-        before = _job_ids(client)
+        before = set(job_ids(client))
         yield client
-        for job in _job_ids(client) - before:
+        for job in set(job_ids(client)) - before:
             while client.delete(f"/v1/jobs/{job}").status_code == 200:  # cancelled at first, then deleted
                 pass
-
-
-def _job_ids(client: httpx.Client) -> set[str]:
-    found: set[str] = set()
-    address: str | None = "/v1/jobs?limit=100"
-    while address:
-        page = client.get(address).json()
-        found |= {job["id"] for job in page["jobs"]}
-        address = page["next"]
-    return found
 
 
 def _series(patient: int, number: int) -> Files:
@@ -158,7 +148,7 @@ def test_an_urgent_series_overtakes_five_hundred_routine_ones(client: httpx.Clie
 
 
 def test_a_worker_loses_nothing_after_sigterm(service: Service, client: httpx.Client) -> None:
-    sender = Sender(client, time.monotonic() + 120)
+    sender = Sender(client, time.monotonic() + 120, others=frozenset(job_ids(client)))
     sender.wait_until_started(sender.send(16))
     os.kill(service.worker("urgent routine"), signal.SIGTERM)
     sender.wait_until_ended()
