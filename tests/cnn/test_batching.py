@@ -146,3 +146,19 @@ def test_requests_beyond_the_limit_are_refused() -> None:
             pass
     with batcher.reserve(300 * SLICE_BYTES):
         pass  # a request alone is always accepted
+
+
+async def test_the_gauge_counts_slices_that_wait_and_slices_in_work() -> None:
+    network, registry = Network(held=True), CollectorRegistry()
+    batcher = DynamicBatcher(network, BatchLimits(max_batch=4), registry)
+
+    async def request(count: int) -> None:
+        with batcher.reserve(count * SLICE_BYTES + 300):
+            await _numbers(batcher, range(count))
+
+    tasks = [asyncio.create_task(request(count)) for count in (4, 16, 3)]
+    await asyncio.sleep(0)
+    assert registry.get_sample_value("ich_cnn_held_slices") == 4 + 16 + 3
+    network.let.set()
+    await asyncio.gather(*tasks)
+    assert registry.get_sample_value("ich_cnn_held_slices") == 0
