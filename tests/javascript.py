@@ -24,7 +24,8 @@ _NPM: Final = NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cl
 _TRUST: Final = ("--use-system-ca",)  # a site's proxy may have a certificate of the site
 _LOCK: Final = ("package.json", "package-lock.json")
 _UNREACHABLE: Final = (
-    "npm's registry is not reachable: TypeScript, Biome and axe-core cannot be installed. See the lines above."
+    "npm's registry is not reachable: TypeScript, Biome, axe-core and oidc-provider cannot be installed. See the lines "
+    "above."
 )
 
 

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import re
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,6 +27,14 @@ _HEADERS: Final = {
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
 }
+
+
+def page_policy(issuer: str | None) -> str:
+    """The policy of a page that logs in at an OpenID provider: its scripts may fetch from the provider's origin too."""
+    if issuer is None:
+        return PAGE_POLICY
+    url = urlsplit(issuer)
+    return f"{PAGE_POLICY}; connect-src 'self' {url.scheme}://{url.netloc}"
 
 
 class SecurityHeadersMiddleware:

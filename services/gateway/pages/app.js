@@ -1,7 +1,11 @@
 // The page: its frame, and the view that the address names.
 
+import "./login/redirect.js"; // first: it restores the address
+
 import { byId, element } from "./dom.js";
 import { LANGUAGES, language, t } from "./i18n/i18n.js";
+import { showAccount } from "./login/account.js";
+import { resumeLogin } from "./login/login.js";
 import { startRouter } from "./router.js";
 
 const NAMES = { en: "English", de: "Deutsch" };
@@ -18,6 +22,7 @@ const links = {
 };
 byId("navigation").setAttribute("aria-label", t("nav.label"));
 byId("navigation").append(...Object.values(links), ...LANGUAGES.filter((other) => other !== language).map(languageLink));
+showAccount(byId("account"));
 
 /** Keeps the view: the address behind `#` is read at the click. @param {string} other */
 function languageLink(other) {
@@ -26,6 +31,7 @@ function languageLink(other) {
   return link;
 }
 
+await resumeLogin();
 startRouter(
   byId("view"),
   {

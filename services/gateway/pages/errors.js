@@ -1,6 +1,7 @@
 // Errors of requests, with texts for the reader.
 
 import { t } from "./i18n/i18n.js";
+import { parseJson } from "./json.js";
 
 /**
  * Members of a problem document (RFC 9457) that the page shows; `status` is missing where no response came.
@@ -37,15 +38,6 @@ export function responseError(status, text, retryAfter) {
   const common = { status, retryAfterSeconds: parseRetryAfter(retryAfter) };
   if (!problem?.title) return new RequestError({ ...unknownResponse(status), ...common });
   return new RequestError({ ...problem, requestId: problem.request_id, ...common });
-}
-
-/** @param {string} text @returns {any} null where it is no JSON */
-export function parseJson(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 /** A response without a problem document comes from a proxy, not from the gateway. @param {number} status */

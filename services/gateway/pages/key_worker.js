@@ -1,16 +1,16 @@
-// Service worker: holds the key of a tab while it reloads, in memory, for one answer within ten seconds.
+// Service worker: holds the session of a tab while it reloads, in memory, for one answer within ten seconds.
 
 const HELD_MS = 10_000;
 
-/** @type {string | undefined} */
+/** @type {object | undefined} */
 let held;
 
 addEventListener("message", (/** @type {any} */ event) => {
   if (event.data.key) {
-    held = event.data.key;
+    held = event.data;
     setTimeout(() => (held = undefined), HELD_MS);
-  } else if (held) {
-    event.source.postMessage({ key: held });
+  } else {
+    if (held && !event.data.forget) event.source.postMessage(held);
     held = undefined;
   }
 });

@@ -1,14 +1,16 @@
 // Requests to the gateway: with the key, with errors as RequestError, and server-sent events with reconnection.
 
-import { authHeaders, renewKey } from "./api_key.js";
-import { parseJson, RequestError, responseError } from "./errors.js";
+import { RequestError, responseError } from "./errors.js";
 import { t } from "./i18n/i18n.js";
+import { parseJson } from "./json.js";
+import { renewSession } from "./login/login.js";
+import { authHeaders } from "./session.js";
 
 const FIRST_DELAY_MS = 1000;
 const MAX_DELAY_MS = 15000;
 
 /**
- * A response of status 2xx. Where the gateway requires a key, it waits for the reader's and asks again.
+ * A response of status 2xx. Where the gateway requires a key, it waits for the reader's login and asks again.
  * @param {string} address
  * @param {RequestInit & { headers?: Record<string, string> }} options
  * @throws {RequestError} of another status, and where the service does not answer
@@ -21,7 +23,7 @@ export async function request(address, { headers = {}, ...options } = {}) {
     const text = await response.text();
     options.signal?.throwIfAborted();
     if (response.status !== 401) throw responseError(response.status, text, response.headers.get("retry-after"));
-    await renewKey(auth);
+    await renewSession(auth);
     options.signal?.throwIfAborted();
   }
 }

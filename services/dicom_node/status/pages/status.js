@@ -1,7 +1,6 @@
-// Reads /v1/status every few seconds and shows it. All texts are inserted as text, never as markup.
+// Reads /v1/status every few seconds and shows it. The key is in memory only. All texts are inserted as text, never as markup.
 
 const PERIOD_MS = 5000;
-const STORAGE_KEY = "ich-node-key";
 const STEPS = ["received", "complete", "submitted", "reported", "built", "sent", "committed", "passed_over", "superseded"];
 
 /** @typedef {string | HTMLElement} Cell */
@@ -129,8 +128,10 @@ function showProblem(text) {
   byId("problem").hidden = text === "";
 }
 
+/** @type {string | undefined} */
+let key;
+
 async function refresh() {
-  const key = sessionStorage.getItem(STORAGE_KEY);
   try {
     /** @type {Record<string, string>} */
     const headers = key ? { authorization: `Bearer ${key}` } : {};
@@ -146,7 +147,7 @@ async function refresh() {
 byId("key").onsubmit = (event) => {
   const input = /** @type {HTMLInputElement} */ (byId("key-input"));
   event.preventDefault();
-  sessionStorage.setItem(STORAGE_KEY, input.value.trim());
+  key = input.value.trim();
   input.value = "";
   refresh();
 };

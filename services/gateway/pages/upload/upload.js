@@ -1,9 +1,11 @@
 // Uploads a job by XMLHttpRequest: fetch does not report upload progress.
 
-import { authHeaders, renewKey } from "../api_key.js";
-import { parseJson, RequestCancelled, RequestError, responseError } from "../errors.js";
+import { RequestCancelled, RequestError, responseError } from "../errors.js";
 import { t } from "../i18n/i18n.js";
+import { parseJson } from "../json.js";
+import { renewSession } from "../login/login.js";
 import { request } from "../request.js";
+import { authHeaders } from "../session.js";
 
 /**
  * @typedef {{ file: File, path: string }} Entry `path` begins with the chosen folder
@@ -23,7 +25,7 @@ export async function sendJob(entries, { operatingPoint, urgent, token }, follow
     const document = parseJson(call.responseText);
     if (call.status === 202 && document?.id) return document;
     if (call.status !== 401) throw responseError(call.status, call.responseText, call.getResponseHeader("retry-after"));
-    await renewKey(auth);
+    await renewSession(auth);
   }
 }
 
