@@ -79,6 +79,7 @@ class ProblemDetails(_Extensible):
     stage: str | None = Field(None, description="the stage at fault")
     cause: str | None = Field(None, description="the cause of not being ready")
     limit_bytes: int | None = None
+    role: str | None = Field(None, description="the role that the sender lacks")
 
 
 def openapi_problem(*problems: Problem, description: str | None = None) -> dict[str, Any]:
@@ -91,6 +92,20 @@ def openapi_problem(*problems: Problem, description: str | None = None) -> dict[
         "content": {PROBLEM_JSON: {"schema": schema, "examples": examples}},
         **({"headers": headers} if headers else {}),
     }
+
+
+def add_problem(operation: dict[str, Any], problem: Problem) -> None:
+    """Declare a problem in an operation, beside the other problems of its status."""
+    added, status = openapi_problem(problem), str(problem.status)
+    declared = operation["responses"].get(status)
+    if declared is None:
+        operation["responses"][status] = added
+        return
+    content = declared["content"][PROBLEM_JSON]
+    examples = content["examples"] | added["content"][PROBLEM_JSON]["examples"]
+    headers = declared.get("headers", {}) | added.get("headers", {})
+    merged = {**declared, "content": {PROBLEM_JSON: {**content, "examples": examples}}}
+    operation["responses"][status] = merged | ({"headers": headers} if headers else {})
 
 
 # Of every operation. It also replaces FastAPI's own 422, which is never sent.

@@ -5,17 +5,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
-from services.common.api_keys import ApiKeys, authenticate, mark_key_optional
 from services.common.app import new_app
 from services.common.connections.client_address import Proxies
 from services.common.connections.metrics import ConnectionMetrics
 from services.common.connections.table import CONNECTIONS, PROXIES, ConnectionLimits, ConnectionTable
 from services.common.graceful_shutdown import State
+from services.common.identity.authentication import Identity, add_identity
 from services.common.observability import configure_logging
 from services.common.private_folder import restrict_umask
-from services.common.problem_schemas import extend_openapi
 from services.dicom_node.middleware import node_middleware
 from services.dicom_node.node import Node
 from services.dicom_node.pull.routes import pull_router
@@ -48,15 +47,14 @@ def create_app(node: Node) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.api_keys = ApiKeys.read(node.settings.senders_file)
-    app.state.metrics.registry.register(ConnectionMetrics(connections, app.state.api_keys.throttle))
+    identity = Identity.create(node.settings)
+    app.state.metrics.registry.register(ConnectionMetrics(connections, identity.keys.throttle))
     live = LiveCounts(node.receiver, node.stow, node.steps.failures)
     app.state.metrics.registry.register(StatusMetrics(node.read_registry, live, node.settings.quota_bytes))
     app.include_router(stow_router(node.stow))
     app.include_router(pull_router(node.puller, node.settings.max_pulls))
-    add_status_routes(app, node.status, dependencies=[Depends(authenticate)])
-    if not app.state.api_keys.required:
-        extend_openapi(app, mark_key_optional)
+    add_status_routes(app, node.status)
+    add_identity(app, identity)
     return app
 
 

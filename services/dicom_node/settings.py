@@ -7,15 +7,15 @@ from typing import Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from services.common.connections.settings import ConnectionSettings
 from services.common.host_names import checked_host_names
+from services.common.identity.settings import IdentitySettings
 from services.common.loopback import is_loopback
 from services.dicom_node.kinds import Kind
 
 _AE_TITLE: Final = re.compile(r"[ -\[\]-~]{1,16}")
 
 
-class Settings(ConnectionSettings):
+class Settings(IdentitySettings):
     """Addresses, peers, rules, limits and times."""
 
     model_config = SettingsConfigDict(env_prefix="ICH_NODE_")
@@ -241,10 +241,6 @@ class Settings(ConnectionSettings):
         description="Seconds between questions to peers with `count` about a series that is being received. Two equal "
         "answers are the number of its instances.",
     )
-    senders_file: Path | None = Field(
-        default=None,
-        description="File of API keys with lines `id key` for HTTP; unset, requests need no key.",
-    )
 
     @field_validator("ae_titles", "calling_ae_titles")
     @classmethod
@@ -266,10 +262,10 @@ class Settings(ConnectionSettings):
         """HTTP that other machines reach needs API keys."""
         name = "HOST" if self.published_host is None else "PUBLISHED_HOST"
         public = self.published_host or self.host
-        if not is_loopback(public) and self.senders_file is None:
+        if not is_loopback(public) and not self.asks_for_identity:
             raise ValueError(
-                f"ICH_NODE_{name}={public} is reachable by other machines, but no API key is required: name a file of "
-                "keys in ICH_NODE_SENDERS_FILE, or set the host to 127.0.0.1"
+                f"ICH_NODE_{name}={public} is reachable by other machines, but no credential is required: name a "
+                "file of keys in ICH_NODE_SENDERS_FILE, or set the host to 127.0.0.1"
             )
         return self
 

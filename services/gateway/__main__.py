@@ -43,9 +43,9 @@ def checked_host(settings: Settings) -> str:
     """The address to bind; SystemExit for an address of the network without API keys."""
     name = "HOST" if settings.published_host is None else "PUBLISHED_HOST"
     public = settings.published_host or settings.host
-    if settings.senders_file is None and not is_loopback(public):
+    if not settings.asks_for_identity and not is_loopback(public):
         raise SystemExit(
-            f"ICH_GATEWAY_{name}={public} is reachable by other machines, but no API key is required: "
+            f"ICH_GATEWAY_{name}={public} is reachable by other machines, but no credential is required: "
             "name a file of keys in ICH_GATEWAY_SENDERS_FILE, or set the host to 127.0.0.1"
         )
     return settings.host

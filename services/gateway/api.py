@@ -6,9 +6,9 @@ from fastapi import Depends, FastAPI, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from services.common.addenda import Addendum, LevelFigures, RefusedAddendum
-from services.common.api_keys import identify
 from services.common.card import Card
 from services.common.clients import Client
+from services.common.identity.authentication import identify, requires
 from services.common.observability import Metrics
 from services.common.operating_points import OperatingPoint
 from services.common.report_schemas import Report, Timings
@@ -97,6 +97,7 @@ def add_prediction_routes(app: FastAPI, service: PredictionService) -> None:
         methods=["POST"],
         tags=["predictions"],
         operation_id="predict",
+        dependencies=[requires("submit")],
         summary="Assess one slice or one series, and wait for the report",
         responses=PREDICTION_RESPONSES,
         openapi_extra=PREDICTION_BODY,

@@ -13,13 +13,14 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 from starlette.types import Scope
 
-from services.common.api_keys import mark_key_optional
 from services.common.app import new_app
 from services.common.connections.client_address import Proxies
 from services.common.connections.metrics import ConnectionMetrics
 from services.common.connections.table import CONNECTIONS, PROXIES, ConnectionLimits, ConnectionTable
 from services.common.disclaimer import DISCLAIMER
 from services.common.graceful_shutdown import State
+from services.common.identity.authentication import Identity, add_identity
+from services.common.identity.login import add_login_route
 from services.common.observability import configure_logging
 from services.common.private_folder import restrict_umask
 from services.common.problem_schemas import extend_openapi
@@ -41,7 +42,7 @@ from services.gateway.middleware import gateway_middleware
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import PredictionService
 from services.gateway.query import check_query
-from services.gateway.responses import declare_browser_checks
+from services.gateway.responses import INVALID_PARAMETER, declare_browser_checks
 from services.gateway.settings import Settings
 from services.gateway.severities import read_severities
 from services.gateway.shares.share_metrics import ShareMetrics
@@ -82,7 +83,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     pipeline = Pipeline(stages, settings, bundles, read_severities(settings.acceptance_file))
     redis = connect_redis(settings)
     uploads, registry = Uploads(settings), CollectorRegistry()
-    audit = audit_log(settings, registry)
+    audit, identity = audit_log(settings, registry), Identity.create(settings)
     store = JobStore.at(settings.jobs_dir, settings.jobs_url)
     worklist = Worklist.create(settings, store, job_opinions)
     jobs = JobService.create(settings, redis, bundles, uploads, store, audit=audit, changed=worklist.tracker.changed)
@@ -117,9 +118,9 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     add_slice_routes(app, SliceRenderer(stages.preprocess, settings, registry))
     extend_openapi(app, declare_browser_checks)
     extend_openapi(app, declare_audit)
-    if not jobs.api_keys.required:
-        extend_openapi(app, mark_key_optional)
-    listeners, throttle = app.state.events.listeners, jobs.api_keys.throttle
+    add_login_route(app, settings, {400: INVALID_PARAMETER})
+    add_identity(app, identity)
+    listeners, throttle = app.state.events.listeners, identity.keys.throttle
     app.state.metrics.registry.register(registry)
     app.state.metrics.registry.register(QueueMetrics(redis, jobs.store))
     app.state.metrics.registry.register(FeedbackMetrics(redis))

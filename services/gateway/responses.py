@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from services.common.api_keys import TooManyWrongKeys, Unauthorized
 from services.common.cross_origin import SAFE_METHODS, CrossOriginRequest
 from services.common.host_check import UnknownHost
+from services.common.identity.problems import TooManyWrongKeys, Unauthorized
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import BadRequest, ContentTooLarge, Problem, UnsupportedMediaType
 from services.gateway.query import RepeatedParameter, UnknownParameter

@@ -8,15 +8,15 @@ from typing import Final, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from services.common.connections.settings import ConnectionSettings
 from services.common.host_names import checked_host_names
+from services.common.identity.settings import IdentitySettings
 from services.common.operating_points import OperatingPoint
 from services.gateway.audit.heads import head_destination
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
 
-class Settings(ConnectionSettings):
+class Settings(IdentitySettings):
     """Addresses of the stages, limits of uploads and of work in progress, jobs, API keys, webhooks and CORS."""
 
     model_config = SettingsConfigDict(env_prefix="ICH_GATEWAY_")

@@ -6,7 +6,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from services.common.connections.table import CAUSES, ConnectionTable
-from services.common.key_throttle import KeyThrottle
+from services.common.identity.key_throttle import KeyThrottle
 
 
 class ConnectionMetrics(Collector):

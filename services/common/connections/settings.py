@@ -1,7 +1,6 @@
-"""Settings of connections and of API keys, which servers with clients of the network share."""
+"""Settings of connections, which servers with clients of the network share."""
 
 from ipaddress import ip_network
-from pathlib import Path
 
 from pydantic import Field, field_validator
 
@@ -9,7 +8,7 @@ from services.common.settings import ServiceSettings
 
 
 class ConnectionSettings(ServiceSettings):
-    """Time-outs and caps of connections, proxies in front, and the file of keys."""
+    """Time-outs and caps of connections, and proxies in front."""
 
     proxies: tuple[str, ...] = Field(
         default=(),
@@ -36,9 +35,6 @@ class ConnectionSettings(ServiceSettings):
     min_bytes_per_s: int = Field(
         default=1000,
         description="Smallest mean rate of a body or a response over its time-out, in bytes per second.",
-    )
-    senders_file: Path | None = Field(
-        default=None, description="File of API keys with lines `id key`; unset, requests need no key."
     )
 
     @field_validator("proxies")

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Final, cast
 
 from fastapi import APIRouter, Depends, Path, Response
 
-from services.common.api_keys import Principal, authenticate
+from services.common.identity.authentication import authenticate, requires
+from services.common.identity.principal import Principal
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import NotFound, Overloaded
 from services.dicom_node.pull.puller import Puller
@@ -38,7 +39,7 @@ _GET: Final[dict[int | str, dict[str, Any]]] = {404: openapi_problem(_NO_PULL)}
 
 
 def pull_router(puller: Puller, max_pulls: int) -> APIRouter:
-    """The routes of pulls. The application's state has the API keys.
+    """The routes of pulls. `add_identity` of the application finds the senders.
 
     Parameters
     ----------
@@ -76,12 +77,18 @@ def pull_router(puller: Puller, max_pulls: int) -> APIRouter:
         create_pull,
         methods=["POST"],
         operation_id="create_pull",
+        dependencies=[requires("submit")],
         summary="Pull a study, or one series, from a configured peer",
         status_code=202,
         responses=_CREATE,
     )
     router.add_api_route(
-        "/{id}", get_pull, operation_id="get_pull", summary="State and progress of a pull", responses=_GET
+        "/{id}",
+        get_pull,
+        operation_id="get_pull",
+        dependencies=[requires("read")],
+        summary="State and progress of a pull",
+        responses=_GET,
     )
     return router
 

@@ -9,10 +9,10 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Request, Response
 from python_multipart.multipart import parse_options_header
 
-from services.common.api_keys import identify
 from services.common.byte_sizes import format_bytes
 from services.common.clients import ANONYMOUS, Client
 from services.common.content_coding import is_identity_coding
+from services.common.identity.authentication import identify, requires
 from services.common.multipart.body_writer import BodyWriter, body_pieces
 from services.common.negotiation import best_match
 from services.common.problems import ContentTooLarge, NotAcceptable, Overloaded, UnsupportedMediaType
@@ -122,7 +122,7 @@ class StowReceiver:
 
 
 def stow_router(receiver: StowReceiver) -> APIRouter:
-    """The routes of STOW-RS. The application's state has the API keys."""
+    """The routes of STOW-RS. `add_identity` of the application finds the senders."""
     router = APIRouter(prefix="/dicom-web", tags=["STOW-RS"])
 
     async def store(request: Request, client: Annotated[Client, Depends(identify)]) -> Response:
@@ -138,7 +138,14 @@ def stow_router(receiver: StowReceiver) -> APIRouter:
         return await receiver.store(request, client, study_instance_uid)
 
     for path, endpoint in (("/studies", store), ("/studies/{study_instance_uid}", store_in_study)):
-        router.add_api_route(path, endpoint, methods=["POST"], response_class=Response, responses=_RESPONSES)
+        router.add_api_route(
+            path,
+            endpoint,
+            methods=["POST"],
+            dependencies=[requires("submit")],
+            response_class=Response,
+            responses=_RESPONSES,
+        )
     return router
 
 

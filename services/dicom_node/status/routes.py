@@ -1,7 +1,7 @@
 """The routes of the status: its page and its JSON."""
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from services.common.identity.authentication import requires
 from services.common.problem_schemas import DEFAULT_RESPONSE
 from services.common.security_headers import PAGE_POLICY
 from services.dicom_node.status.schemas import Status
@@ -27,10 +28,11 @@ class _Pages(StaticFiles):
         return response
 
 
-def add_status_routes(app: FastAPI, read: Callable[[], Awaitable[Status]], dependencies: Sequence[Any] = ()) -> None:
+def add_status_routes(app: FastAPI, read: Callable[[], Awaitable[Status]]) -> None:
     """Add `/v1/status`, and the page at `/`; mount it last, since it takes all other paths."""
-    router = APIRouter(tags=["status"], responses=DEFAULT_RESPONSE, dependencies=list(dependencies))
+    router = APIRouter(tags=["status"], responses=DEFAULT_RESPONSE)
     summary = "Series by step, destinations, dead letters"
-    router.get("/v1/status", operation_id="status", summary=summary, response_model=Status)(read)
+    options: dict[str, Any] = {"dependencies": [requires("read")], "summary": summary, "response_model": Status}
+    router.get("/v1/status", operation_id="status", **options)(read)
     app.include_router(router)
     app.mount("/", _Pages(directory=_PAGES, html=True))

@@ -31,7 +31,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "delete_job": "delete",
 }
 """The action of each audited operation, by its operation id."""
-NOT_AUDITED: Final = frozenset({"get_model", "livez", "readyz", "metrics"})
+NOT_AUDITED: Final = frozenset({"get_model", "get_login", "livez", "readyz", "metrics"})
 """Operations without patient data, which need no key."""
 KEY_REFUSED: Final = "refuse_key"
 _KEY_REFUSALS: Final = frozenset({"unauthorized", "too_many_wrong_keys"})  # codes of problems

@@ -1,12 +1,10 @@
 """The answer of the audit log in the OpenAPI document."""
 
-from typing import Any, Final
+from typing import Any
 
-from services.common.problem_schemas import PROBLEM_JSON, openapi_problem
+from services.common.problem_schemas import add_problem
 from services.gateway.audit.events import ACTIONS
 from services.gateway.audit.middleware import AuditUnavailable
-
-_UNAVAILABLE: Final = openapi_problem(AuditUnavailable())
 
 
 def declare_audit(document: dict[str, Any]) -> None:
@@ -14,13 +12,4 @@ def declare_audit(document: dict[str, Any]) -> None:
     for operations in document["paths"].values():
         for operation in operations.values():
             if operation.get("operationId") in ACTIONS:
-                operation["responses"]["503"] = _with_example(operation["responses"].get("503"))
-
-
-def _with_example(declared: dict[str, Any] | None) -> dict[str, Any]:
-    if declared is None:
-        return _UNAVAILABLE
-    content = declared["content"][PROBLEM_JSON]
-    examples = content["examples"] | _UNAVAILABLE["content"][PROBLEM_JSON]["examples"]
-    headers = declared.get("headers", {}) | _UNAVAILABLE["headers"]
-    return {**declared, "content": {PROBLEM_JSON: {**content, "examples": examples}}, "headers": headers}
+                add_problem(operation, AuditUnavailable())

@@ -10,7 +10,8 @@ from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from services.common.api_keys import Principal, authenticate
+from services.common.identity.authentication import authenticate, requires
+from services.common.identity.principal import Principal
 from services.gateway.feedback import responses
 from services.gateway.feedback.agreement import agreement
 from services.gateway.feedback.label_table import OPINION_COLUMNS, Rows, label_columns, label_rows, opinion_rows
@@ -135,6 +136,7 @@ def add_feedback_routes(app: FastAPI, service: FeedbackService) -> None:
         give_feedback,
         methods=["PUT"],
         operation_id="give_feedback",
+        dependencies=[requires("read")],
         summary="Agree or disagree with a prediction, by label, of a series or one of its slices",
         responses=responses.GIVE_FEEDBACK,
         openapi_extra=declared_body(FeedbackRequest),
@@ -143,6 +145,7 @@ def add_feedback_routes(app: FastAPI, service: FeedbackService) -> None:
         address,
         get_feedback,
         operation_id="get_feedback",
+        dependencies=[requires("read")],
         summary="Readers' opinions on a series",
         responses=responses.GET_FEEDBACK,
     )
@@ -150,6 +153,7 @@ def add_feedback_routes(app: FastAPI, service: FeedbackService) -> None:
         "/v1/feedback",
         export_feedback,
         operation_id="export_feedback",
+        dependencies=[requires("read")],
         summary="Readers' opinions as a table of labels: JSON, NDJSON or CSV by Accept",
         response_model=FeedbackPage,
         responses=responses.EXPORT_FEEDBACK,
@@ -158,6 +162,7 @@ def add_feedback_routes(app: FastAPI, service: FeedbackService) -> None:
         "/v1/feedback/agreement",
         get_agreement,
         operation_id="get_agreement",
+        dependencies=[requires("read")],
         summary="Readers' agreement by week and label",
         responses=responses.GET_AGREEMENT,
     )

@@ -11,8 +11,9 @@ from fastapi import Depends, FastAPI, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from services.common.api_keys import Principal, authenticate, identify
 from services.common.clients import Client
+from services.common.identity.authentication import authenticate, identify, requires
+from services.common.identity.principal import Principal
 from services.common.operating_points import OperatingPoint
 from services.gateway.jobs import responses
 from services.gateway.jobs.attachments import open_blood
@@ -70,7 +71,7 @@ def own_job(job: ReadableJob, caller: Caller) -> Job:
     NotYourJob
         another sender has sent it
     """
-    if job.sender != caller.id:
+    if job.sender != caller.id and not caller.is_admin:
         raise NotYourJob(NOT_YOURS)
     return job
 
@@ -205,7 +206,7 @@ async def watch_job(
 
 def add_job_routes(app: FastAPI, service: JobService) -> None:
     """Serve jobs. The routes stand in the application's own router, whose dependencies and 405 they share."""
-    app.state.jobs, app.state.api_keys = service, service.api_keys
+    app.state.jobs = service
     app.state.events = EventStreams(service.settings, lambda: app.state.shutdown.draining)
     add = partial(app.add_api_route, tags=["jobs"])
     add(
@@ -213,6 +214,7 @@ def add_job_routes(app: FastAPI, service: JobService) -> None:
         create_job,
         methods=["POST"],
         operation_id="create_job",
+        dependencies=[requires("submit")],
         summary="Submit any number of series as a job",
         status_code=202,
         responses=responses.CREATE_JOB,
@@ -223,6 +225,7 @@ def add_job_routes(app: FastAPI, service: JobService) -> None:
         delete_job,
         methods=["DELETE"],
         operation_id="delete_job",
+        dependencies=[requires("submit")],
         summary="Cancel a job and remove its files, or delete an ended job with its reports",
         response_model=None,
         responses=responses.DELETE_JOB,
@@ -232,6 +235,7 @@ def add_job_routes(app: FastAPI, service: JobService) -> None:
         change_job,
         methods=["PATCH"],
         operation_id="change_job",
+        dependencies=[requires("submit")],
         summary="Change the priority of a job that has not ended",
         responses=responses.PATCH_JOB,
         openapi_extra=declared_body(JobChanges),
@@ -240,6 +244,7 @@ def add_job_routes(app: FastAPI, service: JobService) -> None:
         "/v1/jobs",
         list_jobs,
         operation_id="list_jobs",
+        dependencies=[requires("read")],
         summary="Your jobs, newest first",
         responses=responses.LIST_JOBS,
     )
@@ -247,6 +252,7 @@ def add_job_routes(app: FastAPI, service: JobService) -> None:
         "/v1/jobs/{job_id}",
         get_job,
         operation_id="get_job",
+        dependencies=[requires("read")],
         summary="State and progress of a job",
         responses=responses.GET_JOB,
     )
@@ -254,6 +260,7 @@ def add_job_routes(app: FastAPI, service: JobService) -> None:
         "/v1/jobs/{job_id}/reports",
         get_reports,
         operation_id="get_reports",
+        dependencies=[requires("read")],
         summary="Reports so far: pages of JSON, or all as NDJSON or CSV by Accept",
         response_model=ReportPage,
         responses=responses.GET_REPORTS,
@@ -262,6 +269,7 @@ def add_job_routes(app: FastAPI, service: JobService) -> None:
         "/v1/jobs/{job_id}/series/{number}/blood",
         get_blood,
         operation_id="get_blood",
+        dependencies=[requires("read")],
         summary="The blood map of a series, where the job was sent with blood=true",
         response_class=Response,
         responses=responses.GET_BLOOD,
@@ -270,6 +278,7 @@ def add_job_routes(app: FastAPI, service: JobService) -> None:
         "/v1/jobs/{job_id}/events",
         watch_job,
         operation_id="watch_job",
+        dependencies=[requires("read")],
         summary="Progress of a job as server-sent events, until it ends",
         response_class=EventSourceResponse,
         responses=responses.WATCH_JOB,

@@ -12,7 +12,6 @@ from fastapi import Request
 from redis import Redis
 from redis.exceptions import RedisError
 
-from services.common.api_keys import ApiKeys
 from services.common.clients import Client
 from services.common.operating_points import OperatingPoint
 from services.common.problems import NotFound
@@ -48,7 +47,6 @@ class JobService:
 
     store: JobStore
     scheduler: FairScheduler
-    api_keys: ApiKeys
     webhooks: Webhooks
     retention: Retention
     bundles: Bundles
@@ -78,7 +76,6 @@ class JobService:
         return cls(
             store,
             FairScheduler(redis, store, settings.job_lanes),
-            ApiKeys.read(settings.senders_file),
             Webhooks.create(settings, store, retention),
             retention,
             bundles,
@@ -199,7 +196,7 @@ class JobService:
     async def running(self) -> AsyncIterator[None]:
         """Recover from a crash, then reconcile and deliver webhooks in the background until the context ends."""
         await to_thread.run_sync(self.store.recover)
-        if not self.api_keys.required:
+        if not self.settings.asks_for_identity:
             log.info(
                 "ICH_GATEWAY_SENDERS_FILE is not set: everyone who reaches this gateway may send and read all jobs; "
                 "keep it on 127.0.0.1"

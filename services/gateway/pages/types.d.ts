@@ -210,6 +210,7 @@ export interface ProblemDetails {
   stage?: string | null;
   cause?: string | null;
   limit_bytes?: number | null;
+  role?: string | null;
 }
 
 export interface ProblemDifference {

@@ -6,9 +6,9 @@ from typing import Annotated, Final
 from anyio import to_thread
 from fastapi import Depends, FastAPI, Path, Request, Response
 
-from services.common.api_keys import identify
 from services.common.client_disconnect import cancel_on_disconnect
 from services.common.clients import Client
+from services.common.identity.authentication import identify, requires
 from services.common.report_schemas import Report
 from services.gateway.jobs.api import ReadableJob, SeriesNumber, streamed_file
 from services.gateway.jobs.attachments import open_picture, read_report
@@ -63,6 +63,7 @@ def add_slice_routes(app: FastAPI, renderer: SliceRenderer) -> None:
         "/v1/jobs/{job_id}/series/{number}/report",
         get_report,
         operation_id="get_report",
+        dependencies=[requires("read")],
         summary="The report of a series",
         response_model=Report | FailedReport,
         responses=responses.GET_REPORT,
@@ -71,6 +72,7 @@ def add_slice_routes(app: FastAPI, renderer: SliceRenderer) -> None:
         "/v1/jobs/{job_id}/series/{number}/slices/{index}",
         get_slice,
         operation_id="get_slice",
+        dependencies=[requires("read")],
         summary="Hounsfield units of a slice: 16-bit greyscale PNG, value = HU + 32768",
         response_class=Response,
         responses=responses.GET_SLICE,
@@ -79,6 +81,7 @@ def add_slice_routes(app: FastAPI, renderer: SliceRenderer) -> None:
         "/v1/jobs/{job_id}/series/{number}/slices/{index}/image",
         get_image,
         operation_id="get_image",
+        dependencies=[requires("read")],
         summary="The picture of a slice in the recipe's three windows",
         response_class=Response,
         responses=responses.GET_IMAGE,

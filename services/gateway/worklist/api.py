@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from services.common.api_keys import Principal, authenticate
+from services.common.identity.authentication import authenticate, requires
+from services.common.identity.principal import Principal
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import BadRequest, Overloaded
 from services.gateway.jobs.api import Events, listen
@@ -148,6 +149,7 @@ def add_worklist_routes(app: FastAPI, service: Worklist) -> None:
         "/v1/worklist",
         list_worklist,
         operation_id="list_worklist",
+        dependencies=[requires("read")],
         summary="The series of all jobs that you may read",
         responses=_LIST,
     )
@@ -155,6 +157,7 @@ def add_worklist_routes(app: FastAPI, service: Worklist) -> None:
         "/v1/worklist/events",
         watch_worklist,
         operation_id="watch_worklist",
+        dependencies=[requires("read")],
         summary="Changes of the worklist as server-sent events",
         response_class=EventSourceResponse,
         responses=_WATCH,

@@ -2,7 +2,7 @@ from prometheus_client import CollectorRegistry
 
 from services.common.connections.metrics import ConnectionMetrics
 from services.common.connections.table import CAUSES, ConnectionTable
-from services.common.key_throttle import KeyThrottle
+from services.common.identity.key_throttle import KeyThrottle
 from tests.common.connections.protocol_server import LIMITS
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from services.common.api_keys import ApiKeys
 from services.common.app import new_app
+from services.common.identity.api_keys import ApiKeys
+from services.common.identity.authentication import Identity, add_identity
 from services.dicom_node.peers import Peer
 from services.dicom_node.pull.puller import Puller
 from services.dicom_node.pull.routes import pull_router
@@ -63,7 +64,7 @@ def _pulling(node: Node, peer: Peer, settings: Settings) -> Iterator[Puller]:
 @asynccontextmanager
 async def _client(puller: Puller, keys: Path | None = None, most: int = 10) -> AsyncIterator[httpx.AsyncClient]:
     app = new_app(title="pull", ready=_ready, drain_s=0)
-    app.state.api_keys = ApiKeys.read(keys)
+    add_identity(app, Identity(ApiKeys.read(keys)))
     app.include_router(pull_router(puller, most))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://node") as client:
         yield client

@@ -7,8 +7,9 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 
-from services.common.api_keys import ApiKeys
 from services.common.app import new_app
+from services.common.identity.api_keys import ApiKeys
+from services.common.identity.authentication import Identity, add_identity
 from services.dicom_node.inbox import Inbox
 from services.dicom_node.receive.stow import StowReceiver, stow_router
 from services.dicom_node.settings import Settings
@@ -24,7 +25,7 @@ async def _ready() -> None:
 
 def stow_app(settings: Settings, inbox: Inbox, keys: Path | None = None) -> FastAPI:
     app = new_app(title="STOW-RS", ready=_ready, drain_s=0)
-    app.state.api_keys = ApiKeys.read(keys)
+    add_identity(app, Identity(ApiKeys.read(keys)))
     app.state.receiver = StowReceiver(settings, inbox)
     app.include_router(stow_router(app.state.receiver))
     return app

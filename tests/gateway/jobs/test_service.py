@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from redis import Redis
 from redis.exceptions import RedisError
 
-from services.common.api_keys import ApiKeys
 from services.common.clients import ANONYMOUS
+from services.common.identity.api_keys import ApiKeys
+from services.common.identity.authentication import Identity, add_identity
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.outbox import Outbox, PendingDelivery
@@ -72,7 +73,6 @@ def make_service(redis: Redis, tmp_path: Path) -> MakeService:
         return JobService(
             store,
             FailingScheduler(redis, store, 2),
-            ApiKeys(None),
             Webhooks(AllowedAddresses([WEBHOOK]), Outbox(store.storage), None),
             Retention(store, RetentionClock(store.storage), ttl_s=3600),
             Bundles(stages),
@@ -92,6 +92,7 @@ def lose_redis(service: JobService) -> None:
 async def send(service: JobService, **query: Any) -> httpx.Response:
     """Send a job of one file with an idempotency key; problems are raised."""
     app = FastAPI()
+    add_identity(app, Identity(ApiKeys(None)))
     add_job_routes(app, service)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         files = [("files", ("a.dcm", b"1"))]

@@ -18,7 +18,7 @@ from tests.redis_process import redis_url
 pytestmark = pytest.mark.anyio
 
 KEYS: Final = {"ann": "a-key-of-anns-0001", "bob": "a-key-of-bobs-0001", "eve": "a-key-of-eves-0001"}
-OPEN: Final = {"livez", "readyz", "metrics", "get_model"}
+OPEN: Final = {"livez", "readyz", "metrics", "get_model", "get_login"}
 CHANGES: Final = {"delete_job", "change_job"}
 """Operations on a job that only its sender may do; those on a job that are not GET must be here or in OPINIONS."""
 OPINIONS: Final = {"give_feedback"}

@@ -1,6 +1,6 @@
 import pytest
 
-from services.common.key_throttle import FREE_FAILURES, FREE_GUESSES, KeyThrottle
+from services.common.identity.key_throttle import FREE_FAILURES, FREE_GUESSES, KeyThrottle
 
 
 @pytest.fixture

@@ -4,66 +4,20 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, cast, get_args
+from typing import Final, cast
 
-from fastapi import Depends, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from services.common.clients import SENDER_ID
+from services.common.identity.key_throttle import FREE_FAILURES, KeyThrottle
+from services.common.identity.principal import DEFAULT_ROLES, EVERYONE, ROLES, Principal, Role
+from services.common.identity.problems import TooManyWrongKeys, Unauthorized
 
-from services.common.clients import ANONYMOUS, SENDER_ID, Client
-from services.common.connections.client_address import address_group
-from services.common.key_throttle import FREE_FAILURES, KeyThrottle
-from services.common.problems import Problem
-
-BEARER: Final = HTTPBearer(auto_error=False, scheme_name="key", description="a line of the site's file of keys")
 _THROTTLED: Final = (
     f"more than {FREE_FAILURES} wrong keys came from this address, and a right key may be refused with them: check the "
     "key, wait {seconds} s, and stop programs that send old keys"
 )
 """The same text for a wrong and a right key: a difference would tell a guesser which one it was."""
 _LINE: Final = re.compile(rf"({SENDER_ID.pattern})\s+(\S{{16,}})(?:\s+([a-z_,]+))?")
-Role = Literal["read_all"]
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who sends a request. Everyone submits and reads jobs of their own; roles add to that.
-
-    roles : `read_all` reads all jobs; it neither changes nor deletes those of others
-    """
-
-    id: str
-    roles: frozenset[Role] = frozenset()
-
-    @property
-    def reads_all(self) -> bool:
-        """Whether jobs of others may be read."""
-        return "read_all" in self.roles
-
-
-EVERYONE: Final = Principal(ANONYMOUS)  # where no key is required, all jobs are those of this one
-
-
-class Unauthorized(Problem):
-    status = 401
-    code = "unauthorized"
-    title = "An API key is required"
-
-    def headers(self) -> dict[str, str]:
-        """The authentication scheme (RFC 6750)."""
-        return {"www-authenticate": "Bearer"}
-
-
-class TooManyWrongKeys(Problem):
-    status = 429
-    code = "too_many_wrong_keys"
-    title = "Too many wrong API keys came from this address"
-
-    def __init__(self, detail: str, *, retry_after_s: int = 10) -> None:
-        super().__init__(detail)
-        self.retry_after_s = retry_after_s
 
 
 class ApiKeys:
@@ -95,7 +49,8 @@ class ApiKeys:
                     "separated by commas"
                 )
             if match:
-                found[_hash(match[2])] = Principal(match[1], _roles(match[3] or "", f"{path.name}, line {number}"))
+                roles = DEFAULT_ROLES | _roles(match[3] or "", f"{path.name}, line {number}")
+                found[_hash(match[2])] = Principal(match[1], roles, "key")
         return cls(found)
 
     @property
@@ -131,39 +86,12 @@ class ApiKeys:
         raise Unauthorized("send the header 'Authorization: Bearer KEY' with a key that this server knows")
 
 
-def authenticate(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
-) -> Principal:
-    """Who sends a request: a dependency of each route that needs a key. The audit log reads the id too."""
-    api_keys: ApiKeys = request.app.state.api_keys
-    principal = api_keys.principal(credentials.credentials if credentials else None, _address(request))
-    request.state.sender = principal.id
-    return principal
-
-
-def identify(request: Request, principal: Annotated[Principal, Depends(authenticate)]) -> Client:
-    """A request's sender and address: a dependency of each route that shares something among clients."""
-    return Client(principal.id, _address(request))
-
-
-def mark_key_optional(document: dict[str, Any]) -> None:
-    """Declare the API key as optional in every operation."""
-    operations = [operation for path in document["paths"].values() for operation in path.values()]
-    for operation in operations:
-        if security := operation.get("security"):
-            security.append({})
-
-
 def _roles(words: str, line: str) -> frozenset[Role]:
     """The roles in the third word of a line."""
     names = set(filter(None, words.split(",")))
     if not names <= set(ROLES):
         raise ValueError(f"{line}: unknown role; known are {', '.join(ROLES)}")
     return frozenset(cast("set[Role]", names))
-
-
-def _address(request: Request) -> str:
-    return address_group(request.client.host if request.client else None)
 
 
 def _hash(key: str) -> bytes:

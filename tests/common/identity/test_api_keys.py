@@ -5,8 +5,11 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI
 
-from services.common.api_keys import ApiKeys, Principal, TooManyWrongKeys, Unauthorized, authenticate
 from services.common.clients import ANONYMOUS
+from services.common.identity.api_keys import ApiKeys
+from services.common.identity.authentication import Identity, add_identity, authenticate
+from services.common.identity.principal import Principal
+from services.common.identity.problems import TooManyWrongKeys, Unauthorized
 from services.common.problems import Problem
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +32,7 @@ def keys_file(tmp_path: Path) -> Path:
 async def sender_of(keys: ApiKeys, authorization: str | None) -> str:
     """The sender that a route sees in a request with this header."""
     app = FastAPI()
-    app.state.api_keys = keys
+    add_identity(app, Identity(keys))
 
     @app.get("/")
     def route(principal: Annotated[Principal, Depends(authenticate)]) -> str:
@@ -75,7 +78,7 @@ async def test_without_a_file_every_request_has_the_same_sender() -> None:
         "ann short",
         "a/b long-enough-key-000",
         "ann two words-and-more-000 x",
-        f"ann {ANNS} admin",
+        f"ann {ANNS} root",
         f"ann {ANNS} read_all x",
     ],
 )
@@ -92,8 +95,8 @@ def test_the_third_word_of_a_line_names_roles(tmp_path: Path) -> None:
     path.write_text(f"ann {ANNS}\nbob {BOBS} read_all  # the reading room\n")
     keys = ApiKeys.read(path)
     assert not keys.principal(ANNS, ADDRESS).reads_all
-    assert keys.principal(BOBS, ADDRESS) == Principal("bob", frozenset({"read_all"}))
-    assert not ApiKeys.read(None).principal(None, ADDRESS).roles
+    assert keys.principal(BOBS, ADDRESS) == Principal("bob", frozenset({"submit", "read", "read_all"}), "key")
+    assert ApiKeys.read(None).principal(None, ADDRESS).roles == {"submit", "read"}
 
 
 async def test_wrong_keys_are_throttled_over_every_route(keys_file: Path) -> None:

@@ -1,0 +1,139 @@
+"""The sender of a request as a dependency, and the role that a route requires."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Security
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.routing import BaseRoute
+
+from services.common.clients import Client
+from services.common.connections.client_address import address_group
+from services.common.identity.api_keys import ApiKeys
+from services.common.identity.principal import EVERYONE, Principal, Role
+from services.common.identity.problems import MissingRole, Unauthorized
+from services.common.identity.settings import IdentitySettings
+from services.common.problem_schemas import add_problem, extend_openapi
+
+BEARER: Final = HTTPBearer(
+    auto_error=False, scheme_name="key", description="an API key, or an access token of the site's OpenID provider"
+)
+_NO_ROLES: Final = Principal("ann", frozenset())
+
+
+class Identity:
+    """Finds the principal of each request, by the ways that a site has set up."""
+
+    def __init__(self, keys: ApiKeys, *, required: bool | None = None) -> None:
+        self.keys = keys
+        self.required = keys.required if required is None else required
+
+    @classmethod
+    def create(cls, settings: IdentitySettings) -> "Identity":
+        """The ways of a site's settings."""
+        return cls(ApiKeys.read(settings.senders_file), required=settings.asks_for_identity)
+
+    async def principal(self, request: Request, bearer: str | None) -> Principal:
+        """The principal of a request.
+
+        Raises
+        ------
+        Unauthorized
+            the credential is missing or unknown
+        TooManyWrongKeys
+            the address has sent too many unknown keys
+        """
+        if not self.required:
+            return EVERYONE
+        if not self.keys.required:
+            raise Unauthorized("this server takes no credential that the request has")
+        return self.keys.principal(bearer, _address(request))
+
+
+async def authenticate(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
+) -> Principal:
+    """Who sends a request, as a dependency. The audit log reads the id and the way too."""
+    identity: Identity = request.app.state.identity
+    principal = await identity.principal(request, credentials.credentials if credentials else None)
+    request.state.sender, request.state.way = principal.id, principal.way
+    return principal
+
+
+def identify(request: Request, principal: Annotated[Principal, Depends(authenticate)]) -> Client:
+    """A request's sender and address: a dependency of each route that shares something among clients."""
+    return Client(principal.id, _address(request))
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A dependency that refuses principals without a role."""
+
+    role: Role
+
+    async def __call__(self, principal: Annotated[Principal, Depends(authenticate)]) -> Principal:
+        """Raise MissingRole for a principal without the role."""
+        if not principal.has(self.role):
+            raise MissingRole.of(principal, self.role)
+        return principal
+
+
+def requires(role: Role) -> Any:
+    """The role of a route, as one of its `dependencies`."""
+    return Depends(Requirement(role))
+
+
+def required_role(route: APIRoute) -> Role | None:
+    """The role that a route requires; None where it asks for none.
+
+    Raises
+    ------
+    ValueError
+        it names several
+    """
+    calls = [dependency.call for dependency in route.dependant.dependencies]
+    roles = [call.role for call in calls if isinstance(call, Requirement)]
+    if len(roles) > 1:
+        raise ValueError(f"{route.path} requires the roles {', '.join(roles)}: name one")
+    return roles[0] if roles else None
+
+
+def add_identity(app: FastAPI, identity: Identity) -> None:
+    """Let an application's routes find their principals, and declare roles and credentials in its document."""
+    app.state.identity = identity
+    extend_openapi(app, lambda document: _declare_roles(app, document))
+    if not identity.required:
+        extend_openapi(app, _mark_optional)
+
+
+def api_routes(routes: Iterable[BaseRoute]) -> Iterator[APIRoute]:
+    """All routes of the API, with those of included routers."""
+    for route in routes:
+        if isinstance(route, APIRoute):
+            yield route
+        elif isinstance(router := getattr(route, "original_router", None), APIRouter):
+            yield from api_routes(router.routes)
+
+
+def _declare_roles(app: FastAPI, document: dict[str, Any]) -> None:
+    """Declare 403 `missing_role` in each operation that requires a role."""
+    for route in api_routes(app.routes):
+        role = required_role(route)
+        if role is not None:
+            problem = MissingRole.of(_NO_ROLES, role)
+            for method in route.methods or ():
+                add_problem(document["paths"][route.path][method.lower()], problem)
+
+
+def _mark_optional(document: dict[str, Any]) -> None:
+    """Declare the credential as optional in every operation."""
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    for operation in operations:
+        if security := operation.get("security"):
+            security.append({})
+
+
+def _address(request: Request) -> str:
+    return address_group(request.client.host if request.client else None)
