@@ -24,7 +24,7 @@ from services.common.identity.login import add_login_route
 from services.common.observability import configure_logging
 from services.common.private_folder import restrict_umask
 from services.common.problem_schemas import extend_openapi
-from services.common.security_headers import PAGE_POLICY
+from services.common.security_headers import page_policy
 from services.gateway.api import add_prediction_routes
 from services.gateway.audit.openapi import declare_audit
 from services.gateway.audit.trail import audit_log, running_audit
@@ -68,11 +68,15 @@ Send one axial slice or a series as DICOM, a zip of it, or 512 x 512 RGB picture
 class _Pages(CompressedFiles):
     """The page's files, with the policy of the page."""
 
+    def __init__(self, issuer: str | None) -> None:
+        super().__init__(directory=_PAGES, html=True)
+        self._policy = page_policy(issuer)
+
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers["content-security-policy"] = PAGE_POLICY
+        response.headers["content-security-policy"] = self._policy
         return response
 
 
@@ -126,7 +130,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     app.state.metrics.registry.register(FeedbackMetrics(redis))
     app.state.metrics.registry.register(ShareMetrics(uploads, listeners))
     app.state.metrics.registry.register(ConnectionMetrics(connections, throttle))
-    app.mount("/", _Pages(directory=_PAGES, html=True))
+    app.mount("/", _Pages(settings.oidc_issuer))
     return app
 
 

@@ -36,8 +36,15 @@ export const problemText = (error) => [error.title ?? String(error), error.detai
 export function responseError(status, text, retryAfter) {
   const problem = parseJson(text);
   const common = { status, retryAfterSeconds: parseRetryAfter(retryAfter) };
+  if (problem?.code === "missing_role") return new RequestError({ ...problem, ...missingRole(problem), ...common });
   if (!problem?.title) return new RequestError({ ...unknownResponse(status), ...common });
   return new RequestError({ ...problem, requestId: problem.request_id, ...common });
+}
+
+/** @param {any} problem */
+function missingRole({ role }) {
+  const title = t(role === "submit" ? "problem.role_submit" : role === "read" ? "problem.role_read" : "problem.role_other");
+  return { title, detail: t("problem.role_detail", { role }) };
 }
 
 /** A response without a problem document comes from a proxy, not from the gateway. @param {number} status */

@@ -23,7 +23,7 @@ export async function request(address, { headers = {}, ...options } = {}) {
     const text = await response.text();
     options.signal?.throwIfAborted();
     if (response.status !== 401) throw responseError(response.status, text, response.headers.get("retry-after"));
-    await renewSession(auth);
+    await renewSession(auth, text);
     options.signal?.throwIfAborted();
   }
 }

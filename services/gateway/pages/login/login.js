@@ -19,22 +19,24 @@ export const resumeLogin = () => finishLogin().catch((error) => (problem = error
 
 /**
  * Waits for another session than the refused one: of another tab, by renewal, else the reader's.
- * @param {Record<string, string>} refused headers of the refused request
+ * @param {Record<string, string>} refused headers of the refused request @param {string} text of the refusal
  * @throws {RequestError} where the reader closes the dialog
  */
-export async function renewSession(refused) {
+export async function renewSession(refused, text) {
   if (hasEnded()) return new Promise(() => undefined); // the document ends
   if (refused.authorization !== authHeaders().authorization) return;
   renewal ??= renewTokens()
-    .then((found) => (found ? undefined : askReader()))
+    .then((found) => (found ? undefined : askReader(currentSession()?.client && parseJson(text)?.detail)))
     .finally(() => (renewal = undefined));
   await renewal;
 }
 
-async function askReader() {
+/** @param {string} [reason] of a refused token */
+async function askReader(reason) {
   const response = await fetch("v1/login", { cache: "no-store" }).catch(() => undefined);
   const login = (response?.ok && parseJson(await response.text())) || { required: false, key: true, oidc: null };
-  return askFor(login);
+  problem ||= reason ?? "";
+  return askFor(login).finally(() => (problem = ""));
 }
 
 /** @param {{ required: boolean, key: boolean, oidc: any }} login @returns {Promise<void>} */

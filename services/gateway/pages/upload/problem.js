@@ -11,7 +11,7 @@ export function problemSection(error, onRetry) {
   const temporary = status === undefined || status === 429 || status < 400 || status >= 500; // the same files may be accepted later
   const hints = [
     wait !== undefined && t("problem.wait", { count: wait }),
-    !temporary && !detail.includes("try again") && t("problem.choose_others"),
+    !temporary && status !== 403 && !detail.includes("try again") && t("problem.choose_others"),
     id && t("problem.request", { id }),
   ];
   const rows = files.slice(0, MOST_ROWS).map(({ file, reason }) => element("li", {}, element("strong", { class: "path" }, file), reason ? `: ${reason}` : ""));

@@ -25,7 +25,7 @@ export async function sendJob(entries, { operatingPoint, urgent, token }, follow
     const document = parseJson(call.responseText);
     if (call.status === 202 && document?.id) return document;
     if (call.status !== 401) throw responseError(call.status, call.responseText, call.getResponseHeader("retry-after"));
-    await renewSession(auth);
+    await renewSession(auth, call.responseText);
   }
 }
 
