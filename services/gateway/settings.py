@@ -12,6 +12,7 @@ from services.common.host_names import checked_host_names
 from services.common.identity.settings import IdentitySettings
 from services.common.operating_points import OperatingPoint
 from services.gateway.audit.heads import head_destination
+from services.gateway.storage_url import checked_storage_url
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
@@ -19,7 +20,7 @@ _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9
 class Settings(IdentitySettings):
     """Addresses of the stages, limits of uploads and of work in progress, jobs, API keys, webhooks and CORS."""
 
-    model_config = SettingsConfigDict(env_prefix="ICH_GATEWAY_")
+    model_config = SettingsConfigDict(env_prefix="ICH_GATEWAY_", hide_input_in_errors=True)
 
     host: str = Field(
         default="127.0.0.1",
@@ -149,7 +150,10 @@ class Settings(IdentitySettings):
         description="Folder of the jobs; with `jobs_url`, the folder for files in transfer.",
     )
     jobs_url: str | None = Field(
-        default=None, description="fsspec URL of the object storage of jobs; unset, jobs are stored in `jobs_dir`."
+        default=None,
+        description="URL of the object storage of jobs, such as `s3://bucket/prefix`, `gs://bucket/prefix` or "
+        "`az://container/prefix`; credentials and endpoint come from the variables of its kind, such as `AWS_*`. "
+        "Unset, jobs are stored in `jobs_dir`.",
     )
     job_ttl_s: float = Field(
         default=7 * 24 * 3600, description="Seconds from the end of a job until it is deleted with its reports."
@@ -266,6 +270,11 @@ class Settings(IdentitySettings):
                     "in a user's browser read this gateway's reports"
                 )
         return origins
+
+    @field_validator("jobs_url")
+    @classmethod
+    def _is_object_storage(cls, url: str | None) -> str | None:
+        return None if url is None else checked_storage_url(url)
 
     @field_validator("audit_head")
     @classmethod

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +11,7 @@ from redis import Redis
 from services.gateway.settings import Settings
 from tests.contracts.conftest import Chain
 from tests.contracts.test_jobs import Batch, series
+from tests.object_storage import ObjectServer
 from tests.redis_process import redis_url, running_redis
 
 pytestmark = pytest.mark.anyio
@@ -30,11 +30,13 @@ def blood_grid() -> tuple[int, int]:
     return GRID
 
 
-@pytest.fixture(params=["folder", "memory", "file"])
-def jobs_url(tmp_path: Path, request: pytest.FixtureRequest) -> str | None:
-    """A local folder, and two backends of fsspec."""
-    urls = {"memory": f"memory://{tmp_path.name}", "file": f"file://{tmp_path}/remote"}
-    return urls.get(request.param)
+@pytest.fixture(params=["folder", "s3"])
+def jobs_url(request: pytest.FixtureRequest) -> str | None:
+    """A local folder, and a real object storage."""
+    if request.param == "folder":
+        return None
+    server: ObjectServer = request.getfixturevalue("object_server")
+    return server.new_url()
 
 
 @pytest.fixture

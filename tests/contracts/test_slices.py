@@ -51,7 +51,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(params=[None, "memory"])
 def jobs_url(tmp_path: Path, request: pytest.FixtureRequest) -> str | None:
-    """A local folder, and a backend of fsspec."""
+    """A local folder, and an object storage."""
     return f"memory://{tmp_path.name}" if request.param else None
 
 

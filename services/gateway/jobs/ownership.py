@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from anyio import to_thread
 
 from services.common.folder_lock import FolderInUse, is_shared_by_machines, locked
 from services.common.private_folder import make_private
-from services.gateway.jobs.fsspec_storage import FsspecStorage
+from services.gateway.jobs.object_storage import ObjectStorage
 from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.storage_lease import BEAT_S, StorageLease
 from services.gateway.settings import Settings
@@ -72,13 +71,8 @@ def _leases(settings: Settings) -> Iterator[StorageLease]:
         if is_shared_by_machines(folder):
             yield StorageLease(LocalStorage(folder), str(folder), name)
     if settings.jobs_url:
-        storage = FsspecStorage(settings.jobs_url, settings.jobs_dir)
-        yield StorageLease(storage, _without_password(settings.jobs_url), _STORAGE)
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+        storage = ObjectStorage(settings.jobs_url, settings.jobs_dir)
+        yield StorageLease(storage, settings.jobs_url, _STORAGE)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Storage of jobs: a local folder here, object storage in `fsspec_storage.py`. Keys are relative paths."""
+"""Storage of jobs: a local folder here, object storage in `object_storage.py`. Keys are relative paths."""
 
 import os
 import secrets

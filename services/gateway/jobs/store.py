@@ -25,9 +25,9 @@ from services.common.operating_points import OperatingPoint
 from services.common.private_folder import FOLDER_MODE, open_private
 from services.common.problems import NotFound
 from services.common.timestamps import utc_now
-from services.gateway.jobs.fsspec_storage import FsspecStorage
 from services.gateway.jobs.idempotency import IdempotencyConflict, IdempotencyKeys, digests, webhook_digest
 from services.gateway.jobs.job import FILES, MANIFEST, SOURCE, Job, JobEnd, JobEnded, job_not_found
+from services.gateway.jobs.object_storage import ObjectStorage
 from services.gateway.jobs.schemas import PRIORITIES, FinalStatus, JobSource, Manifest, Priority, StoredFile
 from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.uploads.spool import Spool, SpoolFolder, UploadedFile
@@ -71,8 +71,8 @@ class JobStore:
 
     @classmethod
     def at(cls, folder: Path, url: str | None = None) -> "JobStore":
-        """In a local folder, or at an fsspec address with the folder for temporary files."""
-        storage = FsspecStorage(url, folder / "fetched") if url else LocalStorage(folder)
+        """In a local folder, or in an object storage with the folder for temporary files."""
+        storage = ObjectStorage(url, folder / "fetched") if url else LocalStorage(folder)
         return cls(storage, Spool(folder / "incoming", "ICH_GATEWAY_JOBS_DIR"))
 
     def recover(self) -> None:

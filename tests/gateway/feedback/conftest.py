@@ -3,7 +3,7 @@ from uuid import uuid4
 
 import pytest
 
-from services.gateway.jobs.fsspec_storage import FsspecStorage
+from services.gateway.jobs.object_storage import ObjectStorage
 from services.gateway.jobs.store import JobStore
 from services.gateway.uploads.spool import Spool
 from tests.gateway.feedback.counters import CountersInMemory
@@ -20,7 +20,7 @@ def store(tmp_path: Path) -> JobStore:
 @pytest.fixture
 def remote_store(tmp_path: Path) -> JobStore:
     """In an object storage."""
-    return JobStore(FsspecStorage(f"memory://{uuid4().hex}", tmp_path / "fetched"), Spool(tmp_path / "incoming"))
+    return JobStore(ObjectStorage(f"memory://{uuid4().hex}", tmp_path / "fetched"), Spool(tmp_path / "incoming"))
 
 
 @pytest.fixture

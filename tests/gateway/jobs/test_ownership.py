@@ -85,7 +85,7 @@ def test_a_gateway_starts_at_once_after_kill_9(redis: Redis, tmp_path: Path) -> 
 async def test_a_storage_at_a_url_has_one_owner(tmp_path: Path) -> None:
     def settings(name: str) -> Settings:
         folder = tmp_path / name
-        return Settings(spool_dir=folder / "spool", jobs_dir=folder / "jobs", jobs_url="memory://user:secret@bucket")
+        return Settings(spool_dir=folder / "spool", jobs_dir=folder / "jobs", jobs_url="memory://bucket")
 
     async with owning(settings("first")):
         with pytest.raises(FolderInUse) as refused:

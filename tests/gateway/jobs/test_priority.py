@@ -9,8 +9,8 @@ import pytest
 from redis import Redis
 
 from services.common.problems import NotFound
-from services.gateway.jobs.fsspec_storage import FsspecStorage
 from services.gateway.jobs.job import Job, JobEnded
+from services.gateway.jobs.object_storage import ObjectStorage
 from services.gateway.jobs.scheduler import FairScheduler, Task
 from services.gateway.jobs.schemas import PRIORITIES, Priority
 from services.gateway.jobs.storage import LocalStorage
@@ -41,7 +41,7 @@ def test_a_job_moves_to_the_other_lanes_and_back(store: JobStore, tmp_path: Path
 
 
 def test_a_job_in_an_object_storage_moves(tmp_path: Path) -> None:
-    storage = FsspecStorage(f"memory://{uuid4().hex}", tmp_path / "fetched")
+    storage = ObjectStorage(f"memory://{uuid4().hex}", tmp_path / "fetched")
     store = JobStore(storage, Spool(tmp_path / "incoming"))
     job = job_of(store, tmp_path)
     priorities: list[Priority] = ["urgent", "urgent", "routine"]

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from services.common.folder_lock import FolderInUse
-from services.gateway.jobs.fsspec_storage import FsspecStorage
+from services.gateway.jobs.object_storage import ObjectStorage
 from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.jobs.storage_lease import StorageLease
 
@@ -16,7 +16,7 @@ from services.gateway.jobs.storage_lease import StorageLease
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "local":
         return LocalStorage(tmp_path / "store", lambda _: None)
-    return FsspecStorage(f"memory://{uuid4().hex}", tmp_path)
+    return ObjectStorage(f"memory://{uuid4().hex}", tmp_path)
 
 
 def lease(storage: Storage, meanwhile: Callable[[], object] = lambda: None) -> StorageLease:

@@ -179,7 +179,7 @@ def test_jobs_are_listed_by_age(store: JobStore, tmp_path: Path) -> None:
     assert [job.id for job in store.jobs("ann")] == sorted(made, reverse=True)
 
 
-def test_a_job_at_an_fsspec_address(tmp_path: Path) -> None:
+def test_a_job_in_an_object_storage(tmp_path: Path) -> None:
     store = JobStore.at(tmp_path, f"memory://{tmp_path.name}")
     store.recover()
     job, _ = upload(store, tmp_path, FILES, OPTIONS)

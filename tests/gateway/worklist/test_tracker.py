@@ -185,7 +185,7 @@ def test_what_was_read_in_a_pass_that_failed_is_read_again(
 
 
 def test_jobs_in_an_object_storage_are_listed(tmp_path: Path) -> None:
-    settings = Settings(jobs_dir=tmp_path / "store", jobs_url=f"local://{tmp_path}/bucket")
+    settings = Settings(jobs_dir=tmp_path / "store", jobs_url=f"memory://{tmp_path.name}")
     store = JobStore.at(settings.jobs_dir, settings.jobs_url)
     store.recover()
     worklist = Worklist.create(settings, store)
@@ -199,7 +199,7 @@ def test_jobs_in_an_object_storage_are_listed(tmp_path: Path) -> None:
         job.remove()
         worklist.tracker.changed(job)
         wait_for(lambda: page_of(worklist).total == 0)
-    assert (tmp_path / "bucket" / "patient" / "key").exists()
+    assert store.storage.exists("patient/key")
     assert not (tmp_path / "store" / "patient").exists()
 
 

@@ -1,0 +1,224 @@
+"""Storage of jobs in an object storage by obstore: S3, Google Cloud Storage, Azure Blob Storage, or memory for tests.
+
+Files are created by a conditional put (`If-None-Match: *`). Credentials and endpoints come from the environment.
+"""
+
+import fcntl
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import MemoryStore, from_url
+
+from services.common.private_folder import FOLDER_MODE, open_private
+from services.gateway.jobs.storage_errors import names_missing_bucket, storage_error
+from services.gateway.storage_url import checked_storage_url
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+_Item = TypeVar("_Item")
+_MANIFEST: Final = "manifest.jsonl"
+_COPIES: Final = "fetched-"
+_CHECK: Final = "check"
+_CONCURRENT: Final = 8  # requests of one folder or of its copies
+_PART_BYTES: Final = 8 * 1024**2  # a larger file travels in parts; `_CONCURRENT` parts are in memory
+_ATTEMPT: Final = "attempt"  # metadata that tells the writer of a file from others
+_ALLOW_HTTP: Final = ("AWS_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
+_CLIENT: Final["ClientConfig"] = {
+    "connect_timeout": timedelta(seconds=5),
+    "read_timeout": timedelta(seconds=20),
+    "timeout": timedelta(minutes=10),
+}
+_RETRIES: Final["RetryConfig"] = {
+    "max_retries": 4,
+    "retry_timeout": timedelta(seconds=30),
+    "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=4), "base": 2},
+}
+
+
+class UnusableStorage(Exception):
+    """The object storage of `ICH_GATEWAY_JOBS_URL` cannot hold jobs."""
+
+
+class ObjectStorage:
+    """An address of an object storage. A write that it has acknowledged is durable.
+
+    Parameters
+    ----------
+    url
+        address of the root, such as `s3://bucket/prefix`
+    spool
+        local folder for copies
+
+    Raises
+    ------
+    ValueError
+        the URL is of another kind, or holds credentials
+    UnusableStorage
+        a variable of the environment is invalid
+    """
+
+    def __init__(self, url: str, spool: Path) -> None:
+        self._spool = spool
+        self._store = open_store(url)
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Put the file unless it exists.
+
+        A retry of a request whose answer was lost finds this call's own file: its metadata tells.
+        """
+        attempt = secrets.token_hex(8)
+        with _errors("create"):
+            try:
+                obstore.put(self._store, key, content, mode="create", attributes={_ATTEMPT: attempt})
+            except AlreadyExistsError:
+                return self._attempt(key) == attempt
+        return True
+
+    def _attempt(self, key: str) -> object:
+        with suppress(FileNotFoundError):
+            return obstore.get(self._store, key, options={"head": True}).attributes.get(_ATTEMPT)
+        return None
+
+    def store_folder(self, folder: Path, key: str) -> None:
+        """Upload the manifest last."""
+        found = sorted(path for path in folder.rglob("*") if path.is_file())
+        manifest = [path for path in found if path.name == _MANIFEST]
+        others = [path for path in found if path.name != _MANIFEST]
+        for paths in (others, manifest):
+            self._upload({path: f"{key}/{path.relative_to(folder).as_posix()}" for path in paths})
+
+    def _upload(self, targets: dict[Path, str]) -> None:
+        """Upload small files side by side, and large ones in parts, one after the other: memory stays bounded."""
+        large = {path: key for path, key in targets.items() if path.stat().st_size > _PART_BYTES}
+
+        def put(path: Path) -> None:
+            with _errors("put"):
+                obstore.put(self._store, targets[path], path, chunk_size=_PART_BYTES, max_concurrency=_CONCURRENT)
+
+        _each(put, [path for path in targets if path not in large])
+        for path in large:
+            put(path)
+
+    def get(self, key: str) -> bytes:
+        with _errors("get"):
+            return bytes(obstore.get(self._store, key).bytes())
+
+    def exists(self, key: str) -> bool:
+        with _errors("head"), suppress(FileNotFoundError):
+            obstore.head(self._store, key)
+            return True
+        return False
+
+    def names(self, key: str) -> list[str]:
+        with _errors("list"):
+            found = obstore.list_with_delimiter(self._store, key or None)
+        paths = [*found["common_prefixes"], *(item["path"] for item in found["objects"])]
+        return sorted(name for path in paths if (name := path.rpartition("/")[2])[0] != ".")
+
+    def remove(self, key: str) -> None:
+        """Remove the manifest first, so that nobody sees half of a job."""
+        with _errors("delete"):
+            found = [item["path"] for item in obstore.list(self._store, key).collect()]
+            manifest = f"{key}/{_MANIFEST}"
+            for keys in ([manifest] if manifest in found else [], found or [key]):
+                with suppress(FileNotFoundError):  # another process removed it
+                    obstore.delete(self._store, keys)
+
+    @contextmanager
+    def local_copies(self, keys: Sequence[str]) -> Iterator[list[Path]]:
+        """Downloads in a temporary folder."""
+        self._spool.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=_COPIES, dir=self._spool) as folder, _in_use(Path(folder)):
+            paths = [Path(folder) / f"{number:06d}" for number in range(len(keys))]
+            _each(lambda number: self._download(keys[number], paths[number]), range(len(keys)))
+            yield paths
+
+    def _download(self, key: str, path: Path) -> None:
+        with _errors("get"), open(path, "xb", opener=open_private) as file:
+            file.writelines(obstore.get(self._store, key).stream(min_chunk_size=1024**2))
+
+    def remove_leftovers(self) -> None:
+        """Remove copies without a living worker. Their age does not count, since a clock may jump."""
+        for folder in self._spool.glob(f"{_COPIES}*"):
+            with suppress(BlockingIOError, FileNotFoundError), _in_use(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def check(self) -> None:
+        """Create a file twice, list it and remove it.
+
+        Raises
+        ------
+        UnusableStorage
+            the storage ignores `If-None-Match`: two gateways would then do one thing twice
+        StorageUnavailable
+            it does not answer, or refuses one of the four operations
+        """
+        key = f"{_CHECK}/{secrets.token_hex(8)}"
+        first, second, listed = self.create(key, b"1"), self.create(key, b"2"), self.names(_CHECK)
+        self.remove(key)
+        if not first or second or key.rpartition("/")[2] not in listed:
+            raise UnusableStorage(
+                "the object storage of ICH_GATEWAY_JOBS_URL has no conditional writes (If-None-Match: *), or lists "
+                "late: use Amazon S3, MinIO, SeaweedFS 4, Google Cloud Storage, Azure Blob Storage or another that has"
+            )
+
+
+def open_store(url: str) -> "ObjectStore":
+    """The driver of a URL. One URL of memory is one store in this process."""
+    if checked_storage_url(url).startswith("memory:"):
+        return _memory(url)
+    try:
+        return from_url(url, client_options=_client(), retry_config=_RETRIES)
+    except (BaseError, ValueError):
+        raise UnusableStorage("ICH_GATEWAY_JOBS_URL, or a variable of its object storage, is invalid") from None
+
+
+def _client() -> "ClientConfig":
+    """Timeouts, and whether HTTP without TLS is allowed: given options replace all those of the environment."""
+    return {**_CLIENT, "allow_http": any(os.environ.get(name, "").lower() == "true" for name in _ALLOW_HTTP)}
+
+
+@cache
+def _memory(url: str) -> MemoryStore:  # noqa: ARG001 - the key of the cache
+    return MemoryStore()
+
+
+@contextmanager
+def _errors(operation: str) -> Iterator[None]:
+    """Raise errors of the driver as those of `Storage`."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if names_missing_bucket(error):
+            raise storage_error(error, operation) from None
+        raise FileNotFoundError(operation) from None
+    except BaseError as error:
+        raise storage_error(error, operation) from None
+
+
+def _each(function: Callable[[_Item], None], items: Sequence[_Item]) -> None:
+    with ThreadPoolExecutor(_CONCURRENT) as pool:
+        list(pool.map(function, items))
+
+
+@contextmanager
+def _in_use(folder: Path) -> Iterator[None]:
+    """Lock a folder, which the kernel unlocks with its process; BlockingIOError where another process uses it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
