@@ -50,6 +50,7 @@ from services.gateway.shares.upload_shares import Uploads
 from services.gateway.slices.api import add_slice_routes
 from services.gateway.slices.rendering import SliceRenderer
 from services.gateway.stages.stage_client import Stages, connect_all
+from services.gateway.stages.stage_metrics import StageRetryMetrics
 from services.gateway.static_files import CompressedFiles, compress_mount
 from services.gateway.uploads.spool import Spool
 from services.gateway.worklist.api import add_worklist_routes
@@ -128,6 +129,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     app.state.metrics.registry.register(registry)
     app.state.metrics.registry.register(QueueMetrics(redis, jobs.store))
     app.state.metrics.registry.register(FeedbackMetrics(redis))
+    app.state.metrics.registry.register(StageRetryMetrics(stages))
     app.state.metrics.registry.register(ShareMetrics(uploads, listeners))
     app.state.metrics.registry.register(ConnectionMetrics(connections, throttle))
     app.mount("/", _Pages(settings.oidc_issuer))

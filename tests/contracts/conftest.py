@@ -18,12 +18,14 @@ from services.common.problem_schemas import PROBLEM_JSON, ProblemDetails
 from services.common.recipe import DEFAULT_RECIPE, Recipe
 from services.gateway.app import create_app as create_gateway
 from services.gateway.settings import Settings as GatewaySettings
-from services.gateway.stages.stage_client import StageClient, Stages, region_pool
+from services.gateway.stages.stage_client import CallOptions, StageClient, Stages, region_pool
 from services.preprocess.app import create_app as create_preprocess
 from services.preprocess.settings import Settings as PreprocessSettings
 from services.rnn.app import create_app as create_rnn
 from services.rnn.settings import Settings as RnnSettings
 from tests.bundles import FEATURE_SIZE, fake_bundle
+
+FEW_RETRIES = CallOptions(retry_s=0.2)  # for tests of stages that stay away
 
 
 @pytest.fixture
@@ -166,7 +168,9 @@ async def open_chain(
     pool = region_pool(settings)
     transports = {name: Swappable(app) for name, app in apps.items()}
     clients = {
-        name: StageClient(name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}", timeout=60), pool)
+        name: StageClient(
+            name, httpx.AsyncClient(transport=transport, base_url=f"http://{name}", timeout=60), pool, FEW_RETRIES
+        )
         for name, transport in transports.items()
     }
     stages = Stages(**clients)

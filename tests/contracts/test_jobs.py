@@ -38,7 +38,7 @@ from services.rnn.app import create_app as create_rnn
 from services.rnn.settings import Settings as RnnSettings
 from tests.attack.large_frames import blank_frames
 from tests.bundles import fake_bundle
-from tests.contracts.conftest import Chain, FeatureScorer, MeanExtractor, stage_apps
+from tests.contracts.conftest import FEW_RETRIES, Chain, FeatureScorer, MeanExtractor, stage_apps
 from tests.contracts.random_uploads import CONTENT_TYPE, Upload, uploads
 from tests.contracts.test_uploads import named
 from tests.gateway.jobs.queue_worker import QueueWorker
@@ -73,7 +73,9 @@ class Batch(QueueWorker):
             name: httpx.AsyncClient(transport=transport, base_url=f"http://{name}", timeout=60)
             for name, transport in chain.transports.items()
         }
-        self.stages = Stages(**{name: StageClient(name, client) for name, client in clients.items()})
+        self.stages = Stages(
+            **{name: StageClient(name, client, options=FEW_RETRIES) for name, client in clients.items()}
+        )
 
     async def send(self, files: dict[str, bytes], **query: Any) -> str:
         parts = [("files", (name, content)) for name, content in files.items()]

@@ -21,11 +21,13 @@ from redis.exceptions import RedisError
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.schemas import OUTCOMES, PRIORITIES, Outcome
 from services.gateway.jobs.store import JobStore
+from services.gateway.stages.stage_client import Stages
 
 CACHE_S: Final = 5.0
 _MAX_UNPLANNED_RUN: Final = 50
 _OUTCOMES: Final = "ich:outcomes"
 _CAUSES: Final = "ich:causes"
+_RETRIES: Final = "ich:stage_retries"  # fields `<stage>:<cause>`
 
 
 class Counters(Protocol):
@@ -44,6 +46,13 @@ def count_result(redis: Counters, outcome: Outcome | None, cause: str | None) ->
         redis.hincrby(_OUTCOMES, outcome, 1)
     if cause:
         redis.hincrby(_CAUSES, cause, 1)
+
+
+def count_stage_retries(redis: Counters, stages: Stages) -> None:
+    """Add the repeated calls of a worker's stages, which has no metrics of its own."""
+    for stage in stages.clients:
+        for cause, count in stage.retries.counts.items():
+            redis.hincrby(_RETRIES, f"{stage.name}:{cause}", count)
 
 
 class QueueMetrics(Collector):
@@ -109,12 +118,17 @@ class QueueMetrics(Collector):
         """Families without samples while Redis is down: a gap, since a zero would be wrong."""
         outcomes = CounterMetricFamily("ich_job_series", "Series of jobs by outcome", labels=["outcome"])
         causes = CounterMetricFamily("ich_job_failures", "Failed series and jobs by problem code", labels=["cause"])
+        retries = CounterMetricFamily(
+            "ich_worker_stage_retries", "Calls of a stage that workers tried again", labels=["stage", "cause"]
+        )
         with suppress(RedisError):
             for name, value in self._read_hash(_OUTCOMES, dict.fromkeys(OUTCOMES, 0)).items():
                 outcomes.add_metric([name], value)
             for name, value in self._read_hash(_CAUSES, {}).items():
                 causes.add_metric([name], value)
-        yield from (outcomes, causes)
+            for name, value in self._read_hash(_RETRIES, {}).items():
+                retries.add_metric(name.split(":"), value)
+        yield from (outcomes, causes, retries)
 
     def _read_hash(self, key: str, defaults: dict[str, int]) -> dict[str, int]:
         found: dict[bytes, bytes] = self._redis.hgetall(key)

@@ -28,7 +28,7 @@ from services.gateway.series_grouping import SeriesFiles, SeriesKey, group_serie
 from services.gateway.settings import Settings
 from services.gateway.severities import DEFAULT_SEVERITIES, Severities
 from services.gateway.stages.stage_client import Stages
-from services.gateway.stages.stage_problems import StageBusy, StageFault
+from services.gateway.stages.stage_problems import BundleMismatch, RecipeMismatch, StageBusy, StageFault
 from services.gateway.uploads.spool import UploadedFile
 
 T = TypeVar("T")
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 MAX_LOST_WORKERS: Final = 3
 MAX_STAGE_FAULTS: Final = 4
 NO_SERIES: Final = "no_series"  # cause of failure of a job whose files are readable and hold no slice of a series
+NO_FAULTS_OF_SERIES: Final = (StageBusy, BundleMismatch, RecipeMismatch)  # the last two end with a rollout
 RETRY_POLICY: Final = RetryPolicy(first_delay_s=1.0, give_up_s=15.0)
 
 
@@ -197,8 +198,9 @@ def _failed_report(task: Task, planned: PlannedSeries, problem: Problem) -> byte
 async def _with_retries(work: Callable[[], Awaitable[T]], context: TaskContext) -> T:
     """Call `work`; after a fault of a stage, wait until all stages are ready and call it again.
 
-    A stage that is away counts as one fault, however long. A series that makes a ready stage fail gets
-    MAX_STAGE_FAULTS attempts. Faults of the input are raised.
+    A stage that is away counts as one fault, however long. A busy stage counts as none, and so do stages of different
+    bundles, whose rollout ends. A series that makes a ready stage fail gets MAX_STAGE_FAULTS attempts. Faults of the
+    input are raised.
     """
     deadline, failures = time.monotonic() + context.retry.give_up_s, 0
     while True:
@@ -208,7 +210,7 @@ async def _with_retries(work: Callable[[], Awaitable[T]], context: TaskContext) 
                 return await work()
             except StageFault as error:
                 fault = error
-                if context.attempts.add_fault(counts=not isinstance(error, StageBusy)) >= MAX_STAGE_FAULTS:
+                if context.attempts.add_fault(counts=not isinstance(error, NO_FAULTS_OF_SERIES)) >= MAX_STAGE_FAULTS:
                     raise
         if context.attempts.waited_s() > context.settings.job_patience_s:
             raise fault

@@ -55,6 +55,8 @@ def run_ticket(priority: Priority, sender: str, number: int, ticket: str) -> Non
         except (RedisError, OSError):
             log.exception("a ticket ended early: Redis or the store failed; the gateway issues the lane's next ticket")
         finally:
+            with suppress(RedisError):
+                metrics.count_stage_retries(redis, stages)
             runner.run(stages.close())
 
 

@@ -10,9 +10,10 @@ from redis.exceptions import RedisError
 
 from services.common.timestamps import utc_now
 from services.gateway.jobs.job import Job
-from services.gateway.jobs.metrics import QueueMetrics, count_result
+from services.gateway.jobs.metrics import QueueMetrics, count_result, count_stage_retries
 from services.gateway.jobs.schemas import Plan, PlannedSeries, Priority
 from services.gateway.jobs.store import JobOptions, JobStore
+from services.gateway.stages.stage_client import Stages, connect
 from services.gateway.uploads.spool import SpoolFolder
 from tests.gateway.jobs.factories import report_of
 
@@ -140,3 +141,13 @@ def test_without_redis_there_are_gauges_and_no_counters(
     found = scrape()
     assert found['ich_jobs_open{priority="routine"}'] == 0
     assert not [name for name in found if name.startswith("ich_job_")]
+
+
+def test_workers_add_their_retries(counters: CountersInMemory, scrape: Callable[[], dict[str, float]]) -> None:
+    stages = Stages(*(connect(name, "http://stage", 1, 1) for name in ("preprocess", "cnn", "rnn")))
+    stages.cnn.retries.counts["broken"] = 2
+    for _ in range(2):
+        count_stage_retries(counters, stages)
+    assert {key: value for key, value in scrape().items() if "stage_retries" in key} == {
+        'ich_worker_stage_retries_total{cause="broken",stage="cnn"}': 4
+    }
