@@ -9,6 +9,7 @@ import pytest
 
 from services.common.problem_schemas import PROBLEM_JSON, ProblemDetails
 from services.common.report_schemas import Report
+from services.gateway.api import COUNTED_FROM_START
 from services.gateway.app import create_app
 from services.gateway.settings import Settings
 from services.gateway.stages.stage_client import Stages, connect
@@ -114,3 +115,10 @@ async def test_without_stages_it_is_alive_and_not_ready(client: httpx.AsyncClien
     assert (await client.get("/livez")).status_code == 200
     assert (await client.get("/readyz")).status_code == 503
     assert (await client.get("/v1/models")).status_code in (502, 504)
+
+
+async def test_predictions_are_counted_from_the_start(client: httpx.AsyncClient) -> None:
+    """Prometheus' `increase` sees the first prediction, by which a stopped cnn is started, only beside an earlier 0."""
+    text = (await client.get("/metrics")).text
+    for status in COUNTED_FROM_START:
+        assert f'ich_requests_total{{method="POST",route="/v1/predictions",status="{status}"}} 0.0' in text
