@@ -22,6 +22,7 @@ from services.common.served_bundle import served_bundle
 from services.common.stage import TensorSpec
 from services.common.stage_app import stage_app
 from services.common.tensors import Message
+from services.common.tracing import configure_tracing
 
 
 class RecipeMismatch(Problem):
@@ -105,6 +106,7 @@ def create_app(extractor: FeatureExtractor, bundle: Bundle, settings: Settings, 
 def create() -> FastAPI:
     """The application as served: bundle verified, graph loaded and warmed up for every batch size."""
     configure_logging("cnn")
+    configure_tracing("cnn")
     settings = Settings.read()
     with served_bundle(settings.bundle, settings.bundle_keys, "cnn") as bundle:
         network = load_cnn(settings, bundle)

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 
 from services.common.observability import Metrics
 from services.common.problem_schemas import DEFAULT_RESPONSE, openapi_problem
@@ -31,7 +31,8 @@ async def readyz(request: Request) -> dict[str, str]:
 
 def metrics(request: Request) -> Response:  # runs in a thread: collectors may read a disk or another server
     found: Metrics = request.app.state.metrics
-    return Response(generate_latest(found.registry), media_type=CONTENT_TYPE_LATEST)
+    encode, media_type = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(found.registry), media_type=media_type, headers={"vary": "accept"})
 
 
 def add_health_routes(app: FastAPI) -> None:

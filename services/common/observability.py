@@ -12,6 +12,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from starlette.datastructures import Headers
 
+from services.common.tracing import current_trace_id
+
 REQUEST_ID: Final = "x-request-id"
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _request_id: ContextVar[str] = ContextVar("request_id", default="-")
@@ -58,6 +60,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "service": self._service,
             "request_id": current_request_id(),
+            **({"trace_id": trace_id} if (trace_id := current_trace_id()) else {}),
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
         }

@@ -7,14 +7,21 @@ from http import HTTPStatus
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.common.observability import REQUEST_ID, Metrics, set_request_id
+from services.common.observability import (
+    REQUEST_ID,
+    Metrics,
+    current_problem_code,
+    set_problem_code,
+    set_request_id,
+)
 from services.common.readiness import PROBES
+from services.common.tracing import end_request, exemplar, request_span
 
 log = logging.getLogger(__name__)
 
 
 class ObservabilityMiddleware:
-    """Counts, times and logs each request, and sets its id."""
+    """Counts, times, traces and logs each request, and sets its id."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -25,6 +32,7 @@ class ObservabilityMiddleware:
             await self._app(scope, receive, send)
             return
         request_id, start, status = set_request_id(Headers(scope=scope)), time.perf_counter(), 500
+        set_problem_code(None)
 
         async def observed_send(message: Message) -> None:
             nonlocal status
@@ -33,15 +41,17 @@ class ObservabilityMiddleware:
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
             await send(message)
 
-        try:
-            await self._app(scope, receive, observed_send)
-        finally:
-            self._record(scope, status, time.perf_counter() - start)
+        with request_span(scope) as span:
+            try:
+                await self._app(scope, receive, observed_send)
+            finally:
+                end_request(span, scope, route_of(scope), status, current_problem_code())
+                self._record(scope, status, time.perf_counter() - start)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = route_of(scope)
         self._metrics.requests.labels(route, scope["method"], status).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
+        self._metrics.seconds.labels(route).observe(seconds, exemplar())
         fields = {"route": route, "method": scope["method"], "status": status, "ms": round(seconds * 1e3, 1)}
         log.log(_level(route, status), "request", extra={"fields": fields})
 

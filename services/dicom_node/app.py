@@ -15,6 +15,7 @@ from services.common.graceful_shutdown import State
 from services.common.identity.authentication import Identity, add_identity
 from services.common.observability import configure_logging
 from services.common.private_folder import restrict_umask
+from services.common.tracing import configure_tracing
 from services.dicom_node.middleware import node_middleware
 from services.dicom_node.node import Node
 from services.dicom_node.pull.routes import pull_router
@@ -61,6 +62,7 @@ def create_app(node: Node) -> FastAPI:
 def create() -> FastAPI:
     """The node with the settings of the environment, for uvicorn."""
     configure_logging("dicom-node")
+    configure_tracing("dicom-node")
     restrict_umask()
     app = create_app(Node.create(Settings.read()))
     gc.freeze()  # the collector passes over all objects of the start

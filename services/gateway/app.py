@@ -25,6 +25,7 @@ from services.common.observability import configure_logging
 from services.common.private_folder import restrict_umask
 from services.common.problem_schemas import extend_openapi
 from services.common.security_headers import page_policy
+from services.common.tracing import configure_tracing
 from services.gateway.api import add_prediction_routes
 from services.gateway.audit.openapi import declare_audit
 from services.gateway.audit.trail import audit_log, running_audit
@@ -139,6 +140,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
 def create() -> FastAPI:
     """The gateway with the settings of the environment, for uvicorn."""
     configure_logging("gateway")
+    configure_tracing("gateway")
     restrict_umask()
     threading.stack_size(_STACK_BYTES)
     settings = Settings.read()

@@ -17,6 +17,7 @@ from services.common.schemas import Evidence, HeadersReport
 from services.common.stage import StageModel, TensorSpec
 from services.common.stage_app import stage_app
 from services.common.tensors import Buffer, Message, Tensor, bytes_elements, bytes_tensor
+from services.common.tracing import configure_tracing
 from services.preprocess.dicom_file import PartialFile
 from services.preprocess.header_cache import HeaderCache
 from services.preprocess.pipeline import Pipeline, Slices
@@ -201,6 +202,7 @@ def create_app(recipe: Recipe, settings: Settings) -> FastAPI:
 def create() -> FastAPI:
     """The application as served."""
     configure_logging("preprocess")
+    configure_tracing("preprocess")
     app = create_app(DEFAULT_RECIPE, Settings.read())
     gc.freeze()  # the collector passes over all objects of the start
     return app

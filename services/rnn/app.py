@@ -18,6 +18,7 @@ from services.common.served_bundle import served_bundle
 from services.common.stage import TensorSpec
 from services.common.stage_app import stage_app
 from services.common.tensors import Message
+from services.common.tracing import configure_tracing
 from services.rnn.model import GraphScorer
 from services.rnn.settings import Settings
 
@@ -103,6 +104,7 @@ def create_app(scorer: Scorer, bundle: Bundle, settings: Settings, engine: str |
 def create() -> FastAPI:
     """The application as served: bundle verified, graph loaded and warmed up."""
     configure_logging("rnn")
+    configure_tracing("rnn")
     settings = Settings.read()
     with served_bundle(settings.bundle, settings.bundle_keys, "rnn") as bundle:
         for refused in bundle.addenda.refused:

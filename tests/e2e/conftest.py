@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, s
 from tests.e2e.containers import Containers, running_containers
 from tests.e2e.page_driver import PageDriver, record_errors
 from tests.e2e.send_job import finished_job
+from tests.otlp_receiver import OtlpReceiver, receiving_spans
 from tests.receiver import Receiver, receiving
 from tests.running import NAMES, ROOT, Service, running_service
 
@@ -33,7 +34,14 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[Service]:
+def collector() -> Iterator[OtlpReceiver]:
+    """A collector of the product's traces."""
+    with receiving_spans() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver, collector: OtlpReceiver) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
     (folder / "secret").write_text(f"whsec_{base64.b64encode(bytes(range(32))).decode()}")
     webhooks = {
@@ -42,7 +50,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Ite
         "ICH_GATEWAY_SHOW_PATIENT": "true",  # with names in the worklist, they are nowhere else
     }
     no_drain = {f"ICH_{name.upper()}_DRAIN_S": "0" for name in NAMES}
-    with running_service(folder / "log", more=webhooks | no_drain) as running:
+    with running_service(folder / "log", more=webhooks | no_drain | collector.environment) as running:
         yield running
 
 

@@ -20,6 +20,7 @@ from services.gateway.audit.log import AuditLog
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.file_retention import FileRetention
 from services.gateway.jobs.job import Job
+from services.gateway.jobs.job_traces import JobTraces
 from services.gateway.jobs.retention import Retention, RetentionClock
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus, Priority
@@ -52,6 +53,7 @@ class JobService:
     bundles: Bundles
     settings: Settings
     uploads: Uploads
+    traces: JobTraces
     audit: AuditLog | None = None
     changed: Callable[[Job], None] = _nobody
 
@@ -73,14 +75,16 @@ class JobService:
         """
         files = FileRetention(settings.job_files_ttl_s, settings.job_files_quota_bytes)
         retention = Retention(store, RetentionClock(store.storage), settings.job_ttl_s, files)
+        traces = JobTraces(redis)
         return cls(
             store,
             FairScheduler(redis, store, settings.job_lanes),
-            Webhooks.create(settings, store, retention),
+            Webhooks.create(settings, store, retention, traces),
             retention,
             bundles,
             settings,
             uploads,
+            traces,
             audit,
             changed,
         )
@@ -126,7 +130,8 @@ class JobService:
             job, new = self.store.accept(folder, files, options)
             self._register_webhook(job, options, new=new)
         try:
-            self.scheduler.schedule(options.priority, options.sender)
+            with self.traces.sending(job.id, options.priority):
+                self.scheduler.schedule(options.priority, options.sender)
         except RedisError as error:
             if not new:
                 return job, new  # `reconcile` will schedule it

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from functools import cache, partial
 from typing import Final
 
@@ -12,9 +13,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from services.common.problems import NotFound
+from services.common.tracing import Span
 from services.gateway.jobs import metrics
 from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.connection import connect_redis
+from services.gateway.jobs.job_traces import JobTraces
 from services.gateway.jobs.lane_state import Lane
 from services.gateway.jobs.patient_key import patient_key
 from services.gateway.jobs.processing import Deferred, TaskContext, TaskResult, process_task
@@ -40,18 +43,21 @@ def run_ticket(priority: Priority, sender: str, number: int, ticket: str) -> Non
     redis = connect_redis(settings)
     store = JobStore.at(settings.jobs_dir, settings.jobs_url)
     scheduler = FairScheduler(redis, store, settings.job_lanes)
+    traces = JobTraces(redis)
     with asyncio.Runner() as runner:
         stages = connect_all(settings)
 
         def process(task: Task, attempts: Attempts, lost_workers: int) -> TaskResult | None:
             key = patient_key(store.storage, settings.patient_key_file)
             context = TaskContext(stages, settings, attempts, severities=read_site_severities(), patient_key=key)
-            return runner.run(process_task(task, context, lost_workers))
+            return runner.run(process_task(task, context, lost_workers), context=copy_context())
+
+        def traced(task: Task) -> bool:
+            with traces.processing(task.job.id, task.id, priority) as span:
+                return run_task(task, redis, partial(process, task), span)
 
         try:
-            scheduler.process_ticket(
-                Lane(priority, sender, number), ticket, lambda task: run_task(task, redis, partial(process, task))
-            )
+            scheduler.process_ticket(Lane(priority, sender, number), ticket, traced)
         except (RedisError, OSError):
             log.exception("a ticket ended early: Redis or the store failed; the gateway issues the lane's next ticket")
         finally:
@@ -60,7 +66,14 @@ def run_ticket(priority: Priority, sender: str, number: int, ticket: str) -> Non
             runner.run(stages.close())
 
 
-def run_task(task: Task, redis: Redis, process: Process, *, full_disk_pause_s: float = _FULL_DISK_PAUSE_S) -> bool:
+def run_task(
+    task: Task,
+    redis: Redis,
+    process: Process,
+    span: Span | None = None,
+    *,
+    full_disk_pause_s: float = _FULL_DISK_PAUSE_S,
+) -> bool:
     """Process a task and count the attempt; False where the task is left for a later ticket.
 
     Parameters
@@ -90,6 +103,8 @@ def run_task(task: Task, redis: Redis, process: Process, *, full_disk_pause_s: f
         attempts.clear()
         if result:
             metrics.count_result(redis, result.outcome, result.cause)
+            if span:
+                span.set("ich.outcome", result.outcome or "planned")
             log.info("a task ended", extra={"fields": {**fields, "outcome": result.outcome or "planned"}})
     return True
 

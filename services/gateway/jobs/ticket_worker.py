@@ -26,6 +26,7 @@ from rq.timeouts import HorseMonitorTimeoutException
 from rq.utils import as_text
 from rq.worker.base import WorkerStatus
 
+from services.common.tracing import flush_tracing
 from services.gateway.jobs.tasks import read_settings, run_ticket
 from services.gateway.jobs.ticket_call import MAX_CALL_BYTES, ForeignCall, TicketCall, is_ticket, parse_call
 
@@ -128,6 +129,7 @@ class TicketWorker(Worker):
         self._is_horse = True
         try:
             job.perform()
+            flush_tracing()
         except BaseException:
             log.exception("a ticket ended with an exception")
             os._exit(1)

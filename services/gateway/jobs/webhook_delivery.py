@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby, islice
 from typing import Final
@@ -16,7 +16,9 @@ from anyio import to_thread
 
 from services.common.problems import NotFound
 from services.common.retry_policy import RetryPolicy
+from services.common.tracing import span, trace_headers
 from services.gateway.jobs.job import Job
+from services.gateway.jobs.job_traces import JobTraces
 from services.gateway.jobs.outbox import Outbox, PendingDelivery
 from services.gateway.jobs.retention import Retention
 from services.gateway.jobs.schemas import JobDocument
@@ -24,7 +26,7 @@ from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.views import job_document
 from services.gateway.jobs.webhook_addresses import AllowedAddresses, Origin, parse_address
 from services.gateway.jobs.webhook_client import WebhookClient
-from services.gateway.jobs.webhook_signature import read_secret, signed_message
+from services.gateway.jobs.webhook_signature import WebhookMessage, read_secret, signed_message
 from services.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -47,13 +49,20 @@ class WebhookDeliverer:
     """
 
     def __init__(
-        self, outbox: Outbox, store: JobStore, retention: Retention, secret: bytes, retry: RetryPolicy
+        self,
+        outbox: Outbox,
+        store: JobStore,
+        retention: Retention,
+        secret: bytes,
+        retry: RetryPolicy,
+        traces: JobTraces | None = None,
     ) -> None:
         self._outbox = outbox
         self._store = store
         self._retention = retention
         self._secret = secret
         self._retry = retry
+        self._traces = traces
         self._failures: dict[PendingDelivery, tuple[int, float]] = {}  # number, and monotonic time of the next attempt
         self._attempts: dict[PendingDelivery, asyncio.Task[None]] = {}
         self._busy: Counter[tuple[str, Origin]] = Counter()  # attempts in progress, by sender and origin
@@ -169,13 +178,20 @@ class WebhookDeliverer:
         """Whether the receiver took the message or wants no more (410). The address may hold a key: log it never."""
         message = signed_message(job, self._secret, int(time.time()))
         try:
-            status = await client.post(address, message)
+            status = await self._post_traced(client, address, message, job.id)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:  # TimeoutError is an OSError
             fields = {"job": job.id, "error": type(error).__name__}
             log.warning("a webhook's receiver cannot be reached; it is tried again", extra={"fields": fields})
             return False
         log.info("a webhook's receiver responded", extra={"fields": {"job": job.id, "status": status}})
         return httpx.codes.is_success(status) or status == httpx.codes.GONE
+
+    async def _post_traced(self, client: WebhookClient, address: str, message: WebhookMessage, job_id: str) -> int:
+        parent = await to_thread.run_sync(self._traces.parent, job_id) if self._traces else None
+        with span("POST", "client", {"http.request.method": "POST", "peer.service": "webhook"}, parent) as current:
+            status = await client.post(address, replace(message, headers={**message.headers, **trace_headers()}))
+            current.set("http.response.status_code", status)
+            return status
 
     def _is_given_up(self, job: Job) -> bool:
         end = job.ended()
@@ -194,14 +210,16 @@ class Webhooks:
     deliverer: WebhookDeliverer | None
 
     @classmethod
-    def create(cls, settings: Settings, store: JobStore, retention: Retention) -> "Webhooks":
+    def create(
+        cls, settings: Settings, store: JobStore, retention: Retention, traces: JobTraces | None = None
+    ) -> "Webhooks":
         """From the settings; ValueError where they are wrong."""
         outbox, secret_file = Outbox(store.storage), settings.webhook_secret_file
         retry = RetryPolicy(first_delay_s=_FIRST_DELAY_S, give_up_s=settings.webhook_patience_s)
         allowed = AllowedAddresses(settings.webhooks_allowed)
         if secret_file is None:
             return cls(allowed, outbox, None)
-        return cls(allowed, outbox, WebhookDeliverer(outbox, store, retention, read_secret(secret_file), retry))
+        return cls(allowed, outbox, WebhookDeliverer(outbox, store, retention, read_secret(secret_file), retry, traces))
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Deliver in the background until the context ends."""

@@ -11,6 +11,7 @@ from rq.serializers import JSONSerializer
 
 from services.common.observability import configure_logging
 from services.common.private_folder import UnsafeFolder, make_private, restrict_umask
+from services.common.tracing import configure_tracing
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.scheduler import queue_name
 from services.gateway.jobs.schemas import PRIORITIES
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := set(queues) - set(PRIORITIES):
         parser.error(f"unknown queue {', '.join(sorted(unknown))}; queues are {', '.join(PRIORITIES)}")
     configure_logging("worker")
+    configure_tracing("worker")
     for name in ("rq", "rq.worker"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:

@@ -12,6 +12,7 @@ import httpx
 
 from services.common.observability import REQUEST_ID, current_request_id
 from services.common.tensors import HEADER_LENGTH, TIMEOUT_PARAMETER, Buffer, Message, encode
+from services.common.tracing import call_span, trace_headers
 from services.gateway.settings import Settings
 from services.gateway.stages.region_pool import NO_LEASE, Lease, RegionPool
 from services.gateway.stages.request_stream import read_body, stream_parts
@@ -128,8 +129,10 @@ class StageClient:
             self._pool.close()
 
     async def _get(self, path: str, remaining_s: float) -> Buffer:
-        with transport_errors(self.name):
-            response = await self._client.get(path, headers=self._headers(), timeout=self._timeout(remaining_s))
+        with transport_errors(self.name), call_span("GET", path, self.name) as span:
+            headers = {**self._headers(), **trace_headers()}
+            response = await self._client.get(path, headers=headers, timeout=self._timeout(remaining_s))
+            span.set("http.response.status_code", response.status_code)
         if response.is_error:
             raise failure(self.name, response, response.content)
         return response.content
@@ -144,8 +147,10 @@ class StageClient:
         }
         content, path = stream_parts([header, *parts]), f"/v2/models/{model}/infer"
         timeout = self._timeout(remaining_s)
-        with transport_errors(self.name):
+        with transport_errors(self.name), call_span("POST", path, self.name) as span:
+            headers |= trace_headers()
             async with self._client.stream("POST", path, headers=headers, content=content, timeout=timeout) as response:
+                span.set("http.response.status_code", response.status_code)
                 body = await read_body(response)
         if response.is_error:
             raise failure(self.name, response, body)

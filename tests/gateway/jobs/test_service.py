@@ -17,6 +17,7 @@ from services.common.identity.api_keys import ApiKeys
 from services.common.identity.authentication import Identity, add_identity
 from services.gateway.bundle import Bundles
 from services.gateway.jobs.api import add_job_routes
+from services.gateway.jobs.job_traces import JobTraces
 from services.gateway.jobs.outbox import Outbox, PendingDelivery
 from services.gateway.jobs.retention import Retention, RetentionClock
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
@@ -78,6 +79,7 @@ def make_service(redis: Redis, tmp_path: Path) -> MakeService:
             Bundles(stages),
             Settings(),
             Uploads(Settings()),
+            JobTraces(redis),
         )
 
     return make
