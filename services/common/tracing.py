@@ -3,7 +3,7 @@
 Off unless the usual OTEL_* variables ask for them. While off, nothing of OpenTelemetry is imported.
 
 A span names a route by its template. It holds counts, statuses and codes; never a path, a query, an address, a file
-name, a UID or the message of an exception, any of which may name a patient.
+name, a UID or the message of an exception: those may name a patient.
 """
 
 import os

@@ -4,13 +4,14 @@ import gc
 import os
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from fastapi import Depends, FastAPI, Response
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
+from redis.exceptions import RedisError
 from starlette.types import Scope
 
 from services.common.app import new_app
@@ -37,6 +38,7 @@ from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.metrics import QueueMetrics
 from services.gateway.jobs.ownership import owning
+from services.gateway.jobs.result_metrics import ResultMetrics
 from services.gateway.jobs.service import JobService
 from services.gateway.jobs.store import JobStore
 from services.gateway.middleware import gateway_middleware
@@ -88,7 +90,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     spool = Spool(settings.spool_dir)
     pipeline = Pipeline(stages, settings, bundles, read_severities(settings.acceptance_file))
     redis = connect_redis(settings)
-    uploads, registry = Uploads(settings), CollectorRegistry()
+    uploads, registry, results = Uploads(settings), CollectorRegistry(), ResultMetrics(redis)
     audit, identity = audit_log(settings, registry), Identity.create(settings)
     store = JobStore.at(settings.jobs_dir, settings.jobs_url)
     worklist = Worklist.create(settings, store, job_opinions)
@@ -103,6 +105,8 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
                 async with connections.sweeping(), jobs.running(), worklist.running_beside():
                     yield {CONNECTIONS: connections, PROXIES: proxies}
         await stages.close()
+        with suppress(RedisError):
+            results.flush()
         redis.close()
 
     app = new_app(
@@ -117,7 +121,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         static_url=_DOCS_ASSETS,
     )
     compress_mount([*app.routes], _DOCS_ASSETS)
-    add_prediction_routes(app, PredictionService(spool, uploads, pipeline, bundles, settings))
+    add_prediction_routes(app, PredictionService(spool, uploads, pipeline, bundles, settings, results.count))
     add_job_routes(app, jobs)
     add_worklist_routes(app, worklist)
     add_feedback_routes(app, FeedbackService(store, redis, worklist.tracker.changed, settings.max_job_feedback))
@@ -131,6 +135,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     app.state.metrics.registry.register(QueueMetrics(redis, jobs.store))
     app.state.metrics.registry.register(FeedbackMetrics(redis))
     app.state.metrics.registry.register(StageRetryMetrics(stages))
+    app.state.metrics.registry.register(results)
     app.state.metrics.registry.register(ShareMetrics(uploads, listeners))
     app.state.metrics.registry.register(ConnectionMetrics(connections, throttle))
     app.mount("/", _Pages(settings.oidc_issuer))

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.requests import Request
 
@@ -29,16 +29,28 @@ class UnknownOperatingPoint(BadRequest):
 
 
 class PredictionService:
-    """Answers synchronous requests."""
+    """Answers synchronous requests.
+
+    Parameters
+    ----------
+    count : gets each report
+    """
 
     def __init__(
-        self, spool: Spool, uploads: Uploads, pipeline: Pipeline, bundles: Bundles, settings: Settings
+        self,
+        spool: Spool,
+        uploads: Uploads,
+        pipeline: Pipeline,
+        bundles: Bundles,
+        settings: Settings,
+        count: Callable[[Report], None] = lambda _: None,
     ) -> None:
         self._spool = spool
         self._uploads = uploads
         self._pipeline = pipeline
         self.bundles = bundles
         self.settings = settings
+        self._count = count
 
     async def predict(
         self, request: Request, client: Client, options: ReportOptions, operating_point: OperatingPoint | None
@@ -52,6 +64,7 @@ class PredictionService:
                 files = await upload.receive(request, folder, self._limits(), reservation.received)
                 uploaded = time.perf_counter()
                 report = await cancel_on_disconnect(request, self._report(files, reservation, options, point))
+        self._count(report)
         timings = report.timings_ms.model_copy(
             update={"upload": _milliseconds(uploaded - begin), "total": _milliseconds(time.perf_counter() - begin)}
         )

@@ -16,7 +16,7 @@ from tests.scans import ct_slice, head
 
 pytestmark = pytest.mark.e2e
 _TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e47"  # and two digits of a test
-_PARENT: Final = "00f067aa0ba902b7"
+_PARENT: Final = "00f067aa0b5902b7"
 _STAGES: Final = ("preprocess", "cnn", "rnn")
 
 

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from services.common.file_codes import describe_file_code
 from services.common.problems import Problem
+from services.common.report_schemas import Report
 from services.common.retry_policy import RetryPolicy
 from services.common.series_description import SeriesDescription
 from services.common.timestamps import utc_now
@@ -73,14 +74,16 @@ class _Made:
     outcome: Outcome
     document: bytes
     attachments: Mapping[str, bytes] = field(default_factory=lambda: NO_ATTACHMENTS)
+    report: Report | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """The outcome of a series (None of a plan), and the problem code of a failure."""
+    """The outcome of a series (None of a plan), the problem code of a failure, and the report without one."""
 
     outcome: Outcome | None
     cause: str | None
+    report: Report | None = None
 
 
 async def process_task(task: Task, context: TaskContext, lost_workers: int) -> TaskResult | None:
@@ -104,7 +107,7 @@ async def process_task(task: Task, context: TaskContext, lost_workers: int) -> T
     made = await _assess(task, task.job.planned_series(task.number), context, lost_workers)
     outcome, document = made.outcome, made.document
     first = task.job.create_report(task.number, document, made.attachments)
-    return TaskResult(outcome, _report_failure(outcome, document)) if first else None
+    return TaskResult(outcome, _report_failure(outcome, document), made.report) if first else None
 
 
 def _plan_failure(plan: Plan) -> str | None:
@@ -184,7 +187,9 @@ async def _run_pipeline(task: Task, files: Sequence[UploadedFile], manifest: Man
         report = with_geometry(report, assessment.header)
         indices = report.key_slices if manifest.key_images else ()
         pictures = await pipeline.make_pictures(files, assessment, indices, reservation)
-    return _Made(report.status, report.model_dump_json().encode(), attachments(pictures, assessment.blood))
+    return _Made(
+        report.status, report.model_dump_json().encode(), attachments(pictures, assessment.blood), report=report
+    )
 
 
 def _failed_report(task: Task, planned: PlannedSeries, problem: Problem) -> bytes:

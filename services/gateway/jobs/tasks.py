@@ -21,6 +21,7 @@ from services.gateway.jobs.job_traces import JobTraces
 from services.gateway.jobs.lane_state import Lane
 from services.gateway.jobs.patient_key import patient_key
 from services.gateway.jobs.processing import Deferred, TaskContext, TaskResult, process_task
+from services.gateway.jobs.result_metrics import count_report
 from services.gateway.jobs.scheduler import FairScheduler, Task
 from services.gateway.jobs.schemas import Priority
 from services.gateway.jobs.store import JobStore
@@ -103,6 +104,8 @@ def run_task(
         attempts.clear()
         if result:
             metrics.count_result(redis, result.outcome, result.cause)
+            if result.report:
+                count_report(redis, result.report)
             if span:
                 span.set("ich.outcome", result.outcome or "planned")
             log.info("a task ended", extra={"fields": {**fields, "outcome": result.outcome or "planned"}})
