@@ -77,7 +77,7 @@ class ProblemDetails(_Extensible):
     best: ProblemBest | None = None
     differences: list[ProblemDifference] | None = None
     stage: str | None = Field(None, description="the stage at fault")
-    cause: str | None = Field(None, description="the cause of not being ready")
+    cause: str | None = Field(None, description="the cause of not being ready, or of refusing a token")
     limit_bytes: int | None = None
     role: str | None = Field(None, description="the role that the sender lacks")
 

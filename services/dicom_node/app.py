@@ -13,6 +13,7 @@ from services.common.connections.metrics import ConnectionMetrics
 from services.common.connections.table import CONNECTIONS, PROXIES, ConnectionLimits, ConnectionTable
 from services.common.graceful_shutdown import State
 from services.common.identity.authentication import Identity, add_identity
+from services.common.identity.metrics import IdentityMetrics
 from services.common.observability import configure_logging
 from services.common.private_folder import restrict_umask
 from services.common.tracing import configure_tracing
@@ -32,10 +33,11 @@ _DESCRIPTION: Final = """Receives head CT by C-STORE and STOW-RS, lets the gatew
 def create_app(node: Node) -> FastAPI:
     """The application of a node, which starts and stops with it."""
     connections, proxies = ConnectionTable(ConnectionLimits.of(node.settings)), Proxies(node.settings.proxies)
+    identity = Identity.create(node.settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        async with connections.sweeping(), node.running():
+        async with connections.sweeping(), identity.running(), node.running():
             yield {CONNECTIONS: connections, PROXIES: proxies}
 
     app = new_app(
@@ -48,7 +50,7 @@ def create_app(node: Node) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    identity = Identity.create(node.settings)
+    app.state.metrics.registry.register(IdentityMetrics(identity))
     app.state.metrics.registry.register(ConnectionMetrics(connections, identity.keys.throttle))
     live = LiveCounts(node.receiver, node.stow, node.steps.failures)
     app.state.metrics.registry.register(StatusMetrics(node.read_registry, live, node.settings.quota_bytes))

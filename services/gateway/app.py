@@ -22,6 +22,7 @@ from services.common.disclaimer import DISCLAIMER
 from services.common.graceful_shutdown import State
 from services.common.identity.authentication import Identity, add_identity
 from services.common.identity.login import add_login_route
+from services.common.identity.metrics import IdentityMetrics
 from services.common.observability import configure_logging
 from services.common.private_folder import restrict_umask
 from services.common.problem_schemas import extend_openapi
@@ -102,16 +103,20 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         async with owning(settings):
             spool.open()
             with running_audit(audit, settings):
-                async with connections.sweeping(), jobs.running(), worklist.running_beside():
+                async with connections.sweeping(), identity.running(), jobs.running(), worklist.running_beside():
                     yield {CONNECTIONS: connections, PROXIES: proxies}
         await stages.close()
         with suppress(RedisError):
             results.flush()
         redis.close()
 
+    async def ready() -> None:
+        identity.check_ready()
+        await bundles.check_ready()
+
     app = new_app(
         title="Intracranial haemorrhage on head CT",
-        ready=bundles.check_ready,
+        ready=ready,
         drain_s=settings.drain_s,
         make=FastAPIOffline,
         description=_DESCRIPTION,
@@ -137,6 +142,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     app.state.metrics.registry.register(StageRetryMetrics(stages))
     app.state.metrics.registry.register(results)
     app.state.metrics.registry.register(ShareMetrics(uploads, listeners))
+    app.state.metrics.registry.register(IdentityMetrics(identity))
     app.state.metrics.registry.register(ConnectionMetrics(connections, throttle))
     app.mount("/", _Pages(settings.oidc_issuer))
     return app

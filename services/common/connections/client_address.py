@@ -11,6 +11,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 _SITE_BITS: Final = 64  # a host may choose the lower half of its IPv6 address freely (RFC 4291, section 2.5.1)
 _SCHEMES: Final = ("http", "https")
+_PEER: Final = "ich.peer"
 
 
 def parse_address(text: str) -> Address | None:
@@ -79,6 +80,12 @@ class Proxies:
         return client
 
 
+def peer_of(scope: Scope) -> str:
+    """The address of the connection itself, also behind ClientAddressMiddleware."""
+    peer: str = scope.get(_PEER) or (scope.get("client") or ("",))[0]
+    return peer
+
+
 class ClientAddressMiddleware:
     """Sets the scope's client, and its scheme, to those that a named proxy forwards."""
 
@@ -88,6 +95,7 @@ class ClientAddressMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         peer = (scope.get("client") or ("", 0))[0]
+        scope[_PEER] = peer
         if scope["type"] == "http" and peer in self._proxies:
             headers = Headers(scope=scope)
             scope["client"] = (self._proxies.client(peer, headers.getlist("x-forwarded-for")), 0)

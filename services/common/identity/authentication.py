@@ -1,8 +1,10 @@
 """The sender of a request as a dependency, and the role that a route requires."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Security
 from fastapi.routing import APIRoute
@@ -10,30 +12,54 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.routing import BaseRoute
 
 from services.common.clients import Client
-from services.common.connections.client_address import address_group
+from services.common.connections.client_address import Proxies, address_group, peer_of
 from services.common.identity.api_keys import ApiKeys
 from services.common.identity.principal import EVERYONE, Principal, Role
-from services.common.identity.problems import MissingRole, Unauthorized
+from services.common.identity.problems import MissingRole, ProviderUnavailable, Unauthorized
+from services.common.identity.proxy_headers import ProxyHeaders
 from services.common.identity.settings import IdentitySettings
 from services.common.problem_schemas import add_problem, extend_openapi
+from services.common.problems import NotReady
+
+if TYPE_CHECKING:
+    from services.common.identity.oidc.verifier import TokenVerifier
 
 BEARER: Final = HTTPBearer(
     auto_error=False, scheme_name="key", description="an API key, or an access token of the site's OpenID provider"
 )
+_TOKEN: Final = re.compile(r"eyJ[^.]*\.[^.]*\.[^.]*\Z")  # a JWS in compact serialization; its header begins with {"
 _NO_ROLES: Final = Principal("ann", frozenset())
 
 
 class Identity:
-    """Finds the principal of each request, by the ways that a site has set up."""
+    """Finds the principal of each request, by the ways that a site has set up: all of them may be at once."""
 
-    def __init__(self, keys: ApiKeys, *, required: bool | None = None) -> None:
-        self.keys = keys
-        self.required = keys.required if required is None else required
+    def __init__(
+        self, keys: ApiKeys, tokens: "TokenVerifier | None" = None, proxy_headers: ProxyHeaders | None = None
+    ) -> None:
+        self.keys, self.tokens, self._proxy_headers = keys, tokens, proxy_headers
+        self.required = keys.required or tokens is not None or proxy_headers is not None
 
     @classmethod
     def create(cls, settings: IdentitySettings) -> "Identity":
-        """The ways of a site's settings."""
-        return cls(ApiKeys.read(settings.senders_file), required=settings.asks_for_identity)
+        """The ways of a site's settings.
+
+        Raises
+        ------
+        ValueError
+            the file of keys has a malformed line
+        OSError
+            a file cannot be read
+        """
+        tokens = proxy_headers = None
+        if settings.oidc_issuer:
+            from services.common.identity.oidc.create import token_verifier  # noqa: PLC0415 - joserfc takes 10 MB
+
+            tokens = token_verifier(settings)
+        if settings.identity_header:
+            proxies = Proxies(settings.proxies)
+            proxy_headers = ProxyHeaders(proxies, settings.identity_header, settings.roles_header)
+        return cls(ApiKeys.read(settings.senders_file), tokens, proxy_headers)
 
     async def principal(self, request: Request, bearer: str | None) -> Principal:
         """The principal of a request.
@@ -41,15 +67,38 @@ class Identity:
         Raises
         ------
         Unauthorized
-            the credential is missing or unknown
+            the credential is missing, unknown, forged or stale
         TooManyWrongKeys
             the address has sent too many unknown keys
+        ProviderUnavailable
+            tokens cannot be verified now
+        UntrustedHeader
+            the request names a user, and does not come from a trusted proxy
         """
         if not self.required:
             return EVERYONE
-        if not self.keys.required:
-            raise Unauthorized("this server takes no credential that the request has")
-        return self.keys.principal(bearer, _address(request))
+        if self._proxy_headers and (found := self._proxy_headers.principal(peer_of(request.scope), request.headers)):
+            return found
+        if bearer and self.tokens and _TOKEN.match(bearer):
+            return await self.tokens.principal(bearer)
+        if self.keys.required:
+            return self.keys.principal(bearer, _address(request))
+        raise Unauthorized("send the header 'Authorization: Bearer TOKEN' with an access token, or log in at the proxy")
+
+    def check_ready(self) -> None:
+        """Raise NotReady where no request can be served: tokens are the only way, and no keys verify them."""
+        if self.tokens and not self.keys.required and not self._proxy_headers and not self.tokens.keys.usable:
+            message = "the OpenID provider's signing keys cannot be fetched"
+            raise NotReady(message, cause=ProviderUnavailable.code)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep the provider's signing keys until the context ends."""
+        if self.tokens is None:
+            yield
+            return
+        async with self.tokens.keys.running():
+            yield
 
 
 async def authenticate(

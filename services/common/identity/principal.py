@@ -1,6 +1,7 @@
 """The sender of a request with its roles."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Final, Literal, get_args
 
 from services.common.clients import ANONYMOUS
@@ -26,11 +27,13 @@ class Principal:
         `submit` sends, changes and deletes jobs of its own; `read` reads them; `read_all` reads all jobs; `admin` has
         all roles, reads the audit log, and changes and deletes any job
     way : the credential that names the sender; `none` where none is required
+    expires_at : Unix time in seconds at which a token expires
     """
 
     id: str
     roles: frozenset[Role] = DEFAULT_ROLES
     way: Way = "none"
+    expires_at: float = inf
 
     def has(self, role: Role) -> bool:
         """Whether a role is given, or included in one that is."""

@@ -14,6 +14,30 @@ class Unauthorized(Problem):
         return {"www-authenticate": "Bearer"}
 
 
+class InvalidToken(Unauthorized):
+    """An access token that is not accepted.
+
+    Parameters
+    ----------
+    cause : a word for programs and metrics, such as `expired`
+    """
+
+    def __init__(self, cause: str, detail: str) -> None:
+        super().__init__(detail, cause=cause)
+        self.cause = cause
+
+    def headers(self) -> dict[str, str]:
+        """The error of RFC 6750, section 3.1."""
+        return {"www-authenticate": 'Bearer error="invalid_token"'}
+
+
+class ProviderUnavailable(Problem):
+    status = 503
+    code = "identity_provider_unavailable"
+    title = "Access tokens cannot be verified now"
+    retry_after_s = 5
+
+
 class TooManyWrongKeys(Problem):
     status = 429
     code = "too_many_wrong_keys"

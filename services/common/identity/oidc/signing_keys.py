@@ -1,0 +1,223 @@
+"""The provider's signing keys: cached, refreshed in the background, and fetched again for a new key id."""
+
+import asyncio
+import base64
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from services.common.identity.oidc.provider import KeySource, ProviderFailed
+from services.common.identity.problems import ProviderUnavailable
+
+log = logging.getLogger(__name__)
+KeyType = Literal["RSA", "EC", "OKP"]
+Key = RSAKey | ECKey | OKPKey
+REFRESH_S: Final = 300.0  # between two refreshes; a key that the provider dropped is refused after it
+INTERVAL_S: Final = 5.0  # the least time between two attempts, for whatever reason
+_MISSING_S: Final = 30.0  # that an unknown key id is refused without another attempt
+_MAX_MISSING: Final = 1000
+_MAX_WAITING: Final = 100  # requests with unknown key ids that wait for an attempt
+_MIN_RSA_BITS: Final = 2048  # RFC 7518, section 3.3
+_KINDS: Final[Mapping[str, type[Key]]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+_PUBLIC: Final = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SigningKey:
+    """A public key.
+
+    algorithm : the only one that it is for; None for each of its type
+    document : its public members
+    """
+
+    key: Key
+    algorithm: str | None
+    document: Mapping[str, Any]
+
+
+Keys = Mapping[tuple[str, str], SigningKey]
+
+
+class SigningKeys:
+    """The keys by key id and type.
+
+    Parameters
+    ----------
+    keep_s : seconds that keys are used after the provider last answered
+    interval_s : the least seconds between two attempts to fetch them
+    clock : seconds
+    """
+
+    def __init__(
+        self,
+        source: KeySource,
+        keep_s: float,
+        interval_s: float = INTERVAL_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.fetched = self.failed = 0
+        self._source, self._keep_s, self._interval_s, self._clock = source, keep_s, interval_s, clock
+        self._keys: Keys = {}
+        self._fetched_at: float | None = None
+        self._attempted_at: float | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._missing: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._waiting = 0
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the provider last answered; None before it has."""
+        return None if self._fetched_at is None else self._clock() - self._fetched_at
+
+    @property
+    def usable(self) -> bool:
+        """Whether the provider answered recently enough."""
+        age_s = self.age_s
+        return age_s is not None and age_s <= self._keep_s
+
+    def check_usable(self) -> None:
+        """Raise ProviderUnavailable where no keys are usable."""
+        if not self.usable:
+            raise ProviderUnavailable("the OpenID provider's signing keys cannot be fetched; send the request again")
+
+    def is_current(self, key: SigningKey) -> bool:
+        """Whether the provider still published a key when it last answered."""
+        return key in self._keys.values()
+
+    async def find(self, key_id: str, key_type: KeyType) -> SigningKey | None:
+        """The key of a key id. An unknown one waits for one more attempt, which all waiting requests share.
+
+        Raises
+        ------
+        ProviderUnavailable
+            no keys are usable, or too many requests wait
+        """
+        wanted = key_id, key_type
+        if not self.usable:
+            if not self._just_failed():
+                await self._attempt()
+            self.check_usable()
+        if found := self._keys.get(wanted):
+            return found
+        if self._is_missing(wanted):
+            return None
+        await self._attempt()
+        if wanted not in self._keys:
+            self._note_missing(wanted)
+        return self._keys.get(wanted)
+
+    def _just_failed(self) -> bool:
+        """Whether another attempt must wait, and is not in progress."""
+        running = self._task is not None and not self._task.done()
+        attempted_at = self._attempted_at
+        return not running and attempted_at is not None and self._clock() - attempted_at < self._interval_s
+
+    def _is_missing(self, wanted: tuple[str, str]) -> bool:
+        noted_at = self._missing.get(wanted)
+        return noted_at is not None and self._clock() - noted_at < _MISSING_S
+
+    def _note_missing(self, wanted: tuple[str, str]) -> None:
+        self._missing[wanted] = self._clock()
+        self._missing.move_to_end(wanted)
+        if len(self._missing) > _MAX_MISSING:
+            self._missing.popitem(last=False)
+
+    async def _attempt(self) -> None:
+        """Wait for the next attempt to fetch the keys, for `interval_s` at most before it begins."""
+        if self._waiting >= _MAX_WAITING:
+            raise ProviderUnavailable("too many requests wait for the OpenID provider's keys; send the request again")
+        self._waiting += 1
+        try:
+            await self.refresh()
+        finally:
+            self._waiting -= 1
+
+    async def refresh(self) -> None:
+        """Fetch the keys. Concurrent calls share one attempt, and attempts have `interval_s` between them."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._refresh())
+        await asyncio.shield(self._task)
+
+    async def _refresh(self) -> None:
+        if self._attempted_at is not None:
+            await asyncio.sleep(max(0.0, self._attempted_at + self._interval_s - self._clock()))
+        self._attempted_at = self._clock()
+        try:
+            documents = await self._source.fetch_keys()
+        except ProviderFailed as error:
+            self.failed += 1
+            log.warning(str(error))
+            return
+        self._keys = _usable(documents, self._keys)
+        self._fetched_at = self._clock()
+        self.fetched += 1
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Refresh the keys in the background until the context ends."""
+        task = asyncio.create_task(self._refresh_forever())
+        try:
+            yield
+        finally:
+            for running in filter(None, (task, self._task)):
+                running.cancel()
+                with suppress(asyncio.CancelledError):
+                    await running
+
+    async def _refresh_forever(self) -> None:
+        while True:
+            failed = self.failed
+            await self.refresh()
+            await asyncio.sleep(REFRESH_S if self.failed == failed else self._interval_s)
+
+
+def _usable(documents: list[dict[str, Any]], before: Keys) -> Keys:
+    """Keys that may verify signatures. A key that did not change keeps its object, which caches compare."""
+    found: dict[tuple[str, str], SigningKey] = {}
+    for document in documents:
+        key_id, kind = document.get("kid"), document.get("kty")
+        if not isinstance(key_id, str) or not isinstance(kind, str) or kind not in _KINDS or not _may_verify(document):
+            continue
+        public = {name: document.get(name) for name in ("kty", "alg", *_PUBLIC[kind])}
+        known = before.get((key_id, kind))
+        if known and known.document == public:
+            found[key_id, kind] = known
+        elif key := _import(kind, public):
+            found[key_id, kind] = SigningKey(key, public["alg"], public)
+    return found
+
+
+def _may_verify(document: Mapping[str, Any]) -> bool:
+    operations = document.get("key_ops", ["verify"])
+    algorithm = document.get("alg")
+    return (
+        document.get("use", "sig") == "sig"
+        and isinstance(operations, list)
+        and "verify" in operations
+        and (algorithm is None or isinstance(algorithm, str))
+    )
+
+
+def _import(kind: str, public: Mapping[str, Any]) -> Key | None:
+    """A public key; None with a warning for one that is malformed or weak."""
+    members = {"kty": kind, **{name: public[name] for name in _PUBLIC[kind]}}
+    try:
+        if kind == "RSA" and _bits(members["n"]) < _MIN_RSA_BITS:
+            log.warning("an RSA key of the OpenID provider has fewer than %d bits; it is not used", _MIN_RSA_BITS)
+            return None
+        return _KINDS[kind].import_key(members)
+    except (JoseError, ValueError, TypeError, KeyError):
+        log.warning("a signing key of the OpenID provider is malformed; it is not used")
+        return None
+
+
+def _bits(modulus: str) -> int:
+    """Bits of an RSA modulus in base64url."""
+    return int.from_bytes(base64.urlsafe_b64decode(modulus + "==")).bit_length()
