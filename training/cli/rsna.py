@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from training.cli.parameters import help_text
+from training.cli.parameters import JoinCount, PartText, chosen_part, help_text
 
 
 def download(*, out: Annotated[Path, help_text("Folder of the archive.")] = Path("data")) -> None:
@@ -19,12 +19,20 @@ def index(
     *,
     out: Annotated[Path, help_text("Path of the index.")] = Path("data/index.parquet"),
     processes: Annotated[int | None, help_text("Worker processes; one for each core by default.")] = None,
+    part: PartText = None,
+    join: JoinCount = None,
 ) -> None:
     """Write the headers and labels of all files into one Parquet file."""
     from training.rsna.archive import open_archive
     from training.rsna.index import build_index
+    from training.rsna.index_in_parts import index_part, join_index
 
-    build_index(open_archive(archive), out, processes=processes)
+    if own := chosen_part(part, join):
+        index_part(open_archive(archive), out, own, processes=processes)
+    elif join is not None:
+        join_index(open_archive(archive), out, join, processes=processes)
+    else:
+        build_index(open_archive(archive), out, processes=processes)
 
 
 def folds(
@@ -48,9 +56,18 @@ def shards(
     folds: Annotated[Path, help_text("Path of the folds.")] = Path("data/folds.parquet"),
     out: Annotated[Path, help_text("Folder of the shards.")] = Path("data/shards"),
     processes: Annotated[int | None, help_text("Worker processes; one for each core by default.")] = None,
+    part: PartText = None,
+    join: JoinCount = None,
 ) -> None:
     """Pack the slices in Hounsfield units, losslessly, series by series."""
     from training.rsna.archive import open_archive
-    from training.rsna.pack_archive import pack_archive
+    from training.rsna.pack_archive import pack_archive, plan_packing
+    from training.rsna.pack_in_parts import join_shards, pack_part
 
-    pack_archive(open_archive(archive), index, folds, out, processes=processes)
+    opened = open_archive(archive)
+    if own := chosen_part(part, join):
+        pack_part(opened, plan_packing(opened, index, folds, out), own, processes=processes)
+    elif join is not None:
+        join_shards(opened, plan_packing(opened, index, folds, out), join)
+    else:
+        pack_archive(opened, index, folds, out, processes=processes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from services.common.engines import EngineSetting
-from training.cli.parameters import help_text
+from training.cli.parameters import JoinCount, PartText, chosen_part, help_text
 from training.io.errors import TrainingError
 
 if TYPE_CHECKING:  # these load TensorFlow
@@ -39,8 +39,8 @@ class RunFlags:
 FLAGS = RunFlags()
 
 
-def open_run(flags: RunFlags, shards: Path) -> "RunSteps":
-    """Open a run's folder with its configuration; deterministic where there is no GPU.
+def open_run(flags: RunFlags, shards: Path, log: str = "log.txt") -> "RunSteps":
+    """Open a run's folder with its configuration and the file `log`; deterministic where there is no GPU.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def open_run(flags: RunFlags, shards: Path) -> "RunSteps":
         cnn = replace(cnn, init=None if flags.init == "fresh" else flags.init)
     config = replace(config, cnn=cnn)
     run = Run(flags.run or Path("runs") / Path(flags.config).stem)
-    run.open(config)
+    run.open(config, log)
     return RunSteps(config, shards, run, RunOptions(flags.steps, flags.limit, flags.save_s))
 
 
@@ -71,9 +71,18 @@ def cnn(*, data: Shards = SHARDS, flags: RunFlags = FLAGS) -> None:
     open_run(flags, data).cnn()
 
 
-def features(*, data: Shards = SHARDS, flags: RunFlags = FLAGS) -> None:
+def features(*, data: Shards = SHARDS, flags: RunFlags = FLAGS, part: PartText = None, join: JoinCount = None) -> None:
     """Write every slice's feature vector as float16."""
-    open_run(flags, data).features()
+    own = chosen_part(part, join)
+    run = open_run(flags, data, f"log-features-{own.number}-of-{own.count}.txt" if own else "log.txt")
+    from training.runs.features_in_parts import features_part, join_features
+
+    if own:
+        features_part(run, own)
+    elif join is not None:
+        join_features(run, join)
+    else:
+        run.features()
 
 
 def rnn(*, data: Shards = SHARDS, flags: RunFlags = FLAGS) -> None:

@@ -84,7 +84,7 @@ def write_features(
         progress_bar("features", int(starts[-1]), "slices", int(starts[done])) as progress,
         translate_write_errors(path),
     ):
-        for number, slices in _read(source, entries, done, readers):
+        for number, slices in read_ahead(source, entries, done, readers):
             values[starts[number] : starts[number + 1]] = in_chunks(engine, slices, CHUNK)
             progress.update(len(slices))
             if (number + 1) % save_every == 0 or number + 1 == len(entries):
@@ -111,8 +111,10 @@ def _done(note: Path) -> int:
     return int(json.loads(note.read_text())["series"]) if note.exists() else 0
 
 
-def _read(source: Source, entries: Sequence[Any], first: int, readers: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Whole series in their order; `readers` threads read the next ones meanwhile."""
+def read_ahead(
+    source: Source, entries: Sequence[Any], first: int, readers: int
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield whole series in their order; `readers` threads read the next ones meanwhile."""
     coming: deque[Future[NDArray[np.uint8]]] = deque()
     with ThreadPoolExecutor(readers, thread_name_prefix="reading") as pool:
         try:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     TrainingError
         the disk is full or the folder is not writable; an earlier file at `path` stays as it was
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    # Not the process id: machines that share a folder may have equal ones.
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     with translate_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -1,6 +1,6 @@
 """The index: one row for every DICOM file of the archive, in one Parquet file.
 
-Headers are read in parts, in the order of the archive; a finished part is not read again. The parts are then sorted
+Headers are read in blocks, in the order of the archive; a finished block is not read again. The blocks are then sorted
 into series by the rules of the services, and the labels are joined.
 
     file                    its name in the archive
@@ -29,7 +29,7 @@ from training.io.progress import progress_bar
 from training.io.tables import table_digest, write_table
 from training.rsna.archive import FOLDERS, Archive
 from training.rsna.headers import stem
-from training.rsna.index_parts import BUCKETS, Part, read_part
+from training.rsna.index_blocks import BUCKETS, Block, read_block
 from training.rsna.index_report import write_report
 from training.rsna.index_series import order_bucket
 from training.rsna.labels import UNKNOWN, LabelTable
@@ -37,38 +37,75 @@ from training.rsna.labels import UNKNOWN, LabelTable
 LOG = logging.getLogger(__name__)
 _NAMES_SHOWN: Final = 3
 VERSION: Final = 2  # of the index's content; an index of another version is built again
-PARTS_VERSION: Final = 3  # of a part's fields: a stopped run of an older version is not continued
+BLOCKS_VERSION: Final = 3  # of a block's fields: a stopped run of an older version is not continued
+BLOCK_FILES: Final = 4096
 _SORTED: Final = [(column, "ascending") for column in ("split", "study_uid", "series_uid", "order", "file")]
 
 
-def build_index(archive: Archive, out: Path, *, processes: int | None = None, part_files: int = 4096) -> None:
+def build_index(archive: Archive, out: Path, *, processes: int | None = None, block_files: int = BLOCK_FILES) -> None:
     """Read every header; write the index to `out`, and beside it the files set aside (.set_aside.txt, .json).
 
-    An index of the same archive stays; finished parts of an interrupted run are used.
+    An index of the same archive stays; finished blocks of an interrupted run are used.
 
     Parameters
     ----------
-    part_files : files in each part
+    block_files : files in each block
 
     Raises
     ------
     TrainingError
-        the archive has no labels, no label belongs to one of its files, or the disk is full; finished parts stay
+        the archive has no labels, no label belongs to one of its files, or the disk is full; finished blocks stay
     """
-    digest = digest_for(archive)
-    if table_digest(out) == digest:
-        LOG.info("%s exists already for this archive", out)
+    if is_index_of(archive, out):
         return
+    labels = labels_of(archive)
+    if len(archive.sizes) <= block_files:
+        processes = 1  # starting more takes longer
+    blocks = plan_blocks(archive, out, block_files)
+    read_blocks(archive, blocks, processes)
+    write_index(archive, labels, blocks, out, processes)
+
+
+def is_index_of(archive: Archive, out: Path) -> bool:
+    """Whether `out` is the index of this archive already."""
+    found = table_digest(out) == digest_for(archive)
+    if found:
+        LOG.info("%s exists already for this archive", out)
+    return found
+
+
+def labels_of(archive: Archive) -> LabelTable:
+    """Read the labels; raises a TrainingError where no training file has one."""
     labels = archive.labels()
     _check_names(labels, archive.dicom_names("train"))
-    if len(archive.sizes) <= part_files:
-        processes = 1  # starting more takes longer
-    folder = out.with_name(f"{out.name}.parts{PARTS_VERSION}-{digest[:12]}-{part_files}")
-    _read_parts(archive, folder, part_files, processes)
-    index = _with_labels(_ordered(folder, processes), labels)
+    return labels
+
+
+def plan_blocks(archive: Archive, out: Path, block_files: int) -> list[Block]:
+    """Return the blocks of headers, with paths beside `out` that depend on archive and size."""
+    folder = out.with_name(f"{out.name}.parts{BLOCKS_VERSION}-{digest_for(archive)[:12]}-{block_files}")
+    return list(_blocks(archive, folder, block_files))
+
+
+def read_blocks(archive: Archive, blocks: Sequence[Block], processes: int | None) -> None:
+    """Read the headers of those blocks that are not on disk."""
+    missing = [block for block in blocks if not block.path.is_file()]
+    total, to_do = (sum(len(block.files) for block in some) for some in (blocks, missing))
+    with progress_bar("headers", total, "files", total - to_do) as shown:
+        # A block's own archive is made just before its task is submitted, which saves memory.
+        tasks = ((archive.only(block.files), block) for block in missing)
+        for count in parallel_map(read_block, tasks, processes):
+            shown.update(count)
+
+
+def write_index(
+    archive: Archive, labels: LabelTable, blocks: Sequence[Block], out: Path, processes: int | None
+) -> None:
+    """Sort the headers of all blocks into series, write the index and its report, and remove the blocks."""
+    index = _with_labels(_ordered(blocks, processes), labels)
     write_report(out, index, labels)
-    write_table(out, index, digest, row_group_size=1 << 16)
-    shutil.rmtree(folder)
+    write_table(out, index, digest_for(archive), row_group_size=1 << 16)
+    shutil.rmtree(blocks[0].path.parent)
 
 
 def digest_for(archive: Archive) -> str:
@@ -93,28 +130,17 @@ def _some(names: Sequence[str]) -> str:
     return f"{shown} ..." if len(names) > _NAMES_SHOWN else shown
 
 
-def _read_parts(archive: Archive, folder: Path, part_files: int, processes: int | None) -> None:
-    parts = list(_parts(archive, folder, part_files))
-    missing = [part for part in parts if not part.path.is_file()]
-    total, to_do = (sum(len(part.files) for part in some) for some in (parts, missing))
-    with progress_bar("headers", total, "files", total - to_do) as shown:
-        # A part's own archive is made just before its task is submitted, which saves memory.
-        tasks = ((archive.only(part.files), part) for part in missing)
-        for count in parallel_map(read_part, tasks, processes):
-            shown.update(count)
-
-
-def _parts(archive: Archive, folder: Path, part_files: int) -> Iterator[Part]:
+def _blocks(archive: Archive, folder: Path, block_files: int) -> Iterator[Block]:
     for split in ("train", "test"):
         names = archive.dicom_names(split)
-        for start in range(0, len(names), part_files):
-            yield Part(folder / f"{split}-{start:07d}.parquet", split, names[start : start + part_files])
+        for start in range(0, len(names), block_files):
+            yield Block(folder / f"{split}-{start:07d}.parquet", split, names[start : start + block_files])
 
 
-def _ordered(folder: Path, processes: int | None) -> Any:
-    tables = []
-    with progress_bar("series", BUCKETS, "parts") as shown:
-        for table in parallel_map(partial(order_bucket, folder), range(BUCKETS), processes):
+def _ordered(blocks: Sequence[Block], processes: int | None) -> Any:
+    tables, paths = [], [str(block.path) for block in blocks]
+    with progress_bar("series", BUCKETS, "buckets") as shown:
+        for table in parallel_map(partial(order_bucket, paths), range(BUCKETS), processes):
             tables.append(table)
             shown.update()
     return pa.concat_tables(tables).sort_by(_SORTED)

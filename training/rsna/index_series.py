@@ -1,7 +1,6 @@
 """Turns headers into rows of the index, with the order and positions that the services compute."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -11,7 +10,7 @@ from services.preprocess.header import DicomHeader
 from services.preprocess.modality_lut import stored_pixel_format
 from services.preprocess.series import group_into_series
 from training.rsna.headers import GEOMETRY_REASONS
-from training.rsna.index_parts import HEADERS
+from training.rsna.index_blocks import HEADERS
 
 Row = dict[str, Any]
 
@@ -32,9 +31,9 @@ SCHEMA: Final = pa.schema(
 )
 
 
-def order_bucket(folder: Path, bucket: int) -> Any:
-    """Return the rows of all series in one bucket of the parts."""
-    kept = ds.dataset(folder, format="parquet").to_table(filter=ds.field("bucket") == bucket)
+def order_bucket(blocks: Sequence[str], bucket: int) -> Any:
+    """Return the rows of all series in one bucket of the blocks, by the blocks' paths."""
+    kept = ds.dataset(blocks, format="parquet").to_table(filter=ds.field("bucket") == bucket)
     rows = kept.sort_by("file").to_pylist()
     headers = [HEADERS.validate_json(row["header"]) if row["header"] else None for row in rows]
     found = [_row(row, header) for row, header in zip(rows, headers, strict=True)]
@@ -57,8 +56,8 @@ def _order(rows: Sequence[Row], headers: Sequence[DicomHeader | None]) -> None:
         rows[used[aside.file]]["reason"] = aside.code
 
 
-def _row(part: Row, header: DicomHeader | None) -> Row:
-    row = {name: part[name] for name in ("file", "split", "patient_id", "reason")}
+def _row(read: Row, header: DicomHeader | None) -> Row:
+    row = {name: read[name] for name in ("file", "split", "patient_id", "reason")}
     return row | (_header_columns(header) if header else {})
 
 

@@ -4,7 +4,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -24,15 +24,22 @@ from training.rsna.folds import assert_no_leak
 from training.rsna.headers import REASON_TEXTS
 from training.rsna.index import digest_for
 from training.rsna.pack_shard import Shard, pack_shard
-from training.rsna.shard_plan import FOLDS, claim_folder, plan_for, series_starts
+from training.rsna.shard_plan import FOLDS, ShardPlan, claim_folder, plan_for, series_starts
 
 LOG = logging.getLogger(__name__)
 ALL_SLICES: Final = 752_803 + 121_232  # of the challenge
 GB: Final = 1e9
+SHARD_SLICES: Final = 1024
 
 
 def pack_archive(
-    archive: Archive, index: Path, folds: Path, out: Path, *, processes: int | None = None, shard_slices: int = 1024
+    archive: Archive,
+    index: Path,
+    folds: Path,
+    out: Path,
+    *,
+    processes: int | None = None,
+    shard_slices: int = SHARD_SLICES,
 ) -> None:
     """Pack every slice of the index that is not set aside.
 
@@ -46,24 +53,43 @@ def pack_archive(
         index or folds are missing, the index is of another archive, a patient has no fold, the folder holds other
         shards, or the disk is full; finished shards stay
     """
+    packing = plan_packing(archive, index, folds, out, shard_slices)
+    pack_missing(archive, packing.shards, processes)
+    finish_packing(packing)
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """The shards of an archive, their folder, and the table of its folds with its digest."""
+
+    out: Path
+    shards: list[Shard]
+    plan: ShardPlan
+    assigned: Any
+    folds_digest: str
+
+
+def plan_packing(archive: Archive, index: Path, folds: Path, out: Path, shard_slices: int = SHARD_SLICES) -> Packing:
+    """Plan the shards and claim their folder; raises as `pack_archive`."""
     rows, assigned = read_table(index, "index"), read_table(folds, "folds")
     if table_digest(index) != digest_for(archive):
         raise TrainingError(f"{index} was not made from {archive.path}: run `python -m training index`.")
     assert_no_leak(rows, assigned)
-    shards = _planned(rows.filter(pc.is_null(rows["reason"])), index, out, shard_slices)
-    _pack_missing(archive, shards, processes)
-    write_table(out / FOLDS, assigned, table_digest(folds) or "")
-    _report(out, shards)
-
-
-def _planned(used: Any, index: Path, out: Path, shard_slices: int) -> list[Shard]:
+    used = rows.filter(pc.is_null(rows["reason"]))
     cuts = _cuts(used, shard_slices)
     plan = plan_for(index, DEFAULT_RECIPE, len(cuts) - 1, shard_slices)
     claim_folder(out, plan)
-    return [
+    shards = [
         Shard(plan.stem(out, number), plan.digest, DEFAULT_RECIPE, used.slice(start, stop - start))
         for number, (start, stop) in enumerate(pairwise(cuts))
     ]
+    return Packing(out, shards, plan, assigned, table_digest(folds) or "")
+
+
+def finish_packing(packing: Packing) -> None:
+    """Copy the folds, and report the slices of all shards."""
+    write_table(packing.out / FOLDS, packing.assigned, packing.folds_digest)
+    _report(packing.out, packing.shards)
 
 
 def _cuts(used: Any, shard_slices: int) -> list[int]:
@@ -75,7 +101,8 @@ def _cuts(used: Any, shard_slices: int) -> list[int]:
     return cuts
 
 
-def _pack_missing(archive: Archive, shards: Sequence[Shard], processes: int | None) -> None:
+def pack_missing(archive: Archive, shards: Sequence[Shard], processes: int | None) -> None:
+    """Pack those shards that are not finished."""
     missing = [shard for shard in shards if not shard.is_whole]
     total, to_do = (sum(shard.rows.num_rows for shard in some) for some in (shards, missing))
     tasks = (_tasks(archive, shard) for shard in missing)

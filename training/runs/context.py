@@ -91,6 +91,10 @@ class RunContext:
         """Return a digest of the series, as an input of a step."""
         return f"{self.source.digest} {self.options.limit}"
 
+    def features_inputs(self) -> dict[str, str]:
+        """Return the inputs of the step `features`; raises a TrainingError before the CNN is trained."""
+        return {"cnn": self.run.digest("cnn"), "data": self.data_digest()}
+
     def load_features(self) -> Features:
         """Open the features on disk."""
         self.run.digest("features")

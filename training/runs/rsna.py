@@ -57,7 +57,7 @@ class RunSteps(RunContext):
 
     def features(self) -> None:
         """Write the features of every slice."""
-        if not self.run.start("features", {"cnn": self.run.digest("cnn"), "data": self.data_digest()}):
+        if not self.run.start("features", self.features_inputs()):
             return
         cnn = trained_cnn(self.run, self.config)
         rate = write_features(cnn, self.source, self.entries, self.run.path("features.npy"), self.config.cnn.readers)

@@ -37,11 +37,11 @@ class Run:
 
     folder: Path
 
-    def open(self, config: Config) -> None:
-        """Create the folder, write the configuration to `config.json`, and log to `log.txt` too."""
+    def open(self, config: Config, log: str = "log.txt") -> None:
+        """Create the folder, write the configuration to `config.json`, and log to the file `log` too."""
         (self.folder / "steps").mkdir(parents=True, exist_ok=True)
         write_json(self.folder / "config.json", asdict(config))
-        root, path = logging.getLogger(), (self.folder / "log.txt").resolve()
+        root, path = logging.getLogger(), (self.folder / log).resolve()
         if not any(isinstance(each, logging.FileHandler) and each.baseFilename == str(path) for each in root.handlers):
             handler = logging.FileHandler(path)
             handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
@@ -59,13 +59,20 @@ class Run:
             if changed:
                 archived = self._archive(step)
                 LOG.info("%s: %s changed; starts again, earlier files are in %s", step, " and ".join(changed), archived)
-            elif record["finished"] and self.path(OUTPUTS[step][0]).exists():
+            elif self.is_finished(step, inputs):
                 LOG.info("%s: skipped, finished with the same inputs", step)
                 return False
             else:
                 LOG.info("%s: resumes", step)
         write_json(self._record_path(step), {"inputs": dict(inputs), "finished": None})
         return True
+
+    def is_finished(self, step: str, inputs: Mapping[str, str]) -> bool:
+        """Whether a step has finished with the same inputs, and its output exists."""
+        record = self._record(step)
+        if not record or not record["finished"] or not self.path(OUTPUTS[step][0]).exists():
+            return False
+        return all(record["inputs"].get(name) == value for name, value in inputs.items())
 
     def finish(self, step: str, **figures: Any) -> None:
         """Record that a step has finished, the digest of its output, and its figures."""

@@ -192,14 +192,14 @@ def test_a_stopped_start_is_gone_on_with_and_a_finished_one_is_left_alone(tmp_pa
     build_index(archive, whole, processes=1)
     stopping = _Stopping(archive, 12)
     with pytest.raises(KeyboardInterrupt):
-        build_index(stopping, out, processes=1, part_files=5)
+        build_index(stopping, out, processes=1, block_files=5)
     assert not out.exists()
-    stopping.reads = PATIENTS * SLICES - 10  # two parts of five files are there
-    build_index(stopping, out, processes=1, part_files=5)
+    stopping.reads = PATIENTS * SLICES - 10  # two blocks of five files are there
+    build_index(stopping, out, processes=1, block_files=5)
     assert stopping.reads == 0
     assert pq.read_table(out).equals(pq.read_table(whole))
     assert not list(tmp_path.glob("*.part*-*"))
-    build_index(stopping, out, processes=1, part_files=5)
+    build_index(stopping, out, processes=1, block_files=5)
 
 
 def test_another_archive_is_another_index(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_another_archive_is_another_index(tmp_path: Path) -> None:
 def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
     one = _index(tmp_path, HELD)
     (tmp_path / "index.parquet").unlink()
-    assert _index(tmp_path, HELD, processes=2, part_files=8) == one
+    assert _index(tmp_path, HELD, processes=2, block_files=8) == one
 
 
 NO_ROOM = """
@@ -222,7 +222,7 @@ from training.rsna.index import build_index
 archive = open_archive(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
 try:
-    build_index(archive, Path(sys.argv[2]), processes=1, part_files=5)
+    build_index(archive, Path(sys.argv[2]), processes=1, block_files=5)
 except TrainingError as reason:
     print(reason)
 """
@@ -238,14 +238,14 @@ def archive_path(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("limit", [100, 6000])
 def test_a_full_disk_ends_in_one_sentence_and_loses_nothing(tmp_path: Path, archive_path: Path, limit: int) -> None:
-    """The smaller limit stops the first part, the larger one the index."""
+    """The smaller limit stops the first block, the larger one the index."""
     out = tmp_path / "index.parquet"
     command = [sys.executable, "-c", NO_ROOM, str(archive_path), str(out), str(limit)]
     said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]).stdout
     assert said.startswith("No space is left for ")
     assert said.count("\n") == 1
     assert not out.exists()
-    build_index(open_archive(archive_path), out, processes=1, part_files=5)
+    build_index(open_archive(archive_path), out, processes=1, block_files=5)
     assert pq.read_table(out).num_rows == PATIENTS * SLICES
 
 

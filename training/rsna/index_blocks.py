@@ -1,4 +1,4 @@
-"""A part of the index: the headers of some thousand files, stored until all parts are read."""
+"""A block of the index: the headers of some thousand files, stored until all blocks are read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ _PART_SCHEMA: Final = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Block:
     """Some files of one split, and the path of their headers."""
 
     path: Path
@@ -33,19 +33,19 @@ class Part:
     files: tuple[str, ...]
 
 
-def read_part(task: tuple[Archive, Part]) -> int:
-    """Read the headers of a part's files and return their number.
+def read_block(task: tuple[Archive, Block]) -> int:
+    """Read the headers of a block's files and return their number.
 
     Raises
     ------
     TrainingError
         the disk is full
     """
-    archive, part = task
-    rows = [_row(read_file_header(archive, file), part.split) for file in part.files]
+    archive, block = task
+    rows = [_row(read_file_header(archive, file), block.split) for file in block.files]
     table = pa.Table.from_pylist(rows, schema=_PART_SCHEMA).sort_by("bucket")
     # Sorted by bucket and in small row groups, so that one bucket is read without the others.
-    write_table(part.path, table, part.path.stem, row_group_size=256)
+    write_table(block.path, table, block.path.stem, row_group_size=256)
     return len(rows)
 
 
