@@ -36,6 +36,7 @@ from services.gateway.feedback.api import add_feedback_routes
 from services.gateway.feedback.metrics import FeedbackMetrics
 from services.gateway.feedback.service import FeedbackService, job_opinions
 from services.gateway.jobs.api import add_job_routes
+from services.gateway.jobs.changes import Changes
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.metrics import QueueMetrics
 from services.gateway.jobs.ownership import owning
@@ -95,14 +96,16 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     audit, identity = audit_log(settings, registry), Identity.create(settings)
     store = JobStore.at(settings.jobs_dir, settings.jobs_url)
     worklist = Worklist.create(settings, store, job_opinions)
-    jobs = JobService.create(settings, redis, bundles, uploads, store, audit=audit, changed=worklist.tracker.changed)
+    tracker = worklist.tracker
+    changes = Changes(redis if store.membership else None, store.storage, tracker.changed, tracker.rescan_soon)
+    jobs = JobService.create(settings, redis, bundles, uploads, store, audit=audit, changed=changes.publish)
     connections, proxies = ConnectionTable(ConnectionLimits.of(settings)), Proxies(settings.proxies)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        async with owning(settings):
+        async with owning(settings, store.membership):
             spool.open()
-            with running_audit(audit, settings):
+            with running_audit(audit, settings), changes.hearing():
                 async with connections.sweeping(), identity.running(), jobs.running(), worklist.running_beside():
                     yield {CONNECTIONS: connections, PROXIES: proxies}
         await stages.close()
@@ -129,7 +132,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     add_prediction_routes(app, PredictionService(spool, uploads, pipeline, bundles, settings, results.count))
     add_job_routes(app, jobs)
     add_worklist_routes(app, worklist)
-    add_feedback_routes(app, FeedbackService(store, redis, worklist.tracker.changed, settings.max_job_feedback))
+    add_feedback_routes(app, FeedbackService(store, redis, changes.publish, settings.max_job_feedback))
     add_slice_routes(app, SliceRenderer(stages.preprocess, settings, registry))
     extend_openapi(app, declare_browser_checks)
     extend_openapi(app, declare_audit)

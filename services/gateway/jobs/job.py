@@ -319,6 +319,10 @@ class Job:
         """Whether the job was accepted and not deleted."""
         return self._has(MANIFEST)
 
+    def is_in_use(self) -> bool:
+        """Whether it has a plan, or a later priority: what only an accepted job has."""
+        return self._has(PLAN) or bool(self._storage.names(f"{self.key}/{_PRIORITY}"))
+
     def has_files(self) -> bool:
         """Whether the uploaded files were not removed."""
         return bool(self._storage.names(f"{self.key}/{FILES}"))

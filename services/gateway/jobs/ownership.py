@@ -1,4 +1,4 @@
-"""One gateway owns its spool, its folder of jobs and its storage of jobs. A second one must not clean them up."""
+"""One gateway owns its spool and its folder of jobs: a second one must not clean them up. Object storage is shared."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from anyio import to_thread
 
 from services.common.folder_lock import FolderInUse, is_shared_by_machines, locked
 from services.common.private_folder import make_private
-from services.gateway.jobs.object_storage import ObjectStorage
+from services.gateway.jobs.membership import Membership
 from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.storage_lease import BEAT_S, StorageLease
 from services.gateway.settings import Settings
@@ -21,15 +21,19 @@ from services.gateway.settings import Settings
 log = logging.getLogger(__name__)
 _SPOOL: Final = "ICH_GATEWAY_SPOOL_DIR"
 _JOBS: Final = "ICH_GATEWAY_JOBS_DIR"
-_STORAGE: Final = "ICH_GATEWAY_JOBS_URL"
 
 
 @asynccontextmanager
-async def owning(settings: Settings) -> AsyncIterator[None]:
-    """Own all places of the settings for the time of the context; folders become private to this user.
+async def owning(settings: Settings, membership: Membership | None = None) -> AsyncIterator[None]:
+    """Own the folders of the settings for the time of the context, private to this user; join others on a storage.
 
-    On a local disk a lock decides, which the kernel releases with its process. On a network file system and in an
-    object storage a heartbeat decides: a start then waits up to 20 s after an owner that did not end in order.
+    On a local disk a lock decides, which the kernel releases with its process. On a network file system a heartbeat
+    decides: a start then waits up to 20 s after an owner that did not end in order.
+
+    Parameters
+    ----------
+    membership
+        this gateway among others that share the storage of jobs
 
     Raises
     ------
@@ -50,6 +54,10 @@ async def owning(settings: Settings) -> AsyncIterator[None]:
             log.error(str(refusal))  # noqa: TRY400 - the traceback adds nothing
             raise
         await stack.enter_async_context(_beating(leases))
+        if membership:
+            members = membership.running()
+            await to_thread.run_sync(members.__enter__)
+            stack.push_async_callback(to_thread.run_sync, members.__exit__, None, None, None)
         yield
 
 
@@ -70,9 +78,6 @@ def _leases(settings: Settings) -> Iterator[StorageLease]:
     for folder, name in _folders(settings):
         if is_shared_by_machines(folder):
             yield StorageLease(LocalStorage(folder), str(folder), name)
-    if settings.jobs_url:
-        storage = ObjectStorage(settings.jobs_url, settings.jobs_dir)
-        yield StorageLease(storage, settings.jobs_url, _STORAGE)
 
 
 @asynccontextmanager

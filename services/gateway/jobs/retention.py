@@ -14,6 +14,7 @@ from typing import Final
 from services.common.elapsed import Reading, elapsed_s
 from services.gateway.jobs.file_retention import FileRetention
 from services.gateway.jobs.job import Job, JobEnd
+from services.gateway.jobs.lease import LeaseCheck
 from services.gateway.jobs.storage import Storage
 from services.gateway.jobs.store import JobStore
 
@@ -46,6 +47,10 @@ class RetentionClock:
         value, then = self._latest
         passed_s = elapsed_s(then, reading, DAY_S)
         return value + round(passed_s * 1000), reading, passed_s
+
+    def forget(self) -> None:
+        """Read the stored value again: another gateway may have swept meanwhile."""
+        self._latest = None
 
     def tick(self) -> None:
         """Store its value, in place of the earlier one: a sweep has seen all jobs."""
@@ -85,8 +90,19 @@ class Retention:
         self._files = files or FileRetention()
         self._kept: list[tuple[Job, float]] = []  # ended jobs that the latest sweep left, and the seconds since
 
+    def forget(self) -> None:
+        """Read all again: another gateway may have swept meanwhile."""
+        self._clock.forget()
+        self._ends, self._kept = {}, []
+
     def sweep(self) -> Iterator[Job]:
-        """Delete the expired jobs, and yield each after its deletion."""
+        """Delete the expired jobs, and yield each after its deletion.
+
+        Raises
+        ------
+        LeaseLost
+            another gateway may do it from now on
+        """
         seen: set[str] = set()
         kept: list[tuple[Job, float]] = []
 
@@ -104,7 +120,7 @@ class Retention:
 
     def sweep_files(self) -> Iterator[Job]:
         """Remove files of the ended jobs that the latest sweep left; yield each job whose files were removed."""
-        yield from self._files.sweep(self._kept)
+        yield from LeaseCheck(self._store.lease).each(self._files.sweep(self._kept))
 
     def age_s(self, job: Job, end: JobEnd) -> float:
         """Seconds since the job ended. The first call stores the end by the retention clock."""

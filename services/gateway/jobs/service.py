@@ -21,6 +21,7 @@ from services.gateway.bundle import Bundles
 from services.gateway.jobs.file_retention import FileRetention
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.job_traces import JobTraces
+from services.gateway.jobs.lease import LeaseLost
 from services.gateway.jobs.retention import Retention, RetentionClock
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus, Priority
@@ -133,7 +134,7 @@ class JobService:
             with self.traces.sending(job.id, options.priority):
                 self.scheduler.schedule(options.priority, options.sender)
         except RedisError as error:
-            if not new:
+            if not new or self._may_be_repeated(options):
                 return job, new  # `reconcile` will schedule it
             self._withdraw(job, options)
             raise QueueUnavailable("Redis is down or full; nothing was accepted, send the job again later") from error
@@ -147,9 +148,13 @@ class JobService:
         try:
             self.webhooks.outbox.add(options.sender, job.id, options.webhook)
         except OSError:
-            if new:
+            if new and not self._may_be_repeated(options):
                 self._withdraw(job, options)
             raise
+
+    def _may_be_repeated(self, options: JobOptions) -> bool:
+        """Whether another gateway may have accepted a repetition of the request, which has the same job."""
+        return self.store.membership is not None and options.idempotency_key is not None
 
     def _withdraw(self, job: Job, options: JobOptions) -> None:
         self.store.close(job, options.priority, "cancelled")
@@ -215,7 +220,17 @@ class JobService:
             with suppress(asyncio.CancelledError):
                 await task
 
-    def _remove_expired(self) -> None:
+    def sweep(self) -> None:
+        """Remove half uploads of dead gateways, orphans, and all that has expired.
+
+        Raises
+        ------
+        LeaseLost
+            another gateway may do it from now on
+        """
+        self.store.settle_uploads(all_gateways=True)
+        if self.store.membership:
+            self.store.remove_orphans()
         for job in self.retention.sweep():
             self.changed(job)
             if self.audit:
@@ -225,17 +240,42 @@ class JobService:
                 self.audit.post(files_expiry_event(job.sender, job.id))
 
     async def _reconcile_forever(self) -> None:
-        count = 0
+        rounds = Rounds(self)
         while True:
             try:
-                await to_thread.run_sync(self.scheduler.reconcile)
-                if count % _RECONCILES_PER_EXPIRY == 0:
-                    await to_thread.run_sync(self._remove_expired)
+                await to_thread.run_sync(rounds.run)
             except RedisError:
                 log.warning("Redis does not answer; jobs are not scheduled until it does")
+            except LeaseLost:
+                log.warning("another gateway may hold the lease of sweeps; this gateway stops its own")
             except OSError as error:
                 log.warning("the store of jobs cannot be read or written", extra={"fields": {"errno": error.errno}})
             except Exception:  # the next round may succeed; without rounds, no ticket is ever issued
                 log.exception("jobs could not be scheduled or expired")
-            count += 1
             await asyncio.sleep(_RECONCILE_INTERVAL_S)
+
+
+class Rounds:
+    """What a gateway does every few seconds: with the lease, it reconciles and sweeps for all gateways."""
+
+    def __init__(self, service: JobService) -> None:
+        self._service = service
+        self._term: int | None = None
+        self._count = 0
+
+    def run(self) -> None:
+        """One round. The first round of a term sweeps."""
+        term = self._service.store.lease.term()
+        if term != self._term:
+            self._term, self._count = term, 0
+            self._service.retention.forget()
+        sweeps = self._count % _RECONCILES_PER_EXPIRY == 0
+        self._count += 1
+        if term is not None:
+            try:
+                self._service.scheduler.reconcile()
+            finally:
+                if sweeps:
+                    self._service.sweep()
+        elif sweeps:
+            self._service.store.settle_uploads(all_gateways=False)

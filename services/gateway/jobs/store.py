@@ -7,7 +7,9 @@ feedback/<sender>/<job>         marks a job with readers' opinions, see `feedbac
 hooks/<sender>/<job>            pending webhooks, see `webhook_delivery.py`
 clock/<milliseconds>            the retention clock, see `retention.py`
 patient/key                     key of patients' hashes, see `patient_key.py`
-owner/...                       the gateway that owns a shared storage, see `storage_lease.py`
+owner/...                       the gateway that owns a network folder, see `storage_lease.py`
+gateways/...                    the gateways that share an object storage, see `membership.py`
+receiving/<sender>/<job>/...    uploads in progress of such gateways, see `pending_uploads.py`
 incoming/                       uploads in progress, always in a local folder
 worklist/                       the worklist's index, always in a local folder
 """
@@ -18,7 +20,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Final
 
 from services.common.operating_points import OperatingPoint
@@ -27,7 +28,10 @@ from services.common.problems import NotFound
 from services.common.timestamps import utc_now
 from services.gateway.jobs.idempotency import IdempotencyConflict, IdempotencyKeys, digests, webhook_digest
 from services.gateway.jobs.job import FILES, MANIFEST, SOURCE, Job, JobEnd, JobEnded, job_not_found
+from services.gateway.jobs.lease import Lease, LeaseCheck, SoleGateway
+from services.gateway.jobs.membership import Membership
 from services.gateway.jobs.object_storage import ObjectStorage
+from services.gateway.jobs.pending_uploads import PendingUploads, SharedUploads, SoleUploads, UploadAborted
 from services.gateway.jobs.schemas import PRIORITIES, FinalStatus, JobSource, Manifest, Priority, StoredFile
 from services.gateway.jobs.storage import LocalStorage, Storage
 from services.gateway.uploads.spool import Spool, SpoolFolder, UploadedFile
@@ -61,22 +65,33 @@ class JobOptions:
 
 
 class JobStore:
-    """All jobs. Gateways and workers share the storage; one gateway owns the folder of uploads in progress."""
+    """All jobs. Gateways and workers share the storage; one gateway owns the folder of uploads in progress.
 
-    def __init__(self, storage: Storage, incoming: Spool) -> None:
+    Parameters
+    ----------
+    membership
+        this gateway among others on the storage; without it, no other gateway shares the storage
+    """
+
+    def __init__(self, storage: Storage, incoming: Spool, membership: Membership | None = None) -> None:
         self.storage = storage
         self.incoming = incoming
+        self.membership = membership
+        self.lease: Lease = membership or SoleGateway()
+        self.uploads: PendingUploads = SharedUploads(storage, membership) if membership else SoleUploads()
         self._idempotency_keys = IdempotencyKeys(storage)
-        self._changing = Lock()
 
     @classmethod
     def at(cls, folder: Path, url: str | None = None) -> "JobStore":
         """In a local folder, or in an object storage with the folder for temporary files."""
         storage = ObjectStorage(url, folder / "fetched") if url else LocalStorage(folder)
-        return cls(storage, Spool(folder / "incoming", "ICH_GATEWAY_JOBS_DIR"))
+        membership = Membership(storage) if url else None
+        return cls(storage, Spool(folder / "incoming", "ICH_GATEWAY_JOBS_DIR"), membership)
 
     def recover(self) -> None:
-        """Remove the rest of uploads that a crash cut off: their senders got no 202.
+        """Remove what a crash of this gateway left: uploads in progress, copies, and jobs whose senders got no 202.
+
+        In a shared storage the holder of the lease removes the jobs.
 
         Raises
         ------
@@ -87,9 +102,28 @@ class JobStore:
             raise UnfinishedRestore("a backup is being restored into ICH_GATEWAY_JOBS_DIR, or was: repeat the restore")
         self.incoming.open()
         self.storage.remove_leftovers()
-        open_ids = {key.rpartition("/")[2] for key in self._walk("open", 3)}
-        for job in self.all_jobs():
-            if job.id not in open_ids and job.ended() is None:
+        if self.membership is None:
+            self.remove_orphans()
+
+    def settle_uploads(self, *, all_gateways: bool) -> None:
+        """Remove half uploads that this gateway could not remove; with the lease, those of dead gateways too."""
+        if self.membership:
+            self.uploads.settle(self.is_accepted, all_gateways=all_gateways)
+
+    def remove_orphans(self) -> None:
+        """Remove jobs that no gateway accepted, and is storing. Mark accepted jobs open that have lost their mark.
+
+        An upload has its own mark until the job's open mark is there. So the jobs are listed first, and the open marks
+        last.
+        """
+        jobs = list(self.all_jobs())
+        marked = self.uploads.ids() | {key.rpartition("/")[2] for key in self._walk("open", 3)}
+        for job in LeaseCheck(self.lease).each(jobs):
+            if job.id in marked or job.ended():
+                continue
+            if job.is_in_use():
+                self.mark_open(job.priority(), job)
+            else:
                 job.remove()
 
     def accept(self, folder: SpoolFolder, files: Sequence[UploadedFile], options: JobOptions) -> tuple[Job, bool]:
@@ -99,6 +133,8 @@ class JobStore:
         ------
         IdempotencyConflict
             the Idempotency-Key belongs to a job of other files or options
+        UploadAborted
+            another gateway counted this one as dead; nothing was accepted
         OSError
             the disk is full or broken; nothing was accepted
         """
@@ -107,16 +143,30 @@ class JobStore:
         manifest = _manifest(job, files, options)
         if key and (existing := self._idempotency_keys.find(sender, key, manifest)):
             return self._reopen(existing), False
-        try:
-            self._store_files(job, folder, files, manifest, options.source)
-            if key and (existing := self._idempotency_keys.claim(sender, key, job, manifest)):
-                job.remove()
-                return self._reopen(existing), False
-            self.mark_open(options.priority, job)
-        except (OSError, IdempotencyConflict):
-            job.remove()
-            raise
+        with self.uploads.storing(job):
+            try:
+                self._store_files(job, folder, files, manifest, options.source)
+                self.uploads.check(job)
+                if key and (existing := self._idempotency_keys.claim(sender, key, job, manifest)):
+                    self._abort(job)
+                    return self._reopen(existing), False
+                self.mark_open(options.priority, job)
+                self.uploads.check(job)
+            except (OSError, IdempotencyConflict, UploadAborted):
+                self._abort(job)
+                raise
+            with suppress(OSError):  # `settle` repeats it
+                self.uploads.end(job)
         return job, True
+
+    def _abort(self, job: Job) -> None:
+        """Remove a job that is not accepted. Where that fails, `settle` repeats it, or the next start."""
+        with suppress(OSError):
+            self.uploads.abort(job, self.is_accepted)
+
+    def is_accepted(self, job: Job) -> bool:
+        """Whether a job is marked open, or has ended."""
+        return any(self.storage.exists(_open_key(priority, job)) for priority in PRIORITIES) or bool(job.ended())
 
     def job(self, sender: str, job_id: str) -> Job:
         """A sender's job; NotFound where the sender has no such job."""
@@ -166,7 +216,8 @@ class JobStore:
         """Move an open job to the lanes of a priority; a series in progress is finished where it is.
 
         A job without a mark would be lost, so the new mark comes first. After a crash the job may have two marks: two
-        lanes may then assess one series, and one report is stored.
+        lanes may then assess one series, and one report is stored. Of two changes at the same time, in any gateways,
+        each looks again after it removed a mark: the one that looks last leaves the mark of the latest priority.
 
         Raises
         ------
@@ -175,17 +226,22 @@ class JobStore:
         NotFound
             the job was deleted meanwhile
         """
-        with self._changing:
-            if job.ended():
-                raise JobEnded("all its series are done, or it was cancelled: its priority has no effect any more")
-            if job.priority() != priority:
-                self.mark_open(priority, job)
-                job.create_priority(priority)
-            present = job.priority()
-            self.mark_open(present, job)
-            for other in PRIORITIES:
-                if other != present:
-                    self.unmark_open(other, job)
+        if job.ended():
+            raise JobEnded("all its series are done, or it was cancelled: its priority has no effect any more")
+        if job.priority() != priority:
+            self.mark_open(priority, job)
+            job.create_priority(priority)
+        while not self._has_one_mark(job):
+            pass
+
+    def _has_one_mark(self, job: Job) -> bool:
+        """Leave the mark of the present priority only; False where another change came in between."""
+        present = job.priority()
+        self.mark_open(present, job)
+        for other in PRIORITIES:
+            if other != present:
+                self.unmark_open(other, job)
+        return job.priority() == present and self.storage.exists(_open_key(present, job))
 
     def close(self, job: Job, priority: Priority, status: FinalStatus) -> bool:
         """End a job; False where it had ended before."""
@@ -199,14 +255,21 @@ class JobStore:
         job.remove_files()
 
     def remove_expired(self, is_expired: Callable[[Job, JobEnd], bool]) -> Iterator[Job]:
-        """Delete the ended jobs for which this is true, and orphaned keys and marks; yield each deleted job."""
-        expired = [job for job in self.all_jobs() if (end := job.ended()) and is_expired(job, end)]
-        for job in expired:
+        """Delete the ended jobs for which this is true, and orphaned keys and marks; yield each deleted job.
+
+        Raises
+        ------
+        LeaseLost
+            another gateway may do it from now on
+        """
+        held = LeaseCheck(self.lease)
+        expired = [job for job in held.each(self.all_jobs()) if (end := job.ended()) and is_expired(job, end)]
+        for job in held.each(expired):
             job.remove()
             yield job
-        for key in self._walk("keys", 2):
+        for key in held.each(self._walk("keys", 2)):
             self._idempotency_keys.remove_if_orphaned(key)
-        for job in self.jobs_with_feedback(None):
+        for job in held.each(self.jobs_with_feedback(None)):
             if not job.exists():
                 self.storage.remove(f"{_FEEDBACK}/{job.sender}/{job.id}")
 
@@ -244,9 +307,21 @@ class JobStore:
         self.storage.store_folder(job_folder, job.key)
 
     def _reopen(self, job: Job) -> Job:
-        """An accepted job, marked open again where a crash came before its mark."""
-        if job.ended() is None:
-            self.mark_open(job.priority(), job)
+        """An accepted job, marked open again where a crash came before its mark.
+
+        Raises
+        ------
+        UploadAborted
+            the job was not accepted, and is being removed
+        """
+        try:
+            if job.ended() is None:
+                self.mark_open(job.priority(), job)
+                if self.uploads.is_aborting(job):
+                    raise UploadAborted("the rest of an earlier attempt is being removed; send the job again")
+                job.manifest()
+        except NotFound:
+            raise UploadAborted("the earlier job of this Idempotency-Key was just removed; send it again") from None
         return job
 
 

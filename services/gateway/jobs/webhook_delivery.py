@@ -39,6 +39,9 @@ MAX_LOOKS: Final = 500  # pending deliveries of a sender that a round looks at
 class WebhookDeliverer:
     """Posts pending deliveries of ended jobs, in tasks that do not wait for each other.
 
+    Of several gateways the holder of the lease delivers. Where the lease is lost during an attempt, the next holder may
+    repeat it.
+
     Each sender's receivers have some attempts at a time of their own, so a slow receiver delays its sender's messages
     to it, and no others. Runs in the gateway, since workers reach the stages only.
 
@@ -85,12 +88,21 @@ class WebhookDeliverer:
     async def _deliver_forever(self, client: WebhookClient) -> None:
         while True:
             try:
-                await self.start_due(client)
+                if self._store.lease.term() is None:
+                    self._forget()
+                else:
+                    await self.start_due(client)
             except OSError as error:
                 log.warning("pending webhooks cannot be read", extra={"fields": {"errno": error.errno}})
             except Exception:  # the next round may succeed; without rounds, no webhook is ever delivered
                 log.exception("pending webhooks cannot be delivered")
             await asyncio.sleep(_POLL_S)
+
+    def _forget(self) -> None:
+        """Stop all attempts: another gateway may deliver from now on."""
+        for attempt in self._attempts.values():
+            attempt.cancel()
+        self._failures.clear()
 
     async def start_due(self, client: WebhookClient) -> list[asyncio.Task[None]]:
         """Start an attempt of every delivery that is due, as far as its receiver has room; do not wait for them."""

@@ -14,8 +14,10 @@ import pytest
 from redis import Redis
 
 from services.common.folder_lock import FolderInUse
+from services.gateway.jobs.membership import Membership
 from services.gateway.jobs.ownership import owning
 from services.gateway.jobs.storage_lease import BEAT_S
+from services.gateway.jobs.store import JobStore
 from services.gateway.settings import Settings
 from tests.redis_process import redis_url
 from tests.running import ROOT, free_ports
@@ -82,18 +84,26 @@ def test_a_gateway_starts_at_once_after_kill_9(redis: Redis, tmp_path: Path) -> 
 
 
 @pytest.mark.anyio
-async def test_a_storage_at_a_url_has_one_owner(tmp_path: Path) -> None:
+async def test_an_object_storage_is_shared_by_gateways_with_folders_of_their_own(tmp_path: Path) -> None:
     def settings(name: str) -> Settings:
         folder = tmp_path / name
-        return Settings(spool_dir=folder / "spool", jobs_dir=folder / "jobs", jobs_url="memory://bucket")
+        return Settings(spool_dir=folder / "spool", jobs_dir=folder / "jobs", jobs_url=f"memory://{tmp_path.name}")
 
-    async with owning(settings("first")):
-        with pytest.raises(FolderInUse) as refused:
-            async with owning(settings("second")):
+    def membership(name: str) -> Membership:
+        found = JobStore.at(settings(name).jobs_dir, settings(name).jobs_url).membership
+        assert found
+        return found
+
+    first, second = membership("first"), membership("second")
+    async with owning(settings("first"), first):
+        async with owning(settings("second"), second):
+            assert first.living() == {first.id, second.id}
+            assert (first.term(), second.term()) == (1, None)
+        with pytest.raises(FolderInUse):
+            async with owning(settings("first"), second):
                 pass
-    assert "memory://bucket is in use" in str(refused.value)
-    async with owning(settings("third")):
-        pass
+        assert first.living() == {first.id}
+    assert first.term() is None
 
 
 def test_a_gateway_whose_storage_another_one_took_over_ends_itself() -> None:

@@ -182,6 +182,9 @@ def test_jobs_are_listed_by_age(store: JobStore, tmp_path: Path) -> None:
 def test_a_job_in_an_object_storage(tmp_path: Path) -> None:
     store = JobStore.at(tmp_path, f"memory://{tmp_path.name}")
     store.recover()
+    assert store.membership
+    store.membership.join()
+    store.membership.beat()
     job, _ = upload(store, tmp_path, FILES, OPTIONS)
     again, new = upload(store, tmp_path, FILES, OPTIONS)
     assert (again.id, new) == (job.id, False)
