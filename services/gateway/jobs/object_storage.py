@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -139,21 +139,28 @@ class ObjectStorage:
     @contextmanager
     def local_copies(self, keys: Sequence[str]) -> Iterator[list[Path]]:
         """Downloads in a temporary folder."""
-        self._spool.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=_COPIES, dir=self._spool) as folder, _in_use(Path(folder)):
-            paths = [Path(folder) / f"{number:06d}" for number in range(len(keys))]
+        with self._copies() as folder:
+            paths = [folder / f"{number:06d}" for number in range(len(keys))]
             _each(lambda number: self._download(keys[number], paths[number]), range(len(keys)))
             yield paths
+
+    @contextmanager
+    def _copies(self) -> Iterator[Path]:
+        """A folder that is in use from its first moment: the lock of the spool bars `remove_leftovers` meanwhile."""
+        self._spool.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            with _locked(self._spool, fcntl.LOCK_SH):
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=_COPIES, dir=self._spool)))
+                stack.enter_context(_in_use(folder))
+            yield folder
 
     def _download(self, key: str, path: Path) -> None:
         with _errors("get"), open(path, "xb", opener=open_private) as file:
             file.writelines(obstore.get(self._store, key).stream(min_chunk_size=1024**2))
 
     def remove_leftovers(self) -> None:
-        """Remove copies without a living worker. Their age does not count, since a clock may jump."""
-        for folder in self._spool.glob(f"{_COPIES}*"):
-            with suppress(BlockingIOError, FileNotFoundError), _in_use(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+        """Remove copies without a living worker."""
+        remove_unused_copies(self._spool)
 
     def check(self) -> None:
         """Create a file twice, list it and remove it.
@@ -173,6 +180,15 @@ class ObjectStorage:
                 "the object storage of ICH_GATEWAY_JOBS_URL has no conditional writes (If-None-Match: *), or lists "
                 "late: use Amazon S3, MinIO, SeaweedFS 4, Google Cloud Storage, Azure Blob Storage or another that has"
             )
+
+
+def remove_unused_copies(spool: Path) -> None:
+    """Remove copies that no living process uses. Their age does not count, since a clock may jump."""
+    spool.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+    with _locked(spool, fcntl.LOCK_EX):
+        for folder in spool.glob(f"{_COPIES}*"):
+            with suppress(BlockingIOError, FileNotFoundError), _in_use(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def open_store(url: str) -> "ObjectStore":
@@ -214,11 +230,16 @@ def _each(function: Callable[[_Item], None], items: Sequence[_Item]) -> None:
 
 
 @contextmanager
-def _in_use(folder: Path) -> Iterator[None]:
-    """Lock a folder, which the kernel unlocks with its process; BlockingIOError where another process uses it."""
+def _locked(folder: Path, kind: int) -> Iterator[None]:
+    """Lock a folder, which the kernel unlocks with its process; BlockingIOError where LOCK_NB finds another lock."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, kind)
         yield
     finally:
         os.close(handle)
+
+
+def _in_use(folder: Path) -> AbstractContextManager[None]:
+    """Lock a folder of copies; BlockingIOError where another process uses it."""
+    return _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -39,6 +39,7 @@ from services.gateway.uploads.spool import Spool, SpoolFolder, UploadedFile
 _MAX_ID_LENGTH: Final = 64  # file systems refuse long names
 _FEEDBACK: Final = "feedback"
 WORKLIST: Final = "worklist"  # in the folder of jobs: the worklist's index, which can be made again
+COPIES: Final = "fetched"  # in the folder of jobs: copies of files in an object storage, while they are read
 RESTORING: Final = ".restoring"  # in the folder of jobs, while a backup is restored
 
 
@@ -84,7 +85,7 @@ class JobStore:
     @classmethod
     def at(cls, folder: Path, url: str | None = None) -> "JobStore":
         """In a local folder, or in an object storage with the folder for temporary files."""
-        storage = ObjectStorage(url, folder / "fetched") if url else LocalStorage(folder)
+        storage = ObjectStorage(url, folder / COPIES) if url else LocalStorage(folder)
         membership = Membership(storage) if url else None
         return cls(storage, Spool(folder / "incoming", "ICH_GATEWAY_JOBS_DIR"), membership)
 

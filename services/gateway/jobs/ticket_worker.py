@@ -13,7 +13,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import astuple
 from typing import Any
 
@@ -97,11 +97,19 @@ def _fetch(entry: bytes, connection: Redis) -> TicketJob:
     return job
 
 
+def _nothing() -> None:
+    """Leave nothing behind."""
+
+
 class TicketWorker(Worker):
-    """A worker that forks a process for each ticket and waits for it."""
+    """A worker that forks a process for each ticket and waits for it.
+
+    clean_up : called after each process, which may have been killed
+    """
 
     job_class = TicketJob
     queue_class = TicketQueue
+    clean_up: Callable[[], None] = staticmethod(_nothing)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Process a ticket in a process of its own. The outcome is in the store; RQ keeps no result."""
@@ -111,6 +119,7 @@ class TicketWorker(Worker):
             with contextlib.suppress(RedisError):
                 self.heartbeat(self.job_monitoring_interval + 60)
         self._horse_pid = 0
+        self.clean_up()
         self.set_state(WorkerStatus.IDLE)
 
     def _horse_ended(self) -> bool:

@@ -5,6 +5,7 @@ import gc
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from redis.exceptions import RedisError
 from rq.serializers import JSONSerializer
@@ -13,8 +14,10 @@ from services.common.observability import configure_logging
 from services.common.private_folder import UnsafeFolder, make_private, restrict_umask
 from services.common.tracing import configure_tracing
 from services.gateway.jobs.connection import connect_redis
+from services.gateway.jobs.object_storage import remove_unused_copies
 from services.gateway.jobs.scheduler import queue_name
 from services.gateway.jobs.schemas import PRIORITIES
+from services.gateway.jobs.store import COPIES
 from services.gateway.jobs.tasks import read_settings, read_site_severities, warm_up
 from services.gateway.jobs.ticket_worker import TicketWorker
 
@@ -55,6 +58,9 @@ def _work(queues: list[str]) -> None:
     redis = connect_redis(settings)
     read_site_severities()
     worker = TicketWorker(queues, connection=redis, serializer=JSONSerializer, log_job_description=False)
+    if settings.jobs_url:
+        worker.clean_up = partial(remove_unused_copies, settings.jobs_dir / COPIES)
+    worker.clean_up()  # after a worker that was killed
     warm_up()
     gc.freeze()  # forked processes share the memory of objects that are never collected
     log.info("working", extra={"fields": {"queues": queues}})

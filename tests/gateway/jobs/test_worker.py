@@ -15,14 +15,17 @@ from rq.command import send_kill_horse_command, send_shutdown_command
 from rq.utils import as_text
 
 from services.common.schemas import HeadersReport, SetAsideFile
+from services.gateway.jobs.object_storage import ObjectStorage
 from services.gateway.jobs.scheduler import FairScheduler
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.jobs.worker import main
+from services.gateway.uploads.spool import Spool
 from tests.gateway.jobs.factories import headers_response, upload
 from tests.gateway.jobs.hostile_calls import MARK, QUEUE, TOUCH, hostile_fields, leave_abandoned
+from tests.object_storage import ObjectServer
 from tests.receiver import receiving
 from tests.redis_process import redis_url
-from tests.running import ROOT, free_ports
+from tests.running import ROOT, children, free_ports
 
 NO_SERIES = HeadersReport(set_aside=(SetAsideFile(file=0, code="not_dicom"),))
 WORKER = [sys.executable, "-m", "services.gateway.jobs.worker"]
@@ -128,6 +131,26 @@ def test_a_worker_finishes_its_ticket_after_sigterm(redis: Redis, store: JobStor
     assert plan
     assert (end.status, [item.code for item in plan.left_out]) == ("failed", ["not_dicom"])
     assert redis.keys("ich:lane:*") == redis.keys("ich:tries:*") == []
+
+
+def test_copies_of_a_killed_worker_and_of_a_killed_ticket_are_removed(
+    redis: Redis, tmp_path: Path, stage: str, object_server: ObjectServer
+) -> None:
+    url, folder = object_server.new_url(), tmp_path / "worker"
+    left = folder / "fetched" / "fetched-left"
+    left.mkdir(parents=True)
+    folder.chmod(0o700)
+    store = JobStore(ObjectStorage(url, tmp_path), Spool(tmp_path / "incoming"))
+    upload(store, tmp_path, {"a.txt": b"no image"}, JobOptions("ann", "routine", "default"))
+    FairScheduler(redis, store, 8).schedule("routine", "ann")
+    with _working(redis, folder, stage, ICH_GATEWAY_JOBS_URL=url) as process:
+        assert SlowStage.requested.wait(100)
+        assert not left.exists()
+        assert [copy.name for copy in left.parent.glob("*/*")] == ["000000"]
+        (ticket,) = children(process.pid)
+        os.kill(ticket, signal.SIGKILL)
+        _wait_for(lambda: not list(left.parent.iterdir()))
+        SlowStage.may_respond.set()
 
 
 def _wait_for(condition: Callable[[], object]) -> None:
