@@ -16,6 +16,7 @@ import pytest
 from services.common.labels import LABELS
 from tests.drill.sender import ENDED, Sender, Tally, job_ids
 from tests.e2e import canary
+from tests.otlp_receiver import OtlpReceiver
 from tests.receiver import Received, Receiver
 from tests.running import Service
 from tests.scans import ct_slice, head, zipped
@@ -165,8 +166,20 @@ def _listed(client: httpx.Client, job: str, **query: str) -> list[dict[str, Any]
         time.sleep(0.05)
 
 
+def _all_spans(client: httpx.Client, collector: OtlpReceiver) -> bytes:
+    """All spans so far: those of a last request have arrived, in the order of each process."""
+    trace = "5bf92f3577b34da6a3ce929d0e0e4701"
+    stages = {"ich-gateway", "ich-preprocess", "ich-cnn", "ich-rnn"}
+    headers = {"traceparent": f"00-{trace}-00f067aa0b5902b7-01"}
+    client.post("/v1/predictions", files=_parts(_series(1, 1)), headers=headers).raise_for_status()
+    collector.wait_for(
+        lambda found: {span.service for span in found if span.trace == trace and span.kind == "server"} >= stages
+    )
+    return b"".join(collector.bodies)
+
+
 def test_no_patient_or_file_name_leaves_the_job_store(
-    service: Service, client: httpx.Client, receiver: Receiver
+    service: Service, client: httpx.Client, receiver: Receiver, collector: OtlpReceiver
 ) -> None:
     job = _send(client, canary.marked_upload(), webhook=f"{receiver.url}/hooks/ich")
     document = _ended(client, job, 120)
@@ -185,7 +198,13 @@ def test_no_patient_or_file_name_leaves_the_job_store(
     fields = {name: document[name] for name in _WEBHOOK_FIELDS}
     assert json.loads(webhook.body) == {"job": document["id"], **fields, "warnings": []}
 
-    outputs = [*canary.outputs(service), ("webhook", repr(webhook).encode())]
+    strangers = {"tracestate": f"ich={canary.PATIENT_ID.lower()}", "baggage": f"name={canary.DESCRIPTION}"}
+    for method, path in (("GET", f"/v1/jobs/{canary.FILE}"), ("GET", f"/{canary.UID}"), (canary.FILE, "/v1/jobs")):
+        assert client.request(method, path, params={"name": canary.NAME}, headers=strangers).is_client_error
+    traces = _all_spans(client, collector)
+    assert {span.service for span in collector.spans()} >= {"ich-gateway", "ich-worker", "ich-preprocess"}
+
+    outputs = [*canary.outputs(service), ("webhook", repr(webhook).encode()), ("traces", traces)]
     assert {"log", "metrics", service.audit_file.name} < {place for place, _ in outputs}
     assert any(b"run_ticket" in part for _, text in outputs for part in canary.decompressed(text)), "data of RQ"
     assert canary.search(iter(outputs)) == []
