@@ -39,6 +39,7 @@ from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.changes import Changes
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.metrics import QueueMetrics
+from services.gateway.jobs.operation_metrics import OperationMetrics, measured_folders
 from services.gateway.jobs.ownership import owning
 from services.gateway.jobs.result_metrics import ResultMetrics
 from services.gateway.jobs.service import JobService
@@ -144,6 +145,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     app.state.metrics.registry.register(FeedbackMetrics(redis))
     app.state.metrics.registry.register(StageRetryMetrics(stages))
     app.state.metrics.registry.register(results)
+    app.state.metrics.registry.register(OperationMetrics(redis, store.lease, measured_folders(settings)))
     app.state.metrics.registry.register(ShareMetrics(uploads, listeners))
     app.state.metrics.registry.register(IdentityMetrics(identity))
     app.state.metrics.registry.register(ConnectionMetrics(connections, throttle))
