@@ -2,9 +2,10 @@
 
 import os
 import secrets
+import stat
 from pathlib import Path
 
-from services.common.private_folder import FOLDER_MODE, open_private
+from services.common.private_folder import FILE_MODE, FOLDER_MODE, open_private
 
 
 def fsync(path: Path) -> None:
@@ -16,11 +17,17 @@ def fsync(path: Path) -> None:
         os.close(handle)
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write or replace a file in one step, durably, readable by this user only."""
+def write_file(path: Path, content: bytes, like: os.stat_result | None = None) -> None:
+    """Write or replace a file in one step, durably, readable by this user only.
+
+    like : owner and group that get the file in place of this user; the group reads it where it read theirs
+    """
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with open(part, "xb", opener=open_private) as file:
+            if like:
+                os.fchown(file.fileno(), like.st_uid, like.st_gid)
+                os.fchmod(file.fileno(), like.st_mode & stat.S_IRGRP | FILE_MODE)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

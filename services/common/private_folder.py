@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 FOLDER_MODE: Final = 0o700
-_FILE_MODE: Final = 0o600
+FILE_MODE: Final = 0o600
 _UMASK: Final = 0o077
 _ROOT: Final = 0
 
@@ -26,7 +26,7 @@ def restrict_umask() -> None:
 
 def open_private(path: str, flags: int) -> int:
     """Open a file that is created for this user only: an `opener` of `open`."""
-    return os.open(path, flags, _FILE_MODE)
+    return os.open(path, flags, FILE_MODE)
 
 
 def make_private(folder: Path, setting: str) -> None:

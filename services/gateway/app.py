@@ -29,6 +29,7 @@ from services.common.problem_schemas import extend_openapi
 from services.common.security_headers import page_policy
 from services.common.tracing import configure_tracing
 from services.gateway.api import add_prediction_routes
+from services.gateway.audit.events import keys_event
 from services.gateway.audit.openapi import declare_audit
 from services.gateway.audit.trail import audit_log, running_audit
 from services.gateway.bundle import Bundles
@@ -139,6 +140,8 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     extend_openapi(app, declare_audit)
     add_login_route(app, settings, {400: INVALID_PARAMETER})
     add_identity(app, identity)
+    if audit:
+        identity.keys.changed = lambda count: audit.post(keys_event(count))
     listeners, throttle = app.state.events.listeners, identity.keys.throttle
     app.state.metrics.registry.register(registry)
     app.state.metrics.registry.register(QueueMetrics(redis, jobs.store))

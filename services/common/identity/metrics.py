@@ -15,7 +15,10 @@ class IdentityMetrics(Collector):
         self._identity = identity
 
     def collect(self) -> Iterator[Metric]:
-        """Refused tokens by cause; fetches of signing keys, and their age."""
+        """Broken changes of the file of keys; refused tokens by cause; fetches of signing keys, and their age."""
+        if self._identity.keys.required:
+            broken = "Changes of the file of API keys that could not be read"
+            yield CounterMetricFamily("ich_key_file_errors", broken, self._identity.keys.file_errors)
         tokens = self._identity.tokens
         if tokens is None:
             return

@@ -92,6 +92,14 @@ def files_expiry_event(owner: str, job: str) -> Event:
     return {**expiry_event(owner, job), "action": "expire_files"}
 
 
+def keys_event(count: int) -> Event:
+    """The event of a file of API keys that was read again.
+
+    count : of the keys in it
+    """
+    return system_event("read_keys", keys=count)
+
+
 def system_event(action: str, **fields: Any) -> Event:
     """An event of the process: start, stop, rotate, reopen, lost."""
     return {"time": utc_now(), "action": action, "sender": SYSTEM, **fields}

@@ -8,6 +8,7 @@ from fastapi import Depends, FastAPI
 from services.common.clients import ANONYMOUS
 from services.common.identity.api_keys import ApiKeys
 from services.common.identity.authentication import Identity, add_identity, authenticate
+from services.common.identity.key_lines import hash_key
 from services.common.identity.principal import Principal
 from services.common.identity.problems import TooManyWrongKeys, Unauthorized
 from services.common.problems import Problem
@@ -130,3 +131,67 @@ def test_after_many_guesses_a_right_key_from_a_foreign_address_is_answered_as_a_
     assert right.value.document() == refusals[-1].document()
     assert keys.principal(ANNS, ADDRESS).id == "ann", "a sender of this address is not locked out"
     assert keys.principal(BOBS, "192.0.2.2").id == "bob"
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file in one step, as an editor or Kubernetes does."""
+    part = path.with_name("part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def test_a_changed_file_is_read_at_the_next_request(keys_file: Path) -> None:
+    keys = ApiKeys.read(keys_file)
+    counts: list[int] = []
+    keys.changed = counts.append
+    assert keys.principal(ANNS, ADDRESS).id == "ann"
+    replace(keys_file, f"eve {BOBS} admin\n")
+    assert keys.principal(BOBS, ADDRESS) == Principal("eve", frozenset({"submit", "read", "admin"}), "key")
+    with pytest.raises(Unauthorized):
+        keys.principal(ANNS, ADDRESS)
+    assert counts == [1]
+
+
+def test_keys_behind_a_symbolic_link_are_read_again_once_it_points_elsewhere(tmp_path: Path) -> None:
+    for name, key in (("one", ANNS), ("two", BOBS)):
+        (tmp_path / name).write_text(f"ann {key}\n")
+    link = tmp_path / "senders"
+    link.symlink_to("one")
+    keys = ApiKeys.read(link)
+    link.unlink()
+    link.symlink_to("two")
+    assert keys.principal(BOBS, ADDRESS).id == "ann"
+
+
+@pytest.mark.parametrize("broken", [b"ann short\n", b"\xff\xfe", None])
+def test_a_broken_file_leaves_the_keys_and_is_reported_once(
+    keys_file: Path, broken: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = ApiKeys.read(keys_file)
+    if broken is None:
+        keys_file.unlink()
+    else:
+        keys_file.write_bytes(broken)
+    for _ in range(3):
+        assert keys.principal(ANNS, ADDRESS).id == "ann"
+    assert keys.file_errors == 1
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 1
+    assert "short" not in errors[0]
+    replace(keys_file, f"bob {BOBS}\n")
+    assert keys.principal(BOBS, ADDRESS).id == "bob"
+
+
+def test_an_expired_key_is_refused_and_counts_as_no_guess(tmp_path: Path) -> None:
+    path = tmp_path / "senders"
+    path.write_text(f"ann sha256:{hash_key(ANNS).hex()} expires=2020-01-01\n")
+    keys = ApiKeys.read(path)
+    for _ in range(30):
+        with pytest.raises(Unauthorized) as error:
+            keys.principal(ANNS, ADDRESS)
+    assert "2020-01-01" in error.value.detail
+
+
+async def test_a_key_with_bytes_that_are_no_text_is_unknown(keys_file: Path) -> None:
+    with pytest.raises(Unauthorized):
+        ApiKeys.read(keys_file).principal("\udcff\xe9 key of 16 characters", ADDRESS)

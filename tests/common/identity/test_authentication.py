@@ -111,7 +111,7 @@ async def test_headers_of_the_proxy_are_refused_from_elsewhere(identity: Identit
     assert (await answer(identity, through))["code"] == "untrusted_identity_header"
 
 
-async def test_the_client_of_a_proxy_is_believed_by_the_proxys_address_not_its_own(identity: Identity) -> None:
+async def test_the_client_of_a_proxy_is_believed_by_the_address_of_the_proxy(identity: Identity) -> None:
     user = {"x-forwarded-user": "ann", "x-forwarded-groups": "read", "x-forwarded-for": ELSEWHERE}
     assert (await answer(identity, user, PROXY))["way"] == "proxy"
 
@@ -137,7 +137,7 @@ async def test_repeated_and_long_headers_of_a_proxy_are_refused(
     assert (await answer(identity, headers, PROXY))["code"] == "malformed_request"
 
 
-async def test_without_a_header_of_roles_a_proxys_user_submits_and_reads() -> None:
+async def test_without_a_header_of_roles_a_user_of_the_proxy_submits_and_reads() -> None:
     identity = Identity(ApiKeys.read(None), None, ProxyHeaders(PROXIES, "X-Forwarded-User", None))
     found = await answer(identity, {"x-forwarded-user": "ann", "x-forwarded-groups": "admin"}, PROXY)
     assert found["roles"] == ["read", "submit"]

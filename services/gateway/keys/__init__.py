@@ -1,0 +1,1 @@
+"""`python -m services.gateway.keys`: adds, lists, hashes and revokes the API keys of a site."""
