@@ -12,6 +12,7 @@ from services.cnn.app import create_app as create_cnn
 from services.cnn.settings import Settings as CnnSettings
 from services.common.card import open_bundle
 from services.common.recipe import Recipe, Window
+from services.gateway.stages.stage_retries import Cause
 from services.rnn.app import create_app as create_rnn
 from services.rnn.settings import Settings as RnnSettings
 from tests.bundles import fake_bundle
@@ -94,20 +95,43 @@ async def test_a_fault_of_a_stage_is_a_problem_until_it_ends(
     assert (await chain.predict(series(9))).status_code == 200
 
 
+async def _break(request: httpx.Request) -> httpx.Response:
+    raise httpx.RemoteProtocolError("closed", request=request)
+
+
+async def _proxy_fails(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(502, stream=httpx.ByteStream(b"<html>"), request=request)
+
+
 @pytest.mark.parametrize("stage", STAGES)
-async def test_a_broken_connection_is_retried_once(chain: Chain, stage: str) -> None:
-    good, broken = chain.transports[stage].inner, [1]
+@pytest.mark.parametrize(
+    ("answers", "cause"), [([_break], "broken"), ([_proxy_fails], "broken"), ([_busy], "busy"), ([_refuse], "refused")]
+)
+async def test_another_replica_answers(chain: Chain, stage: str, answers: list[Answer], cause: Cause) -> None:
+    good, left = chain.transports[stage].inner, {"GET": [*answers], "POST": [*answers]}
 
     async def once(request: httpx.Request) -> httpx.Response:
-        if request.method == "POST" and broken:
-            broken.pop()
-            raise httpx.RemoteProtocolError("closed", request=request)
-        return await good.handle_async_request(request)
+        return await (left[request.method].pop() if left[request.method] else good.handle_async_request)(request)
 
     chain.transports[stage].inner = Broken(once)
 
     assert (await chain.predict(series(9))).status_code == 200
-    assert not broken
+    assert not left["POST"]
+    counted = chain.gateway.state.metrics.registry.get_sample_value(
+        "ich_stage_retries_total", {"stage": stage, "cause": cause}
+    )
+    assert counted == 2 - len(left["GET"])
+
+
+async def test_no_refusal_of_the_request_is_tried_again(chain: Chain) -> None:
+    async def refuse(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(422, stream=httpx.ByteStream(b"{}"), request=request)
+
+    chain.transports["cnn"].inner = refusing = Swappable(chain.apps["cnn"])
+    refusing.inner = Broken(refuse)
+
+    assert (await chain.predict(series(2))).status_code == 502
+    assert refusing.requests == 1
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1.5, -0.1])
