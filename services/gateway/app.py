@@ -29,6 +29,7 @@ from services.common.problem_schemas import extend_openapi
 from services.common.security_headers import page_policy
 from services.common.tracing import configure_tracing
 from services.gateway.api import add_prediction_routes
+from services.gateway.audit.api import add_audit_route
 from services.gateway.audit.events import keys_event
 from services.gateway.audit.openapi import declare_audit
 from services.gateway.audit.trail import audit_log, running_audit
@@ -138,20 +139,23 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     add_slice_routes(app, SliceRenderer(stages.preprocess, settings, registry))
     extend_openapi(app, declare_browser_checks)
     extend_openapi(app, declare_audit)
+    add_audit_route(app, settings.audit_file)
     add_login_route(app, settings, {400: INVALID_PARAMETER})
     add_identity(app, identity)
     if audit:
         identity.keys.changed = lambda count: audit.post(keys_event(count))
-    listeners, throttle = app.state.events.listeners, identity.keys.throttle
-    app.state.metrics.registry.register(registry)
-    app.state.metrics.registry.register(QueueMetrics(redis, jobs.store))
-    app.state.metrics.registry.register(FeedbackMetrics(redis))
-    app.state.metrics.registry.register(StageRetryMetrics(stages))
-    app.state.metrics.registry.register(results)
-    app.state.metrics.registry.register(OperationMetrics(redis, store.lease, measured_folders(settings)))
-    app.state.metrics.registry.register(ShareMetrics(uploads, listeners))
-    app.state.metrics.registry.register(IdentityMetrics(identity))
-    app.state.metrics.registry.register(ConnectionMetrics(connections, throttle))
+    for collector in (
+        registry,
+        QueueMetrics(redis, jobs.store),
+        FeedbackMetrics(redis),
+        StageRetryMetrics(stages),
+        results,
+        OperationMetrics(redis, store.lease, measured_folders(settings)),
+        ShareMetrics(uploads, app.state.events.listeners),
+        IdentityMetrics(identity),
+        ConnectionMetrics(connections, identity.keys.throttle),
+    ):
+        app.state.metrics.registry.register(collector)
     app.mount("/", _Pages(settings.oidc_issuer))
     return app
 

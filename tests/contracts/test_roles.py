@@ -44,6 +44,7 @@ GATEWAY: Final[Mapping[str, str | None]] = {
     "GET /v1/jobs/{job_id}/series/{number}/feedback": "read",
     "GET /v1/feedback": "read",
     "GET /v1/feedback/agreement": "read",
+    "GET /v1/audit": "admin",
     "GET /v1/worklist": "read",
     "GET /v1/worklist/events": "read",
 }

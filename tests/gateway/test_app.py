@@ -91,7 +91,9 @@ async def test_operations_declare_the_bearer_scheme(tmp_path: Path, *, keys: boo
     document = create_app(Stages(**stages), Settings(senders_file=file if keys else None)).openapi()
     assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
     for name, operation in _operations(document).items():
-        secured = any(path in name for path in ("/v1/jobs", "/v1/predictions", "/v1/worklist", "/v1/feedback"))
+        secured = any(
+            path in name for path in ("/v1/jobs", "/v1/predictions", "/v1/worklist", "/v1/feedback", "/v1/audit")
+        )
         assert operation.get("security") == ([{"key": []}, *([] if keys else [{}])] if secured else None), name
         assert ("401" in operation["responses"]) == secured
 

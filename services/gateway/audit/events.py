@@ -29,6 +29,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "export_feedback": "read",
     "get_agreement": "read",
     "delete_job": "delete",
+    "read_audit": "read_audit",
 }
 """The action of each audited operation, by its operation id."""
 NOT_AUDITED: Final = frozenset({"get_model", "get_login", "livez", "readyz", "metrics"})
@@ -45,6 +46,7 @@ def request_event(  # noqa: PLR0913 - the members of a line
     code: str | None,
     *,
     sender: str | None,
+    way: str | None = None,
     owner: str | None = None,
     address: str | None,
     job: str | None,
@@ -56,7 +58,8 @@ def request_event(  # noqa: PLR0913 - the members of a line
     ----------
     operation : operation id of the route
     code : of the problem that answers the request; None without one
-    sender : id of the API key's owner; None where the key was refused
+    sender : id of the principal; None where the credential was refused
+    way : the credential: `key`, `token`, `proxy`, or `none` where none is required; None where it was refused
     owner : sender of the job that is read; named where it is another one
     job : id as the path or `Location` holds it; any other text is left out, since a path may hold a name
     """
@@ -65,6 +68,7 @@ def request_event(  # noqa: PLR0913 - the members of a line
         "action": _action(operation, status, code),
         "operation": operation,
         "sender": sender,
+        "way": way,
         **({"owner": owner} if owner not in (None, sender) else {}),
         "address": address,
         "job": job if job and _JOB_ID.fullmatch(job) else None,

@@ -81,6 +81,7 @@ def _event(scope: Scope, status: int, code: str | None, headers: Headers) -> Eve
         status,
         code,
         sender=scope.get("state", {}).get("sender"),
+        way=scope.get("state", {}).get("way"),
         owner=scope.get("state", {}).get("owner"),
         address=client[0] if client else None,
         job=_job_id(scope, headers),

@@ -60,7 +60,7 @@ _DESCRIBED: Final = {"description", "patient"}  # kept apart from the plan, whic
 NO_ATTACHMENTS: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
-NOT_YOURS: Final = "only the sender of a job may change, cancel or delete it: use that sender's key"
+NOT_YOURS: Final = "only the sender of a job, or an administrator, may change, cancel or delete it: use such a key"
 
 
 class NotYourJob(Problem):

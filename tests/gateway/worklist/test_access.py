@@ -10,6 +10,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from redis import Redis
 
+from services.common.identity.authentication import api_routes, required_role
+from services.common.identity.key_lines import StoredKey, hash_key
+from services.common.identity.principal import Principal, Role
 from services.gateway.settings import Settings
 from tests.gateway.jobs.conftest import redis, redis_process  # noqa: F401 - fixtures
 from tests.gateway.jobs.test_api import app_of, send
@@ -17,12 +20,20 @@ from tests.redis_process import redis_url
 
 pytestmark = pytest.mark.anyio
 
-KEYS: Final = {"ann": "a-key-of-anns-0001", "bob": "a-key-of-bobs-0001", "eve": "a-key-of-eves-0001"}
-OPEN: Final = {"livez", "readyz", "metrics", "get_model", "get_login"}
+ROLES: Final[dict[str, frozenset[Role]]] = {
+    "ann": frozenset({"submit", "read"}),  # the sender of the job
+    "bob": frozenset({"submit", "read"}),
+    "eve": frozenset({"submit", "read_all"}),
+    "sue": frozenset({"submit"}),
+    "rob": frozenset({"read"}),
+    "root": frozenset({"admin"}),
+}
+KEYS: Final = {name: f"a-key-of-{name:_>10}" for name in ROLES}
+CALLERS: Final = ("nobody", "sue", "rob", "bob", "eve", "root", "ann")
 CHANGES: Final = {"delete_job", "change_job"}
 """Operations on a job that only its sender may do; those on a job that are not GET must be here or in OPINIONS."""
 OPINIONS: Final = {"give_feedback"}
-REFUSALS: Final = {"unauthorized", "not_found", "not_your_job"}
+REFUSALS: Final = {"unauthorized", "missing_role", "not_found", "not_your_job", "no_audit_log"}
 
 
 @pytest.fixture
@@ -33,7 +44,8 @@ def anyio_backend() -> str:
 @pytest.fixture
 async def app(redis: Redis, tmp_path: Path) -> AsyncIterator[FastAPI]:  # noqa: F811 - the fixture
     keys = tmp_path / "senders"
-    keys.write_text("".join(f"{sender} {key} {'read_all' * (sender == 'eve')}\n" for sender, key in KEYS.items()))
+    lines = (StoredKey(hash_key(key), name, ROLES[name]).line() for name, key in KEYS.items())
+    keys.write_text("\n".join(lines))
     found = app_of(
         Settings(
             spool_dir=tmp_path / "spool",
@@ -47,22 +59,37 @@ async def app(redis: Redis, tmp_path: Path) -> AsyncIterator[FastAPI]:  # noqa: 
         yield found
 
 
-def routes(app: FastAPI) -> Iterator[tuple[str, str, str]]:
-    """Operation id, method and path of each operation of the API."""
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.operation_id:
+def routes(app: FastAPI) -> Iterator[tuple[APIRoute, str]]:
+    """Each operation of the API, by its route and method."""
+    for route in api_routes(app.routes):
+        if route.operation_id:
             for method in sorted((route.methods or set()) - {"HEAD"}):
-                yield route.operation_id, method, route.path
+                yield route, method
 
 
-def expected(operation: str, method: str, path: str) -> dict[str, str | None]:
-    """The refusal of each caller; None where the request is served, or refused for another reason."""
-    nobody = None if operation in OPEN else "unauthorized"
-    if "{job_id}" not in path:
-        return {"ann": None, "bob": None, "eve": None, "nobody": nobody}
+def expected(route: APIRoute, method: str, caller: str) -> str | None:
+    """The refusal of a caller; None where the request is served, or refused for another reason."""
+    role = required_role(route)
+    if role is None:
+        return None
+    if caller == "nobody":
+        return "unauthorized"
+    principal = Principal(caller, ROLES[caller])
+    if not principal.has(role):
+        return "missing_role"
+    if route.operation_id == "read_audit":
+        return "no_audit_log"
+    return _refused_job(principal, str(route.operation_id), method) if "{job_id}" in route.path else None
+
+
+def _refused_job(principal: Principal, operation: str, method: str) -> str | None:
+    """The refusal of a principal with the role of an operation on the job of `ann`."""
     assert method == "GET" or operation in CHANGES | OPINIONS, f"{operation} is in neither list of this test"
-    readable = "not_your_job" if operation in CHANGES else None
-    return {"ann": None, "bob": "not_found", "eve": readable, "nobody": nobody}
+    if principal.id == "ann" or principal.is_admin:
+        return None
+    if principal.reads_all:
+        return "not_your_job" if operation in CHANGES else None
+    return "not_found"
 
 
 def client_of(app: FastAPI, caller: str) -> httpx.AsyncClient:
@@ -81,15 +108,16 @@ async def refusal(app: FastAPI, caller: str, method: str, path: str) -> str | No
 
 
 async def test_every_route_is_refused_to_those_who_may_not_use_it(app: FastAPI) -> None:
-    found = sorted(routes(app), key=lambda route: route[1] == "DELETE")  # the job of `ann` is cancelled last
-    assert {"get_job", "get_reports", "list_worklist", "delete_job"} <= {operation for operation, _, _ in found}
+    found = sorted(routes(app), key=lambda operation: operation[1] == "DELETE")  # a job is cancelled last
+    names = {str(route.operation_id) for route, _ in found}
+    assert {"get_job", "get_reports", "list_worklist", "delete_job", "read_audit"} <= names
     async with client_of(app, "ann") as ann:
-        job = (await send(ann)).json()["id"]
-    for operation, method, path in found:
-        address = path.format(job_id=job, number=0, index=0)
-        for caller in ("bob", "eve", "nobody", "ann"):
-            wanted = expected(operation, method, path)[caller]
-            assert (await refusal(app, caller, method, address)) == wanted, f"{operation} by {caller}"
+        jobs = [(await send(ann)).json()["id"] for _ in range(2)]
+    for route, method in found:
+        for caller in CALLERS:
+            job = jobs[caller == "ann"]  # the administrator deletes one, and the sender the other
+            refused = await refusal(app, caller, method, route.path.format(job_id=job, number=0, index=0))
+            assert refused == expected(route, method, caller), f"{route.operation_id} by {caller}"
 
 
 async def test_a_job_that_is_nowhere_is_not_found_by_a_reader_of_all(app: FastAPI) -> None:
