@@ -70,11 +70,12 @@ class ObjectServer:
 
 
 @contextmanager
-def running_object_server(folder: Path, port: int | None = None) -> Iterator[ObjectServer]:
+def running_object_server(folder: Path, *options: str, port: int | None = None) -> Iterator[ObjectServer]:
     """Start the server with its data in a folder, wait until it stores, and stop it at the end.
 
     Parameters
     ----------
+    options : further ones of `weed server`
     port : of S3; the other ports are free ones
     """
     ports = free_ports(len(_PORTS))
@@ -91,6 +92,7 @@ def running_object_server(folder: Path, port: int | None = None) -> Iterator[Obj
         f"-filer.localSocket={folder}/filer.sock",
         f"-s3.localSocket={folder}/s3.sock",
         *_OPTIONS,
+        *options,
         *(f"-{name}={port}" for name, port in zip(_PORTS, ports, strict=True)),
     ]
     with (folder / "weed.log").open("wb") as log:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from services.common.folder_lock import Owner
+from services.gateway.jobs.object_storage import check_storage
 from services.gateway.jobs.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -145,7 +146,14 @@ class Membership:
 
     @contextmanager
     def running(self, interval_s: float = BEAT_S) -> Iterator[None]:
-        """A member until the context ends, with a thread of its own: neither slow uploads nor a busy loop delay it."""
+        """A member until the context ends, with a thread of its own: neither slow uploads nor a busy loop delay it.
+
+        Raises
+        ------
+        UnusableStorage
+            the storage does not answer, refuses access, or has no conditional writes
+        """
+        check_storage(self._storage)
         self.join()
         self.beat()
         ended = threading.Event()

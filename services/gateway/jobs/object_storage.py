@@ -4,6 +4,7 @@ Files are created by a conditional put (`If-None-Match: *`). Credentials and end
 """
 
 import fcntl
+import logging
 import os
 import secrets
 import shutil
@@ -21,12 +22,14 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import MemoryStore, from_url
 
 from services.common.private_folder import FOLDER_MODE, open_private
-from services.gateway.jobs.storage_errors import names_missing_bucket, storage_error
+from services.gateway.jobs.storage import LocalStorage, Storage
+from services.gateway.jobs.storage_errors import StorageUnavailable, names_missing_bucket, storage_error
 from services.gateway.storage_url import checked_storage_url
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
+log = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
 _MANIFEST: Final = "manifest.jsonl"
 _COPIES: Final = "fetched-"
@@ -35,11 +38,7 @@ _CONCURRENT: Final = 8  # requests of one folder or of its copies
 _PART_BYTES: Final = 8 * 1024**2  # a larger file travels in parts; `_CONCURRENT` parts are in memory
 _ATTEMPT: Final = "attempt"  # metadata that tells the writer of a file from others
 _ALLOW_HTTP: Final = ("AWS_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
-_CLIENT: Final["ClientConfig"] = {
-    "connect_timeout": timedelta(seconds=5),
-    "read_timeout": timedelta(seconds=20),
-    "timeout": timedelta(minutes=10),
-}
+_READ_TIMEOUT_S: Final = 20.0
 _RETRIES: Final["RetryConfig"] = {
     "max_retries": 4,
     "retry_timeout": timedelta(seconds=30),
@@ -60,6 +59,8 @@ class ObjectStorage:
         address of the root, such as `s3://bucket/prefix`
     spool
         local folder for copies
+    read_timeout_s
+        seconds without a byte of an answer, after which a request fails
 
     Raises
     ------
@@ -69,9 +70,9 @@ class ObjectStorage:
         a variable of the environment is invalid
     """
 
-    def __init__(self, url: str, spool: Path) -> None:
+    def __init__(self, url: str, spool: Path, *, read_timeout_s: float = _READ_TIMEOUT_S) -> None:
         self._spool = spool
-        self._store = open_store(url)
+        self._store = _open_store(url, timedelta(seconds=read_timeout_s))
 
     def create(self, key: str, content: bytes) -> bool:
         """Put the file unless it exists.
@@ -125,16 +126,35 @@ class ObjectStorage:
         with _errors("list"):
             found = obstore.list_with_delimiter(self._store, key or None)
         paths = [*found["common_prefixes"], *(item["path"] for item in found["objects"])]
-        return sorted(name for path in paths if (name := path.rpartition("/")[2])[0] != ".")
+        return sorted(path.rpartition("/")[2] for path in paths if _is_listed(key, path))
 
     def remove(self, key: str) -> None:
-        """Remove the manifest first, so that nobody sees half of a job."""
-        with _errors("delete"):
+        """Remove a file, or a folder: its manifest first, so that nobody sees half of a job.
+
+        A listing costs as much as twelve looks, so a file is looked for first.
+        """
+        if self.exists(key):
+            self._delete([key])
+            return
+        with _errors("list"):
             found = [item["path"] for item in obstore.list(self._store, key).collect()]
-            manifest = f"{key}/{_MANIFEST}"
-            for keys in ([manifest] if manifest in found else [], found or [key]):
-                with suppress(FileNotFoundError):  # another process removed it
-                    obstore.delete(self._store, keys)
+        manifest = f"{key}/{_MANIFEST}"
+        self._delete([manifest] if manifest in found else [])
+        self._delete([path for path in found if path != manifest])
+
+    def _delete(self, keys: list[str]) -> None:
+        """Delete files; some drivers stop at one that another process has deleted."""
+        if not keys:
+            return
+        with _errors("delete"):
+            try:
+                obstore.delete(self._store, keys)
+            except FileNotFoundError as error:
+                if names_missing_bucket(error):
+                    raise
+                for key in keys:
+                    with suppress(FileNotFoundError):
+                        obstore.delete(self._store, key)
 
     @contextmanager
     def local_copies(self, keys: Sequence[str]) -> Iterator[list[Path]]:
@@ -162,24 +182,26 @@ class ObjectStorage:
         """Remove copies without a living worker."""
         remove_unused_copies(self._spool)
 
-    def check(self) -> None:
-        """Create a file twice, list it and remove it.
 
-        Raises
-        ------
-        UnusableStorage
-            the storage ignores `If-None-Match`: two gateways would then do one thing twice
-        StorageUnavailable
-            it does not answer, or refuses one of the four operations
-        """
-        key = f"{_CHECK}/{secrets.token_hex(8)}"
-        first, second, listed = self.create(key, b"1"), self.create(key, b"2"), self.names(_CHECK)
-        self.remove(key)
-        if not first or second or key.rpartition("/")[2] not in listed:
-            raise UnusableStorage(
-                "the object storage of ICH_GATEWAY_JOBS_URL has no conditional writes (If-None-Match: *), or lists "
-                "late: use Amazon S3, MinIO, SeaweedFS 4, Google Cloud Storage, Azure Blob Storage or another that has"
-            )
+def check_storage(storage: Storage) -> None:
+    """Create a file of an object storage twice, list it and remove it.
+
+    Raises
+    ------
+    UnusableStorage
+        the storage does not answer, refuses one of the four operations, or ignores `If-None-Match`: two gateways would
+        then do one thing twice
+    """
+    if isinstance(storage, LocalStorage):
+        return
+    try:
+        conditional = _is_conditional(storage)
+    except StorageUnavailable as error:
+        log.error(error.detail)  # noqa: TRY400 - the traceback adds nothing
+        raise UnusableStorage(error.detail) from None
+    if not conditional:
+        log.error(_NOT_CONDITIONAL)
+        raise UnusableStorage(_NOT_CONDITIONAL)
 
 
 def remove_unused_copies(spool: Path) -> None:
@@ -191,19 +213,39 @@ def remove_unused_copies(spool: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def open_store(url: str) -> "ObjectStore":
+_NOT_CONDITIONAL: Final = (
+    "the object storage of ICH_GATEWAY_JOBS_URL has no conditional writes (If-None-Match: *), or lists late: use "
+    "Amazon S3, MinIO, SeaweedFS 4, Google Cloud Storage, Azure Blob Storage or another one that has both"
+)
+
+
+def _is_conditional(storage: Storage) -> bool:
+    """Whether a file is created once only, and listed at once."""
+    name = secrets.token_hex(8)
+    key = f"{_CHECK}/{name}"
+    first, second, listed = storage.create(key, b"1"), storage.create(key, b"2"), storage.names(_CHECK)
+    storage.remove(key)
+    return first and not second and name in listed
+
+
+def _open_store(url: str, read_timeout: timedelta) -> "ObjectStore":
     """The driver of a URL. One URL of memory is one store in this process."""
     if checked_storage_url(url).startswith("memory:"):
         return _memory(url)
     try:
-        return from_url(url, client_options=_client(), retry_config=_RETRIES)
+        return from_url(url, client_options=_client(read_timeout), retry_config=_RETRIES)
     except (BaseError, ValueError):
         raise UnusableStorage("ICH_GATEWAY_JOBS_URL, or a variable of its object storage, is invalid") from None
 
 
-def _client() -> "ClientConfig":
-    """Timeouts, and whether HTTP without TLS is allowed: given options replace all those of the environment."""
-    return {**_CLIENT, "allow_http": any(os.environ.get(name, "").lower() == "true" for name in _ALLOW_HTTP)}
+def _client(read_timeout: timedelta) -> "ClientConfig":
+    """Given options replace all those of the environment, so the one that allows HTTP without TLS is read here."""
+    return {
+        "connect_timeout": timedelta(seconds=5),
+        "read_timeout": read_timeout,
+        "timeout": timedelta(minutes=10),
+        "allow_http": any(os.environ.get(name, "").lower() == "true" for name in _ALLOW_HTTP),
+    }
 
 
 @cache
@@ -222,6 +264,11 @@ def _errors(operation: str) -> Iterator[None]:
         raise FileNotFoundError(operation) from None
     except BaseError as error:
         raise storage_error(error, operation) from None
+
+
+def _is_listed(key: str, path: str) -> bool:
+    """Whether a path is an entry of a folder: not the folder itself, which SeaweedFS lists while it is empty."""
+    return path != key and not path.rpartition("/")[2].startswith(".")
 
 
 def _each(function: Callable[[_Item], None], items: Sequence[_Item]) -> None:

@@ -1,4 +1,5 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,11 +13,60 @@ from tests.object_storage import ObjectServer
 @pytest.fixture(params=["folder", "memory", "s3"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "folder":
-        return LocalStorage(tmp_path / "folder")
+        return LocalStorage(tmp_path / "folder", lambda _: None)
     if request.param == "memory":
         return ObjectStorage(f"memory://{uuid4().hex}", tmp_path / "spool")
     server: ObjectServer = request.getfixturevalue("object_server")
     return ObjectStorage(server.new_url(), tmp_path / "spool")
+
+
+def test_of_eight_writers_of_each_file_one_wins(storage: Storage) -> None:
+    writers, keys = range(8), [f"raced/{number}" for number in range(40)]
+
+    def write(writer: int) -> list[str]:
+        return [key for key in keys if storage.create(key, b"%d" % writer)]
+
+    with ThreadPoolExecutor(len(writers)) as pool:
+        won = list(pool.map(write, writers))
+    assert sorted(key for of_writer in won for key in of_writer) == sorted(keys)
+    assert all(storage.get(key) == b"%d" % writer for writer in writers for key in won[writer])
+
+
+@pytest.mark.parametrize("name", ["ä b", "x%20y", "q?#[]*~", "+&=", 'it\'s "so"', "...", "%", "日本"])
+def test_a_name_may_have_any_character(storage: Storage, name: str) -> None:
+    assert storage.create(f"named/{name}/file", b"1")
+    assert not storage.create(f"named/{name}/file", b"2")
+    assert storage.get(f"named/{name}/file") == b"1"
+    storage.create(f"files/{name}", b"3")
+    assert [storage.names("named"), storage.names("files")] == [[name] if name[0] != "." else []] * 2
+    with storage.local_copies([f"files/{name}"]) as (path,):
+        assert path.read_bytes() == b"3"
+    storage.remove(f"named/{name}")
+    assert not storage.exists(f"named/{name}/file")
+
+
+def test_a_folder_of_more_names_than_a_page_is_listed_and_removed(storage: Storage) -> None:
+    names = [f"{number:04d}" for number in range(1050)]
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(lambda name: storage.create(f"many/{name}", b""), names))
+        list(pool.map(lambda name: storage.create(f"folders/{name}/file", b""), names))
+    assert storage.names("many") == names
+    assert storage.names("folders") == names
+    storage.remove("many")
+    assert storage.names("many") == []
+
+
+def test_empty_and_large_files_are_stored(storage: Storage, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    large = os.urandom(1024**2) * 100
+    for name, content in (("empty", b""), ("large", large), ("manifest.jsonl", b"{}")):
+        (source / name).write_bytes(content)
+    storage.store_folder(source, "jobs/ann/1")
+    assert storage.names("jobs/ann/1") == ["empty", "large", "manifest.jsonl"]
+    with storage.local_copies(["jobs/ann/1/empty", "jobs/ann/1/large"]) as (empty, copy):
+        assert empty.read_bytes() == b""
+        assert copy.read_bytes() == large
 
 
 def test_create_keeps_the_first_content(storage: Storage) -> None:
@@ -33,6 +83,14 @@ def test_names_are_sorted_and_complete(storage: Storage) -> None:
     assert storage.names("here") == ["a", "b", "c"]
     assert storage.names("") == ["here"]
     assert storage.names("nowhere") == []
+
+
+def test_a_folder_whose_last_file_was_removed_is_empty(storage: Storage) -> None:
+    storage.create("open/routine/ann/1", b"")
+    storage.remove("open/routine/ann/1")
+    assert storage.names("open/routine/ann") == []
+    storage.create("open/routine/ann/2", b"")
+    assert storage.names("open/routine/ann") == ["2"]
 
 
 def test_a_missing_key(storage: Storage) -> None:
