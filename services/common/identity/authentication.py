@@ -1,7 +1,7 @@
 """The sender of a request as a dependency, and the role that a route requires."""
 
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -19,7 +19,7 @@ from services.common.identity.problems import MissingRole, ProviderUnavailable, 
 from services.common.identity.proxy_headers import ProxyHeaders
 from services.common.identity.settings import IdentitySettings
 from services.common.problem_schemas import add_problem, extend_openapi
-from services.common.problems import NotReady
+from services.common.problems import NotReady, Problem
 
 if TYPE_CHECKING:
     from services.common.identity.oidc.verifier import TokenVerifier
@@ -114,6 +114,23 @@ async def authenticate(
 def identify(request: Request, principal: Annotated[Principal, Depends(authenticate)]) -> Client:
     """A request's sender and address: a dependency of each route that shares something among clients."""
     return Client(principal.id, _address(request))
+
+
+StillValid = Callable[[], Awaitable[bool]]
+
+
+def still_valid(request: Request, principal: Annotated[Principal, Depends(authenticate)]) -> StillValid:
+    """Whether a request's credential still gives its principal, as a dependency of responses that last."""
+    identity: Identity = request.app.state.identity
+
+    async def check() -> bool:
+        credentials = await BEARER(request)
+        try:
+            return await identity.principal(request, credentials.credentials if credentials else None) == principal
+        except Problem:
+            return False
+
+    return check
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.common.clients import Client
-from services.common.identity.authentication import authenticate, identify, requires
+from services.common.identity.authentication import StillValid, authenticate, identify, requires, still_valid
 from services.common.identity.principal import Principal
 from services.common.operating_points import OperatingPoint
 from services.gateway.jobs import responses
@@ -197,10 +197,14 @@ async def listen(events: Events, client: Annotated[Client, Depends(identify)]) -
 
 
 async def watch_job(
-    job: ReadableJob, service: Service, events: Events, _: Annotated[None, Depends(listen)]
+    job: ReadableJob,
+    service: Service,
+    events: Events,
+    valid: Annotated[StillValid, Depends(still_valid)],
+    _: Annotated[None, Depends(listen)],
 ) -> AsyncIterator[ServerSentEvent]:
     """After a reconnection the first event has the present state; a comment every 15 s keeps the connection."""
-    async for event in events.watch(job.id, lambda: job_update(service.document(job))):
+    async for event in events.watch(job.id, lambda: job_update(service.document(job)), valid):
         yield event
 
 

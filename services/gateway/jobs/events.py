@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +12,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi.sse import ServerSentEvent
 
 from services.common.clients import Client
+from services.common.identity.authentication import StillValid
 from services.common.problems import NotFound, Overloaded, Problem
 from services.gateway.jobs.report_formats import on_one_line
 from services.gateway.jobs.schemas import JobDocument
@@ -19,6 +21,7 @@ from services.gateway.shares.fair_shares import FairShares
 
 log = logging.getLogger(__name__)
 _POLL_S: Final = 0.5
+_CHECK_S: Final = 30.0
 _TOPICS_PER_S: Final = 50  # that are polled; with more topics each one is polled less often
 _READERS: Final = 2  # out of 40 threads of the process
 _LISTENER_WEIGHT: Final = 2
@@ -88,12 +91,21 @@ class EventStreams:
         whether the gateway is about to stop: streams end, and clients reconnect to the next gateway
     poll_s
         seconds between two reads of a topic, while few topics have listeners
+    check_s
+        seconds between two checks of a listener's credential
     """
 
-    def __init__(self, settings: Settings, draining: Callable[[], bool], *, poll_s: float = _POLL_S) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        draining: Callable[[], bool],
+        *,
+        poll_s: float = _POLL_S,
+        check_s: float = _CHECK_S,
+    ) -> None:
         self.listeners = FairShares(settings.max_listeners, _LISTENER_WEIGHT, settings.max_listeners_per_client)
         self._draining = draining
-        self._poll_s = poll_s
+        self._poll_s, self._check_s = poll_s, check_s
         self._feeds: dict[str, _Feed] = {}
         self._readers = CapacityLimiter(_READERS)
 
@@ -120,23 +132,30 @@ class EventStreams:
         finally:
             self.listeners.add(client, -1)
 
-    async def watch(self, topic: str, read: Read) -> AsyncIterator[ServerSentEvent]:
+    async def watch(self, topic: str, read: Read, still_valid: StillValid) -> AsyncIterator[ServerSentEvent]:
         """An event for the present state and for each change of it, to the last one, or `gone` after NotFound.
 
-        A client that reconnects gets the present state, so events have no ids.
+        A client that reconnects gets the present state, so events have no ids. The stream ends with its credential:
+        an expired token or a revoked key is refused when the client reconnects.
 
         read : reads the state of the topic; NotFound where it is gone
+        still_valid : whether the listener's credential is
         """
-        feed, last = self._join(topic, read), None
+        feed, last, checked_at = self._join(topic, read), None, time.monotonic()
         try:
             while True:
+                if time.monotonic() - checked_at >= self._check_s:
+                    if not await still_valid():
+                        return
+                    checked_at = time.monotonic()
                 if feed.event is not None and feed.event is not last:
                     last = feed.event
                     yield last  # the feed may have changed when the client has read the event
                 elif feed.ended:
                     return
                 else:
-                    await feed.changed.wait()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(feed.changed.wait(), self._check_s)
         finally:
             self._leave(topic, feed)
 

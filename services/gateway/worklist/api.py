@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from services.common.identity.authentication import authenticate, requires
+from services.common.identity.authentication import StillValid, authenticate, requires, still_valid
 from services.common.identity.principal import Principal
 from services.common.problem_schemas import openapi_problem
 from services.common.problems import BadRequest, Overloaded
@@ -133,11 +133,15 @@ def list_worklist(  # noqa: PLR0913 - each is a parameter of the API
 
 
 async def watch_worklist(
-    caller: Caller, service: Service, events: Events, _: Annotated[None, Depends(listen)]
+    caller: Caller,
+    service: Service,
+    events: Events,
+    valid: Annotated[StillValid, Depends(still_valid)],
+    _: Annotated[None, Depends(listen)],
 ) -> AsyncIterator[ServerSentEvent]:
     """The events hold no entries: after one, read the entries that are shown anew."""
     scope = scope_of(caller)
-    async for event in events.watch(f"worklist {scope or '*'}", lambda: service.update(scope)):
+    async for event in events.watch(f"worklist {scope or '*'}", lambda: service.update(scope), valid):
         yield event
 
 

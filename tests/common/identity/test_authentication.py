@@ -14,7 +14,15 @@ from services.common.clients import SENDER_ID
 from services.common.connections.client_address import ClientAddressMiddleware, Proxies
 from services.common.error_handlers import add_error_handlers
 from services.common.identity.api_keys import ApiKeys
-from services.common.identity.authentication import Identity, add_identity, authenticate, required_role, requires
+from services.common.identity.authentication import (
+    Identity,
+    StillValid,
+    add_identity,
+    authenticate,
+    required_role,
+    requires,
+    still_valid,
+)
 from services.common.identity.principal import ROLES, Principal, Role
 from services.common.identity.proxy_headers import ProxyHeaders
 from services.common.problems import NotReady
@@ -163,6 +171,22 @@ async def test_a_server_whose_only_way_is_a_token_is_not_ready_without_keys() ->
 
 async def test_a_server_with_keys_is_ready_without_a_provider(identity: Identity) -> None:
     identity.check_ready()
+
+
+@pytest.mark.parametrize("lines", ["", f"ann {KEY} read_all", f"bob {KEY}"])
+async def test_a_response_that_lasts_learns_of_a_changed_key(identity: Identity, tmp_path: Path, lines: str) -> None:
+    app = app_of(identity)
+
+    @app.get("/lasting")
+    async def route(valid: Annotated[StillValid, Depends(still_valid)]) -> list[bool]:
+        before = await valid()
+        (tmp_path / "part").write_text(lines)
+        (tmp_path / "part").replace(tmp_path / "senders")
+        return [before, await valid()]
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+        answered = await client.get("/lasting", headers={"authorization": f"Bearer {KEY}"})
+    assert answered.json() == [True, False]
 
 
 def test_a_route_names_one_role() -> None:

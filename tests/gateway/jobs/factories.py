@@ -146,3 +146,8 @@ class CrashingStorage:
 
     def remove_leftovers(self) -> None:
         self._inner.remove_leftovers()
+
+
+async def always() -> bool:
+    """A listener's credential that stays valid."""
+    return True

@@ -14,7 +14,7 @@ from services.gateway.jobs.schemas import JobDocument
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.views import job_document
 from services.gateway.settings import Settings
-from tests.gateway.jobs.factories import job_of, report_of
+from tests.gateway.jobs.factories import always, job_of, report_of
 
 pytestmark = pytest.mark.anyio
 ANN, BOB = Client("ann", "a"), Client("bob", "b")
@@ -35,7 +35,7 @@ def _events(draining: Callable[[], bool] = lambda: False) -> EventStreams:
 
 
 async def _watch(events: EventStreams, read: Callable[[], JobDocument]) -> list[ServerSentEvent]:
-    return [event async for event in events.watch("job", lambda: job_update(read()))]
+    return [event async for event in events.watch("job", lambda: job_update(read()), always)]
 
 
 def _update(store: JobStore, job: Job) -> Update:
@@ -69,18 +69,31 @@ async def test_listeners_of_a_job_share_its_reads(store: JobStore, job: Job) -> 
 
 async def test_a_listener_that_comes_later_gets_the_present_state(store: JobStore, job: Job) -> None:
     events = _events()
-    first = events.watch("job", lambda: _update(store, job))
+    first = events.watch("job", lambda: _update(store, job), always)
     assert (await anext(first)).event == "progress"
-    second = events.watch("job", lambda: _update(store, job))
+    second = events.watch("job", lambda: _update(store, job), always)
     assert (await anext(second)).event == "progress"
     store.close(job, "routine", "finished")
     assert [event.event async for event in first] == [event.event async for event in second] == ["end"]
     assert [event.event for event in await _watch(events, lambda: job_document(store, job))] == ["end"]
 
 
+async def test_a_stream_ends_with_its_credential(store: JobStore, job: Job) -> None:
+    seen: list[ServerSentEvent] = []
+
+    async def still_valid() -> bool:
+        await asyncio.sleep(0)
+        return not seen
+
+    events = EventStreams(Settings(), lambda: False, poll_s=0, check_s=0)
+    async for event in events.watch("job", lambda: _update(store, job), still_valid):
+        seen += [event]
+    assert len(seen) == 1
+
+
 async def test_without_listeners_nothing_is_polled(store: JobStore, job: Job) -> None:
     events = _events()
-    stream = events.watch("job", lambda: _update(store, job))
+    stream = events.watch("job", lambda: _update(store, job), always)
     await anext(stream)
     await stream.aclose()  # type: ignore[attr-defined] # it is an async generator
     await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from redis import Redis
 from services.gateway.jobs.store import JobStore
 from services.gateway.settings import Settings
 from tests.gateway.jobs.conftest import redis, redis_process  # noqa: F401 - fixtures
-from tests.gateway.jobs.factories import report_of
+from tests.gateway.jobs.factories import always, report_of
 from tests.gateway.jobs.test_api import KEYS, app_of, client_of, planned_job, send
 from tests.redis_process import redis_url
 
@@ -102,7 +102,7 @@ async def test_the_events_have_the_version_of_the_pages(settings: Settings) -> N
     app = app_of(settings)
     async with app.router.lifespan_context(app), client_of(app) as client:
         before = (await until(client, 0))["version"]
-        stream = app.state.events.watch("worklist ann", lambda: app.state.worklist.update("ann"))
+        stream = app.state.events.watch("worklist ann", lambda: app.state.worklist.update("ann"), always)
         present = json.loads((await anext(stream)).raw_data)["version"]
         await send(client)
         changed = json.loads((await anext(stream)).raw_data)["version"]
