@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from tests.bench import (
     chain,
+    cluster,
     cnn,
     gpu,
     growth,
@@ -45,6 +46,7 @@ _PARTS: Final[Mapping[str, Callable[[Plan], Iterator[Figure | Curve | Note]]]] =
     "load": load.measure,
     "growth": growth.measure,
     "jobs": jobs.measure,
+    "cluster": cluster.measure,
     "node": node.measure,
     "worklist": worklist.measure,
     "gpu": gpu.measure,
