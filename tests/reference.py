@@ -18,6 +18,7 @@ from services.gateway.settings import Settings as GatewaySettings
 from services.gateway.stages.stage_client import Stages, connect
 from services.preprocess.settings import Settings as PreprocessSettings
 from services.rnn.settings import Settings as RnnSettings
+from tests.helm.reference import chart_readme, chart_schema
 from tests.page_types import page_types
 from tests.running import ROOT
 
@@ -125,6 +126,8 @@ def openapi_as_json() -> str:
 
 
 DOCUMENTS: Final[Mapping[str, Callable[[], str]]] = {
+    "deploy/helm/ich/README.md": chart_readme,
+    "deploy/helm/ich/values.schema.json": lambda: chart_schema(SETTINGS),
     "docs/reference/acceptance.md": rules_as_markdown,
     "docs/reference/openapi.json": openapi_as_json,
     "docs/reference/settings.md": settings_as_markdown,

@@ -10,26 +10,35 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.containers import ENGINE
 from tests.helm.chart import rendered
 from tests.helm.pods import Pods, podman, running_pods
 
-pytestmark = [
-    pytest.mark.compose,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(ENGINE != "podman", reason="the pods' volumes are written for podman"),
-]
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
+IMAGES: Final = {
+    "gateway": ("SERVICE=gateway",),
+    "preprocess": ("SERVICE=preprocess",),
+    "cnn": ("SERVICE=cnn", "GROUP=openvino"),
+    "rnn": ("SERVICE=rnn", "GROUP=openvino"),
+}
+BUILD: Final = ("build", "--quiet", "--isolation=chroot", "--network=host", "--file", "services/Dockerfile")
 ORDER: Final = ("redis", "preprocess", "cnn", "rnn", "gateway", "worker")
 START_S: Final = 120
 LOCAL: Final = {"host": "127.0.0.1:8000"}  # as through `kubectl port-forward`
 
 
+def _build() -> None:
+    """Those of Compose, from its layers, and that of the bundle."""
+    for name, arguments in IMAGES.items():
+        options = [word for argument in arguments for word in ("--build-arg", argument)]
+        podman(*BUILD, *options, "--tag", f"localhost/ich-{name}:helm", ".")
+    podman(*BUILD, "--target", "bundle", "--tag", "localhost/ich-bundle:helm", ".")
+
+
 @pytest.fixture(scope="module")
 def pods(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:
-    """The value set of one host without a GPU, with the images of Compose."""
-    release = rendered("cpu", 'image.registry="localhost"', f'image.tag="{os.environ.get("ICH_HELM_TAG", "latest")}"', "drainSeconds=1")
-    build = ("build", "--quiet", "--isolation=chroot", "--network=host", "--file", "services/Dockerfile")
-    podman(*build, "--target", "bundle", "--tag", "localhost/ich-bundle:0.7.0", ".")
+    """The value set of one host without a GPU."""
+    _build()
+    release = rendered("cpu", 'image.registry="localhost"', 'image.tag="helm"', "drainSeconds=1")
     with running_pods(release, tmp_path_factory.mktemp("volumes"), f"ich-helm-{os.getpid()}") as running:
         for component in ORDER:
             running.start(component)

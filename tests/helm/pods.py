@@ -70,10 +70,7 @@ class Pods:
 
     def logs(self) -> str:
         """The end of all logs."""
-        return "\n".join(
-            f"== {name}\n{subprocess.run(['podman', 'logs', '--tail', '15', name], capture_output=True, text=True, check=False).stderr}"
-            for name in self.started
-        )
+        return "\n".join(f"== {name}\n{_log(name)}" for name in self.started)
 
     def _options(self, workload: Workload, container: Mapping[str, Any], volumes: Mapping[str, str]) -> Iterator[str]:
         pod, own = workload.spec["securityContext"], container["securityContext"]
@@ -92,7 +89,9 @@ class Pods:
         """How each volume of a pod is mounted."""
         group = workload.spec["securityContext"]["fsGroup"]
         found = {each["name"]: self._volume(workload, each, group) for each in workload.spec["volumes"]}
-        claims = {each["metadata"]["name"]: f"{each['metadata']['name']}-{workload.name}-0" for each in workload.claims()}
+        claims = {
+            each["metadata"]["name"]: f"{each['metadata']['name']}-{workload.name}-0" for each in workload.claims()
+        }
         return found | {name: _bind(_folder(self.folder / claim, group)) for name, claim in claims.items()}
 
     def _volume(self, workload: Workload, volume: Mapping[str, Any], group: int) -> str:
@@ -119,8 +118,13 @@ class Pods:
 
 
 def _command(container: Mapping[str, Any]) -> list[str]:
-    found: list[str] = container["command"] if "command" in container else []
+    found: list[str] = container.get("command", [])
     return found
+
+
+def _log(name: str) -> str:
+    command = ("podman", "logs", "--tail", "15", name)
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr
 
 
 def _bind(path: Path) -> str:

