@@ -8,6 +8,7 @@ import { authHeaders, changes, currentSession, hasEnded, share } from "../sessio
 import { beginLogin, finishLogin, renewTokens } from "./oidc.js";
 
 const LOGIN = /** @type {const} */ (["login.required", "login.unknown", "login.hint", "login.cancelled"]);
+const FRESH_MS = 10_000;
 const KEY = /** @type {const} */ (["key.required", "key.unknown", "key.hint", "key.cancelled"]);
 
 /** @type {Promise<void> | undefined} */
@@ -25,7 +26,8 @@ export const resumeLogin = () => finishLogin().catch((error) => (problem = error
 export async function renewSession(refused, text) {
   if (hasEnded()) return new Promise(() => undefined); // the document ends
   if (refused.authorization !== authHeaders().authorization) return;
-  renewal ??= renewTokens()
+  const fresh = Date.now() - (currentSession()?.at ?? 0) < FRESH_MS; // the gateway takes no tokens of this login
+  renewal ??= (fresh ? Promise.resolve(false) : renewTokens())
     .then((found) => (found ? undefined : askReader(currentSession()?.client && parseJson(text)?.detail)))
     .finally(() => (renewal = undefined));
   await renewal;

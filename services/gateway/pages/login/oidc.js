@@ -7,7 +7,6 @@ import { answer, keep, kept } from "./redirect.js";
 
 const TIMEOUT_MS = 10_000;
 const RETRY_MS = 10_000;
-const FRESH_MS = 10_000; // the gateway takes no tokens of this login, where it refuses such fresh ones
 const EARLY_MS = 60_000; // renewed so long before its end, of a short life at four fifths
 const HOME = new URL("..", import.meta.url).href; // the address to which the provider returns
 
@@ -56,8 +55,8 @@ export function renewTokens() {
 }
 
 async function refresh() {
-  const { client, refresh: token, expires = 0, at = 0 } = currentSession() ?? {};
-  if (!client || !token || Date.now() - at < FRESH_MS) return false;
+  const { client, refresh: token, expires = 0 } = currentSession() ?? {};
+  if (!client || !token) return false;
   try {
     share(await fetchTokens(client, { grant_type: "refresh_token", refresh_token: token }));
     return true;

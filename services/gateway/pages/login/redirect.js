@@ -11,9 +11,10 @@ export const kept = parseJson(sessionStorage.getItem(KEPT) ?? "");
 sessionStorage.removeItem(KEPT);
 
 // By a fragment, which no server sees; by the query where a provider has no other way.
-const given = new URLSearchParams(location.hash.startsWith("#/") ? "" : location.hash.slice(1) || location.search);
+const fragment = location.hash.startsWith("#/") ? "" : location.hash.slice(1);
+const given = new URLSearchParams(fragment || location.search);
 export const answer = given.has("state") && (given.has("code") || given.has("error")) ? given : undefined;
-if (answer) history.replaceState(null, "", location.pathname + (kept?.address ?? ""));
+if (answer) history.replaceState(null, "", location.pathname + (kept?.address ?? (fragment && location.search)));
 
 /** @param {Redirect} redirect */
 export const keep = (redirect) => sessionStorage.setItem(KEPT, JSON.stringify(redirect));
