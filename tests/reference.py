@@ -7,11 +7,15 @@ from tempfile import TemporaryDirectory, gettempdir
 from types import NoneType
 from typing import Any, Final, Literal, get_args, get_origin
 
+from fastapi import FastAPI
 from pydantic.fields import FieldInfo
 
 from services.cnn.settings import Settings as CnnSettings
 from services.common.acceptance_document import rules_as_markdown
+from services.common.identity.authentication import api_routes, required_role
 from services.common.settings import ServiceSettings
+from services.dicom_node.app import create_app as create_node
+from services.dicom_node.node import Node
 from services.dicom_node.settings import Settings as NodeSettings
 from services.gateway.app import create_app
 from services.gateway.settings import Settings as GatewaySettings
@@ -29,6 +33,9 @@ SETTINGS: Final[Mapping[str, type[ServiceSettings]]] = {
     "rnn": RnnSettings,
     "dicom_node": NodeSettings,
 }
+_IDENTITY: Final = "docs/reference/identity.md"
+_ROUTES: Final = "<!-- routes -->"
+_END_OF_ROUTES: Final = "<!-- /routes -->"
 _TYPES: Final = {bool: "boolean", int: "integer", float: "number", str: "text", Path: "path"}
 _HEAD: Final = """# Settings
 
@@ -119,16 +126,50 @@ def _text(value: object) -> str:
 def openapi_as_json() -> str:
     """Return docs/reference/openapi.json: the document of a gateway without API keys."""
     with TemporaryDirectory() as folder:
-        settings = GatewaySettings(spool_dir=Path(folder, "spool"), jobs_dir=Path(folder, "jobs"))
-        stages = Stages(**{name: connect(name, "http://stage", 1, 1) for name in ("preprocess", "cnn", "rnn")})
-        document = create_app(stages, settings).openapi()
+        document = gateway_app(Path(folder)).openapi()
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def gateway_app(folder: Path) -> FastAPI:
+    """A gateway that is not started, with the default settings."""
+    settings = GatewaySettings(spool_dir=folder / "spool", jobs_dir=folder / "jobs")
+    stages = Stages(**{name: connect(name, "http://stage", 1, 1) for name in ("preprocess", "cnn", "rnn")})
+    return create_app(stages, settings)
+
+
+def node_app(folder: Path) -> FastAPI:
+    """A DICOM node that is not started, with the default settings."""
+    return create_node(Node.create(NodeSettings(data_dir=folder / "node")))
+
+
+def roles_of(app: FastAPI) -> dict[str, str | None]:
+    """The role that each route of an application names, by method and path."""
+    return {
+        f"{method} {route.path}": required_role(route)
+        for route in api_routes(app.routes)
+        for method in sorted((route.methods or set()) - {"HEAD"})
+    }
+
+
+def identity_as_markdown() -> str:
+    """Return docs/reference/identity.md with the present table of routes and roles."""
+    with TemporaryDirectory() as folder:
+        tables = {"gateway": roles_of(gateway_app(Path(folder))), "DICOM node": roles_of(node_app(Path(folder)))}
+    rows = [
+        f"| {service} | `{route}` | {f'`{role}`' if role else 'open'} |"
+        for service, roles in tables.items()
+        for route, role in sorted(roles.items(), key=lambda item: (item[1] or "", item[0].split()[::-1]))
+    ]
+    table = "\n".join(("| service | route | role |", "|---|---|---|", *rows))
+    head, _, rest = (ROOT / _IDENTITY).read_text().partition(_ROUTES)
+    return f"{head}{_ROUTES}\n{table}\n{_END_OF_ROUTES}{rest.partition(_END_OF_ROUTES)[2]}"
 
 
 DOCUMENTS: Final[Mapping[str, Callable[[], str]]] = {
     "deploy/helm/ich/README.md": chart_readme,
     "deploy/helm/ich/values.schema.json": lambda: chart_schema(SETTINGS),
     "docs/reference/acceptance.md": rules_as_markdown,
+    _IDENTITY: identity_as_markdown,
     "docs/reference/openapi.json": openapi_as_json,
     "docs/reference/settings.md": settings_as_markdown,
     "services/gateway/pages/types.d.ts": page_types,

@@ -8,13 +8,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from services.common.identity.authentication import api_routes, required_role
-from services.dicom_node.app import create_app as create_node
-from services.dicom_node.node import Node
-from services.dicom_node.settings import Settings as NodeSettings
-from services.gateway.app import create_app as create_gateway
-from services.gateway.settings import Settings as GatewaySettings
-from services.gateway.stages.stage_client import Stages, connect
+from tests.reference import gateway_app, node_app, roles_of
 
 _OPEN: Final = {
     "GET /livez": None,
@@ -60,22 +54,12 @@ NODE: Final[Mapping[str, str | None]] = {
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> FastAPI:
-    stages = {name: connect(name, "http://127.0.0.1:9", 0.2, 0.2) for name in ("preprocess", "cnn", "rnn")}
-    return create_gateway(Stages(**stages), GatewaySettings(jobs_dir=tmp_path / "jobs", spool_dir=tmp_path / "spool"))
+    return gateway_app(tmp_path)
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> FastAPI:
-    return create_node(Node.create(NodeSettings(data_dir=tmp_path / "node")))
-
-
-def roles_of(app: FastAPI) -> dict[str, str | None]:
-    """The role that each route names, by method and path."""
-    return {
-        f"{method} {route.path}": required_role(route)
-        for route in api_routes(app.routes)
-        for method in sorted((route.methods or set()) - {"HEAD"})
-    }
+    return node_app(tmp_path)
 
 
 def others(app: FastAPI) -> set[str]:

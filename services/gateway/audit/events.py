@@ -35,7 +35,9 @@ ACTIONS: Final[Mapping[str, str]] = {
 NOT_AUDITED: Final = frozenset({"get_model", "get_login", "livez", "readyz", "metrics"})
 """Operations without patient data, which need no key."""
 KEY_REFUSED: Final = "refuse_key"
-_KEY_REFUSALS: Final = frozenset({"unauthorized", "too_many_wrong_keys"})  # codes of problems
+_KEY_REFUSALS: Final = frozenset(
+    {"unauthorized", "too_many_wrong_keys", "untrusted_identity_header", "identity_provider_unavailable"}
+)  # codes of problems
 _JOB_ID: Final = re.compile("[0-9a-f]{12,64}")
 _CANCELLED_STATUS: Final = 200  # of a DELETE; an ended job is deleted with 204
 

@@ -113,7 +113,7 @@ class TokenVerifier:
         if not isinstance(kind, str) or kind.lower() not in _TYPES:
             raise InvalidToken("kind", "the token's type must be 'at+jwt' or 'JWT': send an access token")
         if any(name in header for name in _UNKNOWN_EXTENSIONS):
-            raise InvalidToken("malformed", "the token has critical extensions, of which none is known here")
+            raise InvalidToken("malformed", "the token has critical extensions; none is known here")
         if not isinstance(key_id, str) or not 0 < len(key_id) <= _MAX_KEY_ID:
             raise InvalidToken("malformed", "the token names no key id ('kid')")
         return algorithm, key_id
