@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import httpx
 
+from tests.e2e.send_job import finished_job
 from tests.running import NAMES, ROOT, Service, free_ports
 
 RULES: Final = ROOT / "deploy" / "prometheus" / "alerts.yaml"
@@ -47,6 +48,16 @@ def waited(look: Callable[[], list[dict[str, Any]]], what: str) -> list[dict[str
         assert time.monotonic() < deadline, what
         time.sleep(0.2)
     return found
+
+
+def sample_sent(service: Service, prometheus: Prometheus) -> None:
+    """Send the sample series twice as a job and twice as a prediction, so that counters increase between scrapes."""
+    files = {path.name: path.read_bytes() for path in sorted((ROOT / "samples" / "series").glob("*.dcm"))}
+    for count in (1, 2):
+        finished_job(service, files)
+        parts = [("files", item) for item in files.items()]
+        httpx.post(f"{service.url}/v1/predictions", files=parts, timeout=120).raise_for_status()
+        prometheus.wait_for(f'sum(ich_result_reports_total{{status="assessed"}}) == {2 * count}')
 
 
 def panel_queries() -> list[tuple[str, str]]:

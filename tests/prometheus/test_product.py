@@ -8,10 +8,9 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
-from tests.e2e.send_job import finished_job
 from tests.otlp_receiver import OtlpReceiver, receiving_spans
-from tests.prometheus.server import RULES, Prometheus, panel_queries, scraping, waited
-from tests.running import NAMES, ROOT, Service, running_service
+from tests.prometheus.server import RULES, Prometheus, panel_queries, sample_sent, scraping, waited
+from tests.running import NAMES, Service, running_service
 
 pytestmark = pytest.mark.prometheus
 _NAME: Final = re.compile(r"\b(?:ich|process)_[a-z_]+")
@@ -35,14 +34,8 @@ def service(tmp_path_factory: pytest.TempPathFactory, collector: OtlpReceiver) -
 
 @pytest.fixture(scope="module")
 def prometheus(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """The sample series was sent twice as a job and twice as a prediction."""
-    files = {path.name: path.read_bytes() for path in sorted((ROOT / "samples" / "series").glob("*.dcm"))}
     with scraping(service, tmp_path_factory.mktemp("prometheus")) as found:
-        for count in (1, 2):
-            finished_job(service, files)
-            parts = [("files", item) for item in files.items()]
-            httpx.post(f"{service.url}/v1/predictions", files=parts, timeout=120).raise_for_status()
-            found.wait_for(f'sum(ich_result_reports_total{{status="assessed"}}) == {2 * count}')
+        sample_sent(service, found)
         yield found
 
 
