@@ -58,7 +58,9 @@ class Identity:
             tokens = token_verifier(settings)
         if settings.identity_header:
             proxies = Proxies(settings.proxies)
-            proxy_headers = ProxyHeaders(proxies, settings.identity_header, settings.roles_header)
+            proxy_headers = ProxyHeaders(
+                proxies, settings.identity_header, settings.roles_header, settings.roles_prefix
+            )
         return cls(ApiKeys.read(settings.senders_file), tokens, proxy_headers)
 
     async def principal(self, request: Request, bearer: str | None) -> Principal:

@@ -1,5 +1,6 @@
 """The sender of a request with its roles."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import inf
 from typing import Final, Literal, get_args
@@ -48,6 +49,11 @@ class Principal:
     def is_admin(self) -> bool:
         """Whether jobs of others may be changed and deleted."""
         return self.has("admin")
+
+
+def roles_in(words: Collection[object], prefix: str = "") -> frozenset[Role]:
+    """The roles among words of a provider or proxy, each with a prefix; other words have no effect."""
+    return frozenset(role for role in ROLES if f"{prefix}{role}" in words)
 
 
 EVERYONE: Final = Principal(ANONYMOUS)  # where no identity is required, all jobs are those of this one

@@ -5,7 +5,7 @@ from typing import Final
 from starlette.datastructures import Headers
 
 from services.common.connections.client_address import Proxies
-from services.common.identity.principal import DEFAULT_ROLES, ROLES, Principal, Role
+from services.common.identity.principal import DEFAULT_ROLES, Principal, Role, roles_in
 from services.common.identity.sender_ids import sender_id
 from services.common.problems import BadRequest
 
@@ -22,11 +22,14 @@ class ProxyHeaders:
 
     Parameters
     ----------
-    roles_header : name of the header with roles; None where each user has `submit` and `read`
+    roles_header : name of the header with roles, separated by commas; None where each user has `submit` and `read`
+    roles_prefix : text before each role
     """
 
-    def __init__(self, proxies: Proxies, identity_header: str, roles_header: str | None) -> None:
-        self._proxies, self._identity, self._roles = proxies, identity_header, roles_header
+    def __init__(
+        self, proxies: Proxies, identity_header: str, roles_header: str | None, roles_prefix: str = ""
+    ) -> None:
+        self._proxies, self._identity, self._roles, self._prefix = proxies, identity_header, roles_header, roles_prefix
 
     def principal(self, peer: str, headers: Headers) -> Principal | None:
         """The user of a request; None where the proxy names none.
@@ -65,5 +68,4 @@ class ProxyHeaders:
     def _roles_of(self, text: str | None) -> frozenset[Role]:
         if self._roles is None:
             return DEFAULT_ROLES
-        words = (text or "").replace(",", " ").split()
-        return frozenset(role for role in ROLES if role in words)
+        return roles_in([word.strip() for word in (text or "").split(",")], self._prefix)

@@ -76,6 +76,13 @@ class IdentitySettings(ConnectionSettings):
         description="Header with that user's roles, separated by commas; unset, the user has `submit` and `read`.",
     )
 
+    roles_prefix: str = Field(
+        default="",
+        max_length=64,
+        description="Text before each role in the claim and in the header, such as `ich-` for a group `ich-read_all`: "
+        "it keeps groups of the same name and another meaning out.",
+    )
+
     @property
     def asks_for_identity(self) -> bool:
         """Whether requests need a credential."""

@@ -9,15 +9,17 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
-from services.common.clients import SENDER_ID
+from services.common.clients import ANONYMOUS, SENDER_ID
 from services.common.identity.key_lines import StoredKey, hash_key, parse_roles
 from services.common.identity.new_keys import new_key
 from services.common.identity.principal import DEFAULT_ROLES, ROLES, Role
+from services.gateway.audit.events import SYSTEM
 from services.gateway.keys.key_file import add_key, hash_keys, revoke_keys, stored_keys
 
 SETTING: Final = "ICH_GATEWAY_SENDERS_FILE"
 NOT_FOUND: Final = 1
 UNUSABLE: Final = 2
+_RESERVED: Final = (ANONYMOUS, SYSTEM)
 _FINGERPRINT: Final = re.compile("[0-9a-f]{8}")
 _EPILOG: Final = f"""roles: {", ".join(ROLES)}
   submit    sends jobs and predictions, changes and deletes its own jobs
@@ -127,6 +129,8 @@ def _parser() -> argparse.ArgumentParser:
 def _sender(text: str) -> str:
     if not SENDER_ID.fullmatch(text):
         raise argparse.ArgumentTypeError("an id has 1 to 32 letters, digits and hyphens")
+    if text in _RESERVED:
+        raise argparse.ArgumentTypeError(f"{text!r} has a meaning of its own: choose another id")
     return text
 
 

@@ -145,6 +145,11 @@ async def test_repeated_and_long_headers_of_a_proxy_are_refused(
     assert (await answer(identity, headers, PROXY))["code"] == "malformed_request"
 
 
+async def test_a_group_with_a_role_among_its_words_is_no_role(identity: Identity) -> None:
+    groups = {"x-forwarded-user": "ann", "x-forwarded-groups": "domain admin, read ,submit reports"}
+    assert (await answer(identity, groups, PROXY))["roles"] == ["read"]
+
+
 async def test_without_a_header_of_roles_a_user_of_the_proxy_submits_and_reads() -> None:
     identity = Identity(ApiKeys.read(None), None, ProxyHeaders(PROXIES, "X-Forwarded-User", None))
     found = await answer(identity, {"x-forwarded-user": "ann", "x-forwarded-groups": "admin"}, PROXY)

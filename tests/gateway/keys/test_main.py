@@ -121,6 +121,8 @@ def test_without_a_file_the_remedy_is_named(
     "arguments",
     [
         ("add", "a_b"),
+        ("add", "anybody"),
+        ("add", "system"),
         ("add", "ann", "--roles", "root"),
         ("add", "ann", "--roles", ""),
         ("add", "ann", "--expires", "2020-01-01"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.common.identity.principal import ROLES, Principal, Role
+from services.common.identity.principal import Principal, Role, roles_in
 from services.common.identity.problems import InvalidToken
 from services.common.identity.sender_ids import sender_id
 
@@ -19,11 +19,13 @@ class Expected:
     """The values that a site's tokens have.
 
     roles_claim : a claim, or a dotted path into objects
+    roles_prefix : text before each role
     """
 
     issuer: str
     audience: str
     roles_claim: str
+    roles_prefix: str = ""
 
 
 def principal_of(claims: Mapping[str, Any], expected: Expected, now: float) -> Principal:
@@ -48,9 +50,7 @@ def principal_of(claims: Mapping[str, Any], expected: Expected, now: float) -> P
     if not isinstance(subject, str) or not subject:
         raise InvalidToken("malformed", "the token has no claim 'sub'")
     expires_at = _check_times(claims, now)
-    return Principal(
-        sender_id("oidc", expected.issuer, subject), roles_of(claims, expected.roles_claim), "token", expires_at
-    )
+    return Principal(sender_id("oidc", expected.issuer, subject), roles_of(claims, expected), "token", expires_at)
 
 
 def _check_times(claims: Mapping[str, Any], now: float) -> float:
@@ -76,16 +76,17 @@ def _time(claims: Mapping[str, Any], name: str) -> float | None:
     return float(value)
 
 
-def roles_of(claims: Mapping[str, Any], path: str) -> frozenset[Role]:
+def roles_of(claims: Mapping[str, Any], expected: Expected) -> frozenset[Role]:
     """The roles in a claim, a list or a text with spaces; other values in it are ignored."""
     value: Any = claims
+    path = expected.roles_claim
     if path in claims:
         value = claims[path]
     else:
         for name in path.split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
     words = value.split() if isinstance(value, str) else value if isinstance(value, list) else ()
-    return frozenset(role for role in ROLES if role in words)
+    return roles_in(words, expected.roles_prefix)
 
 
 def _texts(value: Any) -> tuple[str, ...]:

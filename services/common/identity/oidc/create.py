@@ -18,5 +18,5 @@ def token_verifier(settings: IdentitySettings) -> TokenVerifier | None:
     if not settings.oidc_issuer or not settings.oidc_audience:
         return None
     keys = SigningKeys(Provider(settings.oidc_issuer, settings.oidc_ca_file), settings.oidc_keys_keep_s)
-    expected = Expected(settings.oidc_issuer, settings.oidc_audience, settings.oidc_roles_claim)
+    expected = Expected(settings.oidc_issuer, settings.oidc_audience, settings.oidc_roles_claim, settings.roles_prefix)
     return TokenVerifier(keys, expected, settings.oidc_algorithms)

@@ -69,7 +69,8 @@ class SigningKeys:
         self._attempted_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._missing: OrderedDict[tuple[str, str], float] = OrderedDict()
-        self._waiting = 0
+        self._waiting = self._begun = 0
+        self._failing = self._last_usable = False
 
     @property
     def age_s(self) -> float | None:
@@ -108,10 +109,17 @@ class SigningKeys:
             return found
         if self._is_missing(wanted):
             return None
-        await self._attempt()
+        await self._attempt_after_now(wanted)
         if wanted not in self._keys:
             self._note_missing(wanted)
         return self._keys.get(wanted)
+
+    async def _attempt_after_now(self, wanted: tuple[str, str]) -> None:
+        """Wait for an attempt that begins after this call: one in progress may have read older keys."""
+        begun = self._begun
+        await self._attempt()
+        if self._begun == begun and wanted not in self._keys:
+            await self._attempt()
 
     def _just_failed(self) -> bool:
         """Whether another attempt must wait, and is not in progress."""
@@ -149,15 +157,25 @@ class SigningKeys:
         if self._attempted_at is not None:
             await asyncio.sleep(max(0.0, self._attempted_at + self._interval_s - self._clock()))
         self._attempted_at = self._clock()
+        self._begun += 1
         try:
             documents = await self._source.fetch_keys()
         except ProviderFailed as error:
             self.failed += 1
-            log.warning(str(error))
+            self._note_failure(error)
             return
         self._keys = _usable(documents, self._keys)
         self._fetched_at = self._clock()
         self.fetched += 1
+        if self._failing:
+            log.info("the OpenID provider answers again")
+        self._failing = False
+
+    def _note_failure(self, error: ProviderFailed) -> None:
+        """Log the first failure after a success, and the end of the time that the keys are used."""
+        if not self._failing or self._last_usable != self.usable:
+            log.warning("%s; tokens are %s", error, "verified with the keys before" if self.usable else "refused")
+        self._failing, self._last_usable = True, self.usable
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

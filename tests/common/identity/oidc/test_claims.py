@@ -1,6 +1,6 @@
 import pytest
 
-from services.common.identity.oidc.claims import roles_of
+from services.common.identity.oidc.claims import Expected, roles_of
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,9 @@ from services.common.identity.oidc.claims import roles_of
     ],
 )
 def test_roles_are_read_from_lists_texts_and_objects(claims: dict[str, object], path: str, roles: set[str]) -> None:
-    assert roles_of(claims, path) == roles
+    assert roles_of(claims, Expected("", "", path)) == roles
+
+
+def test_a_prefix_keeps_roles_of_other_meanings_out() -> None:
+    expected = Expected("", "", "groups", "ich-")
+    assert roles_of({"groups": ["admin", "ich-read", "ICH-submit", "ich-"]}, expected) == {"read"}

@@ -1,5 +1,7 @@
 """Signing keys while they rotate, while the provider is down, and under a flood of unknown key ids."""
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -46,6 +48,32 @@ async def test_a_new_key_is_found_at_once_and_an_old_one_until_it_is_dropped() -
     assert await keys.find("one", "RSA") is None
 
 
+async def test_a_new_key_id_does_not_rely_on_an_attempt_that_began_before_it() -> None:
+    asked, answered = anyio.Event(), anyio.Event()
+
+    class Slow(Issuer):
+        async def fetch_keys(self) -> list[dict[str, Any]]:
+            documents = await super().fetch_keys()
+            if self.asked == 2:
+                asked.set()
+                await answered.wait()
+            return documents
+
+    issuer = Slow(public(RSA))
+    keys = SigningKeys(issuer, 3600, 0)
+    await keys.refresh()
+    async with anyio.create_task_group() as group:
+        group.start_soon(keys.refresh)
+        await asked.wait()
+        issuer.documents = [public(RSA), public(EC)]
+        group.start_soon(keys.find, "two", "EC")
+        await anyio.wait_all_tasks_blocked()
+        answered.set()
+    assert issuer.asked == 3
+    assert await keys.find("two", "EC")
+    assert issuer.asked == 3
+
+
 async def test_a_flood_of_unknown_key_ids_makes_one_attempt_in_an_interval() -> None:
     issuer = Issuer()
     keys = SigningKeys(issuer, 3600, interval_s=3600)
@@ -81,19 +109,22 @@ async def test_an_unknown_key_id_is_remembered_for_a_while() -> None:
     assert issuer.asked == asked + 1
 
 
-async def test_keys_serve_for_a_bounded_time_while_the_provider_is_down() -> None:
+async def test_keys_serve_for_a_bounded_time_while_the_provider_is_down(caplog: pytest.LogCaptureFixture) -> None:
     issuer, clock = Issuer(), Clock()
     keys = SigningKeys(issuer, 1000, 0, clock)
     await keys.find("one", "RSA")
     issuer.down = True
     clock.now += 900
-    await keys.refresh()
+    for _ in range(3):
+        await keys.refresh()
+    assert caplog.text.count("verified with the keys before") == 1
     assert await keys.find("one", "RSA")
-    assert (keys.failed, keys.age_s, keys.usable) == (1, 900, True)
+    assert (keys.failed, keys.age_s, keys.usable) == (3, 900, True)
     clock.now += 200
     assert not keys.usable
     with pytest.raises(ProviderUnavailable):
         await keys.find("one", "RSA")
+    assert caplog.text.count("tokens are refused") == 1
     issuer.down = False
     assert await keys.find("one", "RSA")
 
