@@ -40,7 +40,7 @@ from services.gateway.feedback.service import FeedbackService, job_opinions
 from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.changes import Changes
 from services.gateway.jobs.connection import connect_redis
-from services.gateway.jobs.metrics import QueueMetrics
+from services.gateway.jobs.metrics import CACHE_S, REMOTE_CACHE_S, QueueMetrics
 from services.gateway.jobs.operation_metrics import OperationMetrics, measured_folders
 from services.gateway.jobs.ownership import owning
 from services.gateway.jobs.result_metrics import ResultMetrics
@@ -100,7 +100,13 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     store = JobStore.at(settings.jobs_dir, settings.jobs_url)
     worklist = Worklist.create(settings, store, job_opinions)
     tracker = worklist.tracker
-    changes = Changes(redis if store.membership else None, store.storage, tracker.changed, tracker.rescan_soon)
+    changes = Changes(
+        redis if store.membership else None,
+        store.storage,
+        changed=tracker.changed,
+        progressed=tracker.progressed,
+        missed=tracker.rescan_soon,
+    )
     jobs = JobService.create(settings, redis, bundles, uploads, store, audit=audit, changed=changes.publish)
     connections, proxies = ConnectionTable(ConnectionLimits.of(settings)), Proxies(settings.proxies)
 
@@ -146,7 +152,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         identity.keys.changed = lambda count: audit.post(keys_event(count))
     for collector in (
         registry,
-        QueueMetrics(redis, jobs.store),
+        QueueMetrics(redis, jobs.store, cache_s=REMOTE_CACHE_S if settings.jobs_url else CACHE_S),
         FeedbackMetrics(redis),
         StageRetryMetrics(stages),
         results,

@@ -1,6 +1,6 @@
 """Tells the gateways on one storage which jobs changed, over Redis. A lost message costs time only: each gateway polls.
 
-ich:changes    channel of `<sender> <job> <random id of the gateway>`
+ich:changes    channel of `<sender> <job> <random id of the gateway, or worker>`
 """
 
 import logging
@@ -22,6 +22,13 @@ _CHANNEL: Final = "ich:changes"
 _WAIT_S: Final = 1.0
 _PAUSE_S: Final = 2.0
 _MAX_BYTES: Final = 200
+_WORKER: Final = "worker"
+
+
+def publish_progress(redis: Redis, job: Job) -> None:
+    """Tell all gateways that a worker planned or closed a job, or ended a series of it."""
+    with suppress(RedisError):
+        redis.publish(_CHANNEL, f"{job.sender} {job.id} {_WORKER}")
 
 
 class Changes:
@@ -33,16 +40,25 @@ class Changes:
         None where no other gateway shares the storage
     changed
         gets each job that a gateway accepted, changed or deleted, from any thread
+    progressed
+        gets each job that a worker processed, from any thread
     missed
         called where messages may have been lost
     """
 
     def __init__(
-        self, redis: Redis | None, storage: Storage, changed: Callable[[Job], None], missed: Callable[[], None]
+        self,
+        redis: Redis | None,
+        storage: Storage,
+        *,
+        changed: Callable[[Job], None],
+        progressed: Callable[[Job], None],
+        missed: Callable[[], None],
     ) -> None:
         self._redis = redis
         self._storage = storage
         self._changed = changed
+        self._progressed = progressed
         self._missed = missed
         self._id = secrets.token_hex(8)
 
@@ -89,4 +105,5 @@ class Changes:
             return
         match message["data"].decode(errors="replace").split(" "):
             case [sender, job_id, origin] if origin != self._id and SENDER_ID.fullmatch(sender) and job_id.isalnum():
-                self._changed(Job(self._storage, sender, job_id))
+                heard = self._progressed if origin == _WORKER else self._changed
+                heard(Job(self._storage, sender, job_id))

@@ -21,6 +21,7 @@ from services.gateway.shares.fair_shares import FairShares
 
 log = logging.getLogger(__name__)
 _POLL_S: Final = 0.5
+_REMOTE_POLL_S: Final = 2.0  # of an object storage, which has a price for each request
 _CHECK_S: Final = 30.0
 _TOPICS_PER_S: Final = 50  # that are polled; with more topics each one is polled less often
 _READERS: Final = 2  # out of 40 threads of the process
@@ -90,7 +91,7 @@ class EventStreams:
     draining
         whether the gateway is about to stop: streams end, and clients reconnect to the next gateway
     poll_s
-        seconds between two reads of a topic, while few topics have listeners
+        seconds between two reads of a topic, while few topics have listeners; None for the storage's usual ones
     check_s
         seconds between two checks of a listener's credential
     """
@@ -100,12 +101,13 @@ class EventStreams:
         settings: Settings,
         draining: Callable[[], bool],
         *,
-        poll_s: float = _POLL_S,
+        poll_s: float | None = None,
         check_s: float = _CHECK_S,
     ) -> None:
         self.listeners = FairShares(settings.max_listeners, _LISTENER_WEIGHT, settings.max_listeners_per_client)
         self._draining = draining
-        self._poll_s, self._check_s = poll_s, check_s
+        self._poll_s = (_REMOTE_POLL_S if settings.jobs_url else _POLL_S) if poll_s is None else poll_s
+        self._check_s = check_s
         self._feeds: dict[str, _Feed] = {}
         self._readers = CapacityLimiter(_READERS)
 

@@ -5,7 +5,7 @@ keys/<sender>/<SHA-256 of the key>    the id of its job
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ class IdempotencyKeys:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._jobs: dict[str, Job] = {}  # of each key at the latest sweep, by its path: they are read once
 
     def find(self, sender: str, key: str, manifest: Manifest) -> Job | None:
         """The job that has this key; IdempotencyConflict where its request differs from the manifest's."""
@@ -51,12 +52,25 @@ class IdempotencyKeys:
                 return other
         return None
 
-    def remove_if_orphaned(self, path: str) -> None:
-        """Remove the key at a path of the storage where its job was deleted."""
-        with suppress(FileNotFoundError):
-            _, sender, _ = path.split("/")
-            if not Job(self._storage, sender, self._storage.get(path).decode()).exists():
-                self._storage.remove(path)
+    def remove_orphaned(self, paths: Iterable[str], stored: Container[str]) -> None:
+        """Remove the keys at these paths of the storage whose jobs were deleted.
+
+        Parameters
+        ----------
+        paths : all keys
+        stored : keys of all jobs, listed after the paths
+        """
+        before, self._jobs = self._jobs, {}
+        for path in paths:
+            with suppress(FileNotFoundError):
+                job = before.get(path) or self._job_at(path)
+                self._jobs[path] = job
+                if job.key not in stored and not job.exists():
+                    self._storage.remove(path)
+
+    def _job_at(self, path: str) -> Job:
+        _, sender, _ = path.split("/")
+        return Job(self._storage, sender, self._storage.get(path).decode())
 
 
 def _path(sender: str, key: str) -> str:

@@ -24,6 +24,7 @@ from services.gateway.jobs.store import JobStore
 from services.gateway.stages.stage_client import Stages
 
 CACHE_S: Final = 5.0
+REMOTE_CACHE_S: Final = 30.0  # an object storage has a price for each request
 _MAX_UNPLANNED_RUN: Final = 50
 _OUTCOMES: Final = "ich:outcomes"
 _CAUSES: Final = "ich:causes"

@@ -93,15 +93,18 @@ class FairScheduler:
                 if self._states.claim(lane, ticket):
                     self._enqueue(lane, ticket)
 
-    def reconcile(self) -> None:
-        """Issue the tickets that are missing. Call it every few seconds."""
+    def reconcile(self) -> bool:
+        """Issue the tickets that are missing; whether any job is open. Call it every few seconds."""
         missing: set[str] = set()
+        found = False
         for priority in PRIORITIES:
             for sender in self._store.senders(priority):
                 if self._store.open_jobs(priority, sender):
+                    found = True
                     self.schedule(priority, sender)
                     missing |= set(self._reissue_lost(priority, sender))
         self._missing = missing
+        return found
 
     def _reissue_lost(self, priority: Priority, sender: str) -> Iterator[str]:
         """Yield tickets of lanes that are not in the queue; reissue those missing for the second time.
@@ -179,6 +182,7 @@ class FairScheduler:
                 return task
             if plan and len(job.outcomes()) >= len(plan.series):
                 self._store.close(job, lane.priority, "finished" if plan.series else "failed")
+                self._store.progressed(job)
         return None
 
     def _task_of(self, job: Job, plan: Plan | None, lane: Lane) -> Task | None:

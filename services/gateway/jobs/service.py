@@ -36,7 +36,9 @@ from services.gateway.uploads.spool import SpoolFolder, UploadedFile, full_disk_
 
 log = logging.getLogger(__name__)
 _RECONCILE_INTERVAL_S: Final = 5.0
-_RECONCILES_PER_EXPIRY: Final = 12
+_SWEEP_S: Final = 60.0
+_IDLE_INTERVAL_S: Final = 20.0  # without open jobs in an object storage, which has a price for each request
+_IDLE_SWEEP_S: Final = 120.0
 
 
 def _nobody(_: Job) -> None:
@@ -242,8 +244,9 @@ class JobService:
     async def _reconcile_forever(self) -> None:
         rounds = Rounds(self)
         while True:
+            pause_s = _RECONCILE_INTERVAL_S
             try:
-                await to_thread.run_sync(rounds.run)
+                pause_s = await to_thread.run_sync(rounds.run)
             except RedisError:
                 log.warning("Redis does not answer; jobs are not scheduled until it does")
             except LeaseLost:
@@ -252,7 +255,7 @@ class JobService:
                 log.warning("the store of jobs cannot be read or written", extra={"fields": {"errno": error.errno}})
             except Exception:  # the next round may succeed; without rounds, no ticket is ever issued
                 log.exception("jobs could not be scheduled or expired")
-            await asyncio.sleep(_RECONCILE_INTERVAL_S)
+            await asyncio.sleep(pause_s)
 
 
 class Rounds:
@@ -261,21 +264,28 @@ class Rounds:
     def __init__(self, service: JobService) -> None:
         self._service = service
         self._term: int | None = None
-        self._count = 0
+        self._sweep_at_s = self._passed_s = 0.0
 
-    def run(self) -> None:
-        """One round. The first round of a term sweeps."""
+    def run(self) -> float:
+        """One round; the seconds until the next one. The first round of a term sweeps."""
         term = self._service.store.lease.term()
         if term != self._term:
-            self._term, self._count = term, 0
+            self._term, self._sweep_at_s = term, self._passed_s
             self._service.retention.forget()
-        sweeps = self._count % _RECONCILES_PER_EXPIRY == 0
-        self._count += 1
-        if term is not None:
-            try:
-                self._service.scheduler.reconcile()
-            finally:
-                if sweeps:
-                    self._service.sweep()
-        elif sweeps:
+        sweeps, busy = self._passed_s >= self._sweep_at_s, False
+        try:
+            busy = term is not None and self._service.scheduler.reconcile()
+        finally:
+            shared_idle = not busy and self._service.store.membership is not None
+            pause_s, sweep_s = (_IDLE_INTERVAL_S, _IDLE_SWEEP_S) if shared_idle else (_RECONCILE_INTERVAL_S, _SWEEP_S)
+            self._passed_s += pause_s
+            if sweeps:
+                self._sweep_at_s = self._passed_s - pause_s + sweep_s
+                self._sweep(term)
+        return pause_s
+
+    def _sweep(self, term: int | None) -> None:
+        if term is None:
             self._service.store.settle_uploads(all_gateways=False)
+        else:
+            self._service.sweep()

@@ -80,7 +80,9 @@ class JobStore:
         self.membership = membership
         self.lease: Lease = membership or SoleGateway()
         self.uploads: PendingUploads = SharedUploads(storage, membership) if membership else SoleUploads()
+        self.progressed: Callable[[Job], object] = lambda _: None  # gets each job that a worker processed
         self._idempotency_keys = IdempotencyKeys(storage)
+        self._ends: dict[str, JobEnd] = {}  # of ended jobs, which stay ended, by the job's key
 
     @classmethod
     def at(cls, folder: Path, url: str | None = None) -> "JobStore":
@@ -120,7 +122,7 @@ class JobStore:
         jobs = list(self.all_jobs())
         marked = self.uploads.ids() | {key.rpartition("/")[2] for key in self._walk("open", 3)}
         for job in LeaseCheck(self.lease).each(jobs):
-            if job.id in marked or job.ended():
+            if job.id in marked or self._end_of(job):
                 continue
             if job.is_in_use():
                 self.mark_open(job.priority(), job)
@@ -264,15 +266,24 @@ class JobStore:
             another gateway may do it from now on
         """
         held = LeaseCheck(self.lease)
-        expired = [job for job in held.each(self.all_jobs()) if (end := job.ended()) and is_expired(job, end)]
+        keys, reviewed = list(self._walk("keys", 2)), list(self.jobs_with_feedback(None))
+        jobs = {job.key: job for job in self.all_jobs()}  # listed after what belongs to them
+        self._ends = {key: end for key, end in self._ends.items() if key in jobs}
+        expired = [job for job in held.each(jobs.values()) if (end := self._end_of(job)) and is_expired(job, end)]
         for job in held.each(expired):
             job.remove()
+            del jobs[job.key]
             yield job
-        for key in held.each(self._walk("keys", 2)):
-            self._idempotency_keys.remove_if_orphaned(key)
-        for job in held.each(self.jobs_with_feedback(None)):
-            if not job.exists():
+        self._idempotency_keys.remove_orphaned(held.each(keys), jobs)
+        for job in held.each(reviewed):
+            if job.key not in jobs and not job.exists():
                 self.storage.remove(f"{_FEEDBACK}/{job.sender}/{job.id}")
+
+    def _end_of(self, job: Job) -> JobEnd | None:
+        """The end of a job, read once."""
+        if job.key not in self._ends and (end := job.ended()):
+            self._ends[job.key] = end
+        return self._ends.get(job.key)
 
     def _walk(self, key: str, levels: int) -> Iterator[str]:
         if levels == 0:

@@ -16,6 +16,7 @@ from services.common.problems import NotFound
 from services.common.tracing import Span
 from services.gateway.jobs import metrics
 from services.gateway.jobs.attempts import Attempts
+from services.gateway.jobs.changes import publish_progress
 from services.gateway.jobs.connection import connect_redis
 from services.gateway.jobs.job_traces import JobTraces
 from services.gateway.jobs.lane_state import Lane
@@ -43,6 +44,8 @@ def run_ticket(priority: Priority, sender: str, number: int, ticket: str) -> Non
     settings = read_settings()
     redis = connect_redis(settings)
     store = JobStore.at(settings.jobs_dir, settings.jobs_url)
+    if settings.jobs_url:
+        store.progressed = partial(publish_progress, redis)
     scheduler = FairScheduler(redis, store, settings.job_lanes)
     traces = JobTraces(redis)
     with asyncio.Runner() as runner:
@@ -55,7 +58,10 @@ def run_ticket(priority: Priority, sender: str, number: int, ticket: str) -> Non
 
         def traced(task: Task) -> bool:
             with traces.processing(task.job.id, task.id, priority) as span:
-                return run_task(task, redis, partial(process, task), span)
+                try:
+                    return run_task(task, redis, partial(process, task), span)
+                finally:
+                    store.progressed(task.job)
 
         try:
             scheduler.process_ticket(Lane(priority, sender, number), ticket, traced)

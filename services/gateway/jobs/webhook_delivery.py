@@ -32,6 +32,7 @@ from services.gateway.settings import Settings
 log = logging.getLogger(__name__)
 _FIRST_DELAY_S: Final = 5.0
 _POLL_S: Final = 2.0
+_IDLE_POLL_S: Final = 10.0  # without pending deliveries in an object storage, which has a price for each request
 ATTEMPTS_AT_ONCE: Final = 4  # of one sender to one receiver
 MAX_LOOKS: Final = 500  # pending deliveries of a sender that a round looks at
 
@@ -69,6 +70,7 @@ class WebhookDeliverer:
         self._failures: dict[PendingDelivery, tuple[int, float]] = {}  # number, and monotonic time of the next attempt
         self._attempts: dict[PendingDelivery, asyncio.Task[None]] = {}
         self._busy: Counter[tuple[str, Origin]] = Counter()  # attempts in progress, by sender and origin
+        self._pending = False
         self._looked_at: dict[str, str] = {}  # the last job that the latest round looked at, by sender
 
     @asynccontextmanager
@@ -96,7 +98,7 @@ class WebhookDeliverer:
                 log.warning("pending webhooks cannot be read", extra={"fields": {"errno": error.errno}})
             except Exception:  # the next round may succeed; without rounds, no webhook is ever delivered
                 log.exception("pending webhooks cannot be delivered")
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(_POLL_S if self._pending or self._store.membership is None else _IDLE_POLL_S)
 
     def _forget(self) -> None:
         """Stop all attempts: another gateway may deliver from now on."""
@@ -130,6 +132,7 @@ class WebhookDeliverer:
         """The deliveries of ended jobs whose time has come, each with its address and the address's origin."""
         pending = [delivery for sender in self._outbox.senders() for delivery in self._outbox.of_sender(sender)]
         self._failures = {delivery: self._failures[delivery] for delivery in pending if delivery in self._failures}
+        self._pending = bool(pending)
         by_sender = groupby(pending, key=lambda delivery: delivery.sender)
         chosen = [delivery for sender, found in by_sender for delivery in self._in_turn(sender, list(found))]
         due = ((delivery, self._address_of_ended(delivery)) for delivery in chosen)

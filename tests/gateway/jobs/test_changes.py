@@ -7,7 +7,7 @@ from queue import SimpleQueue
 import pytest
 from redis import Redis
 
-from services.gateway.jobs.changes import Changes
+from services.gateway.jobs.changes import Changes, publish_progress
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.storage import LocalStorage
 from tests.gateway.jobs.conditions import wait_until
@@ -20,7 +20,10 @@ class Gateway:
         self.storage = LocalStorage(folder)
         self.heard: SimpleQueue[Job] = SimpleQueue()
         self.missed = 0
-        self.changes = Changes(redis, self.storage, self.heard.put, self.miss)
+        self.progressed: SimpleQueue[Job] = SimpleQueue()
+        self.changes = Changes(
+            redis, self.storage, changed=self.heard.put, progressed=self.progressed.put, missed=self.miss
+        )
 
     def miss(self) -> None:
         self.missed += 1
@@ -38,6 +41,15 @@ def test_a_gateway_hears_the_changes_of_another_and_its_own_once(redis: Redis, t
         second.changes.publish(second.job("0b"))
         assert [first.heard.get(timeout=60).id for _ in range(2)] == ["0a", "0b"]
     assert (first.heard.qsize(), second.heard.qsize()) == (0, 1)
+
+
+def test_all_gateways_hear_the_progress_of_a_worker(redis: Redis, tmp_path: Path) -> None:
+    first, second = Gateway(redis, tmp_path), Gateway(redis, tmp_path)
+    with first.changes.hearing(), second.changes.hearing():
+        wait_until(lambda: first.missed and second.missed)
+        publish_progress(redis, first.job("0a"))
+        assert [gateway.progressed.get(timeout=60).id for gateway in (first, second)] == ["0a", "0a"]
+    assert first.heard.empty()
 
 
 def test_foreign_messages_are_dropped(redis: Redis, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class FailingScheduler(FairScheduler):
             raise RedisError
         super().schedule(priority, sender)
 
-    def reconcile(self) -> None:
+    def reconcile(self) -> bool:
         raise RedisError
 
 
