@@ -168,6 +168,11 @@ def call_span(method: str, path: str, peer: str) -> AbstractContextManager[Span]
     return span(f"{method} {template}", "client", attributes)
 
 
+def method_span(method: str, peer: str) -> AbstractContextManager[Span]:
+    """The span of a call whose path has no template here; `peer` is a name of the configuration."""
+    return span(method, "client", {"http.request.method": method, "peer.service": peer})
+
+
 def root_span(name: str, seed: str, attributes: Attributes | None = None) -> None:
     """A span without duration that begins a trace, whose ids derive from `seed`."""
     if _tracer is not None:

@@ -8,6 +8,7 @@ from typing import Final, Self
 
 import httpx
 
+from services.common.tracing import method_span, trace_headers
 from services.dicom_node.peers import Peer, PeerUnavailable, read_secret
 
 _CONNECT_S: Final = 10.0
@@ -73,7 +74,11 @@ class WebClient:
     ) -> Iterator[httpx.Response]:
         """A response whose body is read by the caller; PeerUnavailable where the connection fails."""
         try:
-            with self._client.stream(method, url, headers=dict(headers), content=content) as response:
+            with (
+                method_span(method, self._peer.name) as span,
+                self._client.stream(method, url, headers={**headers, **trace_headers()}, content=content) as response,
+            ):
+                span.set("http.response.status_code", response.status_code)
                 yield response
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise PeerUnavailable(

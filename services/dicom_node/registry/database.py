@@ -47,6 +47,10 @@ class Database:
             self.close()
             raise
 
+    def trace_seed(self, assessment: int) -> str:
+        """Names the trace of an assessment of this node, by its id."""
+        return f"{self.node_id}-trace-{assessment}"
+
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction, which is rolled back where the context raises. Keep it short: it excludes other writers."""

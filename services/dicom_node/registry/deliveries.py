@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from services.common.timestamps import utc_now
+from services.common.tracing import root_traceparent
 from services.dicom_node.registry.database import Database
 from services.dicom_node.registry.delivery import Delivery
 from services.dicom_node.registry.delivery_steps import update_assessments
@@ -45,6 +46,10 @@ class Deliveries:
 
     def __init__(self, database: Database, data_dir: Path, now_s: Callable[[], float]) -> None:
         self._database, self._data_dir, self.now_s = database, data_dir, now_s
+
+    def traceparent(self, assessment: int) -> str | None:
+        """The trace of an assessment; None while traces are off."""
+        return root_traceparent(self._database.trace_seed(assessment))
 
     def due(self, queue: QueueName, now: float) -> tuple[Delivery, ...]:
         """The pending deliveries of the first assessment that has one due; those with the fewest attempts first."""

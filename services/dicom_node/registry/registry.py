@@ -34,3 +34,7 @@ class Registry:
     def seed(self, series: int, number: int) -> str:
         """Names the assessment of this number of a series: keys and UIDs derive from it."""
         return f"{self.database.node_id}-{series}-{number}"
+
+    def trace_seed(self, assessment: int) -> str:
+        """Names the trace of an assessment, by its id: spans of all its steps derive from it."""
+        return self.database.trace_seed(assessment)

@@ -59,6 +59,10 @@ class DeliveryQueue:
         moment = self._deliveries.next_moment(self._name)
         return None if moment is None else max(0.0, moment - self._deliveries.now_s())
 
+    def traceparent(self, delivery: Delivery) -> str | None:
+        """The trace of a delivery's assessment; None while traces are off."""
+        return self._deliveries.traceparent(delivery.assessment)
+
     def begin(self, delivery: Delivery) -> bool:
         """Count an attempt; False where the object must not be sent any more."""
         return self._deliveries.begin(delivery.id, self._deliveries.now_s() + self.rules.delay_s(delivery.attempts + 1))

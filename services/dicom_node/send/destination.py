@@ -5,6 +5,7 @@ import time
 from threading import Event, Thread
 from typing import Final
 
+from services.common.tracing import Attributes, span
 from services.dicom_node.peers import PeerUnavailable
 from services.dicom_node.registry.delivery import Delivery
 from services.dicom_node.send.delivery_queue import DeliveryQueue
@@ -69,7 +70,9 @@ class DestinationThread:
         batch: tuple[Delivery, ...] = ()
         try:
             if batch := self._queue.pending():
-                self._transport.deliver(batch)
+                attributes: Attributes = {"peer.service": self._queue.destination, "ich.objects": len(batch)}
+                with span("send results", attributes=attributes, parent=self._queue.traceparent(batch[0])):
+                    self._transport.deliver(batch)
             elif batch := self._queue.unconfirmed():
                 self._transport.confirm(batch)
             self._failures = 0

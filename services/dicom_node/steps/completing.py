@@ -6,6 +6,7 @@ from sqlite3 import Connection
 from typing import Literal
 
 from services.common.schemas import Reason
+from services.common.tracing import root_span
 from services.dicom_node.completeness import Completeness, Times, judge_completeness
 from services.dicom_node.registry.received import WaitingSeries, begin_assessment, study_summaries, waiting_series
 from services.dicom_node.registry.registry import Registry
@@ -43,7 +44,10 @@ class Completing:
             if verdict.ours is None:
                 return False
             warnings = tuple(_warnings(series, judged, self._incomplete))
-            return begin_assessment(connection, series, verdict, warnings) is not None
+            assessment = begin_assessment(connection, series, verdict, warnings)
+        if assessment is not None and verdict.ours:
+            root_span("assess series", self._registry.trace_seed(assessment), {"ich.warnings": len(warnings)})
+        return assessment is not None
 
     def _judge(self, connection: Connection, series: WaitingSeries, now_s: float, complete: Collection[int]) -> Verdict:
         """The verdict of the rules. After the hard time-out no other series of the study is waited for."""

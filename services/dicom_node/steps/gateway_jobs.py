@@ -11,6 +11,7 @@ import httpx
 from services.common.durable_files import fsync, write_file
 from services.common.lazy_file import LazyFile
 from services.common.private_folder import open_private
+from services.common.tracing import method_span, trace_headers
 from services.dicom_node.settings import Settings
 from services.dicom_node.steps.gateway_errors import JobLost, NodeRefused, TemporaryFailure, checked
 
@@ -101,12 +102,19 @@ class HttpGatewayJobs:
 
     def _request(self, method: str, path: str, key: str | None = None, **arguments: Any) -> httpx.Response:
         headers = self._headers() if key is None else {**self._headers(), "idempotency-key": key}
-        with _transport_errors():
-            return checked(self._http.request(method, path, headers=headers, **arguments))
+        with _transport_errors(), method_span(method, "gateway") as span:
+            response = self._http.request(method, path, headers={**headers, **trace_headers()}, **arguments)
+            span.set("http.response.status_code", response.status_code)
+        return checked(response)
 
     @contextmanager
     def _stream(self, path: str) -> Iterator[httpx.Response]:
-        with _transport_errors(), self._http.stream("GET", path, headers=self._headers()) as response:
+        with (
+            _transport_errors(),
+            method_span("GET", "gateway") as span,
+            self._http.stream("GET", path, headers={**self._headers(), **trace_headers()}) as response,
+        ):
+            span.set("http.response.status_code", response.status_code)
             if not response.is_success:
                 response.read()
             yield checked(response)

@@ -3,10 +3,12 @@
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Final
 
 from services.common.retry_policy import RetryPolicy
+from services.common.tracing import Span, root_traceparent, span
 from services.dicom_node.registry import assessments
 from services.dicom_node.registry.assessments import Assessment
 from services.dicom_node.registry.registry import Registry
@@ -84,14 +86,21 @@ class Steps:
 
     def _step(self, assessment: Assessment) -> None:
         if assessment.step == "reported":
-            self.building.build(assessment)
+            with self._span("build results", assessment):
+                self.building.build(assessment)
             self.wake_sender()
             return
         if assessment.step == "submitted":
             self.submitting.fetch(assessment)
         else:
-            self.submitting.submit(assessment)
+            with self._span("submit series", assessment):
+                self.submitting.submit(assessment)
         self._gateway_failures = 0
+
+    def _span(self, name: str, assessment: Assessment) -> AbstractContextManager[Span]:
+        """A span of the assessment's trace."""
+        parent = root_traceparent(self.registry.trace_seed(assessment.id))
+        return span(name, attributes={"ich.attempts": assessment.attempts}, parent=parent)
 
     def _gateway_failed(self, assessment: Assessment, error: GatewayError) -> None:
         """Wait, and let all others wait: most failures are not those of one series."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from services.common.durable_files import fsync, make_folder, write_file
 from services.common.schemas import Reason
+from services.common.tracing import root_traceparent, span
 from services.dicom_node.assessment_folder import AssessmentFolder
 from services.dicom_node.registry import assessments
 from services.dicom_node.registry.assessments import Assessment, StoredInstance
@@ -75,7 +76,9 @@ class Submitting:
             if is_running(job):
                 self._poll_later(assessment)
             else:
-                self._take(assessment, job_id, job)
+                parent = root_traceparent(self.registry.trace_seed(assessment.id))
+                with span("fetch report", parent=parent):
+                    self._take(assessment, job_id, job)
         except JobLost as lost:
             self._submit_again(assessment, lost.code, faults=0)
 

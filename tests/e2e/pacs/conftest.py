@@ -9,6 +9,7 @@ import pytest
 from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
 
+from tests.otlp_receiver import OtlpReceiver, receiving_spans
 from tests.pacs.orthanc import AE_TITLE, Addresses, Orthanc, executable, running_orthanc
 from tests.pacs.senders import INSTALL, dcmtk_storescu, send
 from tests.pacs.series import Series, new_series
@@ -29,7 +30,14 @@ def _installed() -> None:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def collector() -> Iterator[OtlpReceiver]:
+    """A collector of the product's traces."""
+    with receiving_spans() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory, collector: OtlpReceiver) -> Iterator[Site]:
     """The product and Orthanc, which gets the results; further peers are the archive by DICOM and by DICOMweb."""
     http_port, dicom_port = free_ports(2)
     peers = (
@@ -38,7 +46,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     )
     folder = tmp_path_factory.mktemp("site")
     (folder / "archive-ports").write_text(f"{http_port} {dicom_port}")
-    with running_site(folder, COMPLETE_S, peers=peers) as running:
+    with running_site(folder, COMPLETE_S, collector.environment, peers) as running:
         yield running
 
 

@@ -1,5 +1,6 @@
 """Series that reach the node by each way: the same numbers as a prediction, as result objects in Orthanc."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
+from tests.e2e.canary import NAME, PATIENT_ID
 from tests.e2e.pacs.conftest import Sent, predict
+from tests.otlp_receiver import OtlpReceiver, ReceivedSpan
 from tests.pacs.orthanc import wait_for
 from tests.pacs.results import KINDS_OF_NOT_ASSESSED
 from tests.pacs.series import new_series
@@ -26,6 +29,33 @@ def test_orthanc_has_the_results_within_20_s_of_completeness(site: Site, tmp_pat
     series = new_series(tmp_path / "series")
     site.send(series)
     site.wait_for_results(series, site.complete_s + AFTER_COMPLETE_S)
+
+
+def test_all_steps_of_a_series_are_one_trace_without_its_identifiers(
+    site: Site, collector: OtlpReceiver, tmp_path: Path
+) -> None:
+    series = new_series(tmp_path / "series", {"PatientName": NAME, "PatientID": PATIENT_ID})
+    before = {span.trace for span in collector.spans() if span.name == "assess series"}
+    site.send(series)
+    site.wait_for_step(series, ("committed",), 60)
+    (root,) = (one for one in collector.spans() if one.name == "assess series" and one.trace not in before)
+    spans = [one for one in collector.wait_for(lambda found: _is_sent(found, root)) if one.trace == root.trace]
+    steps = [one for one in spans if one.parent == root.id]
+    assert {one.service for one in (root, *steps)} == {"ich-dicom-node"}
+    assert {one.name for one in steps} == {"submit series", "fetch report", "build results", "send results"}
+    by_id = {one.id: one for one in spans}
+    (job,) = (one for one in spans if one.name == "POST /v1/jobs")
+    assert by_id[by_id[job.parent].parent].name == "submit series"
+    tasks = [one for one in spans if one.kind == "consumer"]
+    assert [one.attributes["ich.outcome"] for one in tasks] == ["planned", "assessed"]
+    uids = [dcmread(path, stop_before_pixels=True).SOPInstanceUID for path in series.files]
+    words = (*NAME.split("^"), PATIENT_ID, series.study_uid, series.series_uid, *uids, str(tmp_path))
+    assert [word for word in words if word.encode() in b"".join(collector.bodies)] == []
+
+
+def _is_sent(spans: Sequence[ReceivedSpan], root: ReceivedSpan) -> bool:
+    names = {one.name for one in spans if one.trace == root.trace and one.parent == root.id}
+    return {"fetch report", "build results", "send results"} <= names
 
 
 @pytest.fixture(scope="module")
