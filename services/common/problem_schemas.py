@@ -79,6 +79,9 @@ class ProblemDetails(_Extensible):
     stage: str | None = Field(None, description="the stage at fault")
     cause: str | None = Field(None, description="the cause of not being ready, or of refusing a token")
     limit_bytes: int | None = None
+    quota: str | None = Field(None, description="the exhausted quota: `jobs`, `bytes` or `series`")
+    used: int | None = Field(None, description="how much of the quota is used")
+    limit: int | None = Field(None, description="of the quota, or requests in a minute")
     role: str | None = Field(None, description="the role that the sender lacks")
 
 

@@ -50,6 +50,8 @@ from services.gateway.middleware import gateway_middleware
 from services.gateway.pipeline import Pipeline
 from services.gateway.predictions import PredictionService
 from services.gateway.query import check_query
+from services.gateway.quotas.openapi import declare_quotas
+from services.gateway.quotas.sender_quotas import SenderQuotas
 from services.gateway.responses import INVALID_PARAMETER, declare_browser_checks
 from services.gateway.settings import Settings
 from services.gateway.severities import read_severities
@@ -107,7 +109,11 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
         progressed=tracker.progressed,
         missed=tracker.rescan_soon,
     )
-    jobs = JobService.create(settings, redis, bundles, uploads, store, audit=audit, changed=changes.publish)
+    quotas = SenderQuotas.create(settings, redis, store, registry)
+    jobs = JobService.create(
+        settings, redis, bundles, uploads, store, quotas.jobs, audit=audit, changed=changes.publish
+    )
+    identity.admit = quotas.admit
     connections, proxies = ConnectionTable(ConnectionLimits.of(settings)), Proxies(settings.proxies)
 
     @asynccontextmanager
@@ -145,6 +151,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
     add_slice_routes(app, SliceRenderer(stages.preprocess, settings, registry))
     extend_openapi(app, declare_browser_checks)
     extend_openapi(app, declare_audit)
+    extend_openapi(app, declare_quotas)
     add_audit_route(app, settings.audit_file)
     add_login_route(app, settings, {400: INVALID_PARAMETER})
     add_identity(app, identity)

@@ -15,11 +15,12 @@ from services.common.negotiation import best_match
 from services.common.security_headers import SecurityHeadersMiddleware
 from services.gateway.audit.log import AuditLog
 from services.gateway.audit.middleware import AuditMiddleware
+from services.gateway.quotas.admission import RateLimitHeadersMiddleware
 from services.gateway.settings import Settings
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _ALLOWED_HEADERS: Final = ("authorization", "content-type", "idempotency-key", "x-request-id")
-_EXPOSED_HEADERS: Final = ("x-request-id", "location", "retry-after", "server-timing")
+_EXPOSED_HEADERS: Final = ("x-request-id", "location", "retry-after", "server-timing", "ratelimit", "ratelimit-policy")
 _MIN_BYTES: Final = 1000
 _FALSE: Final = ("", "0", "false", "f", "no", "n", "off")  # values that pydantic reads as false
 _BINARY_OPTIONS: Final = ("images", "key_images", "blood")
@@ -44,6 +45,7 @@ def gateway_middleware(settings: Settings, audit: AuditLog | None = None) -> lis
         Middleware(HostMiddleware, _hosts(settings), "gateway", "ICH_GATEWAY_HOSTS (ICH_HOSTS in Compose)"),
         *([cors] if settings.cors_origins else []),
         Middleware(CrossOriginMiddleware, settings.cors_origins),
+        Middleware(RateLimitHeadersMiddleware),
     ]
 
 

@@ -12,12 +12,13 @@ from services.common.host_names import checked_host_names
 from services.common.identity.settings import IdentitySettings
 from services.common.operating_points import OperatingPoint
 from services.gateway.audit.heads import head_destination
+from services.gateway.quotas.settings import QuotaSettings
 from services.gateway.storage_url import checked_storage_url
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
 
-class Settings(IdentitySettings):
+class Settings(IdentitySettings, QuotaSettings):
     """Addresses of the stages, limits of uploads and of work in progress, jobs, API keys, webhooks and CORS."""
 
     model_config = SettingsConfigDict(env_prefix="ICH_GATEWAY_", hide_input_in_errors=True)

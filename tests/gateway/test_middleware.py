@@ -246,7 +246,7 @@ async def test_allowed_origins_may_call_and_read_headers(tmp_path: Path) -> None
         answer = await client.get("/v1/jobs/none", headers={"origin": ORIGIN})
         assert answer.headers["access-control-allow-origin"] == ORIGIN
         assert answer.headers["access-control-expose-headers"].lower() == (
-            "x-request-id, location, retry-after, server-timing"
+            "x-request-id, location, retry-after, server-timing, ratelimit, ratelimit-policy"
         )
         assert "access-control-allow-credentials" not in answer.headers
         assert "origin" in answer.headers["vary"].lower()

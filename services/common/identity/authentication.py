@@ -31,6 +31,10 @@ _TOKEN: Final = re.compile(r"eyJ[^.]*\.[^.]*\.[^.]*\Z")  # a JWS in compact seri
 _NO_ROLES: Final = Principal("ann", frozenset())
 
 
+Admit = Callable[[Request, Client], Awaitable[None]]
+"""Counts a client's request, before its body is read; raises a Problem where it refuses the request."""
+
+
 class Identity:
     """Finds the principal of each request, by the ways that a site has set up: all of them may be at once."""
 
@@ -39,6 +43,7 @@ class Identity:
     ) -> None:
         self.keys, self.tokens, self._proxy_headers = keys, tokens, proxy_headers
         self.required = keys.required or tokens is not None or proxy_headers is not None
+        self.admit: Admit | None = None
 
     @classmethod
     def create(cls, settings: IdentitySettings) -> "Identity":
@@ -110,6 +115,8 @@ async def authenticate(
     identity: Identity = request.app.state.identity
     principal = await identity.principal(request, credentials.credentials if credentials else None)
     request.state.sender, request.state.way = principal.id, principal.way
+    if identity.admit:
+        await identity.admit(request, Client(principal.id, _address(request)))
     return principal
 
 

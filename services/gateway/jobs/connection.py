@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
@@ -16,6 +17,7 @@ from services.gateway.settings import Settings
 _CONNECT_TIMEOUT_S: Final = 2.0
 _TIMEOUT_S: Final = 5.0
 _RETRIES: Final = 2
+_ASYNC_TIMEOUT_S: Final = 0.5
 _SOCKET: Final = "unix"
 _ROOT: Final = 0
 
@@ -39,6 +41,17 @@ def connect_redis(settings: Settings) -> Redis:
         socket_connect_timeout=_CONNECT_TIMEOUT_S,
         socket_timeout=_TIMEOUT_S,
         retry=Retry(ExponentialBackoff(cap=1, base=0.1), _RETRIES),
+    )
+
+
+def connect_async_redis(settings: Settings) -> AsyncRedis:
+    """A client for the event loop, without repetitions: its callers do without Redis where it fails."""
+    return AsyncRedis.from_url(
+        settings.redis_url,
+        password=_password(settings.redis_password_file),
+        socket_connect_timeout=_ASYNC_TIMEOUT_S,
+        socket_timeout=_ASYNC_TIMEOUT_S,
+        retry=None,
     )
 
 

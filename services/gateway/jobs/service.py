@@ -29,6 +29,7 @@ from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.jobs.views import job_document
 from services.gateway.jobs.webhook_delivery import Webhooks
 from services.gateway.predictions import check_operating_point
+from services.gateway.quotas.job_quotas import JobQuotas, ReservedJob, declared_bytes
 from services.gateway.settings import Settings
 from services.gateway.shares.upload_shares import Upload, Uploads
 from services.gateway.uploads.archives import Limits
@@ -57,6 +58,7 @@ class JobService:
     settings: Settings
     uploads: Uploads
     traces: JobTraces
+    quotas: JobQuotas
     audit: AuditLog | None = None
     changed: Callable[[Job], None] = _nobody
 
@@ -68,6 +70,7 @@ class JobService:
         bundles: Bundles,
         uploads: Uploads,
         store: JobStore,
+        quotas: JobQuotas,
         *,
         audit: AuditLog | None = None,
         changed: Callable[[Job], None] = _nobody,
@@ -88,6 +91,7 @@ class JobService:
             settings,
             uploads,
             traces,
+            quotas,
             audit,
             changed,
         )
@@ -115,20 +119,28 @@ class JobService:
         ------
         QueueUnavailable, SpoolFull
             nothing was accepted; the sender may try again
+        QuotaExceeded
+            a quota of the sender has no room for the job
         Problem
             the upload is refused, as in a synchronous request
         """
         await to_thread.run_sync(self.scheduler.check_available)
-        with self.uploads.begin(client) as upload:
-            return await self._accept(request, upload, options)
+        async with self.quotas.reserved(client.sender, declared_bytes(request)) as reserved:
+            with self.uploads.begin(client) as upload:
+                return await self._accept(request, upload, options, reserved)
 
-    async def _accept(self, request: Request, upload: Upload, options: JobOptions) -> tuple[Job, bool]:
+    async def _accept(
+        self, request: Request, upload: Upload, options: JobOptions, reserved: ReservedJob
+    ) -> tuple[Job, bool]:
         async with self.store.incoming.folder() as folder:
             files = await upload.receive(request, folder, self._limits())
             async with upload.storing():
-                return await to_thread.run_sync(self._accept_files, folder, files, options)
+                return await to_thread.run_sync(self._accept_files, folder, files, options, reserved)
 
-    def _accept_files(self, folder: SpoolFolder, files: list[UploadedFile], options: JobOptions) -> tuple[Job, bool]:
+    def _accept_files(
+        self, folder: SpoolFolder, files: list[UploadedFile], options: JobOptions, reserved: ReservedJob
+    ) -> tuple[Job, bool]:
+        reserved.resize(sum(file.size for file in files))
         with full_disk_as_problem("jobs"):
             job, new = self.store.accept(folder, files, options)
             self._register_webhook(job, options, new=new)
@@ -140,6 +152,7 @@ class JobService:
                 return job, new  # `reconcile` will schedule it
             self._withdraw(job, options)
             raise QueueUnavailable("Redis is down or full; nothing was accepted, send the job again later") from error
+        reserved.stored = new
         self.changed(job)
         return job, new
 

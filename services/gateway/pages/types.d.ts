@@ -210,6 +210,9 @@ export interface ProblemDetails {
   stage?: string | null;
   cause?: string | null;
   limit_bytes?: number | null;
+  quota?: string | null;
+  used?: number | null;
+  limit?: number | null;
   role?: string | null;
 }
 

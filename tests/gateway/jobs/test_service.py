@@ -27,6 +27,9 @@ from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.webhook_addresses import AllowedAddresses
 from services.gateway.jobs.webhook_delivery import Webhooks
+from services.gateway.quotas.job_quotas import JobQuotas
+from services.gateway.quotas.limits import Limits, SenderLimits
+from services.gateway.quotas.refusals import Refusals
 from services.gateway.settings import Settings
 from services.gateway.shares.upload_shares import Uploads
 from services.gateway.stages.stage_client import Stages, connect
@@ -80,6 +83,7 @@ def make_service(redis: Redis, tmp_path: Path) -> MakeService:
             Settings(),
             Uploads(Settings()),
             JobTraces(redis),
+            JobQuotas(Limits(SenderLimits()), redis, store, Refusals()),
         )
 
     return make
