@@ -111,6 +111,8 @@ def _default(info: FieldInfo) -> str:
         return "computed"
     if info.default is None:
         return "unset"
+    if info.default == "":
+        return "empty"
     return f"`{_text(info.default)}`"
 
 

@@ -28,12 +28,12 @@ class Settings(IdentitySettings):
     host: str = Field(
         default="127.0.0.1",
         description="Address that the node binds for HTTP: STOW-RS, pull, status and metrics; one that other machines "
-        "reach needs `senders_file`.",
+        "reach needs `senders_file`, `oidc_issuer` or `identity_header`.",
     )
     published_host: str | None = Field(
         default=None,
         description="Address on which a proxy in front publishes the node's HTTP, in place of `host`; one that other "
-        "machines reach needs `senders_file`.",
+        "machines reach needs `senders_file`, `oidc_issuer` or `identity_header`.",
     )
     hosts: tuple[str, ...] = Field(
         default=(),

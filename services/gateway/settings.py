@@ -26,12 +26,13 @@ class Settings(IdentitySettings, QuotaSettings):
     host: str = Field(
         default="127.0.0.1",
         description="Address that `python -m services.gateway` binds; one that other machines reach needs "
-        "`senders_file`.",
+        "`senders_file`, `oidc_issuer` or `identity_header`.",
     )
     published_host: str | None = Field(
         default=None,
         description="Address on which a proxy in front publishes the gateway, in place of `host` (Compose: that of "
-        "`ICH_TLS_ADDRESS`); one that other machines reach needs `senders_file`.",
+        "`ICH_TLS_ADDRESS`); one that other machines reach needs `senders_file`, `oidc_issuer` or "
+        "`identity_header`.",
     )
     preprocess_url: str = Field(default="http://127.0.0.1:8001", description="Base URL of the preprocess stage.")
     cnn_url: str = Field(default="http://127.0.0.1:8002", description="Base URL of the cnn stage.")

@@ -229,7 +229,7 @@ async def test_expiry_is_a_line_of_the_system(signed_in: Chain) -> None:
     await signed_in.client.delete(f"/v1/jobs/{job}")
     service = signed_in.gateway.state.jobs
     expiring = Retention(service.store, RetentionClock(service.store.storage), ttl_s=-1.0)
-    replace(service, retention=expiring)._remove_expired()
+    replace(service, retention=expiring).sweep()
     await signed_in.client.get("/v1/jobs")
     line = next(line for line in lines_of(signed_in.settings) if line["action"] == "expire")
     assert (line["sender"], line["owner"], line["job"]) == ("system", "ann", job)
@@ -242,7 +242,7 @@ async def test_the_removal_of_files_is_a_line_of_the_system(signed_in: Chain) ->
     service.store.close(job, "routine", "finished")
     files = FileRetention(ttl_s=0, quota_bytes=0)
     expiring = Retention(service.store, RetentionClock(service.store.storage), 3600.0, files)
-    replace(service, retention=expiring)._remove_expired()
+    replace(service, retention=expiring).sweep()
     assert (job.has_files(), job.exists()) == (False, True)
     await signed_in.client.get("/v1/jobs")
     (line,) = (line for line in lines_of(signed_in.settings) if line["action"] == "expire_files")
