@@ -15,12 +15,13 @@ Fault = int | Literal["lost", "silent"]
 class FaultyProxy:
     """Forwards requests; the next ones meet the faults in turn.
 
-    faults : an HTTP status in place of an answer; `lost`: the server does it, and the answer is lost; `silent`: nothing
-    comes until the proxy ends
+    faults : of the next requests. An HTTP status in place of an answer; `lost`: the server does it, and the answer is
+    lost; `silent`: nothing comes until the proxy ends; None: no fault
+    always : of the requests after them
     """
 
     def __init__(self, server: str) -> None:
-        self.faults: deque[Fault] = deque()
+        self.faults: deque[Fault | None] = deque()
         self.always: Fault | None = None
         self.requests = 0
         self.ended = threading.Event()
@@ -29,6 +30,8 @@ class FaultyProxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # head and body in one packet
+            disable_nagle_algorithm = True
 
             def handle_any(self) -> None:
                 proxy.answer(self)

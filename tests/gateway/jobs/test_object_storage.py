@@ -102,6 +102,19 @@ def test_an_overloaded_server_is_asked_a_bounded_number_of_times(
     assert SECRET_KEY not in caplog.text
 
 
+def test_a_refused_folder_of_many_files_is_given_up_at_once(
+    storage: ObjectStorage, proxy: FaultyProxy, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for number in range(200):
+        (source / f"{number}").write_bytes(b"1")
+    proxy.always = 403
+    with pytest.raises(StorageRefused):
+        storage.store_folder(source, "a")
+    assert proxy.requests < 100
+
+
 def test_a_server_that_does_not_answer(storage: ObjectStorage, proxy: FaultyProxy) -> None:
     proxy.always = "silent"
     with pytest.raises(StorageUnavailable) as failed:
