@@ -1,5 +1,6 @@
 """The pods of the Helm chart, run with podman: they start as Kubernetes starts them, and cnn starts from zero."""
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.helm.chart import rendered
-from tests.helm.pods import Pods, podman, running_pods
+from tests.helm.pods import Pods, ending, network, podman
+from tests.object_storage import running_object_server
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 IMAGES: Final = {
@@ -21,12 +23,25 @@ IMAGES: Final = {
     "rnn": ("SERVICE=rnn", "GROUP=openvino"),
 }
 BUILD: Final = ("build", "--quiet", "--isolation=chroot", "--network=host", "--file", "services/Dockerfile")
+OURS: Final = ('image.registry="localhost"', 'image.tag="helm"', "drainSeconds=1")
+KEY: Final = "a-key-of-tests-alone"
+SITE: Final = {"senders": f"radiology {KEY}\n", "patient-key": "p" * 64, "audit-key": "a" * 64}
+GROUP: Final = (
+    "gateway.replicas=2",
+    'jobs.existingSecret="storage"',
+    'gateway.siteSecret="site"',
+    'gateway.settings={"SENDERS_FILE":"/site/senders","PATIENT_KEY_FILE":"/site/patient-key",'
+    '"AUDIT_KEY_FILE":"/site/audit-key"}',
+    'test.keySecret="key"',
+    "networkPolicy.enabled=false",
+)
 ORDER: Final = ("redis", "preprocess", "cnn", "rnn", "gateway", "worker")
 START_S: Final = 120
 LOCAL: Final = {"host": "127.0.0.1:8000"}  # as through `kubectl port-forward`
 
 
-def _build() -> None:
+@pytest.fixture(scope="module")
+def images() -> None:
     """Those of Compose, from its layers, and that of the bundle."""
     for name, arguments in IMAGES.items():
         options = [word for argument in arguments for word in ("--build-arg", argument)]
@@ -35,14 +50,30 @@ def _build() -> None:
 
 
 @pytest.fixture(scope="module")
-def pods(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:
+def pods(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:  # noqa: ARG001
     """The value set of one host without a GPU."""
-    _build()
-    release = rendered("cpu", 'image.registry="localhost"', 'image.tag="helm"', "drainSeconds=1")
-    with running_pods(release, tmp_path_factory.mktemp("volumes"), f"ich-helm-{os.getpid()}") as running:
+    name = f"ich-helm-{os.getpid()}"
+    with network(name), ending(Pods(rendered("cpu", *OURS), name, tmp_path_factory.mktemp("volumes"))) as running:
         for component in ORDER:
             running.start(component)
         yield running
+
+
+@pytest.fixture(scope="module")
+def group(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:  # noqa: ARG001
+    """Two gateways with API keys, on an object storage."""
+    name, folder = f"ich-helm-{os.getpid()}-group", tmp_path_factory.mktemp("group")
+    with network(name) as address, running_object_server(folder, "-ip.bind=0.0.0.0") as server:
+        found = dict(server.environment)
+        credentials = {each: found.pop(each) for each in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+        environment = found | {"AWS_ENDPOINT_URL": server.endpoint.replace("127.0.0.1", address)}
+        values = [f'jobs.url="{server.new_url()}"', f"jobs.env={json.dumps(environment)}", *GROUP]
+        secrets = {"storage": credentials, "site": SITE, "key": {"key": KEY}}
+        with ending(Pods(rendered("cpu", *OURS, *values), name, folder / "volumes", secrets)) as running:
+            for component in ORDER:
+                running.start(component)
+            running.start("gateway", 1)
+            yield running
 
 
 def _wait(pods: Pods, done: Callable[[], bool]) -> None:
@@ -101,3 +132,19 @@ def test_a_job_waits_for_a_cnn_without_pods_and_wakes_it(pods: Pods, samples: Pa
     _wait(pods, ended)
     assert job["status"] == "finished", job
     _wait(pods, lambda: _metrics(gateway)["ich_jobs_open", "routine"] == 0)
+
+
+def test_gateways_on_an_object_storage_share_jobs(group: Pods, samples: Path) -> None:
+    """With keys and credentials from Secrets: a job of one gateway has its reports at the other."""
+    first, second = (group.address("gateway", replica) for replica in (0, 1))
+    _wait(group, lambda: _ok(f"{first}/readyz") and _ok(f"{second}/readyz"))
+    headers = LOCAL | {"authorization": f"Bearer {KEY}"}
+    files = [("files", (path.name, path.read_bytes())) for path in sorted((samples / "series").glob("*.dcm"))]
+    assert httpx.post(f"{first}/v1/jobs", files=files, headers=LOCAL, timeout=60).status_code == 401
+    accepted = httpx.post(f"{first}/v1/jobs", files=files, headers=headers, timeout=60)
+    assert accepted.status_code == 202, accepted.text
+    job = second + accepted.headers["location"]
+    _wait(group, lambda: bool(httpx.get(job, headers=headers, timeout=10).json()["ended"]))
+    (report,) = httpx.get(f"{job}/reports", headers=headers, timeout=10).json()["reports"]
+    assert report["status"] == "assessed"
+    assert "assessed: 28 slices" in group.run("test"), "helm test, with its key, through both gateways"

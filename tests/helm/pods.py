@@ -25,24 +25,26 @@ class Pods:
     """The pods of a release.
 
     folder : holds claims and Secrets
+    secrets : those that the values name, by name and key
     """
 
     release: Rendered
     network: str
     folder: Path
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
 
-    def start(self, component: str) -> None:
+    def start(self, component: str, replica: int = 0) -> None:
         """Start a pod of a service after its init containers."""
         workload = self.release.workload(component)
-        volumes = self._volumes(workload)
+        volumes = self._volumes(workload, replica)
         for container in workload.spec.get("initContainers", ()):
             podman("run", "--rm", *self._options(workload, container, volumes), *_command(container))
-        name = self.container(component)
+        name = self.container(component, replica)
         podman("rm", "--force", "--ignore", name)
         self.started.append(name)
         options = self._options(workload, workload.spec["containers"][0], volumes)
-        alias = ("--network-alias", workload.name, "--hostname", f"{workload.name}-0")
+        alias = ("--network-alias", workload.name, "--hostname", f"{workload.name}-{replica}")
         podman("run", "--detach", "--name", name, *alias, *options, *_command(workload.spec["containers"][0]))
 
     def run(self, component: str) -> str:
@@ -59,13 +61,13 @@ class Pods:
         seconds = self.release.workload(component).spec.get("terminationGracePeriodSeconds", 30)
         podman("stop", "--time", str(seconds), self.container(component))
 
-    def container(self, component: str) -> str:
+    def container(self, component: str, replica: int = 0) -> str:
         """The name of a pod's container."""
-        return f"{self.network}-{component}"
+        return f"{self.network}-{component}-{replica}"
 
-    def address(self, component: str) -> str:
+    def address(self, component: str, replica: int = 0) -> str:
         """The base URL of a pod, for this machine."""
-        (found,) = json.loads(podman("inspect", self.container(component)))
+        (found,) = json.loads(podman("inspect", self.container(component, replica)))
         return f"http://{found['NetworkSettings']['Networks'][self.network]['IPAddress']}:8000"
 
     def logs(self) -> str:
@@ -78,23 +80,32 @@ class Pods:
         yield from ("--group-add", str(pod["fsGroup"]), "--image-volume", "ignore")
         yield from (f"--cap-drop={name}" for name in own["capabilities"]["drop"])
         yield from ("--security-opt", "no-new-privileges", "--read-only", "--read-only-tmpfs=false")
-        for variable in container.get("env") or ():
-            yield from ("--env", f"{variable['name']}={variable['value']}")
+        for name, value in self._environment(container).items():
+            yield from ("--env", f"{name}={value}")
         for mount in container["volumeMounts"]:
             read_only = ",readonly" if mount.get("readOnly") else ""
             yield from ("--mount", f"{volumes[mount['name']]},destination={mount['mountPath']}{read_only}")
         yield container["image"]
 
-    def _volumes(self, workload: Workload) -> dict[str, str]:
+    def _environment(self, container: Mapping[str, Any]) -> dict[str, str]:
+        named = {each["name"]: each["value"] for each in container.get("env") or ()}
+        for source in container.get("envFrom", ()):
+            named = {**self.secrets[source["secretRef"]["name"]], **named}
+        return named
+
+    def _volumes(self, workload: Workload, replica: int = 0) -> dict[str, str]:
         """How each volume of a pod is mounted."""
         group = workload.spec["securityContext"]["fsGroup"]
-        found = {each["name"]: self._volume(workload, each, group) for each in workload.spec["volumes"]}
+        found = {
+            each["name"]: self._volume(f"{workload.name}-{replica}", each, group) for each in workload.spec["volumes"]
+        }
         claims = {
-            each["metadata"]["name"]: f"{each['metadata']['name']}-{workload.name}-0" for each in workload.claims()
+            each["metadata"]["name"]: f"{each['metadata']['name']}-{workload.name}-{replica}"
+            for each in workload.claims()
         }
         return found | {name: _bind(_folder(self.folder / claim, group)) for name, claim in claims.items()}
 
-    def _volume(self, workload: Workload, volume: Mapping[str, Any], group: int) -> str:
+    def _volume(self, pod: str, volume: Mapping[str, Any], group: int) -> str:
         if "secret" in volume:
             return _bind(self._secret(volume["secret"], group))
         if "persistentVolumeClaim" in volume:
@@ -102,16 +113,22 @@ class Pods:
         if volume["emptyDir"].get("medium") == "Memory":
             size = volume["emptyDir"]["sizeLimit"].removesuffix("i").lower()
             return f"type=tmpfs,tmpfs-size={size},tmpfs-mode=1777"
-        path = self.folder / f"empty-{workload.name}-{volume['name']}"
+        path = self.folder / f"empty-{pod}-{volume['name']}"
         shutil.rmtree(path, ignore_errors=True)
         return _bind(_folder(path, group))
+
+    def _content(self, name: str) -> dict[str, bytes]:
+        if name in self.secrets:
+            return {key: value.encode() for key, value in self.secrets[name].items()}
+        found = self.release.one("Secret", name)["data"]
+        return {key: base64.b64decode(value) for key, value in found.items()}
 
     def _secret(self, secret: Mapping[str, Any], group: int) -> Path:
         """A folder with the Secret's files: root's, and readable for the pod's group."""
         folder = _folder(self.folder / f"secret-{secret['secretName']}-{group}", group)
-        for name, content in self.release.one("Secret", secret["secretName"])["data"].items():
+        for name, content in self._content(secret["secretName"]).items():
             path = folder / name
-            path.write_bytes(base64.b64decode(content))
+            path.write_bytes(content)
             os.chown(path, 0, group)
             path.chmod(secret["defaultMode"])
         return folder
@@ -146,13 +163,20 @@ def podman(*arguments: str) -> str:
 
 
 @contextmanager
-def running_pods(release: Rendered, folder: Path, name: str) -> Iterator[Pods]:
-    """A network for the pods of a release; all are removed at the end."""
+def network(name: str) -> Iterator[str]:
+    """A network of pods, removed at the end; the address of this machine in it."""
     podman("network", "create", name)
-    pods = Pods(release, name, folder)
+    try:
+        yield podman("network", "inspect", "--format", "{{(index .Subnets 0).Gateway}}", name).strip()
+    finally:
+        podman("network", "rm", "--force", name)
+
+
+@contextmanager
+def ending(pods: Pods) -> Iterator[Pods]:
+    """Remove the pods at the end."""
     try:
         yield pods
     finally:
         for container in pods.started:
             subprocess.run(["podman", "rm", "--force", "--time", "0", container], capture_output=True, check=False)
-        podman("network", "rm", "--force", name)

@@ -35,6 +35,13 @@ def test_the_schema_refuses_typos_and_wrong_values(values: str, settings: list[s
         ("cpu", ['gateway.settings={"JOBS_URL":"s3://x"}'], "set jobs.url"),
         ("cpu", ['cnn.settings={"DEVICE":"gpu"}'], "set cnn.gpu.enabled"),
         ("cpu", ['gateway.service={"type":"LoadBalancer"}'], "nobody must say who they are"),
+        ("cpu", ['cnn.settings={"BUNDLE":"/x"}'], "set bundle.image or bundle.existingClaim"),
+        (
+            "hospital",
+            ['gateway.service={"type":"NodePort"}', "networkPolicy.clients=[]"],
+            "networkPolicy.clients is empty",
+        ),
+        ("hospital", ['dicomNode.settings.DICOM_HOST="::"'], "dicomNode.settings.DICOM_HOST must not be set"),
         ("cpu", ["ingress.enabled=true"], "nobody must say who they are"),
         ("cpu", ["redis.enabled=false"], "set redis.external.url"),
         ("cpu", ['redis.external.url="redis://redis:6379/0"'], "set redis.enabled=false"),

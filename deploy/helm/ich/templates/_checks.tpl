@@ -5,19 +5,26 @@
 {{- if and (gt (int $values.gateway.replicas) 1) (not $objects) -}}
 {{- fail (printf "gateway.replicas is %d, but several gateways need an object storage: set jobs.url, such as s3://bucket/ich, or gateway.replicas=1" (int $values.gateway.replicas)) -}}
 {{- end -}}
+{{- $ours := "the chart sets it" -}}
+{{- $all := dict "DRAIN_S" "set drainSeconds" "SHARED_MEMORY_DIR" "pods share no memory" -}}
+{{- $bundle := "set bundle.image or bundle.existingClaim" -}}
 {{- $derived := dict
-  "HOST" "the chart sets it" "PUBLISHED_HOST" "the chart sets it"
-  "JOBS_URL" "set jobs.url" "JOBS_DIR" "the chart sets it" "SPOOL_DIR" "the chart sets it"
-  "REDIS_URL" "set redis.external.url" "REDIS_PASSWORD_FILE" "set redis.existingSecret or redis.external.existingSecret"
-  "PREPROCESS_URL" "the chart sets it" "CNN_URL" "the chart sets it" "RNN_URL" "the chart sets it"
-  "SHARED_MEMORY_DIR" "pods share no memory" "DRAIN_S" "set drainSeconds" "HOSTS" "set ingress.hosts or gatewayApi.hosts"
-  "BUNDLE" "set bundle.image or bundle.existingClaim" "DATA_DIR" "the chart sets it" "DICOM_HOST" "the chart sets it"
-  "DICOM_PORT" "set dicomNode.service.port" "GATEWAY_URL" "the chart sets it" "DEVICE" "set cnn.gpu.enabled"
-  "TLS_CERTIFICATE_FILE" "set dicomNode.tlsSecret" "TLS_KEY_FILE" "set dicomNode.tlsSecret" "TLS_CA_FILE" "set dicomNode.tlsSecret" -}}
-{{- range $service := list "gateway" "preprocess" "cnn" "rnn" "dicomNode" -}}
+  "gateway" (dict
+    "HOST" $ours "PUBLISHED_HOST" $ours "HOSTS" "set gateway.hosts, ingress.hosts or gatewayApi.hosts"
+    "JOBS_URL" "set jobs.url" "JOBS_DIR" $ours "SPOOL_DIR" $ours
+    "REDIS_URL" "set redis.external.url" "REDIS_PASSWORD_FILE" "set redis.existingSecret or redis.external.existingSecret"
+    "PREPROCESS_URL" $ours "CNN_URL" $ours "RNN_URL" $ours)
+  "preprocess" dict
+  "cnn" (dict "BUNDLE" $bundle "DEVICE" "set cnn.gpu.enabled")
+  "rnn" (dict "BUNDLE" $bundle)
+  "dicomNode" (dict
+    "HOST" $ours "PUBLISHED_HOST" $ours "DATA_DIR" $ours "GATEWAY_URL" $ours "DICOM_HOST" $ours "DICOM_PUBLISHED_HOST" $ours
+    "DICOM_PORT" "set dicomNode.service.port" "TLS_CERTIFICATE_FILE" "set dicomNode.tlsSecret"
+    "TLS_KEY_FILE" "set dicomNode.tlsSecret" "TLS_CA_FILE" "set dicomNode.tlsSecret") -}}
+{{- range $service, $names := $derived -}}
 {{- range $name, $_ := (index $values $service).settings -}}
-{{- if hasKey $derived $name -}}
-{{- fail (printf "%s.settings.%s must not be set: %s" $service $name (get $derived $name)) -}}
+{{- with coalesce (get $names $name) (get $all $name) -}}
+{{- fail (printf "%s.settings.%s must not be set: %s" $service $name .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -26,6 +33,9 @@
 {{- end -}}
 {{- if and (ne $values.gateway.service.type "ClusterIP") (not (include "ich.gatewayAsksWho" .)) -}}
 {{- fail (printf "gateway.service.type is %s, but nobody must say who they are: set gateway.settings.SENDERS_FILE or OIDC_ISSUER, or the type ClusterIP" $values.gateway.service.type) -}}
+{{- end -}}
+{{- if and (ne $values.gateway.service.type "ClusterIP") $values.networkPolicy.enabled (not $values.networkPolicy.clients) -}}
+{{- fail (printf "gateway.service.type is %s, but networkPolicy.clients is empty: list the networks of clients, such as {ipBlock: {cidr: 10.0.0.0/8}}" $values.gateway.service.type) -}}
 {{- end -}}
 {{- range $name := list "ingress" "gatewayApi" -}}
 {{- $entry := index $values $name -}}

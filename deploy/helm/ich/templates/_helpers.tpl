@@ -187,6 +187,7 @@ redis://{{ include "ich.fullname" . }}-redis:6379/0
 
 {{- define "ich.hosts" -}}
 {{- $names := list (printf "%s-gateway" (include "ich.fullname" .)) (printf "%s-gateway.%s" (include "ich.fullname" .) .Release.Namespace) (printf "%s-gateway.%s.svc" (include "ich.fullname" .) .Release.Namespace) -}}
+{{- $names = concat $names .Values.gateway.hosts -}}
 {{- if .Values.ingress.enabled }}{{ $names = concat $names .Values.ingress.hosts }}{{ end -}}
 {{- if .Values.gatewayApi.enabled }}{{ $names = concat $names .Values.gatewayApi.hosts }}{{ end -}}
 {{- uniq $names | toJson -}}
