@@ -135,8 +135,9 @@ e2e-helm: $(VENV)/.dev ## Check the Helm chart: lint, schemas, policies, setting
 e2e-helm-pods: $(VENV)/.dev ## Build the images, run the pods of the Helm chart with podman, start cnn from zero (a minute, after e2e-compose)
 	$(BIN)/python -m pytest -m compose tests/e2e/test_helm_pods.py
 
-drill: $(VENV)/.dev ## Kill and stop each process of jobs, fill their disk, move their clock, restore a backup; count lost and duplicate reports (7 minutes)
+drill: $(VENV)/.dev ## Kill and stop each process of jobs, fill their disk, move their clock; the same of two gateways on S3; restore a backup; count lost and duplicate reports (12 minutes)
 	$(BIN)/python -m tests.drill
+	$(BIN)/python -m tests.drill --storage s3
 	$(BIN)/python -m tests.drill.backup
 
 attack: $(VENV)/.dev ## Attack a running product, while a second sender measures its answers; print a table (4 minutes); ONLY=text

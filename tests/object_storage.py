@@ -5,7 +5,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,16 +69,24 @@ class ObjectServer:
         return f"s3://{_BUCKET}/{secrets.token_hex(8)}"
 
 
+def server_ports() -> list[int]:
+    """Free ports for a server; the first is that of S3."""
+    return free_ports(len(_PORTS))
+
+
 @contextmanager
-def running_object_server(folder: Path, *options: str, port: int | None = None) -> Iterator[ObjectServer]:
+def running_object_server(
+    folder: Path, *options: str, port: int | None = None, ports: Sequence[int] | None = None
+) -> Iterator[ObjectServer]:
     """Start the server with its data in a folder, wait until it stores, and stop it at the end.
 
     Parameters
     ----------
     options : further ones of `weed server`
     port : of S3; the other ports are free ones
+    ports : all of them, as `server_ports` gives them, for a server that starts again with its data
     """
-    ports = free_ports(len(_PORTS))
+    ports = list(ports or server_ports())
     if port:
         ports[0] = port
     config = folder / "identities.json"

@@ -79,6 +79,8 @@ class Sender:
             return False, 0
         if answer.status_code == httpx.codes.NOT_FOUND:
             return True, 0
+        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:  # the storage of jobs is away
+            return False, 0
         document = answer.raise_for_status().json()
         return document["status"] in ENDED, document["progress"]["series_done"]
 
