@@ -13,7 +13,7 @@ def _gateway(reports: dict[str, list[tuple[str, str]]]) -> httpx.Client:
 
     def respond(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/jobs":
-            return httpx.Response(200, json={"jobs": [{"id": job_id} for job_id in reports]})
+            return httpx.Response(200, json={"jobs": [{"id": job_id} for job_id in reports], "next": None})
         found = reports[request.url.path.split("/")[3]]
         lines = [json.dumps({"status": status, "series": {"series_instance_uid": uid}}) for uid, status in found]
         return httpx.Response(200, text="".join(f"{line}\n" for line in lines))
