@@ -35,12 +35,14 @@ class IdempotencyKeys:
         """The job that has this key; IdempotencyConflict where its request differs from the manifest's."""
         path = _path(sender, key)
         try:
-            job = Job(self._storage, sender, self._storage.get(path).decode())
-            first = job.manifest()
+            job = self._job_at(path)
         except FileNotFoundError:
             return None
+        try:
+            first = job.manifest()
         except NotFound:
-            self._storage.remove(path)  # the job was deleted
+            with suppress(FileNotFoundError):
+                self._remove(path, job)
             return None
         check_same_request(first, manifest)
         return job
@@ -66,7 +68,12 @@ class IdempotencyKeys:
                 job = before.get(path) or self._job_at(path)
                 self._jobs[path] = job
                 if job.key not in stored and not job.exists():
-                    self._storage.remove(path)
+                    self._remove(path, job)
+
+    def _remove(self, path: str, job: Job) -> None:
+        """Remove the key of a deleted job, unless a later job has it: one look, just before."""
+        if self._job_at(path).id == job.id:
+            self._storage.remove(path)
 
     def _job_at(self, path: str) -> Job:
         _, sender, _ = path.split("/")

@@ -289,11 +289,12 @@ class Rounds:
         try:
             busy = term is not None and self._service.scheduler.reconcile()
         finally:
-            shared_idle = not busy and self._service.store.membership is not None
-            pause_s, sweep_s = (_IDLE_INTERVAL_S, _IDLE_SWEEP_S) if shared_idle else (_RECONCILE_INTERVAL_S, _SWEEP_S)
+            idle = not busy and self._service.store.membership is not None
+            pause_s = _IDLE_INTERVAL_S if idle and term is not None else _RECONCILE_INTERVAL_S
+            if sweeps:
+                self._sweep_at_s = self._passed_s + (_IDLE_SWEEP_S if idle else _SWEEP_S)
             self._passed_s += pause_s
             if sweeps:
-                self._sweep_at_s = self._passed_s - pause_s + sweep_s
                 self._sweep(term)
         return pause_s
 

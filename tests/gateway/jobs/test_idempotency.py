@@ -115,3 +115,17 @@ def test_a_concurrent_request_with_other_files_is_a_conflict(store: JobStore, tm
     with pytest.raises(IdempotencyConflict):
         upload(JobStore(storage, store.incoming), tmp_path, FILES, OPTIONS)
     assert len(store.jobs("ann")) == 1
+
+
+def test_a_sweep_keeps_a_key_that_was_used_again_after_its_job_was_deleted(store: JobStore, tmp_path: Path) -> None:
+    def sweep() -> None:
+        assert list(store.remove_expired(lambda *_: False)) == []
+
+    first, _ = upload(store, tmp_path, FILES, OPTIONS)
+    sweep()
+    first.remove()
+    second, new = upload(store, tmp_path, FILES, OPTIONS)
+    assert new
+    sweep()
+    again, new = upload(store, tmp_path, FILES, OPTIONS)
+    assert (again.id, new) == (second.id, False)
