@@ -22,7 +22,7 @@ export DICOM_PORT ?= 11112
 export REDIS_SOCKET ?= /tmp/ich-$(shell id -u)-$(GATEWAY_PORT)/redis.sock
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run run-light demo demo-pacs backup restore up down logs backup-compose restore-compose test test-failed e2e e2e-pacs e2e-prometheus e2e-compose e2e-helm e2e-helm-pods drill attack fuzz corpus reference check check-python check-javascript format lock sbom audit-dependencies bench bench-peers bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
+.PHONY: help run run-light demo demo-pacs backup restore up down logs backup-compose restore-compose test test-failed e2e e2e-pacs e2e-replicas e2e-prometheus e2e-compose e2e-helm e2e-helm-pods drill attack fuzz corpus reference check check-python check-javascript format lock sbom audit-dependencies bench bench-peers bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -123,6 +123,9 @@ e2e-pacs: $(VENV)/.dev ## Run the DICOM node beside Orthanc: results, validators
 
 e2e-prometheus: $(VENV)/.dev ## Test alert rules with promtool, and dashboard, rules and exemplars on a Prometheus that scrapes the product
 	$(BIN)/python -m pytest -m prometheus tests/prometheus
+
+e2e-replicas: $(VENV)/.dev ## Run two cnn replicas behind nginx, HAProxy, Caddy and rules of addresses: spread of slices, killed replicas
+	$(BIN)/python -m pytest -m replicas -rs tests/e2e/test_replicas.py
 
 e2e-compose: $(VENV)/.dev ## Build the images, run them, kill each container in turn, stop (several minutes)
 	COMPOSE="$(COMPOSE) $(COMPOSE_FILES)" $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py tests/e2e/test_compose_proxy.py tests/e2e/test_compose_backup.py

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Final
 
 import httpx
 
-from tests.running import ROOT, cpu_s, service_ports
+from tests.running import ROOT, cpu_s, free_ports, service_ports
 
 _START_S: Final = 240
 _STOP_S: Final = 70
@@ -22,10 +22,11 @@ _STOP_S: Final = 70
 
 @dataclass
 class ReplicatedProduct:
-    """Running processes by name; the kernel gives each connection to one of the cnn replicas, by a hash."""
+    """Running processes by name. Without `cnn_ports`, the kernel gives each connection to a replica, by a hash."""
 
     ports: Mapping[str, int]
     folder: Path
+    cnn_ports: Sequence[int] = ()  # of the replicas, where a balancer has the port of cnn
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -50,10 +51,11 @@ class ReplicatedProduct:
         self.start(name, "uvicorn", "--factory", f"services.{name}.app:create", "--port", str(self.ports[name]))
 
     def start_cnn(self, number: int) -> None:
-        """Start one more replica at the port of cnn, whose connections the kernel spreads (SO_REUSEPORT)."""
+        """Start a replica at its own port, or at the port of cnn, whose connections the kernel spreads."""
+        port = self.cnn_ports[number] if self.cnn_ports else self.ports["cnn"]
         with socket.socket() as listening:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            listening.bind(("127.0.0.1", self.ports["cnn"]))
+            listening.bind(("127.0.0.1", port))
             command = ("uvicorn", "--factory", "services.cnn.app:create", "--fd", str(listening.fileno()))
             self.start(f"cnn {number}", *command, listening=listening)
 
@@ -104,17 +106,23 @@ class ReplicatedProduct:
 
 
 @contextmanager
-def replicated_product(cnn: int, workers: int = 2) -> Iterator[ReplicatedProduct]:
-    """Run all processes, with so many replicas of cnn and workers; slices travel in HTTP bodies."""
+def replicated_product(cnn: int, workers: int = 2, *, own_ports: bool = False) -> Iterator[ReplicatedProduct]:
+    """Run all processes, with so many replicas of cnn and workers; slices travel in HTTP bodies.
+
+    Parameters
+    ----------
+    own_ports : of the replicas; the caller puts a balancer at the port of cnn, and waits until the product is ready
+    """
     with tempfile.TemporaryDirectory() as folder:
-        product = ReplicatedProduct(service_ports(), Path(folder))
+        product = ReplicatedProduct(service_ports(), Path(folder), free_ports(cnn) if own_ports else ())
         try:
             product.start("redis", "services.gateway.jobs.redis_server", f"{folder}/redis", f"{folder}/redis.sock")
             for number in range(cnn):
                 product.start_cnn(number)
             for name in ("preprocess", "rnn", "gateway"):
                 product.start_service(name)
-            product.wait_until_ready()
+            if not own_ports:
+                product.wait_until_ready()
             for number in range(workers):
                 product.start(f"worker {number}", "services.gateway.jobs.worker", "urgent", "routine")
             yield product
