@@ -1,5 +1,6 @@
 """Pages of the audit log: lines of all its files, oldest first."""
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -8,10 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from services.gateway.audit.chain import read_line
-
 _CURSOR: Final = re.compile("([0-9a-f]{16})-([0-9]{1,15})")
-_MAX_LINE: Final = 256 * 1024
 
 
 class InvalidPosition(ValueError):
@@ -20,7 +18,7 @@ class InvalidPosition(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place between two lines: first digits of the hash of a file's first line, and bytes from its begin."""
+    """A place between two lines: first digits of the SHA-256 of a file's first line, and bytes from its begin."""
 
     file: str
     offset: int
@@ -103,10 +101,10 @@ def _newest_first(path: Path) -> Iterator[BinaryIO]:
 
 
 def _name(file: BinaryIO) -> str | None:
-    """First digits of the hash of the first line; None for a file without one."""
-    first = read_line(file.readline(_MAX_LINE).rstrip(b"\n"))
+    """First digits of the SHA-256 of the first line, also of a damaged one; None for a file without one."""
+    first = file.readline()
     file.seek(0)
-    return first.link.hash[:16] if first else None
+    return hashlib.sha256(first).hexdigest()[:16] if first.endswith(b"\n") else None
 
 
 def _seek(file: BinaryIO, offset: int) -> None:
