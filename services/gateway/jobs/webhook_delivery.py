@@ -90,10 +90,7 @@ class WebhookDeliverer:
     async def _deliver_forever(self, client: WebhookClient) -> None:
         while True:
             try:
-                if self._store.lease.term() is None:
-                    self._forget()
-                else:
-                    await self.start_due(client)
+                await self.start_due(client)
             except OSError as error:
                 log.warning("pending webhooks cannot be read", extra={"fields": {"errno": error.errno}})
             except Exception:  # the next round may succeed; without rounds, no webhook is ever delivered
@@ -107,7 +104,13 @@ class WebhookDeliverer:
         self._failures.clear()
 
     async def start_due(self, client: WebhookClient) -> list[asyncio.Task[None]]:
-        """Start an attempt of every delivery that is due, as far as its receiver has room; do not wait for them."""
+        """Start an attempt of every delivery that is due, as far as its receiver has room; do not wait for them.
+
+        Without the lease, stop all attempts instead.
+        """
+        if self._store.lease.term() is None:
+            self._forget()
+            return []
         started = []
         for delivery, address, origin in await to_thread.run_sync(self._due):
             receiver = delivery.sender, origin

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from services.gateway.jobs.outbox import Outbox, PendingDelivery
 from services.gateway.jobs.retention import Retention, RetentionClock
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
 from services.gateway.jobs.schemas import Priority
-from services.gateway.jobs.service import JobService
+from services.gateway.jobs.service import JobService, Rounds
 from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.webhook_addresses import AllowedAddresses
@@ -34,6 +35,7 @@ from services.gateway.settings import Settings
 from services.gateway.shares.upload_shares import Uploads
 from services.gateway.stages.stage_client import Stages, connect
 from services.gateway.uploads.spool import Spool, SpoolFull
+from tests.gateway.jobs.factories import job_of
 
 pytestmark = pytest.mark.anyio
 WEBHOOK = "https://pacs.example.org/hooks"
@@ -142,3 +144,32 @@ async def test_a_failing_redis_is_logged_and_the_service_runs_on(
         await anyio.sleep(0.1)
     assert [record.levelname for record in caplog.records if "Redis does not answer" in record.message] == ["WARNING"]
     assert "ICH_GATEWAY_SENDERS_FILE" in caplog.text
+
+
+class MovingLease:
+    """A lease whose term a test sets."""
+
+    number: int | None = None
+
+    def term(self) -> int | None:
+        return self.number
+
+
+async def test_only_the_holder_of_the_lease_reconciles_and_sweeps(
+    make_service: MakeService, redis: Redis, tmp_path: Path
+) -> None:
+    service = make_service()
+    store, lease = service.store, MovingLease()
+    store.lease = lease
+    retention = Retention(store, RetentionClock(store.storage), ttl_s=-1)
+    rounds = Rounds(replace(service, scheduler=FairScheduler(redis, store, 2), retention=retention))
+    job_of(store, tmp_path)
+    ended = job_of(store, tmp_path)
+    store.close(ended, "routine", "finished")
+
+    rounds.run()
+    assert (ended.exists(), redis.keys("ich:lane:*")) == (True, [])
+    lease.number = 7
+    rounds.run()
+    assert not ended.exists(), "the first round of a term sweeps"
+    assert redis.keys("ich:lane:*") != []

@@ -91,6 +91,37 @@ async def test_a_signed_message_is_delivered_once_after_the_end(
     assert outbox.of_sender(SENDER) == []
 
 
+class OtherHolder:
+    """The lease of a gateway, while another one holds it."""
+
+    def term(self) -> int | None:
+        return None
+
+
+async def test_the_holder_of_the_lease_delivers_and_stops_when_it_loses_it(
+    store: JobStore, outbox: Outbox, job: Job, receiver: Receiver, client: WebhookClient
+) -> None:
+    store.close(job, "routine", "finished")
+    deliverer, lease, hanging = _deliverer(store, outbox), store.lease, asyncio.Event()
+    store.lease = OtherHolder()
+    assert await deliverer.start_due(client) == []
+
+    class HangingClient(WebhookClient):
+        async def post(self, *_: object) -> int:
+            hanging.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    store.lease = lease
+    (attempt,) = await deliverer.start_due(HangingClient())
+    await hanging.wait()
+    store.lease = OtherHolder()
+    await deliverer.start_due(client)
+    await asyncio.wait([attempt])
+    assert attempt.cancelled()
+    assert (receiver.received, len(outbox.of_sender(SENDER))) == ([], 1)
+
+
 @pytest.mark.parametrize("status", [500, 404, 302, 307])
 async def test_a_failed_delivery_is_retried_also_by_another_process(
     store: JobStore, outbox: Outbox, job: Job, receiver: Receiver, client: WebhookClient, *, status: int
