@@ -1,5 +1,6 @@
 """Fetches the signing keys of an OpenID provider (OpenID Connect Discovery 1.0, section 4; RFC 7517)."""
 
+import asyncio
 import json
 import ssl
 from pathlib import Path
@@ -10,7 +11,9 @@ import httpx
 
 from services.common.loopback import is_loopback
 
-_TIMEOUT_S: Final = 5.0
+_TIMEOUT_S: Final = 5.0  # of a connection, and between two bytes
+_DEADLINE_S: Final = 15.0
+_HEADERS: Final = {"accept": "application/json", "accept-encoding": "identity"}
 _MAX_BYTES: Final = 1024**2
 _DISCOVERY: Final = "/.well-known/openid-configuration"
 
@@ -33,10 +36,11 @@ class Provider:
     ----------
     issuer : its URL, as in its discovery document
     ca_file : PEM file of the authorities of its certificate; the usual ones without it
+    deadline_s : seconds for both documents
     """
 
-    def __init__(self, issuer: str, ca_file: Path | None = None) -> None:
-        self._issuer = issuer
+    def __init__(self, issuer: str, ca_file: Path | None = None, deadline_s: float = _DEADLINE_S) -> None:
+        self._issuer, self._deadline_s = issuer, deadline_s
         self._context = ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context()
 
     async def fetch_keys(self) -> list[dict[str, Any]]:
@@ -48,10 +52,13 @@ class Provider:
             it does not answer, or answers with something else
         """
         try:
-            async with httpx.AsyncClient(verify=self._context, timeout=_TIMEOUT_S) as client:
+            async with (
+                asyncio.timeout(self._deadline_s),
+                httpx.AsyncClient(verify=self._context, timeout=_TIMEOUT_S) as client,
+            ):
                 document = await _json(client, self._issuer.rstrip("/") + _DISCOVERY)
                 keys = (await _json(client, self._jwks_uri(document))).get("keys")
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, RecursionError) as error:
             raise ProviderFailed(
                 f"no signing keys from the OpenID provider ({type(error).__name__}): check ICH_*_OIDC_ISSUER, the "
                 "network, and the authority of its certificate"
@@ -76,10 +83,10 @@ class Provider:
 async def _json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
     """A JSON object of bounded size; ValueError for anything else."""
     body = bytearray()
-    async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
+    async with client.stream("GET", url, headers=_HEADERS) as response:
         if response.status_code != httpx.codes.OK:
             raise ProviderFailed(f"the OpenID provider answers {response.status_code}: check ICH_*_OIDC_ISSUER")
-        async for piece in response.aiter_bytes():
+        async for piece in response.aiter_raw():
             body += piece
             if len(body) > _MAX_BYTES:
                 raise ProviderFailed(f"a document of the OpenID provider exceeds {_MAX_BYTES} bytes")

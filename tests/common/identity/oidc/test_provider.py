@@ -1,11 +1,13 @@
 """The signing keys of a provider over HTTP and HTTPS, and answers that are none."""
 
+import asyncio
 import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from services.common.identity.oidc.provider import Provider, ProviderFailed
@@ -73,6 +75,24 @@ async def test_other_answers_are_a_failure(server: ProviderServer, path: str, st
 async def test_a_provider_that_is_down_is_a_failure() -> None:
     with pytest.raises(ProviderFailed, match=r"ICH_\*_OIDC_ISSUER"):
         await Provider("http://127.0.0.1:9").fetch_keys()
+
+
+async def test_a_provider_that_answers_byte_by_byte_has_a_deadline() -> None:
+    closed = anyio.Event()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+        while await reader.read(1000):  # until the client closes the connection
+            writer.write(b"{")
+        writer.close()
+        closed.set()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(ProviderFailed, match="TimeoutError"):
+        await Provider(f"http://127.0.0.1:{port}", deadline_s=0.05).fetch_keys()
+    await closed.wait()
+    server.close()
 
 
 async def test_a_private_authority_is_believed_by_its_file_or_by_the_environment(
