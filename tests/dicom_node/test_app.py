@@ -12,6 +12,9 @@ from services.dicom_node.app import create_app
 from services.dicom_node.node import Node
 from services.dicom_node.settings import Settings
 from services.dicom_node.status.schemas import Status
+from tests.common.identity.oidc.issuer import claims
+from tests.common.identity.oidc.issuer import token as issued
+from tests.common.identity.oidc.provider_server import serving
 from tests.running import free_ports
 
 pytestmark = pytest.mark.anyio
@@ -84,3 +87,19 @@ async def test_with_a_file_of_keys_the_status_needs_one_and_its_page_does_not(tm
         assert (await client.post("/dicom-web/studies")).status_code == 401
         key = {"authorization": "Bearer key-of-the-site-0123456789"}
         assert (await client.get("/v1/status", headers=key)).status_code == 200
+
+
+async def test_tokens_and_their_roles_count_at_the_node_too(tmp_path: Path) -> None:
+    with serving() as provider:
+        settings = Settings(data_dir=tmp_path / "node", oidc_issuer=provider.url, oidc_audience="ich")
+        app = create_app(Node.create(settings))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            for roles, codes in (
+                (["read"], ("missing_role", "unknown_pull")),
+                (["submit"], ("not_acceptable", "missing_role")),
+            ):
+                token = issued(claims(iss=provider.url, roles=roles))
+                headers = {"authorization": f"Bearer {token}", "accept": "text/plain"}
+                stored = await client.post("/dicom-web/studies", headers=headers)
+                pull = await client.get("/v1/pull/none", headers=headers)
+                assert (stored.json()["code"], pull.json()["code"]) == codes

@@ -153,7 +153,9 @@ async def test_keys_that_are_weak_secret_or_for_encryption_verify_nothing() -> N
     with pytest.warns(SecurityWarning):
         weak = RSAKey.generate_key(1024, {"kid": "one"}, private=True)
     secret = {"kty": "oct", "kid": "one", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U"}
-    for document in (public(weak), secret, public(RSA, use="enc"), public(RSA, key_ops=["sign"]), {"kty": "RSA"}):
+    broken = {"kty": "RSA", "kid": "one", "n": "!", "e": "AQAB"}
+    others = (public(RSA, use="enc"), public(RSA, key_ops=["sign"]), public(RSA, alg=7), {"kty": "RSA"})
+    for document in (public(weak), secret, broken, {**broken, "n": 7}, {"kty": "EC", "kid": "one"}, *others):
         with pytest.raises(InvalidToken) as refused:
             await verifier(Issuer(document)).principal(token(key=weak if document == public(weak) else RSA))
         assert refused.value.cause == "unknown_key"
