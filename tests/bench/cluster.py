@@ -5,6 +5,7 @@ from typing import Final
 
 from tests.bench.cluster_model.cluster import Cluster, Outcome, Shape
 from tests.bench.cluster_model.measurement import CORES, POLL_S, Load, measure_load, measure_times
+from tests.bench.cluster_model.sweeps import sweeps
 from tests.bench.cluster_model.times import ServiceTimes
 from tests.bench.figures import Curve, Figure, Note
 from tests.bench.plan import Plan
@@ -26,6 +27,8 @@ def measure(plan: Plan) -> Iterator[Figure | Curve | Note]:
         yield from _compared(replicas, load, simulated(times, replicas, load.cores, clients))
     assert times
     yield from _times(times)
+    for sweep in sweeps(times, quick=plan.quick):
+        yield sweep.curve()
 
 
 def simulated(times: ServiceTimes, replicas: int, cores: float, clients: Sequence[Sequence[int]]) -> Outcome:

@@ -161,7 +161,9 @@ def test_slices_spread_over_the_replicas(balancing: str) -> None:
 
 
 def _day(seed: int) -> Outcome:
-    return Cluster(Shape(cnn=2), TIMES, seed).run(Demand(2000, sites=20, burst_share=0.2).studies(seed))
+    return Cluster(Shape(cnn=2), TIMES, seed).run(
+        Demand(2000, sites=20, burst_share=0.2).studies(seed, end_s=9 * HOUR_S)
+    )
 
 
 def test_a_seed_gives_one_result() -> None:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import simpy
@@ -72,6 +72,10 @@ class Outcome:
         """Turn-around that this percentage of the studies does not exceed."""
         values = sorted(job.ended_s - job.study.at_s for job in self.jobs if priority in (None, job.study.priority))
         return values[min(int(len(values) * percent / 100), len(values) - 1)] if values else 0.0
+
+    def after(self, at_s: float) -> "Outcome":
+        """The same with the studies that arrived later only."""
+        return replace(self, jobs=[job for job in self.jobs if job.study.at_s >= at_s])
 
     @property
     def studies_per_s(self) -> float:
