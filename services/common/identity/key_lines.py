@@ -93,7 +93,7 @@ def read_key(content: str) -> StoredKey:
     """The key of a line without its comment; ValueError for another form."""
     if hashed := _HASHED.fullmatch(content):
         return _hashed_key(hashed)
-    if content.partition(" ")[2].lstrip().startswith("sha256:"):
+    if any(word.startswith("sha256:") for word in content.split()[1:2]):
         raise ValueError("expected an id, sha256: with 64 digits, and roles=, created= and expires=")
     if plain := _PLAIN.fullmatch(content):
         return StoredKey(hash_key(plain[2]), plain[1], DEFAULT_ROLES | parse_roles(plain[3] or ""), plain=True)

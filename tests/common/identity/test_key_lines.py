@@ -41,6 +41,7 @@ def test_a_key_is_refused_from_its_day_of_expiry_on_in_utc() -> None:
         f"ann sha256:{HASH} expires=2027-13-01",
         f"ann sha256:{HASH} role=read",
         f"ann\tsha256:{HASH} until=2027-01-01",
+        f"ann\tsha256:{HASH[:60]}",
         f"a_b sha256:{HASH}",
     ],
 )
