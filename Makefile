@@ -22,7 +22,7 @@ export DICOM_PORT ?= 11112
 export REDIS_SOCKET ?= /tmp/ich-$(shell id -u)-$(GATEWAY_PORT)/redis.sock
 URL := http://127.0.0.1:$(GATEWAY_PORT)
 
-.PHONY: help run run-light demo demo-pacs backup restore up down logs backup-compose restore-compose test test-failed e2e e2e-pacs e2e-replicas e2e-prometheus e2e-compose e2e-helm e2e-helm-pods drill attack fuzz corpus reference check check-python check-javascript format lock sbom audit-dependencies bench bench-peers bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
+.PHONY: help run run-light demo demo-pacs keys backup restore up down logs backup-compose restore-compose test test-failed e2e e2e-pacs e2e-replicas e2e-prometheus e2e-compose e2e-helm e2e-helm-pods drill attack fuzz corpus reference check check-python check-javascript format lock sbom audit-dependencies bench bench-peers bench-check train-default train-smoke phantoms phantom-gallery samples clean free-ports
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,6 +63,9 @@ BACKUP := backups/ich-$(shell date -u +%Y%m%dT%H%M%SZ).tar
 endif
 HAVE_BACKUP = test -f $(BACKUP) || { echo "There is no file $(BACKUP): name the one to restore in BACKUP="; exit 1; }
 JOBS = .run/jobs-$(GATEWAY_PORT)
+
+keys: $(LIGHT) ## List the API keys in FILE, or DO="add scanner-1 --roles submit", "revoke scanner-1", "hash"
+	@$(BIN)/python -m services.gateway.keys $(or $(DO),list) $(if $(FILE),--file $(FILE))
 
 backup: $(LIGHT) ## Write jobs, API keys and settings of `make run` to BACKUP=a file; the services may run
 	@$(BIN)/python -m services.gateway.backup create $(BACKUP) --jobs $(JOBS) --environment-of .run/supervisord-$(GATEWAY_PORT).pid
