@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Security
@@ -16,7 +17,7 @@ from services.common.connections.client_address import Proxies, address_group, p
 from services.common.identity.api_keys import ApiKeys
 from services.common.identity.principal import EVERYONE, Principal, Role
 from services.common.identity.problems import MissingRole, ProviderUnavailable, Unauthorized
-from services.common.identity.proxy_headers import ProxyHeaders
+from services.common.identity.proxy_headers import ProxyHeaders, UntrustedHeader
 from services.common.identity.settings import IdentitySettings
 from services.common.problem_schemas import add_problem, extend_openapi
 from services.common.problems import NotReady, Problem
@@ -28,6 +29,10 @@ BEARER: Final = HTTPBearer(
     auto_error=False, scheme_name="key", description="an API key, or an access token of the site's OpenID provider"
 )
 _TOKEN: Final = re.compile(r"eyJ[^.]*\.[^.]*\.[^.]*\Z")  # a JWS in compact serialization; its header begins with {"
+_REFUSALS: Final = (
+    UntrustedHeader("only the proxies of this site may send 'X-Forwarded-User' and its roles: leave them out, or ..."),
+    ProviderUnavailable("the OpenID provider's signing keys cannot be fetched; send the request again"),
+)
 _NO_ROLES: Final = Principal("ann", frozenset())
 
 
@@ -193,12 +198,11 @@ def api_routes(routes: Iterable[BaseRoute]) -> Iterator[APIRoute]:
 
 
 def _declare_roles(app: FastAPI, document: dict[str, Any]) -> None:
-    """Declare 403 `missing_role` in each operation that requires a role."""
+    """Declare the refusals of credentials in each operation that requires a role."""
     for route in api_routes(app.routes):
         role = required_role(route)
         if role is not None:
-            problem = MissingRole.of(_NO_ROLES, role)
-            for method in route.methods or ():
+            for method, problem in product(route.methods or (), (MissingRole.of(_NO_ROLES, role), *_REFUSALS)):
                 add_problem(document["paths"][route.path][method.lower()], problem)
 
 
