@@ -11,6 +11,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.dicom_node.receive.certificates import Authority, client_context, make_authority
+from tests.dicom_node.receive.dimse_sender import associate, send
 from tests.helm.chart import rendered
 from tests.helm.pods import Pods, ending, network, podman
 from tests.object_storage import running_object_server
@@ -21,6 +23,7 @@ IMAGES: Final = {
     "preprocess": ("SERVICE=preprocess",),
     "cnn": ("SERVICE=cnn", "GROUP=openvino"),
     "rnn": ("SERVICE=rnn", "GROUP=openvino"),
+    "dicom-node": ("SERVICE=dicom_node", "GROUP=dicom-node"),
 }
 BUILD: Final = ("build", "--quiet", "--isolation=chroot", "--network=host", "--file", "services/Dockerfile")
 OURS: Final = ('image.registry="localhost"', 'image.tag="helm"', "drainSeconds=1")
@@ -34,6 +37,8 @@ GROUP: Final = (
     '"AUDIT_KEY_FILE":"/site/audit-key"}',
     'test.keySecret="key"',
     "networkPolicy.enabled=false",
+    'dicomNode={"enabled":true,"siteSecret":"key","tlsSecret":"tls","allowedCidrs":["10.0.0.0/8"]}',
+    'dicomNode.settings={"CALLING_AE_TITLES":["CT1"],"GATEWAY_KEY_FILE":"/site/key","QUIET_S":1}',
 )
 ORDER: Final = ("redis", "preprocess", "cnn", "rnn", "gateway", "worker")
 START_S: Final = 120
@@ -60,19 +65,34 @@ def pods(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod
 
 
 @pytest.fixture(scope="module")
-def group(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:  # noqa: ARG001
-    """Two gateways with API keys, on an object storage."""
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("certificates") / "site")
+
+
+def _tls(authority: Authority) -> dict[str, str]:
+    certificate, key = authority.issue("node")
+    return {"tls.crt": certificate.read_text(), "tls.key": key.read_text(), "ca.crt": authority.path.read_text()}
+
+
+@pytest.fixture(scope="module")
+def group(
+    images: None,  # noqa: ARG001
+    authority: Authority,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Pods]:
+    """Two gateways with API keys on an object storage, and a DICOM node with TLS."""
     name, folder = f"ich-helm-{os.getpid()}-group", tmp_path_factory.mktemp("group")
     with network(name) as address, running_object_server(folder, "-ip.bind=0.0.0.0") as server:
         found = dict(server.environment)
         credentials = {each: found.pop(each) for each in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
         environment = found | {"AWS_ENDPOINT_URL": server.endpoint.replace("127.0.0.1", address)}
         values = [f'jobs.url="{server.new_url()}"', f"jobs.env={json.dumps(environment)}", *GROUP]
-        secrets = {"storage": credentials, "site": SITE, "key": {"key": KEY}}
+        secrets = {"storage": credentials, "site": SITE, "key": {"key": KEY}, "tls": _tls(authority)}
         with ending(Pods(rendered("cpu", *OURS, *values), name, folder / "volumes", secrets)) as running:
             for component in ORDER:
                 running.start(component)
             running.start("gateway", 1)
+            running.start("dicom-node")
             yield running
 
 
@@ -148,3 +168,18 @@ def test_gateways_on_an_object_storage_share_jobs(group: Pods, samples: Path) ->
     (report,) = httpx.get(f"{job}/reports", headers=headers, timeout=10).json()["reports"]
     assert report["status"] == "assessed"
     assert "assessed: 28 slices" in group.run("test"), "helm test, with its key, through both gateways"
+
+
+def test_the_dicom_node_takes_a_series_by_tls_and_builds_its_results(
+    group: Pods, authority: Authority, samples: Path
+) -> None:
+    node = group.address("dicom-node")
+    _wait(group, lambda: _ok(f"{node}/readyz"))
+    context = client_context(authority, authority)
+    context.check_hostname = False  # the certificate has the names of this machine
+    association = associate(11112, tls=context, host=group.host("dicom-node"))
+    assert association.is_established
+    files = [path.read_bytes() for path in sorted((samples / "series").glob("*.dcm"))]
+    assert set(send(association, files)) == {0}
+    association.release()
+    _wait(group, lambda: "sr" in httpx.get(f"{node}/v1/status", headers=LOCAL, timeout=10).json()["built"])

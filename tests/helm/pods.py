@@ -65,10 +65,14 @@ class Pods:
         """The name of a pod's container."""
         return f"{self.network}-{component}-{replica}"
 
+    def host(self, component: str, replica: int = 0) -> str:
+        """The address of a pod, for this machine."""
+        (found,) = json.loads(podman("inspect", self.container(component, replica)))
+        return str(found["NetworkSettings"]["Networks"][self.network]["IPAddress"])
+
     def address(self, component: str, replica: int = 0) -> str:
         """The base URL of a pod, for this machine."""
-        (found,) = json.loads(podman("inspect", self.container(component, replica)))
-        return f"http://{found['NetworkSettings']['Networks'][self.network]['IPAddress']}:8000"
+        return f"http://{self.host(component, replica)}:8000"
 
     def logs(self) -> str:
         """The end of all logs."""

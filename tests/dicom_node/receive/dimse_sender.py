@@ -36,7 +36,12 @@ def receiving(settings: Settings, inbox: Inbox, on_commitment: OnCommitment | No
 
 
 def associate(
-    port: int, *, called: str = "ICH", calling: str = "CT1", tls: ssl.SSLContext | None = None
+    port: int,
+    *,
+    called: str = "ICH",
+    calling: str = "CT1",
+    tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
 ) -> Association:
     """An association, established or rejected."""
     ae = AE(calling)
@@ -44,7 +49,7 @@ def associate(
     for number, syntax in enumerate(TRANSFER_SYNTAXES):
         for sop_class in CLASSES[: 3 if number < 2 else 1]:  # 128 contexts are the most
             ae.add_requested_context(sop_class, syntax)
-    made = ae.associate("127.0.0.1", port, ae_title=called, tls_args=(tls, "localhost") if tls else None)
+    made = ae.associate(host, port, ae_title=called, tls_args=(tls, "localhost") if tls else None)
     return await_own_responses(made)
 
 
