@@ -84,6 +84,11 @@ class Rendered:
         return found
 
 
+def sample_files() -> dict[str, bytes]:
+    """The files of the sample series."""
+    return {path.name: path.read_bytes() for path in sorted((ROOT / "samples" / "series").glob("*.dcm"))}
+
+
 def values_file(name: str) -> Path:
     """The path of a value set."""
     return CHART / "ci" / f"{name}.yaml"

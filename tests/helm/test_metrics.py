@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +11,9 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.helm.chart import rendered
-from tests.running import NAMES, ROOT, Service, running_service
+from tests.e2e.send_job import finished_job
+from tests.helm.chart import rendered, sample_files
+from tests.running import NAMES, Service
 
 pytestmark = [pytest.mark.helm, pytest.mark.timeout(600)]
 
@@ -26,23 +26,13 @@ _OF_OPENID: Final = "ich_oidc_"  # of a gateway with an OpenID provider alone
 
 
 @pytest.fixture(scope="module")
-def metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, dict[str, Metric]]]:
+def metrics(product: Service) -> Mapping[str, dict[str, Metric]]:
     """The metric families of each service after a job and a prediction of the sample, by service and name."""
-    no_drain = {f"ICH_{name.upper()}_DRAIN_S": "0" for name in NAMES}
-    with running_service(tmp_path_factory.mktemp("service") / "log", more=no_drain) as service:
-        _send_sample(service)
-        yield {name: _families(f"http://127.0.0.1:{service.ports[name]}/metrics") for name in NAMES}
-
-
-def _send_sample(service: Service) -> None:
-    files = [("files", (path.name, path.read_bytes())) for path in sorted((ROOT / "samples" / "series").glob("*.dcm"))]
-    assert httpx.post(f"{service.url}/v1/predictions", files=files, timeout=120).status_code == 200
-    accepted = httpx.post(f"{service.url}/v1/jobs", files=files, timeout=120)
-    assert accepted.status_code == 202, accepted.text
-    deadline = time.monotonic() + 120
-    while not httpx.get(service.url + accepted.headers["location"], timeout=10).json()["ended"]:
-        assert time.monotonic() < deadline, service.log.read_text()[-3000:]
-        time.sleep(0.2)
+    sample = sample_files()
+    parts = [("files", item) for item in sample.items()]
+    httpx.post(f"{product.url}/v1/predictions", files=parts, timeout=120).raise_for_status()
+    finished_job(product, sample)
+    return {name: _families(f"http://127.0.0.1:{product.ports[name]}/metrics") for name in NAMES}
 
 
 def _families(url: str) -> dict[str, Metric]:

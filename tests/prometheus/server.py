@@ -96,11 +96,16 @@ def _ready(server: Prometheus) -> list[dict[str, Any]]:
         return []
 
 
+def _labels(name: str) -> dict[str, str]:
+    """As the ServiceMonitor of the Helm chart sets them."""
+    return {"namespace": "radiology", "service": f"ich-{name}"}
+
+
 def _config(service: Service, rules: Path) -> dict[str, Any]:
     jobs: Sequence[dict[str, Any]] = [
         {
             "job_name": "ich-dicom-node" if name == "node" else f"ich-{name}",
-            "static_configs": [{"targets": [f"127.0.0.1:{service.ports[name]}"]}],
+            "static_configs": [{"targets": [f"127.0.0.1:{service.ports[name]}"], "labels": _labels(name)}],
         }
         for name in NAMES
     ]
