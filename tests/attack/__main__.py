@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.attack import archives, audit, bodies, browsers, bundles, connections, decoders, keys, local, shares
+from tests.attack import archives, audit, bodies, browsers, bundles, connections, decoders, keys, local, quotas, shares
 from tests.attack.attack import SENDERS, Attack, Target
 from tests.attack.neighbour import watching
 from tests.running import NAMES, ROOT, Service, running_service
@@ -34,7 +34,8 @@ ATTACKS: Final = (
     *audit.ATTACKS,
     *connections.ATTACKS,
     *shares.ATTACKS,
-    *keys.ATTACKS,
+    *quotas.ATTACKS,
+    *keys.ATTACKS,  # last of the senders: a key that is new to its address is refused then
     *local.ATTACKS,
 )
 _ADDRESS_SPACE_BYTES: Final = 600 * 1024**2
@@ -84,13 +85,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _product() -> Iterator[Service]:
     """All services as `make run` starts them, with two senders' keys."""
     with tempfile.TemporaryDirectory() as folder:
-        keys = Path(folder) / "senders"
-        keys.write_text(SENDERS)
-        keys.chmod(0o600)
+        senders = Path(folder) / "senders"
+        senders.write_text(SENDERS + quotas.LIMITED_SENDER)
+        senders.chmod(0o600)
         settings = {f"ICH_{name.upper()}_DRAIN_S": "0" for name in NAMES}
         # Each arena of malloc reserves 64 MB of address space, which the limit counts, used or not.
-        settings |= {"ICH_GATEWAY_SENDERS_FILE": str(keys), "MALLOC_ARENA_MAX": "2"}
-        settings |= local.webhook_settings(Path(folder))
+        settings |= {"ICH_GATEWAY_SENDERS_FILE": str(senders), "MALLOC_ARENA_MAX": "2"}
+        settings |= local.webhook_settings(Path(folder)) | quotas.quota_settings(Path(folder))
         with _few_descriptors() as restore, running_service(ROOT / ".run" / "attack.log", more=settings) as service:
             restore()
             yield service

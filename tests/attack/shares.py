@@ -59,13 +59,13 @@ def post_job(target: Target, slices: int) -> str:
 
 
 @contextmanager
-def deleted_jobs(target: Target) -> Iterator[list[str]]:
+def deleted_jobs(target: Target, key: str = ATTACKER_KEY) -> Iterator[list[str]]:
     """A list of jobs, which are cancelled and deleted at the end, so that no later row pays for them."""
     jobs = list[str]()
     try:
         yield jobs
     finally:
-        with target.client() as client, ThreadPoolExecutor(_DELETING) as pool:
+        with target.client(key) as client, ThreadPoolExecutor(_DELETING) as pool:
             paths = [f"/v1/jobs/{job}" for job in filter(None, jobs)]
             for _ in range(2):
                 list(pool.map(client.delete, paths))
@@ -88,7 +88,8 @@ def flood(threads: int, send: Callable[[], int]) -> Counter[int]:
         return sum(pool.map(repeat, range(threads)), Counter())
 
 
-def _summary(statuses: Counter[int]) -> Outcome:
+def summary(statuses: Counter[int]) -> Outcome:
+    """The statuses of a flood; it holds without a 500."""
     parts = ", ".join(f"{count} x {status or 'closed'}" for status, count in statuses.most_common())
     return Outcome(parts, held=not statuses[500])
 
@@ -113,7 +114,7 @@ def _small_predictions(target: Target) -> Outcome:
         with target.client() as client:
             return client.post("/v1/predictions", files={FORM_FIELD: ("a.dcm", _SLICE)}).status_code
 
-    return _summary(flood(24, send))
+    return summary(flood(24, send))
 
 
 def _large_series(target: Target) -> Outcome:
@@ -123,7 +124,7 @@ def _large_series(target: Target) -> Outcome:
         with target.client() as client:
             return client.post("/v1/predictions", files=files).status_code
 
-    return _summary(flood(6, send))
+    return summary(flood(6, send))
 
 
 def _many_jobs(target: Target) -> Outcome:
@@ -137,7 +138,7 @@ def _many_jobs(target: Target) -> Outcome:
                 jobs.append(answer.json()["id"])
             return answer.status_code
 
-        return _summary(flood(16, send))
+        return summary(flood(16, send))
 
 
 def _predict(target: Target, key: str | None = NEIGHBOUR_KEY, address: str = NEIGHBOUR_ADDRESS) -> tuple[int, float]:
@@ -168,7 +169,7 @@ def _slow_uploads(target: Target) -> Outcome:
             for _ in range(4):
                 statuses[_predict(target, ATTACKER_KEY, ATTACKER_ADDRESS)[0]] += 1  # it holds nothing else
                 time.sleep(_PAUSE_S)
-    return Outcome(_summary(statuses).answer, held=set(statuses) == {200})
+    return Outcome(summary(statuses).answer, held=set(statuses) == {200})
 
 
 def _large_zip() -> bytes:

@@ -1,6 +1,7 @@
 """The page logs in at a real OpenID provider, in a real browser."""
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -167,6 +168,35 @@ def test_failures_of_a_login_are_explained(context: BrowserContext, gateway: Log
     expect(alert).to_contain_text(silent)
     page.set_viewport_size({"width": 360, "height": 740})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert violations(page) == []
+
+
+def test_a_request_beyond_the_rate_is_repeated_as_late_as_the_gateway_says(page: Page, gateway: LoginGateway) -> None:
+    problem = {"title": "This sender sends too many requests", "status": 429, "code": "rate_limited"}
+    refused: list[float] = []
+
+    def refuse_once(route: Route) -> None:
+        refused.append(time.monotonic())
+        if len(refused) > 1:
+            return route.continue_()
+        return route.fulfill(status=429, json=problem, headers={"retry-after": "2"})
+
+    page.get_by_label("Key", exact=True).fill(KEY)
+    page.keyboard.press("Enter")
+    _expect_worklist(page)
+    page.route("**/v1/worklist?**", refuse_once)
+    with page.expect_response(lambda response: "/v1/worklist?" in response.url and response.ok):
+        page.goto(f"{gateway.url}/#/?sort=received")
+    expect(page.get_by_text("too many requests")).to_have_count(0)
+    assert refused[1] - refused[0] >= 2
+
+
+def test_a_page_behind_a_proxy_asks_for_no_key(page: Page, gateway: LoginGateway) -> None:
+    login = {"required": True, "key": False, "oidc": None}
+    page.route("**/v1/login", lambda route: route.fulfill(json=login))
+    page.goto(f"{gateway.url}/?lang=de")
+    expect(page.get_by_role("dialog")).to_contain_text("Der Proxy vor diesem Dienst muss Sie anmelden")
+    expect(page.get_by_role("dialog").locator("input, button")).to_have_count(0)
     assert violations(page) == []
 
 

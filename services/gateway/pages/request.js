@@ -8,28 +8,34 @@ import { authHeaders } from "./session.js";
 
 const FIRST_DELAY_MS = 1000;
 const MAX_DELAY_MS = 15000;
+const MOST_WAITS = 5; // of a request whose sender has used up its minute
 
 /**
- * A response of status 2xx. Where the gateway requires a key, it waits for the reader's login and asks again.
+ * A response of status 2xx. It waits for the reader's login, and as long as a gateway says that limits requests.
  * @param {string} address
  * @param {RequestInit & { headers?: Record<string, string> }} options
  * @throws {RequestError} of another status, and where the service does not answer
  */
 export async function request(address, { headers = {}, ...options } = {}) {
-  for (;;) {
+  for (let waits = 0; ; ) {
     const auth = authHeaders();
     const response = await fetch(address, { ...options, headers: { ...auth, ...headers }, cache: "no-store" }).catch(noResponse);
     if (response.ok) return response;
     const text = await response.text();
     options.signal?.throwIfAborted();
-    if (response.status !== 401) throw responseError(response.status, text, response.headers.get("retry-after"));
-    await renewSession(auth, text);
+    const error = responseError(response.status, text, response.headers.get("retry-after"));
+    if (error.code === "rate_limited" && waits++ < MOST_WAITS) await sleep(1000 * (error.retryAfterSeconds ?? 1));
+    else if (error.status !== 401) throw error;
+    else await renewSession(auth, text);
     options.signal?.throwIfAborted();
   }
 }
 
 /** @param {string} address @param {RequestInit & { headers?: Record<string, string> }} options @returns {Promise<any>} */
 export const getJson = async (address, options = {}) => (await request(address, options)).json();
+
+/** @param {number} milliseconds */
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** @param {any} error @returns {never} */
 function noResponse(error) {
@@ -57,7 +63,7 @@ export async function* events(address, signal) {
     }
     if (signal.aborted) return;
     yield { event: "disconnected", data: null };
-    await new Promise((resolve) => setTimeout(resolve, delay));
+    await sleep(delay);
   }
 }
 

@@ -11,7 +11,7 @@ const ANSWER_MS = 300; // a tab that is open answers within a few milliseconds
 
 /** @type {Session | undefined} */
 let session;
-let ended = false;
+let ended = false; // the reader has logged out, and this document is about to end
 export const changes = new EventTarget(); // `session`: there is a new one
 const tabs = new BroadcastChannel("ich-key");
 const workers = navigator.serviceWorker; // undefined where the page comes neither by HTTPS nor from this machine
@@ -28,7 +28,6 @@ workers?.startMessages();
 addEventListener("pagehide", () => session && worker?.active?.postMessage(session));
 
 export const currentSession = () => session;
-/** Whether the reader has logged out, and this document is about to end. */
 export const hasEnded = () => ended;
 
 /** @returns {Record<string, string>} */

@@ -9,8 +9,8 @@ import { logOut } from "./oidc.js";
 export function showAccount(place) {
   changes.addEventListener("session", () => {
     const { name, roles } = currentSession() ?? {};
-    const title = Array.isArray(roles) && roles.length > 0 ? t("login.roles", { roles: roles.join(", ") }) : "";
-    const who = name ? [element("span", {}, [t("login.name", { name }), title].filter(Boolean).join(" · "))] : [];
+    const given = roles?.length ? ` · ${t("login.roles", { roles: roles.join(", ") })}` : "";
+    const who = name ? [element("span", {}, t("login.name", { name }) + given)] : [];
     place.replaceChildren(...who, button(t("login.end"), logOut));
   });
 }

@@ -12,8 +12,6 @@ const HOME = new URL("..", import.meta.url).href; // the address to which the pr
 
 /** @typedef {import("../session.js").Client} Client */
 
-class LoginProblem extends Error {}
-
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
 changes.addEventListener("session", () => {
@@ -22,9 +20,9 @@ changes.addEventListener("session", () => {
   if (refresh) timer = setTimeout(renewTokens, Math.max(expires - Date.now() - Math.min(EARLY_MS, (expires - at) / 5), 0));
 });
 
-/** Leaves the page for the provider. @param {Client & { scopes: string }} settings @throws {LoginProblem} */
+/** Leaves the page for the provider. @param {Client & { scopes: string }} settings @throws {Error} */
 export async function beginLogin({ issuer, client_id, scopes }) {
-  if (!crypto.subtle) throw new LoginProblem(t("login.problem_insecure"));
+  if (!crypto.subtle) throw new Error(t("login.problem_insecure"));
   const provider = await discover(issuer);
   const [state, nonce, verifier] = [0, 1, 2].map(() => encode(crypto.getRandomValues(new Uint8Array(32))));
   const challenge = encode(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier))));
@@ -37,11 +35,11 @@ export async function beginLogin({ issuer, client_id, scopes }) {
   });
 }
 
-/** Takes the tokens, where the provider has just returned to the page. @throws {LoginProblem} */
+/** Takes the tokens, where the provider has just returned to the page. @throws {Error} */
 export async function finishLogin() {
   if (!answer) return;
   const { client, state, nonce, verifier } = kept ?? {};
-  if (!client || answer.get("state") !== state || (answer.get("iss") ?? client.issuer) !== client.issuer) throw new LoginProblem(t("login.problem_state"));
+  if (!client || answer.get("state") !== state || (answer.get("iss") ?? client.issuer) !== client.issuer) throw new Error(t("login.problem_state"));
   if (!answer.has("code")) throw refused(answer.get("error_description") ?? answer.get("error"));
   const code = { grant_type: "authorization_code", code: answer.get("code"), redirect_uri: HOME, code_verifier: verifier };
   share(await fetchTokens(client, code, nonce));
@@ -89,7 +87,7 @@ async function fetchTokens(client, grant, nonce) {
   const before = nonce ? {} : { ...currentSession() };
   const claims = found.id_token ? readClaims(found.id_token, client, nonce) : {};
   const more = { expires: at + 1000 * (found.expires_in ?? 300), refresh: found.refresh_token ?? before.refresh };
-  const names = { name: claims.name ?? claims.preferred_username ?? before.name, roles: claims.roles ?? before.roles };
+  const names = { name: claims.name ?? claims.preferred_username ?? before.name, roles: Array.isArray(claims.roles) ? claims.roles : before.roles };
   return { key: found.access_token, at, client, ...more, idToken: found.id_token ?? before.idToken, ...names };
 }
 
@@ -102,7 +100,7 @@ function readClaims(token, { issuer, client_id }, nonce) {
   const bytes = Uint8Array.from(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")), (one) => one.charCodeAt(0));
   const claims = JSON.parse(new TextDecoder().decode(bytes));
   const right = claims.iss === issuer && [claims.aud].flat().includes(client_id) && (!nonce || claims.nonce === nonce);
-  if (!right) throw new LoginProblem(t("login.problem_state"));
+  if (!right) throw new Error(t("login.problem_state"));
   return claims;
 }
 
@@ -126,8 +124,8 @@ function leave(address, parameters) {
 }
 
 /** @param {string} issuer */
-const silent = (issuer) => new LoginProblem(t("login.problem_silent", { issuer }));
+const silent = (issuer) => new Error(t("login.problem_silent", { issuer }));
 /** @param {any} reason */
-const refused = (reason) => new LoginProblem(t("login.problem_refused", { reason }));
+const refused = (reason) => new Error(t("login.problem_refused", { reason }));
 /** Base64 for addresses (RFC 4648, 5). @param {Uint8Array} bytes */
 const encode = (bytes) => btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");

@@ -5,7 +5,6 @@ import { parseJson } from "../json.js";
 const KEPT = "ich-login"; // only from the redirect to the provider until its answer; no token
 
 /** @typedef {{ client: import("../session.js").Client, state: string, nonce: string, verifier: string, address: string }} Redirect */
-
 /** @type {Redirect | null} */
 export const kept = parseJson(sessionStorage.getItem(KEPT) ?? "");
 sessionStorage.removeItem(KEPT);
