@@ -39,7 +39,14 @@ TIMEOUT_S: Final = 20.0
 _END_S: Final = 5.0
 _PIPE_BYTES: Final = 1024**2  # the most that Linux allows every user
 _REQUEST: Final = Struct("<32sHHBB?L")
-_COMMAND: Final = (sys.executable, "-m", "services.preprocess.decoder_processes")
+# pydicom imports `requests` where it is installed, which would take 8 MB of each child.
+_ENTRY: Final = """
+import runpy, sys
+sys.modules["requests"] = None
+runpy.run_module("services.preprocess.decoder_processes", run_name="__main__")
+"""
+_COMMAND: Final = (sys.executable, "-c", _ENTRY)
+_SETTINGS: Final = ("ICH_", "OTEL_")
 _IMPORT_ROOT: Final = Path(__file__).parents[2]
 
 _Process = subprocess.Popen[bytes]
@@ -186,7 +193,7 @@ def _enlarge_pipes(child: _Process) -> None:
 
 def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment without the services' settings: a decoder needs none, and some name secrets."""
-    return {name: value for name, value in environment.items() if not name.startswith("ICH_")}
+    return {name: value for name, value in environment.items() if not name.startswith(_SETTINGS)}
 
 
 def _end(child: _Process) -> None:
