@@ -1,4 +1,4 @@
-"""A proxy in front of an HTTP server that fails as told: for storages that are slow, overloaded or cut off."""
+"""A proxy in front of an HTTP server that fails on request: for storages that are slow, overloaded or cut off."""
 
 import threading
 from collections import deque

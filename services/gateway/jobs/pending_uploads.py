@@ -33,7 +33,7 @@ class PendingUploads(Protocol):
     """The jobs that this gateway, and others on the same storage, are storing."""
 
     def storing(self, job: Job) -> AbstractContextManager[None]:
-        """Mark a job, of which nothing is stored yet, as an upload of this gateway."""
+        """Mark a job as an upload of this gateway, before anything of it is stored."""
 
     def check(self, job: Job) -> None:
         """UploadAborted where another gateway counted this one as dead, and removes its uploads."""

@@ -13,7 +13,7 @@ _TEXTS: Final[Mapping[Quota, str]] = {
     "one by DELETE /v1/jobs/{{id}}",
     "series": "{used} of this sender's series have no report yet, and no job is accepted from {limit} on; send the job "
     "again when some are done",
-    "bytes": "this job's files need more than the rest of this sender's {limit}, of which {used} are stored; delete "
+    "bytes": "this job's files exceed this sender's limit of {limit}: {used} are stored already; delete "
     "jobs that have ended by DELETE /v1/jobs/{{id}}, or wait until they expire",
 }
 
