@@ -1,48 +1,23 @@
 """The provider's signing keys: cached, refreshed in the background, and fetched again for a new key id."""
 
 import asyncio
-import base64
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final
 
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey, RSAKey
-
+from services.common.identity.oidc.json_web_keys import Keys, KeyType, SigningKey, usable_keys
 from services.common.identity.oidc.provider import KeySource, ProviderFailed
 from services.common.identity.problems import ProviderUnavailable
 
 log = logging.getLogger(__name__)
-KeyType = Literal["RSA", "EC", "OKP"]
-Key = RSAKey | ECKey | OKPKey
 REFRESH_S: Final = 300.0  # between two refreshes; a key that the provider dropped is refused after it
 INTERVAL_S: Final = 5.0  # the least time between two attempts, for whatever reason
 _MISSING_S: Final = 30.0  # that an unknown key id is refused without another attempt
 _MAX_MISSING: Final = 1000
 _MAX_WAITING: Final = 100  # requests with unknown key ids that wait for an attempt
-_MIN_RSA_BITS: Final = 2048  # RFC 7518, section 3.3
-_KINDS: Final[Mapping[str, type[Key]]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
-_PUBLIC: Final = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SigningKey:
-    """A public key.
-
-    algorithm : the only one that it is for; None for each of its type
-    document : its public members
-    """
-
-    key: Key
-    algorithm: str | None
-    document: Mapping[str, Any]
-
-
-Keys = Mapping[tuple[str, str], SigningKey]
 
 
 class SigningKeys:
@@ -164,7 +139,7 @@ class SigningKeys:
             self.failed += 1
             self._note_failure(error)
             return
-        self._keys = _usable(documents, self._keys)
+        self._keys = usable_keys(documents, self._keys)
         self._fetched_at = self._clock()
         self.fetched += 1
         if self._failing:
@@ -194,48 +169,3 @@ class SigningKeys:
             failed = self.failed
             await self.refresh()
             await asyncio.sleep(REFRESH_S if self.failed == failed else self._interval_s)
-
-
-def _usable(documents: list[dict[str, Any]], before: Keys) -> Keys:
-    """Keys that may verify signatures. A key that did not change keeps its object, which caches compare."""
-    found: dict[tuple[str, str], SigningKey] = {}
-    for document in documents:
-        key_id, kind = document.get("kid"), document.get("kty")
-        if not isinstance(key_id, str) or not isinstance(kind, str) or kind not in _KINDS or not _may_verify(document):
-            continue
-        public = {name: document.get(name) for name in ("kty", "alg", *_PUBLIC[kind])}
-        known = before.get((key_id, kind))
-        if known and known.document == public:
-            found[key_id, kind] = known
-        elif key := _import(kind, public):
-            found[key_id, kind] = SigningKey(key, public["alg"], public)
-    return found
-
-
-def _may_verify(document: Mapping[str, Any]) -> bool:
-    operations = document.get("key_ops", ["verify"])
-    algorithm = document.get("alg")
-    return (
-        document.get("use", "sig") == "sig"
-        and isinstance(operations, list)
-        and "verify" in operations
-        and (algorithm is None or isinstance(algorithm, str))
-    )
-
-
-def _import(kind: str, public: Mapping[str, Any]) -> Key | None:
-    """A public key; None with a warning for one that is malformed or weak."""
-    members = {"kty": kind, **{name: public[name] for name in _PUBLIC[kind]}}
-    try:
-        if kind == "RSA" and _bits(members["n"]) < _MIN_RSA_BITS:
-            log.warning("an RSA key of the OpenID provider has fewer than %d bits; it is not used", _MIN_RSA_BITS)
-            return None
-        return _KINDS[kind].import_key(members)
-    except (JoseError, ValueError, TypeError, KeyError):
-        log.warning("a signing key of the OpenID provider is malformed; it is not used")
-        return None
-
-
-def _bits(modulus: str) -> int:
-    """Bits of an RSA modulus in base64url."""
-    return int.from_bytes(base64.urlsafe_b64decode(modulus + "==")).bit_length()

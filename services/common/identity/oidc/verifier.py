@@ -13,7 +13,8 @@ from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 
 from services.common.identity.oidc.claims import LEEWAY_S, Expected, principal_of
-from services.common.identity.oidc.signing_keys import KeyType, SigningKey, SigningKeys
+from services.common.identity.oidc.json_web_keys import KeyType, SigningKey
+from services.common.identity.oidc.signing_keys import SigningKeys
 from services.common.identity.principal import Principal
 from services.common.identity.problems import InvalidToken
 
