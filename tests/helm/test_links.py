@@ -1,5 +1,7 @@
 """Objects that name each other agree: selectors, ports, addresses, Secrets, claims."""
 
+import re
+
 import pytest
 
 from tests.helm.chart import VALUE_SETS, Rendered, rendered, selects, values_file
@@ -81,3 +83,17 @@ def test_the_service_monitor_finds_every_service_with_metrics() -> None:
         if selects(monitor["spec"]["selector"], each["metadata"]["labels"])
     }
     assert components == {"gateway", "preprocess", "cnn", "rnn", "dicom-node"}
+
+
+def test_names_and_labels_fit_kubernetes_limits() -> None:
+    """With the longest name of a release: names and labels are DNS labels of 63 characters, port names have 15."""
+    label = re.compile(r"[a-zA-Z0-9]([-_.a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
+    release = rendered("hospital", f'fullnameOverride="{"x" * 40}"', f'nameOverride="{"n" * 40}"')
+    for each in release.objects:
+        metadata = each["metadata"]
+        assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", metadata["name"]), metadata["name"]
+        assert all(label.fullmatch(value) for value in metadata.get("labels", {}).values()), metadata
+    for workload in release.workloads():
+        if workload.kind == "StatefulSet":
+            assert len(f"{workload.name}-{'0' * 10}") <= 63, "the label of its revision"
+        assert all(len(port) <= 15 for port in workload.ports() if isinstance(port, str))

@@ -17,6 +17,10 @@ def test_workers_share_the_gateways_volume_on_its_node() -> None:
             "requiredDuringSchedulingIgnoredDuringExecution"
         ]
         assert selects(term["labelSelector"], release.workload("gateway").labels)
+    preferred = '{"podAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[]},"nodeAffinity":{}}'
+    placed = rendered("cpu", f"worker.affinity={preferred}").workload("worker").spec["affinity"]
+    assert set(placed) == {"podAffinity", "nodeAffinity"}
+    assert len(placed["podAffinity"]) == 2, "the site's rule and ours"
     shared = rendered("cpu", 'jobs.persistence.accessModes=["ReadWriteMany"]')
     assert "affinity" not in shared.workload("worker").spec
     assert release.one("PersistentVolumeClaim", "ich-jobs")["metadata"]["annotations"] == {
@@ -54,7 +58,9 @@ def test_keda_alone_sets_the_replicas_of_what_it_scales() -> None:
     for workload in release.workloads():
         if workload.kind == "Deployment":
             assert ("replicas" in workload.object["spec"]) == (workload.name not in scaled), workload.name
-    assert all(spec["fallback"]["replicas"] >= 1 for spec in scaled.values())
+    for spec in scaled.values():
+        assert spec["fallback"]["replicas"] >= 1
+        assert spec["fallback"]["behavior"] == "currentReplicasIfHigher", "a silent Prometheus stops no replica"
 
 
 def test_open_jobs_wake_workers_and_cnn() -> None:
