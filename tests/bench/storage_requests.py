@@ -27,6 +27,7 @@ from tests.redis_process import redis_url, running_redis
 from tests.running import ROOT, free_ports
 
 _SCRAPE_S: Final = 15.0
+_SETTLE_S: Final = 130.0
 _COUNTER: Final = re.compile(r"SeaweedFS_s3_request_total\{([^}]*)\} (\S+)")
 _PRICES: Final = {"PUT": 5e-6, "LIST": 5e-6, "GET": 0.4e-6, "DELETE": 0.0}  # dollars, S3 Standard, us-east-1
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print requests an hour, and their price, for each number of jobs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, nargs="*", default=[0, 100, 1000])
-    parser.add_argument("--seconds", type=float, default=330.0, help="more than a rescan of the worklist")
+    parser.add_argument("--seconds", type=float, default=330.0, help="of the measurement")
     options = parser.parse_args(arguments)
     for count in options.jobs:
         _print(count, *_measure(count, options.seconds))
@@ -52,6 +53,7 @@ def _measure(count: int, seconds: float) -> tuple[Counter[str], float]:
         _fill(url, folder / "filling", count)
         gateway = stack.enter_context(_gateway(url, folder))
         _wait_until_complete(gateway, count)
+        time.sleep(_SETTLE_S)  # the first sweep looks at each job
         before, begin = _requests(port), time.monotonic()
         while time.monotonic() < begin + seconds:
             time.sleep(_SCRAPE_S)

@@ -7,7 +7,7 @@ secrets in the clear: keep it as safe as the folder of jobs, or encrypt it.
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -22,6 +22,7 @@ from services.gateway.backup.settings_files import settings_members, site_variab
 from services.gateway.backup.snapshot import files_of, snapshot
 
 _STREAM: Final = "-"
+_JOBS_URL: Final = "ICH_GATEWAY_JOBS_URL"
 _MEGABYTE: Final = 1e6
 
 
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _create(options: argparse.Namespace) -> Summary:
     variables = site_variables(options.environment_of) if options.environment else {}
+    _check_jobs_are_local({**os.environ, **variables})
     with (
         _new_file(options.archive) as stream,
         snapshot(options.jobs) as folder,
@@ -52,6 +54,15 @@ def _create(options: argparse.Namespace) -> Summary:
         for path in files_of(folder):
             writer.add(str(path.relative_to(folder)), path)
         return writer.finish(sum(1 for _ in (folder / "jobs").glob("*/*")))
+
+
+def _check_jobs_are_local(variables: Mapping[str, str]) -> None:
+    """BackupError where jobs are in an object storage: the archive would hold none."""
+    if variables.get(_JOBS_URL):
+        raise BackupError(
+            f"{_JOBS_URL} is set, so the jobs are in an object storage, not in the folder: back up its bucket by its "
+            "own means, such as versions or replication, and copy the files of keys and settings"
+        )
 
 
 def _verify(options: argparse.Namespace) -> Summary:

@@ -8,6 +8,7 @@ A scrape must stay cheap with ten thousand jobs:
 - Jobs are planned in about the order of their arrival, so a run of jobs without a plan ends the search for plans.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,8 +24,10 @@ from services.gateway.jobs.schemas import OUTCOMES, PRIORITIES, Outcome
 from services.gateway.jobs.store import JobStore
 from services.gateway.stages.stage_client import Stages
 
+log = logging.getLogger(__name__)
 CACHE_S: Final = 5.0
 REMOTE_CACHE_S: Final = 30.0  # an object storage has a price for each request
+_PATIENCE_S: Final = 5.0
 _MAX_UNPLANNED_RUN: Final = 50
 _OUTCOMES: Final = "ich:outcomes"
 _CAUSES: Final = "ich:causes"
@@ -65,16 +68,26 @@ class QueueMetrics(Collector):
         seconds for which gauges are cached
     clock
         seconds since 1970
+    patience_s
+        seconds for which a scrape waits for the store
     """
 
     def __init__(
-        self, redis: Counters, store: JobStore, *, cache_s: float = CACHE_S, clock: Callable[[], float] = time.time
+        self,
+        redis: Counters,
+        store: JobStore,
+        *,
+        cache_s: float = CACHE_S,
+        clock: Callable[[], float] = time.time,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
         self._redis = redis
         self._store = store
         self._cache_s = cache_s
         self._clock = clock
         self._lock = threading.Lock()
+        self._patience_s = patience_s
+        self._reader: threading.Thread | None = None
         self._cached_at_s = 0.0
         self._gauges: list[Metric] = []
         self._series_counts: dict[str, int] = {}  # of each planned open job by its id
@@ -83,9 +96,24 @@ class QueueMetrics(Collector):
         """Open jobs, waiting series, age of the oldest job, series by outcome, failures by cause."""
         with self._lock:
             if self._clock() - self._cached_at_s >= self._cache_s:
-                self._gauges, self._cached_at_s = list(self._read_gauges()), self._clock()
-        yield from self._gauges
+                self._refresh()
+            gauges = self._gauges
+        yield from gauges
         yield from self._read_counters()
+
+    def _refresh(self) -> None:
+        """Read the gauges. A storage that does not answer in time leaves a gap: Prometheus gives a scrape 10 s."""
+        if self._reader is None or not self._reader.is_alive():
+            self._gauges = []
+            self._reader = threading.Thread(target=self._read, name="queue-metrics", daemon=True)
+            self._reader.start()
+        self._reader.join(self._patience_s)
+
+    def _read(self) -> None:
+        try:
+            self._gauges, self._cached_at_s = list(self._read_gauges()), self._clock()
+        except OSError as error:
+            log.warning("the store of jobs cannot be read for metrics", extra={"fields": {"errno": error.errno}})
 
     def _read_gauges(self) -> Iterator[Metric]:
         jobs = GaugeMetricFamily("ich_jobs_open", "Jobs that have not ended", labels=["priority"])

@@ -168,3 +168,13 @@ def test_an_archive_passes_through_pipes(tmp_path: Path, jobs: Path) -> None:
     subprocess.run(restore, cwd=ROOT, input=made, capture_output=True, check=True)
     assert content(tmp_path / "new") == content(jobs)
     assert io.BytesIO(made).getbuffer().nbytes > 0
+
+
+@pytest.mark.parametrize("more", [[], ["--no-environment"]])
+def test_jobs_in_an_object_storage_are_refused_by_name(
+    tmp_path: Path, jobs: Path, monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    monkeypatch.setenv("ICH_GATEWAY_JOBS_URL", "s3://bucket/prefix")
+    with pytest.raises(SystemExit, match="ICH_GATEWAY_JOBS_URL is set"):
+        main(["create", str(tmp_path / "archive"), "--jobs", str(jobs), *more])
+    assert not (tmp_path / "archive").exists()

@@ -1,5 +1,6 @@
 """Metrics of the queue, with counters in a dictionary."""
 
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,11 @@ from services.common.timestamps import utc_now
 from services.gateway.jobs.job import Job
 from services.gateway.jobs.metrics import QueueMetrics, count_result, count_stage_retries
 from services.gateway.jobs.schemas import Plan, PlannedSeries, Priority
+from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.stages.stage_client import Stages, connect
-from services.gateway.uploads.spool import SpoolFolder
+from services.gateway.uploads.spool import Spool, SpoolFolder
+from tests.gateway.jobs.conditions import wait_until
 from tests.gateway.jobs.factories import report_of
 
 
@@ -151,3 +154,38 @@ def test_workers_add_their_retries(counters: CountersInMemory, scrape: Callable[
     assert {key: value for key, value in scrape().items() if "stage_retries" in key} == {
         'ich_worker_stage_retries_total{cause="broken",stage="cnn"}': 4
     }
+
+
+class UnreliableStorage(LocalStorage):
+    """Answers once `answers` is set; fails while `fails` is."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, lambda _: None)
+        self.answers, self.fails = threading.Event(), False
+
+    def names(self, key: str) -> list[str]:
+        self.answers.wait()
+        if self.fails:
+            raise OSError(5, "broken")
+        return super().names(key)
+
+
+def test_a_storage_that_fails_or_does_not_answer_leaves_a_gap(
+    counters: CountersInMemory, clock: Clock, tmp_path: Path
+) -> None:
+    storage = UnreliableStorage(tmp_path / "store")
+    metrics = QueueMetrics(
+        counters, JobStore(storage, Spool(tmp_path / "incoming")), clock=clock, cache_s=0, patience_s=0.01
+    )
+
+    def families() -> set[str]:
+        return {family.name for family in metrics.collect()}
+
+    counted = {"ich_job_series", "ich_job_failures", "ich_worker_stage_retries"}
+    try:
+        assert [families(), families()] == [counted, counted]
+    finally:
+        storage.answers.set()
+    wait_until(lambda: "ich_jobs_open" in families())
+    storage.fails = True
+    wait_until(lambda: families() == counted)
