@@ -89,9 +89,9 @@ class Cluster:
     def __init__(self, shape: Shape, times: ServiceTimes, seed: int = 1) -> None:
         self.env = simpy.Environment()
         self.shape, self.times = shape, times
-        self.queue = FairQueue(self.env, shape.lanes)
         self.jobs: list[Job] = []
         chance = random.Random(seed)  # noqa: S311 - no secret
+        self.queue = FairQueue(self.env, shape.lanes, chance)
         self._host = Cpu(self.env, shape.shared_cores) if shape.shared_cores is not None else None
         self.cpus: dict[str, list[Cpu]] = {}
         gateways = self._cpus("gateway", shape.gateways, 1)

@@ -1,5 +1,6 @@
 """The queue of the simulation: tickets of senders' lanes, in turn, urgent ones first, as services.gateway.jobs does."""
 
+import random
 from collections import Counter, deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
@@ -43,18 +44,16 @@ class FairQueue:
     lanes : of each sender in each priority
     """
 
-    def __init__(self, env: simpy.Environment, lanes: int) -> None:
-        self._env, self._count = env, lanes
+    def __init__(self, env: simpy.Environment, lanes: int, chance: random.Random) -> None:
+        self._env, self._count, self._chance = env, lanes, chance
         self._lanes: dict[tuple[Priority, int, int], Lane] = {}
         self._tickets: dict[Priority, deque[Lane]] = {priority: deque() for priority in PRIORITIES}
         self._open: Counter[tuple[Priority, int]] = Counter()
         self._waiting: deque[tuple[tuple[Priority, ...], simpy.Event]] = deque()
-        self._next_lane: Counter[int] = Counter()
 
     def add(self, study: Study) -> Job:
-        """A job of a study in one of its sender's lanes, which take turns."""
-        number = self._next_lane[study.site] % self._count
-        self._next_lane[study.site] += 1
+        """A job of a study in one of its sender's lanes, at random as by the hash of its id."""
+        number = self._chance.randrange(self._count)
         job = Job(study, number, done=self._env.event())
         lane = self._lanes.setdefault((study.priority, study.site, number), Lane(study.priority, study.site))
         lane.jobs.append(job)
