@@ -36,6 +36,7 @@ _COPIES: Final = "fetched-"
 _CHECK: Final = "check"
 _CONCURRENT: Final = 8  # requests of one folder or of its copies
 _PART_BYTES: Final = 8 * 1024**2  # a larger file travels in parts; `_CONCURRENT` parts are in memory
+_CONFLICTS: Final = 5
 _ATTEMPT: Final = "attempt"  # metadata that tells the writer of a file from others
 _ALLOW_HTTP: Final = ("AWS_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
 _READ_TIMEOUT_S: Final = 20.0
@@ -77,20 +78,21 @@ class ObjectStorage:
     def create(self, key: str, content: bytes) -> bool:
         """Put the file unless it exists.
 
-        A retry of a request whose answer was lost finds this call's own file: its metadata tells.
+        A retry of a request whose answer was lost finds this call's own file: its metadata tells. S3 also refuses with
+        409 where it could not decide between two requests: there is no file then, and the put is repeated.
         """
         attempt = secrets.token_hex(8)
-        with _errors("create"):
-            try:
-                obstore.put(self._store, key, content, mode="create", attributes={_ATTEMPT: attempt})
-            except AlreadyExistsError:
-                return self._attempt(key) == attempt
-        return True
-
-    def _attempt(self, key: str) -> object:
-        with suppress(FileNotFoundError):
-            return obstore.get(self._store, key, options={"head": True}).attributes.get(_ATTEMPT)
-        return None
+        for _ in range(_CONFLICTS):
+            with _errors("create"):
+                try:
+                    obstore.put(self._store, key, content, mode="create", attributes={_ATTEMPT: attempt})
+                except AlreadyExistsError:
+                    with suppress(FileNotFoundError):
+                        found = obstore.get(self._store, key, options={"head": True}).attributes
+                        return found.get(_ATTEMPT) == attempt
+                else:
+                    return True
+        raise StorageUnavailable("the object storage of jobs cannot decide between two writes; try again later")
 
     def store_folder(self, folder: Path, key: str) -> None:
         """Upload the manifest last."""

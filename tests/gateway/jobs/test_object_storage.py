@@ -139,6 +139,18 @@ def test_an_attempt_after_a_lost_answer_is_not_taken_for_another_writer(
         assert storage.get(key) == b"1"
 
 
+def test_a_conflict_that_leaves_no_file_is_no_lost_race(storage: ObjectStorage, proxy: FaultyProxy) -> None:
+    """S3 answers 409 (ConditionalRequestConflict) where another request on the key runs."""
+    proxy.faults.extend([409, None, 409, None])
+    assert storage.create("a/b", b"1")
+    assert storage.get("a/b") == b"1"
+    proxy.faults.append(409)
+    assert not storage.create("a/b", b"2")
+    proxy.always = 409
+    with pytest.raises(StorageUnavailable):
+        storage.create("a/c", b"1")
+
+
 def test_a_full_storage_is_a_full_disk(storage: ObjectStorage, proxy: FaultyProxy) -> None:
     proxy.always = 507
     with pytest.raises(OSError, match="full") as failed:
