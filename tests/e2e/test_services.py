@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import statistics
@@ -161,7 +162,7 @@ def _wait_until_busy(process: int) -> None:
 
 
 @pytest.mark.parametrize("stage", ["preprocess", "cnn", "rnn"])
-def test_a_stage_killed_during_a_request_gives_502_and_restarts(service: Service, stage: str) -> None:
+def test_a_stage_killed_during_a_request_restarts_in_time_or_gives_502(service: Service, stage: str) -> None:
     files = series(40)
     with ThreadPoolExecutor(1) as pool:
         pending = pool.submit(_predict, service, files)
@@ -170,8 +171,12 @@ def test_a_stage_killed_during_a_request_gives_502_and_restarts(service: Service
         during = pending.result(60)
         right_after = _predict(service, files)
 
-    assert {during.status_code, right_after.status_code} <= {200, 502, 503}
-    assert right_after.status_code == 502 or during.status_code == 502
+    for answer in (during, right_after):  # 200 where the stage is back within ICH_GATEWAY_STAGE_RETRY_S
+        assert answer.status_code in (200, 502, 503), answer.text
+        assert answer.is_success or int(answer.headers["retry-after"]) > 0
+    metrics = httpx.get(f"{service.url}/metrics").text
+    retried = re.search(rf'ich_stage_retries_total{{cause="(broken|refused)",stage="{stage}"}} [1-9]', metrics)
+    assert retried or stage == "rnn"  # which may be back before the request needs it
     service.wait_until_ready(60)
     assert _predict(service, files).status_code == 200
 
