@@ -246,3 +246,19 @@ def test_the_files_are_valid(tmp_path: Path) -> None:
         with pytest.raises(SystemExit) as ended:
             check(["--builtin-schema", "vendor.compose-spec", str(path)])
         assert ended.value.code == 0
+
+
+def test_a_backup_sees_whether_jobs_are_in_an_object_storage(services: dict[str, dict[str, Any]]) -> None:
+    assert services["backup"]["env_file"] == services["gateway"]["env_file"]
+
+
+def test_the_documented_file_connects_gateway_and_workers_with_an_object_storage(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    text = (ROOT / "docs/how-to/use-object-storage.md").read_text().partition("```yaml")[2].partition("```")[0]
+    added = YAML().load(text)
+    users = [name for name in services if services[name].get("image") == "ich-gateway" and name in added["services"]]
+    assert sorted(users) == sorted(added["services"]) == ["gateway", "worker", "worker-urgent"]
+    assert {network for service in added["services"].values() for network in service["networks"]} == set(
+        added["networks"]
+    )
