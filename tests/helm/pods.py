@@ -39,21 +39,20 @@ class Pods:
         workload = self.release.workload(component)
         volumes = self._volumes(workload, replica)
         for container in workload.spec.get("initContainers", ()):
-            podman("run", "--rm", *self._options(workload, container, volumes), *_command(container))
+            podman("run", "--rm", *self._options(workload, container, volumes))
         name = self.container(component, replica)
         podman("rm", "--force", "--ignore", name)
         self.started.append(name)
         options = self._options(workload, workload.spec["containers"][0], volumes)
         alias = ("--network-alias", workload.name, "--hostname", f"{workload.name}-{replica}")
-        podman("run", "--detach", "--name", name, *alias, *options, *_command(workload.spec["containers"][0]))
+        podman("run", "--detach", "--name", name, *alias, *options)
 
     def run(self, component: str) -> str:
         """Run a pod to its end, and return what its container prints; AssertionError where one fails."""
         workload = self.release.workload(component)
         volumes = self._volumes(workload)
         return [
-            podman("run", "--rm", *self._options(workload, container, volumes), *_command(container))
-            for container in workload.containers()
+            podman("run", "--rm", *self._options(workload, container, volumes)) for container in workload.containers()
         ][-1]
 
     def stop(self, component: str) -> None:
@@ -89,6 +88,7 @@ class Pods:
         for mount in container["volumeMounts"]:
             read_only = ",readonly" if mount.get("readOnly") else ""
             yield from ("--mount", f"{volumes[mount['name']]},destination={mount['mountPath']}{read_only}")
+        yield from ("--entrypoint", json.dumps(container["command"])) if "command" in container else ()
         yield container["image"]
 
     def _environment(self, container: Mapping[str, Any]) -> dict[str, str]:
@@ -136,11 +136,6 @@ class Pods:
             os.chown(path, 0, group)
             path.chmod(secret["defaultMode"])
         return folder
-
-
-def _command(container: Mapping[str, Any]) -> list[str]:
-    found: list[str] = container.get("command", [])
-    return found
 
 
 def _log(name: str) -> str:

@@ -88,3 +88,14 @@ def test_every_image_may_be_set_by_digest() -> None:
     pinned = rendered("cpu", *(f'{name}.image.digest="{digest}"' for name in names))
     for workload in pinned.workloads():
         assert all(each["image"].endswith(f"@{digest}") for each in workload.containers()), workload.name
+
+
+def test_an_upgrade_replaces_only_pods_that_differ(release: Rendered) -> None:
+    """A label with the version would restart Redis and the DICOM node with each chart."""
+    for workload in release.workloads():
+        if workload.kind != "Pod":
+            assert set(workload.labels) == {
+                "app.kubernetes.io/name",
+                "app.kubernetes.io/instance",
+                "app.kubernetes.io/component",
+            }

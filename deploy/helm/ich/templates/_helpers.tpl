@@ -68,10 +68,10 @@ labels:
 {{- end -}}
 {{- end -}}
 
-{{- /* What all pods share: (list $ component service), service with nodeSelector, tolerations, affinity. */ -}}
+{{- /* Labels of pods have no version, so that an upgrade replaces only pods that differ. */ -}}
 {{- define "ich.podMetadata" -}}
 labels:
-  {{- include "ich.labels" . | nindent 2 }}
+  {{- include "ich.selector" . | nindent 2 }}
   {{- with (index . 0).Values.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -96,7 +96,8 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{- /* enableServiceLinks is off: variables such as ICH_GATEWAY_PORT would be taken for settings, and stop the start. */ -}}
+{{- /* What all pods share: (list $ component service), service with nodeSelector and tolerations.
+enableServiceLinks is off: the variables of a Service `ich-gateway` would be taken for settings, and stop the start. */ -}}
 {{- define "ich.pod" -}}
 {{- $root := index . 0 -}}
 {{- $component := index . 1 -}}
