@@ -64,10 +64,11 @@ class Membership:
         return self._term if self._clock() < self._leads_until else None
 
     def join(self) -> None:
-        """Become a member, under a new id."""
-        self.id, self._beats = secrets.token_hex(8), 0
+        """Become a member, under a new id. The record comes first: marks of uploads have the id."""
         self._leads_until = float("-inf")
-        self._storage.create(f"{_FOLDER}/{self.id}", Owner.current().record())
+        member = secrets.token_hex(8)
+        self._storage.create(f"{_FOLDER}/{member}", Owner.current().record())
+        self.id, self._beats = member, 0
 
     def leave(self) -> None:
         """Let another gateway take the lease at once."""
