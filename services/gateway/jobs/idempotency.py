@@ -33,7 +33,7 @@ class IdempotencyKeys:
 
     def find(self, sender: str, key: str, manifest: Manifest) -> Job | None:
         """The job that has this key; IdempotencyConflict where its request differs from the manifest's."""
-        path = _path(sender, key)
+        path = key_path(sender, key)
         try:
             job = self._job_at(path)
         except FileNotFoundError:
@@ -49,7 +49,7 @@ class IdempotencyKeys:
 
     def claim(self, sender: str, key: str, job: Job, manifest: Manifest) -> Job | None:
         """Give the key to a job, unless a concurrent request with the same key has given it to another: that job."""
-        while not self._storage.create(_path(sender, key), job.id.encode()):
+        while not self._storage.create(key_path(sender, key), job.id.encode()):
             if other := self.find(sender, key, manifest):
                 return other
         return None
@@ -80,7 +80,8 @@ class IdempotencyKeys:
         return Job(self._storage, sender, self._storage.get(path).decode())
 
 
-def _path(sender: str, key: str) -> str:
+def key_path(sender: str, key: str) -> str:
+    """The path of a sender's key in the storage."""
     return f"keys/{sender}/{hashlib.sha256(key.encode()).hexdigest()}"
 
 

@@ -1,6 +1,7 @@
 """Jobs that a gateway is storing. In a shared storage each has a mark: others remove the jobs of a dead gateway.
 
-receiving/<sender>/<job>/<member>    the gateway that stores the job, until it is accepted or removed
+receiving/<sender>/<job>/<member>    the gateway that stores the job, until it is accepted or removed; its content is
+                                     the path of the job's idempotency key, if it has one
 receiving/<sender>/<job>/aborting    the job is being removed, unless it was accepted before this mark
 
 A gateway marks a job open, and looks at its own mark afterwards. To remove a half upload, a gateway creates `aborting`,
@@ -8,7 +9,7 @@ and looks for the job's open mark afterwards. So at least one of the two sees th
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Final, Protocol
 
 from services.common.problems import Problem
@@ -32,8 +33,11 @@ class UploadAborted(Problem):
 class PendingUploads(Protocol):
     """The jobs that this gateway, and others on the same storage, are storing."""
 
-    def storing(self, job: Job) -> AbstractContextManager[None]:
-        """Mark a job as an upload of this gateway, before anything of it is stored."""
+    def storing(self, job: Job, key: str | None) -> AbstractContextManager[None]:
+        """Mark a job as an upload of this gateway, before anything of it is stored.
+
+        key : path of its idempotency key
+        """
 
     def check(self, job: Job) -> None:
         """UploadAborted where another gateway counted this one as dead, and removes its uploads."""
@@ -60,7 +64,7 @@ class PendingUploads(Protocol):
 class SoleUploads:
     """Of a gateway that shares its storage with no other: without marks, since its next start removes half uploads."""
 
-    def storing(self, job: Job) -> AbstractContextManager[None]:  # noqa: ARG002 - of the Protocol
+    def storing(self, job: Job, key: str | None) -> AbstractContextManager[None]:  # noqa: ARG002 - of the Protocol
         """Nothing to mark."""
         return nullcontext()
 
@@ -96,11 +100,11 @@ class SharedUploads:
         self._stalled: set[str] = set()  # jobs that were being aborted when this gateway settled all last
 
     @contextmanager
-    def storing(self, job: Job) -> Iterator[None]:
+    def storing(self, job: Job, key: str | None) -> Iterator[None]:
         """Create the mark. It stays where the gateway does not come to `end` or `abort`."""
         self._members[job.id] = self._membership.id
         try:
-            self._storage.create(f"{_folder(job)}/{self._members[job.id]}", b"")
+            self._storage.create(f"{_folder(job)}/{self._members[job.id]}", (key or "").encode())
             yield
         finally:
             del self._members[job.id]
@@ -126,11 +130,21 @@ class SharedUploads:
             self._finish(job, is_accepted)
 
     def _finish(self, job: Job, is_accepted: IsAccepted) -> None:
-        """Remove the job unless it was accepted, then its marks; `aborting` is the last."""
+        """Remove the job and its key unless it was accepted, then its marks; `aborting` is the last."""
+        marks = [name for name in self._storage.names(_folder(job)) if name != _ABORTING]
         if not is_accepted(job):
+            for name in marks:
+                self._remove_key(job, name)
             job.remove()
-        for name in (*set(self._storage.names(_folder(job))).difference([_ABORTING]), _ABORTING):
+        for name in (*marks, _ABORTING):
             self._storage.remove(f"{_folder(job)}/{name}")
+
+    def _remove_key(self, job: Job, mark: str) -> None:
+        """Remove the key while the job exists: until then, no other request can take the key."""
+        with suppress(FileNotFoundError):
+            key = self._storage.get(f"{_folder(job)}/{mark}").decode()
+            if key and self._storage.get(key).decode() == job.id:
+                self._storage.remove(key)
 
     def ids(self) -> set[str]:
         return {job.id for job, _ in self._marked()}

@@ -26,7 +26,7 @@ from services.common.operating_points import OperatingPoint
 from services.common.private_folder import FOLDER_MODE, open_private
 from services.common.problems import NotFound
 from services.common.timestamps import utc_now
-from services.gateway.jobs.idempotency import IdempotencyConflict, IdempotencyKeys, digests, webhook_digest
+from services.gateway.jobs.idempotency import IdempotencyConflict, IdempotencyKeys, digests, key_path, webhook_digest
 from services.gateway.jobs.job import FILES, MANIFEST, SOURCE, Job, JobEnd, JobEnded, job_not_found
 from services.gateway.jobs.lease import Lease, LeaseCheck, SoleGateway
 from services.gateway.jobs.membership import Membership
@@ -146,7 +146,7 @@ class JobStore:
         manifest = _manifest(job, files, options)
         if key and (existing := self._idempotency_keys.find(sender, key, manifest)):
             return self._reopen(existing), False
-        with self.uploads.storing(job):
+        with self.uploads.storing(job, key_path(sender, key) if key else None):
             try:
                 self._store_files(job, folder, files, manifest, options.source)
                 self.uploads.check(job)

@@ -113,6 +113,7 @@ def test_a_half_upload_of_a_dead_gateway_is_removed_and_repeated_once(
         gateways.upload(crashing)
     gateways.let_die(other)
     gateways.sweep(other)
+    assert len(other.storage.names("keys/ann")) == len(other.storage.names("jobs/ann")), "the key goes with its job"
     gateways.check_clean(other, gateways.upload(other))
     gateways.sweep(other)
     gateways.check_clean(other, *other.storage.names("jobs/ann"))
