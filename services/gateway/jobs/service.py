@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from anyio import to_thread
@@ -38,6 +40,7 @@ from services.gateway.uploads.spool import SpoolFolder, UploadedFile, full_disk_
 log = logging.getLogger(__name__)
 _RECONCILE_INTERVAL_S: Final = 5.0
 _SWEEP_S: Final = 60.0
+_DOCUMENTS_AT_ONCE: Final = 8
 _IDLE_INTERVAL_S: Final = 20.0  # without open jobs in an object storage, which has a price for each request
 _IDLE_SWEEP_S: Final = 120.0
 
@@ -204,18 +207,23 @@ class JobService:
 
     def list_page(self, sender: str, before: str | None, limit: int, status: JobStatus | None) -> JobPage:
         """The sender's jobs older than the job `before`, newest first."""
-        found: list[JobDocument] = []
-        for job in self.store.jobs(sender):
-            if before and job.id >= before:
-                continue
-            with suppress(NotFound):  # deleted meanwhile
-                document = self.document(job)
-                if status in (None, document.status):
-                    found.append(document)
-            if len(found) > limit:
-                break
+        older = [job for job in self.store.jobs(sender) if not before or job.id < before]
+        documents = (document for document in self._documents(older) if status in (None, document.status))
+        found = list(islice(documents, limit + 1))
         more = f"/v1/jobs?before={found[limit - 1].id}&limit={limit}" if len(found) > limit else None
         return JobPage(jobs=tuple(found[:limit]), next=f"{more}&status={status}" if more and status else more)
+
+    def _documents(self, jobs: Sequence[Job]) -> Iterator[JobDocument]:
+        """The documents of jobs that were not deleted meanwhile, several read at once: a store may be far away."""
+
+        def read(job: Job) -> JobDocument | None:
+            with suppress(NotFound):
+                return self.document(job)
+            return None
+
+        with ThreadPoolExecutor(_DOCUMENTS_AT_ONCE) as pool:
+            for start in range(0, len(jobs), _DOCUMENTS_AT_ONCE):
+                yield from filter(None, pool.map(read, jobs[start : start + _DOCUMENTS_AT_ONCE]))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
