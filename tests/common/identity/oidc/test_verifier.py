@@ -18,7 +18,11 @@ from services.common.identity.problems import InvalidToken, ProviderUnavailable
 from tests.common.identity.oidc.issuer import AUDIENCE, EC, OTHER_RSA, RSA, Issuer, claims, public, token, verifier
 
 pytestmark = pytest.mark.anyio
-NOW = int(time.time())
+
+
+def now_s() -> int:
+    """Unix time at the moment of a test, which may run minutes after this file was read."""
+    return int(time.time())
 
 
 @pytest.fixture
@@ -51,9 +55,9 @@ def unsigned(**changes: Any) -> str:
 
 
 REFUSED: Final[dict[str, tuple[str, Callable[[], str]]]] = {
-    "expired": ("expired", lambda: token(claims(exp=NOW - 60))),
-    "used before its time": ("not_yet_valid", lambda: token(claims(nbf=NOW + 120))),
-    "issued in the future": ("not_yet_valid", lambda: token(claims(iat=NOW + 120))),
+    "expired": ("expired", lambda: token(claims(exp=now_s() - 60))),
+    "used before its time": ("not_yet_valid", lambda: token(claims(nbf=now_s() + 120))),
+    "issued in the future": ("not_yet_valid", lambda: token(claims(iat=now_s() + 120))),
     "of another issuer": ("issuer", lambda: token(claims(iss="https://login.example.org/realms/other"))),
     "of another audience": ("audience", lambda: token(claims(aud=["account", "page"]))),
     "an ID token of the page": ("audience", lambda: token(claims(aud="page", at_hash="x"), typ="JWT")),
@@ -83,7 +87,7 @@ REFUSED: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "encrypted": ("malformed", lambda: "eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d"),
     "huge": ("malformed", lambda: token(claims(note="x" * MAX_TOKEN_BYTES))),
     "without an expiry": ("malformed", lambda: token(claims(exp=None))),
-    "with an expiry that is a text": ("malformed", lambda: token(claims(exp=str(NOW + 60)))),
+    "with an expiry that is a text": ("malformed", lambda: token(claims(exp=str(now_s() + 60)))),
     "with an expiry that is true": ("malformed", lambda: token(claims(exp=True))),
     "with an endless expiry": ("malformed", lambda: token(claims(exp=float("inf")))),
     "without a subject": ("malformed", lambda: token(claims(sub=None))),
@@ -120,9 +124,9 @@ async def test_a_token_gives_an_id_without_a_name_and_its_roles() -> None:
 
 
 async def test_a_seen_token_needs_no_second_verification_until_it_expires() -> None:
-    now = float(NOW)
+    now = float(begin := now_s())
     tokens = verifier(Issuer(), lambda: now)
-    given = token(claims(exp=NOW + 100))
+    given = token(claims(exp=begin + 100))
     first = await tokens.principal(given)
     assert await tokens.principal(given) is first
     now += 200
