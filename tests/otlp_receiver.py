@@ -8,8 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from services.common import tracing
+from services.common.sdk_tracer import SdkTracer
 
 _WAIT_S = 30.0
 
@@ -103,3 +107,20 @@ def receiving_spans() -> Iterator[OtlpReceiver]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def traced_process() -> Iterator[OtlpReceiver]:
+    """Switch traces of this process on, as `configure_tracing` does, until the context ends. Flush before you look."""
+    with receiving_spans() as receiver:
+        tracing._tracer = SdkTracer("test", OTLPSpanExporter(f"{receiver.url}/v1/traces"))
+        try:
+            yield receiver
+        finally:
+            tracing.shutdown_tracing()
+
+
+def flush_spans() -> None:
+    """Wait until the spans of this process have arrived."""
+    assert tracing._tracer
+    tracing._tracer.flush(_WAIT_S)
