@@ -8,6 +8,7 @@ from services.gateway.jobs.attachments import NoBloodMap, NoReport
 from services.gateway.jobs.events import TooManyListeners
 from services.gateway.jobs.idempotency import IdempotencyConflict
 from services.gateway.jobs.job import NOT_YOURS, JobEnded, NotYourJob, job_not_found
+from services.gateway.jobs.pending_uploads import UploadAborted
 from services.gateway.jobs.scheduler import QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument
 from services.gateway.responses import (
@@ -71,6 +72,7 @@ CREATE_JOB: Final[Responses] = {
     503: openapi_problem(
         QueueUnavailable("Redis is down or full; nothing was accepted, send the job again later"),
         SpoolFull("the disk of the jobs is full; nothing was accepted"),
+        UploadAborted("this gateway could not reach the storage of jobs for a while; send the job again"),
         Overloaded("192 uploads are in progress; send the request again later"),
     ),
 }

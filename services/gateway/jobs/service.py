@@ -25,6 +25,7 @@ from services.gateway.jobs.job import Job
 from services.gateway.jobs.job_traces import JobTraces
 from services.gateway.jobs.lease import LeaseLost
 from services.gateway.jobs.retention import Retention, RetentionClock
+from services.gateway.jobs.rounds import INTERVAL_S, Rounds
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
 from services.gateway.jobs.schemas import JobDocument, JobPage, JobStatus, Priority
 from services.gateway.jobs.store import JobOptions, JobStore
@@ -38,11 +39,7 @@ from services.gateway.uploads.archives import Limits
 from services.gateway.uploads.spool import SpoolFolder, UploadedFile, full_disk_as_problem
 
 log = logging.getLogger(__name__)
-_RECONCILE_INTERVAL_S: Final = 5.0
-_SWEEP_S: Final = 60.0
 _DOCUMENTS_AT_ONCE: Final = 8
-_IDLE_INTERVAL_S: Final = 20.0  # without open jobs in an object storage, which has a price for each request
-_IDLE_SWEEP_S: Final = 120.0
 
 
 def _nobody(_: Job) -> None:
@@ -265,7 +262,7 @@ class JobService:
     async def _reconcile_forever(self) -> None:
         rounds = Rounds(self)
         while True:
-            pause_s = _RECONCILE_INTERVAL_S
+            pause_s = INTERVAL_S
             try:
                 pause_s = await to_thread.run_sync(rounds.run)
             except RedisError:
@@ -277,37 +274,3 @@ class JobService:
             except Exception:  # the next round may succeed; without rounds, no ticket is ever issued
                 log.exception("jobs could not be scheduled or expired")
             await asyncio.sleep(pause_s)
-
-
-class Rounds:
-    """What a gateway does every few seconds: with the lease, it reconciles and sweeps for all gateways."""
-
-    def __init__(self, service: JobService) -> None:
-        self._service = service
-        self._term: int | None = None
-        self._sweep_at_s = self._passed_s = 0.0
-
-    def run(self) -> float:
-        """One round; the seconds until the next one. The first round of a term sweeps."""
-        term = self._service.store.lease.term()
-        if term != self._term:
-            self._term, self._sweep_at_s = term, self._passed_s
-            self._service.retention.forget()
-        sweeps, busy = self._passed_s >= self._sweep_at_s, False
-        try:
-            busy = term is not None and self._service.scheduler.reconcile()
-        finally:
-            idle = not busy and self._service.store.membership is not None
-            pause_s = _IDLE_INTERVAL_S if idle and term is not None else _RECONCILE_INTERVAL_S
-            if sweeps:
-                self._sweep_at_s = self._passed_s + (_IDLE_SWEEP_S if idle else _SWEEP_S)
-            self._passed_s += pause_s
-            if sweeps:
-                self._sweep(term)
-        return pause_s
-
-    def _sweep(self, term: int | None) -> None:
-        if term is None:
-            self._service.store.settle_uploads(all_gateways=False)
-        else:
-            self._service.sweep()

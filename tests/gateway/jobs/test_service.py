@@ -21,9 +21,10 @@ from services.gateway.jobs.api import add_job_routes
 from services.gateway.jobs.job_traces import JobTraces
 from services.gateway.jobs.outbox import Outbox, PendingDelivery
 from services.gateway.jobs.retention import Retention, RetentionClock
+from services.gateway.jobs.rounds import Rounds
 from services.gateway.jobs.scheduler import FairScheduler, QueueUnavailable
 from services.gateway.jobs.schemas import Priority
-from services.gateway.jobs.service import JobService, Rounds
+from services.gateway.jobs.service import JobService
 from services.gateway.jobs.storage import LocalStorage
 from services.gateway.jobs.store import JobStore
 from services.gateway.jobs.webhook_addresses import AllowedAddresses

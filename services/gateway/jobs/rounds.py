@@ -1,0 +1,45 @@
+"""When a gateway reconciles and sweeps: with the lease for all gateways, without it for its own uploads alone."""
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from services.gateway.jobs.service import JobService
+
+INTERVAL_S: Final = 5.0
+_SWEEP_S: Final = 60.0
+_IDLE_INTERVAL_S: Final = 20.0  # without open jobs in an object storage, which has a price for each request
+_IDLE_SWEEP_S: Final = 120.0
+
+
+class Rounds:
+    """What a gateway does every few seconds: with the lease, it reconciles and sweeps for all gateways."""
+
+    def __init__(self, service: "JobService") -> None:
+        self._service = service
+        self._term: int | None = None
+        self._sweep_at_s = self._passed_s = 0.0
+
+    def run(self) -> float:
+        """One round; the seconds until the next one. The first round of a term sweeps."""
+        term = self._service.store.lease.term()
+        if term != self._term:
+            self._term, self._sweep_at_s = term, self._passed_s
+            self._service.retention.forget()
+        sweeps, busy = self._passed_s >= self._sweep_at_s, False
+        try:
+            busy = term is not None and self._service.scheduler.reconcile()
+        finally:
+            idle = not busy and self._service.store.membership is not None
+            pause_s = _IDLE_INTERVAL_S if idle and term is not None else INTERVAL_S
+            if sweeps:
+                self._sweep_at_s = self._passed_s + (_IDLE_SWEEP_S if idle else _SWEEP_S)
+            self._passed_s += pause_s
+            if sweeps:
+                self._sweep(term)
+        return pause_s
+
+    def _sweep(self, term: int | None) -> None:
+        if term is None:
+            self._service.store.settle_uploads(all_gateways=False)
+        else:
+            self._service.sweep()
