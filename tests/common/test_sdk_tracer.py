@@ -1,8 +1,9 @@
 """Spans over a real OTLP receiver, and a collector that is down."""
 
 import logging
-import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 
@@ -115,14 +116,25 @@ def test_a_collector_that_is_down_is_asked_once_a_pause_and_logged_once(caplog: 
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
-def test_forked_processes_share_the_pause() -> None:
-    exporter = PausingExporter(_Switchable())
-    child = os.fork()
-    if child == 0:
-        exporter.export([])
-        os._exit(0)
+_FORK = """
+import os
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from services.common.sdk_tracer import PausingExporter
+class Down(SpanExporter):
+    def export(self, spans):
+        return SpanExportResult.FAILURE
+exporter = PausingExporter(Down())
+if child := os.fork():
     os.waitpid(child, 0)
-    assert exporter.is_pausing
+    print(exporter.is_pausing)
+else:
+    exporter.export([])
+    os._exit(0)
+"""
+
+
+def test_forked_processes_share_the_pause() -> None:
+    assert subprocess.check_output([sys.executable, "-c", _FORK], stderr=subprocess.DEVNULL) == b"True\n"
 
 
 def test_a_collector_that_never_answers_delays_neither_spans_nor_the_end(
