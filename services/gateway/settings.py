@@ -291,7 +291,7 @@ class Settings(IdentitySettings, QuotaSettings):
     @field_validator("jobs_url")
     @classmethod
     def _is_object_storage(cls, url: str | None) -> str | None:
-        return None if url is None else checked_storage_url(url)
+        return checked_storage_url(url) if url else None
 
     @field_validator("audit_head")
     @classmethod

@@ -27,3 +27,7 @@ def test_another_url_stops_the_start_by_name_and_is_not_shown(url: str, named: s
         Settings(jobs_url=url)
     assert named in str(refused.value)
     assert "hidden" not in str(refused.value)
+
+
+def test_an_empty_url_is_none() -> None:
+    assert Settings(jobs_url="").jobs_url is None

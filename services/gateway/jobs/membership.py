@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from services.common.folder_lock import Owner
-from services.gateway.jobs.object_storage import check_storage
 from services.gateway.jobs.storage import Storage
+from services.gateway.jobs.storage_check import check_storage
 
 log = logging.getLogger(__name__)
 BEAT_S: Final = 5.0

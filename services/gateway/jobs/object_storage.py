@@ -4,7 +4,6 @@ Files are created by a conditional put (`If-None-Match: *`). Credentials and end
 """
 
 import fcntl
-import logging
 import os
 import secrets
 import shutil
@@ -13,42 +12,24 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import MemoryStore, from_url
 
 from services.common.private_folder import FOLDER_MODE, open_private
-from services.gateway.jobs.storage import LocalStorage, Storage
+from services.gateway.jobs.object_store_driver import open_store
 from services.gateway.jobs.storage_errors import StorageUnavailable, names_missing_bucket, storage_error
-from services.gateway.storage_url import checked_storage_url
 
-if TYPE_CHECKING:
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig
-
-log = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
 _MANIFEST: Final = "manifest.jsonl"
 _COPIES: Final = "fetched-"
-_CHECK: Final = "check"
 _CONCURRENT: Final = 8  # requests of one folder or of its copies
 _PART_BYTES: Final = 8 * 1024**2  # a larger file travels in parts; `_CONCURRENT` parts are in memory
 _CONFLICTS: Final = 5
 _ATTEMPT: Final = "attempt"  # metadata that tells the writer of a file from others
-_ALLOW_HTTP: Final = ("AWS_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
 _READ_TIMEOUT_S: Final = 20.0
-_RETRIES: Final["RetryConfig"] = {
-    "max_retries": 4,
-    "retry_timeout": timedelta(seconds=30),
-    "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=4), "base": 2},
-}
-
-
-class UnusableStorage(Exception):
-    """The object storage of `ICH_GATEWAY_JOBS_URL` cannot hold jobs."""
 
 
 class ObjectStorage:
@@ -73,7 +54,7 @@ class ObjectStorage:
 
     def __init__(self, url: str, spool: Path, *, read_timeout_s: float = _READ_TIMEOUT_S) -> None:
         self._spool = spool
-        self._store = _open_store(url, timedelta(seconds=read_timeout_s))
+        self._store = open_store(url, timedelta(seconds=read_timeout_s))
 
     def create(self, key: str, content: bytes) -> bool:
         """Put the file unless it exists.
@@ -185,27 +166,6 @@ class ObjectStorage:
         remove_unused_copies(self._spool)
 
 
-def check_storage(storage: Storage) -> None:
-    """Create a file of an object storage twice, list it and remove it.
-
-    Raises
-    ------
-    UnusableStorage
-        the storage does not answer, refuses one of the four operations, or ignores `If-None-Match`: two gateways would
-        then do one thing twice
-    """
-    if isinstance(storage, LocalStorage):
-        return
-    try:
-        conditional = _is_conditional(storage)
-    except StorageUnavailable as error:
-        log.error(error.detail)  # noqa: TRY400 - the traceback adds nothing
-        raise UnusableStorage(error.detail) from None
-    if not conditional:
-        log.error(_NOT_CONDITIONAL)
-        raise UnusableStorage(_NOT_CONDITIONAL)
-
-
 def remove_unused_copies(spool: Path) -> None:
     """Remove copies that no living process uses. Their age does not count, since a clock may jump."""
     spool.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
@@ -213,46 +173,6 @@ def remove_unused_copies(spool: Path) -> None:
         for folder in spool.glob(f"{_COPIES}*"):
             with suppress(BlockingIOError, FileNotFoundError), _in_use(folder):
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-_NOT_CONDITIONAL: Final = (
-    "the object storage of ICH_GATEWAY_JOBS_URL has no conditional writes (If-None-Match: *), or lists late: use "
-    "Amazon S3, MinIO, SeaweedFS 4, Google Cloud Storage, Azure Blob Storage or another one that has both"
-)
-
-
-def _is_conditional(storage: Storage) -> bool:
-    """Whether a file is created once only, and listed at once."""
-    name = secrets.token_hex(8)
-    key = f"{_CHECK}/{name}"
-    first, second, listed = storage.create(key, b"1"), storage.create(key, b"2"), storage.names(_CHECK)
-    storage.remove(key)
-    return first and not second and name in listed
-
-
-def _open_store(url: str, read_timeout: timedelta) -> "ObjectStore":
-    """The driver of a URL. One URL of memory is one store in this process."""
-    if checked_storage_url(url).startswith("memory:"):
-        return _memory(url)
-    try:
-        return from_url(url, client_options=_client(read_timeout), retry_config=_RETRIES)
-    except (BaseError, ValueError):
-        raise UnusableStorage("ICH_GATEWAY_JOBS_URL, or a variable of its object storage, is invalid") from None
-
-
-def _client(read_timeout: timedelta) -> "ClientConfig":
-    """Given options replace all those of the environment, so the one that allows HTTP without TLS is read here."""
-    return {
-        "connect_timeout": timedelta(seconds=5),
-        "read_timeout": read_timeout,
-        "timeout": timedelta(minutes=10),
-        "allow_http": any(os.environ.get(name, "").lower() == "true" for name in _ALLOW_HTTP),
-    }
-
-
-@cache
-def _memory(url: str) -> MemoryStore:  # noqa: ARG001 - the key of the cache
-    return MemoryStore()
 
 
 @contextmanager

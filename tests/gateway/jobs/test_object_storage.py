@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.jobs.object_storage import ObjectStorage, UnusableStorage, check_storage
+from services.gateway.jobs.object_storage import ObjectStorage
 from services.gateway.jobs.storage import LocalStorage
+from services.gateway.jobs.storage_check import UnusableStorage, check_storage
 from services.gateway.jobs.storage_errors import StorageRefused, StorageUnavailable
 from tests.faulty_proxy import FaultyProxy, faulty_proxy
 from tests.object_storage import ACCESS_KEY, SECRET_KEY, ObjectServer
@@ -65,6 +66,13 @@ def test_a_server_that_is_down(
         storage.get("a/b")
     assert "no answer" in failed.value.detail
     assert "wrong" not in caplog.text
+
+
+def test_an_address_without_tls_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://minio:9000")
+    monkeypatch.delenv("AWS_ALLOW_HTTP", raising=False)
+    with pytest.raises(UnusableStorage, match="AWS_ENDPOINT_URL is without TLS"):
+        ObjectStorage("s3://bucket", tmp_path)
 
 
 @pytest.mark.parametrize("variable", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
