@@ -8,6 +8,7 @@ from typing import Any, Final
 from tests.prometheus.server import panel_queries, sample_sent, scraping
 from tests.running import running_service
 
+_SAME: Final = {"__name__", "instance", "namespace", "service"}  # of one product
 _MOST: Final = 3  # samples of one query
 
 
@@ -28,9 +29,7 @@ def _answer(samples: list[dict[str, Any]]) -> str:
 
 def _texts(samples: list[dict[str, Any]]) -> Iterator[str]:
     for sample in samples:
-        labels = ", ".join(
-            value for key, value in sorted(sample["metric"].items()) if key not in ("__name__", "instance")
-        )
+        labels = ", ".join(value for key, value in sorted(sample["metric"].items()) if key not in _SAME)
         yield f"{labels or 'all'}: {float(sample['value'][1]):.4g}"
 
 
