@@ -124,6 +124,7 @@ def create_app(stages: Stages, settings: Settings) -> FastAPI:
                 async with connections.sweeping(), identity.running(), jobs.running(), worklist.running_beside():
                     yield {CONNECTIONS: connections, PROXIES: proxies}
         await stages.close()
+        await quotas.close()
         with suppress(RedisError):
             results.flush()
         redis.close()

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Final
 
 from anyio import CancelScope, to_thread
+from anyio import Lock as AsyncLock
 from redis import Redis
 from redis.exceptions import RedisError
 from starlette.requests import Request
@@ -59,6 +60,7 @@ class JobQuotas:
         self._count = StorageCount(store)
         self._refused = refused
         self._counting: defaultdict[str, Lock] = defaultdict(Lock)
+        self._turns: defaultdict[str, AsyncLock] = defaultdict(AsyncLock)
 
     @asynccontextmanager
     async def reserved(self, sender: str, size: int) -> AsyncIterator[ReservedJob]:
@@ -79,7 +81,8 @@ class JobQuotas:
             yield ReservedJob(self, None)
             return
         job = ReservedJob(self, new_reservation(sender))
-        await to_thread.run_sync(job.resize, size)
+        async with self._turns[sender]:  # a flood of one sender holds one thread
+            await to_thread.run_sync(job.resize, size)
         try:
             yield job
         finally:

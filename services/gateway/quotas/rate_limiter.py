@@ -8,6 +8,7 @@ that of one who has used a whole minute, at most.
 
 import logging
 import time
+from asyncio import Semaphore
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ WINDOW_S: Final = 60
 _KEY: Final = "ich:rate"
 _PAUSE_S: Final = 5.0  # without Redis
 _MAX_REFUSED: Final = 10_000
+_MAX_CALLS: Final = 64  # at the same time; each has a connection
 _SCRIPT: Final = """
 local window, period = tonumber(ARGV[1]), tonumber(ARGV[1]) / tonumber(ARGV[2])
 local time = redis.call('TIME')
@@ -60,6 +62,17 @@ class RateState:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """When a refused share may send again, and when its minute is whole again, in seconds of the process's clock."""
+
+    until: float
+    reset: float
+
+    def state(self, limit: int, now: float) -> RateState:
+        return RateState(limit, 0, ceil(self.reset - now), max(ceil(self.until - now), 1))
+
+
 class RateLimiter:
     """Counts requests. A share that was refused is refused again without Redis until its wait has ended.
 
@@ -74,7 +87,8 @@ class RateLimiter:
         self._script = redis.register_script(_SCRIPT)
         self._clock = clock
         self._paused_until = 0.0
-        self._refused: OrderedDict[str, float] = OrderedDict()
+        self._refused: OrderedDict[str, _Refused] = OrderedDict()
+        self._redis, self._calls = redis, Semaphore(_MAX_CALLS)
 
     async def count(self, share: str, limit: int) -> RateState | None:
         """Count a request of a share; None where Redis does not answer, and the request is not counted.
@@ -85,28 +99,33 @@ class RateLimiter:
         limit : requests in a minute
         """
         now = self._clock()
-        if (until := self._refused.get(share, 0.0)) > now:
-            return RateState(limit, 0, WINDOW_S, ceil(until - now))
+        if (refused := self._refused.get(share)) and refused.until > now:
+            return refused.state(limit, now)
         if now < self._paused_until:
             self.unchecked += 1
             return None
         try:
-            accepted, rest, reset_us = await self._script(keys=[_key(share)], args=[WINDOW_S * 1_000_000, limit])
+            async with self._calls:
+                accepted, rest, reset_us = await self._script(keys=[_key(share)], args=[WINDOW_S * 1_000_000, limit])
         except RedisError:
             log.warning("Redis does not answer; requests are not limited until it does")
             self._paused_until = self._clock() + _PAUSE_S
             self.unchecked += 1
             return None
-        reset_s = ceil(int(reset_us) / 1e6)
+        reset_s = int(reset_us) / 1e6
         if accepted:
-            return RateState(limit, int(rest), reset_s)
-        wait_s = int(rest) / 1e6
-        self._remember(share, now + wait_s)
-        return RateState(limit, 0, reset_s, max(ceil(wait_s), 1))
+            return RateState(limit, int(rest), ceil(reset_s))
+        refused = _Refused(now + int(rest) / 1e6, now + reset_s)
+        self._remember(share, refused)
+        return refused.state(limit, now)
 
-    def _remember(self, share: str, until: float) -> None:
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    def _remember(self, share: str, refused: _Refused) -> None:
         self._refused.pop(share, None)
-        self._refused[share] = until
+        self._refused[share] = refused
         if len(self._refused) > _MAX_REFUSED:
             self._refused.popitem(last=False)
 

@@ -21,6 +21,7 @@ class SenderQuotas:
     """Quotas of jobs, and the admission of requests where a sender has a rate limit."""
 
     jobs: JobQuotas
+    limiter: RateLimiter | None
     admit: Admit | None
 
     @classmethod
@@ -30,4 +31,9 @@ class SenderQuotas:
         limiter = RateLimiter(connect_async_redis(settings)) if limits.rates else None
         registry.register(QuotaMetrics(refused, limiter))
         admission = RateAdmission(limits, limiter, refused) if limiter else None
-        return cls(JobQuotas(limits, redis, store, refused), admission.admit if admission else None)
+        return cls(JobQuotas(limits, redis, store, refused), limiter, admission.admit if admission else None)
+
+    async def close(self) -> None:
+        """Close the connections of the rate limits."""
+        if self.limiter:
+            await self.limiter.close()

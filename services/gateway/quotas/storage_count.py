@@ -24,6 +24,10 @@ class _Size:
     bytes: int
     at: float
 
+    def is_trusted(self, now: float) -> bool:
+        """Whether it is still right: removed files do not come back."""
+        return self.bytes == 0 or now - self.at < _TRUSTED_S
+
 
 @dataclass(slots=True)
 class _Known:
@@ -67,16 +71,17 @@ class StorageCount:
 
     def _bytes(self, jobs: Sequence[Job], known: _Known) -> int:
         now = self._clock()
+        sizes = {job.id: size for job in jobs if (size := known.sizes.get(job.id)) and size.is_trusted(now)}
+        unknown = [job for job in jobs if job.id not in sizes]
         with ThreadPoolExecutor(_READERS) as pool:
-            sizes = pool.map(lambda job: _size(job, known.sizes.get(job.id), now), jobs)
-            known.sizes = {job.id: size for job, size in zip(jobs, sizes, strict=True) if size}
-        return sum(size.bytes for size in known.sizes.values())
+            found = pool.map(lambda job: _size(job, known.sizes.get(job.id), now), unknown)
+            sizes |= {job.id: size for job, size in zip(unknown, found, strict=True) if size}
+        known.sizes = sizes
+        return sum(size.bytes for size in sizes.values())
 
 
 def _size(job: Job, known: _Size | None, now: float) -> _Size | None:
     """The size of a job's files; None where the job is gone, or not complete yet."""
-    if known and (known.bytes == 0 or now - known.at < _TRUSTED_S):
-        return known
     with suppress(NotFound):
         if not job.has_files():
             return _Size(0, now)

@@ -1,9 +1,10 @@
 """Quotas of jobs, counted in a real storage and a real Redis, as several gateways do."""
 
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from anyio import create_task_group, to_thread
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -34,8 +35,9 @@ def gateway(redis: Redis, store: JobStore, limits: SenderLimits, refused: Refusa
 async def accept(quotas: JobQuotas, store: JobStore, folder: Path, content: bytes = b"1") -> None:
     """Accept a job of one file, as `JobService` does."""
     async with quotas.reserved("ann", len(content)) as reserved:
-        reserved.resize(len(content))
-        upload(store, folder, {"a.dcm": content}, JobOptions("ann", "routine", "default"))
+        await to_thread.run_sync(reserved.resize, len(content))
+        options = JobOptions("ann", "routine", "default")
+        await to_thread.run_sync(upload, store, folder, {"a.dcm": content}, options)
         reserved.stored = True
 
 
@@ -99,20 +101,19 @@ async def test_gateways_together_accept_as_many_jobs_as_the_quota_has(
     """With counts of the storage in between, in both gateways."""
     gateways = [gateway(redis, store, SenderLimits(jobs=12)) for _ in range(2)]
 
-    def send(index: int) -> bool:
-        import anyio  # noqa: PLC0415 - a loop for each thread
+    accepted: list[int] = []
 
-        try:
-            anyio.run(accept, gateways[index % 2], store, tmp_path / str(index))
-        except QuotaExceeded:
-            return False
+    async def send(index: int) -> None:
+        with suppress(QuotaExceeded):
+            await accept(gateways[index % 2], store, tmp_path / str(index))
+            accepted.append(index)
         if index % 3 == 0:
             redis.hdel("ich:quota:ann", "at")  # the next job counts
-        return True
 
-    with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(send, range(40))) == 12
-    assert len(store.jobs("ann")) == 12
+    async with create_task_group() as tasks:
+        for index in range(40):
+            tasks.start_soon(send, index)
+    assert len(accepted) == len(store.jobs("ann")) == 12
 
 
 async def test_a_job_is_refused_without_redis(store: JobStore) -> None:

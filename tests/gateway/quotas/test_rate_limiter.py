@@ -66,7 +66,7 @@ async def test_a_refused_sender_costs_no_call_of_redis_until_its_wait_has_ended(
     for _ in range(100):
         state = await limiter.count("ann", 1)
         assert state is not None
-        assert state.wait_s == 60
+        assert 0 < (state.wait_s or 0) <= state.reset_s <= 60
     assert server.info("commandstats")["cmdstat_evalsha"]["calls"] == before
     clock.now += 61
     server.flushall()  # as if the minute had ended for Redis too

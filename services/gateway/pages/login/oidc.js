@@ -1,12 +1,12 @@
 // OpenID Connect: authorization code with PKCE (RFC 7636, S256) as a public client; renewal by rotating refresh tokens.
 
-import { t } from "../i18n/i18n.js";
+import { language, t } from "../i18n/i18n.js";
 import { parseJson } from "../json.js";
 import { askOthers, changes, currentSession, forget, share } from "../session.js";
 import { answer, keep, kept } from "./redirect.js";
 
-const TIMEOUT_MS = 10_000;
-const RETRY_MS = 10_000;
+const [TIMEOUT_MS, RETRY_MS] = [10_000, 10_000];
+const MOST_MS = 86_400_000; // browsers take delays beyond 24 days as none
 const EARLY_MS = 60_000; // renewed so long before its end, of a short life at four fifths
 const HOME = new URL("..", import.meta.url).href; // the address to which the provider returns
 
@@ -17,7 +17,7 @@ let timer;
 changes.addEventListener("session", () => {
   const { refresh, expires = 0, at } = /** @type {import("../session.js").Session} */ (currentSession());
   clearTimeout(timer);
-  if (refresh) timer = setTimeout(renewTokens, Math.max(expires - Date.now() - Math.min(EARLY_MS, (expires - at) / 5), 0));
+  if (refresh) timer = setTimeout(renewTokens, Math.min(Math.max(expires - Date.now() - Math.min(EARLY_MS, (expires - at) / 5), 0), MOST_MS));
 });
 
 /** Leaves the page for the provider. @param {Client & { scopes: string }} settings @throws {Error} */
@@ -31,7 +31,7 @@ export async function beginLogin({ issuer, client_id, scopes }) {
   leave(provider.authorization_endpoint, {
     response_type: "code",
     ...(modes.includes("fragment") ? { response_mode: "fragment" } : {}),
-    ...{ client_id, scope: scopes, redirect_uri: HOME, state, nonce, code_challenge: challenge, code_challenge_method: "S256" },
+    ...{ client_id, scope: scopes, ui_locales: language, redirect_uri: HOME, state, nonce, code_challenge: challenge, code_challenge_method: "S256" },
   });
 }
 
