@@ -316,8 +316,11 @@ class Job:
         return clock_ms
 
     def exists(self) -> bool:
-        """Whether the job was accepted and not deleted."""
-        return self._has(MANIFEST)
+        """Whether the job was accepted and not deleted.
+
+        Callers remove what belongs to a missing job, so a listing confirms it: a balancer without a server answers 404.
+        """
+        return self._has(MANIFEST) or MANIFEST in self._storage.names(self.key)
 
     def is_in_use(self) -> bool:
         """Whether it has a plan, or a later priority: what only an accepted job has."""

@@ -127,7 +127,7 @@ class JobStore:
             if job.is_in_use():
                 self.mark_open(job.priority(), job)
             else:
-                job.remove()
+                self.uploads.abort(job, self.is_accepted)  # looks for its mark once more: a listing may be incomplete
 
     def accept(self, folder: SpoolFolder, files: Sequence[UploadedFile], options: JobOptions) -> tuple[Job, bool]:
         """Store received files durably as a job: the job, and whether it is new.
@@ -168,8 +168,9 @@ class JobStore:
             self.uploads.abort(job, self.is_accepted)
 
     def is_accepted(self, job: Job) -> bool:
-        """Whether a job is marked open, or has ended."""
-        return any(self.storage.exists(_open_key(priority, job)) for priority in PRIORITIES) or bool(job.ended())
+        """Whether a job is marked open, has ended, or is in use: its mark may move while it is looked for."""
+        marked = any(self.storage.exists(_open_key(priority, job)) for priority in PRIORITIES)
+        return marked or bool(job.ended()) or job.is_in_use()
 
     def job(self, sender: str, job_id: str) -> Job:
         """A sender's job; NotFound where the sender has no such job."""

@@ -83,9 +83,8 @@ class StorageCount:
 def _size(job: Job, known: _Size | None, now: float) -> _Size | None:
     """The size of a job's files; None where the job is gone, or not complete yet."""
     with suppress(NotFound):
-        if not job.has_files():
-            return _Size(0, now)
-        return _Size(known.bytes if known else sum(file.size for file in job.stored_files()), now)
+        size = known.bytes if known else sum(file.size for file in job.stored_files())  # the manifest is stored last
+        return _Size(size if job.has_files() else 0, now)
     return None
 
 

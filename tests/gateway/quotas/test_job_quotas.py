@@ -86,6 +86,20 @@ async def test_an_upload_that_unpacks_to_more_than_it_declared_is_refused_before
     assert await refusal(quotas, 100) is None  # what was reserved is given back
 
 
+async def test_a_job_that_was_counted_during_its_upload_is_counted_again(
+    redis: Redis, store: JobStore, tmp_path: Path
+) -> None:
+    """Large files travel after small ones, so the first count sees a folder without files."""
+    quotas = gateway(redis, store, SenderLimits(bytes=100))
+    store.storage.create("jobs/ann/0123/source", b"upload")
+    assert await refusal(quotas, 100) is None
+    store.storage.remove("jobs/ann/0123")
+    job = job_of(store, tmp_path)
+    store.storage.store_folder(tmp_path / "store" / job.key, "jobs/ann/0123")
+    redis.flushall()
+    assert await refusal(quotas, 100) == ("bytes", 1)
+
+
 async def test_series_in_work_are_those_without_a_report(redis: Redis, store: JobStore, tmp_path: Path) -> None:
     quotas, job = gateway(redis, store, SenderLimits(series=3)), job_of(store, tmp_path, count=4)
     assert await refusal(quotas) == ("series", 4)
