@@ -16,6 +16,7 @@ ALGORITHMS: Final = (
 )
 """Signatures with a public key (RFC 7518, RFC 8037, RFC 9864): a shared secret or none is never accepted."""
 _HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+_SERVER: Final = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?", re.ASCII)  # it stands in the page's policy
 _RESERVED_HEADERS: Final = frozenset(
     ("authorization", "content-length", "content-type", "cookie", "host", "x-forwarded-for", "x-forwarded-proto")
 )
@@ -95,7 +96,8 @@ class IdentitySettings(ConnectionSettings):
             return None
         url = urlsplit(issuer)
         local = url.scheme == "http" and is_loopback(url.hostname or "")
-        if not (url.scheme == "https" or local) or not url.hostname or url.query or url.fragment or url.username:
+        named = _SERVER.fullmatch(url.netloc) and issuer.isprintable()
+        if not (url.scheme == "https" or local) or not named or url.query or url.fragment:
             raise ValueError(f"{issuer!r} must be an https URL without query and fragment (OpenID Connect Discovery 2)")
         return issuer
 
@@ -123,4 +125,6 @@ class IdentitySettings(ConnectionSettings):
             raise ValueError("identity_header is set: name the proxies that may send it in proxies")
         if self.roles_header and not self.identity_header:
             raise ValueError("roles_header needs identity_header: set it, too")
+        if self.roles_header and self.roles_header.lower() == (self.identity_header or "").lower():
+            raise ValueError("identity_header and roles_header are one header: a user named admin would have that role")
         return self

@@ -50,6 +50,10 @@ async def test_the_options_follow_from_the_settings() -> None:
         {**TOKENS, "oidc_issuer": "http://login.example.org"},
         {**TOKENS, "oidc_issuer": "https://login.example.org?x=1"},
         {**TOKENS, "oidc_issuer": "https://user:word@login.example.org"},
+        {**TOKENS, "oidc_issuer": "https://*"},
+        {**TOKENS, "oidc_issuer": "https://login.example.org;script-src *"},
+        {**TOKENS, "oidc_issuer": "https://login.example.org 'unsafe-inline'"},
+        {**TOKENS, "oidc_issuer": "https://login.example.org\n"},
         {"oidc_issuer": TOKENS["oidc_issuer"]},
         {"oidc_client_id": "page"},
         {**TOKENS, "oidc_algorithms": ("HS256",)},
@@ -58,6 +62,7 @@ async def test_the_options_follow_from_the_settings() -> None:
         {"identity_header": "X-User"},
         {"identity_header": "Authorization", "proxies": ("10.0.0.1",)},
         {"roles_header": "X-Roles", "proxies": ("10.0.0.1",)},
+        {"identity_header": "X-User", "roles_header": "x-user", "proxies": ("10.0.0.1",)},
     ],
 )
 def test_incomplete_and_unsafe_settings_stop_the_start(values: dict[str, Any]) -> None:
