@@ -141,7 +141,7 @@ def cut_off_gateway(chosen: Chosen) -> Injection:
             with cluster.proxies[number].cut_off():
                 begin = time.monotonic()
                 sent = [senders.submit(targeted(cluster, sender, number).send, 1, 6) for _ in range(2)]
-                cluster.wait_for(lambda: cluster.holder() != number, _CUT_S, "nobody took the lease over")
+                cluster.wait_for(lambda: cluster.holder() != number, _CATCH_S, "nobody took the lease over")
                 time.sleep(max(0.0, begin + _CUT_S - time.monotonic()))
             for job in sent:
                 job.result()
