@@ -122,11 +122,11 @@ class Membership:
 
     def _hold(self, names: list[str], living: frozenset[str], begin: float) -> None:
         """Keep the lease, or take it where its holder is no member any more."""
-        generations = sorted(int(rest) for kind, _, rest in map(_split, names) if kind == _SWEEPER and rest.isdigit())
+        generations = _generations(names)
         latest = generations[-1] if generations else 0
         holder = self._holder(latest) if latest else None
         if holder not in living:
-            if not self._storage.create(_lease_key(latest + 1), self.id.encode()):
+            if not self._take(latest + 1):
                 return
             log.info("this gateway sweeps for all", extra={"fields": {"term": latest + 1}})
             for generation in generations:
@@ -136,6 +136,18 @@ class Membership:
             self._leads_until = float("-inf")
             return
         self._term, self._leads_until = latest, begin + self._patience_s / 2
+
+    def _take(self, generation: int) -> bool:
+        """Take a generation of the lease, unless others have passed on while this gateway's write was on its way.
+
+        A generation is removed after the next one was created, so one that is taken again has a later one beside it.
+        """
+        if not self._storage.create(_lease_key(generation), self.id.encode()):
+            return False
+        if _generations(self._storage.names(_FOLDER))[-1:] != [generation]:
+            self._storage.remove(_lease_key(generation))
+            return False
+        return True
 
     def _holder(self, generation: int) -> str | None:
         if generation not in self._holders:
@@ -193,6 +205,11 @@ def _fields(error: Exception) -> Mapping[str, object]:
 
 def _members(names: list[str]) -> frozenset[str]:
     return frozenset(name for name in names if "." not in name)
+
+
+def _generations(names: list[str]) -> list[int]:
+    """The generations of the lease, the latest last."""
+    return sorted(int(rest) for kind, _, rest in map(_split, names) if kind == _SWEEPER and rest.isdigit())
 
 
 def _split(name: str) -> tuple[str, str, str]:

@@ -1,5 +1,6 @@
 """Gateways that share a storage, with clocks that the tests move."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,19 @@ class LostStorage(LocalStorage):
         if self.lost:
             raise OSError(5, "no storage")
         return super().names(key)
+
+
+class SlowStorage(LocalStorage):
+    """A storage to which a gateway's write of the lease is slow: other gateways act before it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, lambda _: None)
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def create(self, key: str, content: bytes) -> bool:
+        if "sweeper" in key:
+            self.meanwhile()
+        return super().create(key, content)
 
 
 @pytest.fixture
@@ -101,6 +115,26 @@ def test_a_gateway_that_leaves_is_followed_at_the_next_look(storage: Storage, cl
     second.beat()
     assert (first.term(), second.term()) == (None, 2)
     assert second.living() == {second.id}
+
+
+def test_a_slow_gateway_takes_no_generation_that_others_have_left_behind(tmp_path: Path, clock: Clock) -> None:
+    """A rolling restart: the lease passes on twice while the write of a third gateway is on its way."""
+    storage, slowed = LocalStorage(tmp_path / "store", lambda _: None), SlowStorage(tmp_path / "store")
+    first, second, third = (member(storage, clock) for _ in range(3))
+    slow = member(slowed, clock)
+
+    def pass_on() -> None:
+        second.beat()
+        second.leave()
+        third.beat()
+
+    first.leave()
+    slowed.meanwhile = pass_on
+    slow.beat()
+    assert (slow.term(), third.term()) == (None, 3)
+    beats(clock, 10, slow, third)
+    assert (slow.term(), third.term()) == (None, 3)
+    assert [name for name in storage.names("gateways") if name.startswith("sweeper")] == ["sweeper.00000003"]
 
 
 def test_nobody_counts_as_dead_after_an_outage_that_all_shared(tmp_path: Path, clock: Clock) -> None:
