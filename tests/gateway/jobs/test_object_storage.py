@@ -36,7 +36,7 @@ def proxy(object_server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> Itera
 @pytest.fixture
 def storage(proxy: FaultyProxy, object_server: ObjectServer, tmp_path: Path) -> ObjectStorage:
     assert proxy.url == os.environ["AWS_ENDPOINT_URL"]
-    return ObjectStorage(object_server.new_url(), tmp_path / "spool", read_timeout_s=1)
+    return ObjectStorage(object_server.new_url(), tmp_path / "spool")
 
 
 def check_fails(
@@ -123,13 +123,13 @@ def test_a_refused_folder_of_many_files_is_given_up_at_once(
     assert proxy.requests < 100
 
 
-def test_a_server_that_does_not_answer(storage: ObjectStorage, proxy: FaultyProxy) -> None:
+@pytest.mark.usefixtures("storage")
+def test_a_server_that_does_not_answer(object_server: ObjectServer, proxy: FaultyProxy, tmp_path: Path) -> None:
+    storage = ObjectStorage(object_server.new_url(), tmp_path, read_timeout_s=0.1)
     proxy.always = "silent"
     with pytest.raises(StorageUnavailable) as failed:
         storage.create("a/b", b"1")
     assert "no answer" in failed.value.detail
-    proxy.always = None
-    proxy.ended.set()
 
 
 def test_an_attempt_after_a_lost_answer_is_not_taken_for_another_writer(
