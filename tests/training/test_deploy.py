@@ -12,7 +12,7 @@ import yaml
 from training.cli.app import build_app
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "training"
-JOBS = ("parts.yaml", "join.yaml")
+JOBS = ("parts.yaml", "join.yaml", "cnn.yaml")
 
 
 def documents(name: str) -> list[dict[str, Any]]:
@@ -32,15 +32,17 @@ def test_jobs_are_valid_by_kubernetes_schemas(name: str) -> None:
 
 @pytest.mark.parametrize("name", JOBS)
 def test_the_commands_of_jobs_are_the_programs(name: str) -> None:
-    for document in documents(name):
+    for document in (each for each in documents(name) if each["kind"] == "Job"):
         container = document["spec"]["template"]["spec"]["containers"][0]
         values = {entry["name"]: entry["value"] for entry in container["env"]}
         (command,) = container["args"]
-        command = command.removeprefix("exec python -m training ").replace("`expr $JOB_COMPLETION_INDEX + 1`", "8")
+        command = command.removeprefix("exec python -m training ").replace("`expr $JOB_COMPLETION_INDEX + 1`", "2")
         for variable, value in values.items():
             command = command.replace(f"${variable}", value)
         assert "$" not in command
-        assert values["PARTS"] == str(document["spec"].get("completions", 8))
+        number = values.get("PARTS") or values["NUMBER"]
+        assert number == str(document["spec"].get("completions", number))
+        assert document["spec"].get("parallelism") == document["spec"].get("completions")
         parses(command)
 
 

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from services.common.engines import EngineSetting
 from training.cli.parameters import JoinCount, PartText, chosen_part, help_text
 from training.io.errors import TrainingError
+from training.io.parts import read_part
 
 if TYPE_CHECKING:  # these load TensorFlow
     from training.configs.config import Config
@@ -39,7 +40,7 @@ class RunFlags:
 FLAGS = RunFlags()
 
 
-def open_run(flags: RunFlags, shards: Path, log: str = "log.txt") -> "RunSteps":
+def open_run(flags: RunFlags, shards: Path, log: str = "log.txt", *, writes: bool = True) -> "RunSteps":
     """Open a run's folder with its configuration and the file `log`; deterministic where there is no GPU.
 
     Raises
@@ -62,13 +63,29 @@ def open_run(flags: RunFlags, shards: Path, log: str = "log.txt") -> "RunSteps":
         cnn = replace(cnn, init=None if flags.init == "fresh" else flags.init)
     config = replace(config, cnn=cnn)
     run = Run(flags.run or Path("runs") / Path(flags.config).stem)
-    run.open(config, log)
+    if writes:
+        run.open(config, log)
     return RunSteps(config, shards, run, RunOptions(flags.steps, flags.limit, flags.save_s))
 
 
-def cnn(*, data: Shards = SHARDS, flags: RunFlags = FLAGS) -> None:
+def cnn(
+    *,
+    data: Shards = SHARDS,
+    flags: RunFlags = FLAGS,
+    process: Annotated[str | None, help_text("Train with others as process k of n, given as k/n (JAX).")] = None,
+    coordinator: Annotated[str | None, help_text("Address of process 1 for the others, host:port.")] = None,
+) -> None:
     """Train the CNN on the slices of shards; prints slices a second and the hours for all of RSNA."""
-    open_run(flags, data).cnn()
+    if bool(process) != bool(coordinator):
+        raise TrainingError("--process and --coordinator belong together: give both, or neither for one process.")
+    if not process or not coordinator:
+        open_run(flags, data).cnn()
+        return
+    from training.train.processes import together
+
+    own = read_part(process)
+    with together(coordinator, own) as processes:
+        open_run(flags, data, writes=processes.leads).cnn(processes)
 
 
 def features(*, data: Shards = SHARDS, flags: RunFlags = FLAGS, part: PartText = None, join: JoinCount = None) -> None:

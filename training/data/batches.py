@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+WHOLE: Final = slice(None)
 
 
 class Entry(Protocol):
@@ -98,9 +100,9 @@ class BatchSampler:
         positive, negative = self.rows[self.positive_rows], self.rows[~self.positive_rows]
         return np.concatenate([rng.choice(positive, count), rng.choice(negative, self.size - count)])
 
-    def read(self, step: int) -> Batch:
-        """Read the batch of a step."""
-        chosen = self.chosen(step)
+    def read(self, step: int, rows: slice = WHOLE) -> Batch:
+        """Read the batch of a step, or some rows of it."""
+        chosen = self.chosen(step)[rows]
         slices = [self.source.slices(self.entries[number], [int(place)])[0] for number, place in chosen]
         labels, label_mask = (
             np.stack([getattr(self.entries[number], name)[place] for number, place in chosen])

@@ -48,6 +48,13 @@ def restore(path: Path, variables: Sequence[Any]) -> dict[str, float]:
     TrainingError
         the file is damaged, or holds the variables of another network
     """
+    values, numbers = read(path, variables)
+    assign(variables, values, str(path))
+    return numbers
+
+
+def read(path: Path, variables: Sequence[Any]) -> tuple[list[NDArray[Any]], dict[str, float]]:
+    """Return the saved values of variables, and the numbers saved with them; raises as `restore`."""
     try:
         with path.open("rb") as file, np.load(file) as held:
             names = [name for name in held.files if name.isdigit()]
@@ -55,8 +62,8 @@ def restore(path: Path, variables: Sequence[Any]) -> dict[str, float]:
             numbers = {name: float(held[name]) for name in held.files if not name.isdigit()}
     except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile):
         raise TrainingError(f"{path} is damaged or holds no weights: make it again.") from None
-    assign(variables, values, str(path))
-    return numbers
+    _check_shapes(variables, values, str(path))
+    return values, numbers
 
 
 def assign(variables: Sequence[Any], values: Sequence[Any], source: str) -> None:
@@ -67,7 +74,11 @@ def assign(variables: Sequence[Any], values: Sequence[Any], source: str) -> None
     TrainingError
         number or shapes differ
     """
-    if [tuple(one.shape) for one in variables] != [tuple(one.shape) for one in values]:
-        raise TrainingError(f"{source} holds the weights of another network than the configured one.")
+    _check_shapes(variables, values, source)
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+def _check_shapes(variables: Sequence[Any], values: Sequence[Any], source: str) -> None:
+    if [tuple(one.shape) for one in variables] != [tuple(one.shape) for one in values]:
+        raise TrainingError(f"{source} holds the weights of another network than the configured one.")

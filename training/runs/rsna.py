@@ -24,7 +24,9 @@ from training.rsna.submission import slice_name, write_submission
 from training.runs.context import RunContext
 from training.runs.measure import measure_networks, write_page
 from training.runs.trained import trained_cnn
+from training.train.callbacks import TrainingFolder
 from training.train.initial_weights import hash_of_initial_weights
+from training.train.processes import ALONE, Processes
 from training.train.rnn import fit_rnn
 from training.train.shard_cnn import fit_shard_cnn
 from training.train.throughput import Throughput
@@ -35,22 +37,25 @@ LOG = logging.getLogger(__name__)
 class RunSteps(RunContext):
     """The steps of one run; each skips work that it finished before with the same inputs."""
 
-    def cnn(self) -> None:
-        """Train the CNN."""
+    def cnn(self, processes: Processes = ALONE) -> None:
+        """Train the CNN, alone or together with other processes; the first one writes the run."""
         options, data = self.cnn_options, f"{self.source.digest} {self.options.limit} {self.config.validation_fold}"
         inputs = {
             "configuration": fingerprint(self.shape, options),
             "data": data,
             "init": hash_of_initial_weights(options.init),
         }
-        if not self.run.start("cnn", inputs):
+        processes.check_equal("configuration or data", fingerprint(inputs))
+        if not processes.decided(not processes.leads or self.run.start("cnn", inputs)):
             return
         trained = self.entries_of(self.parts.train)
         sampler = BatchSampler(self.source, trained, options.batch, options.seed, options.positives)
         validated = self.entries_of(self.parts.validation[: options.validation_series])
         state, step_s = fit_shard_cnn(
-            self.shape, options, sampler, validated, self.run.folder, save_s=self.options.save_s
+            self.shape, options, sampler, validated, TrainingFolder(self.run.folder, self.options.save_s), processes
         )
+        if not processes.leads:
+            return
         speed = Throughput(options.batch, step_s, options.epochs)
         LOG.info("cnn: %s", speed.text())
         self.run.finish("cnn", steps=state.step, log_loss=state.best, hours=state.spent_s / 3600, **speed.figures())

@@ -7,24 +7,24 @@ from typing import Any, Final
 import keras
 import numpy as np
 
-from training.data.batches import BatchSampler
+from training.data.batches import WHOLE, BatchSampler
 from training.data.stream import Batch, Stream
 
 PEEKED: Final = 4  # Keras reads the first batches twice, to learn their shapes
 
 
 class ShardBatches(keras.utils.PyDataset):  # type: ignore[misc] # Keras has no types
-    """The batches of a sampler from step `first` to step `last`, read by threads."""
+    """The batches of a sampler from step `first` to step `last`, or some rows of each, read by threads."""
 
-    def __init__(self, sampler: BatchSampler, first: int, last: int, readers: int) -> None:
+    def __init__(self, sampler: BatchSampler, first: int, last: int, readers: int, rows: slice = WHOLE) -> None:
         super().__init__(workers=readers, use_multiprocessing=False, max_queue_size=readers + 3)
-        self._sampler, self._first, self._count = sampler, first, last - first
+        self._sampler, self._first, self._count, self._rows = sampler, first, last - first, rows
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, index: int) -> tuple[Any, tuple[Any, ...]]:
-        batch = self._sampler.read(self._first + index)
+        batch = self._sampler.read(self._first + index, self._rows)
         # Not bool: TensorFlow distributes numbers only over several devices.
         return batch.slices, (batch.labels.astype(np.uint8), batch.label_mask.astype(np.uint8))
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from training.train.cnn import CnnTrainer
 
 LOG = logging.getLogger(__name__)
-LOG_STEPS: Final = 10  # steps between two lines of cnn.jsonl
+LOG_STEPS: Final = 10
 
 
 @dataclass(slots=True)
@@ -59,11 +59,17 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class TrainingFolder:
-    """What a training writes: checkpoint, best and final weights, figures for people and for TensorBoard."""
+    """What a training writes: checkpoint, best and final weights, figures for people and for TensorBoard.
+
+    writes : whether this process does; of several processes, only the first one
+    log_steps : steps between two lines of cnn.jsonl, each with the mean loss since the line before
+    """
 
     path: Path
     save_s: float = 240.0  # between two checkpoints
     figures_of: Callable[[int], dict[str, float]] | None = None  # further figures of a step, for the log
+    writes: bool = True
+    log_steps: int = LOG_STEPS
 
     @property
     def checkpoint(self) -> Path:
@@ -84,6 +90,8 @@ class TrainingFolder:
 
     def note(self, step: int, **figures: float) -> None:
         """Append figures to cnn.jsonl, and to TensorBoard's file where TensorFlow is installed."""
+        if not self.writes:
+            return
         with (self.path / "cnn.jsonl").open("a") as file:
             further = self.figures_of(step) if self.figures_of else {}
             file.write(json.dumps({"step": step, **further, **figures}) + "\n")
@@ -113,7 +121,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc] # Keras has no t
             self.step_s.append(spent)
         self._bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
         self._bar.update(self._size)
-        if trainer.state.step % LOG_STEPS == 0 or trainer.state.step == trainer.steps:
+        if trainer.state.step % trainer.folder.log_steps == 0 or trainer.state.step == trainer.steps:
             self.model.reset_metrics()
             trainer.folder.note(trainer.state.step, loss=float(logs["loss"]), rate=trainer.rate())
 
@@ -149,7 +157,8 @@ class Validator(keras.callbacks.Callback):  # type: ignore[misc] # Keras has no 
         state = self._trainer.state
         if figure < state.best:
             state.best, state.since = figure, 0
-            save(self._trainer.folder.best, all_weights(self._trainer.cnn), loss=figure)
+            if self._trainer.folder.writes:
+                save(self._trainer.folder.best, all_weights(self._trainer.cnn), loss=figure)
         else:
             state.since += 1
 
@@ -164,7 +173,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc] # Keras has no
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras gives it
         trainer = self._trainer
         due = time.monotonic() - self._saved > trainer.folder.save_s
-        if due or trainer.stopped or trainer.state.step == trainer.steps:
+        if trainer.folder.writes and (due or trainer.stopped or trainer.state.step == trainer.steps):
             assert self.model  # noqa: S101 - the access writes JAX's arrays back into the variables
             save(trainer.folder.checkpoint, trainer.variables(), **asdict(trainer.state))
             self._saved = time.monotonic()

@@ -6,13 +6,14 @@ A training that was interrupted resumes at its last checkpoint with the same bat
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import astuple
 from typing import Any
 from zlib import crc32
 
 import keras
 import numpy as np
 
-from training.io.checkpoints import restore, save
+from training.io.checkpoints import assign, read, restore, save
 from training.io.errors import TrainingError
 from training.networks.cnn import Cnn, weights
 from training.options.cnn import CnnOptions
@@ -26,6 +27,7 @@ from training.train.callbacks import (
     copy_weights,
 )
 from training.train.model import TrainingModel, build_optimizer
+from training.train.processes import ALONE, Processes
 
 LOG = logging.getLogger(__name__)
 Batches = Callable[[int], keras.utils.PyDataset]  # those from a step on
@@ -50,21 +52,29 @@ class CnnTrainer:
         self.state = TrainingState()
         self.stopped = False
 
-    def resume(self) -> bool:
+    def resume(self, processes: Processes = ALONE) -> bool:
         """Restore the checkpoint; return whether there is one.
+
+        Several processes take the variables and the state of the first one, also without a checkpoint.
 
         Raises
         ------
         TrainingError
             the checkpoint is damaged, or of another network
         """
-        if not self.folder.checkpoint.exists():
-            return False
-        numbers = restore(self.folder.checkpoint, self.variables())
-        whole = {"step": int(numbers["step"]), "since": int(numbers["since"])}
-        self.state = TrainingState(best=numbers["best"], spent_s=numbers["spent_s"], **whole)
-        LOG.info("cnn: resumes at step %d of %d", self.state.step, self.steps)
-        return True
+        variables, values = self.variables(), None
+        if self.folder.writes and self.folder.checkpoint.exists():
+            values, numbers = read(self.folder.checkpoint, variables)
+            whole = {"step": int(numbers["step"]), "since": int(numbers["since"])}
+            self.state = TrainingState(best=numbers["best"], spent_s=numbers["spent_s"], **whole)
+        if processes.are_several:
+            values, state = processes.from_first(values or list(map(np.asarray, variables)), astuple(self.state))
+            self.state = TrainingState(int(state[0]), state[1], int(state[2]), state[3])
+        if values:
+            assign(variables, values, str(self.folder.checkpoint))
+        if self.state.step:
+            LOG.info("cnn: resumes at step %d of %d", self.state.step, self.steps)
+        return self.state.step > 0
 
     def fit(self, batches: Batches, validation: Validation | None = None) -> float:
         """Train to the last step, or to the end of the validation's patience.
@@ -102,18 +112,28 @@ class CnnTrainer:
         """Set the moving average of the weights, interpolated with the initial weights."""
         if self.options.ema is not None:
             self._optimizer.finalize_variable_values(self.model.trainable_variables)
+            self._copy_average()
         if not self.options.initial_weight:
             return
         for variable, initial in zip(weights(self.cnn), self._initial, strict=True):
             variable.assign(variable + self.options.initial_weight * (initial - variable))
 
+    def _copy_average(self) -> None:
+        """On JAX, give the network arrays of its own: a prediction deletes them, and they are the average's."""
+        if keras.backend.backend() == "jax":
+            for variable in self.model.trainable_variables:
+                variable.assign(keras.ops.copy(variable))
+
 
 @contextmanager
 def devices() -> Iterator[None]:
-    """Train on all GPUs where there are several: a copy of the network on each, which sees its share of each batch."""
+    """Train on all GPUs where there are several: a copy of the network on each, which sees its share of each batch.
+
+    On JAX these are the GPUs of all processes; each process gives its own share of a batch.
+    """
     if keras.backend.backend() == "jax":
         if len(keras.distribution.list_devices()) > 1:
-            keras.distribution.set_distribution(keras.distribution.DataParallel())
+            keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
         yield
         return
     import tensorflow as tf  # noqa: PLC0415 - a GPU's machine may have JAX only

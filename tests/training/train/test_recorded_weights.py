@@ -23,7 +23,7 @@ from training.networks.source_rnn import SourceShape
 from training.options.augment import PhantomAugment, SliceAugment
 from training.options.rnn import RnnOptions
 from training.options.stream import StreamOptions
-from training.train.callbacks import all_weights
+from training.train.callbacks import TrainingFolder, all_weights
 from training.train.phantom_cnn import fit_phantom_cnn
 from training.train.rnn import fit_rnn
 from training.train.shard_cnn import fit_shard_cnn
@@ -69,7 +69,7 @@ def test_shards(tmp_path: Path) -> None:
     sampler = BatchSampler(shards, shards.entries[2:], OPTIONS.batch)
     # The random numbers of slices' augmentation differ: they now come from Keras, on both backends.
     options = replace(OPTIONS, augment=NONE, steps=3)
-    state, _ = fit_shard_cnn(SHAPE, options, sampler, shards.entries[:2], tmp_path)
+    state, _ = fit_shard_cnn(SHAPE, options, sampler, shards.entries[:2], TrainingFolder(tmp_path))
     cnn = build_classifier(SHAPE)
     restore(tmp_path / "cnn-best.npz", all_weights(cnn))
     recorded = [62.63310614349946, 11.784996992018922, -102.59983056269012, 13.234722913786648]

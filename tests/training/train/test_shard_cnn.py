@@ -32,7 +32,7 @@ class Killed(Exception):
 def fit(folder: Path, options: CnnOptions = OPTIONS, series: FakeShards | None = None) -> TrainingState:
     shards = series or FakeShards()
     sampler = BatchSampler(shards, shards.entries[2:], options.batch)
-    return fit_shard_cnn(SHAPE, options, sampler, shards.entries[:2], folder)[0]
+    return fit_shard_cnn(SHAPE, options, sampler, shards.entries[:2], TrainingFolder(folder))[0]
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,7 @@ def test_an_interrupted_training_resumes_with_optimizer_average_and_batches(
             OPTIONS,
             BatchSampler(KillingShards(), KillingShards().entries[2:], OPTIONS.batch),
             KillingShards().entries[:2],
-            tmp_path,
-            save_s=0,
+            TrainingFolder(tmp_path, save_s=0),
         )
     with np.load(tmp_path / "cnn.npz") as held:
         assert int(held["step"]) == 3
