@@ -12,6 +12,7 @@ from services.common.host_names import checked_host_names
 from services.common.identity.settings import IdentitySettings
 from services.common.operating_points import OperatingPoint
 from services.gateway.audit.heads import head_destination
+from services.gateway.audit.syslog_connection import syslog_address
 from services.gateway.quotas.settings import QuotaSettings
 from services.gateway.storage_url import checked_storage_url
 
@@ -256,6 +257,21 @@ class Settings(IdentitySettings, QuotaSettings):
         default=None,
         description="File of a key of 32 bytes or more for the hashes of audit lines (HMAC-SHA256); unset, SHA-256.",
     )
+    audit_syslog: str | None = Field(
+        default=None,
+        description="Syslog server that gets every audit line over TLS (RFC 5425), as `tls://host:6514`. Lines wait in "
+        "the audit file while it is down; unset, none are sent.",
+    )
+    audit_syslog_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities of the syslog server's certificate; unset, those of the system.",
+    )
+    audit_syslog_cert_file: Path | None = Field(
+        default=None, description="PEM file of this gateway's certificate for the syslog server, with its chain."
+    )
+    audit_syslog_key_file: Path | None = Field(
+        default=None, description="PEM file of the certificate's private key; unset, it is in the certificate's file."
+    )
     audit_required: bool = Field(
         default=False,
         description="Answer audited requests with 503 `audit_unavailable` while their lines cannot be written; "
@@ -300,10 +316,27 @@ class Settings(IdentitySettings, QuotaSettings):
             head_destination(head)
         return head
 
+    @field_validator("audit_syslog")
+    @classmethod
+    def _is_syslog_server(cls, server: str | None) -> str | None:
+        if server is not None:
+            syslog_address(server)
+        return server
+
+    @model_validator(mode="after")
+    def _syslog_has_a_log(self) -> Self:
+        if self.audit_syslog and not self.audit_file:
+            raise ValueError("audit_syslog is set: set audit_file, from which lines are sent, too")
+        if self.audit_syslog_key_file and not self.audit_syslog_cert_file:
+            raise ValueError("audit_syslog_key_file is set: set audit_syslog_cert_file, its certificate, too")
+        return self
+
     @model_validator(mode="after")
     def _audit_places_differ(self) -> Self:
-        if self.audit_file and self.audit_file.suffix in (".settings", ".head"):
-            raise ValueError("audit_file must not end with .settings or .head: choose a name such as audit.jsonl")
+        if self.audit_file and self.audit_file.suffix in (".settings", ".head", ".syslog"):
+            raise ValueError(
+                "audit_file must not end with .settings, .head or .syslog: choose audit.jsonl, for example"
+            )
         if self.audit_file and self.audit_head and Path(self.audit_head) == self.audit_file:
             raise ValueError("audit_head is the audit file itself: name a place outside it")
         return self

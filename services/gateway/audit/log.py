@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from services.gateway.audit.events import Event, system_event
 from services.gateway.audit.heads import HeadPublisher
 from services.gateway.audit.refusals import RefusalLimit
+from services.gateway.audit.syslog_forwarder import SyslogForwarder, SyslogMetrics
 from services.gateway.audit.writer import AuditOptions, ChainWriter
 
 MAX_QUEUED: Final = 10_000
@@ -38,6 +39,7 @@ class AuditLog:
 
     def __init__(self, options: AuditOptions, registry: CollectorRegistry) -> None:
         self._options = options
+        self._syslog_metrics = SyslogMetrics(registry) if options.syslog else None
         self._writer = ChainWriter(options, registry)
         self._refusals = RefusalLimit()
         self._queue: queue.Queue[_Item | None] = queue.Queue(MAX_QUEUED)
@@ -60,11 +62,15 @@ class AuditLog:
         ------
         AuditFileUnusable
             the file cannot be opened
+        SyslogUnusable
+            a file of TLS for syslog cannot be used
         """
+        if self._options.syslog:
+            self._options.syslog.context()
         self._writer.open(start)
         thread = threading.Thread(target=self._run, name="audit", daemon=True)
         thread.start()
-        heads = self._publisher()
+        heads, forwarder = self._publisher(), self._forwarder()
         try:
             yield
         finally:
@@ -76,6 +82,8 @@ class AuditLog:
             thread.join(timeout_s)
             if heads:
                 heads.stop(timeout_s)
+            if forwarder:
+                forwarder.stop(timeout_s)
             self._writer.close()
 
     def _publisher(self) -> HeadPublisher | None:
@@ -85,6 +93,14 @@ class AuditLog:
         heads = HeadPublisher(options.head, options.head_interval_s, writer.flushed_link, writer.fail_head)
         heads.start()
         return heads
+
+    def _forwarder(self) -> SyslogForwarder | None:
+        options, metrics = self._options, self._syslog_metrics
+        if options.syslog is None or metrics is None:
+            return None
+        forwarder = SyslogForwarder(options.syslog, options.path, self.post, metrics)
+        forwarder.start()
+        return forwarder
 
     async def record(self, event: Event) -> bool:
         """Append an event, and wait until it is written; False where it was not in time."""

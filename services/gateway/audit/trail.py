@@ -15,6 +15,7 @@ from services.gateway.audit.heads import head_destination
 from services.gateway.audit.keys import read_audit_key
 from services.gateway.audit.log import AuditLog
 from services.gateway.audit.settings_change import changed_settings, shown_settings
+from services.gateway.audit.syslog_connection import SyslogServer, SyslogUnusable, syslog_address
 from services.gateway.audit.writer import AuditOptions
 from services.gateway.settings import Settings
 
@@ -39,8 +40,20 @@ def audit_log(settings: Settings, registry: CollectorRegistry) -> AuditLog | Non
         key=read_audit_key(settings.audit_key_file) if settings.audit_key_file else None,
         head=head_destination(settings.audit_head) if settings.audit_head else None,
         head_interval_s=settings.audit_head_interval_s,
+        syslog=_syslog_server(settings),
     )
     return AuditLog(options, registry)
+
+
+def _syslog_server(settings: Settings) -> SyslogServer | None:
+    if settings.audit_syslog is None:
+        return None
+    return SyslogServer(
+        *syslog_address(settings.audit_syslog),
+        ca_file=settings.audit_syslog_ca_file,
+        certificate_file=settings.audit_syslog_cert_file,
+        key_file=settings.audit_syslog_key_file,
+    )
 
 
 @contextmanager
@@ -51,6 +64,8 @@ def running_audit(log: AuditLog | None, settings: Settings) -> Iterator[None]:
     ------
     AuditFileUnusable
         the file cannot be opened, or another process writes it
+    SyslogUnusable
+        a file of TLS for syslog cannot be used
     """
     if log is None or settings.audit_file is None:
         logger.info("ICH_GATEWAY_AUDIT_FILE is not set: there is no audit log")
@@ -61,7 +76,7 @@ def running_audit(log: AuditLog | None, settings: Settings) -> Iterator[None]:
             descriptor = _lock(settings.audit_file)
             stack.callback(os.close, descriptor)
             stack.enter_context(log.running(_start_event(settings, descriptor)))
-        except AuditFileUnusable as refusal:
+        except (AuditFileUnusable, SyslogUnusable) as refusal:
             logger.error(str(refusal))  # noqa: TRY400 - the traceback adds nothing
             raise
         yield

@@ -15,6 +15,7 @@ from services.gateway.audit.chain import Link, new_chain, seal
 from services.gateway.audit.events import Event, system_event
 from services.gateway.audit.file import AuditFile, AuditFileUnusable
 from services.gateway.audit.heads import HeadDestination
+from services.gateway.audit.syslog_connection import SyslogServer
 
 log = logging.getLogger(__name__)
 _SILENCE_S: Final = 60.0
@@ -38,6 +39,7 @@ class AuditOptions:
     key: bytes | None = None
     head: HeadDestination | None = None
     head_interval_s: float = 60.0
+    syslog: SyslogServer | None = None
     timeout_s: float = 5.0
 
 
