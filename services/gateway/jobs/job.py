@@ -41,6 +41,7 @@ from services.gateway.jobs.schemas import (
     StoredFile,
 )
 from services.gateway.jobs.storage import Storage
+from services.gateway.jobs.storage_errors import StorageUnavailable
 from services.gateway.jobs.summaries import SeriesSummary
 from services.gateway.uploads.spool import UploadedFile
 
@@ -367,6 +368,8 @@ class Job:
         try:
             return self._storage.get(f"{self.key}/{name}")
         except FileNotFoundError:
+            if name == MANIFEST and self.exists():
+                raise StorageUnavailable("the storage of jobs lists a file that it does not find; try again") from None
             raise job_not_found() from None
 
     def _first_line(self, name: str) -> bytes:

@@ -1,5 +1,6 @@
 """An object storage, or a balancer before it, that answers wrongly once: no accepted job is removed."""
 
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from services.gateway.jobs.lane_state import Lane
 from services.gateway.jobs.membership import Membership
 from services.gateway.jobs.object_storage import ObjectStorage
 from services.gateway.jobs.scheduler import FairScheduler
+from services.gateway.jobs.storage_errors import StorageUnavailable
 from services.gateway.jobs.store import JobOptions, JobStore
 from services.gateway.uploads.spool import Spool
 from tests.gateway.jobs.factories import plan_of, upload
@@ -22,6 +24,11 @@ class FalseStorage(ObjectStorage):
     """Finds no file of a name, or no entry of folders, as a balancer without a server answers 404."""
 
     hidden_file = hidden_folder = "nothing"
+
+    def get(self, key: str) -> bytes:
+        if key.endswith(self.hidden_file):
+            raise FileNotFoundError
+        return super().get(key)
 
     def exists(self, key: str) -> bool:
         return not key.endswith(self.hidden_file) and super().exists(key)
@@ -80,3 +87,17 @@ def test_an_upload_whose_priority_changes_while_it_is_looked_for_is_accepted(
     store.change_priority(job, "urgent")
     storage.hidden_file = job.id
     assert store.is_accepted(job)
+
+
+def test_an_idempotency_key_stays_with_a_job_whose_manifest_is_not_found_once(
+    storage: FalseStorage, store: JobStore, tmp_path: Path
+) -> None:
+    options = replace(OPTIONS, idempotency_key="k")
+    first, _ = upload(store, tmp_path, {"one.dcm": b"1"}, options)
+    storage.hidden_file = f"{first.id}/manifest.jsonl"
+    with pytest.raises(StorageUnavailable):
+        upload(store, tmp_path, {"one.dcm": b"1"}, options)
+    storage.hidden_file = "nothing"
+    again, new = upload(store, tmp_path, {"one.dcm": b"1"}, options)
+    assert (again.id, new) == (first.id, False)
+    assert [one.id for one in store.jobs("ann")] == [first.id]
