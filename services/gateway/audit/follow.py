@@ -18,6 +18,7 @@ MAX_BATCH_BYTES: Final = 256 * 1024
 _HASH_BYTES: Final = 67  # of `<64 digits>"}\n`
 _HASH: Final = re.compile("[0-9a-f]{64}")
 _POSITION_BYTES: Final = 4096
+_SEARCH_BYTES: Final = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +157,11 @@ def _ends_with(file: BinaryIO, position: Position) -> bool:
 def _find(file: BinaryIO, wanted: str) -> int | None:
     """The offset behind the line with this hash; None where the file has none."""
     ending = b'"%s"}\n' % wanted.encode()
+    read, kept = 0, b""
     file.seek(0)
-    while raw := file.readline(MAX_LINE_BYTES):
-        if raw.endswith(ending):
-            return file.tell()
+    while chunk := file.read(_SEARCH_BYTES):  # many lines at once: other threads go first
+        data = kept + chunk
+        if (at := data.find(ending)) >= 0:
+            return read - len(kept) + at + len(ending)
+        read, kept = read + len(chunk), data[1 - len(ending) :]
     return None

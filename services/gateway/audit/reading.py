@@ -1,13 +1,13 @@
 """Pages of the audit log: lines of all its files, oldest first."""
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from services.gateway.audit.rotated import opened
 
 _CURSOR: Final = re.compile("([0-9a-f]{16})-([0-9]{1,15})")
 
@@ -58,8 +58,7 @@ def read_page(path: Path, after: Position | None, limit: int) -> AuditPage:
     OSError
         a file cannot be read
     """
-    with ExitStack() as stack:
-        files = [stack.enter_context(file) for file in _newest_first(path)][::-1]
+    with opened(path) as files:
         return _page([(name, file) for file in files if (name := _name(file))], after, limit)
 
 
@@ -78,26 +77,6 @@ def _page(files: list[tuple[str, BinaryIO]], after: Position | None, limit: int)
         if len(lines) == limit:
             break
     return AuditPage(b"".join(lines), end)
-
-
-def _newest_first(path: Path) -> Iterator[BinaryIO]:
-    """Open files, each once: a rotation meanwhile renames them to later numbers only."""
-    seen = set()
-    number = 0
-    while True:
-        try:
-            file = open(path.with_name(f"{path.name}.{number}") if number else path, "rb")  # noqa: PTH123, SIM115
-        except FileNotFoundError:
-            if number:
-                return
-        else:
-            found = os.fstat(file.fileno())
-            if (found.st_dev, found.st_ino) in seen:
-                file.close()
-            else:
-                seen.add((found.st_dev, found.st_ino))
-                yield file
-        number += 1
 
 
 def _name(file: BinaryIO) -> str | None:

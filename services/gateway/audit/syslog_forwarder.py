@@ -127,7 +127,10 @@ class SyslogForwarder:
         self._tell(f"the audit log cannot be sent to syslog ({_reason(error)}); its lines wait in the file")
         with suppress(OSError):
             self._observe()
-            if (missing := Follower(self._path, self._delivered).next_batch().missing) != 0:
+            if (
+                self._told != self._delivered
+                and (missing := Follower(self._path, self._delivered).next_batch().missing) != 0
+            ):
                 self._tell_missing(missing)
 
     def _connected(self) -> None:

@@ -82,6 +82,20 @@ def test_a_copied_log_is_found_by_its_hash(path: Path, tmp_path: Path) -> None:
     assert rest(Follower(copy, follower.position)) == hashes_of(path)[5:]
 
 
+def test_a_hash_is_found_wherever_it_lies_in_a_large_copy(path: Path) -> None:
+    write_log(path, 9000)
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert path.stat().st_size > 2 * 1024**2
+    found = [json.loads(line)["hash"] for line in lines]
+    for number in (0, 1, len(lines) // 2, len(lines) - 2):
+        follower = Follower(path, Position(found[number], "0" * 16, 0, 0, 0, 0))
+        assert follower.next_batch().lines[0][0].link.hash == found[number + 1]
+    places = [sum(map(len, lines[:number])) for number in range(len(lines))]
+    (first,) = [number for number, place in enumerate(places[1:]) if places[number] < 1024**2 <= place]
+    follower = Follower(path, Position(found[first], "0" * 16, 0, 0, 0, 0))  # its line crosses the first MiB
+    assert follower.next_batch().lines[0][0].link.hash == found[first + 1]
+
+
 def test_a_file_that_was_cut_and_written_on_is_read_anew(path: Path) -> None:
     write_log(path, 3)
     follower = Follower(path, None)

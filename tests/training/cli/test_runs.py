@@ -1,12 +1,29 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from training.cli.app import main
 from training.cli.runs import _default_config
 from training.configs.default import CONFIG, LARGE, MINUTES, MORE
 
 
 def _options(**values: Any) -> dict[str, Any]:
     return {"begin": None, "minutes": None, "large": False, "soup": None} | values
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--process", "1/2"], "--process and --coordinator belong together"),
+        (["--coordinator", "host:1"], "--process and --coordinator belong together"),
+        (["--coordinator", "host:1", "--process", "3/2"], "is no part"),
+        (["--coordinator", "host:1", "--process", "1/2"], "need KERAS_BACKEND=jax"),
+    ],
+)
+def test_several_processes_need_each_a_number_one_address_and_jax(options: list[str], message: str) -> None:
+    with pytest.raises(SystemExit, match=message):
+        main(["cnn", *options])
 
 
 def test_the_default_configuration_depends_on_its_start_and_size() -> None:
