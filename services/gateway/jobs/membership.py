@@ -125,6 +125,9 @@ class Membership:
         generations = _generations(names)
         latest = generations[-1] if generations else 0
         holder = self._holder(latest) if latest else None
+        if latest and holder is None:  # removed since the listing, or not found by mistake: the next beat looks again
+            self._leads_until = float("-inf")
+            return
         if holder not in living:
             if not self._take(latest + 1):
                 return

@@ -101,3 +101,13 @@ def test_an_idempotency_key_stays_with_a_job_whose_manifest_is_not_found_once(
     again, new = upload(store, tmp_path, {"one.dcm": b"1"}, options)
     assert (again.id, new) == (first.id, False)
     assert [one.id for one in store.jobs("ann")] == [first.id]
+
+
+def test_the_lease_stays_with_a_holder_whose_record_is_not_found_once(storage: FalseStorage, store: JobStore) -> None:
+    first = store.membership
+    second = Membership(storage)
+    second.join()
+    storage.hidden_file = "sweeper.00000001"
+    second.beat()
+    assert first
+    assert (first.term(), second.term()) == (1, None)
