@@ -50,7 +50,7 @@ def simulated(times: ServiceTimes, replicas: int, cores: float, clients: Sequenc
 
 def _compared(replicas: int, load: Load, found: Outcome) -> Iterator[Figure]:
     name = f"{replicas} cnn {'replica' if replicas == 1 else 'replicas'}"
-    yield Figure(f"{name}: cores left by other programs", load.cores, "cores")
+    yield Figure(f"{name}: cores left by clients and others", load.cores, "cores")
     pairs = {
         "studies per second": (load.jobs_per_s, found.studies_per_s, "1/s", _TOLERANCE),
         "median turn-around": (_percentile(load.turnaround_s, 50), found.percentile_s(50), "s", _TOLERANCE),

@@ -23,6 +23,7 @@ from tests.drill.sender import ENDED
 
 POLL_S: Final = 0.1
 CHUNK: Final = 16
+PARTS: Final = ("gateway", "worker", "preprocess", "cnn", "rnn")
 SIZES: Final = (8, 48)  # slices: one chunk, and three; so that the fixed part of a chunk shows
 CORES: Final = float(os.cpu_count() or 1)
 
@@ -33,7 +34,7 @@ class Load:
 
     turnaround_s : of each job, from the begin of its upload to its last report
     cpu_s : processor time by part
-    cores : that were left for the product and its clients, on average; others had the rest
+    cores : that were left for the parts of the simulation, on average; clients, Redis and others had the rest
     """
 
     turnaround_s: Sequence[float]
@@ -78,14 +79,13 @@ def _job_s(client: httpx.Client, port: int, files: Mapping[str, bytes]) -> float
 
 @contextmanager
 def _observed(product: ReplicatedProduct) -> Iterator[Callable[[], tuple[dict[str, float], float]]]:
-    """Processor time of the product, and the cores that others left, while the context runs."""
+    """Processor time of the product, and the cores that all others left, while the context runs."""
     before, busy, begin = product.cpu_s(), _busy_s(), time.perf_counter()
-    own = sum(os.times()[:2])
     found: list[tuple[dict[str, float], float]] = []
     yield lambda: found[0]
     seconds, used = time.perf_counter() - begin, product.cpu_s()
     cpu_s = {name: used[name] - before[name] for name in used}
-    others = _busy_s() - busy - sum(cpu_s.values()) - (sum(os.times()[:2]) - own)
+    others = _busy_s() - busy - sum(cpu_s[name] for name in PARTS)
     found.append((cpu_s, max(CORES - max(others, 0.0) / seconds, 0.1)))
 
 
