@@ -83,7 +83,8 @@ class CnnTrainer:
         -------
         median duration of a step in seconds; 0 before the second step
         """
-        self.folder.path.mkdir(parents=True, exist_ok=True)
+        if self.folder.writes:
+            self.folder.path.mkdir(parents=True, exist_ok=True)
         if self.state.step >= self.steps or (validation and validation.is_over(self.state)):
             return 0.0
         progress = Progress(self)
