@@ -69,9 +69,9 @@ def _add(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    now = datetime.now(UTC)
+    now, keys = datetime.now(UTC), stored_keys(options.file)
     print(f"{'sender':32} {'key':8} {'roles':27} {'created':10} {'expires':10} state")
-    for key in stored_keys(options.file):
+    for key in keys:
         state = "expired" if key.is_expired(now) else "in the clear" if key.plain else "valid"
         days = (f"{day or '-':10}" for day in (key.created and str(key.created), key.expires and str(key.expires)))
         print(f"{key.sender:32} {key.fingerprint} {','.join(sorted(key.roles)):27} {' '.join(days)} {state}")
@@ -83,13 +83,13 @@ def _revoke(options: argparse.Namespace) -> int:
         return key.sender == options.sender and options.key in (None, key.fingerprint)
 
     count = revoke_keys(options.file, chosen)
-    print(f"{count} keys of {options.sender} revoked", file=sys.stderr)
+    print(f"keys of {options.sender} revoked: {count}", file=sys.stderr)
     return 0 if count else NOT_FOUND
 
 
 def _hash(options: argparse.Namespace) -> int:
     count = hash_keys(options.file, datetime.now(UTC).date())
-    print(f"{count} keys replaced by their hashes; senders keep their keys", file=sys.stderr)
+    print(f"keys replaced by their hashes: {count}; senders keep their keys", file=sys.stderr)
     return 0
 
 
