@@ -46,7 +46,7 @@ sys.modules["requests"] = None
 runpy.run_module("services.preprocess.decoder_processes", run_name="__main__")
 """
 _COMMAND: Final = (sys.executable, "-c", _ENTRY)
-_SETTINGS: Final = ("ICH_", "OTEL_")
+_SETTINGS: Final = ("ICH_", "OTEL_", "AWS_", "AZURE_", "GOOGLE_")
 _IMPORT_ROOT: Final = Path(__file__).parents[2]
 
 _Process = subprocess.Popen[bytes]
@@ -192,7 +192,7 @@ def _enlarge_pipes(child: _Process) -> None:
 
 
 def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without the services' settings: a decoder needs none, and some name secrets."""
+    """The environment without settings of services and storages: a decoder needs none, and some are secrets."""
     return {name: value for name, value in environment.items() if not name.startswith(_SETTINGS)}
 
 

@@ -2,6 +2,9 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
 
 import httpx
 import pytest
@@ -58,19 +61,29 @@ async def test_spans_name_routes_and_codes_alone(app: FastAPI) -> None:
         assert b"anarini" not in b"".join(collector.bodies)
 
 
-async def test_openmetrics_has_the_trace_as_exemplar_and_logs_have_its_id(
-    app: FastAPI, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, "services.common.observability_middleware")
-    lines: list[dict[str, str]] = []
-    caplog.handler.setFormatter(JsonFormatter("test"))
-    with traced_process() as collector:
+@contextmanager
+def _json_log(name: str) -> Iterator[StringIO]:
+    """The lines of a logger, by a handler of its own: that of `caplog` belongs to all tests."""
+    logger, text = logging.getLogger(name), StringIO()
+    handler, level = logging.StreamHandler(text), logger.level
+    handler.setFormatter(JsonFormatter("test"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield text
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
+async def test_openmetrics_has_the_trace_as_exemplar_and_logs_have_its_id(app: FastAPI) -> None:
+    with traced_process() as collector, _json_log("services.common.observability_middleware") as log:
         async with _client(app) as client:
             await client.get("/v1/things/good")
             plain, opened = await client.get("/metrics"), await client.get("/metrics", headers=_OPEN_METRICS)
         flush_spans()
         (span,) = collector.spans()
-    lines = [json.loads(line) for line in caplog.text.splitlines()]
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
     assert [line["trace_id"] for line in lines if line["message"] == "request"] == [span.trace]
     assert plain.headers["content-type"].startswith("text/plain")
     assert span.trace not in plain.text

@@ -396,6 +396,6 @@ async def test_an_unexpected_error_is_a_line(signed_in: Chain) -> None:
     (jobs / "ann").touch()  # where the sender's folder must be
     with pytest.raises(NotADirectoryError):
         await signed_in.client.get("/v1/jobs")
-    await signed_in.client.delete("/v1/jobs/0123456789abcdef")
+    await signed_in.predict({NAME: ct_slice()})
     line = next(line for line in lines_of(signed_in.settings) if line.get("operation") == "list_jobs")
     assert (line["status"], line["code"]) == (500, "internal_error")

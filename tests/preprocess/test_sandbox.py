@@ -90,6 +90,7 @@ def test_decoder_processes_are_restricted() -> None:
 def test_decoder_processes_get_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ICH_GATEWAY_REDIS_URL", "redis://:secret@redis/0")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=secret")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     decoders = DecoderProcesses()
     open_dicom(ct(JPEG2000Lossless)).decode(0, decoders.decompress)
     assert b"secret" not in Path(f"/proc/{decoders._idle.queue[0].pid}/environ").read_bytes()
