@@ -34,7 +34,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from services.common.tracing import TRACEPARENT, Attributes, Kind, Span
+from services.common.tracer import TRACEPARENT, Attributes, Kind, Span
 from services.common.version import VERSION
 
 log = logging.getLogger(__name__)

@@ -11,13 +11,12 @@ import re
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final
 
 from starlette.types import Scope
 
-Kind = Literal["server", "client", "producer", "consumer", "internal"]
-Attributes = Mapping[str, str | int | float | bool]
-TRACEPARENT: Final = "traceparent"  # W3C Trace Context; `tracestate` is not read, since it may hold any text
+from services.common.tracer import TRACEPARENT, Attributes, Kind, Span, Tracer
+
 FLUSH_S: Final = 3.0  # the most that a shutdown waits for the collector
 TASK_FLUSH_S: Final = 0.5  # the most that the end of a worker's process waits
 _UNTRACED: Final = ("/livez", "/readyz", "/metrics", "/v2/health/")
@@ -25,39 +24,6 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 _MODEL_INFER: Final = re.compile(r"/v2/models/[^/]+(/infer)?")
 _SERVER_ERROR: Final = 500
 _HTTP_CLIENT: Final = "requests"  # of the exporter
-
-
-class Span(Protocol):
-    """A span in progress."""
-
-    def set(self, name: str, value: str | float | bool) -> None:  # noqa: FBT001 - a value of OpenTelemetry
-        """Set an attribute."""
-
-    def rename(self, name: str) -> None:
-        """Give the span another name."""
-
-    def fail(self, error_type: str) -> None:
-        """Mark the operation as failed, with a code or a class of an exception."""
-
-
-class Tracer(Protocol):
-    """Makes and exports spans; `sdk_tracer.py` is the only implementation."""
-
-    def span(
-        self, name: str, kind: Kind, attributes: Attributes | None, parent: str | None
-    ) -> AbstractContextManager[Span]: ...
-
-    def root(self, name: str, seed: str, attributes: Attributes | None) -> None: ...
-
-    def root_traceparent(self, seed: str) -> str: ...
-
-    def traceparent(self) -> str | None: ...
-
-    def trace_id(self, *, sampled: bool) -> str | None: ...
-
-    def flush(self, timeout_s: float) -> None: ...
-
-    def close(self, timeout_s: float) -> None: ...
 
 
 class _NoSpan:

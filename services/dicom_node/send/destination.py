@@ -5,7 +5,8 @@ import time
 from threading import Event, Thread
 from typing import Final
 
-from services.common.tracing import Attributes, span
+from services.common.tracer import Attributes
+from services.common.tracing import span
 from services.dicom_node.peers import PeerUnavailable
 from services.dicom_node.registry.delivery import Delivery
 from services.dicom_node.send.delivery_queue import DeliveryQueue

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from services.common.retry_policy import RetryPolicy
-from services.common.tracing import Span, root_traceparent, span
+from services.common.tracer import Span
+from services.common.tracing import root_traceparent, span
 from services.dicom_node.registry import assessments
 from services.dicom_node.registry.assessments import Assessment
 from services.dicom_node.registry.registry import Registry

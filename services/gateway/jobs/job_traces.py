@@ -9,7 +9,8 @@ from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
 
-from services.common.tracing import Span, current_traceparent, is_tracing, span
+from services.common.tracer import Span
+from services.common.tracing import current_traceparent, is_tracing, span
 from services.gateway.jobs.schemas import Priority
 
 _TTL_S: Final = 7 * 24 * 3600

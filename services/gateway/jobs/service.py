@@ -260,7 +260,7 @@ class JobService:
                 self.audit.post(files_expiry_event(job.sender, job.id))
 
     async def _reconcile_forever(self) -> None:
-        rounds = Rounds(self)
+        rounds = Rounds(self.store, self.scheduler, self.retention, self.sweep)
         while True:
             pause_s = INTERVAL_S
             try:

@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from services.common.problems import NotFound
-from services.common.tracing import Span
+from services.common.tracer import Span
 from services.gateway.jobs import metrics
 from services.gateway.jobs.attempts import Attempts
 from services.gateway.jobs.changes import publish_progress

@@ -163,7 +163,8 @@ async def test_only_the_holder_of_the_lease_reconciles_and_sweeps(
     store, lease = service.store, MovingLease()
     store.lease = lease
     retention = Retention(store, RetentionClock(store.storage), ttl_s=-1)
-    rounds = Rounds(replace(service, scheduler=FairScheduler(redis, store, 2), retention=retention))
+    sweep = replace(service, retention=retention).sweep
+    rounds = Rounds(store, FairScheduler(redis, store, 2), retention, sweep)
     job_of(store, tmp_path)
     ended = job_of(store, tmp_path)
     store.close(ended, "routine", "finished")
