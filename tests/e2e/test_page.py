@@ -326,6 +326,16 @@ def test_a_lost_connection_is_shown_and_can_be_retried(driver: PageDriver, sampl
     expect(driver.verdict).to_be_visible(timeout=WAIT_MS)
 
 
+def test_a_view_that_did_not_arrive_can_be_loaded_again(driver: PageDriver, service: Service) -> None:
+    job = finished_job(service, {"a.dcm": ct_slice()})
+    driver.page.route("**/viewer/series_view.js", lambda route: route.abort("connectionreset"))
+    driver.page.goto(f"{service.url}/#/jobs/{job}/series/0")
+    expect(driver.page.get_by_text("The service does not answer")).to_be_visible(timeout=WAIT_MS)
+    driver.page.unroute("**/viewer/series_view.js")
+    driver.button("Try again").click()
+    expect(driver.verdict).to_be_visible(timeout=WAIT_MS)
+
+
 def test_the_page_loads_before_the_service_is_ready(context: BrowserContext, service: Service) -> None:
     page = context.new_page()
     page.clock.install()

@@ -26,6 +26,9 @@ export class RequestError extends Error {
 
 export class RequestCancelled extends Error {}
 
+/** The error of a request without any response. */
+export const noResponse = () => new RequestError({ title: t("problem.no_response"), detail: t("problem.no_response_detail") });
+
 /** Title and detail in one line. @param {any} error */
 export const problemText = (error) => [error.title ?? String(error), error.detail].filter(Boolean).join(": ");
 

@@ -1,7 +1,6 @@
 // Requests to the gateway: with the key, with errors as RequestError, and server-sent events with reconnection.
 
-import { RequestError, responseError } from "./errors.js";
-import { t } from "./i18n/i18n.js";
+import { noResponse, responseError } from "./errors.js";
 import { parseJson } from "./json.js";
 import { renewSession } from "./login/login.js";
 import { authHeaders } from "./session.js";
@@ -19,7 +18,7 @@ const MOST_WAITS = 5; // of a request whose sender has used up its minute
 export async function request(address, { headers = {}, ...options } = {}) {
   for (let waits = 0; ; ) {
     const auth = authHeaders();
-    const response = await fetch(address, { ...options, headers: { ...auth, ...headers }, cache: "no-store" }).catch(noResponse);
+    const response = await fetch(address, { ...options, headers: { ...auth, ...headers }, cache: "no-store" }).catch(throwUnanswered);
     if (response.ok) return response;
     const text = await response.text();
     options.signal?.throwIfAborted();
@@ -38,9 +37,8 @@ export const getJson = async (address, options = {}) => (await request(address, 
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** @param {any} error @returns {never} */
-function noResponse(error) {
-  if (error.name === "AbortError") throw error;
-  throw new RequestError({ title: t("problem.no_response"), detail: t("problem.no_response_detail") });
+function throwUnanswered(error) {
+  throw error.name === "AbortError" ? error : noResponse();
 }
 
 /**

@@ -6,7 +6,9 @@
 //   #/compare/{job}/{n}/{job}/{n}     two series side by side
 //   #/model                           the model card
 
+import { noResponse } from "./errors.js";
 import { t } from "./i18n/i18n.js";
+import { problemSection } from "./upload/problem.js";
 
 /**
  * A view fills the container and returns what ends it.
@@ -47,6 +49,15 @@ export function replaceAddress(/** @type {string} */ address) {
   history.replaceState(null, "", address);
 }
 
+/** A view whose modules did not arrive: a reload asks for them again. @param {Error} error @returns {OpenView} */
+function missingView(error) {
+  if (!(error instanceof TypeError)) throw error;
+  return (container) => {
+    container.append(problemSection(noResponse(), () => location.reload()));
+    return { close: () => undefined };
+  };
+}
+
 /**
  * @param {HTMLElement} container the page's <main>
  * @param {Record<string, () => Promise<OpenView>>} views loaded when they are opened
@@ -58,7 +69,7 @@ export function startRouter(container, views, onOpen) {
   const open = async () => {
     const { hash } = location;
     const { view, parameters } = parseRoute(hash);
-    const openView = await views[view]();
+    const openView = await views[view]().catch(missingView);
     if (location.hash !== hash) return; // the reader has chosen another one meanwhile
     current?.close();
     container.replaceChildren();

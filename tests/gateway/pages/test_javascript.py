@@ -13,7 +13,7 @@ from tests.running import ROOT
 
 _PAGES: Final = ROOT / "services" / "gateway" / "pages"
 _TABLE: Final = _PAGES / "i18n" / "messages.json"
-_MOST_LINES: Final = 5500
+_MOST_LINES: Final = 5520
 _PLANNED: Final = {"app.title", "unknown"}  # of modules that are not written yet
 # Words in a string, or in an attribute that is read aloud: "The file", title: "File". Not selectors, headers or types.
 _TEXT: Final = re.compile(
